@@ -1,0 +1,111 @@
+"""Everything that can go wrong through no defect of ours, as one small tree.
+
+    BrokenpipeError                     exit code
+    ├── UsageError                      2   the command line or a file the user wrote is wrong
+    │   ├── ScenarioError                   a scenario file
+    │   ├── TargetError                     a target.toml
+    │   └── ReportError                     a report folder that cannot be read
+    ├── StackError                      4   something of the stack did not start
+    │   ├── ToolchainError                  the Toxiproxy server could not be built
+    │   ├── PostgresError                   Postgres could not be started
+    │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
+    │   │   └── ProxyHung                   … or did not answer in time: restart it
+    │   └── TargetNotReady                  the service under test did not come up
+    └── RecordingError                  3   the history could not be written, for example disk full
+
+A defect of ours is any other exception and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class BrokenpipeError(Exception):
+    """What happened, to what, and what to do next.
+
+    `message` says what happened and to what; `remedy` is one imperative sentence and may be empty;
+    `details` are lines shown below, such as the last ones of a log.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.details = details
+
+
+class UsageError(BrokenpipeError):
+    """The command line, or a file that the user wrote, cannot be understood."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file: where, what was found, what is allowed instead."""
+
+    key: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        found = f" found {self.found};" if self.found else ""
+        return f"{self.key}:{found} {self.allowed}"
+
+
+class FileError(UsageError):
+    """Mistakes in one file, all of them at once: nobody wants to find ten mistakes in ten runs."""
+
+    def __init__(self, path: Path, problems: tuple[Problem, ...], *, remedy: str = "") -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{path}: {count}", remedy=remedy, details=tuple(str(p) for p in problems))
+        self.path = path
+        self.problems = problems
+
+
+class ScenarioError(FileError):
+    """A scenario file is wrong."""
+
+
+class TargetError(FileError):
+    """A target.toml is wrong."""
+
+
+class ReportError(UsageError):
+    """A report folder cannot be read: it does not exist, or what it holds is not a history."""
+
+
+class StackError(BrokenpipeError):
+    """A part of the stack did not start or stopped answering."""
+
+    exit_code = 4
+
+
+class ToolchainError(StackError):
+    """The Toxiproxy server could not be built: no Go, or no way to fetch its modules."""
+
+
+class PostgresError(StackError):
+    """Postgres could not be started."""
+
+
+class ProxyError(StackError):
+    """The Toxiproxy server refused a call, or what it read back differs from what was asked."""
+
+
+class ProxyHung(ProxyError):
+    """The Toxiproxy server did not answer in time. Only a restart helps; the phase is invalid."""
+
+
+class TargetNotReady(StackError):
+    """The service under test ended, or did not answer its readiness URL in time."""
+
+
+class RecordingError(BrokenpipeError):
+    """The history could not be written. What was measured since is lost, so there is no verdict."""
+
+    exit_code = 3

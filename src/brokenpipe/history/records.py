@@ -1,0 +1,214 @@
+"""What is written down while an experiment runs: one frozen record for each kind of line.
+
+Four writers, each with files of its own, none of which is ever rewritten:
+
+    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
+    nemesis.ndjson           the nemesis   Act, Landing
+    requests.ndjson          the load      Start, End
+    witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours; see `history.tables`
+    gauges.ndjson            the probe     ProcessGauge, MachineGauge, PostgresGauge
+
+Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
+`Clock` that ties it to the wall clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of a history. `KIND` is its tag, the `k` of the JSON object."""
+
+    KIND: ClassVar[str]
+
+    def to_json(self) -> dict[str, object]:
+        """The object as it stands in the file."""
+        return {"k": self.KIND, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock(Record):
+    """The opening line: the same instant on the monotonic and on the wall clock."""
+
+    KIND: ClassVar[str] = "clock"
+    t: int
+    wall_ns: int
+    pid: int
+    writer: str
+
+
+# --- experiment.ndjson ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Phase(Record):
+    """One edge of a phase: what lies between `begin` and `end` counts."""
+
+    KIND: ClassVar[str] = "phase"
+    t: int
+    name: str
+    edge: Literal["begin", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode(Record):
+    """The unit of statistics, written when it is over. Requests belong to it by their start.
+
+    `strike` is when the fault struck, or when users came back to what it had left; None in a block of
+    a phase without strikes. `counts` is False for a lead-in.
+    """
+
+    KIND: ClassVar[str] = "episode"
+    phase: str
+    n: int
+    t0: int
+    t1: int
+    strike: int | None
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt(Record):
+    """A reason to mistrust what was measured. `unknown`: no check that rests on it may pass."""
+
+    KIND: ClassVar[str] = "doubt"
+    t: int
+    code: str
+    text: str
+    remedy: str
+    unknown: bool
+    phase: str | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Record):
+    """One situation of one fault's contract, tried on raw sockets before the experiment."""
+
+    KIND: ClassVar[str] = "probe"
+    t: int
+    fault: str
+    situation: str
+    expected: str
+    seen: str
+    after_ms: float | None
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(Record):
+    """The last line: how the experiment ended. Without it, it was cut off."""
+
+    KIND: ClassVar[str] = "finish"
+    t: int
+    how: Literal["done", "interrupted", "terminated", "failed"]
+
+
+# --- nemesis.ndjson ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Record):
+    """One thing the nemesis did to one arm, with the time before and after the call."""
+
+    KIND: ClassVar[str] = "act"
+    t0: int
+    t1: int
+    action: Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
+    fault: str
+    arm: str
+    phase: str
+    episode: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landing(Record):
+    """What a raw socket of our own saw of a strike: a fault that no one saw did not land."""
+
+    KIND: ClassVar[str] = "landing"
+    t: int
+    fault: str
+    arm: str
+    phase: str
+    episode: int | None
+    expected: str
+    seen: str
+    after_ms: float | None
+    landed: bool
+
+
+# --- requests.ndjson --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Record):
+    """A request, written before it is sent, so that one cut off is still counted.
+
+    `id` is the same in every arm for the same user's same request; with `arm` it is unique.
+    """
+
+    KIND: ClassVar[str] = "start"
+    t: int
+    arm: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class End(Record):
+    """The outcome of a request: of a stream, when its body ended.
+
+    `status` is 0 when there was no answer. `error` is None for a success. `failure` names who says that it
+    failed: the HTTP status, the transport between load and target, the time limit, or the locustfile.
+    """
+
+    KIND: ClassVar[str] = "end"
+    t: int
+    arm: str
+    id: str
+    ms: float
+    status: int
+    failure: Literal["status", "transport", "timeout", "declared"] | None
+    error: str | None
+
+
+# --- gauges.ndjson ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessGauge(Record):
+    """Processor time (cumulative) and resident memory of one process with all its children."""
+
+    KIND: ClassVar[str] = "process"
+    t: int
+    role: Literal["harness", "load", "toxiproxy", "postgres", "target"]
+    arm: str | None
+    cpu_s: float
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineGauge(Record):
+    """How busy all cores were since the last gauge, and how much a hypervisor stole, as shares 0..1."""
+
+    KIND: ClassVar[str] = "machine"
+    t: int
+    busy: float
+    stolen: float
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresGauge(Record):
+    """Client backends of one arm's database, from `pg_stat_activity`, read past the proxy."""
+
+    KIND: ClassVar[str] = "postgres"
+    t: int
+    arm: str
+    connections: int
+    active: int
+    idle: int
+    idle_in_transaction: int

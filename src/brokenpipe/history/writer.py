@@ -1,0 +1,60 @@
+"""An append-only file of records, opened once by one writer and flushed often enough to survive a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from brokenpipe.errors import RecordingError
+from brokenpipe.history.records import Clock, Record
+
+
+class Writer:
+    """Writes records, one JSON object a line. Safe to share between threads.
+
+    Every record is handed to the kernel at once: a `kill -9` of the writer loses nothing that was written.
+    """
+
+    def __init__(self, path: Path, writer: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        self.write(Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer=writer))
+
+    def write(self, record: Record) -> None:
+        """Append one record. Raises RecordingError when the disk refuses it."""
+        line = json.dumps(record.to_json(), separators=(",", ":")).encode() + b"\n"
+        try:
+            with self._lock:
+                self._file.write(line)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def writing(path: Path, writer: str) -> Iterator[Writer]:
+    """A writer for as long as the block lasts."""
+    opened = Writer(path, writer)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _cannot_write(path: Path, error: OSError) -> RecordingError:
+    return RecordingError(
+        f"{path}: the history cannot be written: {error.strerror or error}",
+        remedy="Make room on that disk (or point --reports at another one) and run again; "
+        "what was recorded so far is kept.",
+    )
