@@ -1,0 +1,191 @@
+"""One process per run that undoes everything when the harness is gone, however it went.
+
+The harness starts it first and hands it one undo line for each process and folder, over a pipe whose
+writing end no other process holds. The pipe's end is the signal: the harness closed it, or was killed
+and the kernel did. The janitor lives in a session of its own and is deaf to INT, TERM and HUP.
+
+    register a folder ──▶ start what fills it ──▶ register the process ──▶ ... ──▶ EOF ──▶ sweep
+
+Order of a sweep: a postmaster gets SIGQUIT, with which it removes its backends itself (they call setsid, so
+killing its group would miss them); everything else gets SIGKILL with its tree; then whatever carries
+the run's token in its environment; the folders last.
+
+This file is run as a script, so it must not import anything of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+import psutil
+
+TOKEN_VARIABLE = "BROKENPIPE_RUN"  # every process of a run carries it; its value is the run's own
+PATIENCE_S = 4.0  # the promise is that nothing outlives the harness by more than 5 s
+GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measured: under 1 s
+
+
+class Janitor(Protocol):
+    """Who is told what must be undone. `token` marks the run's processes."""
+
+    token: str
+
+    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None: ...
+
+    def folder(self, path: Path) -> None: ...
+
+
+class NoJanitor:
+    """Nobody: for a caller that is content with context managers, such as a test."""
+
+    token = "none"
+
+    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+        pass
+
+    def folder(self, path: Path) -> None:
+        pass
+
+
+class _PipeJanitor:
+    """The harness's end of the pipe."""
+
+    def __init__(self, token: str, pipe: IO[str]) -> None:
+        self.token = token
+        self._pipe = pipe
+
+    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+        """Have this process ended by `signal_number` when the harness is gone."""
+        with suppress(psutil.NoSuchProcess):  # already gone: nothing to undo
+            self._tell(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
+
+    def folder(self, path: Path) -> None:
+        """Have this folder removed when the harness is gone."""
+        self._tell(folder=str(path))
+
+    def _tell(self, **undo: object) -> None:
+        self._pipe.write(json.dumps(undo) + "\n")
+        self._pipe.flush()
+
+
+@contextmanager
+def janitor(token: str) -> Iterator[Janitor]:
+    """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # without the token: it must not sweep itself
+    )
+    assert process.stdin is not None
+    try:
+        yield _PipeJanitor(token, _opened(process.stdin, token))
+    finally:
+        process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=PATIENCE_S + 1)
+
+
+def _opened(pipe: IO[str], token: str) -> IO[str]:
+    pipe.write(json.dumps({"token": token}) + "\n")
+    pipe.flush()
+    return pipe
+
+
+# --- the process ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    pid: int
+    born: float
+    signal: int
+
+    def find(self) -> psutil.Process | None:
+        """The process, unless it is gone and its number belongs to another by now."""
+        with suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.born) < 0.01 and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+
+@dataclass(slots=True)
+class _Duties:
+    token: str = ""
+    processes: list[_Registered] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+
+    def read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            try:
+                undo = json.loads(line)
+            except ValueError:  # the harness died in the middle of this line
+                continue
+            if "token" in undo:
+                self.token = undo["token"]
+            elif "folder" in undo:
+                self.folders.append(Path(undo["folder"]))
+            else:
+                self.processes.append(_Registered(undo["pid"], undo["born"], undo["signal"]))
+
+
+def _tree(root: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def _marked(token: str) -> Iterator[psutil.Process]:
+    """Everything whose environment carries the run's token, whoever its parent is by now."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(TOKEN_VARIABLE) == token:
+                yield process
+
+
+def _sweep_processes(duties: _Duties) -> None:
+    gentle = [duty for duty in duties.processes if duty.signal != signal.SIGKILL]
+    for duty in gentle:
+        if process := duty.find():
+            process.send_signal(duty.signal)
+    started = time.monotonic()
+    while time.monotonic() - started < PATIENCE_S:
+        ending = {p.pid for duty in gentle if (root := duty.find()) for p in _tree(root)}
+        if time.monotonic() - started > GRACE_S:
+            ending = set()
+        left = [p for duty in duties.processes if (root := duty.find()) for p in _tree(root)]
+        left += list(_marked(duties.token))
+        if not left:
+            return
+        for process in left:
+            if process.pid not in ending:
+                with suppress(psutil.Error):
+                    process.kill()
+        time.sleep(0.03)
+
+
+def _main() -> None:
+    for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(deaf_to, signal.SIG_IGN)
+    duties = _Duties()
+    duties.read(sys.stdin)
+    _sweep_processes(duties)
+    for folder in duties.folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,122 @@
+"""A child process with a session, a capped log and an end of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from brokenpipe.errors import StackError
+from brokenpipe.stack.janitor import TOKEN_VARIABLE, Janitor
+
+LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A running child. `name` is what people call it, `log_path` is where its output goes."""
+
+    name: str
+    log_path: Path
+    popen: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def last_lines(self, count: int = 12) -> tuple[str, ...]:
+        """The end of its log, for an error message."""
+        with suppress(OSError):
+            return tuple(self.log_path.read_text(errors="replace").splitlines()[-count:])
+        return ()
+
+    def stop(self, signal_number: int, timeout_s: float) -> None:
+        """Ask it to end, then end it."""
+        if self.running:
+            self.popen.send_signal(signal_number)
+        try:
+            self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small environment: what a program needs to run at all, and nothing else of the shell's."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra or {})
+
+
+@contextmanager
+def child(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log_path: Path,
+    janitor: Janitor,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    stop_signal: int = signal.SIGTERM,
+    stop_timeout_s: float = 3.0,
+    undo_signal: int = signal.SIGKILL,
+) -> Iterator[Child]:
+    """Run `argv` for as long as the block lasts.
+
+    `env` is the whole environment (default: `clean_environment()`). `stop_signal` ends it at the end of the
+    block, `undo_signal` is what the janitor uses if the harness dies first. The child leads a session of its
+    own, so a Ctrl-C in the terminal reaches the harness only, which decides the order in which things end.
+
+    Raises StackError when the program cannot be started.
+    """
+    environment = dict(clean_environment() if env is None else env) | {TOKEN_VARIABLE: janitor.token}
+    try:
+        popen = subprocess.Popen(
+            list(argv),
+            env=environment,
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StackError(
+            f"{name}: {argv[0]} cannot be started: {error.strerror}",
+            remedy="Check that the program exists and may be executed.",
+        ) from error
+    janitor.process(popen.pid, undo_signal)
+    assert popen.stdout is not None
+    pump = threading.Thread(target=_pump, args=(popen.stdout, log_path), name=f"log of {name}", daemon=True)
+    pump.start()
+    running = Child(name, log_path, popen)
+    try:
+        yield running
+    finally:
+        running.stop(stop_signal, stop_timeout_s)
+        # A grandchild may hold the pipe open longer than the child lived; the janitor ends that one.
+        pump.join(timeout=1.0)
+
+
+def _pump(source: IO[bytes], log_path: Path) -> None:
+    """Copy output to the log up to its cap, then keep reading so that the child never blocks on us."""
+    left = LOG_CAP_BYTES
+    with source, suppress(OSError), log_path.open("ab", buffering=0) as log:
+        while chunk := os.read(source.fileno(), 65_536):
+            if left <= 0:
+                continue
+            log.write(chunk[:left])
+            left -= len(chunk)
+            if left <= 0:
+                log.write(f"\n… log capped at {LOG_CAP_BYTES:,} bytes\n".encode())
