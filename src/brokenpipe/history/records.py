@@ -4,8 +4,8 @@ Four writers, each with files of its own, none of which is ever rewritten:
 
     experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
     nemesis.ndjson           the nemesis   Act, Landing
-    requests.ndjson          the load      Start, End
-    witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours; see `history.tables`
+    requests.ndjson          the load      Start, End, Lag
+    witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, PostgresGauge
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
@@ -174,6 +174,15 @@ class End(Record):
     status: int
     failure: Literal["status", "transport", "timeout", "declared"] | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lag(Record):
+    """How much later than asked the load's event loop woke up: the worst since the last such line."""
+
+    KIND: ClassVar[str] = "lag"
+    t: int
+    ms: float
 
 
 # --- gauges.ndjson ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ and the kernel did. The janitor lives in a session of its own and is deaf to INT
 
 Order of a sweep: a postmaster gets SIGQUIT, with which it removes its backends itself (they call setsid, so
 killing its group would miss them); everything else gets SIGKILL with its tree; then whatever carries
-the run's token in its environment; the folders last.
+the run's id in its environment; the folders last.
 
 This file is run as a script, so it must not import anything of ours.
 """
@@ -30,15 +30,15 @@ from typing import IO, Protocol
 
 import psutil
 
-TOKEN_VARIABLE = "BROKENPIPE_RUN"  # every process of a run carries it; its value is the run's own
+RUN_VARIABLE = "BROKENPIPE_RUN"  # every process of a run carries it; its value is the run's own
 PATIENCE_S = 4.0  # the promise is that nothing outlives the harness by more than 5 s
 GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measured: under 1 s
 
 
 class Janitor(Protocol):
-    """Who is told what must be undone. `token` marks the run's processes."""
+    """Who is told what must be undone. `run_id` marks the run's processes."""
 
-    token: str
+    run_id: str
 
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None: ...
 
@@ -48,7 +48,7 @@ class Janitor(Protocol):
 class NoJanitor:
     """Nobody: for a caller that is content with context managers, such as a test."""
 
-    token = "none"
+    run_id = "none"
 
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         pass
@@ -60,8 +60,8 @@ class NoJanitor:
 class _PipeJanitor:
     """The harness's end of the pipe."""
 
-    def __init__(self, token: str, pipe: IO[str]) -> None:
-        self.token = token
+    def __init__(self, run_id: str, pipe: IO[str]) -> None:
+        self.run_id = run_id
         self._pipe = pipe
 
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
@@ -79,7 +79,7 @@ class _PipeJanitor:
 
 
 @contextmanager
-def janitor(token: str) -> Iterator[Janitor]:
+def janitor(run_id: str) -> Iterator[Janitor]:
     """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end."""
     process = subprocess.Popen(
         [sys.executable, "-I", __file__],
@@ -87,19 +87,19 @@ def janitor(token: str) -> Iterator[Janitor]:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
         text=True,
-        env={"PATH": os.environ.get("PATH", os.defpath)},  # without the token: it must not sweep itself
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # without the id: it must not sweep itself
     )
     assert process.stdin is not None
     try:
-        yield _PipeJanitor(token, _opened(process.stdin, token))
+        yield _PipeJanitor(run_id, _opened(process.stdin, run_id))
     finally:
         process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=PATIENCE_S + 1)
 
 
-def _opened(pipe: IO[str], token: str) -> IO[str]:
-    pipe.write(json.dumps({"token": token}) + "\n")
+def _opened(pipe: IO[str], run_id: str) -> IO[str]:
+    pipe.write(json.dumps({"run_id": run_id}) + "\n")
     pipe.flush()
     return pipe
 
@@ -124,7 +124,7 @@ class _Registered:
 
 @dataclass(slots=True)
 class _Duties:
-    token: str = ""
+    run_id: str = ""
     processes: list[_Registered] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
@@ -134,8 +134,8 @@ class _Duties:
                 undo = json.loads(line)
             except ValueError:  # the harness died in the middle of this line
                 continue
-            if "token" in undo:
-                self.token = undo["token"]
+            if "run_id" in undo:
+                self.run_id = undo["run_id"]
             elif "folder" in undo:
                 self.folders.append(Path(undo["folder"]))
             else:
@@ -148,11 +148,11 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _marked(token: str) -> Iterator[psutil.Process]:
-    """Everything whose environment carries the run's token, whoever its parent is by now."""
+def _marked(run_id: str) -> Iterator[psutil.Process]:
+    """Everything whose environment carries the run's id, whoever its parent is by now."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(TOKEN_VARIABLE) == token:
+            if process.pid != os.getpid() and process.environ().get(RUN_VARIABLE) == run_id:
                 yield process
 
 
@@ -167,7 +167,7 @@ def _sweep_processes(duties: _Duties) -> None:
         if time.monotonic() - started > GRACE_S:
             ending = set()
         left = [p for duty in duties.processes if (root := duty.find()) for p in _tree(root)]
-        left += list(_marked(duties.token))
+        left += list(_marked(duties.run_id))
         if not left:
             return
         for process in left:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import TOKEN_VARIABLE, Janitor
+from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
 
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
 
@@ -79,7 +79,7 @@ def child(
 
     Raises StackError when the program cannot be started.
     """
-    environment = dict(clean_environment() if env is None else env) | {TOKEN_VARIABLE: janitor.token}
+    environment = dict(clean_environment() if env is None else env) | {RUN_VARIABLE: janitor.run_id}
     try:
         popen = subprocess.Popen(
             list(argv),
