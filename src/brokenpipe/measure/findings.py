@@ -1,0 +1,260 @@
+"""What was found: the one value that the report renders and `summary.json` is cut from.
+
+Everything a reader is shown stands here. Times called `_s` are seconds since the experiment's first
+record, latencies are milliseconds of successful requests, rates are shares 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Of a check and of a run. `unknown` is the honest answer to a missing or doubtful measurement."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval; the low end may be closed at 0 and the high end be an exact bound."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles of successful requests, in milliseconds. None where nothing succeeded."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Dead connections replaced before a request saw them, by what replaced them."""
+
+    pre_ping: int = 0
+    recycle: int = 0
+    invalidation: int = 0  # the pool dropped it because a sister had died
+
+    @property
+    def total(self) -> int:
+        return self.pre_ping + self.recycle + self.invalidation
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the pool's settings cost, per checkout, from the witness."""
+
+    checkouts: int
+    pings: int
+    ping_ms: float | None  # median of one successful pre-ping
+    wait_ms: float | None  # median wait for a connection
+    connects: int
+    connect_ms: float | None  # median
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm in one phase: what stands in one place of the table.
+
+    broken = stale + in_use + elsewhere. `elsewhere`: disconnects without a connection to look at, for example
+    in a target whose pool the witness cannot see. `unexplained`: failed without any testimony.
+    """
+
+    arm: str
+    phase: str
+    requests: int
+    failed: int
+    broken: int
+    stale: int
+    in_use: int
+    elsewhere: int
+    unexplained: int
+    broken_pipe_rate: float | None  # None: no request was started
+    ci95: Interval | None
+    episodes: int
+    latency_ms: Latency
+    latency_by_request: Mapping[str, Latency]
+    failed_by_class: Mapping[str, int]
+    recovery_s: tuple[float, ...]  # one for each episode: strike to the end of the last broken request, or 0
+    masked: Masked | None  # None: no witness
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFinding:
+    """A phase of the timeline. `fault` is empty for a phase without one; `strikes_s` are its acts."""
+
+    name: str
+    fault: str  # e.g. "socket_kill reset", "latency 25 ms downstream"
+    start_s: float
+    end_s: float
+    strikes_s: tuple[float, ...]
+    burst_s: tuple[tuple[float, float], ...]  # when users acted, if they paused in between
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One expectation, decided. `bound` reads like the scenario: "above 0", "equals 0"."""
+
+    arm: str
+    phase: str
+    metric: str
+    bound: str
+    value: float | None
+    ci95: Interval | None
+    verdict: Verdict
+    text: str  # one sentence with the figures
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A doubt about the instrument. `unknown`: no check that rests on it may pass."""
+
+    code: str
+    text: str
+    remedy: str
+    unknown: bool
+    phase: str | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One exception of a chain, outermost first."""
+
+    type: str
+    text: str
+    sqlstate: str | None
+    errno: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failed requests with the same cause, with one real example."""
+
+    error_class: str  # from measure.classify
+    state: str  # "stale", "in use" or "" (nothing to do with a connection's state)
+    disconnect: bool
+    count_by_arm: Mapping[str, int]
+    count_by_phase: Mapping[str, int]
+    example_arm: str
+    example_request: str  # its name, e.g. "POST /chat"
+    example_id: str
+    example_at_s: float
+    chain: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values over time on the shared axis, for one arm; None where there is nothing to say."""
+
+    at_s: tuple[float, ...]
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timelines:
+    """One series for each arm in each chart."""
+
+    failed_share: Mapping[str, Series]  # of requests that started in the bin
+    p95_ms: Mapping[str, Series]
+    requests_per_s: Mapping[str, Series]
+    pool_out: Mapping[str, Series]  # connections checked out; empty without a witness
+    pool_idle: Mapping[str, Series]
+    postgres_connections: Mapping[str, Series]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy one process (with its children) was: shares of one core, resident bytes."""
+
+    role: str
+    arm: str | None
+    mean_cores: float
+    peak_cores: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The instrument: how busy, how late."""
+
+    processes: tuple[Load, ...]
+    cores: int
+    machine_busy: float | None  # mean share of all cores 0..1
+    machine_busy_peak: float | None
+    machine_stolen: float | None
+    worst_lag_ms: float | None  # of the load's event loop
+    median_landing_ms: float | None  # from strike to what a raw socket saw
+    landings: int
+    landed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContractProbe:
+    """One line of the certificate: what a raw socket saw before the experiment."""
+
+    fault: str
+    situation: str
+    expected: str
+    seen: str
+    after_ms: float | None
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The arm to recommend, and what it prevents of the control's failures."""
+
+    arm: str
+    control: str
+    control_broken: int
+    broken: int
+    prevented_share: float | None  # None when nothing broke in the control
+    cost_ms: float | None  # added median latency in the phase without a fault
+    engine_settings: str  # Python source, ready to copy
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """One experiment, measured."""
+
+    stem: str  # of the scenario file
+    title: str
+    question: str
+    target: str
+    started: str  # ISO 8601, UTC
+    duration_s: float
+    finished: str  # "done", "interrupted", "terminated", "failed", "cut off"
+    verdict: Verdict
+    sentence: str  # what a manager understands
+    users_per_arm: int
+    seed: int
+    control: str
+    arms: Mapping[str, Mapping[str, str]]  # arm → the environment that makes it differ
+    shared_env: Mapping[str, str]
+    phases: tuple[PhaseFinding, ...]
+    cells: Mapping[tuple[str, str], Cell]  # (arm, phase)
+    checks: tuple[Check, ...]
+    warnings: tuple[Warn, ...]
+    failures: tuple[FailureGroup, ...]
+    timelines: Timelines
+    health: Health
+    contract: tuple[ContractProbe, ...]
+    best: Best | None
+    environment: Mapping[str, str]  # versions, machine: label → value
+    command: str  # to repeat it
+    notes: tuple[str, ...] = field(default=())
+
+    def cell(self, arm: str, phase: str) -> Cell:
+        """What one arm did in one phase."""
+        return self.cells[arm, phase]
