@@ -1,0 +1,1 @@
+"""A small AI agent service: conversations, a simulated LLM, memories, all kept in Postgres."""

@@ -1,0 +1,119 @@
+"""Settings of the service: one environment variable for each field, its name in capitals."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+OWN_PREFIXES = ("DB_", "AGENT_")
+"""A variable that begins so is meant for this service: one that is not a field here is a spelling mistake."""
+
+
+class Driver(StrEnum):
+    """The library that speaks to Postgres, by the name SQLAlchemy knows it by."""
+
+    ASYNCPG = "asyncpg"
+    PSYCOPG = "psycopg"
+
+
+class Hold(StrEnum):
+    """How long a chat keeps its database connection: through the LLM call, or only while a query runs."""
+
+    SESSION = "session"
+    QUERY = "query"
+
+
+Flag = Annotated[bool, Field(description="true or false")]
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. The description of a field says what is allowed in it."""
+
+    database_url: SecretStr = Field(
+        description="postgresql://user:password@host:port/database, without a driver (DB_DRIVER names it)"
+    )
+    db_driver: Driver = Field(Driver.ASYNCPG, description=" or ".join(Driver))
+    db_echo: Flag = False
+
+    # The upper end is arbitrary: one digit too many should not open ten thousand connections.
+    db_pool_size: int = Field(10, ge=1, le=1000, description="a whole number from 1 to 1000")
+    db_max_overflow: int = Field(0, ge=0, le=1000, description="a whole number from 0 to 1000")
+    db_pool_timeout: float = Field(
+        5.0, gt=0, le=3600, description="seconds, above 0 and at most 3600; fractions count"
+    )
+    db_pool_pre_ping: Flag = False
+    db_pool_recycle: float = Field(
+        -1.0,
+        allow_inf_nan=False,
+        description="-1 (never) or seconds from 0 (at every checkout); fractions count",
+    )
+    db_pool_use_lifo: Flag = False
+
+    agent_hold: Hold = Field(Hold.SESSION, description=" or ".join(Hold))
+    agent_llm_ms: float = Field(40.0, ge=0, le=60_000, description="mean delay in ms, from 0 to 60000")
+    agent_stream_chunks: int = Field(5, ge=1, le=100, description="a whole number from 1 to 100")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_postgres_url(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            # Its text repeats the URL, and with it the password.
+            raise ValueError("not a URL") from None
+        if url.drivername != "postgresql" or not url.host or not url.database:
+            raise ValueError("not a complete URL of a Postgres database")
+        return value
+
+    @field_validator("db_pool_recycle")
+    @classmethod
+    def _is_never_or_an_age(cls, value: float) -> float:
+        # SQLAlchemy takes everything above -1 for an age: -0.5 would silently mean "at every checkout".
+        if value < 0 and value != -1:
+            raise ValueError("a negative age")
+        return value
+
+
+class SettingsError(Exception):
+    """The environment does not make a valid configuration; the text names every variable that is wrong."""
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises SettingsError with one line for each mistake: the variable, what was found, what is allowed.
+    """
+    mistakes = list(_unknown_variables())
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        mistakes = [*_invalid_values(error), *mistakes]
+    if mistakes:
+        raise SettingsError("the settings in the environment are wrong:\n  " + "\n  ".join(mistakes))
+    return settings
+
+
+def _invalid_values(error: ValidationError) -> Iterator[str]:
+    for mistake in error.errors(include_url=False):
+        field = str(mistake["loc"][0])
+        found = "nothing" if mistake["type"] == "missing" else _without_password(repr(mistake["input"]))
+        yield f"{field.upper()}: found {found}; allowed: {Settings.model_fields[field].description}"
+
+
+def _unknown_variables() -> Iterator[str]:
+    known = [field.upper() for field in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.upper().startswith(OWN_PREFIXES) and name.upper() not in known:
+            closest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
+            yield f"{name}: no such setting; did you mean {closest}? allowed: {', '.join(known)}"
+
+
+def _without_password(found: str) -> str:
+    return re.sub(r"//.*@", "//***@", found)
