@@ -1,0 +1,34 @@
+package main
+
+import (
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog/log"
+)
+
+// IdleReset ends a connection once its source has sent nothing for IdleMS milliseconds, as firewalls, load balancers
+// and poolers with an idle limit do.
+//
+// A toxic sees one direction. On the upstream stream, idle means that the client is silent: an answer that takes
+// longer than the limit to arrive does not count as activity. Neutral at 0, which means never.
+type IdleReset struct {
+	IdleMS int64 `json:"idle_ms"`
+}
+
+// NewState implements toxics.StatefulToxic.
+func (t *IdleReset) NewState() interface{} {
+	state := newPassage()
+	return &state
+}
+
+// Pipe implements toxics.Toxic.
+func (t *IdleReset) Pipe(stub *toxics.ToxicStub) {
+	state := stub.State.(*passage)
+	if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != rang {
+		return
+	}
+	cut(stub, log.Info().Str("toxic", "idle_reset").Str("reason", "idle").Int64("idle_ms", t.IdleMS))
+}
+
+func init() { toxics.Register("idle_reset", new(IdleReset)) }

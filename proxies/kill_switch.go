@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog/log"
+)
+
+// KillSwitch ends every connection that is open when its generation is raised, and leaves those that come later alone.
+// The listener is not touched, so nobody is ever refused, which disabling a proxy for a moment cannot promise.
+//
+// Neutral at generation 0.
+type KillSwitch struct {
+	Generation int64 `json:"generation"`
+}
+
+type killState struct {
+	passage
+	born int64 // the generation in force when the link started
+}
+
+// NewState implements toxics.StatefulToxic. Toxiproxy calls it under the lock that updates take too, so a link is
+// either older than a strike or younger, never in between.
+func (t *KillSwitch) NewState() interface{} {
+	return &killState{passage: newPassage(), born: t.Generation}
+}
+
+// Pipe implements toxics.Toxic.
+func (t *KillSwitch) Pipe(stub *toxics.ToxicStub) {
+	state := stub.State.(*killState)
+	if state.born < t.Generation {
+		cut(stub, log.Info().Str("toxic", "kill_switch").Str("reason", "killed").Int64("generation", t.Generation))
+		return
+	}
+	state.forward(stub, nil)
+}
+
+func init() { toxics.Register("kill_switch", new(KillSwitch)) }

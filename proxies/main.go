@@ -1,0 +1,55 @@
+// Command proxies is a Toxiproxy server that also knows the toxics of brokenpipe.
+//
+// It is Shopify's server, used as a library, with three toxics registered beside its own: kill_switch, idle_reset and
+// idle_drop. The HTTP API is unchanged. It listens on the loopback interface unless told otherwise, and logs JSON
+// lines to stderr.
+package main
+
+import (
+	"flag"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/log"
+)
+
+const toxiproxyModule = "github.com/Shopify/toxiproxy/v2"
+
+func main() {
+	host := flag.String("host", "127.0.0.1", "address the HTTP API listens on")
+	port := flag.Int("port", 8474, "port the HTTP API listens on")
+	flag.Parse()
+
+	// A toxic has no logger of its own and writes to the global one; both must go to the same place.
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+	log.Logger = zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+
+	toxiproxy.Version = libraryVersion()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), log.Logger)
+	if err := server.Listen(net.JoinHostPort(*host, strconv.Itoa(*port))); err != nil {
+		log.Fatal().Err(err).Msg("The HTTP API cannot listen")
+	}
+}
+
+// libraryVersion is the version of the Toxiproxy module linked in. The library calls itself "git" unless its own
+// release scripts say otherwise.
+func libraryVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, module := range info.Deps {
+		if module.Path == toxiproxyModule {
+			return strings.TrimPrefix(module.Version, "v")
+		}
+	}
+	return "unknown"
+}
