@@ -1,0 +1,1 @@
+"""What is to be run: the scenario, the target and the timeline, parsed strictly and frozen."""

@@ -1,0 +1,88 @@
+"""An expectation: one metric of one arm in one phase, and the bound it must keep."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from brokenpipe.plan.phases import Name
+from brokenpipe.plan.strict import Strict
+
+EVERY_ARM = "*"
+
+
+class Metric(StrEnum):
+    """What can be expected of.
+
+    Counts are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
+    this arm minus the control, paired by episode.
+    """
+
+    BROKEN = "broken"
+    STALE = "stale"
+    IN_USE = "in_use"
+    FAILED = "failed"
+    REFUSED = "refused"
+    BROKEN_PIPE_RATE = "broken_pipe_rate"
+    FAILURE_RATE = "failure_rate"
+    P50_MS = "p50_ms"
+    P95_MS = "p95_ms"
+    ADDED_P50_MS = "added_p50_ms"
+    ADDED_BROKEN_PIPE_RATE = "added_broken_pipe_rate"
+
+    @property
+    def is_count(self) -> bool:
+        """A fact about the run, which needs no interval."""
+        return self in _COUNTS
+
+    @property
+    def is_latency(self) -> bool:
+        """In milliseconds, of successful requests; may be narrowed to one request name."""
+        return self.value.endswith("_ms")
+
+    @property
+    def against_control(self) -> bool:
+        """A difference from the control."""
+        return self.value.startswith("added_")
+
+
+_COUNTS = frozenset({Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED})
+_BOUNDS = ("above", "below", "at_least", "at_most", "equals")
+
+Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+
+
+class Expectation(Strict):
+    """One `[[expect]]` of a scenario. Exactly one bound. Rates are shares 0..1."""
+
+    arm: str
+    phase: Name
+    metric: Annotated[Metric, Field(strict=False)]
+    request: str | None = None  # latencies only: the name of one request, such as "POST /chat"
+    above: Number | None = None
+    below: Number | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    equals: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        given = [name for name in _BOUNDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "no bound"
+            raise ValueError(f"found {found}; give exactly one of {', '.join(_BOUNDS)}")
+        if self.equals is not None and not self.metric.is_count:
+            raise ValueError(f"equals is for counts; {self.metric} is an estimate: use above or below")
+        if self.request is not None and not self.metric.is_latency:
+            raise ValueError(f"request narrows a latency; {self.metric} is not one")
+        return self
+
+    @property
+    def bound(self) -> tuple[str, float]:
+        """Its name and value, such as ("above", 0.0)."""
+        for name in _BOUNDS:
+            if (value := getattr(self, name)) is not None:
+                return name, float(value)
+        raise AssertionError("an expectation has a bound")

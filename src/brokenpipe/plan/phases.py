@@ -1,0 +1,117 @@
+"""A phase: a named interval with one load pattern and at most one fault.
+
+Three patterns, told apart by their keys:
+
+    blocks    seconds                      ▇▇▇▇▇▇▇▇▇▇▇▇   cut into blocks of 2 s; a block is its episode
+    strikes   episodes, every_s            ▇▇↯▇▇▇▇↯▇▇▇▇   the fault strikes in the middle of each episode
+    bursts    episodes, quiet_s, burst_s   ▇▇▁▁▁▇▇▁▁▁▇▇   users pause, then act; a lead-in does not count
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from brokenpipe.faults import AnyFault
+from brokenpipe.plan.strict import Strict
+
+BLOCK_S = 2.0  # the episode of a phase without strikes
+SETTLE_S = 1.2  # load that does not count, for pools to fill with connections of the new phase
+BETWEEN_S = 2.6  # what lies between two phases, the settling included; measured, only for the forecast
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Seconds = Annotated[float, Field(gt=0, le=86_400, strict=False)]
+
+
+class Pattern(StrEnum):
+    """How load and fault are laid out in a phase."""
+
+    BLOCKS = "blocks"
+    STRIKES = "strikes"
+    BURSTS = "bursts"
+
+
+_KEYS = {
+    Pattern.BLOCKS: {"seconds"},
+    Pattern.STRIKES: {"episodes", "every_s"},
+    Pattern.BURSTS: {"episodes", "quiet_s", "burst_s"},
+}
+
+
+class Phase(Strict):
+    """One `[[phases]]` of a scenario. Times are in seconds."""
+
+    name: Name
+    fault: AnyFault | None = None
+    seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400, strict=False)] | None = None
+    episodes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    every_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] | None = None
+    quiet_s: Seconds | None = None
+    burst_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one_pattern(self) -> Self:
+        given = {key for keys in _KEYS.values() for key in keys if getattr(self, key) is not None}
+        if given not in _KEYS.values():
+            raise ValueError(
+                f"found {' + '.join(sorted(given)) or 'no timing'}; allowed: seconds, or episodes + every_s, "
+                "or episodes + quiet_s + burst_s"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fault_fits(self) -> Self:
+        if self.pattern is Pattern.STRIKES and not (self.fault and self.fault.strikes):
+            raise ValueError(
+                "episodes + every_s strike a momentary fault such as socket_kill; "
+                "give this phase one, or use seconds, or episodes + quiet_s + burst_s"
+            )
+        if self.pattern is Pattern.BLOCKS and self.fault and self.fault.strikes:
+            raise ValueError(
+                f"{self.fault.name} is momentary: say how often with episodes + every_s, "
+                "or episodes + quiet_s + burst_s, instead of seconds"
+            )
+        after_ms = getattr(self.fault, "after_ms", None)
+        if self.quiet_s is not None and after_ms is not None and self.quiet_s * 1000 <= after_ms:
+            raise ValueError(
+                f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
+                "no connection would be idle long enough to be reset"
+            )
+        return self
+
+    @property
+    def pattern(self) -> Pattern:
+        """Which of the three patterns its keys say."""
+        if self.seconds is not None:
+            return Pattern.BLOCKS
+        return Pattern.STRIKES if self.every_s is not None else Pattern.BURSTS
+
+    @property
+    def count(self) -> int:
+        """How many episodes count."""
+        if self.seconds is not None:
+            return max(1, int(self.seconds / BLOCK_S))
+        return self.episodes or 0
+
+    @property
+    def episode_s(self) -> float:
+        """How long one episode is."""
+        if self.seconds is not None:
+            return self.seconds / self.count
+        return self.every_s or (self.quiet_s or 0) + (self.burst_s or 0)
+
+    @property
+    def forecast_s(self) -> float:
+        """How long the phase will take, with what precedes it."""
+        lead_in = (self.burst_s or 0) - SETTLE_S if self.pattern is Pattern.BURSTS else 0
+        return BETWEEN_S + lead_in + self.count * self.episode_s
+
+    def describe(self) -> str:
+        """The pattern in words."""
+        if self.pattern is Pattern.BLOCKS:
+            return f"{self.seconds:g} s"
+        if self.pattern is Pattern.STRIKES:
+            return f"{self.episodes} strikes, one every {self.every_s:g} s"
+        return f"{self.episodes} × ({self.quiet_s:g} s quiet, {self.burst_s:g} s burst)"

@@ -1,0 +1,91 @@
+"""The plan: a scenario after every override, with the target it names. What `plan.json` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brokenpipe.errors import Problem, ScenarioError, UsageError
+from brokenpipe.plan.project import Project
+from brokenpipe.plan.scenario import Scenario, parse
+from brokenpipe.plan.strict import Strict, did_you_mean
+from brokenpipe.plan.target import Target, parse_target
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line changes. `env` applies to every arm; what an arm itself sets still wins."""
+
+    users: int | None = None
+    seed: int | None = None
+    only: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Plan(Strict):
+    """What is run. Paths are left out of it: it must be readable on another machine."""
+
+    stem: str
+    scenario: Scenario
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files that a plan came from."""
+
+    scenario_path: Path
+    scenario_text: str
+    target_folder: Path
+    locustfile: Path
+
+
+def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Plan, Sources]:
+    """Read everything that a run needs, and change what the command line says.
+
+    Raises ScenarioError, TargetError or UsageError.
+    """
+    path = project.scenario_path(scenario)
+    text, parsed = parse(path)
+    folder = project.target_folder(parsed.target)
+    plan = Plan(stem=path.stem, scenario=overridden(parsed, overrides), target=parse_target(folder))
+    return plan, Sources(path, text, folder, _locustfile(path, parsed))
+
+
+def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
+    """The scenario with the command line's changes. Raises UsageError for an arm that does not exist."""
+    changes: dict[str, object] = {}
+    if overrides.users is not None:
+        changes["load"] = scenario.load.model_copy(update={"users": overrides.users})
+    if overrides.seed is not None:
+        changes["seed"] = overrides.seed
+    if overrides.env:
+        changes["env"] = {**scenario.env, **overrides.env}
+    if overrides.only:
+        changes |= _narrowed(scenario, overrides.only)
+    return scenario.model_copy(update=changes)
+
+
+def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
+    for arm in only:
+        if arm not in scenario.arms:
+            raise UsageError(f"--only {arm}: no such arm", remedy=did_you_mean(arm, scenario.arms))
+    arms = {name: env for name, env in scenario.arms.items() if name in only}
+    # Without the control there is nothing to subtract from; the first arm that is left takes its place.
+    control = scenario.control if scenario.control in arms else next(iter(arms))
+    kept = tuple(
+        expectation
+        for expectation in scenario.expect
+        if (expectation.arm == "*" or expectation.arm in arms)
+        and not (expectation.metric.against_control and control != scenario.control)
+    )
+    return {"arms": arms, "control": control, "expect": kept}
+
+
+def _locustfile(path: Path, scenario: Scenario) -> Path:
+    locustfile = path.parent / scenario.load.locustfile
+    if locustfile.is_file():
+        return locustfile.resolve()
+    found = Problem("load.locustfile", repr(scenario.load.locustfile), f"no such file: {locustfile}")
+    raise ScenarioError(path, (found,), remedy="Give its path relative to the scenario file.")

@@ -1,0 +1,69 @@
+"""Where things are: the folders that a user edits and reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.strict import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A checkout of brokenpipe, or a folder laid out like one."""
+
+    root: Path
+
+    @property
+    def scenarios(self) -> Path:
+        return self.root / "scenarios"
+
+    @property
+    def targets(self) -> Path:
+        return self.root / "targets"
+
+    @property
+    def proxies(self) -> Path:
+        return self.root / "proxies"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def scenario_path(self, scenario: str) -> Path:
+        """A scenario by its path, or by the stem of a file in scenarios/. Raises UsageError."""
+        if scenario.endswith(".toml") or "/" in scenario:
+            path = Path(scenario)
+        else:
+            path = self.scenarios / f"{scenario}.toml"
+        if path.is_file():
+            return path
+        stems = sorted(file.stem for file in self.scenarios.glob("*.toml"))
+        raise UsageError(
+            f"no such scenario: {scenario} (looked for {path})",
+            remedy=f"Give the path of a TOML file or a name; {did_you_mean(scenario, stems)}",
+        )
+
+    def target_folder(self, target: str) -> Path:
+        """The folder of a target. Raises UsageError."""
+        folder = self.targets / target
+        if (folder / "target.toml").is_file():
+            return folder
+        names = sorted(file.parent.name for file in self.targets.glob("*/target.toml"))
+        raise UsageError(
+            f"no such target: {target} (looked for {folder / 'target.toml'})",
+            remedy=f"Make that folder, or correct `target`; {did_you_mean(target, names)}",
+        )
+
+
+def find_project(start: Path) -> Project:
+    """The project around a folder, else the checkout this program was installed from. Raises UsageError."""
+    installed_from = Path(__file__).resolve().parents[3]
+    for folder in (start, *start.parents, installed_from):
+        if (folder / "scenarios").is_dir() and (folder / "targets").is_dir():
+            return Project(folder)
+    raise UsageError(
+        f"neither {start} nor a folder above it has scenarios/ and targets/",
+        remedy="Change into a checkout of brokenpipe.",
+    )

@@ -1,0 +1,68 @@
+"""A target: how to start the service under test, as its target.toml says."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from brokenpipe.errors import Problem, TargetError
+from brokenpipe.plan.scenario import Environment, Variable
+from brokenpipe.plan.strict import Strict, did_you_mean, read_toml, validated
+
+COMMAND_WORDS = ("python", "host", "port")
+DSN_WORDS = ("user", "password", "host", "port", "database")
+_EXAMPLE = "targets/agent/target.toml is a working example."
+
+
+class Target(Strict):
+    """A target.toml. The folder it stands in is the working directory of the command."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    ready: Annotated[str, Field(pattern=r"^/")]  # answers 200 once the service is up
+    dsn_env: Variable  # the variable in which the service looks for its database
+    dsn: Annotated[str, Field(min_length=1)]
+    python: str | None = None  # its interpreter, relative to the folder; default: ours
+    witness: bool = True
+    ready_timeout_s: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
+    env: Environment = Field(default_factory=dict)
+
+    def argv(self, **words: str) -> list[str]:
+        """The command with its placeholders filled in."""
+        return [part.format(**words) for part in self.command]
+
+
+def parse_target(folder: Path) -> Target:
+    """The target in a folder. Raises TargetError with every mistake found."""
+    path = folder / "target.toml"
+    _, data = read_toml(path, TargetError)
+    target = validated(Target, data, path, TargetError, _EXAMPLE)
+    if problems := tuple(_inconsistencies(target, folder)):
+        raise TargetError(path, problems, remedy=_EXAMPLE)
+    return target
+
+
+def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
+    for index, part in enumerate(target.command):
+        yield from _placeholder_problems(f"command[{index}]", part, COMMAND_WORDS)
+    yield from _placeholder_problems("dsn", target.dsn, DSN_WORDS)
+    if not any("{port}" in part for part in target.command):
+        yield Problem(
+            "command", " ".join(target.command), "must contain {port}: each arm gets one of its own"
+        )
+    if target.python and not (folder / target.python).is_file():
+        yield Problem("python", repr(target.python), f"must be an interpreter, relative to {folder}")
+
+
+def _placeholder_problems(key: str, template: str, words: tuple[str, ...]) -> Iterator[Problem]:
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        yield Problem(key, repr(template), f"{error}; write {{{{ and }}}} for braces")
+        return
+    for name in names:
+        if name not in words:
+            yield Problem(key, f"{{{name}}}", f"unknown placeholder; {did_you_mean(name, words)}")
