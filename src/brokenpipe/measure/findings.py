@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from brokenpipe.measure.classify import Link
+
 
 class Verdict(StrEnum):
     """Of a check and of a run. `unknown` is the honest answer to a missing or doubtful measurement."""
@@ -128,16 +130,6 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One exception of a chain, outermost first."""
-
-    type: str
-    text: str
-    sqlstate: str | None
-    errno: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class FailureGroup:
     """Failed requests with the same cause, with one real example."""
 
@@ -150,7 +142,7 @@ class FailureGroup:
     example_request: str  # its name, e.g. "POST /chat"
     example_id: str
     example_at_s: float
-    chain: tuple[Link, ...]
+    chain: tuple[Link, ...]  # outermost first
 
 
 @dataclass(frozen=True, slots=True)

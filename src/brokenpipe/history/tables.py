@@ -1,0 +1,191 @@
+"""The columns of every kind of line, so that reading needs no guessing and a torn line changes nothing.
+
+The lines of `witness-*.ndjson` are described here only, because the witness imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines of one kind in the files that match `files`; `columns` are DuckDB types."""
+
+    name: str
+    files: str
+    kind: str
+    columns: Mapping[str, str]
+
+
+_CHECKOUT = (
+    "STRUCT(t BIGINT, port INTEGER, wait_ms DOUBLE, ping_ms DOUBLE, connect_ms DOUBLE, "
+    "fresh BOOLEAN, dead BOOLEAN, held_ms DOUBLE, statements INTEGER)[]"
+)
+
+TABLES = (
+    Table(
+        "clocks",
+        "*.ndjson",
+        "clock",
+        {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR"},
+    ),
+    Table("phase_edges", "experiment.ndjson", "phase", {"t": "BIGINT", "name": "VARCHAR", "edge": "VARCHAR"}),
+    Table(
+        "episodes",
+        "experiment.ndjson",
+        "episode",
+        {
+            "phase": "VARCHAR",
+            "n": "INTEGER",
+            "t0": "BIGINT",
+            "t1": "BIGINT",
+            "strike": "BIGINT",
+            "counts": "BOOLEAN",
+        },
+    ),
+    Table(
+        "doubts",
+        "experiment.ndjson",
+        "doubt",
+        {
+            "t": "BIGINT",
+            "code": "VARCHAR",
+            "text": "VARCHAR",
+            "remedy": "VARCHAR",
+            "unknown": "BOOLEAN",
+            "phase": "VARCHAR",
+            "arm": "VARCHAR",
+        },
+    ),
+    Table(
+        "probes",
+        "experiment.ndjson",
+        "probe",
+        {
+            "t": "BIGINT",
+            "fault": "VARCHAR",
+            "situation": "VARCHAR",
+            "expected": "VARCHAR",
+            "seen": "VARCHAR",
+            "after_ms": "DOUBLE",
+            "held": "BOOLEAN",
+        },
+    ),
+    Table("finishes", "experiment.ndjson", "finish", {"t": "BIGINT", "how": "VARCHAR"}),
+    Table(
+        "acts",
+        "nemesis.ndjson",
+        "act",
+        {
+            "t0": "BIGINT",
+            "t1": "BIGINT",
+            "action": "VARCHAR",
+            "fault": "VARCHAR",
+            "arm": "VARCHAR",
+            "phase": "VARCHAR",
+            "episode": "INTEGER",
+            "error": "VARCHAR",
+        },
+    ),
+    Table(
+        "landings",
+        "nemesis.ndjson",
+        "landing",
+        {
+            "t": "BIGINT",
+            "fault": "VARCHAR",
+            "arm": "VARCHAR",
+            "phase": "VARCHAR",
+            "episode": "INTEGER",
+            "expected": "VARCHAR",
+            "seen": "VARCHAR",
+            "after_ms": "DOUBLE",
+            "landed": "BOOLEAN",
+        },
+    ),
+    Table(
+        "starts",
+        "requests*.ndjson",
+        "start",
+        {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "name": "VARCHAR"},
+    ),
+    Table(
+        "ends",
+        "requests*.ndjson",
+        "end",
+        {
+            "t": "BIGINT",
+            "arm": "VARCHAR",
+            "id": "VARCHAR",
+            "ms": "DOUBLE",
+            "status": "INTEGER",
+            "failure": "VARCHAR",
+            "error": "VARCHAR",
+        },
+    ),
+    Table("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
+    Table(
+        "process_gauges",
+        "gauges.ndjson",
+        "process",
+        {"t": "BIGINT", "role": "VARCHAR", "arm": "VARCHAR", "cpu_s": "DOUBLE", "rss_bytes": "BIGINT"},
+    ),
+    Table(
+        "machine_gauges", "gauges.ndjson", "machine", {"t": "BIGINT", "busy": "DOUBLE", "stolen": "DOUBLE"}
+    ),
+    Table(
+        "postgres_gauges",
+        "gauges.ndjson",
+        "postgres",
+        {
+            "t": "BIGINT",
+            "arm": "VARCHAR",
+            "connections": "INTEGER",
+            "active": "INTEGER",
+            "idle": "INTEGER",
+            "idle_in_transaction": "INTEGER",
+        },
+    ),
+    Table(
+        "testimonies",
+        "witness-*.ndjson",
+        "request",
+        {
+            "id": "VARCHAR",
+            "t0": "BIGINT",
+            "t1": "BIGINT",
+            "status": "INTEGER",
+            "began": "BOOLEAN",
+            "failed": "BOOLEAN",
+            "checkouts": _CHECKOUT,
+            "errors": "JSON",
+            "raised": "JSON",
+            "pool": "JSON",
+        },
+    ),
+    Table("connects", "witness-*.ndjson", "connect", {"t": "BIGINT", "port": "INTEGER", "ms": "DOUBLE"}),
+    Table(
+        "closes",
+        "witness-*.ndjson",
+        "close",
+        {
+            "t": "BIGINT",
+            "port": "INTEGER",
+            "age_ms": "DOUBLE",
+            "recycle_ms": "DOUBLE",
+            "dead": "BOOLEAN",
+            "after": "VARCHAR",
+            "pool_invalidated": "BOOLEAN",
+            "id": "VARCHAR",
+        },
+    ),
+    Table(
+        "pools",
+        "witness-*.ndjson",
+        "pool",
+        {"t": "BIGINT", "size": "INTEGER", "idle": "INTEGER", "out": "INTEGER", "overflow": "INTEGER"},
+    ),
+    Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
+)

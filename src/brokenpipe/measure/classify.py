@@ -1,0 +1,188 @@
+"""Which class of error a chain of exceptions is. One table, read from top to bottom.
+
+Order of evidence: SQLSTATE (the server's own word), then errno (the kernel's), then the type, then
+`connection_invalidated` (the dialect's judgement), and text last: wording differs between versions, so text
+only tells apart what nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorClass(StrEnum):
+    """The closed list of causes."""
+
+    RESET = "connection reset"
+    BROKEN_PIPE = "broken pipe"
+    EOF = "unexpected end of connection"
+    SERVER_SHUTDOWN = "ended by the server's administrator"
+    SERVER_CRASH = "ended by a server crash"
+    IDLE_SESSION = "idle-session timeout"
+    IDLE_IN_TRANSACTION = "idle-in-transaction timeout"
+    NOT_ACCEPTING = "server not yet accepting connections"
+    REFUSED = "connection refused"
+    CONNECT_TIMEOUT = "connect timeout"
+    DNS = "name not resolved"
+    TLS = "TLS failure"
+    AUTHENTICATION = "authentication failed"
+    TOO_MANY_CONNECTIONS = "too many connections"
+    POOL_EXHAUSTED = "pool exhausted"
+    STATEMENT_CANCELLED = "statement cancelled"
+    CLIENT_TIMEOUT = "client-side timeout"
+    PROTOCOL_STATE = "protocol state"
+    ABORTED_TRANSACTION = "aborted transaction"
+    READ_ONLY = "read-only"
+    APPLICATION = "application error"
+    TIMEOUT = "no answer in time"
+    TRANSPORT = "transport between load and target"
+    UNEXPLAINED = "failed without testimony"
+
+    @property
+    def is_disconnect(self) -> bool:
+        """Whether the peer or the network ended an established connection."""
+        return self in _DISCONNECTS
+
+
+_DISCONNECTS = frozenset(
+    {
+        ErrorClass.RESET,
+        ErrorClass.BROKEN_PIPE,
+        ErrorClass.EOF,
+        ErrorClass.SERVER_SHUTDOWN,
+        ErrorClass.SERVER_CRASH,
+        ErrorClass.IDLE_SESSION,
+        ErrorClass.IDLE_IN_TRANSACTION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One exception of a chain: `type` is module and class, `errno` the kernel's number."""
+
+    type: str
+    text: str = ""
+    sqlstate: str | None = None
+    errno: int | None = None
+    invalidated: bool | None = None
+
+    @property
+    def name(self) -> str:
+        return self.type.rpartition(".")[2]
+
+
+def chain_of(raw: Sequence[Mapping[str, Any]] | None) -> tuple[Link, ...]:
+    """A chain from the witness's JSON, outermost first."""
+    return tuple(
+        Link(
+            type=str(link.get("type", "")),
+            text=str(link.get("text") or ""),
+            sqlstate=link.get("sqlstate"),
+            errno=link.get("errno"),
+            invalidated=link.get("invalidated"),
+        )
+        for link in raw or ()
+    )
+
+
+_SQLSTATES: Mapping[str, ErrorClass] = {
+    "57P01": ErrorClass.SERVER_SHUTDOWN,
+    "57P02": ErrorClass.SERVER_CRASH,
+    "57P03": ErrorClass.NOT_ACCEPTING,
+    "57P05": ErrorClass.IDLE_SESSION,
+    "25P03": ErrorClass.IDLE_IN_TRANSACTION,
+    "25P02": ErrorClass.ABORTED_TRANSACTION,
+    "25006": ErrorClass.READ_ONLY,
+    "53300": ErrorClass.TOO_MANY_CONNECTIONS,
+    "57014": ErrorClass.STATEMENT_CANCELLED,
+    "55P03": ErrorClass.STATEMENT_CANCELLED,
+    "28P01": ErrorClass.AUTHENTICATION,
+    "28000": ErrorClass.AUTHENTICATION,
+}
+
+# errno differs between systems; the witness writes numbers, so both are listed: Linux, macOS.
+_ERRNOS: Mapping[int, ErrorClass] = {
+    104: ErrorClass.RESET,
+    54: ErrorClass.RESET,
+    32: ErrorClass.BROKEN_PIPE,
+    111: ErrorClass.REFUSED,
+    61: ErrorClass.REFUSED,
+    110: ErrorClass.CONNECT_TIMEOUT,
+    60: ErrorClass.CONNECT_TIMEOUT,
+}
+
+_TYPES: Mapping[str, ErrorClass] = {
+    "sqlalchemy.exc.TimeoutError": ErrorClass.POOL_EXHAUSTED,
+    "sqlalchemy.exc.PendingRollbackError": ErrorClass.ABORTED_TRANSACTION,
+    "builtins.ConnectionResetError": ErrorClass.RESET,
+    "builtins.BrokenPipeError": ErrorClass.BROKEN_PIPE,
+    "builtins.ConnectionRefusedError": ErrorClass.REFUSED,
+    "socket.gaierror": ErrorClass.DNS,
+    "builtins.TimeoutError": ErrorClass.CLIENT_TIMEOUT,
+    "asyncio.exceptions.TimeoutError": ErrorClass.CLIENT_TIMEOUT,
+}
+
+# Last resort: libpq has no codes for what happens before a session exists, nor for how one ended.
+_TEXTS: Sequence[tuple[str, ErrorClass]] = (
+    ("connection refused", ErrorClass.REFUSED),
+    ("connection reset", ErrorClass.RESET),
+    ("broken pipe", ErrorClass.BROKEN_PIPE),
+    ("too many clients", ErrorClass.TOO_MANY_CONNECTIONS),
+    ("remaining connection slots", ErrorClass.TOO_MANY_CONNECTIONS),
+    ("the database system is", ErrorClass.NOT_ACCEPTING),
+    ("password authentication failed", ErrorClass.AUTHENTICATION),
+    ("could not translate host name", ErrorClass.DNS),
+    ("failed to resolve host", ErrorClass.DNS),
+    ("ssl syscall error: eof", ErrorClass.EOF),
+    ("unexpected eof while reading", ErrorClass.EOF),
+    ("server closed the connection", ErrorClass.EOF),
+    ("the connection is closed", ErrorClass.EOF),
+    ("connection is closed", ErrorClass.EOF),
+    ("connection was closed", ErrorClass.EOF),
+    ("connection not open", ErrorClass.EOF),
+    ("terminating connection due to administrator", ErrorClass.SERVER_SHUTDOWN),
+    ("another operation is in progress", ErrorClass.PROTOCOL_STATE),
+)
+
+
+def classify(chain: Sequence[Link]) -> ErrorClass:
+    """The class of a chain of exceptions, outermost first. An empty chain is UNEXPLAINED."""
+    if not chain:
+        return ErrorClass.UNEXPLAINED
+    for rule in (_by_sqlstate, _by_errno, _by_type, _by_invalidation, _by_text):
+        if found := rule(chain):
+            return found
+    return ErrorClass.APPLICATION
+
+
+def _innermost(chain: Sequence[Link], look: Callable[[Link], ErrorClass | None]) -> ErrorClass | None:
+    """The deepest link that says something: it is the nearest to the wire."""
+    return next((found for link in reversed(chain) if (found := look(link))), None)
+
+
+def _by_sqlstate(chain: Sequence[Link]) -> ErrorClass | None:
+    return _innermost(chain, lambda link: _SQLSTATES.get(link.sqlstate or ""))
+
+
+def _by_errno(chain: Sequence[Link]) -> ErrorClass | None:
+    return _innermost(chain, lambda link: _ERRNOS.get(link.errno or 0))
+
+
+def _by_type(chain: Sequence[Link]) -> ErrorClass | None:
+    return _innermost(chain, lambda link: _TYPES.get(link.type))
+
+
+def _by_invalidation(chain: Sequence[Link]) -> ErrorClass | None:
+    """The dialect says that the connection is gone; only the text may still say how."""
+    if any(link.invalidated or (link.sqlstate or "").startswith("08") for link in chain):
+        by_text = _by_text(chain)
+        return by_text if by_text in _DISCONNECTS else ErrorClass.EOF
+    return None
+
+
+def _by_text(chain: Sequence[Link]) -> ErrorClass | None:
+    return _innermost(chain, lambda link: next((c for part, c in _TEXTS if part in link.text.lower()), None))

@@ -1,0 +1,75 @@
+"""Intervals over episodes: requests of one episode share its fate and are never counted as independent."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from brokenpipe.measure.findings import Interval
+
+CONFIDENCE = 0.95
+RESAMPLES = 4999
+Array = npt.NDArray[np.float64]
+
+
+def rate_interval(
+    events: Sequence[int], trials: Sequence[int], *, largest_rate: float, seed: int
+) -> Interval | None:
+    """The 95 % interval of sum(events) / sum(trials), by BCa bootstrap over episodes.
+
+    `largest_rate` is the largest rate of one episode of any arm in that phase: when nothing happened in k
+    episodes, the upper end is the exact bound on the share of episodes in which it does, 1 − 0.05^(1/k),
+    times that rate. None with fewer than two episodes or without a request.
+    """
+    if len(trials) < 2 or sum(trials) == 0:
+        return None
+    if sum(events) == 0:
+        return Interval(0.0, (1 - (1 - CONFIDENCE) ** (1 / len(trials))) * largest_rate)
+    e, n = np.asarray(events, float), np.asarray(trials, float)
+    if np.ptp(e / np.maximum(n, 1)) == 0:  # every episode alike: there is nothing to resample
+        rate = float(e.sum() / n.sum())
+        return Interval(rate, rate)
+    low, high = _bca(e, n, seed)
+    return Interval(max(0.0, low), min(1.0, high))
+
+
+def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:
+    def ratio(e: Array, n: Array, axis: int = -1) -> Array:
+        share: Array = e.sum(axis=axis) / np.maximum(n.sum(axis=axis), 1)
+        return share
+
+    for method in ("BCa", "percentile"):  # BCa is undefined where the jackknife does not vary
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = stats.bootstrap(
+                (events, trials),
+                ratio,
+                paired=True,
+                vectorized=True,
+                n_resamples=RESAMPLES,
+                confidence_level=CONFIDENCE,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite([found.low, found.high]).all():
+            break
+    return float(found.low), float(found.high)
+
+
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """The 95 % interval of the mean of one value an episode, by Student's t. None with fewer than two."""
+    if len(values) < 2:
+        return None
+    x = np.asarray(values, float)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return Interval(float(x.mean()) - half, float(x.mean()) + half)
+
+
+def smallest_visible_rate(trials: Sequence[int]) -> float:
+    """The rate of an episode in which one request failed: the least that a run could have seen."""
+    counted = [n for n in trials if n]
+    return 1 / min(counted) if counted else 1.0
