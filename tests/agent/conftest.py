@@ -1,0 +1,171 @@
+"""The sample agent as it runs: a child process behind HTTP, on a real Postgres with a database of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.process import Child, child
+
+REPOSITORY = Path(__file__).parents[2]
+TARGET = REPOSITORY / "targets" / "agent"
+START_TIMEOUT_S = 20.0
+REQUEST_TIMEOUT_S = 10.0
+
+StartAgent = Callable[..., AbstractContextManager["Agent"]]
+SharedAgent = Callable[..., "Agent"]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A running service, and a way past it to the server that it works on."""
+
+    url: str
+    process: Child
+    server: Postgres
+    database: str
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=REQUEST_TIMEOUT_S, **options)
+
+    def post(self, path: str, json: object, **options: Any) -> requests.Response:
+        return requests.post(self.url + path, json=json, timeout=REQUEST_TIMEOUT_S, **options)
+
+    def pool(self) -> dict[str, Any]:
+        return self.get("/pool").json()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask its database, not through the service."""
+        with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def backends(self, condition: str = "true") -> list[int]:
+        """Process ids of the service's own server processes that meet a condition on pg_stat_activity."""
+        rows = self.query(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            f" AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND {condition}"
+        )
+        return sorted(pid for (pid,) in rows)
+
+    def kill_backends(self) -> int:
+        """End every connection at the server's side and wait until they are gone. Returns their number."""
+        killed = self.backends()
+        self.query(f"SELECT pg_terminate_backend(pid) FROM unnest(ARRAY{killed}) AS pid")
+        assert poll(lambda: None if self.backends() else True, timeout_s=5) is True, "backends did not end"
+        return len(killed)
+
+    def warm(self, connections: int) -> None:
+        """Make the pool hold at least so many open connections, by as many chats at once."""
+        said = {"conversation_id": 1, "message": "warm up"}
+
+        def chat_at_once() -> bool | None:
+            with ThreadPoolExecutor(connections) as several:
+                answers = list(several.map(lambda _: self.post("/chat", said), range(connections)))
+            assert [a.status_code for a in answers] == [200] * connections
+            return self.pool()["checked_in"] >= connections or None
+
+        assert poll(chat_at_once, timeout_s=5), f"the pool never held {connections} connections"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One Postgres for all tests of the agent; each service has a database of its own in it."""
+    with postgres(
+        log_path=tmp_path_factory.mktemp("server") / "postgres.log", janitor=NoJanitor()
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def start_agent(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> StartAgent:
+    """Start the service with some settings, on a fresh database, for as long as a block lasts."""
+
+    @contextmanager
+    def start(**environment: str) -> Iterator[Agent]:
+        database = f"agent_{secrets.token_hex(4)}"
+        server.create_database(database)
+        url, command = _command()
+        environment = {"DATABASE_URL": server.dsn(database)} | environment
+        with run_command(command, environment, tmp_path_factory.mktemp("agent") / "agent.log") as process:
+            agent = Agent(url, process, server, database)
+            assert poll(lambda: _is_up(agent), timeout_s=START_TIMEOUT_S), "\n".join(process.last_lines())
+            yield agent
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def shared_agent(start_agent: StartAgent) -> Iterator[SharedAgent]:
+    """A service for each set of settings, started when first asked for and kept until the last test is done.
+
+    A fixture with parameters would be started anew whenever the random order of tests changes the parameter.
+    """
+    with ExitStack() as all_of_them:
+
+        @cache
+        def shared(**environment: str) -> Agent:
+            return all_of_them.enter_context(start_agent(**environment))
+
+        yield shared
+
+
+@pytest.fixture(params=["asyncpg", "psycopg"])
+def agent(request: pytest.FixtureRequest, shared_agent: SharedAgent) -> Agent:
+    """A service with the default pool and a fast language model, with each driver; shared by many tests."""
+    return shared_agent(DB_DRIVER=request.param, AGENT_LLM_MS="40")
+
+
+@pytest.fixture
+def fail_to_start(tmp_path: Path) -> Callable[[Mapping[str, str]], tuple[int, str]]:
+    """Start the service with settings that it must refuse; returns its exit code and what it printed."""
+
+    def start(environment: Mapping[str, str]) -> tuple[int, str]:
+        _, command = _command()
+        with run_command(command, environment, tmp_path / "agent.log") as process:
+            code = process.popen.wait(START_TIMEOUT_S)
+        return code, process.log_path.read_text()
+
+    return start
+
+
+@contextmanager
+def run_command(command: list[str], environment: Mapping[str, str], log_path: Path) -> Iterator[Child]:
+    """Run a command in the target's folder, with PATH and the given variables and nothing else."""
+    everything = {"PATH": os.environ["PATH"], **environment}
+    with child(
+        "agent", command, log_path=log_path, janitor=NoJanitor(), env=everything, cwd=TARGET, stop_timeout_s=5
+    ) as process:
+        yield process
+
+
+def _command() -> tuple[str, list[str]]:
+    """The address and the command that target.toml gives."""
+    port = free_port()
+    values = {"python": sys.executable, "host": LOOPBACK, "port": port}
+    template = tomllib.loads((TARGET / "target.toml").read_text())["command"]
+    return f"http://{LOOPBACK}:{port}", [part.format(**values) for part in template]
+
+
+def _is_up(agent: Agent) -> bool | None:
+    if not agent.process.running:
+        return False
+    try:
+        return agent.get("/healthz").ok or None
+    except requests.ConnectionError:
+        return None
