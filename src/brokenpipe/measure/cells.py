@@ -1,0 +1,170 @@
+"""One arm in one phase: counts, rate with its interval, latencies, recovery, the price of its settings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.findings import Cell, Interval, Latency, Masked, Price
+from brokenpipe.measure.statistics import rate_interval, smallest_visible_rate
+
+Place = tuple[str, str]  # arm, phase
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """The unit of statistics: for one arm and phase, requests and broken requests of each episode."""
+
+    numbers: tuple[int, ...]
+    requests: tuple[int, ...]
+    failed: tuple[int, ...]
+    broken: tuple[int, ...]
+
+
+def episodes_by_place(
+    history: History, places: Iterable[Place], failures: Sequence[Failure]
+) -> dict[Place, Episodes]:
+    """Requests, failed and broken requests of each counted episode."""
+    requests: dict[tuple[str, str, int], int] = {
+        (arm, phase, n): count
+        for arm, phase, n, count in history.rows(
+            "SELECT arm, phase, episode, count(*) FROM outcomes WHERE phase IS NOT NULL GROUP BY ALL"
+        )
+    }
+    failed = Counter((f.arm, f.phase, f.episode) for f in failures)
+    broken = Counter((f.arm, f.phase, f.episode) for f in failures if f.broken)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for phase, n in history.rows("SELECT phase, n FROM episode_list WHERE counts ORDER BY n"):
+        numbers[phase].append(n)
+    return {
+        (arm, phase): Episodes(
+            tuple(numbers[phase]),
+            tuple(requests.get((arm, phase, n), 0) for n in numbers[phase]),
+            tuple(failed[arm, phase, n] for n in numbers[phase]),
+            tuple(broken[arm, phase, n] for n in numbers[phase]),
+        )
+        for arm, phase in places
+    }
+
+
+def interval_of(
+    phase: str,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    place: Place,
+    seed: int,
+) -> Interval | None:
+    """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
+    neighbours = [key for key in by_place if key[1] == phase]
+    rates = [
+        event / request
+        for key in neighbours
+        for event, request in zip(events[key], by_place[key].requests, strict=True)
+        if request
+    ]
+    floor = smallest_visible_rate([n for key in neighbours for n in by_place[key].requests])
+    largest = max([floor, *rates])
+    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, seed=seed)
+
+
+def cells(
+    history: History,
+    by_place: Mapping[Place, Episodes],
+    failures: Sequence[Failure],
+    witnessed: frozenset[str],
+    seed: int,
+) -> dict[Place, Cell]:
+    """Every place of the table."""
+    latencies, by_request = _latencies(history)
+    masked, prices, recovery = _masked(history), _prices(history), _recovery(history, failures)
+    broken_events = {place: episodes.broken for place, episodes in by_place.items()}
+    failed_at: dict[Place, list[Failure]] = defaultdict(list)
+    for failure in failures:
+        failed_at[failure.arm, failure.phase].append(failure)
+    found = {}
+    for place, episodes in by_place.items():
+        arm, phase = place
+        broken = [f for f in failed_at[place] if f.broken]
+        states = Counter(f.state for f in broken)
+        requests = sum(episodes.requests)
+        found[place] = Cell(
+            arm=arm,
+            phase=phase,
+            requests=requests,
+            failed=len(failed_at[place]),
+            broken=len(broken),
+            stale=states["stale"],
+            in_use=states["in use"],
+            elsewhere=states[""],
+            unexplained=sum(f.error_class is ErrorClass.UNEXPLAINED for f in failed_at[place]),
+            broken_pipe_rate=len(broken) / requests if requests else None,
+            ci95=interval_of(phase, broken_events, by_place, place, seed),
+            episodes=len(episodes.numbers),
+            latency_ms=latencies.get(place, Latency(None, None, None)),
+            latency_by_request=by_request.get(place, {}),
+            failed_by_class=dict(Counter(f.error_class.value for f in failed_at[place])),
+            recovery_s=recovery.get(place, ()),
+            masked=masked.get(place, Masked()) if arm in witnessed else None,
+            price=prices.get(place) if arm in witnessed else None,
+        )
+    return found
+
+
+_PERCENTILES = "quantile_cont(ms, [0.5, 0.95, 0.99])"
+_SUCCESSFUL = "FROM outcomes WHERE failure IS NULL AND phase IS NOT NULL GROUP BY ALL"
+
+
+def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict[str, Latency]]]:
+    whole = {
+        (arm, phase): Latency(*quantiles)
+        for arm, phase, quantiles in history.rows(f"SELECT arm, phase, {_PERCENTILES} {_SUCCESSFUL}")
+    }
+    by_request: dict[Place, dict[str, Latency]] = defaultdict(dict)
+    for arm, phase, name, quantiles in history.rows(
+        f"SELECT arm, phase, name, {_PERCENTILES} {_SUCCESSFUL} ORDER BY name"
+    ):
+        by_request[arm, phase][name] = Latency(*quantiles)
+    return whole, by_request
+
+
+def _masked(history: History) -> dict[Place, Masked]:
+    """Dead connections that were closed during a checkout without any request having failed on them."""
+    rows = history.rows("""
+        SELECT witness_arm, phase,
+               count(*) FILTER (after = 'ping'),
+               count(*) FILTER (after IS NULL AND dead AND recycle_ms IS NOT NULL AND age_ms >= recycle_ms),
+               count(*) FILTER (after IS NULL AND dead AND pool_invalidated
+                                AND NOT (recycle_ms IS NOT NULL AND age_ms >= recycle_ms))
+        FROM closed WHERE phase IS NOT NULL AND id IS NOT NULL GROUP BY ALL""")
+    return {(arm, phase): Masked(*counts) for arm, phase, *counts in rows}
+
+
+def _prices(history: History) -> dict[Place, Price]:
+    rows = history.rows("""
+        WITH c AS (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL)
+        SELECT witness_arm, phase, count(*), count(c.ping_ms), median(c.ping_ms), median(c.wait_ms),
+               count(c.connect_ms), median(c.connect_ms)
+        FROM c GROUP BY ALL""")
+    return {(arm, phase): Price(*values) for arm, phase, *values in rows}
+
+
+def _recovery(history: History, failures: Sequence[Failure]) -> dict[Place, tuple[float, ...]]:
+    """Seconds from the strike to the end of the last broken request, for each episode that was struck."""
+    last: dict[tuple[str, str, int], int] = defaultdict(int)
+    for failure in failures:
+        if failure.broken:
+            key = (failure.arm, failure.phase, failure.episode)
+            last[key] = max(last[key], failure.end)
+    strikes = history.rows(
+        "SELECT phase, n, strike FROM episode_list WHERE counts AND strike IS NOT NULL ORDER BY phase, n"
+    )
+    recovered: dict[Place, list[float]] = defaultdict(list)
+    for (arm,) in history.rows("SELECT DISTINCT arm FROM outcomes"):
+        for phase, n, strike in strikes:
+            end = last[arm, phase, n]
+            recovered[arm, phase].append(max(0, end - strike) / 1e9 if end else 0.0)
+    return {place: tuple(values) for place, values in recovered.items()}

@@ -1,0 +1,143 @@
+"""Expectations, decided: inside the bound, outside it, or not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from brokenpipe.measure.estimates import Estimate, Estimator
+from brokenpipe.measure.findings import Check, Interval, Verdict, Warn
+from brokenpipe.plan.expectations import Expectation, Metric
+from brokenpipe.plan.scenario import Scenario
+
+_WORDS = {
+    "above": "above",
+    "below": "below",
+    "at_least": "at least",
+    "at_most": "at most",
+    "equals": "exactly",
+}
+
+# What makes a count of broken requests a lower bound only: failures nobody could testify to.
+_NEEDS_CAUSES = frozenset(
+    {
+        Metric.BROKEN,
+        Metric.STALE,
+        Metric.IN_USE,
+        Metric.REFUSED,
+        Metric.BROKEN_PIPE_RATE,
+        Metric.ADDED_BROKEN_PIPE_RATE,
+    }
+)
+
+
+def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[Warn]) -> Iterator[Check]:
+    """One check for each expectation and arm that it speaks of."""
+    for expectation in scenario.expect:
+        for arm in scenario.arms_of(expectation):
+            yield _check(expectation, arm, estimator, warnings)
+
+
+def overall(decided: Iterable[Check], warnings: Iterable[Warn], *, finished: bool) -> Verdict:
+    """The run's verdict: a failed check fails it; anything unknown, or cut off, makes it unknown."""
+    verdicts = {check.verdict for check in decided}
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    if not finished or Verdict.UNKNOWN in verdicts or any(warning.unknown for warning in warnings):
+        return Verdict.UNKNOWN
+    return Verdict.PASS
+
+
+def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]) -> Check:
+    place = (arm, expectation.phase)
+    name, bound = expectation.bound
+    if place in estimator.cells:
+        estimate = estimator.estimate(expectation.metric, place, expectation.request)
+    else:
+        estimate = Estimate(None)
+    doubt = _doubt(expectation, arm, estimator, warnings)
+    verdict = (
+        Verdict.UNKNOWN if doubt else decide(estimate, name, bound, is_count=expectation.metric.is_count)
+    )
+    request = f" of {expectation.request}" if expectation.request else ""
+    said = f"{_WORDS[name]} {_number(expectation.metric, bound)}"
+    what = f"{arm}, {expectation.phase}: {_label(expectation.metric)}{request}"
+    return Check(
+        arm=arm,
+        phase=expectation.phase,
+        metric=expectation.metric.value,
+        bound=f"{_WORDS[name]} {bound:g}",
+        value=estimate.value,
+        ci95=estimate.ci95,
+        verdict=verdict,
+        text=f"{what} is {_measured(expectation.metric, estimate)}, expected {said}"
+        + (f"; {doubt}" if doubt else ""),
+    )
+
+
+def _doubt(expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]) -> str:
+    """Why this check may not be decided, or nothing."""
+    for warning in warnings:
+        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, arm}:
+            return warning.text
+    cell = estimator.cells.get((arm, expectation.phase))
+    if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
+        return f"{cell.unexplained} failed requests have no testimony, so their cause is not known"
+    return ""
+
+
+def decide(estimate: Estimate, name: str, bound: float, *, is_count: bool) -> Verdict:
+    """Counts by their value. Estimates by their interval: all inside passes, all outside fails."""
+    if estimate.value is None:
+        return Verdict.UNKNOWN
+    if is_count:
+        return Verdict.PASS if _holds(estimate.value, name, bound) else Verdict.FAIL
+    if estimate.ci95 is None:
+        return Verdict.UNKNOWN
+    ends = {_holds(end, name, bound) for end in (estimate.ci95.low, estimate.ci95.high)}
+    if len(ends) == 2:
+        return Verdict.UNKNOWN
+    return Verdict.PASS if ends.pop() else Verdict.FAIL
+
+
+def _holds(value: float, name: str, bound: float) -> bool:
+    return {
+        "above": value > bound,
+        "below": value < bound,
+        "at_least": value >= bound,
+        "at_most": value <= bound,
+        "equals": value == bound,
+    }[name]
+
+
+def _label(metric: Metric) -> str:
+    return {
+        Metric.BROKEN: "broken requests",
+        Metric.STALE: "requests broken on a stale connection",
+        Metric.IN_USE: "requests broken on a connection in use",
+        Metric.FAILED: "failed requests",
+        Metric.REFUSED: "refused connections",
+        Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
+        Metric.FAILURE_RATE: "failure rate",
+        Metric.P50_MS: "median latency",
+        Metric.P95_MS: "95th percentile latency",
+        Metric.ADDED_P50_MS: "median latency added to the control's",
+        Metric.ADDED_BROKEN_PIPE_RATE: "broken-pipe rate added to the control's",
+    }[metric]
+
+
+def _number(metric: Metric, value: float) -> str:
+    if metric.is_count:
+        return f"{value:g}"
+    return f"{value:.1f} ms" if metric.is_latency else f"{100 * value:.2f} %"
+
+
+def _measured(metric: Metric, estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "not measured"
+    return _number(metric, estimate.value) + _range(metric, estimate.ci95)
+
+
+def _range(metric: Metric, interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f" ({_number(metric, interval.low)} to {_number(metric, interval.high)})"

@@ -1,0 +1,63 @@
+"""How the instrument itself was: how busy, how late, and whether its faults landed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.findings import ContractProbe, Health, Load
+
+_BUSY = """
+WITH g AS (
+    SELECT role, arm, t, cpu_s, rss_bytes,
+           (cpu_s - lag(cpu_s) OVER w) / nullif((t - lag(t) OVER w) / 1e9, 0) AS cores
+    FROM process_gauges WHERE t BETWEEN ? AND ? WINDOW w AS (PARTITION BY role, arm ORDER BY t)
+)
+SELECT role, arm, (max(cpu_s) - min(cpu_s)) / nullif((max(t) - min(t)) / 1e9, 0), max(cores), max(rss_bytes)
+FROM g GROUP BY ALL ORDER BY role, arm
+"""
+
+
+def health(history: History, *, cores: int) -> Health:
+    """From the first phase's begin to the last one's end, so that starting up does not count."""
+    begin, end = history.one("SELECT coalesce(min(t), 0), coalesce(max(t), 0) FROM phase_edges")
+    busy, peak, stolen = history.one(
+        "SELECT avg(busy), max(busy), avg(stolen) FROM machine_gauges WHERE t BETWEEN ? AND ?", (begin, end)
+    )
+    (lag,) = history.one("SELECT max(ms) FROM lags WHERE t BETWEEN ? AND ?", (begin, end))
+    landings, landed, after = history.one(
+        "SELECT count(*), count(*) FILTER (landed), median(after_ms) FILTER (landed AND seen <> 'delayed') "
+        "FROM landings"
+    )
+    return Health(
+        processes=tuple(
+            Load(role, arm, mean or 0.0, top or 0.0, rss)
+            for role, arm, mean, top, rss in history.rows(_BUSY, (begin, end))
+        ),
+        cores=cores,
+        machine_busy=busy,
+        machine_busy_peak=peak,
+        machine_stolen=stolen,
+        worst_lag_ms=lag,
+        median_landing_ms=after,
+        landings=landings,
+        landed=landed,
+    )
+
+
+def certificate(history: History) -> tuple[ContractProbe, ...]:
+    """What raw sockets saw of each fault before the experiment."""
+    rows = history.rows(
+        "SELECT fault, situation, expected, seen, after_ms, held FROM probes ORDER BY t, fault, situation"
+    )
+    return tuple(ContractProbe(*row) for row in rows)
+
+
+def missed_landings(history: History) -> dict[tuple[str, str], tuple[int, int]]:
+    """For each arm and phase: how many strikes no socket saw, of how many."""
+    counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for arm, phase, missed, total in history.rows(
+        "SELECT arm, phase, count(*) FILTER (NOT landed), count(*) FROM landings GROUP BY ALL ORDER BY ALL"
+    ):
+        counts[arm, phase] = (missed, total)
+    return dict(counts)

@@ -1,0 +1,116 @@
+"""A report folder into findings: every question is asked here, in order, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from brokenpipe.errors import ReportError
+from brokenpipe.history.reader import History, reading
+from brokenpipe.measure.causes import failures
+from brokenpipe.measure.cells import cells, episodes_by_place
+from brokenpipe.measure.checks import checks, overall
+from brokenpipe.measure.doubts import doubts
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.findings import Findings, PhaseFinding
+from brokenpipe.measure.groups import failure_groups
+from brokenpipe.measure.health import certificate, health
+from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.recommend import best_arm, sentence
+from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
+from brokenpipe.plan.plan import Plan
+
+
+def measure(folder: Path) -> Findings:
+    """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
+    with reading(folder) as history:
+        return _findings(history, _plan(history), history.document("environment.json"))
+
+
+def _plan(history: History) -> Plan:
+    document = history.document("plan.json")
+    try:
+        return Plan.model_validate(document, strict=False)
+    except ValidationError as error:
+        raise ReportError(
+            f"{history.folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
+            remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
+        ) from error
+
+
+def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> Findings:
+    scenario = plan.scenario
+    tabulate(history, limit_s=scenario.load.timeout_s)
+    begun = phases(history, scenario)
+    failed = failures(history)
+    by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
+    table = cells(history, by_place, failed, _witnessed(history), scenario.seed)
+    state = health(history, cores=int(environment.get("cores", 1)))
+    contract = certificate(history)
+    warnings = doubts(history, table, state, contract, scenario.control)
+    estimator = Estimator(history, table, by_place, scenario.control, scenario.seed)
+    decided = tuple(checks(scenario, estimator, warnings))
+    finished = _finished(history)
+    verdict = overall(decided, warnings, finished=finished == "done")
+    best = best_arm(scenario, table, [phase.name for phase in begun])
+    return Findings(
+        stem=plan.stem,
+        title=scenario.title,
+        question=scenario.question,
+        target=scenario.target,
+        started=_started(history),
+        duration_s=(end_of(history) - begin_of(history)) / 1e9,
+        finished=finished,
+        verdict=verdict,
+        sentence=sentence(best, verdict, scenario.control),
+        users_per_arm=scenario.load.users,
+        seed=scenario.seed,
+        control=scenario.control,
+        arms={arm: dict(env) for arm, env in scenario.arms.items()},
+        shared_env=dict(scenario.env),
+        phases=begun,
+        cells=table,
+        checks=decided,
+        warnings=warnings,
+        failures=failure_groups(failed, begin=begin_of(history)),
+        timelines=timelines(history, tuple(scenario.arms)),
+        health=state,
+        contract=contract,
+        best=best,
+        environment={str(k): str(v) for k, v in environment.get("versions", {}).items()},
+        command=str(environment.get("command", "")),
+        notes=_notes(finished, begun, [phase.name for phase in scenario.phases]),
+    )
+
+
+def _witnessed(history: History) -> frozenset[str]:
+    """The arms in which the witness saw a pool: only there does it know of masked disconnects and prices."""
+    rows = history.rows("SELECT DISTINCT witness_arm FROM connects")
+    return frozenset(arm for (arm,) in rows)
+
+
+def _finished(history: History) -> str:
+    rows = history.rows("SELECT how FROM finishes ORDER BY t DESC LIMIT 1")
+    return str(rows[0][0]) if rows else "cut off"
+
+
+def _started(history: History) -> str:
+    (wall_ns,) = history.one("SELECT coalesce(min(wall_ns), 0) FROM clocks WHERE writer = 'experiment'")
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _notes(finished: str, begun: Sequence[PhaseFinding], planned: Sequence[str]) -> tuple[str, ...]:
+    missing = [name for name in planned if name not in {phase.name for phase in begun}]
+    notes = []
+    if finished != "done":
+        notes.append(
+            f"This experiment was {finished} before its end; what was recorded until then is measured."
+        )
+    if missing:
+        notes.append(f"Not reached: {', '.join(missing)}.")
+    return tuple(notes)

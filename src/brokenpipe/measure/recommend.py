@@ -1,0 +1,95 @@
+"""The arm to recommend, and the sentence that says so to someone who reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from brokenpipe.measure.cells import Place
+from brokenpipe.measure.findings import Best, Cell, Verdict
+from brokenpipe.plan.scenario import Scenario
+
+# The usual names for SQLAlchemy's settings in a service's environment, by their ending.
+_ENGINE = {
+    "POOL_PRE_PING": ("pool_pre_ping", bool),
+    "POOL_RECYCLE": ("pool_recycle", float),
+    "POOL_SIZE": ("pool_size", int),
+    "MAX_OVERFLOW": ("max_overflow", int),
+    "POOL_TIMEOUT": ("pool_timeout", float),
+    "POOL_USE_LIFO": ("pool_use_lifo", bool),
+}
+_TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
+
+
+def best_arm(scenario: Scenario, cells: Mapping[Place, Cell], phases: Sequence[str]) -> Best | None:
+    """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
+
+    None with only one arm, or when nothing was measured.
+    """
+    if len(scenario.arms) < 2 or not any(cell.requests for cell in cells.values()):
+        return None
+    faulty = [name for name in phases if scenario.phase(name).fault]
+    calm = next((name for name in phases if not scenario.phase(name).fault), None)
+
+    def rate(arm: str) -> float:
+        requests = sum(cells[arm, phase].requests for phase in faulty)
+        return sum(cells[arm, phase].broken for phase in faulty) / max(requests, 1)
+
+    def cost(arm: str) -> float | None:
+        if calm is None:
+            return None
+        mine, theirs = (cells[each, calm].latency_ms.p50 for each in (arm, scenario.control))
+        return None if mine is None or theirs is None else mine - theirs
+
+    control = scenario.control
+    arm = min(scenario.arms, key=lambda each: (rate(each), cost(each) or 0.0))
+    broken_by_control = sum(cells[control, phase].broken for phase in faulty)
+    return Best(
+        arm=arm,
+        control=control,
+        control_broken=broken_by_control,
+        broken=sum(cells[arm, phase].broken for phase in faulty),
+        prevented_share=1 - rate(arm) / rate(control) if broken_by_control else None,
+        cost_ms=cost(arm),
+        engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
+    )
+
+
+def engine_settings(environment: Mapping[str, str]) -> str:
+    """Python to copy; environment variables that are not a pool's setting are left out."""
+    arguments = [
+        f"    {name}={_python(value, kind)},"
+        for variable, value in environment.items()
+        for ending, (name, kind) in _ENGINE.items()
+        if variable.endswith(ending)
+    ]
+    if not arguments:
+        return "\n".join(f"{variable}={value}" for variable, value in environment.items())
+    return "\n".join(["create_async_engine(", "    DATABASE_URL,", *arguments, ")"])
+
+
+def _python(value: str, kind: type) -> str:
+    if kind is bool:
+        return str(value.lower() in _TRUE)
+    return value
+
+
+def sentence(best: Best | None, verdict: Verdict, control: str) -> str:
+    """What a manager understands."""
+    if best is None:
+        return _SINGLE[verdict]
+    if best.prevented_share is None:
+        return f"Nothing broke in {control}, so there was nothing for another setting to prevent."
+    price = "" if best.cost_ms is None else f", for {max(best.cost_ms, 0):.1f} ms more on a median request"
+    if best.arm == control:
+        return f"No setting broke fewer requests than {control} itself ({best.control_broken} broken)."
+    return (
+        f"{best.arm} prevents {best.prevented_share:.0%} of the broken requests that users of {control} see "
+        f"({best.broken} instead of {best.control_broken}){price}."
+    )
+
+
+_SINGLE = {
+    Verdict.PASS: "Everything that was expected of this arm held.",
+    Verdict.FAIL: "Something that was expected of this arm did not hold.",
+    Verdict.UNKNOWN: "This run cannot say whether what was expected of this arm holds.",
+}
