@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,17 @@ START_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 10.0
 
 StartAgent = Callable[..., AbstractContextManager["Agent"]]
-SharedAgent = Callable[..., "Agent"]
+
+SHARED = {
+    "asyncpg": {"DB_DRIVER": "asyncpg"},
+    "psycopg": {"DB_DRIVER": "psycopg"},
+    "slow asyncpg": {"DB_DRIVER": "asyncpg", "AGENT_LLM_MS": "300"},
+    "slow psycopg": {"DB_DRIVER": "psycopg", "AGENT_LLM_MS": "300"},
+    "pre-ping asyncpg": {"DB_DRIVER": "asyncpg", "DB_POOL_PRE_PING": "true"},
+    "pre-ping psycopg": {"DB_DRIVER": "psycopg", "DB_POOL_PRE_PING": "true"},
+    "slow query": {"AGENT_HOLD": "query", "AGENT_LLM_MS": "300"},
+}
+"""Services that more than one test talks to, by name. Where nothing is said: asyncpg, 40 ms, hold=session."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +120,25 @@ def start_agent(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture(scope="session")
-def shared_agent(start_agent: StartAgent) -> Iterator[SharedAgent]:
-    """A service for each set of settings, started when first asked for and kept until the last test is done.
+def shared_agents(start_agent: StartAgent) -> Iterator[dict[str, Agent]]:
+    """The services of SHARED, kept until the last test is done.
 
     A fixture with parameters would be started anew whenever the random order of tests changes the parameter.
+    A start is mostly imports on one core, so all of them at once take half the time.
     """
-    with ExitStack() as all_of_them:
-
-        @cache
-        def shared(**environment: str) -> Agent:
-            return all_of_them.enter_context(start_agent(**environment))
-
-        yield shared
+    with ExitStack() as ends, ThreadPoolExecutor(len(SHARED)) as starters:
+        services = {name: start_agent(**environment) for name, environment in SHARED.items()}
+        started = {name: starters.submit(service.__enter__) for name, service in services.items()}
+        for name, service in services.items():
+            if started[name].exception() is None:
+                ends.push(service)
+        yield {name: start.result() for name, start in started.items()}
 
 
 @pytest.fixture(params=["asyncpg", "psycopg"])
-def agent(request: pytest.FixtureRequest, shared_agent: SharedAgent) -> Agent:
+def agent(request: pytest.FixtureRequest, shared_agents: dict[str, Agent]) -> Agent:
     """A service with the default pool and a fast language model, with each driver; shared by many tests."""
-    return shared_agent(DB_DRIVER=request.param, AGENT_LLM_MS="40")
+    return shared_agents[request.param]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ NEWEST_BACKEND = """
 
 
 def _after_a_kill(agent):
-    """Kill every idle connection and read twice for each of them; returns the statuses and what was logged."""
+    """Kill every idle connection and read twice for each; returns the statuses and what was logged."""
     agent.warm(CONNECTIONS)
     logged = len(agent.process.log_path.read_text())
     reads = 2 * agent.kill_backends()
@@ -24,18 +24,17 @@ def _after_a_kill(agent):
 
 
 @DRIVERS
-def test_without_pre_ping_a_dead_connection_is_one_500(shared_agent, driver):
+def test_without_pre_ping_a_dead_connection_is_one_500(shared_agents, driver):
     """One request fails, with its traceback in the log; its error makes the pool replace the others."""
-    statuses, logged = _after_a_kill(shared_agent(DB_DRIVER=driver, AGENT_LLM_MS="40"))
+    statuses, logged = _after_a_kill(shared_agents[driver])
     assert statuses == [500] + [200] * (len(statuses) - 1)
     assert "Traceback" in logged
 
 
 @DRIVERS
-def test_with_pre_ping_nobody_sees_it(start_agent, driver):
+def test_with_pre_ping_nobody_sees_it(shared_agents, driver):
     """Every dead connection is found and replaced at its checkout."""
-    with start_agent(DB_DRIVER=driver, AGENT_LLM_MS="40", DB_POOL_PRE_PING="true") as agent:
-        statuses, logged = _after_a_kill(agent)
+    statuses, logged = _after_a_kill(shared_agents[f"pre-ping {driver}"])
     assert statuses == [200] * len(statuses)
     assert logged == ""
 

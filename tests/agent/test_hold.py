@@ -10,22 +10,11 @@ import pytest
 from brokenpipe.stack.ports import poll
 
 # Between two statements of one transaction a backend is idle in transaction as well, but for a millisecond or
-# two; the shortest call to this language model takes 150 ms.
-LLM_MS = "300"
+# two; the shortest call to the slow services' language model takes 150 ms.
 HELD = "state = 'idle in transaction' AND clock_timestamp() - state_change > interval '50 ms'"
 
 CHAT = ("POST", "/chat")
 STREAM = ("GET", "/chat/stream?conversation_id=1&message=hello")
-
-
-@pytest.fixture
-def slow_agent(shared_agent):
-    """A service with a slow language model, by its AGENT_HOLD and driver."""
-
-    def slow(hold, driver="asyncpg"):
-        return shared_agent(AGENT_LLM_MS=LLM_MS, AGENT_HOLD=hold, DB_DRIVER=driver)
-
-    return slow
 
 
 def _holds(agent, method, path):
@@ -44,23 +33,22 @@ def _holds(agent, method, path):
 
 
 @pytest.mark.parametrize("method_and_path", [CHAT, STREAM])
-@pytest.mark.parametrize(("hold", "held"), [("session", True), ("query", False)])
-def test_the_setting_decides_whether_the_connection_is_held(slow_agent, hold, held, method_and_path):
+@pytest.mark.parametrize(("service", "held"), [("slow asyncpg", True), ("slow query", False)])
+def test_the_setting_decides_whether_the_connection_is_held(shared_agents, service, held, method_and_path):
     """A backend is idle in transaction during the LLM call with AGENT_HOLD=session, with query none is."""
-    assert _holds(slow_agent(hold), *method_and_path) is held
+    assert _holds(shared_agents[service], *method_and_path) is held
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-def test_a_request_may_ask_otherwise(slow_agent, driver):
+@pytest.mark.parametrize("service", ["slow asyncpg", "slow psycopg"])
+def test_a_request_may_ask_otherwise(shared_agents, service):
     """The query parameter `hold` wins over the setting, on both drivers."""
-    agent = slow_agent("session", driver)
-    assert _holds(agent, "POST", "/chat?hold=session")
-    assert not _holds(agent, "POST", "/chat?hold=query")
+    assert _holds(shared_agents[service], "POST", "/chat?hold=session")
+    assert not _holds(shared_agents[service], "POST", "/chat?hold=query")
 
 
-def test_and_it_may_ask_for_more(slow_agent):
+def test_and_it_may_ask_for_more(shared_agents):
     """Where connections are given back by default, one request can hold its own."""
-    assert _holds(slow_agent("query"), "POST", "/chat?hold=session")
+    assert _holds(shared_agents["slow query"], "POST", "/chat?hold=session")
 
 
 def test_a_held_connection_keeps_others_out_of_a_pool_of_one(start_agent):

@@ -9,9 +9,9 @@ import pytest
 
 
 @pytest.fixture
-def two_agents(shared_agent):
+def two_agents(shared_agents):
     """Two services that differ, as two arms do."""
-    return [shared_agent(DB_DRIVER=driver, AGENT_LLM_MS="40") for driver in ("asyncpg", "psycopg")]
+    return [shared_agents["asyncpg"], shared_agents["psycopg"]]
 
 
 def _llm_ms(agent, request_id=None):
@@ -35,7 +35,7 @@ def test_a_request_without_an_id_takes_a_random_time(two_agents):
 
 
 def test_the_delay_is_spread_around_its_mean_and_really_taken(two_agents):
-    """40 ms is set: every delay lies in 20 to 60 ms, and no request is faster than its own delay."""
+    """Around 40 ms, the default, every delay lies in 20 to 60 ms, and no request is faster than its own."""
     plain, _ = two_agents
     for n in range(10):
         began = time.monotonic()

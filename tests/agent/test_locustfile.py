@@ -17,12 +17,21 @@ ROWS = {
 }
 
 
-def test_plain_locust_runs_it_without_a_failure(shared_agent):
+def test_plain_locust_runs_it_without_a_failure(shared_agents):
     """Locust alone, without the harness: every row appears, and nothing fails."""
-    agent = shared_agent(DB_DRIVER="asyncpg", AGENT_LLM_MS="40")
     options = ["--headless", "--users", "10", "--spawn-rate", "10", "--run-time", "2s", "--stop-timeout", "2"]
     done = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--host", agent.url, *options, "--json"],
+        [
+            sys.executable,
+            "-m",
+            "locust",
+            "-f",
+            LOCUSTFILE,
+            "--host",
+            shared_agents["asyncpg"].url,
+            *options,
+            "--json",
+        ],
         capture_output=True,
         text=True,
         check=False,
