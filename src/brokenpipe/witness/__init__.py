@@ -1,0 +1,41 @@
+"""The witness: loaded into the target by its PYTHONPATH, it writes down what pool and request went through.
+
+Two sides that never meet in one process:
+
+    harness   this module: which environment variables load it, and where its files lie
+    target    site/: `sitecustomize` and the package `brokenpipe_witness`, which import nothing of ours
+
+What it sees, what it cannot see and what it costs: docs/witness.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SITE = Path(__file__).parent / "site"  # goes on the target's PYTHONPATH
+FOLDER_VARIABLE = "BROKENPIPE_WITNESS"  # where its files go; a process without it is left alone
+ARM_VARIABLE = "BROKENPIPE_ARM"
+REQUEST_ID_HEADER = "X-Request-ID"  # a request without it (a health check) is not recorded
+
+
+def environment(arm: str, folder: Path, *, pythonpath: str = "") -> dict[str, str]:
+    """The variables that load the witness into a target's Python processes.
+
+    `folder` is where its files go, and must exist; `pythonpath` is the target's own, kept behind ours.
+    """
+    return {
+        "PYTHONPATH": os.pathsep.join(part for part in (str(SITE), pythonpath) if part),
+        FOLDER_VARIABLE: str(folder.resolve()),
+        ARM_VARIABLE: arm,
+    }
+
+
+def files_of(folder: Path, arm: str) -> list[Path]:
+    """What the witnesses of one arm have written so far: one file for each process of the target."""
+    prefix, suffix = f"witness-{arm}-", ".ndjson"
+    return sorted(
+        path
+        for path in folder.glob("witness-*.ndjson")
+        if path.name.startswith(prefix) and path.name[len(prefix) : -len(suffix)].isdigit()
+    )

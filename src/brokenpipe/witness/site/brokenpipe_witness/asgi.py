@@ -1,0 +1,73 @@
+"""The request around everything: any ASGI application that uvicorn has loaded."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from brokenpipe_witness.quiet import quietly
+from brokenpipe_witness.scene import SCENE, Scene
+
+_REQUEST_ID = b"x-request-id"
+
+App = Callable[..., Any]
+
+
+def watch() -> None:
+    """Put the witness around whatever application uvicorn loads, outside of all middleware."""
+    from uvicorn.config import Config
+
+    real = Config.load
+
+    def load(config: Any, *args: Any, **kwargs: Any) -> Any:
+        result = real(config, *args, **kwargs)
+        _surround(config)
+        return result
+
+    Config.load = load
+
+
+@quietly
+def _surround(config: Any) -> None:
+    config.loaded_app = _witnessed(config.loaded_app)
+
+
+def _witnessed(app: App) -> App:
+    async def witnessed(scope: Any, receive: Any, send: Any) -> None:
+        request_id = _request_id(scope)
+        if request_id is None:
+            await app(scope, receive, send)
+            return
+        scene = Scene(request_id)
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                scene.status = message["status"]
+            await send(message)
+
+        token = SCENE.set(scene)
+        try:
+            await app(scope, receive, sending)
+        except BaseException as error:
+            _over(scene, error)
+            raise
+        else:
+            _over(scene, None)
+        finally:
+            SCENE.reset(token)
+
+    return witnessed
+
+
+@quietly
+def _request_id(scope: Any) -> str | None:
+    """The id of a request that is to be recorded."""
+    if scope["type"] == "http":
+        for name, value in scope["headers"]:
+            if name == _REQUEST_ID:
+                return value.decode("latin-1")
+    return None
+
+
+@quietly
+def _over(scene: Scene, raised: BaseException | None) -> None:
+    scene.write(raised)

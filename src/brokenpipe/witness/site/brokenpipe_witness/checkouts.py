@@ -1,0 +1,160 @@
+"""Taking a connection from the pool: how long it waited, pinged and connected, and how it failed.
+
+No event of SQLAlchemy tells these, so four methods are wrapped; each calls through with what it was given.
+
+    Pool.connect ─┬─ QueuePool._do_get            waiting for a connection that another request holds
+                  ├─ the pool's creator           connecting
+                  └─ Dialect._do_ping_w_event     the pre-ping
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import Token
+from typing import Any, Callable
+
+from brokenpipe_witness import gauge, wire
+from brokenpipe_witness.chain import describe
+from brokenpipe_witness.lives import Life, begin, life_of
+from brokenpipe_witness.quiet import quietly, trouble
+from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds
+from brokenpipe_witness.tape import now, write
+
+Method = Callable[..., Any]
+
+
+def watch() -> None:
+    """Wrap the four methods, on the classes: every engine of the process is seen."""
+    from sqlalchemy.engine.default import DefaultDialect
+    from sqlalchemy.pool import Pool, QueuePool
+
+    _wrap(Pool, "connect", _watch_checkout)
+    _wrap(Pool, "_should_wrap_creator", _watch_creator)
+    _wrap(QueuePool, "_do_get", _watch_wait)
+    _wrap(DefaultDialect, "_do_ping_w_event", _watch_ping)
+
+
+def _wrap(owner: type, name: str, around: Callable[[Method], Method]) -> None:
+    real = getattr(owner, name, None)
+    if real is None:
+        trouble(f"{owner.__module__}.{owner.__qualname__} has no {name}: this SQLAlchemy is not known")
+        return
+    wrapped = around(real)
+    wrapped.__name__, wrapped.__qualname__, wrapped.__doc__ = name, real.__qualname__, real.__doc__
+    setattr(owner, name, wrapped)
+
+
+def _watch_checkout(real: Method) -> Method:
+    def connect(pool: Any, *args: Any, **kwargs: Any) -> Any:
+        checkout = Checkout()
+        token = UNDER_WAY.set(checkout)
+        try:
+            fairy = real(pool, *args, **kwargs)
+        except BaseException as error:
+            _checkout_failed(checkout, error)
+            raise
+        finally:
+            _end(token)
+        _checked_out(checkout, fairy)
+        return fairy
+
+    return connect
+
+
+@quietly
+def _end(token: Token[Checkout | None]) -> None:
+    UNDER_WAY.reset(token)
+
+
+@quietly
+def _checkout_failed(checkout: Checkout, error: BaseException) -> None:
+    scene = SCENE.get()
+    if scene is not None:
+        scene.add_error(checkout.stage, error, error, port=checkout.port)
+
+
+@quietly
+def _checked_out(checkout: Checkout, fairy: Any) -> None:
+    checkout.dead = wire.is_dead(fairy.dbapi_connection)
+    checkout.handed = now()
+    life = life_of(fairy._connection_record)
+    if life is not None:
+        checkout.port = life.port
+        life.trouble = None
+        life.checkout = checkout
+    scene = SCENE.get()
+    if scene is not None:
+        scene.checkouts.append(checkout)
+
+
+def _watch_wait(real: Method) -> Method:
+    def _do_get(pool: Any, *args: Any, **kwargs: Any) -> Any:
+        began = now()
+        try:
+            return real(pool, *args, **kwargs)
+        finally:
+            checkout = UNDER_WAY.get()
+            if checkout is not None:  # it calls itself again: the outermost call ends last
+                checkout.wait_ns = (checkout.connect_began or now()) - began
+
+    return _do_get
+
+
+def _watch_ping(real: Method) -> Method:
+    def _do_ping_w_event(dialect: Any, *args: Any, **kwargs: Any) -> Any:
+        checkout = UNDER_WAY.get()
+        if checkout is None:
+            return real(dialect, *args, **kwargs)
+        began = now()
+        checkout.stage = "ping"
+        alive = False
+        try:
+            alive = real(dialect, *args, **kwargs)
+            checkout.stage = "checkout"
+            return alive
+        finally:
+            took = now() - began
+            checkout.ping_ns = (checkout.ping_ns or 0) + took
+            checkout.failed_ping_ns = None if alive else took
+
+    return _do_ping_w_event
+
+
+def _watch_creator(real: Method) -> Method:
+    def _should_wrap_creator(pool: Any, *args: Any, **kwargs: Any) -> Any:
+        create = real(pool, *args, **kwargs)
+        gauge.watch(pool)
+        its_pool = weakref.ref(pool)
+
+        def creator(record: Any) -> Any:
+            checkout = UNDER_WAY.get() or Checkout()
+            checkout.stage = "connect"
+            began = now()
+            if checkout.connect_began is None:
+                checkout.connect_began = began
+            try:
+                connection = create(record)
+            except BaseException as error:
+                _connect_failed(began, error)
+                raise
+            checkout.connect_ns = (checkout.connect_ns or 0) + now() - began
+            _connected(record, connection, its_pool, now() - began)
+            return connection
+
+        return creator
+
+    return _should_wrap_creator
+
+
+@quietly
+def _connected(record: Any, connection: Any, pool: weakref.ref[Any], took_ns: int) -> None:
+    life = Life(wire.port(connection), pool)
+    begin(record, life)
+    gauge.start()
+    write({"k": "connect", "t": now(), "port": life.port, "ms": milliseconds(took_ns)})
+
+
+@quietly
+def _connect_failed(began: int, error: BaseException) -> None:
+    t = now()
+    write({"k": "connect_failed", "t": t, "ms": milliseconds(t - began), "chain": describe(error)})

@@ -1,0 +1,73 @@
+"""The numbers of all pools of this process together, written four times a second from a thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from time import sleep
+from typing import Any
+
+from brokenpipe_witness.quiet import quietly
+from brokenpipe_witness.tape import now, write
+
+EVERY_S = 0.25
+
+_pools: list[weakref.ref[Any]] = []  # in the order in which they were made
+_writing_in: int | None = None  # the process in which the thread runs: a fork leaves threads behind
+
+
+@quietly
+def watch(pool: Any) -> None:
+    """Count this pool from now on. It may go whenever its owner lets it."""
+    if hasattr(pool, "checkedout"):  # the others (NullPool) have nothing to count
+        _pools.append(weakref.ref(pool, _forget))
+
+
+def totals() -> dict[str, int] | None:
+    """Size, idle, out and overflow over all pools; None without a pool.
+
+    An engine that is disposed of leaves an empty pool behind and starts a new one: pools without a connection
+    count only if no pool has one, and then the newest.
+    """
+    pools = [pool for pool in (reference() for reference in tuple(_pools)) if pool is not None]
+    numbers = [_numbers(pool) for pool in pools]
+    in_use = [each for each in numbers if each["idle"] or each["out"]] or numbers[-1:]
+    if not in_use:
+        return None
+    return {name: sum(each[name] for each in in_use) for name in in_use[0]}
+
+
+def start() -> None:
+    """Have the thread running, if it is not: called at each connect, so that a fork's child has one too."""
+    global _writing_in  # noqa: PLW0603 (one thread for the process)
+    if _writing_in != os.getpid():
+        _writing_in = os.getpid()
+        threading.Thread(target=_run, name="brokenpipe-witness", daemon=True).start()
+
+
+def _run() -> None:
+    while True:
+        _write()
+        sleep(EVERY_S)
+
+
+@quietly
+def _write() -> None:
+    numbers = totals()
+    if numbers is not None:
+        write({"k": "pool", "t": now(), **numbers})
+
+
+def _numbers(pool: Any) -> dict[str, int]:
+    return {
+        "size": pool.size(),
+        "idle": pool.checkedin(),
+        "out": max(0, pool.checkedout()),
+        "overflow": max(0, pool.overflow()),  # SQLAlchemy counts up from minus the pool's size
+    }
+
+
+def _forget(reference: weakref.ref[Any]) -> None:
+    if reference in _pools:
+        _pools.remove(reference)

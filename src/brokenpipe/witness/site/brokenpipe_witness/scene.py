@@ -1,0 +1,143 @@
+"""What is going on in the current request: its checkouts and its errors, until it is over and written down.
+
+One mutable object in a context variable: a thread started for a sync endpoint, a task and SQLAlchemy's
+greenlets all copy or share the context, and so find the same scene.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from brokenpipe_witness.chain import describe
+from brokenpipe_witness.gauge import totals
+from brokenpipe_witness.tape import now, write
+
+
+class Checkout:
+    """A connection handed out by the pool, and what it cost to get it. Times in ns.
+
+    `asked` is set when the request asks; the rest while the pool works; `handed` when it is done.
+    """
+
+    __slots__ = (
+        "asked",
+        "connect_began",
+        "connect_ns",
+        "dead",
+        "failed_ping_ns",
+        "handed",
+        "last_act",
+        "ping_ns",
+        "port",
+        "released",
+        "stage",
+        "statements",
+        "wait_ns",
+    )
+
+    def __init__(self) -> None:
+        self.asked = now()
+        self.stage = "checkout"  # what the pool is at: checkout (waiting), connect or ping
+        self.port: int | None = None
+        self.wait_ns = 0
+        self.ping_ns: int | None = None
+        self.failed_ping_ns: int | None = None  # until the pool has acted on it
+        self.connect_began: int | None = None
+        self.connect_ns: int | None = None
+        self.dead = False
+        self.handed: int | None = None
+        self.released: int | None = None
+        self.statements = 0
+        self.last_act = "statement"  # statement, commit or rollback
+
+    def to_json(self) -> dict[str, Any]:
+        held = self.released - self.handed if self.released and self.handed else None
+        return {
+            "t": self.handed,
+            "port": self.port,
+            "wait_ms": milliseconds(self.wait_ns),
+            "ping_ms": milliseconds(self.ping_ns),
+            "connect_ms": milliseconds(self.connect_ns),
+            "fresh": self.connect_began is not None,
+            "dead": self.dead,
+            "held_ms": milliseconds(held),
+            "statements": self.statements,
+        }
+
+
+class Scene:
+    """One request. `pool` is the pool's state when its first error was seen."""
+
+    __slots__ = ("began_ns", "checkouts", "errors", "id", "last_error", "pool", "status")
+
+    def __init__(self, request_id: str) -> None:
+        self.id = request_id
+        self.began_ns = now()
+        self.status: int | None = None
+        self.checkouts: list[Checkout] = []
+        self.errors: list[dict[str, Any]] = []
+        self.last_error = 0  # the exception's id(): to know it again, not to keep it alive
+        self.pool: dict[str, int] | None = None
+
+    def add_error(
+        self,
+        where: str,
+        error: BaseException,
+        described: BaseException,
+        *,
+        port: int | None,
+        checkout: Checkout | None = None,
+        disconnect: bool | None = None,
+    ) -> None:
+        """An error that SQLAlchemy raises to the application, which may or may not handle it.
+
+        `error` is what the driver raised; `described` is what the application gets to see.
+        """
+        self.last_error = id(error)
+        if self.pool is None:
+            self.pool = totals()
+        self.errors.append(
+            {
+                "t": now(),
+                "where": where,
+                "port": port,
+                "dead_at_checkout": checkout.dead if checkout else None,
+                "statement": checkout.statements if checkout and where == "statement" else None,
+                "disconnect": disconnect,
+                "chain": describe(described),
+            }
+        )
+
+    def write(self, raised: BaseException | None) -> None:
+        """The request is over: its line."""
+        failed = raised is not None or (self.status or 0) >= 500
+        write(
+            {
+                "k": "request",
+                "id": self.id,
+                "t0": self.began_ns,
+                "t1": now(),
+                "status": self.status,
+                "began": self.status is not None,
+                "failed": failed,
+                "checkouts": [checkout.to_json() for checkout in self.checkouts],
+                "errors": self.errors,
+                "raised": describe(raised) if raised is not None else None,
+                "pool": (self.pool or totals()) if failed else None,
+            }
+        )
+
+
+def milliseconds(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / 1e6, 3)
+
+
+SCENE: ContextVar[Scene | None] = ContextVar("brokenpipe_scene", default=None)
+UNDER_WAY: ContextVar[Checkout | None] = ContextVar("brokenpipe_checkout", default=None)
+
+
+def request_id() -> str | None:
+    """The id of the request in whose course something happens."""
+    scene = SCENE.get()
+    return scene.id if scene else None

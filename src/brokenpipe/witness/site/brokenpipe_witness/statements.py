@@ -1,0 +1,80 @@
+"""What goes wrong on a connection that a request holds: in a statement, a commit or a roll-back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brokenpipe_witness.chain import describe
+from brokenpipe_witness.lives import Life, life_of
+from brokenpipe_witness.quiet import quietly
+from brokenpipe_witness.scene import SCENE, UNDER_WAY
+
+
+def watch() -> None:
+    """Listen on every engine of the process."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "before_cursor_execute", _on_statement)
+    event.listen(Engine, "commit", _on_commit)
+    event.listen(Engine, "rollback", _on_rollback)
+    event.listen(Engine, "handle_error", _on_error)
+
+
+@quietly
+def _on_statement(connection: Any, *_: Any) -> None:
+    life = _life_under(connection)
+    if life is not None and life.checkout is not None:
+        life.checkout.statements += 1
+        life.checkout.last_act = "statement"
+
+
+@quietly
+def _on_commit(connection: Any) -> None:
+    _note(connection, "commit")
+
+
+@quietly
+def _on_rollback(connection: Any) -> None:
+    _note(connection, "rollback")
+
+
+def _note(connection: Any, act: str) -> None:
+    life = _life_under(connection)
+    if life is not None and life.checkout is not None:
+        life.checkout.last_act = act
+
+
+@quietly
+def _on_error(context: Any) -> None:
+    """Called for every error that SQLAlchemy handles, before it is raised; also for a ping that failed."""
+    if context.is_pre_ping or UNDER_WAY.get() is not None:
+        return  # the checkout under way sees it end
+    scene = SCENE.get()
+    error = context.original_exception
+    described = context.sqlalchemy_exception or error
+    if context.connection is None:
+        if scene is not None and scene.last_error == id(
+            error
+        ):  # a connect that failed, now in SQLAlchemy's words
+            scene.errors[-1].update(chain=describe(described), disconnect=context.is_disconnect)
+        return
+    life = _life_under(context.connection)
+    if life is not None:
+        life.trouble = "error"
+    if scene is not None:
+        checkout = life.checkout if life else None
+        told = context.statement is not None or context.execution_context is not None or checkout is None
+        scene.add_error(
+            "statement" if told else checkout.last_act,
+            error,
+            described,
+            port=life.port if life else None,
+            checkout=checkout,
+            disconnect=context.is_disconnect,
+        )
+
+
+def _life_under(connection: Any) -> Life | None:
+    """The life of what a Connection holds; its public properties would reconnect if it is invalid."""
+    return life_of(getattr(getattr(connection, "_dbapi_connection", None), "_connection_record", None))

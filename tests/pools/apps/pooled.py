@@ -1,0 +1,123 @@
+"""A service with a SQLAlchemy pool, as plain ASGI: what it does on request is what the tests ask about.
+
+DSN and ENGINE (keywords of create_async_engine, as JSON) come from the environment.
+"""
+
+import asyncio
+import json
+import os
+
+import anyio.to_thread
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+ENGINE = json.loads(os.environ.get("ENGINE", "{}"))
+engine = create_async_engine(os.environ["DSN"], **ENGINE)
+gate = asyncio.Event()  # what /hold and its like wait for, until someone asks for /release
+waiting = 0
+
+if "OWN_CONNECT" in os.environ:  # as one that fetches a short-lived password would
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _own_connect(dialect, record, arguments, parameters):
+        parameters["password"] = os.environ["OWN_CONNECT"]
+
+
+if "PING_RAISES" in os.environ:
+
+    def _ping(connection):
+        raise OSError("no route")
+
+    engine.dialect.do_ping = _ping
+
+
+async def at_gate():
+    global waiting  # noqa: PLW0603
+    waiting += 1
+    await gate.wait()
+    waiting -= 1
+
+
+async def select():
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+
+
+async def hold():
+    """A kill while this waits meets a connection in use, between two statements."""
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+        await at_gate()
+        await connection.execute(text("select 2"))
+
+
+async def commit():
+    async with engine.connect() as connection:
+        await connection.execute(text("create temporary table t (a int)"))
+        await at_gate()
+        await connection.commit()
+
+
+async def give_back():
+    """A kill while this waits is met by nobody's statement: the roll-back of the pool finds it."""
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+        await at_gate()
+
+
+async def busy():
+    async with engine.connect() as connection:
+        await connection.execute(text("select pg_sleep(20)"))
+
+
+async def swallow():
+    """Handles what goes wrong and says 503."""
+    try:
+        await select()
+    except DBAPIError:
+        return 503
+    return 200
+
+
+async def wrong():
+    async with engine.connect() as connection:
+        await connection.execute(text("select :secret / 0"), {"secret": 424242})
+
+
+async def thread():
+    """A sync engine in a worker thread, as a sync endpoint of FastAPI has it."""
+    sync_engine = create_engine(os.environ["DSN"])
+
+    def query():
+        with sync_engine.connect() as connection:
+            connection.execute(text("select 1"))
+        sync_engine.dispose()
+
+    await anyio.to_thread.run_sync(query)
+
+
+async def release():
+    gate.set()
+
+
+async def held():
+    """Asks for nothing: every answer carries the number of requests at the gate."""
+
+
+async def dispose():
+    await engine.dispose()
+
+
+PATHS = {
+    f"/{f.__name__}": f
+    for f in (select, hold, commit, give_back, busy, swallow, wrong, thread, release, held, dispose)
+}
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    status = await PATHS[scope["path"]]() or 200
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": str(waiting).encode()})

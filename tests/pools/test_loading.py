@@ -1,0 +1,183 @@
+"""Loading the witness: it comes in by PYTHONPATH, wakes up only for what it knows, and is in nobody's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from brokenpipe.stack.process import clean_environment
+from brokenpipe.witness import FOLDER_VARIABLE, environment, files_of
+
+ARM = "plain"
+
+
+def read(path):
+    """Every line of a file of the witness's, all of them whole."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def python(code, env):
+    """Run a few lines in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=clean_environment(env),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_service_without_sqlalchemy(start):
+    """Requests are recorded with what left the application; SQLAlchemy is not imported on its behalf."""
+    with start("foreign") as service:
+        modules = service.response("/", "good").text.split()
+        assert "brokenpipe_witness" in modules
+        assert "sqlalchemy" not in modules
+        good = service.request("good")
+        assert (good["status"], good["began"], good["failed"]) == (200, True, False)
+        assert (good["checkouts"], good["errors"], good["raised"], good["pool"]) == ([], [], None, None)
+
+        assert service.get("/raise", "bad") == 500  # uvicorn's own answer, which the application never began
+        bad = service.request("bad")
+        assert (bad["status"], bad["began"], bad["failed"]) == (None, False, True)
+        assert [link["type"] for link in bad["raised"]] == [
+            "builtins.RuntimeError",
+            "builtins.ConnectionResetError",
+        ]
+        assert [link["errno"] for link in bad["raised"]] == [None, 104]
+        assert "hunter2" not in json.dumps(bad)
+
+        service.get("/late", "late")
+        late = service.request("late")
+        assert (late["status"], late["began"], late["failed"]) == (200, True, True)
+        assert late["raised"][0]["text"] == "after the answer"
+
+
+def test_a_request_without_an_id(start):
+    """Health checks carry no id and leave no line."""
+    with start("foreign") as service:
+        service.get("/")
+        service.get("/", "one")
+        service.request("one")
+        assert [line["id"] for line in service.lines("request")] == ["one"]
+
+
+def test_a_file_opens_with_a_clock(start):
+    """The same instant on both clocks, and who writes."""
+    with start("foreign") as service:
+        service.get("/", "one")
+        service.request("one")
+        (path,) = files_of(service.folder, ARM)
+        clock = read(path)[0]
+        assert path.name == f"witness-{ARM}-{service.process.pid}.ndjson"
+        assert (clock["k"], clock["writer"], clock["pid"]) == ("clock", f"witness {ARM}", service.process.pid)
+        assert 0 < service.now() - clock["t"] < 60e9
+        assert clock["wall_ns"] > 1_700_000_000e9
+
+
+def test_a_fork_has_a_file_of_its_own(start):
+    """A child that goes on after a fork does not write into its parent's file."""
+    with start("foreign") as service:
+        service.get("/", "parent")
+        assert service.get("/fork", "forked") == 200
+        service.until(lambda: True if len(files_of(service.folder, ARM)) == 2 else None, "a second file")
+        for path in files_of(service.folder, ARM):
+            pids = {line["pid"] for line in read(path) if line["k"] == "clock"}
+            assert pids == {int(path.stem.rpartition("-")[2])}
+
+
+def test_nothing_happens_without_the_variable(tmp_path):
+    """With the folder on PYTHONPATH but no place to write to, a process is left alone."""
+    env = environment(ARM, tmp_path)
+    del env[FOLDER_VARIABLE]
+    done = python(
+        "import sys, sqlalchemy; print('brokenpipe_witness' in sys.modules, len(sys.meta_path))", env
+    )
+    bare = python("import sys, sqlalchemy; print(False, len(sys.meta_path))", {})
+    assert (done.stdout, done.stderr) == (bare.stdout, "")
+
+
+def test_a_sitecustomize_of_the_targets_own(tmp_path):
+    """It is run, it is the one found under that name, and the witness is there as well."""
+    (tmp_path / "sitecustomize.py").write_text("mine = 1\n")
+    env = environment(ARM, tmp_path, pythonpath=str(tmp_path))
+    done = python(
+        "import sys, sitecustomize; print(sitecustomize.mine, 'brokenpipe_witness' in sys.modules)", env
+    )
+    assert (done.stdout, done.stderr) == ("1 True\n", "")
+
+
+def test_a_sitecustomize_that_fails(tmp_path):
+    """Python complains as it does without the witness, and goes on; the witness is there."""
+    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('mine')\n")
+    env = environment(ARM, tmp_path, pythonpath=str(tmp_path))
+    code = "import sys; print('brokenpipe_witness' in sys.modules)"
+    done, bare = python(code, env), python(code, {"PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "True\n"
+    assert done.stderr == bare.stderr != ""
+
+
+def test_imports_look_as_before(tmp_path):
+    """Listening in on an import leaves loader, source and spec of the module as Python made them."""
+    code = (
+        "import inspect, sqlalchemy as m, uvicorn.config as u;"
+        "print([(type(x.__loader__).__name__, vars(x.__loader__).keys() ^ {'name', 'path'},"
+        " x.__spec__.loader is x.__loader__, len(inspect.getsource(x)) > 0) for x in (m, u)])"
+    )
+    done = python(code, environment(ARM, tmp_path))
+    assert done.stdout == f"{[('SourceFileLoader', set(), True, True)] * 2}\n", done.stderr
+
+
+@pytest.mark.parametrize("folder", ["missing", "full"])
+def test_a_place_that_cannot_be_written(start, wire, tmp_path, folder):
+    """The service works on, without a word."""
+    place = "/dev/full" if folder == "full" else str(tmp_path / folder)
+    with start(wire=wire, env={FOLDER_VARIABLE: place}) as service:
+        assert service.get("/select", "unseen") == 200
+        assert service.get("/select", "unseen") == 200
+        assert "brokenpipe" not in service.process.log_path.read_text()
+
+
+def test_closed_descriptors(tmp_path):
+    """A target that closes all its descriptors gets none of our lines into the files it opens next."""
+    code = (
+        "import os, sys; from brokenpipe_witness import tape;"
+        "tape.write({'k': 'a'}); os.closerange(3, 50);"
+        "own = [os.open(sys.argv[0] + str(n), os.O_RDWR | os.O_CREAT) for n in range(9)];"
+        "tape.write({'k': 'b'}); print([os.fstat(f).st_size for f in own])"
+    )
+    os.chdir(tmp_path)
+    done = python(code, environment(ARM, tmp_path))
+    assert done.stdout == f"{[0] * 9}\n", done.stderr
+    assert [line["k"] for line in read(files_of(tmp_path, ARM)[0])] == ["clock", "a", "clock", "b"]
+
+
+def test_killed_at_full_speed(start, wire):
+    """kill -9 in the middle of traffic: every line in the file is whole."""
+    with start(wire=wire) as service:
+        clients = [service.client.submit(hammer, service, n) for n in range(4)]
+        service.until(lambda: True if len(service.lines("request")) > 200 else None, "some traffic")
+        service.process.popen.kill()
+        answered = sum(each.result() for each in clients)
+        (path,) = files_of(service.folder, ARM)
+        assert path.read_bytes().endswith(b"}\n")
+        assert answered <= len(service.lines("request")) <= answered + len(clients)
+
+
+def hammer(service, n):
+    """Requests one after the other until the service is gone; how many were answered."""
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        for answered in range(100_000):
+            try:
+                session.get(service.url + "/select", headers={"X-Request-ID": f"{n}-{answered}"}, timeout=10)
+            except requests.RequestException:
+                return answered
+    raise AssertionError("the service was never killed")
