@@ -1,0 +1,245 @@
+"""The timelines: one Bokeh document whose charts share one time axis.
+
+What a reader can do with them is in charts.js; what the two share is `Charts.roles`: which model is drawn
+in which colour, so that the page can follow a dark scheme, hide an arm everywhere, or name the phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from bokeh.document import Document
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    CrosshairTool,
+    DataRange1d,
+    HoverTool,
+    NumeralTickFormatter,
+    Range,
+    Range1d,
+)
+from bokeh.models.annotations import Label, Span
+from bokeh.models.renderers import DataRenderer
+from bokeh.plotting import figure
+
+from brokenpipe.measure.findings import Findings, PhaseFinding, Series
+
+POINTS = 700  # for each line: about two for every pixel of a narrow chart
+COLOURS = 8
+DASHES: tuple[tuple[int, ...], ...] = (
+    (), (9, 3), (2, 2), (9, 3, 2, 3), (16, 4), (5, 2, 1, 2, 1, 2), (4, 4), (1, 3),
+)  # fmt: skip
+LEFT_PX, RIGHT_PX = 52, 10  # charts.js measures with the same two
+FONT = "system-ui, sans-serif"
+
+
+def colour_of(index: int) -> int:
+    """Give the number of an arm's colour: a CSS variable `--arm-N` of the page."""
+    return index % COLOURS
+
+
+def dash_of(index: int) -> tuple[int, ...]:
+    """Give an arm's dashes, so that colour is never the only difference; they shift after each round."""
+    return DASHES[(index + index // COLOURS) % len(DASHES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart: where it goes in the page, and its heading."""
+
+    key: str
+    heading: str
+    unit: str
+    note: str
+
+
+@dataclass
+class Roles:
+    """Model ids by what they are drawn as."""
+
+    lines: list[tuple[str, int]] = field(default_factory=list)
+    axes: list[str] = field(default_factory=list)
+    grids: list[str] = field(default_factory=list)
+    bands: list[str] = field(default_factory=list)
+    strikes: list[str] = field(default_factory=list)
+    labels: list[dict[str, object]] = field(default_factory=list)
+    spans: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The document as JSON, and where each of its charts goes. `shown` is empty when nothing was recorded."""
+
+    shown: tuple[Chart, ...]
+    document: object
+    roots: Mapping[str, str]  # model id → element id
+    range_id: str
+    start_s: float
+    end_s: float
+    roles: Mapping[str, object]
+
+
+def thin(series: Series, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a series to at most `limit` points: of neighbours the largest stays, so that no peak is lost."""
+    at = np.asarray(series.at_s, dtype=np.float32)
+    values = np.array([np.nan if v is None else v for v in series.values], dtype=np.float32)
+    step = -(-len(at) // limit)
+    if step <= 1:
+        return at, values
+    padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
+    known = ~np.isnan(padded)
+    peaks = np.where(known.any(axis=1), np.where(known, padded, -np.inf).max(axis=1), np.nan)
+    return at[::step], peaks.astype(np.float32)
+
+
+def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float]]:
+    lines = findings.timelines
+    of_pool = "seen by the witness in the target"
+    every = [
+        (Chart("failed", "Failed requests", "%", "share of the requests started in each bin"),
+         lines.failed_share, 100.0),
+        (Chart("p95", "Latency, 95th percentile", "ms", "successful requests"), lines.p95_ms, 1.0),
+        (Chart("throughput", "Requests started", "per second", ""), lines.requests_per_s, 1.0),
+        (Chart("out", "Pool: connections in use", "", of_pool), lines.pool_out, 1.0),
+        (Chart("idle", "Pool: idle connections", "", of_pool), lines.pool_idle, 1.0),
+        (Chart("postgres", "Connections at Postgres", "", "counted in pg_stat_activity"),
+         lines.postgres_connections, 1.0),
+    ]  # fmt: skip
+    return [
+        (chart, series, factor) for chart, series, factor in every if any(s.at_s for s in series.values())
+    ]
+
+
+class _Drawing:
+    """Draws charts into one document, noting every model's role."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.arms = tuple(findings.arms)
+        self.document = Document()
+        self.roots: dict[str, str] = {}
+        self.roles = Roles()
+        start = min((phase.start_s for phase in findings.phases), default=0.0)
+        end = max((phase.end_s for phase in findings.phases), default=findings.duration_s)
+        margin = max(end - start, 1.0) * 0.01
+        self.ends = (start - margin, end + margin)
+        self.x_range = Range1d(start=self.ends[0], end=self.ends[1], bounds=self.ends, min_interval=0.5)
+        self.span = Span(dimension="height", line_width=1, line_alpha=0.6, line_dash=[3, 3])
+        self.roles.spans.append(self.span.id)
+        faulty = [phase for phase in findings.phases if phase.fault]
+        self.bands = ColumnDataSource(
+            {"x0": [phase.start_s for phase in faulty], "x1": [phase.end_s for phase in faulty]}
+        )
+        self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
+
+    def _figure(self, element: str, height: int, y_range: Range, *, tools: str = "") -> figure:
+        plot = figure(
+            height=height,
+            sizing_mode="stretch_width",
+            x_range=self.x_range,
+            y_range=y_range,
+            tools=tools,
+            toolbar_location=None,
+            background_fill_color=None,
+            border_fill_color=None,
+            outline_line_color=None,
+            min_border_left=LEFT_PX,
+            min_border_right=RIGHT_PX,
+            min_border_top=6,
+            min_border_bottom=22,
+        )
+        plot.xgrid.grid_line_color = None
+        self._shade(plot)
+        self.document.add_root(plot)
+        self.roots[plot.id] = element
+        return plot
+
+    def _shade(self, plot: figure) -> None:
+        bands = plot.vstrip(x0="x0", x1="x1", source=self.bands, line_color=None, level="underlay")
+        strikes = plot.vspan(x="x", source=self.strikes, line_width=1, level="underlay")
+        self.roles.bands.append(bands.glyph.id)
+        self.roles.strikes.append(strikes.glyph.id)
+
+    def names(self, element: str) -> None:
+        """Draw the slim strip that names the phases above the charts."""
+        plot = self._figure(element, 26, Range1d(start=0, end=1))
+        plot.min_border_top = plot.min_border_bottom = 0
+        plot.axis.visible = False
+        plot.grid.visible = False
+        for number, phase in enumerate(self.findings.phases, start=1):
+            plot.add_layout(self._name(number, phase))
+
+    def _name(self, number: int, phase: PhaseFinding) -> Label:
+        middle = (phase.start_s + phase.end_s) / 2
+        label = Label(
+            x=middle, y=0.5, text=str(number), text_align="center", text_baseline="middle",
+            text_font=FONT, text_font_size="12px",
+        )  # fmt: skip
+        texts = [phase.fault or phase.name, phase.name, str(number)]
+        ends = [phase.start_s, phase.end_s]
+        self.roles.labels.append({"id": label.id, "texts": texts, "ends": ends})
+        return label
+
+    def chart(self, chart: Chart, series: Mapping[str, Series], factor: float) -> None:
+        """Draw one chart with a line for each arm, from 0 upwards."""
+        y_range = DataRange1d(start=0, min_interval=1.0)
+        plot = self._figure(f"chart-{chart.key}", 168, y_range, tools="xbox_zoom,reset,xpan")
+        lines = [
+            self._line(plot, index, arm, series[arm], factor)
+            for index, arm in enumerate(self.arms)
+            if arm in series
+        ]
+        y_range.renderers = lines
+        plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
+        plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
+        plot.axis.minor_tick_line_color = None
+        plot.axis.major_label_text_font = FONT
+        plot.add_tools(self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
+        self.roles.axes.extend(axis.id for axis in plot.axis)
+        self.roles.grids.extend(grid.id for grid in plot.ygrid)
+
+    def _line(self, plot: figure, index: int, arm: str, series: Series, factor: float) -> DataRenderer:
+        at, values = thin(series)
+        line = plot.line(
+            "x",
+            "y",
+            source=ColumnDataSource({"x": at, "y": values * np.float32(factor)}),
+            name=arm,
+            line_width=1.75,
+            line_dash=list(dash_of(index)),
+            line_join="round",
+        )
+        self.roles.lines.append((line.id, index))
+        return line
+
+    def _hover(self, lines: list[DataRenderer], unit: str) -> HoverTool:
+        value = "@y{0,0.[00]}" + (f" {unit}" if unit else "")
+        return HoverTool(
+            tooltips=[("arm", "$name"), ("value", value), ("at", "@x{0.0} s")],
+            renderers=lines,
+            line_policy="nearest",
+            attachment="horizontal",
+        )
+
+
+def charts(findings: Findings) -> Charts:
+    """Draw every chart for which something was recorded; those without a series are left out."""
+    drawing = _Drawing(findings)
+    chosen = _chosen(findings)
+    if chosen:
+        drawing.names("phase-names")
+    for chart, series, factor in chosen:
+        drawing.chart(chart, series, factor)
+    roles = drawing.roles
+    return Charts(
+        shown=tuple(chart for chart, _, _ in chosen),
+        document=drawing.document.to_json(deferred=False),
+        roots=drawing.roots,
+        range_id=drawing.x_range.id,
+        start_s=drawing.ends[0],
+        end_s=drawing.ends[1],
+        roles={name: getattr(roles, name) for name in Roles.__dataclass_fields__},
+    )

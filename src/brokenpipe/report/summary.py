@@ -1,0 +1,126 @@
+"""`summary.json`: the findings that programs rely on. Fields are added, never renamed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from brokenpipe.measure.findings import Cell, Check, Findings, Interval, Warn
+from brokenpipe.report import atomic
+
+SCHEMA = 1
+
+Json = dict[str, object]
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def _cell(cell: Cell) -> Json:
+    masked, price = cell.masked, cell.price
+    return {
+        "requests": cell.requests,
+        "failed": cell.failed,
+        "broken": cell.broken,
+        "stale": cell.stale,
+        "in_use": cell.in_use,
+        "elsewhere": cell.elsewhere,
+        "unexplained": cell.unexplained,
+        "failed_by_class": dict(cell.failed_by_class),
+        "broken_pipe_rate": cell.broken_pipe_rate,
+        "ci95": _ends(cell.ci95),
+        "episodes": cell.episodes,
+        "masked": None if masked is None else masked.total,
+        "masked_by": None
+        if masked is None
+        else {"pre_ping": masked.pre_ping, "recycle": masked.recycle, "invalidation": masked.invalidation},
+        "recovery_s": list(cell.recovery_s),
+        "price": None
+        if price is None
+        else {
+            "checkouts": price.checkouts,
+            "pings": price.pings,
+            "ping_ms": price.ping_ms,
+            "wait_ms": price.wait_ms,
+            "connects": price.connects,
+            "connect_ms": price.connect_ms,
+        },
+        "latency_ms": {"p50": cell.latency_ms.p50, "p95": cell.latency_ms.p95, "p99": cell.latency_ms.p99},
+    }
+
+
+def _arm(findings: Findings, arm: str) -> Json:
+    phases = [phase.name for phase in findings.phases if (arm, phase.name) in findings.cells]
+    cells = {phase: findings.cell(arm, phase) for phase in phases}
+    return {
+        "env": dict(findings.arms[arm]),
+        "requests": sum(cell.requests for cell in cells.values()),
+        "failed": sum(cell.failed for cell in cells.values()),
+        "phases": {phase: _cell(cell) for phase, cell in cells.items()},
+    }
+
+
+def _check(check: Check) -> Json:
+    return {
+        "arm": check.arm,
+        "phase": check.phase,
+        "metric": check.metric,
+        "bound": check.bound,
+        "value": check.value,
+        "ci95": _ends(check.ci95),
+        "verdict": check.verdict.value,
+        "text": check.text,
+    }
+
+
+def _warning(warning: Warn) -> Json:
+    return {
+        "code": warning.code,
+        "text": warning.text,
+        "remedy": warning.remedy,
+        "unknown": warning.unknown,
+        "phase": warning.phase,
+        "arm": warning.arm,
+    }
+
+
+def _finite(value: object) -> object:
+    """Replace what JSON has no word for (NaN, infinity) by null, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+def summary(findings: Findings) -> Json:
+    """Cut the findings down to the fixed schema, as values that JSON knows."""
+    best = findings.best
+    whole: Json = {
+        "schema": SCHEMA,
+        "scenario": findings.stem,
+        "started": findings.started,
+        "duration_s": findings.duration_s,
+        "finished": findings.finished,
+        "verdict": findings.verdict.value,
+        "sentence": findings.sentence,
+        "target": findings.target,
+        "control": findings.control,
+        "users_per_arm": findings.users_per_arm,
+        "seed": findings.seed,
+        "best": None
+        if best is None
+        else {"arm": best.arm, "prevented_share": best.prevented_share, "cost_ms": best.cost_ms},
+        "arms": {arm: _arm(findings, arm) for arm in findings.arms},
+        "checks": [_check(check) for check in findings.checks],
+        "warnings": [_warning(warning) for warning in findings.warnings],
+    }
+    return {key: _finite(value) for key, value in whole.items()}
+
+
+def write_summary(findings: Findings, path: Path) -> None:
+    """Write `summary.json` in one step. Raises OSError when it cannot be written."""
+    text = json.dumps(summary(findings), indent=2, ensure_ascii=False, allow_nan=False)
+    atomic.write_text(path, text + "\n")

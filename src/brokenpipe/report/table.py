@@ -1,0 +1,168 @@
+"""The table arms × phases, and what each arm's settings cost: shared by the page and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenpipe.measure.findings import Cell, Findings, Latency, Price
+from brokenpipe.report import numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A cell's rate drawn: lengths in per cent of the widest interval of the table."""
+
+    stale: float
+    in_use: float
+    elsewhere: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place of the table. `cell` is None where the phase was not reached."""
+
+    phase: str
+    cell: Cell | None
+    bar: Bar | None
+    broke: str  # "19 stale · 23 in use", or "nothing broke"
+    otherwise: str  # requests that failed, but not by a disconnect
+    masked: str  # empty if nothing had to be masked
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an arm's settings cost where nothing is broken: the first phase without a fault."""
+
+    phase: str
+    median_ms: float | None
+    added_ms: float | None  # median minus the control's; None for the control itself
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm of the table."""
+
+    index: int  # of the arm: its colour
+    arm: str
+    settings: tuple[tuple[str, str], ...]  # what makes it differ
+    is_control: bool
+    is_best: bool
+    places: tuple[Place, ...]
+    cost: Cost | None
+
+
+def _scale(findings: Findings) -> float:
+    """Give the rate at the right end of every bar."""
+    ends = [cell.ci95.high for cell in findings.cells.values() if cell.ci95 is not None]
+    rates = [cell.broken_pipe_rate or 0.0 for cell in findings.cells.values()]
+    return max([*ends, *rates, 0.0]) or 1.0
+
+
+def _bar(cell: Cell, scale: float) -> Bar | None:
+    if cell.broken_pipe_rate is None:
+        return None
+    part = 100 * cell.broken_pipe_rate / (scale * max(cell.broken, 1))
+    low, high = (cell.ci95.low, cell.ci95.high) if cell.ci95 else (cell.broken_pipe_rate,) * 2
+    return Bar(
+        stale=cell.stale * part,
+        in_use=cell.in_use * part,
+        elsewhere=cell.elsewhere * part,
+        low=100 * low / scale,
+        high=100 * high / scale,
+    )
+
+
+def broke(cell: Cell) -> str:
+    """Say in which state the connections of broken requests were."""
+    parts = ((cell.stale, "stale"), (cell.in_use, "in use"), (cell.elsewhere, "state not seen"))
+    return " · ".join(f"{n:,} {state}" for n, state in parts if n) or "nothing broke"
+
+
+def otherwise(cell: Cell) -> str:
+    """Say how many requests failed by something else than a disconnect; empty if none did."""
+    others = cell.failed - cell.broken
+    if others <= 0:
+        return ""
+    why = f" ({cell.unexplained:,} without testimony)" if cell.unexplained else ""
+    return f"{others:,} failed otherwise{why}"
+
+
+def masked(cell: Cell) -> str:
+    """Say how many dead connections were replaced in time, or that nobody saw it."""
+    if cell.masked is None:
+        return "masked not seen"
+    return f"{cell.masked.total:,} masked" if cell.masked.total else ""
+
+
+def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
+    cell = findings.cells.get((arm, phase))
+    if cell is None:
+        return Place(phase, None, None, "not run", "", "")
+    if cell.requests == 0:
+        return Place(phase, cell, None, "no request", "", "")
+    return Place(phase, cell, _bar(cell, scale), broke(cell), otherwise(cell), masked(cell))
+
+
+def _price(price: Price | None) -> tuple[str, ...]:
+    if price is None:
+        return ("prices not seen: no witness",)
+    if not price.checkouts:
+        return ("no checkout seen",)
+    lines = []
+    if price.pings:
+        each = price.pings / price.checkouts
+        how_often = (
+            "ping per checkout" if each > 0.95 else f"ping on {each * 100:.0f}{numbers.THIN}% of checkouts"
+        )
+        lines.append(f"{numbers.milliseconds(price.ping_ms)} {how_often}")
+    lines.append(f"{1000 * price.connects / price.checkouts:,.0f} connects per 1,000 checkouts")
+    return tuple(lines)
+
+
+def cost(findings: Findings, arm: str) -> Cost | None:
+    """Compare an arm with the control in the first phase without a fault; None if there is none."""
+    for phase in findings.phases:
+        cell = findings.cells.get((arm, phase.name))
+        if phase.fault or cell is None:
+            continue
+        control = findings.cells.get((findings.control, phase.name))
+        median = cell.latency_ms.p50
+        base = control.latency_ms.p50 if control else None
+        known = arm != findings.control and median is not None and base is not None
+        added = median - base if known and median is not None and base is not None else None
+        return Cost(phase.name, median, added, _price(cell.price))
+    return None
+
+
+def rows(findings: Findings) -> tuple[Row, ...]:
+    """Lay the table out, one row for each arm in the order of the scenario."""
+    scale = _scale(findings)
+    best = findings.best.arm if findings.best else None
+    return tuple(
+        Row(
+            index=index,
+            arm=arm,
+            settings=tuple(findings.arms[arm].items()),
+            is_control=arm == findings.control,
+            is_best=arm == best,
+            places=tuple(_place(findings, arm, phase.name, scale) for phase in findings.phases),
+            cost=cost(findings, arm),
+        )
+        for index, arm in enumerate(findings.arms)
+    )
+
+
+def by_request(findings: Findings) -> tuple[tuple[str, str, str, Latency], ...]:
+    """List the latency of each kind of request as (request, phase, arm, latency), arms side by side."""
+    order = [(phase.name, arm) for phase in findings.phases for arm in findings.arms]
+    cells = [findings.cells[arm, phase] for phase, arm in order if (arm, phase) in findings.cells]
+    names = sorted({name for cell in cells for name in cell.latency_by_request})
+    return tuple(
+        (name, cell.phase, cell.arm, cell.latency_by_request[name])
+        for name in names
+        for cell in cells
+        if name in cell.latency_by_request
+    )

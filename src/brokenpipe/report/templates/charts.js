@@ -1,0 +1,102 @@
+// The timelines: draws the document, follows the colour scheme, hides an arm in every chart at once,
+// names the phases as far as there is room, and zooms all charts together.
+"use strict";
+(() => {
+  const source = document.getElementById("drawn");
+  if (!source) return;
+  const drawn = JSON.parse(source.textContent);
+  const section = document.getElementById("timelines");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const printing = matchMedia("print");
+  const coarse = matchMedia("(pointer: coarse)");
+  const measure = document.createElement("canvas").getContext("2d");
+  const stripLeft = 52, stripRight = 10;
+
+  const model = (id) => Bokeh.documents[0].get_model_by_id(id);
+  const each = (ids, change) => ids.forEach((id) => change(model(id)));
+
+  function paint() {
+    if (printing.matches) return; // on paper the page inverts what was drawn dark
+    const css = getComputedStyle(document.documentElement);
+    const colour = (name) => css.getPropertyValue(name).trim();
+    const { roles } = drawn;
+    roles.lines.forEach(([id, arm]) => {
+      model(id).glyph.line_color = colour(`--arm-${arm % 8}`);
+    });
+    each(roles.axes, (axis) => axis.setv({
+      major_label_text_color: colour("--muted"), axis_line_color: colour("--rule"),
+      major_tick_line_color: colour("--rule"),
+    }));
+    each(roles.grids, (grid) => { grid.grid_line_color = colour("--grid"); });
+    each(roles.bands, (band) => band.setv({ fill_color: colour("--band"), fill_alpha: 1 }));
+    each(roles.strikes, (strike) => strike.setv({ line_color: colour("--strike"), line_alpha: 1 }));
+    each(roles.spans, (span) => { span.line_color = colour("--text"); });
+    roles.labels.forEach((label) => { model(label.id).text_color = colour("--text"); });
+    document.documentElement.dataset.drawn = dark.matches ? "dark" : "light";
+  }
+
+  function name() { // the longest name of a phase that fits its band
+    const range = model(drawn.range);
+    const strip = document.getElementById("phase-names");
+    const perSecond = (strip.clientWidth - stripLeft - stripRight) / (range.end - range.start);
+    measure.font = "12px system-ui, sans-serif";
+    drawn.roles.labels.forEach((label) => {
+      const from = Math.max(label.ends[0], range.start);
+      const to = Math.min(label.ends[1], range.end);
+      const room = (to - from) * perSecond - 4;
+      const text = label.texts.find((one) => measure.measureText(one).width <= room);
+      model(label.id).setv({ text: text ?? "", x: (from + to) / 2 });
+    });
+  }
+
+  function wireLegend() {
+    section.querySelectorAll("button[data-arm]").forEach((button) => {
+      button.addEventListener("click", () => {
+        const hide = button.getAttribute("aria-pressed") === "true";
+        button.setAttribute("aria-pressed", String(!hide));
+        drawn.roles.lines.forEach(([id, arm]) => {
+          if (String(arm) === button.dataset.arm) model(id).visible = !hide;
+        });
+      });
+    });
+  }
+
+  function wireZoom() {
+    section.querySelectorAll("button[data-from]").forEach((button) => {
+      button.addEventListener("click", () => {
+        const from = Number(button.dataset.from), to = Number(button.dataset.to);
+        const margin = (to - from) * 0.04;
+        const [first, last] = drawn.whole;
+        model(drawn.range).setv({ start: Math.max(first, from - margin), end: Math.min(last, to + margin) });
+      });
+    });
+  }
+
+  async function start() {
+    const docs = { report: drawn.document };
+    await Bokeh.embed.embed_items(docs, [
+      { docid: "report", roots: drawn.roots, root_ids: Object.keys(drawn.roots) },
+    ]);
+    paint();
+    name();
+    wireLegend();
+    wireZoom();
+    dark.addEventListener("change", paint);
+    const range = model(drawn.range);
+    range.properties.start.change.connect(name);
+    range.properties.end.change.connect(name);
+    new ResizeObserver(name).observe(document.getElementById("phase-names"));
+    if (coarse.matches) { // a finger scrolls the page; buttons zoom
+      Bokeh.documents[0].roots().forEach((plot) => { plot.toolbar.active_drag = null; });
+    }
+    section.classList.add("live");
+    document.documentElement.dataset.ready = "true";
+  }
+
+  start();
+
+  addEventListener("beforeprint", () => { // paper is narrower than most windows
+    const width = document.getElementById("phase-names").clientWidth;
+    document.documentElement.style.setProperty("--print-zoom", Math.min(1, 690 / width));
+  });
+})();

@@ -1,0 +1,55 @@
+"""What the report says in words about the run as a whole: the same in the page and in the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.report import numbers
+
+MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
+
+_ENDS = {
+    "interrupted": "was interrupted",
+    "terminated": "was terminated from outside",
+    "failed": "failed",
+    "cut off": "was cut off: its process died without saying why",
+}
+
+
+def counts(findings: Findings) -> str:
+    """Say how the checks came out: "2 of 5 checks failed, 1 undecided"."""
+    total = len(findings.checks)
+    if total == 0:
+        return "the scenario expects nothing"
+    by = Counter(check.verdict for check in findings.checks)
+    if by[Verdict.PASS] == total:
+        return "the one check holds" if total == 1 else f"all {total} checks hold"
+    said = []
+    if by[Verdict.FAIL]:
+        said.append(f"{by[Verdict.FAIL]} of {numbers.plural(total, 'check')} failed")
+    if by[Verdict.UNKNOWN]:
+        of = "" if said else f" of {numbers.plural(total, 'check')}"
+        said.append(f"{by[Verdict.UNKNOWN]}{of} undecided")
+    return ", ".join(said)
+
+
+def unfinished(findings: Findings) -> str:
+    """Say that the experiment did not reach its end, and how far it came; empty if it did."""
+    if findings.finished == "done":
+        return ""
+    end = _ENDS.get(findings.finished, f"ended early ({findings.finished})")
+    after = numbers.seconds(findings.duration_s)
+    phases = ", ".join(phase.name for phase in findings.phases) or "none"
+    return f"This experiment {end} after {after}. Phases reached: {phases}."
+
+
+def size(findings: Findings) -> str:
+    """Say how large the experiment was: "4 arms × 10 users"."""
+    arms = numbers.plural(len(findings.arms), "arm")
+    return f"{arms} × {numbers.plural(findings.users_per_arm, 'user')}"
+
+
+def lines(text: str) -> str:
+    """Keep a text on one line, for places that have only one."""
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""The report: what a reader is shown of one experiment."""
