@@ -1,0 +1,120 @@
+"""A raw connection through an arm's own proxy to Postgres, that testifies when it ends.
+
+Postgres answers an SSLRequest with one byte before it asks who is there, so a sentinel needs no credentials:
+
+    ──▶ SSLRequest    8 bytes
+    ◀── S or N        the whole way is open; after that it is quiet, as a connection in a pool is
+
+Postgres itself ends it after its authentication_timeout (one minute by default): open one for each episode.
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from brokenpipe.drive.raw_socket import Sighting, connect, end_by
+from brokenpipe.faults import Seen
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
+ANSWER_TIMEOUT_S = 25.0  # an answer may be delayed by a fault, by 20 s and no more
+ALIVE_TIMEOUT_S = 0.5
+
+
+class Sentinel:
+    """A connection that has had an answer from Postgres. Made by `Sentinel.open`.
+
+    A thread of its own waits for the end, so an end is timed when it arrives and not when it is asked about.
+    `round_trip_ms` is what the SSLRequest and its answer took, in milliseconds.
+    """
+
+    def __init__(self, connection: socket.socket, round_trip_ms: float) -> None:
+        self.round_trip_ms = round_trip_ms
+        self._connection = connection
+        self._heard = threading.Event()  # bytes arrived
+        self._over = threading.Event()
+        self._sighting: Sighting | None = None
+        self._ear = threading.Thread(target=self._listen, name="sentinel", daemon=True)
+        self._ear.start()
+
+    @classmethod
+    def open(cls, host: str, port: int) -> Self:
+        """Connect and wait for Postgres's answer.
+
+        Raises OSError: ConnectionRefusedError by the proxy, another ConnectionError or TimeoutError by silence.
+        """
+        connection = connect((host, port))
+        try:
+            return cls(connection, _ask(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection and of the thread that listens on it."""
+        with suppress(OSError):  # already ended by the other side
+            self._connection.shutdown(socket.SHUT_RDWR)  # wakes the thread, which a close would not
+        self._ear.join()
+        self._connection.close()
+
+    def end(self, timeout_s: float) -> tuple[Seen, int]:
+        """What happened to the connection within that time, and when (time.monotonic_ns).
+
+        `reset` or `eof` with the time of its arrival. If it has not ended, a second question decides between
+        `alive` and `silence`; Postgres may end the connection over it, so ask this once, last.
+        """
+        if not self._over.wait(timeout_s) and (answer := self._prod()):
+            return answer, time.monotonic_ns()
+        self._over.wait()
+        assert self._sighting is not None
+        return self._sighting.seen, self._sighting.t_ns
+
+    def _prod(self) -> Seen | None:
+        """Send a question. None: there is nobody any more, and the thread has seen that or is about to."""
+        self._heard.clear()
+        try:
+            self._connection.sendall(_GSSENC_REQUEST)
+        except OSError:
+            return None
+        # Behind an S it is no legal message: Postgres hangs up, and even that came back along the wire.
+        return "alive" if self._heard.wait(ALIVE_TIMEOUT_S) else "silence"
+
+    def _listen(self) -> None:
+        self._sighting = self._until_it_ends()
+        self._over.set()
+        self._heard.set()
+
+    def _until_it_ends(self) -> Sighting:
+        try:
+            while self._connection.recv(4096):
+                self._heard.set()
+        except ConnectionError as error:
+            return end_by(error)
+        return Sighting("eof", time.monotonic_ns())
+
+
+def _ask(connection: socket.socket) -> float:
+    """Milliseconds that an SSLRequest and its answer take."""
+    sent_ns = time.monotonic_ns()
+    connection.settimeout(ANSWER_TIMEOUT_S)
+    connection.sendall(_SSL_REQUEST)
+    if connection.recv(1) not in {b"S", b"N"}:
+        raise ConnectionAbortedError("no answer to an SSLRequest: is it Postgres behind this proxy?")
+    took_ms = (time.monotonic_ns() - sent_ns) / 1e6
+    connection.settimeout(None)
+    return took_ms

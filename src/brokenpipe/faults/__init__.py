@@ -1,0 +1,43 @@
+"""What can happen to the wire: one fault, one file, with its parameters and its contract.
+
+To add one: a subclass of Fault with a `name` of its own, its toxics in NEUTRAL_TOXICS, itself in AnyFault; a
+row in docs/faults.md; its parameters in tests/wire, where every fault is held to its contract.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from brokenpipe.faults.base import Fault, How
+from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
+from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
+from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
+from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
+from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
+
+AnyFault = Annotated[SocketKill | Latency | IdleReset, Field(discriminator="name")]
+"""Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
+
+NEUTRAL_TOXICS: tuple[Toxic, ...] = (LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, KILL_SWITCH, IDLE_RESET)
+"""What every proxy carries, in the order of its chain. Latency stands first: what ends connections must not
+wait behind it, and the last one upstream is ours, next to which arming can be switched without hanging."""
+
+__all__ = [
+    "NEUTRAL_TOXICS",
+    "AnyFault",
+    "Contract",
+    "Expectation",
+    "Fault",
+    "How",
+    "IdleReset",
+    "Latency",
+    "NoWire",
+    "Seen",
+    "Since",
+    "SocketKill",
+    "Stream",
+    "Toxic",
+    "Wire",
+]

@@ -1,0 +1,65 @@
+"""What all faults have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from brokenpipe.faults.contract import Contract, Seen
+from brokenpipe.faults.wire import Toxic, Wire
+
+How = Literal["reset", "fin"]
+"""How a connection ends: by RST, as from a crashed host or a firewall that rejects, or by FIN, as from a
+process that closed its socket."""
+
+
+class Fault(BaseModel):
+    """One way to break the wire, with its parameters. `name` tells which."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+
+    strikes: ClassVar[bool]
+    """True: it happens at one moment and there is nothing to heal. False: it holds from inject to heal."""
+
+    @property
+    def armed(self) -> bool:
+        """Must its connections be opened so that any later end is an RST?
+
+        That is decided when a connection opens and cannot be changed on it; see docs/faults.md.
+        """
+        return False
+
+    @property
+    @abstractmethod
+    def contract(self) -> Contract:
+        """What a raw socket sees."""
+
+    @abstractmethod
+    def toxics(self) -> tuple[Toxic, ...]:
+        """What must be on a proxy, neutral, before the first connection."""
+
+    @abstractmethod
+    def inject(self, wire: Wire) -> None:
+        """Break the wire. Raises ProxyError if that did not happen."""
+
+    def heal(self, wire: Wire) -> None:
+        """Make the wire whole for connections that come and for those that still live."""
+        for toxic in self.toxics():
+            wire.update(toxic.name, **toxic.neutral)
+
+    def brief(self) -> Fault:
+        """The same fault with times short enough for a probe before every experiment."""
+        return self
+
+    def __str__(self) -> str:
+        parameters = self.model_dump(exclude={"name"}).items()
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in parameters)})"
+
+
+def end_of(how: How) -> Seen:
+    """What a client's socket sees of it."""
+    return "reset" if how == "reset" else "eof"

@@ -1,0 +1,67 @@
+"""What a fault promises to a client's socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Seen = Literal["reset", "eof", "refused", "silence", "alive", "delayed"]
+"""reset: RST. eof: FIN. refused: no connection. silence: sent, and no answer. alive: an answer came.
+delayed: an answer came, later than without the fault."""
+
+Since = Literal["injection", "last_byte", "sending"]
+"""What a time counts from: the moment before the fault was injected, the client's last byte, or the sending of
+a message whose answer is timed."""
+
+LATE_S = 0.020
+"""How late an end may be seen. Fifty killed at once ended within 10 ms; twice that on a busy machine."""
+
+DELAY_LATE_S = 0.002
+"""How much more than the delay a round trip may take: four hops on loopback and a timer. Measured: 0.5 ms."""
+
+EARLY_S = 0.001
+"""How much too early a time may look: clocks are read on two sides of a system call."""
+
+STEADY: frozenset[Seen] = frozenset({"alive", "silence"})
+"""What is no moment but a stretch of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is seen, and when: between `earliest_s` and `latest_s` after `since`.
+
+    For `alive` and `silence` this is not a moment but a stretch: still so after `latest_s`.
+    """
+
+    seen: Seen
+    since: Since
+    earliest_s: float
+    latest_s: float
+
+    def met_by(self, seen: Seen, after_s: float) -> bool:
+        """Does what was seen agree?"""
+        if self.seen in STEADY:
+            return seen == self.seen
+        return seen == self.seen and self.earliest_s - EARLY_S <= after_s <= self.latest_s
+
+    def missed_by_time(self, seen: Seen, after_s: float) -> bool:
+        """Was it the right thing, only late? That can be the machine's doing; too early cannot."""
+        return self.seen not in STEADY and seen == self.seen and after_s > self.latest_s
+
+    def __str__(self) -> str:
+        if self.seen in STEADY:
+            return f"{self.seen} for {self.latest_s * 1000:g} ms"
+        return f"{self.seen}, {self.earliest_s * 1000:g} to {self.latest_s * 1000:g} ms after {self.since}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a raw socket sees in each of the three situations a pool's connection can be in.
+
+    `idle`: opened before the injection, quiet since. `fresh`: opened after the injection, quiet after one
+    round trip. `mid_transfer`: messages and answers are under way in both directions all the time.
+    """
+
+    idle: Expectation
+    fresh: Expectation
+    mid_transfer: Expectation

@@ -1,0 +1,57 @@
+"""Every byte in one direction arrives late; none is lost."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from brokenpipe.faults.base import Fault
+from brokenpipe.faults.contract import DELAY_LATE_S, Contract, Expectation
+from brokenpipe.faults.wire import Stream, Toxic, Wire
+
+LATENCY_UPSTREAM = Toxic("latency_upstream", "latency", "upstream", {"latency": 0, "jitter": 0})
+LATENCY_DOWNSTREAM = Toxic("latency_downstream", "latency", "downstream", {"latency": 0, "jitter": 0})
+
+_BRIEF_MS = 200
+
+
+class Latency(Fault):
+    """A database that moved to another zone.
+
+    `ms` milliseconds are added in one direction, so to each round trip once; `jitter_ms` varies that evenly
+    by as much up and down. Establishing a connection is not delayed by itself: the proxy's kernel accepts it.
+    """
+
+    name: Literal["latency"] = "latency"
+    ms: int = Field(ge=1, le=10_000)
+    jitter_ms: int = Field(default=0, ge=0, le=10_000)
+    direction: Stream = "downstream"
+
+    strikes: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _never_negative(self) -> Self:
+        if self.jitter_ms > self.ms:
+            raise ValueError(
+                f"jitter_ms is at most ms, or delays were negative: found {self.jitter_ms} > {self.ms}"
+            )
+        return self
+
+    @property
+    def contract(self) -> Contract:
+        least, most = self.ms - self.jitter_ms, self.ms + self.jitter_ms
+        late = Expectation("delayed", "sending", least / 1000, most / 1000 + DELAY_LATE_S)
+        return Contract(idle=late, fresh=late, mid_transfer=late)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return (LATENCY_UPSTREAM if self.direction == "upstream" else LATENCY_DOWNSTREAM,)
+
+    def inject(self, wire: Wire) -> None:
+        for toxic in self.toxics():
+            wire.update(toxic.name, latency=self.ms, jitter=self.jitter_ms)
+
+    def brief(self) -> Latency:
+        return self.model_copy(
+            update={"ms": min(self.ms, _BRIEF_MS), "jitter_ms": min(self.jitter_ms, _BRIEF_MS)}
+        )

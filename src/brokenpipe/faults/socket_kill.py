@@ -1,0 +1,42 @@
+"""Every open connection ends at once; the server stays reachable."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from brokenpipe.faults.base import Fault, How, end_of
+from brokenpipe.faults.contract import LATE_S, Contract, Expectation
+from brokenpipe.faults.wire import Toxic, Wire
+
+KILL_SWITCH = Toxic("kill_switch", "kill_switch", "upstream", {"generation": 0})
+
+
+class SocketKill(Fault):
+    """What a failover, a restarted proxy or a network that changed its mind does to a pool.
+
+    Connections opened later live, and none is refused meanwhile. The promise holds for peers that read: what
+    the proxy has already taken for a peer that does not must be delivered first.
+    """
+
+    name: Literal["socket_kill"] = "socket_kill"
+    how: How = "reset"
+
+    strikes: ClassVar[bool] = True
+
+    @property
+    def armed(self) -> bool:
+        return self.how == "reset"
+
+    @property
+    def contract(self) -> Contract:
+        end = Expectation(end_of(self.how), "injection", 0.0, LATE_S)
+        return Contract(idle=end, fresh=Expectation("alive", "injection", 0.0, 2 * LATE_S), mid_transfer=end)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return (KILL_SWITCH,)
+
+    def inject(self, wire: Wire) -> None:
+        wire.kill()
+
+    def heal(self, wire: Wire) -> None:
+        """Nothing: it is over when it has happened."""

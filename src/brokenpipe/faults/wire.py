@@ -1,0 +1,44 @@
+"""What a fault may do to one proxy, and the toxics it needs there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Stream = Literal["upstream", "downstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class Toxic:
+    """A toxic as a proxy holds it from its creation: present, and without effect.
+
+    `stream` is the direction it sees: upstream is what the client sends. `neutral` are all its attributes,
+    with the values at which it does nothing. Toxics are created before the first connection and only updated
+    afterwards, because adding or deleting one on a live connection can hang the server.
+    """
+
+    name: str
+    type: str
+    stream: Stream
+    neutral: Mapping[str, int]
+
+
+class Wire(Protocol):
+    """One proxy, as a fault sees it."""
+
+    def update(self, toxic: str, /, **attributes: int) -> None:
+        """Set attributes of the toxic of that name. Raises ProxyError if they did not take effect."""
+
+    def kill(self) -> None:
+        """End every connection that is open now, and none that comes later."""
+
+
+class NoWire:
+    """A wire on which nothing happens: for a dry run, and to see that a probe notices."""
+
+    def update(self, toxic: str, /, **attributes: int) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass

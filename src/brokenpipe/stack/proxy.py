@@ -1,0 +1,166 @@
+"""One proxy of a Toxiproxy server: the wire that faults break.
+
+    client ──▶ listen port ─▶ latency ─▶ kill_switch ─▶ idle_reset [─▶ armed] ──▶ upstream
+
+What is wanted is kept here; after each change the whole proxy is read back and compared with it. So a fault
+that was not injected cannot look injected.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from brokenpipe.errors import ProxyError
+from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
+
+Address = tuple[str, int]
+
+_ARMED = ToxicState("armed", "reset_peer", "upstream", toxicity=0.0, attributes={"timeout": 0})
+_KILL_SWITCH = "kill_switch"
+
+
+class Proxy:
+    """A listener on the loopback in front of `upstream`, with neutral toxics. It satisfies faults.Wire.
+
+    Made by ToxiproxyServer. Calls from several threads are taken one after the other. Every method raises
+    ProxyHung or ProxyError; after either the state of the wire is not known.
+    """
+
+    def __init__(
+        self,
+        api: ToxiproxyApi,
+        name: str,
+        upstream: Address,
+        *,
+        toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
+        armed: bool = False,
+    ) -> None:
+        self.name = name
+        self.host = LOOPBACK
+        self._api = api
+        self._neutral = tuple(
+            ToxicState(t.name, t.type, t.stream, toxicity=1.0, attributes=dict(t.neutral)) for t in toxics
+        )
+        self._wanted = ProxyState(
+            name,
+            listen=f"{LOOPBACK}:0",
+            upstream=f"{upstream[0]}:{upstream[1]}",
+            enabled=False,
+            toxics=self._neutral + ((_ARMED,) if armed else ()),
+        )
+        self._lock = threading.RLock()
+
+    @property
+    def port(self) -> int:
+        """The port clients connect to. It outlives restarts of the server."""
+        return int(self._wanted.listen.rpartition(":")[2])
+
+    @property
+    def armed(self) -> bool:
+        """Do connections that open now end by RST?"""
+        return _ARMED in self._wanted.toxics
+
+    def create(self) -> None:
+        """Create it on the server, neutral, with the arming it had, and let it listen."""
+        with self._lock:
+            armed = (_ARMED,) if self.armed else ()
+            self._wanted = replace(self._wanted, enabled=False, toxics=self._neutral + armed)
+            self._api.create_proxy(self.name, listen=self._wanted.listen, upstream=self._wanted.upstream)
+            for toxic in self._wanted.toxics:
+                self._api.add_toxic(self.name, toxic)
+            self._compare()
+            self._listen()
+
+    def _listen(self) -> None:
+        self._api.set_enabled(self.name, True)
+        if self.port == 0:  # the server knows the real port only once it listens
+            self._wanted = replace(self._wanted, listen=self._api.proxy(self.name).listen)
+        self._wanted = replace(self._wanted, enabled=True)
+        self._compare()
+
+    def delete(self) -> None:
+        """Remove it from the server; its connections are closed."""
+        with self._lock:
+            self._api.delete_proxy(self.name)
+
+    def enabled(self, on: bool) -> None:
+        """Listen, or close every connection and refuse new ones."""
+        with self._lock:
+            self._api.set_enabled(self.name, on)
+            self._wanted = replace(self._wanted, enabled=on)
+            self._compare()
+
+    def update(self, toxic: str, /, **attributes: int) -> None:
+        """Set attributes of a toxic on this proxy, for live connections too."""
+        with self._lock:
+            current = self._toxic(toxic)
+            if unknown := attributes.keys() - current.attributes.keys():
+                raise ProxyError(
+                    f"{self.name}: toxic {toxic} has no attribute {', '.join(sorted(unknown))}",
+                    remedy=f"It has: {', '.join(current.attributes)}.",
+                )
+            changed = replace(current, attributes=current.attributes | attributes)
+            self._api.update_toxic(self.name, toxic, attributes)
+            toxics = tuple(changed if each is current else each for each in self._wanted.toxics)
+            self._wanted = replace(self._wanted, toxics=toxics)
+            self._compare()
+
+    def kill(self) -> None:
+        """End every connection that is open now; those that open later live, and none is refused.
+
+        Each connection remembers the generation it was born in; raising it ends the older ones.
+        """
+        with self._lock:
+            self.update(_KILL_SWITCH, generation=self._toxic(_KILL_SWITCH).attributes["generation"] + 1)
+
+    def arm(self, armed: bool) -> None:
+        """Decide how connections that open from now on end: by RST if armed, else by FIN.
+
+        Toxiproxy sets a socket's linger time to 0 only while a connection starts, and only if a `reset_peer`
+        toxic is there at that moment; with toxicity 0 it does nothing else. Its *presence* is the switch, so
+        this is the one toxic that is added and deleted in a proxy's life, and the one that touches live
+        connections in a way that can hang the server (deleting it waits for what it is passing on). Do it
+        between phases, drained. It looks upstream, where the peer is a database that always reads.
+
+        Connections that are open already keep what they were opened with: kill them to be sure.
+        """
+        with self._lock:
+            if armed == self.armed:
+                return
+            if armed:
+                self._api.add_toxic(self.name, _ARMED)
+                toxics = (*self._wanted.toxics, _ARMED)
+            else:
+                self._api.delete_toxic(self.name, _ARMED.name)
+                toxics = tuple(each for each in self._wanted.toxics if each is not _ARMED)
+            self._wanted = replace(self._wanted, toxics=toxics)
+            self._compare()
+
+    def _toxic(self, name: str) -> ToxicState:
+        for toxic in self._wanted.toxics:
+            if toxic.name == name:
+                return toxic
+        raise ProxyError(
+            f"{self.name}: there is no toxic {name} on this proxy",
+            remedy=f"It has: {', '.join(toxic.name for toxic in self._wanted.toxics)}.",
+        )
+
+    def _compare(self) -> None:
+        """Read the whole proxy back. The server takes a misspelt attribute for 0 and says 200."""
+        found = self._api.proxy(self.name)
+        wanted = replace(self._wanted, toxics=_by_name(self._wanted.toxics))
+        if replace(found, toxics=_by_name(found.toxics)) != wanted:
+            raise ProxyError(
+                f"{self.name}: the server does not hold what it was told",
+                remedy="Nothing measured through this proxy is valid; restart the server.",
+                details=(f"wanted: {wanted}", f"found:  {found}"),
+            )
+
+
+def _by_name(toxics: tuple[ToxicState, ...]) -> tuple[ToxicState, ...]:
+    """The server lists upstream before downstream, whatever the order of creation."""
+    return tuple(sorted(toxics, key=lambda toxic: toxic.name))

@@ -1,0 +1,128 @@
+"""The Toxiproxy server process: one for all arms, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from brokenpipe.errors import ProxyError
+from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.proxy import Address, Proxy
+from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+
+READY_TIMEOUT_S = 5.0  # measured: answers 20 ms after its start
+
+
+class ToxiproxyServer:
+    """A running server and its proxies. Made by `toxiproxy_server`."""
+
+    def __init__(self, binary: Path, api_port: int, log_path: Path, janitor: Janitor) -> None:
+        self._binary = binary
+        self._log_path = log_path
+        self._janitor = janitor
+        self._api = ToxiproxyApi(api_port)
+        self._process = ExitStack()
+        self._proxies: list[Proxy] = []
+        self._scratches = 0
+        self.version = ""
+        self.child: Child
+
+    @property
+    def api_port(self) -> int:
+        return self._api.port
+
+    def proxy(
+        self,
+        name: str,
+        upstream: Address,
+        *,
+        toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
+        armed: bool = False,
+    ) -> Proxy:
+        """A new proxy in front of `upstream` (host, port), listening on a free port, its toxics neutral.
+
+        Raises ProxyError, for example when the name is taken.
+        """
+        proxy = Proxy(self._api, name, upstream, toxics=toxics, armed=armed)
+        proxy.create()
+        self._proxies.append(proxy)
+        return proxy
+
+    @contextmanager
+    def scratch_proxy(self, upstream: Address, *, armed: bool = False) -> Iterator[Proxy]:
+        """A proxy for a probe, deleted after it."""
+        self._scratches += 1
+        proxy = self.proxy(f"scratch_{self._scratches}", upstream, armed=armed)
+        try:
+            yield proxy
+        finally:
+            self._proxies.remove(proxy)
+            proxy.delete()
+
+    def restart(self) -> None:
+        """Kill the server, however stuck it is, start it on the same port and create every proxy anew.
+
+        Proxies keep their ports and their arming; their toxics are neutral; all connections are gone.
+        """
+        self.stop()
+        self.start()
+        for proxy in self._proxies:
+            proxy.create()
+
+    def start(self) -> None:
+        """Start the process and wait until it answers. Raises ProxyError if it does not."""
+        argv = [str(self._binary), "-host", LOOPBACK, "-port", str(self.api_port)]
+        self.child = self._process.enter_context(
+            # SIGKILL: it has nothing to flush, and a server that hangs would not act on anything else.
+            child(
+                "toxiproxy",
+                argv,
+                log_path=self._log_path,
+                janitor=self._janitor,
+                stop_signal=signal.SIGKILL,
+            )
+        )
+        version = poll(self._answer, timeout_s=READY_TIMEOUT_S)
+        if not version or not self.child.running:
+            self.stop()
+            raise ProxyError(
+                f"toxiproxy: no answer on port {self.api_port} within {READY_TIMEOUT_S:g} s of its start"
+                if version is None
+                else f"toxiproxy: ended while starting on port {self.api_port}",
+                remedy=f"If the port is taken, free it; else see {self._log_path}.",
+                details=self.child.last_lines(),
+            )
+        self.version = version
+
+    def _answer(self) -> str | None:
+        """Its version once it answers, "" if it ended, None as long as neither is the case."""
+        if not self.child.running:
+            return ""
+        with suppress(ProxyError):
+            return self._api.version()
+        return None
+
+    def stop(self) -> None:
+        """End the process and wait for its end."""
+        self._process.close()
+
+
+@contextmanager
+def toxiproxy_server(
+    binary: Path, *, log_path: Path, janitor: Janitor, api_port: int | None = None
+) -> Iterator[ToxiproxyServer]:
+    """Run the server for as long as the block lasts. `api_port`: a free one by default.
+
+    Raises ProxyError when it does not come up, StackError when the binary cannot be started.
+    """
+    server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
