@@ -4,7 +4,8 @@
     ├── UsageError                      2   the command line or a file the user wrote is wrong
     │   ├── ScenarioError                   a scenario file
     │   ├── TargetError                     a target.toml
-    │   └── ReportError                     a report folder that cannot be read
+    │   ├── ReportError                     a report folder that cannot be read
+    │   └── LocustfileError                 a locustfile that does not work or leaves its arm
     ├── StackError                      4   something of the stack did not start
     │   ├── ToolchainError                  the Toxiproxy server could not be built
     │   ├── PostgresError                   Postgres could not be started
@@ -77,6 +78,10 @@ class TargetError(FileError):
 
 class ReportError(UsageError):
     """A report folder cannot be read: it does not exist, or what it holds is not a history."""
+
+
+class LocustfileError(UsageError):
+    """A locustfile cannot be loaded, defines no user, or asked for an address that is not its arm's."""
 
 
 class StackError(BrokenpipeError):

@@ -1,0 +1,245 @@
+"""The load generator seen from the harness: one Locust process, started, steered and ended."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from brokenpipe.errors import BrokenpipeError, LocustfileError, RecordingError, StackError
+from brokenpipe.load import config as load_config
+from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.messages import (
+    Count,
+    Drained,
+    Failed,
+    Gate,
+    News,
+    Notice,
+    Order,
+    Progress,
+    Ready,
+    Refused,
+    Stop,
+    encode,
+    news,
+)
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.process import Child, child, clean_environment
+
+STOP_TIMEOUT_S = 1  # what Locust gives requests under way when it ends
+LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
+
+
+@dataclass(slots=True)
+class _Heard:
+    """The latest of each thing that the load has said."""
+
+    ready: int | None = None
+    drained_turn: int = 0
+    progress: Mapping[str, Count] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    failure: BrokenpipeError | None = None
+    gone: bool = False
+
+
+class Generator:
+    """A running Locust process whose users wait at a closed gate.
+
+    Every method but `stop` raises LocustfileError when the locustfile turned out to be unusable,
+    RecordingError when the request log cannot be written, StackError when the process ended by itself.
+    """
+
+    def __init__(self, config: LoadConfig, process: Child, channel: socket.socket) -> None:
+        self._config = config
+        self._process = process
+        self._channel = channel
+        self._heard = _Heard()
+        self._news = threading.Condition()
+        self._turn = 0
+        self._stopping = False
+        threading.Thread(target=self._listen, name="news of the load", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def progress(self) -> Mapping[str, Count]:
+        """What each arm has had so far, at most half a second old. Empty before the first news."""
+        return self._heard.progress
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a reader of the results should know about the locustfile."""
+        return self._heard.notices
+
+    @property
+    def failure(self) -> BrokenpipeError | None:
+        """Why the load cannot go on, if it cannot."""
+        if self._heard.failure is None and self._heard.gone and not self._stopping:
+            self._heard.failure = self._died()
+        return self._heard.failure
+
+    def check(self) -> None:
+        """Raises `failure` if there is one."""
+        if failure := self.failure:
+            raise failure
+
+    def wait_ready(self, timeout_s: float = 30.0) -> int:
+        """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
+        self._wait(lambda: self._heard.ready is not None, timeout_s)
+        if self._heard.ready is None:
+            raise StackError(
+                f"locust: {self._config.total_users} users were not ready within {timeout_s:g} s",
+                remedy="See its log: a user's __init__ may wait for something, or the machine is too busy.",
+                details=self._process.last_lines(),
+            )
+        return self._heard.ready
+
+    def open(self) -> None:
+        """Let all users act."""
+        self._say(Gate(open=True))
+
+    def close(self) -> None:
+        """Let no user begin another request. What is under way goes on: see `drain`."""
+        self._turn += 1
+        self._say(Gate(open=False, turn=self._turn))
+
+    def drain(self, timeout_s: float) -> bool:
+        """Close the gate and wait until no request is under way. False: some still are after `timeout_s`."""
+        self.close()
+        return self._wait(lambda: self._heard.drained_turn >= self._turn, timeout_s)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S + 4.0) -> None:
+        """End users and process; requests under way get a second. The block's end sees to the rest."""
+        self._stopping = True
+        with suppress(OSError):
+            self._channel.sendall(encode(Stop()))
+        deadline = time.monotonic() + timeout_s
+        with self._news:
+            self._news.wait_for(lambda: self._heard.gone, timeout_s)
+        while self._process.running and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _say(self, message: Order) -> None:
+        self.check()
+        with suppress(OSError):  # it is gone: the next check says why
+            self._channel.sendall(encode(message))
+
+    def _wait(self, come_true: Callable[[], bool], timeout_s: float) -> bool:
+        with self._news:
+            self._news.wait_for(
+                lambda: come_true() or self._heard.failure is not None or self._heard.gone, timeout_s
+            )
+        self.check()
+        return come_true()
+
+    def _listen(self) -> None:
+        with suppress(OSError), self._channel.makefile("rb") as lines:
+            for line in lines:
+                self._hear(news(line))
+        with self._news:
+            self._heard.gone = True
+            self._news.notify_all()
+
+    def _hear(self, message: News) -> None:
+        heard = self._heard
+        with self._news:
+            match message:
+                case Ready(users=users):
+                    heard.ready = users
+                case Drained(turn=turn):
+                    heard.drained_turn = turn
+                case Progress(arms=arms):
+                    heard.progress = arms
+                case Notice():
+                    heard.notices += (message,)
+                case Refused(url=url):
+                    heard.failure = heard.failure or self._refused(url)
+                case Failed(what=what, text=text):
+                    heard.failure = heard.failure or _failed(what, text)
+            self._news.notify_all()
+
+    def _refused(self, url: str) -> LocustfileError:
+        addresses = ", ".join(self._config.arms.values())
+        return LocustfileError(
+            f"{self._config.locustfile}: asked for {url}, which is not the address of its arm",
+            remedy="Use paths such as /chat: brokenpipe sends requests to the targets that it started, "
+            "and to nothing else.",
+            details=(f"the arms' addresses: {addresses}",),
+        )
+
+    def _died(self) -> StackError:
+        with suppress(Exception):
+            self._process.popen.wait(LAST_WORDS_S)
+        code = self._process.popen.poll()
+        return StackError(
+            f"locust: the load generator ended by itself ({_exit_text(code)})",
+            remedy=f"See {self._process.log_path}.",
+            details=self._process.last_lines(),
+        )
+
+
+@contextmanager
+def generator(
+    config: LoadConfig,
+    log_path: Path,
+    janitor: Janitor,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Generator]:
+    """A Locust process for as long as the block lasts; its users wait at the closed gate.
+
+    `environment` is what the locustfile is to find in its environment beside the usual. Raises StackError
+    when Locust cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        told = replace(config, control_fd=theirs.fileno())
+        with child(
+            "locust",
+            _argv(told),
+            log_path=log_path,
+            janitor=janitor,
+            env=clean_environment({**(environment or {}), **_environment(told)}),
+            pass_fds=(theirs.fileno(),),
+            stop_timeout_s=STOP_TIMEOUT_S + 2.0,
+        ) as process:
+            theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
+            yield Generator(config, process, ours)
+
+
+def _argv(config: LoadConfig) -> list[str]:
+    users = str(config.total_users)
+    return [
+        sys.executable, "-P",  # what lies in the working folder must not take the place of a library
+        "-m", "locust", "-f", str(load_config.LOCUSTFILE),
+        "--headless", "--only-summary", "--web-host", "127.0.0.1",
+        "--users", users, "--spawn-rate", users,
+        "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
+    ]  # fmt: skip
+
+
+def _environment(config: LoadConfig) -> dict[str, str]:
+    # The order of sets is a kind of chance as well.
+    return {load_config.VARIABLE: config.to_json(), "PYTHONHASHSEED": str(config.seed % 2**32)}
+
+
+def _failed(what: str, text: str) -> BrokenpipeError:
+    if what == "recording":
+        return RecordingError(text, remedy="Make room on that disk and run again; what was recorded is kept.")
+    return LocustfileError(text, remedy="Correct the locustfile; `locust -f FILE --list` loads it alone.")
+
+
+def _exit_text(code: int | None) -> str:
+    if code is None:
+        return "it closed its channel and goes on"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

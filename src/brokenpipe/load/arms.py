@@ -1,0 +1,80 @@
+"""One subclass of each user class for each arm: the same behaviour against another address."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from locust import FastHttpUser, User
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+from locust.env import Environment
+from locust.exception import StopTest, StopUser
+
+from brokenpipe.load.courier import Courier
+from brokenpipe.load.draws import Person, become, being
+from brokenpipe.load.messages import Failed, Notice
+from brokenpipe.load.refusal import Own
+from brokenpipe.load.tower import Tower
+from brokenpipe.load.user_file import where
+
+
+def arm_classes(shares: Mapping[type[User], int], tower: Tower) -> dict[str, type[User]]:
+    """Every class that Locust is to run, by name. `shares` says how many users of a class each arm gets."""
+    owns = [Own(tower, arm) for arm in tower.config.arms]
+    classes = (_arm_class(base, users, own, tower) for base, users in shares.items() if users for own in owns)
+    return {made.__name__: made for made in classes}
+
+
+def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[User]:
+    numbers = itertools.count()
+
+    class ArmUser(base):  # type: ignore[valid-type, misc]
+        """A user of one arm. Its number, and with it all it draws, is the same in every arm."""
+
+        host = tower.config.arms[own.arm]
+        fixed_count = users  # Locust spawns exactly these; weights could not keep the arms equal
+
+        def __init__(self, environment: Environment) -> None:
+            self._person = Person(tower.config.seed, base.__name__, next(numbers))
+            with being(self._person):
+                try:
+                    super().__init__(environment)
+                except Exception as error:
+                    text = where(error, tower.config.locustfile)
+                    tower.outbox.append(Failed("locustfile", f"{base.__name__} cannot be made: {text}"))
+                    raise
+            client = getattr(self, "client", None)
+            if isinstance(client, HttpSession | FastHttpSession):
+                Courier(tower, own, self._person, client)
+
+        def context(self) -> dict[str, Any]:
+            return {**super().context(), "arm": own.arm}
+
+        def on_start(self) -> None:
+            become(self._person)  # the first that runs in the user's own greenlet
+            try:
+                super().on_start()
+            except (StopUser, StopTest):
+                raise
+            except Exception as error:
+                # Locust ends a user whose on_start raises, and from then on this arm has one fewer.
+                what = traceback.format_exception_only(error)[-1].strip()
+                text = f"{self._person.id} of {own.arm} ended before it began, on_start raised {what}"
+                tower.notice(Notice("user_ended", text))
+                raise
+
+    _limit(ArmUser, tower.config.time_limit_s)
+    ArmUser.__name__ = ArmUser.__qualname__ = f"{base.__name__} · {own.arm}"
+    ArmUser.__module__ = base.__module__
+    return ArmUser
+
+
+def _limit(made: type[User], limit_s: float) -> None:
+    """Hold geventhttpclient to the time limit; for requests each call is given one."""
+    if issubclass(made, FastHttpUser):
+        made.network_timeout = min(made.network_timeout, limit_s)
+        made.connection_timeout = min(made.connection_timeout, limit_s)
+        made.proxy_host = None  # nothing between the load and its arm

@@ -1,0 +1,72 @@
+"""What happens once, before Locust knows any user: all that must be in place before the user's file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from locust import User, events
+
+from brokenpipe.load import draws, user_file
+from brokenpipe.load.arms import arm_classes
+from brokenpipe.load.config import VARIABLE, LoadConfig
+from brokenpipe.load.messages import Failed, Notice
+from brokenpipe.load.request_event import RequestEvent
+from brokenpipe.load.request_log import RequestLog
+from brokenpipe.load.shares import Wish, shares
+from brokenpipe.load.steering import Channel, Steering, unwritable
+from brokenpipe.load.tower import Tower
+
+
+def begin() -> dict[str, type[User]]:
+    """The user classes that Locust is to run, by name. Ends the process when there are none."""
+    config = LoadConfig.from_json(os.environ[VARIABLE])
+    channel = Channel(config.control_fd)
+    try:
+        log = RequestLog(config.requests_path)
+    except OSError as error:
+        _give_up(channel, unwritable(config.requests_path, error))
+    event = RequestEvent()
+    event.tower = tower = Tower(config, log, event.publish)
+    events.request = event  # before the user's file adds its listeners, and Locust its own
+    Steering(tower, channel).attach(events)
+    draws.install(config.seed)
+    _leave_the_path()
+    try:
+        found = user_file.load(config.locustfile)
+        counts = _counts(found, config.users)
+    except user_file.LocustfileDefect as defect:
+        _give_up(channel, Failed("locustfile", str(defect)))
+    _tell(tower, found, counts)
+    return arm_classes(counts, tower)
+
+
+def _counts(found: user_file.UserFile, users: int) -> dict[type[User], int]:
+    wishes = [Wish(made.weight, made.fixed_count) for made in found.user_classes]
+    try:
+        return dict(zip(found.user_classes, shares(users, wishes), strict=True))
+    except ValueError as error:
+        raise user_file.LocustfileDefect(str(error)) from error
+
+
+def _tell(tower: Tower, found: user_file.UserFile, counts: dict[type[User], int]) -> None:
+    for shape in found.shapes:
+        text = f"the load shape {type(shape).__name__} is ignored: the scenario's phases say when users act"
+        tower.notice(Notice("load_shape", text))
+    for made, users in counts.items():
+        if not users:
+            text = f"{made.__name__} gets none of {tower.config.users} users for each arm, by its weight"
+            tower.notice(Notice("class_without_users", text))
+
+
+def _leave_the_path() -> None:
+    """Locust puts our folder on the path, as that of the file it loads: `import config` would find ours."""
+    ours = str(Path(__file__).parent)
+    sys.path[:] = [entry for entry in sys.path if entry != ours]
+
+
+def _give_up(channel: Channel, failed: Failed) -> NoReturn:
+    channel.send(failed)
+    sys.exit(1)

@@ -1,0 +1,42 @@
+"""What the load is told when it starts. Shared with the harness, so nothing of Locust is imported here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+VARIABLE = "BROKENPIPE_LOAD"  # the environment variable of the Locust process that carries it
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")  # what `locust -f` is given
+
+
+@dataclass(frozen=True, slots=True)
+class LoadConfig:
+    """Everything that a Locust process needs to know.
+
+    `arms` maps each arm to its base URL, such as `http://127.0.0.1:8001`. `users` counts users of one arm.
+    A request that waits longer than `time_limit_s` for the next byte of its answer has failed.
+    """
+
+    locustfile: Path
+    arms: Mapping[str, str]
+    users: int
+    seed: int
+    requests_path: Path
+    time_limit_s: float
+    control_fd: int = -1
+
+    @property
+    def total_users(self) -> int:
+        return self.users * len(self.arms)
+
+    def to_json(self) -> str:
+        paths = {"locustfile": str(self.locustfile), "requests_path": str(self.requests_path)}
+        return json.dumps(asdict(self) | paths)
+
+    @classmethod
+    def from_json(cls, text: str) -> LoadConfig:
+        found = json.loads(text)
+        paths = {key: Path(found[key]) for key in ("locustfile", "requests_path")}
+        return cls(**(found | paths))

@@ -1,0 +1,126 @@
+"""Takes each request of one user through the gate, marks it, and follows it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from gevent import GreenletExit, getcurrent
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+
+from brokenpipe.load.bodies import watch
+from brokenpipe.load.draws import Person
+from brokenpipe.load.flight import Flight
+from brokenpipe.load.refusal import Own
+from brokenpipe.load.tower import Tower
+
+HEADER = "X-Request-ID"
+MARK = "brokenpipe_request"  # the key in a request's context that leads from Locust's event to the flight
+
+
+def row(method: str, name: str) -> str:
+    """What a request is called in the history: `POST /chat`. Many a locustfile names it so itself."""
+    return name if name.startswith(f"{method} ") else f"{method} {name}"
+
+
+def row_of_arm(name: str, arm: str) -> str:
+    """What it is called in Locust's tables, which sort by name: one request's arms stand below each other."""
+    return f"{name} · {arm}"
+
+
+class Courier:
+    """Stands in for `client.request` of one user.
+
+    `person` is the user apart from its arm, `own` its arm's address.
+    """
+
+    def __init__(self, tower: Tower, own: Own, person: Person, client: HttpSession | FastHttpSession) -> None:
+        self._tower = tower
+        self._gate = tower.gate
+        self._own = own
+        self._arm = own.arm
+        self._person = person
+        self._client = client
+        self._send: Callable[..., Any] = client.request
+        self._began = False
+        self._handed_out: list[Flight] = []
+        self._ids_of_its_own: set[str] = set()
+        self._is_requests = isinstance(client, HttpSession)
+        own.guard(client)
+        client.request = self.request  # type: ignore[method-assign]
+
+    def request(self, method: str, url: str, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Send a request as the client would, when the gate is open.
+
+        Raises RefusedError for an address that is not the arm's, StopUser when the run is over.
+        """
+        if self._handed_out:
+            self._settle()
+        if not self._began:
+            self._began = True
+            self._tower.users_begun += 1
+        if self._gate.closed:
+            self._gate.wait()
+        path = self._own.path(self._client.base_url, url)
+        named = row(method, name or self._client.request_name or path)
+        flight = self._take_off(named, kwargs)
+        try:
+            response = self._send(method, url, row_of_arm(named, self._arm), *args, **kwargs)
+        except GreenletExit:
+            flight.forget()
+            raise
+        except BaseException as error:  # gevent's Timeout is not an Exception
+            flight.failed_by(error)
+            raise
+        if not flight.done:
+            self._handed_out.append(flight)
+            flight.handed_out(response)
+            if flight.stream:
+                watch(response, flight)
+        return response
+
+    def _take_off(self, named: str, kwargs: dict[str, Any]) -> Flight:
+        """Write down the start and mark the request, so that its outcome and the target can be matched."""
+        given = kwargs.get("headers")
+        headers = dict(given) if given else {}
+        request_id = self._identify(headers)
+        kwargs["headers"] = headers
+        if self._is_requests:
+            kwargs["timeout"] = _limited(kwargs.get("timeout"), self._tower.config.time_limit_s)
+        flight = Flight(self._tower, self._arm, request_id, stream=bool(kwargs.get("stream")))
+        context = kwargs.get("context")
+        kwargs["context"] = {**context, MARK: flight.key} if context else {MARK: flight.key}
+        self._tower.started(flight.start_ns, self._arm, request_id, named)
+        return flight
+
+    def _identify(self, headers: MutableMapping[str, Any]) -> str:
+        """The request's id, put into its headers unless the locustfile has set one, which then is the id."""
+        request_id = self._person.next_request_id()
+        if headers:
+            for key, value in headers.items():
+                if key.lower() == "x-request-id" and value is not None:
+                    return self._taken_over(str(value), request_id)
+        headers[HEADER] = request_id
+        return request_id
+
+    def _taken_over(self, given: str, ours: str) -> str:
+        """An id given by the locustfile; with ours behind it if it has been given before."""
+        unique = given if given not in self._ids_of_its_own else f"{given} {ours}"
+        self._ids_of_its_own.add(unique)
+        return unique
+
+    def _settle(self) -> None:
+        """The user goes on: what it left behind without a verdict gets one."""
+        here = getcurrent()
+        for flight in self._handed_out:
+            if flight.greenlet is here:  # another greenlet of the same user may still be busy with its own
+                flight.abandon()
+        self._handed_out = [flight for flight in self._handed_out if not flight.done]
+
+
+def _limited(given: Any, limit_s: float) -> Any:
+    """The timeout of requests, a number or (connect, read), with no part above the limit."""
+    if isinstance(given, tuple):
+        return tuple(limit_s if part is None else min(part, limit_s) for part in given)
+    return limit_s if given is None else min(given, limit_s)

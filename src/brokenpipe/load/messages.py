@@ -1,0 +1,152 @@
+"""What harness and load say to each other: one JSON object a line, over one pair of sockets.
+
+Shared by both ends, so nothing of Locust is imported here.
+
+    harness ──▶ load   {"gate": "open"}   {"gate": "closed", "turn": 3}   {"stop": true}
+    load ──▶ harness   {"ready": 40}   {"drained": 3}   {"progress": {"plain": [120, 118, 2]}}
+                       {"notice": CODE, "text": …}   {"refused": URL}
+                       {"failed": "locustfile" | "recording", "text": …}
+
+The end of the stream speaks too: whoever meets it knows that the other is gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# --- harness to load --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Open or close the gate before every request. `turn` numbers the closings: an answer names its own."""
+
+    open: bool
+    turn: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        return {"gate": "open"} if self.open else {"gate": "closed", "turn": self.turn}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the users and the process."""
+
+    def to_json(self) -> dict[str, object]:
+        return {"stop": True}
+
+
+# --- load to harness --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All users exist, and wait at the gate or have begun."""
+
+    users: int
+
+    def to_json(self) -> dict[str, object]:
+        return {"ready": self.users}
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Since the closing with this number nothing is under way."""
+
+    turn: int
+
+    def to_json(self) -> dict[str, object]:
+        return {"drained": self.turn}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Requests of one arm since the beginning."""
+
+    started: int
+    ended: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A count for each arm, sent twice a second."""
+
+    arms: dict[str, Count]
+
+    def to_json(self) -> dict[str, object]:
+        return {"progress": {arm: [c.started, c.ended, c.failed] for arm, c in self.arms.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about the locustfile that a reader of the results should know. `code` never changes."""
+
+    code: Literal["load_shape", "class_without_users", "user_ended", "task_error", "notices_capped"]
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"notice": self.code, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The locustfile asked for something that is not its arm."""
+
+    url: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"refused": self.url}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The load cannot go on: a locustfile that does not work, or a request log that cannot be written."""
+
+    what: Literal["locustfile", "recording"]
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"failed": self.what, "text": self.text}
+
+
+Order = Gate | Stop
+News = Ready | Drained | Progress | Notice | Refused | Failed
+
+
+def encode(message: Order | News) -> bytes:
+    """The line that says it."""
+    return json.dumps(message.to_json(), separators=(",", ":")).encode() + b"\n"
+
+
+def order(line: bytes) -> Order:
+    """What the harness says. Raises ValueError for a line that it never writes."""
+    match json.loads(line):
+        case {"gate": "open"}:
+            return Gate(open=True)
+        case {"gate": "closed", "turn": turn}:
+            return Gate(open=False, turn=turn)
+        case {"stop": True}:
+            return Stop()
+    raise ValueError(f"the harness never says {line!r}")
+
+
+_NEWS: dict[str, Callable[[Any], News]] = {
+    "ready": lambda said: Ready(said["ready"]),
+    "drained": lambda said: Drained(said["drained"]),
+    "progress": lambda said: Progress({arm: Count(*counts) for arm, counts in said["progress"].items()}),
+    "notice": lambda said: Notice(said["notice"], said["text"]),
+    "refused": lambda said: Refused(said["refused"]),
+    "failed": lambda said: Failed(said["failed"], said["text"]),
+}
+
+
+def news(line: bytes) -> News:
+    """What the load says. Raises ValueError for a line that it never writes."""
+    said = json.loads(line)
+    if (parse := _NEWS.get(next(iter(said), ""))) is None:
+        raise ValueError(f"the load never says {line!r}")
+    return parse(said)

@@ -1,0 +1,179 @@
+"""The Locust end of the channel to the harness: obeys, reports, and ends when the harness is gone."""
+
+# mypy: disallow-untyped-calls=False
+# (gevent and Locust's events carry no types)
+
+from __future__ import annotations
+
+import os
+import socket  # gevent's, as everywhere in this process: Locust patches the standard library
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.event import Events
+
+from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order, Ready, Stop, encode, order
+from brokenpipe.load.refusal import RefusedError
+from brokenpipe.load.tower import Tower
+from brokenpipe.load.user_file import where
+
+TICK_S = 0.025  # how soon "drained" or a refusal is told
+FLUSH_TICKS = 8  # 0.2 s: what a kill -9 may cost
+REPORT_TICKS = 20  # 0.5 s
+SETTLE_S = 1.0  # users that have not asked for anything by then, after all were spawned, are thinking
+GRACE_S = 1.0  # from the end of the channel to the end of the process, however busy it is
+
+
+class Channel:
+    """The socket that the harness passed on. Messages are sent from one greenlet at a time, in order."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)  # a process that the locustfile starts must not keep it open
+        self._socket = socket.socket(fileno=fd)
+        self.lines = self._socket.makefile("rb")
+
+    def send(self, message: News) -> None:
+        """Raises OSError when the harness is gone."""
+        self._socket.sendall(encode(message))
+
+
+class Steering:
+    """Runs beside the users in two greenlets: one listens, one ticks."""
+
+    def __init__(self, tower: Tower, channel: Channel) -> None:
+        self._tower = tower
+        self._channel = channel
+        self._environment: Environment | None = None
+        self._turn: int | None = None  # the closing that waits for its last request
+        self._spawned_at: float | None = None
+        self._ready = self._ending = False
+
+    def attach(self, events: Events) -> None:
+        """Take part in Locust's life. What a listener raises Locust swallows, so these do not raise."""
+        events.init_command_line_parser.add_listener(_no_configuration_files)
+        events.init.add_listener(self._init)
+        events.spawning_complete.add_listener(self._spawned)
+        events.user_error.add_listener(self._user_error)
+        events.quitting.add_listener(self._quitting)
+        events.quit.add_listener(self._quit)
+
+    # --- Locust's events ----------------------------------------------------------------------------
+
+    def _init(self, environment: Environment, **_: Any) -> None:
+        environment.host = None  # each arm has its own
+        self._environment = environment
+        gevent.spawn(self._listen)
+        gevent.spawn(self._tick)
+
+    def _spawned(self, **_: Any) -> None:
+        self._spawned_at = time.monotonic()
+
+    def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
+        if not isinstance(exception, RefusedError):
+            user = getattr(user_instance, "user", user_instance)
+            name = type(user).__mro__[1].__name__
+            self._tower.notice(Notice("task_error", f"{name}: {where(exception, self._locustfile)}"))
+
+    def _quitting(self, **_: Any) -> None:
+        self._tower.gate.end()
+
+    def _quit(self, **_: Any) -> None:
+        self._tower.settle()
+        self._flush()
+        self._tower.outbox.append(self._tower.progress())
+        self._send()
+
+    # --- the two greenlets --------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        try:
+            for line in self._channel.lines:
+                self._obey(order(line))
+        except OSError:
+            pass  # a broken channel is an ended one
+        self._end(hard=True)
+
+    def _obey(self, message: Order) -> None:
+        match message:
+            case Gate(open=True):
+                self._turn = None
+                self._tower.gate.open()
+            case Gate(turn=turn):
+                self._tower.gate.close()
+                self._turn = turn
+            case Stop():
+                self._end(hard=False)
+
+    def _tick(self) -> None:
+        worst_ns, ticks = 0, 0
+        while True:
+            asked_ns = time.monotonic_ns()
+            gevent.sleep(TICK_S)
+            now_ns = time.monotonic_ns()
+            worst_ns = max(worst_ns, now_ns - asked_ns - int(TICK_S * 1e9))
+            ticks += 1
+            if ticks % REPORT_TICKS == 0:
+                self._tower.log.lag(now_ns, worst_ns / 1e6)
+                self._tower.outbox.append(self._tower.progress())
+                worst_ns = 0
+            if ticks % FLUSH_TICKS == 0:
+                self._flush()
+            self._look()
+            self._send()
+
+    def _look(self) -> None:
+        """Say what has come true since the last look."""
+        tower = self._tower
+        if self._turn is not None and tower.in_flight == 0:
+            tower.outbox.append(Drained(self._turn))
+            self._turn = None
+        if not self._ready and self._spawned_at is not None:
+            patience_over = time.monotonic() - self._spawned_at > SETTLE_S
+            if tower.users_begun >= tower.config.total_users or patience_over:
+                self._ready = True
+                tower.outbox.append(Ready(tower.config.total_users))
+
+    # --- what they do -------------------------------------------------------------------------------
+
+    @property
+    def _locustfile(self) -> Path:
+        return self._tower.config.locustfile
+
+    def _send(self) -> None:
+        while self._tower.outbox:
+            try:
+                self._channel.send(self._tower.outbox.popleft())
+            except OSError:
+                self._end(hard=True)
+
+    def _flush(self) -> None:
+        try:
+            self._tower.log.flush()
+        except OSError as error:
+            self._tower.outbox.append(unwritable(self._tower.log.path, error))
+            self._send()
+            self._end(hard=True)
+
+    def _end(self, *, hard: bool) -> None:
+        """End the users, then Locust. `hard`: without waiting for requests under way."""
+        assert self._environment is not None
+        if self._ending or self._environment.runner is None:
+            return
+        self._ending = True
+        self._tower.gate.end()
+        if hard:
+            self._environment.stop_timeout = 0.0
+            gevent.spawn_later(GRACE_S, os._exit, 1)
+        self._environment.runner.quit()
+
+
+def unwritable(path: Path, error: OSError) -> Failed:
+    return Failed("recording", f"{path}: the requests cannot be written: {error.strerror or error}")
+
+
+def _no_configuration_files(parser: Any, **_: Any) -> None:
+    """A locust.conf or pyproject.toml that happens to lie about must not change an experiment."""
+    parser._default_config_files = []  # as Locust does where it wants none

@@ -1,0 +1,82 @@
+"""What all users of the process share: the gate, the requests under way, the counts and the log."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.gate import Gate
+from brokenpipe.load.messages import Count, News, Notice, Progress
+from brokenpipe.load.request_log import RequestLog
+
+if TYPE_CHECKING:
+    from brokenpipe.load.flight import Flight
+    from brokenpipe.load.outcomes import Failure
+
+NOTICE_CAP = 20  # different ones; a locustfile with a defect would say the same thing a thousand times
+
+
+class Tally:
+    """Requests of one arm since the beginning."""
+
+    __slots__ = ("ended", "failed", "started")
+
+    def __init__(self) -> None:
+        self.started = self.ended = self.failed = 0
+
+
+class Tower:
+    """Knows every request that is under way, and writes down how each one starts and ends.
+
+    `publish` hands an outcome to Locust. `outbox` holds what the harness is to be told; steering sends it.
+    """
+
+    def __init__(
+        self, config: LoadConfig, log: RequestLog, publish: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        self.config = config
+        self.gate = Gate()
+        self.log = log
+        self.publish = publish
+        self.tallies = {arm: Tally() for arm in config.arms}
+        self.in_flight = 0
+        self.flights: dict[str, Flight] = {}
+        self.users_begun = 0
+        self.outbox: deque[News] = deque()
+        self._noticed: set[Notice] = set()
+
+    def started(self, t_ns: int, arm: str, request_id: str, name: str) -> None:
+        self.tallies[arm].started += 1
+        self.log.start(t_ns, arm, request_id, name)
+
+    def ended(
+        self, t_ns: int, arm: str, request_id: str, *, ms: float, status: int, failure: Failure | None
+    ) -> None:
+        tally = self.tallies[arm]
+        tally.ended += 1
+        if failure is None:
+            self.log.end(t_ns, arm, request_id, ms=ms, status=status, failure=None, error=None)
+        else:
+            tally.failed += 1
+            kind, text = failure.kind, failure.text
+            self.log.end(t_ns, arm, request_id, ms=ms, status=status, failure=kind, error=text)
+
+    def notice(self, notice: Notice) -> None:
+        """Tell the harness, once for each different text."""
+        if notice in self._noticed or len(self._noticed) > NOTICE_CAP:
+            return
+        self._noticed.add(notice)
+        if len(self._noticed) > NOTICE_CAP:
+            notice = Notice("notices_capped", f"more than {NOTICE_CAP} different notices: see the log")
+        self.outbox.append(notice)
+
+    def progress(self) -> Progress:
+        return Progress({arm: Count(t.started, t.ended, t.failed) for arm, t in self.tallies.items()})
+
+    def settle(self) -> None:
+        """End what is answered although no verdict came. The rest was cut off by the end of the run."""
+        for flight in list(self.flights.values()):
+            if flight.answered:
+                flight.abandon()
