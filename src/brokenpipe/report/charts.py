@@ -26,6 +26,7 @@ from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
 from brokenpipe.measure.findings import Findings, PhaseFinding, Series
+from brokenpipe.report import words
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart
 COLOURS = 8
@@ -178,7 +179,8 @@ class _Drawing:
             x=middle, y=0.5, text=str(number), text_align="center", text_baseline="middle",
             text_font=FONT, text_font_size="12px",
         )  # fmt: skip
-        texts = [phase.fault or phase.name, phase.name, str(number)]
+        fault = words.fault(phase)
+        texts = [f"{phase.name} · {fault}" if phase.fault and fault else phase.name, phase.name, str(number)]
         ends = [phase.start_s, phase.end_s]
         self.roles.labels.append({"id": label.id, "texts": texts, "ends": ends})
         return label
@@ -192,7 +194,7 @@ class _Drawing:
             for index, arm in enumerate(self.arms)
             if arm in series
         ]
-        y_range.renderers = lines
+        y_range.renderers = [*lines]
         plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
         plot.axis.minor_tick_line_color = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from brokenpipe.measure.findings import Findings, PhaseFinding
-from brokenpipe.report import numbers
+from brokenpipe.report import numbers, words
 
 _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
@@ -72,7 +72,7 @@ def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
     end = _end(max(everything))
     strips = tuple(_strip(n, arm, times[arm], end) for n, arm in enumerate(findings.arms) if arm in times)
     ticks = (numbers.seconds(0), numbers.seconds(end / 2), numbers.seconds(end))
-    return Panel(phase.name, phase.fault, end, ticks, strips)
+    return Panel(phase.name, words.fault(phase), end, ticks, strips)
 
 
 def panels(findings: Findings) -> tuple[Panel, ...]:

@@ -10,7 +10,7 @@ from brokenpipe.report import numbers
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A cell's rate drawn: lengths in per cent of the widest interval of the table."""
+    """A cell's rate drawn: lengths in per cent of the widest interval of its phase."""
 
     stale: float
     in_use: float
@@ -54,11 +54,11 @@ class Row:
     cost: Cost | None
 
 
-def _scale(findings: Findings) -> float:
-    """Give the rate at the right end of every bar."""
-    ends = [cell.ci95.high for cell in findings.cells.values() if cell.ci95 is not None]
-    rates = [cell.broken_pipe_rate or 0.0 for cell in findings.cells.values()]
-    return max([*ends, *rates, 0.0]) or 1.0
+def _scale(findings: Findings, phase: str) -> float:
+    """Give the rate at the right end of a phase's bars; never below 2 %, or nothing would look like much."""
+    cells = [cell for cell in findings.cells.values() if cell.phase == phase]
+    ends = [cell.ci95.high for cell in cells if cell.ci95 is not None]
+    return max([*ends, *(cell.broken_pipe_rate or 0.0 for cell in cells), 0.02])
 
 
 def _bar(cell: Cell, scale: float) -> Bar | None:
@@ -139,7 +139,7 @@ def cost(findings: Findings, arm: str) -> Cost | None:
 
 def rows(findings: Findings) -> tuple[Row, ...]:
     """Lay the table out, one row for each arm in the order of the scenario."""
-    scale = _scale(findings)
+    scales = {phase.name: _scale(findings, phase.name) for phase in findings.phases}
     best = findings.best.arm if findings.best else None
     return tuple(
         Row(
@@ -148,7 +148,7 @@ def rows(findings: Findings) -> tuple[Row, ...]:
             settings=tuple(findings.arms[arm].items()),
             is_control=arm == findings.control,
             is_best=arm == best,
-            places=tuple(_place(findings, arm, phase.name, scale) for phase in findings.phases),
+            places=tuple(_place(findings, arm, phase, scale) for phase, scale in scales.items()),
             cost=cost(findings, arm),
         )
         for index, arm in enumerate(findings.arms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
 from brokenpipe.report import numbers
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
@@ -53,3 +53,15 @@ def size(findings: Findings) -> str:
 def lines(text: str) -> str:
     """Keep a text on one line, for places that have only one."""
     return " ".join(text.split())
+
+
+def fault(phase: PhaseFinding) -> str:
+    """Say what was done to the wire, without repeating the phase's own name; empty if that says it all."""
+    if not phase.fault:
+        return "no fault"
+    return phase.fault.removeprefix(phase.name).strip() if phase.fault.startswith(phase.name) else phase.fault
+
+
+def where(warning: Warn) -> str:
+    """Say which phase and arm a warning is about, unless its text does."""
+    return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)

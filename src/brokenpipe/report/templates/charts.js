@@ -97,6 +97,9 @@
 
   addEventListener("beforeprint", () => { // paper is narrower than most windows
     const width = document.getElementById("phase-names").clientWidth;
-    document.documentElement.style.setProperty("--print-zoom", Math.min(1, 690 / width));
+    const style = document.documentElement.style;
+    style.setProperty("--print-width", `${width}px`);
+    style.setProperty("--print-zoom", Math.min(1, 690 / width));
+    document.documentElement.dataset.printed = width;
   });
 })();

@@ -1,0 +1,160 @@
+"""What the terminal shows at the end. Renderables only: the command line prints them.
+
+Colour only repeats what a word or a mark says, and no line is wider than the console, so the same output
+serves a terminal, NO_COLOR and the log of a CI job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from brokenpipe.measure.findings import Findings, Verdict, Warn
+from brokenpipe.report import numbers, table, words
+
+STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
+
+# Heading and width of each column after the arm's; all of them fit 80 columns beside 20 for the arm.
+_COLUMNS = (
+    ("broken", 8),
+    ("95 % interval", 15),
+    ("stale", 7),
+    ("in use", 8),
+    ("other", 7),
+    ("masked", 8),
+    ("p95", 9),
+)
+
+
+_INDENT = (0, 0, 0, 2)
+
+
+def _title(name: str, detail: str) -> Text:
+    return Text.assemble((name, "bold"), (f" · {detail}" if detail else "", "dim"))
+
+
+def _numbers(place: table.Place) -> tuple[str, ...]:
+    """Write one place of the table: a text for each column."""
+    cell = place.cell
+    if cell is None or cell.requests == 0:
+        return (numbers.NOTHING, place.broke)
+    return (
+        numbers.percent(cell.broken_pipe_rate),
+        numbers.percent_interval(cell.ci95),
+        numbers.count(cell.stale),
+        numbers.count(cell.in_use),
+        numbers.count(cell.failed - cell.stale - cell.in_use),
+        numbers.count(cell.masked.total if cell.masked else None),
+        numbers.milliseconds(cell.latency_ms.p95),
+    )
+
+
+def _named(row: table.Row) -> str:
+    flags = [said for flag, said in ((row.is_control, "control"), (row.is_best, "best")) if flag]
+    return row.arm + (f" ({', '.join(flags)})" if flags else "")
+
+
+def _grid(arm_width: int) -> Table:
+    grid = Table.grid()
+    grid.add_column(width=arm_width, overflow="fold")
+    for _, width in _COLUMNS:
+        grid.add_column(width=width, justify="right", overflow="fold")
+    return grid
+
+
+def _line(row: table.Row, place: table.Place) -> list[Text]:
+    broken = place.cell is not None and place.cell.broken > 0
+    texts = [Text(numbers.plain(text)) for text in _numbers(place)]
+    texts[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
+    return [Text(_named(row)), *texts]
+
+
+def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
+    """Build the table arms × phases: a block for each phase, a line for each arm."""
+    rows = table.rows(findings)
+    room = width - 2 - sum(each for _, each in _COLUMNS)
+    arm_width = max(min(room, max((len(_named(row)) for row in rows), default=0) + 2), 12)
+    heads = _grid(arm_width)
+    heads.add_row("", *(Text(name, style="dim") for name, _ in _COLUMNS))
+    yield Padding(heads, _INDENT)
+    for index, phase in enumerate(findings.phases):
+        yield _title(phase.name, words.fault(phase))
+        block = _grid(arm_width)
+        for row in rows:
+            block.add_row(*_line(row, row.places[index]))
+        yield Padding(block, _INDENT)
+
+
+def _costs(findings: Findings) -> Iterator[RenderableType]:
+    """Say what each arm costs where nothing is broken, a line for each arm."""
+    known = [(row, row.cost) for row in table.rows(findings) if row.cost is not None]
+    if not known:
+        return
+    yield _title("cost", f"median request in {known[0][1].phase}")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for row, cost in known:
+        median = numbers.milliseconds(cost.median_ms)
+        first = median if cost.added_ms is None else f"{numbers.added_ms(cost.added_ms)}"
+        grid.add_row(
+            Text(_named(row)), Text(numbers.plain(first)), Text(numbers.plain(", ".join(cost.details)))
+        )
+    yield Padding(grid, _INDENT)
+
+
+def _hanging(label: str, style: str, *lines: Text) -> Table:
+    """Set lines beside a label, so that what wraps stays under its own beginning."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=10)
+    grid.add_column(overflow="fold")
+    for number, line in enumerate(lines):
+        grid.add_row(Text("" if number else label, style=style), line)
+    return grid
+
+
+def _checks(findings: Findings) -> Iterator[RenderableType]:
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+        label = f"{words.MARK[verdict]} {verdict.value.upper()}"
+        for check in findings.checks:
+            if check.verdict is verdict:
+                yield _hanging(label, STYLE[verdict], Text(words.lines(check.text)))
+    passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
+    if passed:
+        yield Text(f"{words.MARK[Verdict.PASS]} {numbers.plural(passed, 'check')} passed", style="green")
+
+
+def _warning(warning: Warn) -> Table:
+    where = words.where(warning)
+    said = Text(f"{where}: " if where else "").append(words.lines(warning.text))
+    remedy = Text(f"→ {words.lines(warning.remedy)}", style="dim")
+    return _hanging("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
+
+
+def closing(findings: Findings, report: Path) -> Text:
+    """Build the last line: the verdict, and where the report is. Never wrapped, so that it can be copied."""
+    verdict = findings.verdict
+    text = Text(no_wrap=True, overflow="ignore")
+    text.append(f"{words.MARK[verdict]} {verdict.value.upper()}", style=f"bold {STYLE[verdict]}")
+    return text.append(f"  {report}")
+
+
+def conclusion(findings: Findings, report: Path, console: Console) -> RenderableType:
+    """Build everything shown after an experiment; its last line is the verdict and the report's path."""
+    parts: list[RenderableType] = [Text(words.lines(findings.question), style="bold")]
+    if findings.phases:
+        parts.extend(_table(findings, console.width))
+        parts.extend(_costs(findings))
+        parts.append(Text())
+    else:
+        parts.append(Text("No phase was reached: there is nothing to tabulate."))
+    parts.extend(_checks(findings))
+    parts.extend(_warning(warning) for warning in findings.warnings)
+    if words.unfinished(findings):
+        parts.append(Text(numbers.plain(words.unfinished(findings)), style="yellow"))
+    parts.append(Padding(Text(words.lines(findings.sentence)), (1, 0)))
+    parts.append(closing(findings, report))
+    return Group(*parts)
