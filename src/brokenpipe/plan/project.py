@@ -33,10 +33,8 @@ class Project:
 
     def scenario_path(self, scenario: str) -> Path:
         """A scenario by its path, or by the stem of a file in scenarios/. Raises UsageError."""
-        if scenario.endswith(".toml") or "/" in scenario:
-            path = Path(scenario)
-        else:
-            path = self.scenarios / f"{scenario}.toml"
+        is_path = scenario.endswith(".toml") or "/" in scenario
+        path = Path(scenario) if is_path else self.scenarios / f"{scenario}.toml"
         if path.is_file():
             return path
         stems = sorted(file.stem for file in self.scenarios.glob("*.toml"))

@@ -107,7 +107,8 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 def _walk(model: type[BaseModel], location: Location) -> tuple[list[type[BaseModel]], list[int | str]]:
     """The models that may stand at `location`, and the location without pydantic's union tags."""
-    at, plain = [model], []
+    at: list[type[BaseModel]] = [model]
+    plain: list[int | str] = []
     for part in location:
         fields = [
             candidate.model_fields[str(part)] for candidate in at if str(part) in candidate.model_fields

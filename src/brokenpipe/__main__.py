@@ -1,0 +1,5 @@
+"""`python -m brokenpipe` is `brokenpipe`."""
+
+from brokenpipe.cli import main
+
+main()

@@ -1,0 +1,312 @@
+"""The commands. The only module that prints, catches broadly, or sets an exit code.
+
+0 pass   1 fail   2 usage or bad scenario   3 unknown   4 the stack did not start   130 Ctrl-C
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from brokenpipe import __version__
+from brokenpipe.errors import BrokenpipeError, UsageError
+from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
+from brokenpipe.plan.project import Project, find_project
+
+EXIT_USAGE, EXIT_UNKNOWN, EXIT_INTERRUPTED = 2, 3, 130
+_EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
+
+app = typer.Typer(
+    help="Find out which pool settings survive which failure of the connection to Postgres, and what they cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class StackKind(StrEnum):
+    """Where the stack runs."""
+
+    LOCAL = "local"
+    COMPOSE = "compose"
+
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(help="A TOML file, or the name of one in scenarios/.", metavar="SCENARIO")
+]
+UsersOption = Annotated[int | None, typer.Option(min=1, max=10_000, help="Users of each arm.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn by chance.")]
+OnlyOption = Annotated[str | None, typer.Option(metavar="ARM,…", help="Run these arms only.")]
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="K=V", help="An environment variable for every arm; may be repeated."),
+]
+ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        out.print(f"brokenpipe {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: brokenpipe run default --users 20 --env DB_DRIVER=psycopg")
+def run(
+    scenario: ScenarioArgument,
+    users: UsersOption = None,
+    seed: SeedOption = None,
+    only: OnlyOption = None,
+    env: EnvOption = None,
+    stack: Annotated[StackKind, typer.Option(help="Where the stack runs.")] = StackKind.LOCAL,
+    reports: ReportsOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")] = False,
+) -> None:
+    """Run one experiment: start the stack, drive the load, break the wire, write the report."""
+    with _answering_for_errors():
+        if stack is StackKind.COMPOSE:
+            raise UsageError(
+                "--stack compose: containers are not supported by this version",
+                remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
+            )
+        project = find_project(Path.cwd())
+        overrides = Overrides(users, seed, _names(only), _variables(env or []))
+        plan, sources = make_plan(project, scenario, overrides)
+        if dry_run:
+            _print_timeline(plan, sources)
+            raise typer.Exit
+        raise typer.Exit(_run(plan, sources, project, reports or project.reports))
+
+
+def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
+    """The exit code of an experiment that was run, measured and reported."""
+    from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
+    from brokenpipe.drive.run import Run, Terminated
+    from brokenpipe.drive.run import run as run_experiment
+    from brokenpipe.report.progress import display
+
+    def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, _first_interrupt)
+    folder = new_report_folder(reports, plan.stem)
+    write_plan(folder, plan, sources)
+    try:
+        with display(out, plan.scenario.title, tuple(plan.scenario.arms)) as shown:
+            what = Run(plan, sources, project, folder, command_line(), shown.show)
+            ending = run_experiment(what)
+    except BrokenpipeError as error:
+        _complain(error)
+        _report_what_there_is(folder)
+        return error.exit_code
+    code = _report(folder)
+    return {"interrupted": EXIT_INTERRUPTED, "terminated": EXIT_UNKNOWN}.get(ending, code)
+
+
+@app.command(epilog="Example: brokenpipe report reports/default/latest")
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="A report folder.", metavar="RUN…")],
+) -> None:
+    """Make the report of a recorded experiment again, from its folder alone."""
+    with _answering_for_errors():
+        if len(runs) > 1:
+            raise UsageError(
+                f"{len(runs)} folders given: this version cannot compare reports",
+                remedy="Give one folder.",
+            )
+        _report(runs[0])
+
+
+def _report(folder: Path) -> int:
+    """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code."""
+    from brokenpipe.measure.measure import measure
+    from brokenpipe.report.html import write_html
+    from brokenpipe.report.summary import write_summary
+    from brokenpipe.report.terminal import renderables
+
+    findings = measure(folder)
+    page = folder / "report.html"
+    write_summary(findings, folder / "summary.json")
+    write_html(findings, page)
+    for renderable in renderables(findings, page, width=out.width):
+        out.print(renderable)
+    return _EXIT_OF[findings.verdict.value]
+
+
+def _report_what_there_is(folder: Path) -> None:
+    """After a failure: what was recorded is reported if that is possible, and never hides the failure."""
+    try:
+        _report(folder)
+    except BrokenpipeError as error:
+        _complain(error)
+
+
+@app.command(name="list", epilog="Example: brokenpipe list")
+def list_(reports: ReportsOption = None) -> None:
+    """What there is: scenarios, targets, faults, reports."""
+    from brokenpipe.report.inventory import inventory
+
+    with _answering_for_errors():
+        project = find_project(Path.cwd())
+        for renderable in inventory(project, reports or project.reports):
+            out.print(renderable)
+
+
+@app.command(epilog="Example: brokenpipe doctor")
+def doctor() -> None:
+    """Is this machine able to measure? Versions, ports, and every fault tried on raw sockets."""
+    from brokenpipe.drive.doctor import examine
+
+    with _answering_for_errors():
+        good = True
+        for finding in examine(find_project(Path.cwd())):
+            good &= finding.good
+            mark = Text("ok  ", style="green") if finding.good else Text("BAD ", style="bold red")
+            out.print(mark + Text(f"{finding.what}: {finding.found}"))
+            if not finding.good:
+                out.print(Text(f"     {finding.remedy}", style="yellow"))
+        out.print("This machine can measure." if good else "This machine cannot be trusted to measure now.")
+        raise typer.Exit(0 if good else EXIT_UNKNOWN)
+
+
+@app.command(epilog="Example: brokenpipe up default --only plain,pre_ping")
+def up(scenario: ScenarioArgument = "default", only: OnlyOption = None, env: EnvOption = None) -> None:
+    """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
+    from brokenpipe.drive import hold
+
+    with _answering_for_errors():
+        project = find_project(Path.cwd())
+        make_plan(project, scenario, Overrides(only=_names(only), env=_variables(env or [])))
+        arguments = [scenario, *(["--only", only] if only else []), *(f"--env={each}" for each in env or [])]
+        with out.status("starting the stack"):
+            note = hold.up(project, arguments)
+        table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
+        for arm, url in note.targets.items():
+            table.add_row(arm, url, note.proxies[arm])
+        out.print(table)
+        out.print(f"Toxiproxy's API: {note.toxiproxy}   Postgres: {note.postgres}")
+        out.print("End it with: brokenpipe down")
+
+
+@app.command(hidden=True)
+def keep(scenario: ScenarioArgument, only: OnlyOption = None, env: EnvOption = None) -> None:
+    """Hold the stack until SIGTERM: the process behind `up`."""
+    from brokenpipe.drive.hold import keep as keep_standing
+    from brokenpipe.drive.run import Terminated
+
+    def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    with _answering_for_errors():
+        project = find_project(Path.cwd())
+        overrides = Overrides(only=_names(only), env=_variables(env or []))
+        plan, sources = make_plan(project, scenario, overrides)
+        try:
+            keep_standing(plan, sources, project)
+        except Terminated:
+            raise typer.Exit(EXIT_UNKNOWN) from None
+
+
+@app.command(epilog="Example: brokenpipe down")
+def down() -> None:
+    """End the stack that `up` started."""
+    from brokenpipe.drive import hold
+
+    with _answering_for_errors():
+        note = hold.down(find_project(Path.cwd()))
+        out.print(f"{note.scenario}: ended" if note else "Nothing stands.")
+
+
+@app.command(epilog="Example: brokenpipe build")
+def build() -> None:
+    """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
+    from brokenpipe.stack.toolchain import toxiproxy_binary
+
+    with _answering_for_errors():
+        out.print(f"{toxiproxy_binary(find_project(Path.cwd()).proxies)}", soft_wrap=True)
+
+
+# --- what the commands share --------------------------------------------------------------------------
+
+
+@contextmanager
+def _answering_for_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenpipeError as error:
+        _complain(error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _complain(error: BrokenpipeError) -> None:
+    err.print(Text("error: ", style="bold red") + Text(error.message))
+    for line in error.details:
+        err.print(Text(f"  {line}"))
+    if error.remedy:
+        err.print(Text(f"→ {error.remedy}", style="yellow"))
+
+
+def _first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Ctrl-C stops the load and keeps what was recorded; a second one leaves at once, and the janitor cleans up."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+    raise KeyboardInterrupt
+
+
+def _names(joined: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in joined.split(",") if name.strip()) if joined else ()
+
+
+def _variables(assignments: list[str]) -> dict[str, str]:
+    variables = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(
+                f"--env {assignment}: found no NAME=VALUE",
+                remedy="Write for example --env DB_DRIVER=psycopg.",
+            )
+        variables[name] = value
+    return variables
+
+
+def _print_timeline(plan: Plan, sources: Sources) -> None:
+    scenario = plan.scenario
+    out.print(f"{scenario.title}\n{scenario.question}\n")
+    out.print(f"scenario    {sources.scenario_path}\ntarget      {sources.target_folder}")
+    out.print(f"locustfile  {sources.locustfile}", soft_wrap=True)
+    out.print(f"load        {scenario.load.users} users × {len(scenario.arms)} arms, seed {scenario.seed}\n")
+    table = Table("phase", "fault", "pattern", Column("about", justify="right"))
+    for phase in scenario.phases:
+        fault = str(phase.fault) if phase.fault else "–"
+        table.add_row(phase.name, fault, phase.describe(), f"{phase.forecast_s:.0f} s")
+    out.print(table)
+    for arm, env in scenario.arms.items():
+        mark = " (control)" if arm == scenario.control else ""
+        out.print(f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}")
+    out.print(f"\nIt will take about {scenario.forecast_s:.0f} s, and a few more to start and to report.")
+
+
+def main() -> None:
+    """The program."""
+    sys.exit(app())

@@ -1,0 +1,111 @@
+"""Is this machine able to measure? Everything an experiment needs, tried once, in under 10 s."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from brokenpipe.drive.certificate import certify
+from brokenpipe.errors import StackError
+from brokenpipe.faults import Fault, IdleReset, Latency, SocketKill
+from brokenpipe.plan.project import Project
+from brokenpipe.stack.janitor import Janitor, janitor
+from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.toxiproxy import toxiproxy_server
+
+LEAST_CORES = 2
+LEAST_FREE_BYTES = 1_000_000_000
+LEAST_MEMORY_BYTES = 1_500_000_000
+
+# Every fault in every way that it is offered.
+_FAULTS: tuple[Fault, ...] = (
+    SocketKill(how="reset"),
+    SocketKill(how="fin"),
+    Latency(ms=25),
+    Latency(ms=25, direction="upstream"),
+    IdleReset(after_ms=300),
+    IdleReset(after_ms=300, how="fin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One thing that was looked at: whether it will do, and what was found."""
+
+    what: str
+    good: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(project: Project) -> Iterator[Examined]:
+    """Each finding as soon as it is there."""
+    yield from _machine(project)
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="brokenpipe-doctor-")))
+        undo = running.enter_context(janitor(secrets.token_hex(8)))
+        undo.folder(folder)
+        yield from _postgres(folder, undo, running)
+        yield from _faults(project, folder, undo, running)
+
+
+def _machine(project: Project) -> Iterator[Examined]:
+    cores = os.cpu_count() or 1
+    yield Examined(
+        "processor cores",
+        cores >= LEAST_CORES,
+        f"{cores}",
+        f"Four arms want {LEAST_CORES} cores; run fewer with --only, and fewer --users.",
+    )
+    memory = psutil.virtual_memory().available
+    yield Examined(
+        "free memory", memory >= LEAST_MEMORY_BYTES, f"{memory / 1e9:.1f} GB", "End other programs first."
+    )
+    free = psutil.disk_usage(str(project.root)).free
+    yield Examined("free disk", free >= LEAST_FREE_BYTES, f"{free / 1e9:.1f} GB", "Make room for reports.")
+    busy = psutil.cpu_percent(interval=0.5) / 100
+    yield Examined("machine at rest", busy < 0.5, f"{busy:.0%} busy", "End other programs first.")
+
+
+def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Examined]:
+    started = time.monotonic()
+    try:
+        server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
+    except StackError as error:
+        yield _broken("Postgres", error)
+    else:
+        found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
+        yield Examined("Postgres", True, found)
+
+
+def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Examined]:
+    try:
+        binary = toxiproxy_binary(project.proxies)
+        log = folder / "toxiproxy.log"
+        server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
+        probes = certify(_FAULTS, server)
+    except StackError as error:
+        yield _broken("Toxiproxy", error)
+        return
+    yield Examined("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
+    for fault in dict.fromkeys(probe.parameters for probe in probes):
+        mine = [probe for probe in probes if probe.parameters == fault]
+        yield Examined(
+            f"fault {fault}",
+            all(probe.held for probe in mine),
+            "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
+            "This machine cannot measure that fault now: try again at rest.",
+        )
+
+
+def _broken(what: str, error: StackError) -> Examined:
+    return Examined(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

@@ -1,0 +1,172 @@
+"""The timeline, played: phase after phase, load and faults in step, every edge written down.
+
+between two phases   close gate, drain, heal, arm or disarm, kill once (uncounted), inject what holds, open, settle
+blocks               ▇▇▇▇│▇▇▇▇│▇▇▇▇     episodes are marks on steady load
+strikes              ▇▇↯▇│▇▇↯▇│▇▇↯▇     the strike is in the middle, so what it breaks starts in its own episode
+bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is closed while quiet
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from brokenpipe.drive.generator import Generator
+from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.progress import OnProgress, Progress
+from brokenpipe.history import records
+from brokenpipe.history.writer import Writer
+from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
+
+SHOW_EVERY_S = 0.25
+WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
+STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
+
+
+@dataclass(slots=True)
+class Experiment:
+    """One execution of a timeline on a running stack and a ready load."""
+
+    phases: Sequence[Phase]
+    load: Generator
+    nemesis: Nemesis
+    log: Writer
+    on_progress: OnProgress
+    drain_s: float  # how long requests may take to end once the gate is closed
+    total_s: float
+    _started: float = field(default_factory=time.monotonic)
+    _phase: Phase | None = None
+    _episode: int = 0
+
+    def run(self) -> None:
+        """Play every phase. Raises UsageError, StackError or RecordingError when it cannot go on."""
+        for index, phase in enumerate(self.phases):
+            self._phase, self._episode = phase, 0
+            self._turn_to(phase, WARM_UP_S if index == 0 else 0.0)
+            self._mark(phase, "begin")
+            _PLAYERS[phase.pattern](self, phase)
+            self._mark(phase, "end")
+        self._pause()
+        if self.phases:
+            self.nemesis.heal(self.phases[-1].name)
+
+    # --- between phases -----------------------------------------------------------------------------
+
+    def _turn_to(self, phase: Phase, warm_up_s: float) -> None:
+        self._pause()
+        self.nemesis.prepare(phase)
+        if phase.fault and not phase.fault.strikes:
+            self.nemesis.inject(phase.fault, phase.name)
+        self.load.open()
+        lead_in_s = max(phase.burst_s or 0.0, SETTLE_S)
+        self._wait(time.monotonic() + warm_up_s + lead_in_s)
+        if phase.pattern is Pattern.BURSTS:
+            self._pause()
+
+    def _pause(self) -> None:
+        """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
+        self.load.close()
+        if not self.load.drain(self.drain_s):
+            self.log.write(
+                records.Doubt(
+                    t=time.monotonic_ns(),
+                    code="not_drained",
+                    text=f"requests were still under way {self.drain_s:g} s after the load paused",
+                    remedy="Raise [load] timeout_s, or find out why the target does not answer (logs/).",
+                    unknown=False,
+                    phase=self._phase.name if self._phase else None,
+                )
+            )
+
+    def _mark(self, phase: Phase, edge: str) -> None:
+        if edge == "end":
+            self.nemesis.join()
+        self.log.write(
+            records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin" if edge == "begin" else "end")
+        )
+
+    # --- the three patterns -------------------------------------------------------------------------
+
+    def _play_blocks(self, phase: Phase) -> None:
+        begin, begin_ns = time.monotonic(), time.monotonic_ns()
+        for n in range(phase.count):
+            self._episode = n + 1
+            if phase.fault and phase.fault.contract.idle.seen == "delayed":
+                self.nemesis.watch_delay(phase.fault, phase.name, n)
+            t0 = begin_ns + round(n * phase.episode_s * 1e9)
+            t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
+            self._wait(begin + (n + 1) * phase.episode_s)
+            self._note(phase, n, t0, t1, None)
+
+    def _play_strikes(self, phase: Phase) -> None:
+        assert phase.fault is not None
+        begin, begin_ns = time.monotonic(), time.monotonic_ns()
+        for n in range(phase.count):
+            self._episode = n + 1
+            t0 = begin_ns + round(n * phase.episode_s * 1e9)
+            t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
+            self._wait(begin + (n + 0.5) * phase.episode_s)
+            strike = self.nemesis.strike(phase.fault, phase.name, n)
+            self._wait(begin + (n + 1) * phase.episode_s)
+            self._note(phase, n, t0, t1, strike)
+
+    def _play_bursts(self, phase: Phase) -> None:
+        assert phase.quiet_s is not None
+        assert phase.burst_s is not None
+        for n in range(phase.count):
+            self._episode = n + 1
+            t0, begin = time.monotonic_ns(), time.monotonic()
+            strike = self._quiet(phase, n, begin + phase.quiet_s)
+            self.load.open()
+            back = time.monotonic_ns()
+            self._wait(begin + phase.quiet_s + phase.burst_s)
+            self._pause()
+            self._note(phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike)
+
+    def _quiet(self, phase: Phase, n: int, until: float) -> int | None:
+        """Users pause. When a momentary fault struck, the time at which it did."""
+        strike = None
+        if phase.fault and phase.fault.strikes:
+            assert phase.quiet_s is not None
+            self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
+            strike = self.nemesis.strike(phase.fault, phase.name, n)
+        elif phase.fault and phase.fault.contract.idle.since == "last_byte":
+            self.nemesis.watch_idle(phase.fault, phase.name, n)
+        self._wait(until)
+        return strike
+
+    def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
+        self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    def _wait(self, until: float) -> None:
+        """Sleep, show how far we are, and notice a load that broke."""
+        while True:
+            self.load.check()
+            self.on_progress(self._progress())
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, SHOW_EVERY_S))
+
+    def _progress(self) -> Progress:
+        phase = self._phase
+        return Progress(
+            message="" if self._episode else "settling",
+            phase=phase.name if phase else "",
+            fault=str(phase.fault) if phase and phase.fault else "",
+            episode=self._episode,
+            episodes=phase.count if phase else 0,
+            elapsed_s=time.monotonic() - self._started,
+            total_s=self.total_s,
+            arms=self.load.progress,
+        )
+
+
+_PLAYERS: dict[Pattern, Callable[[Experiment, Phase], None]] = {
+    Pattern.BLOCKS: Experiment._play_blocks,
+    Pattern.STRIKES: Experiment._play_strikes,
+    Pattern.BURSTS: Experiment._play_bursts,
+}

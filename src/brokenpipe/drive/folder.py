@@ -1,0 +1,93 @@
+"""The report folder: made before anything runs, so that whatever happens has a place to be written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from brokenpipe.errors import RecordingError
+from brokenpipe.plan.plan import Plan, Sources
+
+_PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
+
+
+def new_report_folder(reports: Path, stem: str) -> Path:
+    """reports/<stem>/<UTC time>, and `latest` pointing at it. Raises RecordingError."""
+    try:
+        (reports / stem).mkdir(parents=True, exist_ok=True)
+        folder = _unused(reports / stem)
+        (folder / "logs").mkdir()
+        _point_latest_at(folder)
+    except OSError as error:
+        raise cannot_write(reports / stem, error) from error
+    return folder
+
+
+def _unused(parent: Path) -> Path:
+    while True:
+        folder = parent / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another run began in this second
+            time.sleep(0.1)
+        else:
+            return folder
+
+
+def _point_latest_at(folder: Path) -> None:
+    fresh = folder.parent / f".latest-{os.getpid()}"
+    fresh.symlink_to(folder.name)
+    fresh.replace(folder.parent / "latest")
+
+
+def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
+    """`scenario.toml` as it was read, and `plan.json`: what is run, after every override."""
+    try:
+        (folder / "scenario.toml").write_text(sources.scenario_text, encoding="utf-8")
+        (folder / "plan.json").write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def write_environment(folder: Path, plan: Plan, command: str, servers: Mapping[str, str]) -> None:
+    """`environment.json`: versions, machine, seed, and the command that repeats it."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        versions[package] = metadata.version(package)
+    document = {
+        "command": command,
+        "seed": plan.scenario.seed,
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": psutil.virtual_memory().total,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "versions": {**versions, **servers},
+    }
+    try:
+        (folder / "environment.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def cannot_write(folder: Path, error: OSError) -> RecordingError:
+    """A disk that refuses us, put into words."""
+    return RecordingError(
+        f"{folder}: cannot be written: {error.strerror or error}",
+        remedy="Make room there, or choose another place with --reports DIR.",
+    )
+
+
+def command_line() -> str:
+    """What was typed, without the path of the program."""
+    import shlex
+
+    return shlex.join(["brokenpipe", *sys.argv[1:]])

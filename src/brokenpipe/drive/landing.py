@@ -1,0 +1,71 @@
+"""Whether a fault landed: what a raw socket, through an arm's own proxy, saw of it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from brokenpipe.drive.sentinel import Sentinel
+from brokenpipe.faults import Fault
+from brokenpipe.stack.proxy import Proxy
+
+# A raw socket on a machine that is busy with the experiment is read later than on a quiet one.
+SLACK_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What was seen, how long after it was due to begin, and whether that is what the fault promises."""
+
+    seen: str
+    after_ms: float | None
+    landed: bool
+
+
+def open_sentinel(proxy: Proxy) -> Sentinel:
+    """A raw connection through this proxy that has had one answer from Postgres."""
+    return Sentinel.open(proxy.host, proxy.port)
+
+
+def round_trip_ms(proxy: Proxy) -> float:
+    """How long one question and answer take through this proxy now."""
+    with open_sentinel(proxy) as sentinel:
+        return sentinel.round_trip_ms
+
+
+def see_end(opened: Future[Sentinel], fault: Fault, since_ns: int) -> Testimony:
+    """How the sentinel's connection ends, counted from `since_ns`."""
+    try:
+        sentinel = opened.result()
+    except OSError as error:
+        return Testimony(f"no connection: {error}", None, landed=False)
+    return _end(sentinel, fault, since_ns)
+
+
+def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
+    """How a connection ends that says nothing more, counted from its last byte."""
+    try:
+        sentinel = open_sentinel(proxy)
+    except OSError as error:
+        return Testimony(f"no connection: {error}", None, landed=False)
+    return _end(sentinel, fault, time.monotonic_ns())
+
+
+def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float) -> Testimony:
+    """How much longer a round trip takes than the `quiet_ms` without the fault."""
+    try:
+        added_ms = round_trip_ms(proxy) - quiet_ms
+    except OSError as error:
+        return Testimony(f"no connection: {error}", None, landed=False)
+    expected = fault.contract.fresh
+    landed = expected.earliest_s * 1e3 - 1 <= added_ms <= (expected.latest_s + SLACK_S) * 1e3
+    return Testimony("delayed" if landed else "not delayed as asked", added_ms, landed)
+
+
+def _end(sentinel: Sentinel, fault: Fault, since_ns: int) -> Testimony:
+    expected = fault.contract.idle
+    with sentinel:
+        seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
+    after_s = (at_ns - since_ns) / 1e9
+    return Testimony(seen, after_s * 1e3, seen == expected.seen and after_s <= expected.latest_s + SLACK_S)

@@ -1,0 +1,182 @@
+"""The single actor that breaks the wire and mends it, and writes down each act.
+
+Every act goes to all arms at the same moment, from a thread for each, with the time before and after the call.
+Of each strike a raw socket of our own, through the arm's own proxy, testifies that it landed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+from brokenpipe.drive.landing import (
+    Testimony,
+    open_sentinel,
+    round_trip_ms,
+    see_delay,
+    see_end,
+    see_idle_end,
+)
+from brokenpipe.errors import ProxyError, ProxyHung
+from brokenpipe.faults import Fault
+from brokenpipe.history.records import Act, Doubt, Landing
+from brokenpipe.history.writer import Writer
+from brokenpipe.plan.phases import Phase
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+
+Action = Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
+NOTHING = "none"  # the fault of an act that belongs to none, in the history
+
+
+@dataclass(slots=True)
+class Nemesis:
+    """Acts on the proxies of all arms. Made by `nemesis`."""
+
+    proxies: Mapping[str, Proxy]
+    server: ToxiproxyServer
+    log: Writer
+    doubts: Writer
+    pool: ThreadPoolExecutor
+    _held: Fault | None = None
+    _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
+    _watches: list[Future[None]] = field(default_factory=list)
+
+    def prepare(self, phase: Phase) -> None:
+        """Between phases, drained: heal, decide how new connections end, and end those of the phase before."""
+        self.heal(phase.name)
+        armed = phase.fault is not None and phase.fault.armed
+        self._act("arm" if armed else "disarm", NOTHING, phase.name, None, lambda proxy: proxy.arm(armed))
+        self._act("clear", NOTHING, phase.name, None, lambda proxy: proxy.kill())
+        self._quiet_trip_ms = {arm: round_trip_ms(proxy) for arm, proxy in self.proxies.items()}
+
+    def inject(self, fault: Fault, phase: str, episode: int | None = None) -> int:
+        """Inject it in all arms. The time at which the first call was made."""
+        before = time.monotonic_ns()
+        if not fault.strikes:
+            self._held = fault
+        self._act("inject", str(fault), phase, episode, fault.inject)
+        return before
+
+    def heal(self, phase: str) -> None:
+        """Heal what is held, if anything is."""
+        if self._held is not None:
+            fault, self._held = self._held, None
+            self._act("heal", str(fault), phase, None, fault.heal)
+
+    def strike(self, fault: Fault, phase: str, episode: int) -> int:
+        """Inject a momentary fault while raw sockets watch. The time at which the first call was made."""
+        opened = {arm: self.pool.submit(open_sentinel, proxy) for arm, proxy in self.proxies.items()}
+        wait(opened.values())
+        before = self.inject(fault, phase, episode)
+        for arm, sentinel in opened.items():
+            self._watch(arm, fault, phase, episode, partial(see_end, sentinel, fault, before))
+        return before
+
+    def watch_idle(self, fault: Fault, phase: str, episode: int) -> None:
+        """Have one idle socket an arm testify that it meets its end when the fault says."""
+        for arm, proxy in self.proxies.items():
+            self._watch(arm, fault, phase, episode, partial(see_idle_end, proxy, fault))
+
+    def watch_delay(self, fault: Fault, phase: str, episode: int) -> None:
+        """Have one fresh socket an arm testify how much longer a round trip takes than without the fault."""
+        for arm, proxy in self.proxies.items():
+            quiet_ms = self._quiet_trip_ms.get(arm, 0.0)
+            self._watch(arm, fault, phase, episode, partial(see_delay, proxy, fault, quiet_ms))
+
+    def join(self) -> None:
+        """Wait for every testimony that is still out."""
+        watches, self._watches = self._watches, []
+        for watch in watches:
+            watch.result()
+
+    def _watch(self, arm: str, fault: Fault, phase: str, episode: int, look: Callable[[], Testimony]) -> None:
+        def testify() -> None:
+            seen = look()
+            self.log.write(
+                Landing(
+                    t=time.monotonic_ns(),
+                    fault=str(fault),
+                    arm=arm,
+                    phase=phase,
+                    episode=episode,
+                    expected=str(fault.contract.idle),
+                    seen=seen.seen,
+                    after_ms=seen.after_ms,
+                    landed=seen.landed,
+                )
+            )
+
+        self._watches.append(self.pool.submit(testify))
+
+    def _act(
+        self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[Proxy], None]
+    ) -> None:
+        """Do it to every arm at once and write down each. A server that hangs is restarted, and doubted."""
+
+        def one(arm: str, proxy: Proxy) -> ProxyError | None:
+            t0, problem = time.monotonic_ns(), None
+            try:
+                do(proxy)
+            except ProxyError as error:
+                problem = error
+            self.log.write(
+                Act(
+                    t0=t0,
+                    t1=time.monotonic_ns(),
+                    action=action,
+                    fault=fault,
+                    arm=arm,
+                    phase=phase,
+                    episode=episode,
+                    error=problem.message if problem else None,
+                )
+            )
+            return problem
+
+        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self.proxies.items()]
+        problems = [problem for each in done if (problem := each.result())]
+        if problems:
+            self._doubt(problems[0], phase)
+        if any(isinstance(problem, ProxyHung) for problem in problems):
+            self._restart(phase, episode)
+
+    def _restart(self, phase: str, episode: int | None) -> None:
+        t0 = time.monotonic_ns()
+        self.server.restart()
+        self._held = None  # every toxic is neutral now
+        for arm in self.proxies:
+            t1 = time.monotonic_ns()
+            act = Act(t0, t1, action="restart", fault=NOTHING, arm=arm, phase=phase, episode=episode)
+            self.log.write(act)
+
+    def _doubt(self, problem: ProxyError, phase: str) -> None:
+        hung = isinstance(problem, ProxyHung)
+        self.doubts.write(
+            Doubt(
+                t=time.monotonic_ns(),
+                code="proxy_restarted" if hung else "act_failed",
+                text=f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else ""),
+                remedy=problem.remedy or "Run again; if it repeats, see logs/toxiproxy.log.",
+                unknown=True,
+                phase=phase,
+            )
+        )
+
+
+@contextmanager
+def nemesis(
+    proxies: Mapping[str, Proxy], server: ToxiproxyServer, log: Writer, doubts: Writer
+) -> Iterator[Nemesis]:
+    """A nemesis for as long as the block lasts; what it holds is healed at the end."""
+    with ThreadPoolExecutor(max_workers=4 * max(1, len(proxies)), thread_name_prefix="nemesis") as pool:
+        actor = Nemesis(proxies, server, log, doubts, pool)
+        try:
+            yield actor
+        finally:
+            actor.heal("end")

@@ -1,0 +1,149 @@
+"""One experiment from first process to last: stack, certificate, load, timeline, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.experiment import Experiment
+from brokenpipe.drive.folder import write_environment
+from brokenpipe.drive.generator import Generator, generator
+from brokenpipe.drive.nemesis import nemesis
+from brokenpipe.drive.probe import Watched, probing
+from brokenpipe.drive.progress import OnProgress, Progress
+from brokenpipe.history.records import Finish, Probe
+from brokenpipe.history.writer import Writer, writing
+from brokenpipe.load.config import LoadConfig
+from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.project import Project
+from brokenpipe.stack.janitor import Janitor, janitor
+from brokenpipe.stack.local import Stack, local_stack
+
+LOAD_READY_S = 60.0
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt it is no error, so that nothing catches it by accident."""
+
+
+Ending = Literal["done", "interrupted", "terminated", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is run, where it is recorded, and who is told how far it is."""
+
+    plan: Plan
+    sources: Sources
+    project: Project
+    folder: Path
+    command: str
+    on_progress: OnProgress
+
+
+def run(what: Run) -> Ending:
+    """Run the experiment and say how it ended; its history is complete up to that moment.
+
+    Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
+    """
+    ending: Ending = "failed"
+    with writing(what.folder / "experiment.ndjson", "experiment") as log:
+        try:
+            with janitor(secrets.token_hex(8)) as undo:
+                _execute(what, undo, log)
+            ending = "done"
+        except KeyboardInterrupt:
+            ending = "interrupted"
+        except Terminated:
+            ending = "terminated"
+        finally:
+            log.write(Finish(t=time.monotonic_ns(), how=ending))
+    return ending
+
+
+def _execute(what: Run, undo: Janitor, log: Writer) -> None:
+    def say(message: str) -> None:
+        what.on_progress(Progress(message=message, total_s=what.plan.scenario.forecast_s))
+
+    write_environment(what.folder, what.plan, what.command, {})
+    with local_stack(
+        what.plan,
+        project=what.project,
+        target_folder=what.sources.target_folder,
+        report=what.folder,
+        janitor=undo,
+        on_step=say,
+    ) as stack:
+        servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
+        write_environment(what.folder, what.plan, what.command, servers)
+        say("probing what each fault does on this machine")
+        _certify(what.plan, stack, log)
+        say("starting Locust")
+        with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
+            load.wait_ready(LOAD_READY_S)
+            _play(what, stack, load, log)
+        say("stopping")
+
+
+def _certify(plan: Plan, stack: Stack, log: Writer) -> None:
+    faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
+    for probe in certify(faults, stack.toxiproxy):
+        log.write(
+            Probe(
+                t=time.monotonic_ns(),
+                fault=probe.parameters,
+                situation=probe.situation,
+                expected=str(probe.expected),
+                seen=probe.seen,
+                after_ms=probe.after_ms,
+                held=probe.held,
+            )
+        )
+
+
+def _load_config(what: Run, stack: Stack) -> LoadConfig:
+    scenario = what.plan.scenario
+    return LoadConfig(
+        locustfile=what.sources.locustfile,
+        arms={name: arm.service.url for name, arm in stack.arms.items()},
+        users=scenario.load.users,
+        seed=scenario.seed,
+        requests_path=what.folder / "requests.ndjson",
+        time_limit_s=scenario.load.timeout_s,
+    )
+
+
+def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
+    scenario = what.plan.scenario
+    proxies = {name: arm.proxy for name, arm in stack.arms.items()}
+    databases = {name: arm.database for name, arm in stack.arms.items()}
+    with (
+        writing(what.folder / "nemesis.ndjson", "nemesis") as acts,
+        writing(what.folder / "gauges.ndjson", "probe") as gauges,
+        probing(_watched(stack, load), databases, stack.postgres.dsn(), gauges),
+        nemesis(proxies, stack.toxiproxy, acts, log) as actor,
+    ):
+        Experiment(
+            phases=scenario.phases,
+            load=load,
+            nemesis=actor,
+            log=log,
+            on_progress=what.on_progress,
+            drain_s=scenario.load.timeout_s + 1.0,
+            total_s=scenario.forecast_s,
+        ).run()
+
+
+def _watched(stack: Stack, load: Generator) -> list[Watched]:
+    return [
+        Watched("harness", None, os.getpid()),
+        Watched("load", None, load.pid),
+        Watched("toxiproxy", None, stack.toxiproxy.child.pid),
+        Watched("postgres", None, stack.postgres.child.pid),
+        *(Watched("target", arm.name, arm.service.child.pid) for arm in stack.arms.values()),
+    ]

@@ -1,0 +1,116 @@
+"""The whole stack as child processes: one Postgres, one Toxiproxy, a database, a proxy and a target for each arm.
+
+load ──▶ target of an arm ──▶ proxy of that arm ──▶ Postgres
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.project import Project
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.target import Service, service, wait_ready
+from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.witness import environment as witness_environment
+
+Step = Callable[[str], None]  # told what is being done, for the display
+
+# For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
+CONNECTIONS_PER_ARM = 60
+CONNECTIONS_OF_OURS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What one arm consists of."""
+
+    name: str
+    database: str
+    proxy: Proxy
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack."""
+
+    postgres: Postgres
+    toxiproxy: ToxiproxyServer
+    arms: Mapping[str, Arm]
+
+
+@contextmanager
+def local_stack(
+    plan: Plan, *, project: Project, target_folder: Path, report: Path, janitor: Janitor, on_step: Step
+) -> Iterator[Stack]:
+    """Everything the plan needs, ready, for as long as the block lasts.
+
+    Logs go to `report`/logs, the witness writes into `report`. Raises StackError for what did not start.
+    """
+    logs = report / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    limit = CONNECTIONS_PER_ARM * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+    with ExitStack() as running:
+        on_step("building the Toxiproxy server")
+        binary = toxiproxy_binary(project.proxies)
+        on_step("starting Postgres")
+        server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit)
+        database = running.enter_context(server)
+        on_step("starting Toxiproxy")
+        proxies = toxiproxy_server(binary, log_path=logs / "toxiproxy.log", janitor=janitor)
+        toxiproxy = running.enter_context(proxies)
+        on_step(f"starting {len(plan.scenario.arms)} targets")
+        ground = _Ground(plan, target_folder, report, database, toxiproxy, janitor)
+        arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
+        for arm in arms.values():  # all were started first, so that they come up together
+            wait_ready(arm.service, plan.target)
+        yield Stack(database, toxiproxy, arms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every arm stands on."""
+
+    plan: Plan
+    target_folder: Path
+    report: Path
+    database: Postgres
+    toxiproxy: ToxiproxyServer
+    janitor: Janitor
+
+    @contextmanager
+    def arm(self, name: str) -> Iterator[Arm]:
+        """One arm, started but not yet ready."""
+        own_database = f"arm_{name}"
+        self.database.create_database(own_database)
+        proxy = self.toxiproxy.proxy(name, (self.database.host, self.database.port))
+        with service(
+            self.plan.target,
+            arm=name,
+            folder=self.target_folder,
+            dsn=self._dsn(proxy, own_database),
+            env=self._environment(name),
+            log_path=self.report / "logs" / f"target-{name}.log",
+            janitor=self.janitor,
+        ) as started:
+            yield Arm(name, own_database, proxy, started)
+
+    def _dsn(self, proxy: Proxy, database: str) -> str:
+        user, password = self.database.user, self.database.password
+        return self.plan.target.dsn.format(
+            user=user, password=password, host=proxy.host, port=proxy.port, database=database
+        )
+
+    def _environment(self, name: str) -> dict[str, str]:
+        chosen = {**self.plan.scenario.env, **self.plan.scenario.arms[name]}
+        if not self.plan.target.witness:
+            return chosen
+        pythonpath = chosen.get("PYTHONPATH", self.plan.target.env.get("PYTHONPATH", ""))
+        return {**chosen, **witness_environment(name, self.report, pythonpath=pythonpath)}

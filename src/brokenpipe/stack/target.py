@@ -1,0 +1,94 @@
+"""One arm's copy of the service under test, as a child process."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from brokenpipe.errors import TargetNotReady
+from brokenpipe.plan.target import Target
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.process import Child, child, clean_environment
+
+STOP_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A started target. `url` is where the load goes."""
+
+    arm: str
+    url: str
+    child: Child
+    started: float  # time.monotonic()
+
+
+@contextmanager
+def service(
+    target: Target,
+    *,
+    arm: str,
+    folder: Path,
+    dsn: str,
+    env: Mapping[str, str],
+    log_path: Path,
+    janitor: Janitor,
+) -> Iterator[Service]:
+    """The target for as long as the block lasts; started, but not yet ready: see `wait_ready`.
+
+    `env` is laid over the target's own; `dsn` goes into the variable that the target names.
+    Raises StackError when the command cannot be started.
+    """
+    port = free_port()
+    # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's place.
+    python = str((folder / target.python).absolute()) if target.python else sys.executable
+    environment = clean_environment({"PYTHONUNBUFFERED": "1", **target.env, **env, target.dsn_env: dsn})
+    with child(
+        f"target of arm {arm}",
+        target.argv(python=python, host=LOOPBACK, port=str(port)),
+        log_path=log_path,
+        janitor=janitor,
+        env=environment,
+        cwd=folder,
+        stop_timeout_s=STOP_TIMEOUT_S,
+    ) as process:
+        yield Service(arm, f"http://{LOOPBACK}:{port}", process, time.monotonic())
+
+
+def wait_ready(started: Service, target: Target) -> None:
+    """Return when the service answers its readiness path with 200.
+
+    Raises TargetNotReady, with the end of its log, when it ends or takes longer than `ready_timeout_s`.
+    """
+    url = started.url + target.ready
+    left_s = started.started + target.ready_timeout_s - time.monotonic()
+    answer = poll(lambda: _answer(url, started.child), timeout_s=max(left_s, 0.1), every_s=0.05)
+    if answer is None:
+        raise TargetNotReady(
+            f"{started.child.name}: {url} did not answer 200 within {target.ready_timeout_s:g} s",
+            remedy=f"The whole log is {started.child.log_path}. `ready` and `ready_timeout_s` are set in target.toml.",
+            details=started.child.last_lines(),
+        )
+
+
+def _answer(url: str, process: Child) -> bool | None:
+    if not process.running:
+        raise TargetNotReady(
+            f"{process.name} ended with exit code {process.popen.returncode} before it was ready",
+            remedy=f"The whole log is {process.log_path}. Its command is set in target.toml.",
+            details=process.last_lines(),
+        )
+    try:
+        # No proxies from the shell's environment: this request must not leave the machine.
+        with requests.Session() as session:
+            session.trust_env = False
+            return True if session.get(url, timeout=2).status_code == 200 else None
+    except requests.RequestException:
+        return None
