@@ -20,10 +20,10 @@ SAYINGS = (
 class AgentUser(FastHttpUser):
     """Someone who thinks for a moment between two requests.
 
-    With a request of about 50 ms these pauses make some 28 requests per second of ten users.
+    With a request of about 50 ms these pauses make some 26 requests per second of ten users.
     """
 
-    wait_time = between(0.15, 0.45)
+    wait_time = between(0.2, 0.5)
     # Above the time that the agent waits for a connection, so that its own error arrives first.
     connection_timeout = 10.0
     network_timeout = 10.0

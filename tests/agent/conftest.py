@@ -103,12 +103,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def start_agent(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> StartAgent:
-    """Start the service with some settings, on a fresh database, for as long as a block lasts."""
+    """Start the service with some settings, on a fresh database or a given one, while a block lasts."""
 
     @contextmanager
-    def start(**environment: str) -> Iterator[Agent]:
-        database = f"agent_{secrets.token_hex(4)}"
-        server.create_database(database)
+    def start(database: str | None = None, **environment: str) -> Iterator[Agent]:
+        if database is None:
+            database = f"agent_{secrets.token_hex(4)}"
+            server.create_database(database)
         url, command = _command()
         environment = {"DATABASE_URL": server.dsn(database)} | environment
         with run_command(command, environment, tmp_path_factory.mktemp("agent") / "agent.log") as process:

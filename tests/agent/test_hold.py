@@ -57,7 +57,7 @@ def test_a_held_connection_keeps_others_out_of_a_pool_of_one(start_agent):
     /healthz and /pool take no connection and answer all the while.
     """
     with (
-        start_agent(AGENT_LLM_MS="1000", DB_POOL_SIZE="1", DB_POOL_TIMEOUT="0.1") as agent,
+        start_agent(AGENT_LLM_MS="800", DB_POOL_SIZE="1", DB_POOL_TIMEOUT="0.1") as agent,
         ThreadPoolExecutor(1) as user,
     ):
         answer = user.submit(agent.post, "/chat", {"conversation_id": 1, "message": "hello"})
