@@ -99,7 +99,7 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
     from brokenpipe.drive.run import Run, Terminated
     from brokenpipe.drive.run import run as run_experiment
-    from brokenpipe.report.progress import display
+    from brokenpipe.report.live import display_for
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
@@ -109,7 +109,7 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     folder = new_report_folder(reports, plan.stem)
     write_plan(folder, plan, sources)
     try:
-        with display(out, plan.scenario.title, tuple(plan.scenario.arms)) as shown:
+        with display_for(out) as shown:
             what = Run(plan, sources, project, folder, command_line(), shown.show)
             ending = run_experiment(what)
     except BrokenpipeError as error:
@@ -139,14 +139,13 @@ def _report(folder: Path) -> int:
     from brokenpipe.measure.measure import measure
     from brokenpipe.report.html import write_html
     from brokenpipe.report.summary import write_summary
-    from brokenpipe.report.terminal import renderables
+    from brokenpipe.report.terminal import conclusion
 
     findings = measure(folder)
     page = folder / "report.html"
     write_summary(findings, folder / "summary.json")
     write_html(findings, page)
-    for renderable in renderables(findings, page, width=out.width):
-        out.print(renderable)
+    out.print(conclusion(findings, page, out))
     return _EXIT_OF[findings.verdict.value]
 
 

