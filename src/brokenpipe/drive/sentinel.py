@@ -92,7 +92,9 @@ class Sentinel:
         except OSError:
             return None
         # Behind an S it is no legal message: Postgres hangs up, and even that came back along the wire.
-        return "alive" if self._heard.wait(ALIVE_TIMEOUT_S) else "silence"
+        if self._heard.wait(ALIVE_TIMEOUT_S):
+            return "alive"
+        return None if self._over.is_set() else "silence"
 
     def _listen(self) -> None:
         self._sighting = self._until_it_ends()

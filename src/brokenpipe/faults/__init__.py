@@ -25,6 +25,10 @@ NEUTRAL_TOXICS: tuple[Toxic, ...] = (LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, KILL_
 wait behind it, and the last one upstream is ours, next to which arming can be switched without hanging."""
 
 __all__ = [
+    "IDLE_RESET",
+    "KILL_SWITCH",
+    "LATENCY_DOWNSTREAM",
+    "LATENCY_UPSTREAM",
     "NEUTRAL_TOXICS",
     "AnyFault",
     "Contract",

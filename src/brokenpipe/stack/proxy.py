@@ -123,8 +123,9 @@ class Proxy:
         Toxiproxy sets a socket's linger time to 0 only while a connection starts, and only if a `reset_peer`
         toxic is there at that moment; with toxicity 0 it does nothing else. Its *presence* is the switch, so
         this is the one toxic that is added and deleted in a proxy's life, and the one that touches live
-        connections in a way that can hang the server (deleting it waits for what it is passing on). Do it
-        between phases, drained. It looks upstream, where the peer is a database that always reads.
+        connections in a way that can hang the server: deleting it waits until what it holds has been taken.
+        So do it between phases, drained. It stands upstream, where the peer is a database: that stops reading
+        only if its client goes on sending without reading the answers.
 
         Connections that are open already keep what they were opened with: kill them to be sure.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,11 @@ class ToxiproxyServer:
     @property
     def api_port(self) -> int:
         return self._api.port
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """All that were made and not deleted: what a restart brings back."""
+        return tuple(self._proxies)
 
     def proxy(
         self,
@@ -76,6 +82,7 @@ class ToxiproxyServer:
 
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ProxyError if it does not."""
+        _require_free(self.api_port)
         argv = [str(self._binary), "-host", LOOPBACK, "-port", str(self.api_port)]
         self.child = self._process.enter_context(
             # SIGKILL: it has nothing to flush, and a server that hangs would not act on anything else.
@@ -94,7 +101,7 @@ class ToxiproxyServer:
                 f"toxiproxy: no answer on port {self.api_port} within {READY_TIMEOUT_S:g} s of its start"
                 if version is None
                 else f"toxiproxy: ended while starting on port {self.api_port}",
-                remedy=f"If the port is taken, free it; else see {self._log_path}.",
+                remedy=f"See {self._log_path}.",
                 details=self.child.last_lines(),
             )
         self.version = version
@@ -110,6 +117,19 @@ class ToxiproxyServer:
     def stop(self) -> None:
         """End the process and wait for its end."""
         self._process.close()
+
+
+def _require_free(port: int) -> None:
+    """Nobody else may listen here: another Toxiproxy would answer in the place of ours, which could not start."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise ProxyError(
+                f"toxiproxy: port {port} for its API cannot be had: {error.strerror}",
+                remedy="End what listens there, or choose another port.",
+            ) from error
 
 
 @contextmanager

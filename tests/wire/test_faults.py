@@ -1,0 +1,88 @@
+"""A fault is read strictly, and undoes exactly what it did."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from brokenpipe.faults import NEUTRAL_TOXICS, AnyFault, Fault, IdleReset, Latency, SocketKill
+
+FAULT: TypeAdapter[Fault] = TypeAdapter(AnyFault)
+ALL = [SocketKill(), Latency(ms=25), Latency(ms=25, direction="upstream"), IdleReset(after_ms=1000)]
+
+
+class Ledger:
+    """A wire that only remembers: what is asked of it is what is tested here."""
+
+    def __init__(self) -> None:
+        self.toxics = {toxic.name: dict(toxic.neutral) for toxic in NEUTRAL_TOXICS}
+        self.kills = 0
+
+    def update(self, toxic: str, /, **attributes: int) -> None:
+        self.toxics[toxic] |= attributes
+
+    def kill(self) -> None:
+        self.kills += 1
+
+
+@pytest.mark.parametrize("fault", ALL, ids=str)
+def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
+    """What a scenario writes is what comes out, told apart by its name."""
+    assert FAULT.validate_python(fault.model_dump()) == fault
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"name": "sockt_kill"},
+        {"name": "socket_kill", "how": "rst"},
+        {"name": "socket_kill", "after_ms": 5},
+        {"name": "latency"},
+        {"name": "latency", "ms": 0},
+        {"name": "latency", "ms": 25.0},
+        {"name": "latency", "ms": "25"},
+        {"name": "latency", "ms": 25, "jitter_ms": 26},
+        {"name": "latency", "ms": 25, "direction": "down"},
+        {"name": "idle_reset", "after_s": 1},
+        {"name": "idle_reset", "after_ms": 1},
+        {"name": "idle_reset", "after_ms": True},
+    ],
+    ids=str,
+)
+def test_a_mistake_is_refused(written: dict[str, object]) -> None:
+    """A wrong name, key, type, unit or bound is an error, never a default."""
+    with pytest.raises(ValidationError):
+        FAULT.validate_python(written)
+
+
+@pytest.mark.parametrize("fault", ALL, ids=str)
+def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
+    """A fault changes only toxics that it asked for; healed, the wire is as it was made."""
+    wire, whole = Ledger(), Ledger()
+    fault.inject(wire)
+    changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
+    assert changed <= {toxic.name for toxic in fault.toxics()}
+    assert bool(changed) is not fault.strikes
+    assert wire.kills == int(fault.strikes)
+    fault.heal(wire)
+    assert wire.toxics == whole.toxics
+
+
+@pytest.mark.parametrize("fault", ALL, ids=str)
+def test_every_proxy_carries_what_a_fault_needs(fault: Fault) -> None:
+    """Its toxics are among those that proxies are made with; none is added to a live connection."""
+    assert set(map(id, fault.toxics())) <= set(map(id, NEUTRAL_TOXICS))
+
+
+def test_only_resets_are_armed() -> None:
+    """A connection must be opened to end by RST exactly when the fault says reset."""
+    assert [SocketKill(how=how).armed for how in ("reset", "fin")] == [True, False]
+    assert [IdleReset(after_ms=99, how=how).armed for how in ("reset", "fin")] == [True, False]
+    assert not Latency(ms=25).armed
+
+
+def test_a_brief_fault_differs_in_its_times_alone() -> None:
+    """What is probed instead of an hour's idle limit is the same fault with a second's."""
+    assert IdleReset(after_ms=3_600_000, how="fin").brief() == IdleReset(after_ms=1000, how="fin")
+    assert Latency(ms=25, jitter_ms=5).brief() == Latency(ms=25, jitter_ms=5)
+    assert SocketKill().brief() == SocketKill()

@@ -1,0 +1,88 @@
+"""A sentinel testifies about the way to a real Postgres, without a password."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from brokenpipe.drive.sentinel import Sentinel
+from brokenpipe.faults import IdleReset, Latency, SocketKill
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.proxy import Proxy
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
+    with postgres(log_path=log_path, janitor=NoJanitor()) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server, database: Postgres) -> Iterator[Proxy]:
+    with server.scratch_proxy((database.host, database.port), armed=True) as made:
+        yield made
+
+
+def test_a_sentinel_sees_a_strike_when_it_happens(proxy: Proxy) -> None:
+    """The end is timed when it arrives: asked half a second later, the sentinel tells the earlier time."""
+    with Sentinel.open(proxy.host, proxy.port) as sentinel:
+        before_ns = time.monotonic_ns()
+        SocketKill().inject(proxy)
+        time.sleep(0.5)
+        seen, at_ns = sentinel.end(1.0)
+    assert seen == "reset"
+    assert 0 <= (at_ns - before_ns) / 1e9 < 0.25
+
+
+def test_a_sentinel_tells_fin_from_reset(server, database: Postgres) -> None:
+    """Through a proxy that is not armed the same strike is an EOF."""
+    with (
+        server.scratch_proxy((database.host, database.port)) as unarmed,
+        Sentinel.open(unarmed.host, unarmed.port) as sentinel,
+    ):
+        SocketKill(how="fin").inject(unarmed)
+        assert sentinel.end(1.0)[0] == "eof"
+
+
+def test_a_sentinel_is_idle(proxy: Proxy) -> None:
+    """An idle limit ends it after the limit, as it would a connection in a pool."""
+    IdleReset(after_ms=300).inject(proxy)
+    with Sentinel.open(proxy.host, proxy.port) as sentinel:
+        opened_ns = time.monotonic_ns()
+        seen, at_ns = sentinel.end(2.0)
+    assert seen == "reset"
+    assert 0.28 <= (at_ns - opened_ns) / 1e9 <= 0.5  # the last byte left a round trip before `opened_ns`
+
+
+def test_nothing_happened_is_told_as_alive(proxy: Proxy) -> None:
+    """A sentinel whose wire is whole says so, by one more answer from Postgres."""
+    with Sentinel.open(proxy.host, proxy.port) as sentinel:
+        assert sentinel.end(0.2)[0] == "alive"
+
+
+def test_a_round_trip_shows_a_delay(proxy: Proxy) -> None:
+    """Opening one through a delayed wire takes the delay once."""
+    with Sentinel.open(proxy.host, proxy.port) as quick:
+        Latency(ms=80).inject(proxy)
+        with Sentinel.open(proxy.host, proxy.port) as slow:
+            assert 78 <= slow.round_trip_ms - quick.round_trip_ms <= 120
+
+
+def test_a_refused_sentinel_says_so(proxy: Proxy) -> None:
+    """No listener: ConnectionRefusedError, as a pool would get."""
+    proxy.enabled(False)
+    with pytest.raises(ConnectionRefusedError):
+        Sentinel.open(proxy.host, proxy.port)
+
+
+def test_a_server_that_is_no_postgres_is_noticed(make_proxy) -> None:
+    """An echo is not the answer of a Postgres."""
+    proxy = make_proxy()
+    with pytest.raises(OSError, match="is it Postgres"):
+        Sentinel.open(proxy.host, proxy.port)
