@@ -10,7 +10,7 @@ from typing import Any, Literal
 from brokenpipe.history.reader import History
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
 
-State = Literal["stale", "in use", ""]
+State = Literal["stale", "in use", "connecting", ""]
 
 # Errors met while a connection is made or tested are not of a connection that was handed out as usable.
 _BEFORE_USE = frozenset({"connect", "ping", "checkout"})
@@ -77,7 +77,11 @@ def _root_error(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None
 
 
 def _state(root: Mapping[str, Any] | None) -> State:
-    if root is None or root.get("dead_at_checkout") is None or root["where"] in _BEFORE_USE:
+    if root is None:
+        return ""
+    if root["where"] == "connect":
+        return "connecting"
+    if root.get("dead_at_checkout") is None or root["where"] in _BEFORE_USE:
         return ""
     return "stale" if root["dead_at_checkout"] else "in use"
 

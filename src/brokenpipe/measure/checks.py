@@ -75,7 +75,7 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
 
 
 def _doubt(expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]) -> str:
-    """Why this check may not be decided, or nothing."""
+    """Why this check may not be decided, or nothing. What concerns the whole run is said once, as a warning."""
     for warning in warnings:
         if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, arm}:
             return warning.text

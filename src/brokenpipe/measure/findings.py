@@ -134,7 +134,7 @@ class FailureGroup:
     """Failed requests with the same cause, with one real example."""
 
     error_class: str  # from measure.classify
-    state: str  # "stale", "in use" or "" (nothing to do with a connection's state)
+    state: str  # of its connection: "stale", "in use", "connecting" or "" (nothing to do with one)
     disconnect: bool
     count_by_arm: Mapping[str, int]
     count_by_phase: Mapping[str, int]
