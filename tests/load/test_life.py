@@ -1,0 +1,261 @@
+"""How a load begins and ends: mistakes told in one line, nothing outlives the harness, little is ever lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from brokenpipe.drive.generator import generator
+from brokenpipe.errors import LocustfileError, RecordingError, StackError
+from brokenpipe.history.records import End, Lag, Start
+from brokenpipe.load.config import LoadConfig
+from brokenpipe.stack.janitor import NoJanitor
+
+from .conftest import eventually
+from .test_gate import QUICK
+
+
+@pytest.mark.parametrize(
+    ("locustfile", "said"),
+    [
+        ("from locust import task\n\nclass A(\n", "locustfile.py, line 3: SyntaxError: '(' was never closed"),
+        ("import locust\nimport nowhere\n", "locustfile.py, line 2: ModuleNotFoundError: No module named"),
+        ("def f():\n    return 1 / 0\nf()\n", "locustfile.py, line 2: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit('no')\n", "locustfile.py, line 2: SystemExit: no"),
+        ("x = 1\n", "defines no user"),
+        ("from locust import User\nclass A(User):\n    abstract = True\n", "defines no user"),
+        ("from locust import User\nclass A(User):\n    weight = 0\n", "no user class has a weight above 0"),
+        (
+            "from locust import User\nclass A(User):\n    def __init__(self, e):\n        self.x = e.y\n",
+            "A cannot be made: {folder}/locustfile.py, line 4: AttributeError: 'Environment' object",
+        ),
+    ],
+)
+def test_a_broken_locustfile_is_told_by_file_and_line(bench, locustfile, said):
+    """What is wrong, where, and which exception: one line, a usage error, no traceback."""
+    with bench.load(locustfile) as load, pytest.raises(LocustfileError) as caught:
+        load.wait_ready(20)
+    assert said.format(folder=bench.folder) in caught.value.message
+    assert "Traceback" not in caught.value.message
+    assert caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_locustfile_is_told(bench):
+    """A path that leads nowhere is the user's mistake as well."""
+    with (
+        generator(bench.config, bench.folder / "load.log", NoJanitor()) as load,
+        pytest.raises(LocustfileError, match="there is no such file"),
+    ):
+        load.wait_ready(20)
+
+
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_nothing_is_sent_elsewhere(bench, kind):
+    """Another arm, another host, tricks with paths, and redirects are refused; the run ends as a usage error."""
+    other = bench.server.arms["pre_ping"]
+    urls = [f"{other}/ok", "http://example.com/ok", "@example.com/", "9/", f"/to?{other}/ok"]
+    locustfile = f"""
+        from locust import {kind}, constant, task
+
+        class Stray({kind}):
+            wait_time = constant(0.1)
+
+            @task
+            def stray(self):
+                for url in {urls!r}:
+                    if self.context()["arm"] == "plain":
+                        try:
+                            self.client.get(url)
+                        except Exception as error:
+                            print(type(error).__name__, url, flush=True)
+    """
+    with bench.load(locustfile) as load:
+        load.wait_ready()
+        load.open()
+        eventually(lambda: load.failure, "nobody was told")
+        with pytest.raises(LocustfileError, match="not the address of its arm") as caught:
+            load.check()
+        assert caught.value.exit_code == 2
+        eventually(lambda: urls[-1] in bench.summary(), "not every address was tried")
+        load.stop()
+    assert [url for url in urls if f"RefusedError {url}\n" not in bench.summary()] == []
+    assert bench.server.of("pre_ping") == []
+    assert {end["failure"] for end in bench.records("end")} == {"declared"}, "only the redirect got so far"
+
+
+def test_a_redirect_within_the_arm_is_followed(bench):
+    """Both clients follow a redirect to the arm itself, absolute or not."""
+    locustfile = """
+        from locust import FastHttpUser, HttpUser, constant, task
+
+        class A(FastHttpUser):
+            wait_time = constant(0.05)
+
+            @task
+            def go(self):
+                self.client.get("/to?/ok/1")
+                self.client.get("/to?" + self.host + "/ok/2")
+
+        class B(HttpUser):
+            wait_time = constant(0.05)
+            tasks = A.tasks
+    """
+    bench.run(locustfile, until=bench.saw(16), users=2)
+    assert {end["failure"] for end in bench.records("end")} == {None}
+    assert {seen.path for seen in bench.server.of("plain")} >= {"/ok/1", "/ok/2"}
+
+
+def test_what_readers_should_know_is_told(bench):
+    """A load shape is ignored, an exception in a task and a user who never began are told, each once."""
+    locustfile = """
+        from locust import FastHttpUser, LoadTestShape, constant, task
+
+        class Shape(LoadTestShape):
+            def tick(self):
+                return (1, 1)
+
+        class A(FastHttpUser):
+            wait_time = constant(0.02)
+
+            def on_start(self):
+                if self.context()["arm"] == "plain":
+                    raise ValueError("no login")
+
+            @task
+            def ask(self):
+                self.client.get("/ok")
+                {}["missing"]
+    """
+    with bench.load(locustfile, users=3) as load:
+        assert load.wait_ready() == 6
+        load.open()
+        eventually(lambda: len(load.notices) >= 5, "too few notices")
+        load.stop()
+        texts = {notice.code: notice.text for notice in load.notices}
+        codes = sorted(notice.code for notice in load.notices)
+    assert codes == ["load_shape", "task_error", *["user_ended"] * 3] or codes.count("task_error") == 2
+    assert "Shape is ignored" in texts["load_shape"]
+    assert "no login" in texts["user_ended"] + texts["task_error"]
+
+
+def test_kill_9_loses_little_and_tears_at_most_one_line(bench):
+    """Every full line can be read; what is missing began less than a second before; starts may have no end."""
+    with bench.load(QUICK.replace("/ok", "/slow/0.05"), users=10) as load:
+        load.wait_ready()
+        load.open()
+        eventually(bench.saw(200), "no load")
+        os.kill(load.pid, signal.SIGKILL)
+        eventually(lambda: load.failure, "nobody noticed")
+        assert isinstance(load.failure, StackError)
+        assert "signal 9" in load.failure.message
+    last_ns = max(seen.t_ns for seen in bench.server.seen)
+    ids = {(start["arm"], start["id"]) for start in bench.records("start")}  # parses every full line
+    lost = [seen for seen in bench.server.seen if (seen.arm, seen.id) not in ids]
+    assert all(last_ns - seen.t_ns < 1e9 for seen in lost)
+    assert len(ids) > 100
+
+
+def test_what_is_cut_off_by_the_end_has_a_start_and_no_end(bench):
+    """Stopping in the middle of a request leaves a start alone, not a failure made by ourselves."""
+    with bench.load(QUICK.replace("/ok", "/hang"), users=2, time_limit_s=30.0) as load:
+        load.wait_ready()
+        load.open()
+        eventually(bench.saw(2), "no load")
+        load.stop()
+    assert len(bench.records("start")) == 4
+    assert bench.records("end") == []
+
+
+def test_the_load_ends_by_itself_when_the_harness_is_gone(bench):
+    """The end of the channel ends Locust within 2 s, although requests hang and nobody sends a signal."""
+    harness = textwrap.dedent("""
+        import os, sys, time
+        from pathlib import Path
+        from brokenpipe.drive.generator import generator
+        from brokenpipe.load.config import LoadConfig
+        from brokenpipe.stack.janitor import NoJanitor
+        with generator(LoadConfig.from_json(sys.argv[1]), Path(sys.argv[2]), NoJanitor()) as load:
+            load.wait_ready()
+            load.open()
+            print(load.pid, flush=True)
+            time.sleep(60)
+    """)
+    bench.config.locustfile.write_text(textwrap.dedent(QUICK.replace("/ok", "/hang")))
+    argv = [sys.executable, "-c", harness, bench.config.to_json(), str(bench.folder / "load.log")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        locust = psutil.Process(int(process.stdout.readline()))
+        eventually(bench.saw(1), "no load")
+        process.kill()
+    eventually(lambda: not locust.is_running(), "Locust runs on", 2.0)
+
+
+def test_a_full_disk_stops_the_load(bench):
+    """A request log that cannot be written is an error of recording, at the start and later on."""
+    with (
+        bench.load(QUICK, requests_path=Path("/dev/full")) as load,
+        pytest.raises(RecordingError, match=r"/dev/full: .*No space left"),
+    ):
+        load.wait_ready()
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+    path = bench.folder / "requests.ndjson"
+    with bench.load(limit + textwrap.dedent(QUICK), requests_path=path) as load:
+        load.wait_ready()
+        load.open()
+        eventually(lambda: load.failure, "nobody was told")
+        assert isinstance(load.failure, RecordingError)
+        assert "File too large" in load.failure.message
+
+
+def test_a_locust_conf_that_lies_about_changes_nothing(bench, monkeypatch):
+    """Settings of Locust in the working folder, above all a host, do not reach an experiment."""
+    (bench.folder / "locust.conf").write_text("host = http://127.0.0.1:1\nusers = 7\ntags = nothing\n")
+    monkeypatch.chdir(bench.folder)
+    bench.run(QUICK, until=bench.saw(5))
+    assert {end["failure"] for end in bench.records("end")} == {None}
+
+
+def test_the_log_is_made_of_the_records_of_the_history(bench):
+    """Lines made by hand for speed equal what the record types would write, odd characters included."""
+    locustfile = """
+        from locust import FastHttpUser, constant, task
+
+        class Ünser(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                with self.client.get("/ok", name='"q" ü\\\\n', catch_response=True) as response:
+                    response.failure('say "no"\\\\n ü')
+    """
+    bench.run(locustfile, until=lambda: bench.records("lag"))
+    lines = bench.config.requests_path.read_text().splitlines()
+    assert json.loads(lines[0])["k"] == "clock"
+    assert len(lines) > 10
+    for kind in (Start, End, Lag):
+        found = [json.loads(line) for line in lines if json.loads(line)["k"] == kind.KIND]
+        fields = [{k: v for k, v in line.items() if k != "k"} for line in found]
+        remade = [json.dumps(kind(**f).to_json(), separators=(",", ":")) for f in fields]
+        assert remade == [line for line in lines if json.loads(line)["k"] == kind.KIND]
+
+
+def test_the_harness_needs_nothing_of_locust():
+    """Importing the harness's end does not import Locust, which would patch the whole process."""
+    code = (
+        "import sys, brokenpipe.drive.generator; sys.exit('locust' in sys.modules or 'gevent' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_configuration_survives_the_way_into_the_environment(bench):
+    """What the harness writes is what the load reads."""
+    assert LoadConfig.from_json(bench.config.to_json()) == bench.config

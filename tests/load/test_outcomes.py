@@ -1,0 +1,205 @@
+"""Our record of an outcome agrees with Locust's, and streams and silences are judged when they are over."""
+
+from __future__ import annotations
+
+import pytest
+
+KINDS = ["HttpUser", "FastHttpUser"]
+
+
+def asking(kind: str, body: str) -> str:
+    """A locustfile whose users do `body`, then ask for /ok, then wait."""
+    lines = "\n".join("        " + line for line in body.strip().splitlines())
+    return (
+        f"from locust import {kind}, constant, events, task\n"
+        f"class Asker({kind}):\n"
+        "    wait_time = constant(0.05)\n"
+        "    @task\n"
+        "    def ask(self):\n"
+        f"{lines}\n"
+        "    @task\n"
+        "    def calm(self):\n"
+        "        self.client.get('/ok')\n"
+        # What Locust itself believes, for comparison.
+        "@events.request.add_listener\n"
+        "def listen(name, exception, response_time, **_):\n"
+        "    print('LOCUST', name, 'failed' if exception else 'fine', response_time, flush=True)\n"
+    )
+
+
+def locust_says(bench, row: str) -> list[str]:
+    """`fine` or `failed`, for each of the row's requests in the plain arm, in Locust's own opinion."""
+    prefix = f"LOCUST {row} · plain "
+    return [
+        line[len(prefix) :].split()[0] for line in bench.summary().splitlines() if line.startswith(prefix)
+    ]
+
+
+def outcomes(bench, row: str) -> set[tuple]:
+    return {(end["status"], end["failure"]) for end in bench.ends(row)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_status_is_a_failure_unless_the_locustfile_says_otherwise(bench, kind):
+    """Locust's verdict is ours: by status, by response.success(), by response.failure()."""
+    body = """
+self.client.get("/status/503")
+self.client.get("/status/404", name="GET /caught", catch_response=True).__enter__().success()
+with self.client.get("/status/404", name="/success", catch_response=True) as response:
+    response.success()
+with self.client.get("/ok/1", name="/declared", catch_response=True) as response:
+    response.failure("too short: " + "x" * 1000)
+with self.client.get("/status/500", name="/untouched", catch_response=True) as response:
+    pass
+"""
+    bench.run(asking(kind, body), until=bench.saw(20))
+    assert outcomes(bench, "GET /ok") == {(200, None)}
+    assert outcomes(bench, "GET /status/503") == {(503, "status")}
+    assert outcomes(bench, "GET /success") == {(404, None)}
+    assert outcomes(bench, "GET /declared") == {(200, "declared")}
+    assert outcomes(bench, "GET /untouched") == {(500, "status")}
+    assert bench.ends("GET /status/503")[0]["error"] == "HTTP 503"
+    assert bench.ends("GET /declared")[0]["error"].startswith("CatchResponseError: too short: xxx")
+    assert len(bench.ends("GET /declared")[0]["error"]) == 300
+    for row in ("GET /ok", "GET /status/503", "GET /success", "GET /declared", "GET /untouched"):
+        ours = ["failed" if end["failure"] else "fine" for end in bench.ends(row)]
+        assert locust_says(bench, row) == ours
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_times_are_the_events_own(bench, kind):
+    """The response time of our log is the one that Locust's event carries, with all its digits."""
+    bench.run(asking(kind, "self.client.get('/slow/0.03')"), until=bench.saw(5))
+    printed = [line.split() for line in bench.summary().splitlines() if line.startswith("LOCUST GET /slow")]
+    locust = sorted(float(line[-1]) for line in printed if line[4] == "plain")
+    assert sorted(end["ms"] for end in bench.ends("GET /slow/0.03")) == locust
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_answer_has_failed(bench, kind):
+    """A body that is cut in the middle is a failure of the transport, in our log and in Locust's table, however
+    it is read: as a whole or as a stream, in a with-block or not, even if the locustfile swallows the error.
+    """
+    readings = [
+        "self.client.get({path!r}, name={name!r})",
+        "self.client.get({path!r}, name={name!r}, stream=True).content",
+        "list(self.client.get({path!r}, name={name!r}, stream=True).iter_content(1))",
+        "with self.client.get({path!r}, name={name!r}, stream=True, catch_response=True) as r: r.content",
+        "with self.client.get({path!r}, name={name!r}, stream=True, catch_response=True) as r:{swallow}",
+    ]
+    if kind == "HttpUser":
+        readings.append("list(self.client.get({path!r}, name={name!r}, stream=True).iter_lines())")
+    else:
+        readings.append("list(self.client.iter_lines({path!r}, name={name!r}))")
+        readings.append("self.client.get({path!r}, name={name!r}, stream=True)._response.readline()")
+    swallow = "\n        try: r.content\n        except Exception: pass"
+    cuts = [(path, reading) for path in ("/cut", "/cut-length") for reading in readings]
+    body = "".join(
+        f"try:\n    {reading.format(path=path, name=f'/{i}', swallow=swallow)}\nexcept Exception: pass\n"
+        for i, (path, reading) in enumerate(cuts)
+    )
+    bench.run(asking(kind, body), until=bench.saw(2 * len(cuts) + 2))
+    for i, cut in enumerate(cuts):
+        assert {end["failure"] for end in bench.ends(f"GET /{i}")} == {"transport"}, cut
+        assert set(locust_says(bench, f"GET /{i}")) == {"failed"}, cut
+    assert set(locust_says(bench, "GET /ok")) <= {"fine"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_lasts_until_its_body_ends(bench, kind):
+    """Read to its end, a stream is a success whose time includes its body, in Locust's table as well."""
+    body = "for _ in self.client.get('/events/4/0.03', stream=True).iter_content(100): pass"
+    bench.run(asking(kind, body), until=bench.saw(6))
+    ends = bench.ends("GET /events/4/0.03")
+    assert {end["failure"] for end in ends} == {None}
+    assert all(120 <= end["ms"] < 400 for end in ends)
+    times = [line.split() for line in bench.summary().splitlines() if line.startswith("LOCUST GET /events")]
+    assert min(float(line[-1]) for line in times) >= 120
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_leaving_a_stream_on_purpose_is_a_success(bench, kind):
+    """Closed early, left in the middle, or never read: a success, of the time until then."""
+    close = "close" if kind == "HttpUser" else "release"
+    body = f"""
+response = self.client.get("/events/9/0.03", name="/closed", stream=True)
+next(iter(response.iter_content(1)))
+response{"" if kind == "HttpUser" else "._response"}.{close}()
+for _ in self.client.get("/events/9/0.03", name="/left", stream=True).iter_content(1):
+    break
+self.client.get("/events/9/0.03", name="/unread", stream=True)
+with self.client.get("/events/9/0.03", name="/declared", stream=True, catch_response=True) as response:
+    response.failure("no")
+"""
+    bench.run(asking(kind, body), until=bench.saw(16))
+    for row in ("GET /closed", "GET /left", "GET /unread"):
+        assert outcomes(bench, row) == {(200, None)}
+        assert max(end["ms"] for end in bench.ends(row)) < 9 * 30
+    assert outcomes(bench, "GET /declared") == {(200, "declared")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answer_within_the_limit_is_a_timeout(bench, kind):
+    """A silent target, and one that falls silent in the middle of a stream, end at the limit as timeouts."""
+    body = """
+self.client.get("/hang", timeout=60) if hasattr(self.client, "adapters") else self.client.get("/hang")
+list(self.client.get("/events/2/9", stream=True).iter_content(1))
+"""
+    bench.run(asking(kind, body), until=bench.saw(4), time_limit_s=0.3)
+    for row in ("GET /hang", "GET /events/2/9"):
+        ends = bench.ends(row)
+        assert {end["failure"] for end in ends} == {"timeout"}
+        assert all(300 <= end["ms"] < 500 for end in ends)
+    assert {end["status"] for end in bench.ends("GET /hang")} == {0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_in_a_with_block_does_not_lose_the_request(bench, kind):
+    """Locust says nothing about a with-block left by an exception; we end it by its status."""
+    body = """
+with self.client.get("/status/500", catch_response=True) as response:
+    response.json()["missing"]
+"""
+    bench.run(asking(kind, body), until=bench.saw(6))
+    assert outcomes(bench, "GET /status/500") == {(500, "status")}
+    assert locust_says(bench, "GET /status/500") == []
+    assert len(bench.records("start")) == len(bench.records("end"))
+
+
+def test_nobody_listening_is_a_failure_of_the_transport(bench):
+    """A refused connection has status 0 and says so."""
+    arms = {"plain": "http://127.0.0.1:1", "pre_ping": bench.server.arms["pre_ping"]}
+    until = lambda: len(bench.server.of("pre_ping")) > 5  # noqa: E731
+    bench.run(asking("FastHttpUser", "self.client.get('/')"), until=until, arms=arms)
+    assert outcomes(bench, "GET /") == {(0, "transport")}
+    assert "ConnectionRefusedError" in bench.ends("GET /")[0]["error"]
+
+
+def test_a_client_of_the_locustfiles_own_is_recorded_from_its_event(bench):
+    """A custom client's event, which names its arm by the user's context, becomes a start and an end."""
+    locustfile = """
+        import time
+        from locust import User, constant, task
+
+        class Custom(User):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                event = self.environment.events.request
+                with event.measure("WS", "send", context=self.context()):
+                    time.sleep(0.05)
+                event.fire(request_type="WS", name="lost", response_time=7.5, response_length=0,
+                           exception=ConnectionError("gone"), context=self.context())
+    """
+    bench.run(locustfile, until=lambda: bench.records("lag"), users=2)
+    sends, losses = bench.ends("WS send"), bench.ends("WS lost")
+    assert all(50 <= end["ms"] < 150 and end["failure"] is None for end in sends)
+    assert {(end["ms"], end["failure"], end["error"]) for end in losses} == {
+        (7.5, "transport", "ConnectionError: gone")
+    }
+    ids = [start["id"] for start in bench.records("start") if start["arm"] == "plain"]
+    assert {"Custom-0-1", "Custom-0-2", "Custom-1-1"} <= set(ids)
+    assert "WS send · pre_ping" in bench.summary()
+    by_id = {(start["arm"], start["id"]): start["t"] for start in bench.records("start")}
+    assert all(abs(end["t"] - by_id[end["arm"], end["id"]] - end["ms"] * 1e6) < 1e6 for end in sends)
