@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report import numbers
+from brokenpipe.report import numbers, words
 
 
 def doing(progress: Progress) -> str:
     """Say in a few words what is going on: the phase, its fault and episode, or the message."""
     if not progress.phase:
-        return progress.message or "starting"
+        return words.lines(progress.message) or "starting"
     parts = [progress.phase]
     if progress.fault and progress.fault != progress.phase:
         parts.append(progress.fault)
@@ -27,7 +27,7 @@ def doing(progress: Progress) -> str:
         parts.append(f"episode {progress.episode} of {progress.episodes}")
     if progress.message:
         parts.append(progress.message)
-    return " · ".join(parts)
+    return words.lines(" · ".join(parts))
 
 
 def left(progress: Progress) -> str:
@@ -54,7 +54,7 @@ def _arms(arms: tuple[ArmProgress, ...]) -> RenderableType:
     grid.add_row("", *(Text(head, style="dim") for head in ("requests", "failed", "lately")))
     for arm in arms:
         grid.add_row(
-            Text(arm.arm),
+            Text(words.lines(arm.arm)),
             f"{arm.ended:,}",
             Text(f"{arm.failed:,}", style="red" if arm.failed else "dim"),
             Text(f"+{arm.failed_lately:,}" if arm.failed_lately else "", style="bold red"),
@@ -127,12 +127,15 @@ class LineDisplay:
     def _close_phase(self, phase: Progress | None = None) -> None:
         ended = phase or self._last
         if ended.phase and ended.arms:
-            self._line(ended.elapsed_s, f"{ended.phase} ended: " + ", ".join(map(self._since, ended.arms)))
+            self._line(
+                ended.elapsed_s,
+                f"{words.lines(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
+            )
 
     def _since(self, arm: ArmProgress) -> str:
         before = self._before.get(arm.arm)
         ended, failed = (before.ended, before.failed) if before else (0, 0)
-        return f"{arm.arm} {arm.failed - failed} of {arm.ended - ended} failed"
+        return f"{words.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed"
 
     def _line(self, at_s: float, text: str) -> None:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

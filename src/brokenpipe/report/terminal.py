@@ -19,7 +19,7 @@ from brokenpipe.report import numbers, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
-# Heading and width of each column after the arm's; all of them fit 80 columns beside 20 for the arm.
+# Heading and width of each column after the arm's: 62 in all, which leaves 16 of 80 for the arm.
 _COLUMNS = (
     ("broken", 8),
     ("95 % interval", 15),
@@ -35,7 +35,7 @@ _INDENT = (0, 0, 0, 2)
 
 
 def _title(name: str, detail: str) -> Text:
-    return Text.assemble((name, "bold"), (f" · {detail}" if detail else "", "dim"))
+    return Text.assemble((words.lines(name), "bold"), (words.lines(f" · {detail}") if detail else "", "dim"))
 
 
 def _numbers(place: table.Place) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _numbers(place: table.Place) -> tuple[str, ...]:
 
 def _named(row: table.Row) -> str:
     flags = [said for flag, said in ((row.is_control, "control"), (row.is_best, "best")) if flag]
-    return row.arm + (f" ({', '.join(flags)})" if flags else "")
+    return words.lines(row.arm) + (f" ({', '.join(flags)})" if flags else "")
 
 
 def _grid(arm_width: int) -> Table:
@@ -129,7 +129,7 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
 
 def _warning(warning: Warn) -> Table:
     where = words.where(warning)
-    said = Text(f"{where}: " if where else "").append(words.lines(warning.text))
+    said = Text(words.lines(f"{where}: {warning.text}" if where else warning.text))
     remedy = Text(f"→ {words.lines(warning.remedy)}", style="dim")
     return _hanging("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
 
@@ -143,7 +143,10 @@ def closing(findings: Findings, report: Path) -> Text:
 
 
 def conclusion(findings: Findings, report: Path, console: Console) -> RenderableType:
-    """Build everything shown after an experiment; its last line is the verdict and the report's path."""
+    """Build everything shown after an experiment; its last line is the verdict and the report's path.
+
+    Print it with `crop=False`: that line must stay whole, however narrow the console is.
+    """
     parts: list[RenderableType] = [Text(words.lines(findings.question), style="bold")]
     if findings.phases:
         parts.extend(_table(findings, console.width))
@@ -154,7 +157,7 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
     parts.extend(_checks(findings))
     parts.extend(_warning(warning) for warning in findings.warnings)
     if words.unfinished(findings):
-        parts.append(Text(numbers.plain(words.unfinished(findings)), style="yellow"))
+        parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
     parts.append(Padding(Text(words.lines(findings.sentence)), (1, 0)))
     parts.append(closing(findings, report))
     return Group(*parts)

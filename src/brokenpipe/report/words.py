@@ -51,8 +51,8 @@ def size(findings: Findings) -> str:
 
 
 def lines(text: str) -> str:
-    """Keep a text on one line, for places that have only one."""
-    return " ".join(text.split())
+    """Keep a text on one line and harmless to a terminal: control characters and escapes become `?`."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 def fault(phase: PhaseFinding) -> str:

@@ -1,0 +1,156 @@
+"""The page as text: what it says when there is little or nothing to say, and what it is made of."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.report import samples
+
+from brokenpipe.measure.findings import Findings, Series
+from brokenpipe.report import recovery
+from brokenpipe.report.charts import POINTS, charts, dash_of, thin
+from brokenpipe.report.html import Script, data, render_html, write_html
+
+LIMIT_BYTES = 2_000_000
+
+
+def visible(findings: Findings) -> str:
+    """Give the page's text without scripts, styles and tags, on one line."""
+    page = re.sub(r"<(script|style).*?</\1>", " ", render_html(findings), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).replace("\u202f", " ").split())
+
+
+@pytest.mark.parametrize("name", samples.EVERY)
+def test_every_page_is_one_small_file(name: str, tmp_path: Path) -> None:
+    """One file below 2 MB is written, which refers to nothing outside itself, and nothing else stays behind."""
+    path = tmp_path / "report.html"
+    write_html(samples.EVERY[name](), path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_size < LIMIT_BYTES
+    markup = re.sub(r"<(script|style)[ >].*?</\1>", "", path.read_text(), flags=re.DOTALL)
+    assert not re.search(r"\b(src|href)\s*=\s*\"(?!#)", markup)
+
+
+def test_the_first_screen_answers_the_question() -> None:
+    """Question, verdict in words, sentence, share prevented, and each arm's rate with its interval are there."""
+    found = samples.default()
+    text = visible(found)
+    for part in (
+        found.question,
+        "✓ pass all 3 checks hold",
+        found.sentence,
+        "of the broken requests of plain",
+    ):
+        assert part in text
+    assert "7 stale · 23 in use" in text
+    assert "pool_pre_ping=True" in text
+
+
+def test_no_failure_no_witness_no_expectation() -> None:
+    """What was not seen or not asked is said in words instead of being shown as zero."""
+    text = visible(samples.nothing_broke())
+    for part in (
+        "No request failed.",
+        "masked not seen",
+        "no witness",
+        "nothing was asked",
+        "No arm is recommended",
+    ):
+        assert part in text
+    assert "the target ran without a witness" in text
+
+
+def test_an_experiment_that_ended_at_once() -> None:
+    """With nothing recorded every section says that it has nothing, and the page is still a page."""
+    text = visible(samples.empty())
+    for part in (
+        "Incomplete.",
+        "No phase was reached",
+        "No timeline",
+        "No episode",
+        "No process was measured",
+    ):
+        assert part in text
+
+
+def test_an_experiment_that_was_cut_off() -> None:
+    """The page says how far the experiment came, and that no request was started in its last phase."""
+    text = visible(samples.cut_off())
+    assert "Phases reached: steady, socket_kill." in text
+    assert text.count("no request") == len(samples.ARMS)
+    assert "3 of 3 checks undecided" in text
+
+
+def test_a_doubt_stands_beside_the_verdict() -> None:
+    """A warning that makes the verdict doubtful is read before the table, with its remedy."""
+    text = visible(samples.large())
+    assert text.index("The machine was 86 % busy") < text.index("Broken-pipe rate of each arm")
+    assert "Run fewer arms with --only" in text
+
+
+def test_a_cell_that_is_missing_is_not_run() -> None:
+    """An arm that has no cell in a phase is shown as not run, never as zero."""
+    found = samples.default()
+    cells = {place: cell for place, cell in found.cells.items() if place != ("both", "latency")}
+    assert visible(replace(found, cells=cells)).count("not run") == 1
+
+
+def test_json_inside_a_page_carries_no_markup() -> None:
+    """A string in the charts' JSON cannot end its element, and reads back unchanged."""
+    written = str(data({samples.HOSTILE: [samples.HOSTILE]}))
+    assert not set(written) & set("<>&")
+    assert json.loads(written) == {samples.HOSTILE: [samples.HOSTILE]}
+
+
+def test_a_script_that_would_end_early_is_refused() -> None:
+    """Our own scripts are checked for the end tag that would cut them in two."""
+    with pytest.raises(ValueError, match="end tag"):
+        Script.of("'</SCRIPT>'")
+
+
+def test_thinning_keeps_every_peak() -> None:
+    """A long series is cut to what a screen can show; its largest value survives, a gap stays a gap."""
+    size = 20 * POINTS
+    values: list[float | None] = [0.0] * size
+    values[12_345] = 0.7
+    values[size // 2 : size // 2 + 60] = [None] * 60
+    at, thinned = thin(Series(tuple(float(n) for n in range(size)), tuple(values)))
+    assert len(at) == len(thinned) <= POINTS
+    assert max(thinned[thinned == thinned]) == pytest.approx(0.7)
+    assert (thinned != thinned).any()
+
+
+def test_a_long_run_stays_small() -> None:
+    """Half an hour of eight arms at four bins a second makes a page below 2 MB."""
+    found = samples.large()
+    series = Series(tuple(n / 4 for n in range(7200)), tuple((n * 7919 % 101) / 101 for n in range(7200)))
+    lines = {name: dict.fromkeys(found.arms, series) for name in type(found.timelines).__dataclass_fields__}
+    page = render_html(replace(found, timelines=replace(found.timelines, **lines)))
+    assert len(page.encode()) < LIMIT_BYTES
+
+
+def test_arms_differ_by_more_than_colour() -> None:
+    """Sixteen arms have sixteen different pairs of colour and dashes."""
+    assert len({(index % 8, dash_of(index)) for index in range(16)}) == 16
+
+
+def test_a_chart_without_a_series_is_left_out() -> None:
+    """Without a witness there are no pool charts; the others stay."""
+    assert [chart.key for chart in charts(samples.nothing_broke()).shown] == [
+        "failed", "p95", "throughput", "postgres",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", samples.EVERY)
+def test_every_episode_is_a_dot_inside_its_strip(name: str) -> None:
+    """No recovery time falls off its scale, and no episode is lost."""
+    found = samples.EVERY[name]()
+    for panel in recovery.panels(found):
+        for strip in panel.strips:
+            assert len(strip.dots) == len(found.cells[strip.arm, panel.phase].recovery_s)
+            assert all(0 <= dot.left <= 100 for dot in strip.dots)

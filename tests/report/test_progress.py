@@ -1,0 +1,77 @@
+"""What is shown while an experiment runs."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from brokenpipe.progress import ArmProgress, Display, Progress
+from brokenpipe.report.live import LineDisplay, LiveDisplay, display_for
+
+STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
+KILL = Progress(
+    phase="socket_kill",
+    fault="socket_kill reset",
+    episode=4,
+    episodes=12,
+    elapsed_s=20.0,
+    total_s=80.0,
+    arms=(ArmProgress("plain", 930, 900, 31, 4), ArmProgress("pre_ping", 931, 899, 0)),
+)
+
+
+def shown(*states: Progress, terminal: bool) -> str:
+    out = io.StringIO()
+    with display_for(Console(file=out, width=80, force_terminal=terminal, color_system=None)) as display:
+        for state in states:
+            display.show(state)
+    return out.getvalue()
+
+
+def test_a_log_gets_one_line_for_each_phase() -> None:
+    """However often progress is told, a log has a line at the start and at the end of each phase."""
+    counted = replace(STEADY, elapsed_s=12.0, arms=(ArmProgress("plain", 470, 470, 2),))
+    text = shown(Progress("starting Postgres"), Progress("starting Postgres"), STEADY, STEADY, counted, KILL, KILL,
+                 terminal=False)  # fmt: skip
+    assert text.splitlines() == [
+        "[   0.0 s] starting Postgres",
+        "[   2.0 s] steady",
+        "[  12.0 s] steady ended: plain 2 of 470 failed",
+        "[  20.0 s] socket_kill · socket_kill reset",
+        "[  20.0 s] socket_kill ended: plain 0 of 0 failed, pre_ping 0 of 0 failed",
+    ]
+
+
+def test_a_terminal_shows_phase_episode_time_left_and_arms() -> None:
+    """The live picture names what is going on, what is left, and each arm's counts."""
+    text = shown(KILL, terminal=True)
+    for part in ("socket_kill · socket_kill reset · episode 4 of 12", "60 s left", "pre_ping", "900", "+4"):
+        assert part in text
+
+
+def test_the_terminal_is_given_back_after_an_error() -> None:
+    """Whatever happens while it is shown, the cursor is visible again afterwards."""
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True)
+
+    def interrupted() -> None:
+        with LiveDisplay(console) as display:
+            display.show(KILL)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l")
+
+
+def test_the_console_decides() -> None:
+    """A terminal gets the picture, a file the lines."""
+
+    def kind(terminal: bool) -> type[Display]:
+        return type(display_for(Console(file=io.StringIO(), force_terminal=terminal)))
+
+    assert kind(terminal=True) is LiveDisplay
+    assert kind(terminal=False) is LineDisplay

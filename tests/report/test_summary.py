@@ -1,0 +1,151 @@
+"""`summary.json`, read the way a stranger's program reads it: strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from tests.report import samples
+
+from brokenpipe.measure.findings import Verdict
+from brokenpipe.report.summary import summary, write_summary
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Decided = Literal["pass", "fail", "unknown"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Percentiles(Strict):
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class MaskedBy(Strict):
+    pre_ping: int
+    recycle: int
+    invalidation: int
+
+
+class Price(Strict):
+    checkouts: int
+    pings: int
+    ping_ms: float | None
+    wait_ms: float | None
+    connects: int
+    connect_ms: float | None
+
+
+class Phase(Strict):
+    requests: int
+    failed: int
+    broken: int
+    stale: int
+    in_use: int
+    elsewhere: int
+    unexplained: int
+    failed_by_class: dict[str, int]
+    broken_pipe_rate: Share | None
+    ci95: Annotated[list[Share], Field(min_length=2, max_length=2)] | None
+    episodes: int
+    masked: int | None
+    masked_by: MaskedBy | None
+    recovery_s: list[float]
+    price: Price | None
+    latency_ms: Percentiles
+
+
+class Arm(Strict):
+    env: dict[str, str]
+    requests: int
+    failed: int
+    phases: dict[str, Phase]
+
+
+class Check(Strict):
+    arm: str
+    phase: str
+    metric: str
+    bound: str
+    value: float | int | None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    verdict: Decided
+    text: str
+
+
+class Warn(Strict):
+    code: str
+    text: str
+    remedy: str
+    unknown: bool
+    phase: str | None
+    arm: str | None
+
+
+class Best(Strict):
+    arm: str
+    prevented_share: float | None
+    cost_ms: float | None
+
+
+class Summary(Strict):
+    schema_: Literal[1] = Field(alias="schema")
+    scenario: str
+    started: str
+    duration_s: float
+    finished: str
+    verdict: Decided
+    sentence: str
+    target: str
+    control: str
+    users_per_arm: int
+    seed: int
+    best: Best | None
+    arms: dict[str, Arm]
+    checks: list[Check]
+    warnings: list[Warn]
+
+
+@pytest.mark.parametrize("name", samples.EVERY)
+def test_every_summary_follows_the_schema(name: str, tmp_path: Path) -> None:
+    """What is written is JSON of exactly the fixed fields and types, whatever the experiment was like."""
+    path = tmp_path / "summary.json"
+    write_summary(samples.EVERY[name](), path)
+    Summary.model_validate_json(path.read_text())
+    assert [each.name for each in tmp_path.iterdir()] == ["summary.json"], "no temporary file stays behind"
+
+
+def test_totals_are_the_sums_of_the_phases() -> None:
+    """An arm's requests and failures are those of its phases together."""
+    found = samples.default()
+    arm = Summary.model_validate(summary(found)).arms["plain"]
+    assert arm.requests == sum(phase.requests for phase in arm.phases.values())
+    assert arm.failed == sum(phase.failed for phase in arm.phases.values()) > 0
+    assert list(arm.phases) == [phase.name for phase in found.phases]
+
+
+def test_what_is_not_a_number_becomes_null(tmp_path: Path) -> None:
+    """JSON has no word for NaN or infinity: a value that is none is null, not a file nobody can parse."""
+    found = samples.default()
+    check = replace(found.checks[0], value=float("nan"), verdict=Verdict.UNKNOWN)
+    path = tmp_path / "summary.json"
+    write_summary(replace(found, checks=(check,), duration_s=float("inf")), path)
+    read = json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} in the file"))
+    assert read["checks"][0]["value"] is None
+    assert read["duration_s"] is None
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    """When the file cannot be put in its place, nothing changes and no temporary file stays behind."""
+    taken = tmp_path / "summary.json"
+    taken.mkdir()
+    with pytest.raises(OSError, match=r"summary\.json"):
+        write_summary(samples.default(), taken)
+    assert list(tmp_path.iterdir()) == [taken]
