@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, Scene
+from brokenpipe_witness.wrap import Method, wrap
 
 _REQUEST_ID = b"x-request-id"
-
-App = Callable[..., Any]
 
 
 def watch() -> None:
     """Put the witness around whatever application uvicorn loads, outside of all middleware."""
     from uvicorn.config import Config
 
-    real = Config.load
+    wrap(Config, "load", _then_surround)
 
+
+def _then_surround(real: Method) -> Method:
     def load(config: Any, *args: Any, **kwargs: Any) -> Any:
         result = real(config, *args, **kwargs)
         _surround(config)
         return result
 
-    Config.load = load
+    return load
 
 
 @quietly
@@ -31,7 +32,7 @@ def _surround(config: Any) -> None:
     config.loaded_app = _witnessed(config.loaded_app)
 
 
-def _witnessed(app: App) -> App:
+def _witnessed(app: Method) -> Method:
     async def witnessed(scope: Any, receive: Any, send: Any) -> None:
         request_id = _request_id(scope)
         if request_id is None:

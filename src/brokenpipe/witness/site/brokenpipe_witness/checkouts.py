@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import weakref
 from contextvars import Token
-from typing import Any, Callable
+from typing import Any
 
 from brokenpipe_witness import gauge, wire
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.lives import Life, begin, life_of
-from brokenpipe_witness.quiet import quietly, trouble
+from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds
 from brokenpipe_witness.tape import now, write
-
-Method = Callable[..., Any]
+from brokenpipe_witness.wrap import Method, wrap
 
 
 def watch() -> None:
@@ -28,20 +27,10 @@ def watch() -> None:
     from sqlalchemy.engine.default import DefaultDialect
     from sqlalchemy.pool import Pool, QueuePool
 
-    _wrap(Pool, "connect", _watch_checkout)
-    _wrap(Pool, "_should_wrap_creator", _watch_creator)
-    _wrap(QueuePool, "_do_get", _watch_wait)
-    _wrap(DefaultDialect, "_do_ping_w_event", _watch_ping)
-
-
-def _wrap(owner: type, name: str, around: Callable[[Method], Method]) -> None:
-    real = getattr(owner, name, None)
-    if real is None:
-        trouble(f"{owner.__module__}.{owner.__qualname__} has no {name}: this SQLAlchemy is not known")
-        return
-    wrapped = around(real)
-    wrapped.__name__, wrapped.__qualname__, wrapped.__doc__ = name, real.__qualname__, real.__doc__
-    setattr(owner, name, wrapped)
+    wrap(Pool, "connect", _watch_checkout)
+    wrap(Pool, "_should_wrap_creator", _watch_creator)
+    wrap(QueuePool, "_do_get", _watch_wait)
+    wrap(DefaultDialect, "_do_ping_w_event", _watch_ping)
 
 
 def _watch_checkout(real: Method) -> Method:

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.lives import Life, life_of
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, UNDER_WAY
+from brokenpipe_witness.wrap import Method, wrap
 
 
 def watch() -> None:
-    """Listen on every engine of the process."""
+    """Listen on every engine of the process.
+
+    Wrapped, and not listened to, is what happens at every statement: with one listener on engines' events,
+    SQLAlchemy prepares all of them for each connection, which was a third of what the witness cost.
+    """
     from sqlalchemy import event
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
-    event.listen(Engine, "before_cursor_execute", _on_statement)
-    event.listen(Engine, "commit", _on_commit)
-    event.listen(Engine, "rollback", _on_rollback)
     event.listen(Engine, "handle_error", _on_error)
+    wrap(Connection, "_execute_context", _noting("statement"))
+    wrap(Connection, "_commit_impl", _noting("commit"))
+    wrap(Connection, "_rollback_impl", _noting("rollback"))
+
+
+def _noting(act: str) -> Callable[[Method], Method]:
+    """A wrap that takes down what a connection is about to do."""
+
+    def around(real: Method) -> Method:
+        def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            _note(connection, act)
+            return real(connection, *args, **kwargs)
+
+        return method
+
+    return around
 
 
 @quietly
-def _on_statement(connection: Any, *_: Any) -> None:
-    life = _life_under(connection)
-    if life is not None and life.checkout is not None:
-        life.checkout.statements += 1
-        life.checkout.last_act = "statement"
-
-
-@quietly
-def _on_commit(connection: Any) -> None:
-    _note(connection, "commit")
-
-
-@quietly
-def _on_rollback(connection: Any) -> None:
-    _note(connection, "rollback")
-
-
 def _note(connection: Any, act: str) -> None:
     life = _life_under(connection)
     if life is not None and life.checkout is not None:
         life.checkout.last_act = act
+        if act == "statement":
+            life.checkout.statements += 1
 
 
 @quietly
