@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import selectors
+import socket
 import threading
 import time
 from collections import Counter
@@ -10,7 +13,8 @@ from contextlib import closing
 
 import pytest
 
-from brokenpipe.drive.raw_socket import connect, watch
+from brokenpipe.drive.conversation import Conversation
+from brokenpipe.drive.raw_socket import Sighting, connect, watch
 from brokenpipe.faults import SocketKill
 from brokenpipe.faults.contract import LATE_S
 
@@ -19,25 +23,41 @@ COUNT = 50
 
 @pytest.mark.parametrize(("how", "end"), [("reset", "reset"), ("fin", "eof")])
 def test_fifty_idle_connections_end_within_20_ms(make_proxy, open_socket, how: str, end: str) -> None:
-    """Every one of fifty idle connections sees its end.
+    """Every one of fifty idle connections sees its end at each strike.
 
-    All within 20 ms of the moment before the strike, at the best of three: fifty threads that wake up on a
-    busy machine can be later than the packets, never earlier.
+    All within 20 ms of the moment before the strike, at the best of up to ten: on a busy machine this process
+    may be woken late, but it cannot see an end before it happened.
     """
     fault = SocketKill(how=how)
     proxy = make_proxy(armed=fault.armed)
-    slowest_s = []
-    with ThreadPoolExecutor(COUNT) as watchers:
-        for _ in range(3):
-            connections = [open_socket(proxy) for _ in range(COUNT)]
-            until_ns = time.monotonic_ns() + 2_000_000_000
-            watches = [watchers.submit(watch, connection, until_ns) for connection in connections]
+    slowest_s: list[float] = []
+    while len(slowest_s) < 10 and min(slowest_s, default=LATE_S) >= LATE_S:
+        connections = [open_socket(proxy) for _ in range(COUNT)]
+        with ThreadPoolExecutor(1) as aside:
             before_ns = time.monotonic_ns()
-            fault.inject(proxy)
-            sightings = [each.result() for each in watches]
-            assert [sighting and sighting.seen for sighting in sightings] == [end] * COUNT
-            slowest_s.append(max(sighting.t_ns - before_ns for sighting in sightings) / 1e9)
+            strike = aside.submit(fault.inject, proxy)
+            ends = _ends(connections)
+        strike.result()
+        assert [each.seen for each in ends] == [end] * COUNT
+        slowest_s.append(max(each.t_ns - before_ns for each in ends) / 1e9)
     assert min(slowest_s) < LATE_S, f"the slowest of {COUNT} took {slowest_s} s"
+
+
+def _ends(connections: list[socket.socket]) -> list[Sighting]:
+    """How each ended, all watched by one thread, which costs less than a thread for each."""
+    ends = []
+    with selectors.DefaultSelector() as selector:
+        for connection in connections:
+            selector.register(connection, selectors.EVENT_READ)
+        while len(ends) < len(connections):
+            ready = selector.select(timeout=2)
+            assert ready, f"{len(connections) - len(ends)} connections have not ended 2 s after the strike"
+            for key, _ in ready:
+                selector.unregister(key.fileobj)
+                sighting = watch(key.fileobj, time.monotonic_ns() + 1_000_000)
+                assert sighting is not None, "a connection became readable without ending"
+                ends.append(sighting)
+    return ends
 
 
 def test_nobody_is_refused_while_connections_are_killed(make_proxy) -> None:
@@ -74,3 +94,17 @@ def test_what_opens_after_a_kill_lives(make_proxy, open_socket) -> None:
         younger = open_socket(proxy)
         younger.sendall(b"!")
         assert younger.recv(1) == b"!"
+
+
+def test_a_conversation_tells_a_reset_that_a_write_meets(make_proxy, open_socket) -> None:
+    """The kernel tells of an RST once; who writes after it must not read on and call the end an EOF."""
+    proxy = make_proxy(armed=True)
+    connection = open_socket(proxy)
+    talk = Conversation(connection)
+    proxy.kill()
+    readable, _, _ = select.select([connection], [], [], 2)
+    assert readable, "the connection has not ended 2 s after the strike"
+    talk.talk(time.monotonic_ns() + 50_000_000)
+    assert talk.ended is not None
+    assert talk.ended.seen == "reset"
+    assert not talk.complete

@@ -43,6 +43,12 @@ def test_a_changed_source_is_built_anew(module: Path) -> None:
     assert second != first
 
 
+def test_no_other_toolchain_is_fetched(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toolchain asked for in the environment is not looked for: the one that is here builds."""
+    monkeypatch.setenv("GOTOOLCHAIN", "go1.999.0")
+    assert toxiproxy_binary(module).is_file()
+
+
 def test_a_relative_folder_is_the_callers(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Go runs in the module's folder; a relative path still means the caller's."""
     monkeypatch.chdir(module.parent)

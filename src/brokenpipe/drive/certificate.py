@@ -21,7 +21,7 @@ from brokenpipe.faults import Expectation, Fault, Wire
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
-_ATTEMPTS = 3  # for what came late; what is wrong in kind, or early, is wrong at once
+_ATTEMPTS = 5  # for what came late; what is wrong in kind, or early, is wrong at once
 
 
 @dataclass(frozen=True, slots=True)
