@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.report import samples
 
@@ -121,8 +122,9 @@ def test_thinning_keeps_every_peak() -> None:
     values[size // 2 : size // 2 + 60] = [None] * 60
     at, thinned = thin(Series(tuple(float(n) for n in range(size)), tuple(values)))
     assert len(at) == len(thinned) <= POINTS
-    assert max(thinned[thinned == thinned]) == pytest.approx(0.7)
-    assert (thinned != thinned).any()
+    gaps = np.isnan(thinned)
+    assert max(thinned[~gaps]) == pytest.approx(0.7)
+    assert 1 <= gaps.sum() <= 60
 
 
 def test_a_long_run_stays_small() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from bokeh.document import Document
 from bokeh.models import (
     BasicTicker,
+    BoxZoomTool,
     ColumnDataSource,
     CrosshairTool,
     DataRange1d,
@@ -68,6 +69,7 @@ class Roles:
     strikes: list[str] = field(default_factory=list)
     labels: list[dict[str, object]] = field(default_factory=list)
     spans: list[str] = field(default_factory=list)
+    zooms: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,12 @@ def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float
 
 
 class _Drawing:
-    """Draws charts into one document, noting every model's role."""
+    """Draws charts, noting every model's role."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.arms = tuple(findings.arms)
-        self.document = Document()
-        self.roots: dict[str, str] = {}
+        self.plots: dict[str, figure] = {}  # element id → chart
         self.roles = Roles()
         start = min((phase.start_s for phase in findings.phases), default=0.0)
         end = max((phase.end_s for phase in findings.phases), default=findings.duration_s)
@@ -136,13 +137,13 @@ class _Drawing:
         )
         self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
 
-    def _figure(self, element: str, height: int, y_range: Range, *, tools: str = "") -> figure:
+    def _figure(self, element: str, height: int, y_range: Range) -> figure:
         plot = figure(
             height=height,
             sizing_mode="stretch_width",
             x_range=self.x_range,
             y_range=y_range,
-            tools=tools,
+            tools="",
             toolbar_location=None,
             background_fill_color=None,
             border_fill_color=None,
@@ -154,8 +155,7 @@ class _Drawing:
         )
         plot.xgrid.grid_line_color = None
         self._shade(plot)
-        self.document.add_root(plot)
-        self.roots[plot.id] = element
+        self.plots[element] = plot
         return plot
 
     def _shade(self, plot: figure) -> None:
@@ -188,7 +188,7 @@ class _Drawing:
     def chart(self, chart: Chart, series: Mapping[str, Series], factor: float) -> None:
         """Draw one chart with a line for each arm, from 0 upwards."""
         y_range = DataRange1d(start=0, min_interval=1.0)
-        plot = self._figure(f"chart-{chart.key}", 168, y_range, tools="xbox_zoom,reset,xpan")
+        plot = self._figure(f"chart-{chart.key}", 168, y_range)
         lines = [
             self._line(plot, index, arm, series[arm], factor)
             for index, arm in enumerate(self.arms)
@@ -199,7 +199,10 @@ class _Drawing:
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
         plot.axis.minor_tick_line_color = None
         plot.axis.major_label_text_font = FONT
-        plot.add_tools(self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
+        zoom = BoxZoomTool(dimensions="width")
+        plot.add_tools(zoom, self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
+        plot.toolbar.active_drag = zoom
+        self.roles.zooms.append(zoom.id)
         self.roles.axes.extend(axis.id for axis in plot.axis)
         self.roles.grids.extend(grid.id for grid in plot.ygrid)
 
@@ -236,10 +239,13 @@ def charts(findings: Findings) -> Charts:
     for chart, series, factor in chosen:
         drawing.chart(chart, series, factor)
     roles = drawing.roles
+    document = Document()
+    for plot in drawing.plots.values():  # only when complete: a document walks all models at every change
+        document.add_root(plot)
     return Charts(
         shown=tuple(chart for chart, _, _ in chosen),
-        document=drawing.document.to_json(deferred=False),
-        roots=drawing.roots,
+        document=document.to_json(deferred=False),
+        roots={plot.id: element for element, plot in drawing.plots.items()},
         range_id=drawing.x_range.id,
         start_s=drawing.ends[0],
         end_s=drawing.ends[1],

@@ -35,7 +35,7 @@ _INDENT = (0, 0, 0, 2)
 
 
 def _title(name: str, detail: str) -> Text:
-    return Text.assemble((words.lines(name), "bold"), (words.lines(f" · {detail}") if detail else "", "dim"))
+    return Text.assemble((words.lines(name), "bold"), (f" · {words.lines(detail)}" if detail else "", "dim"))
 
 
 def _numbers(place: table.Place) -> tuple[str, ...]:

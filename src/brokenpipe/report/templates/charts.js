@@ -30,6 +30,7 @@
     each(roles.grids, (grid) => { grid.grid_line_color = colour("--grid"); });
     each(roles.bands, (band) => band.setv({ fill_color: colour("--band"), fill_alpha: 1 }));
     each(roles.strikes, (strike) => strike.setv({ line_color: colour("--strike"), line_alpha: 1 }));
+    each(roles.zooms, (zoom) => zoom.overlay.setv({ fill_color: colour("--accent"), line_color: colour("--accent") }));
     each(roles.spans, (span) => { span.line_color = colour("--text"); });
     roles.labels.forEach((label) => { model(label.id).text_color = colour("--text"); });
     document.documentElement.dataset.drawn = dark.matches ? "dark" : "light";
@@ -87,7 +88,7 @@
     range.properties.end.change.connect(name);
     new ResizeObserver(name).observe(document.getElementById("phase-names"));
     if (coarse.matches) { // a finger scrolls the page; buttons zoom
-      Bokeh.documents[0].roots().forEach((plot) => { plot.toolbar.active_drag = null; });
+      each(drawn.roles.zooms, (zoom) => { zoom.active = false; });
     }
     section.classList.add("live");
     document.documentElement.dataset.ready = "true";
