@@ -7,7 +7,7 @@ import time
 import pytest
 
 from brokenpipe.drive.certificate import certify
-from brokenpipe.faults import Fault, IdleReset, Latency, NoWire, SocketKill
+from brokenpipe.faults import Expectation, Fault, IdleReset, Latency, NoWire, Seen, SocketKill
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 FAULTS = [
@@ -72,3 +72,25 @@ def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer) -> None
     certify([SocketKill(), SocketKill()], server)
     assert server.proxies == before
     assert certify([], server) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "after_s", "met", "chance"),
+    [
+        ("eof", 0.300, True, False),
+        ("eof", 0.320, True, False),
+        ("eof", 0.321, False, True),  # late: the machine may have been busy
+        ("eof", 0.290, False, False),  # early: never
+        ("reset", 0.310, False, True),  # closed with a message unread
+        ("alive", 0.310, False, False),
+        ("silence", 0.310, False, False),
+    ],
+)
+def test_only_what_can_be_chance_is_looked_at_again(
+    seen: Seen, after_s: float, met: bool, chance: bool
+) -> None:
+    """An expectation tells what keeps it, what breaks it, and what may be the machine's doing."""
+    expected = Expectation("eof", "last_byte", 0.300, 0.320)
+    assert expected.met_by(seen, after_s) is met
+    assert expected.missed_by_chance(seen, after_s) is chance
+    assert not Expectation("reset", "injection", 0, 0.02).missed_by_chance("eof", 0.01)

@@ -67,11 +67,16 @@ def test_nothing_happened_is_told_as_alive(proxy: Proxy) -> None:
 
 
 def test_a_round_trip_shows_a_delay(proxy: Proxy) -> None:
-    """Opening one through a delayed wire takes the delay once."""
-    with Sentinel.open(proxy.host, proxy.port) as quick:
-        Latency(ms=80).inject(proxy)
-        with Sentinel.open(proxy.host, proxy.port) as slow:
-            assert 78 <= slow.round_trip_ms - quick.round_trip_ms <= 120
+    """Through a delayed wire no sentinel's round trip is shorter than the delay, and the best of five is near it.
+
+    Each has Postgres start a process first, which on a busy machine can take as long again.
+    """
+    Latency(ms=80).inject(proxy)
+    trips_ms = []
+    for _ in range(5):
+        with Sentinel.open(proxy.host, proxy.port) as sentinel:
+            trips_ms.append(sentinel.round_trip_ms)
+    assert 80 <= min(trips_ms) <= 110, trips_ms
 
 
 def test_a_refused_sentinel_says_so(proxy: Proxy) -> None:

@@ -21,7 +21,7 @@ from brokenpipe.faults import Expectation, Fault, Wire
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
-_ATTEMPTS = 5  # for what came late; what is wrong in kind, or early, is wrong at once
+_ATTEMPTS = 5  # where a miss can be chance; what is wrong otherwise is wrong at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _probe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Cont
     expected: Expectation = getattr(fault.contract, situation)
     for _ in range(_ATTEMPTS):
         observed = _observe(fault, situation, expected, proxy, wire)
-        if not expected.missed_by_time(observed.seen, observed.after_s):
+        if not expected.missed_by_chance(observed.seen, observed.after_s):
             break
     return ContractProbe(
         fault=fault.name,
