@@ -14,7 +14,7 @@ from tests.report import samples
 
 from brokenpipe.measure.findings import Findings, Series
 from brokenpipe.report import recovery
-from brokenpipe.report.charts import POINTS, charts, dash_of, thin
+from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
 from brokenpipe.report.html import Script, data, render_html, write_html
 
 LIMIT_BYTES = 2_000_000
@@ -125,6 +125,13 @@ def test_thinning_keeps_every_peak() -> None:
     gaps = np.isnan(thinned)
     assert max(thinned[~gaps]) == pytest.approx(0.7)
     assert 1 <= gaps.sum() <= 60
+
+
+def test_a_line_is_parted_where_bins_are_missing() -> None:
+    """Nothing is drawn across a pause, and a lone bin keeps a width that can be seen."""
+    at, values = parted(np.array([0.0, 0.5, 1.0, 4.0, 7.0, 7.5]), np.arange(6.0))
+    assert at.tolist() == [0.0, 0.5, 1.0, 1.5, 1.5, 4.0, 4.5, 4.5, 7.0, 7.5]
+    assert [None if np.isnan(v) else v for v in values] == [0, 1, 2, 2, None, 3, 3, None, 4, 5]
 
 
 def test_a_long_run_stays_small() -> None:

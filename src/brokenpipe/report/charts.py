@@ -66,6 +66,7 @@ class Roles:
     axes: list[str] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
     bands: list[str] = field(default_factory=list)
+    bursts: list[str] = field(default_factory=list)
     strikes: list[str] = field(default_factory=list)
     labels: list[dict[str, object]] = field(default_factory=list)
     spans: list[str] = field(default_factory=list)
@@ -96,6 +97,19 @@ def thin(series: Series, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
     known = ~np.isnan(padded)
     peaks = np.where(known.any(axis=1), np.where(known, padded, -np.inf).max(axis=1), np.nan)
     return at[::step], peaks.astype(np.float32)
+
+
+def parted(at: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Part a line where bins are missing, as while users pause; the last bin before keeps its width."""
+    steps = np.diff(at)
+    if not len(steps):
+        return at, values
+    step = np.median(steps)
+    ends = np.flatnonzero(steps > 2.5 * step)
+    where = np.repeat(ends + 1, 2)
+    times = np.stack([at[ends] + step, at[ends] + step], axis=1).ravel()
+    gaps = np.stack([values[ends], np.full(len(ends), np.nan)], axis=1).ravel()
+    return np.insert(at, where, times), np.insert(values, where, gaps)
 
 
 def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float]]:
@@ -135,6 +149,8 @@ class _Drawing:
         self.bands = ColumnDataSource(
             {"x0": [phase.start_s for phase in faulty], "x1": [phase.end_s for phase in faulty]}
         )
+        bursts = [burst for phase in findings.phases for burst in phase.burst_s]
+        self.bursts = ColumnDataSource({"x0": [a for a, _ in bursts], "x1": [b for _, b in bursts]})
         self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
 
     def _figure(self, element: str, height: int, y_range: Range) -> figure:
@@ -160,6 +176,8 @@ class _Drawing:
 
     def _shade(self, plot: figure) -> None:
         bands = plot.vstrip(x0="x0", x1="x1", source=self.bands, line_color=None, level="underlay")
+        bursts = plot.vstrip(x0="x0", x1="x1", source=self.bursts, line_color=None, level="underlay")
+        self.roles.bursts.append(bursts.glyph.id)
         strikes = plot.vspan(x="x", source=self.strikes, line_width=1, level="underlay")
         self.roles.bands.append(bands.glyph.id)
         self.roles.strikes.append(strikes.glyph.id)
@@ -207,7 +225,7 @@ class _Drawing:
         self.roles.grids.extend(grid.id for grid in plot.ygrid)
 
     def _line(self, plot: figure, index: int, arm: str, series: Series, factor: float) -> DataRenderer:
-        at, values = thin(series)
+        at, values = parted(*thin(series))
         line = plot.line(
             "x",
             "y",

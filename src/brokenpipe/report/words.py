@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
@@ -55,11 +56,16 @@ def lines(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
+def spoken(fault: str) -> str:
+    """Write `name(key=value, …)` without the brackets of a call."""
+    return re.sub(r"\s*\((.*)\)$", r" \1", fault).strip()
+
+
 def fault(phase: PhaseFinding) -> str:
     """Say what was done to the wire, without repeating the phase's own name; empty if that says it all."""
     if not phase.fault:
         return "no fault"
-    return phase.fault.removeprefix(phase.name).strip() if phase.fault.startswith(phase.name) else phase.fault
+    return spoken(phase.fault).removeprefix(phase.name).strip(" ·")
 
 
 def where(warning: Warn) -> str:

@@ -29,6 +29,7 @@
     }));
     each(roles.grids, (grid) => { grid.grid_line_color = colour("--grid"); });
     each(roles.bands, (band) => band.setv({ fill_color: colour("--band"), fill_alpha: 1 }));
+    each(roles.bursts, (burst) => burst.setv({ fill_color: colour("--burst"), fill_alpha: 1 }));
     each(roles.strikes, (strike) => strike.setv({ line_color: colour("--strike"), line_alpha: 1 }));
     each(roles.zooms, (zoom) => zoom.overlay.setv({ fill_color: colour("--accent"), line_color: colour("--accent") }));
     each(roles.spans, (span) => { span.line_color = colour("--text"); });
