@@ -213,6 +213,7 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Start:
         port = free_port()
         variables = {"DSN": dsn or (wire.dsn(driver) if wire else ""), "ENGINE": json.dumps(engine or {})}
         with (
+            ThreadPoolExecutor() as client,  # outermost: its requests end when the service does
             child(
                 app,
                 [sys.executable, "-m", "uvicorn", f"{app}:app", "--host", LOOPBACK, "--port", str(port)],
@@ -221,7 +222,6 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Start:
                 env=clean_environment(environment(ARM, tmp_path) | variables | dict(env or {})),
                 cwd=APPS,
             ) as process,
-            ThreadPoolExecutor() as client,
         ):
             service = Service(
                 f"http://{LOOPBACK}:{port}", process, tmp_path, wire.port if wire else 0, client

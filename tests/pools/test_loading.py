@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -20,11 +19,12 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def python(code, env):
+def python(code, env, cwd=None):
     """Run a few lines in a fresh interpreter."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=clean_environment(env),
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
@@ -151,8 +151,7 @@ def test_closed_descriptors(tmp_path):
         "own = [os.open(sys.argv[0] + str(n), os.O_RDWR | os.O_CREAT) for n in range(9)];"
         "tape.write({'k': 'b'}); print([os.fstat(f).st_size for f in own])"
     )
-    os.chdir(tmp_path)
-    done = python(code, environment(ARM, tmp_path))
+    done = python(code, environment(ARM, tmp_path), cwd=tmp_path)
     assert done.stdout == f"{[0] * 9}\n", done.stderr
     assert [line["k"] for line in read(files_of(tmp_path, ARM)[0])] == ["clock", "a", "clock", "b"]
 

@@ -97,6 +97,20 @@ async def thread():
     await anyio.to_thread.run_sync(query)
 
 
+async def raw():
+    """Below SQLAlchemy's Connection nobody rolls back but the pool, when it is given back."""
+    sync_engine = create_engine(os.environ["DSN"])
+
+    def query():
+        connection = sync_engine.raw_connection()
+        connection.cursor().execute("select 1")
+        return connection
+
+    connection = await anyio.to_thread.run_sync(query)
+    await at_gate()
+    await anyio.to_thread.run_sync(connection.close)
+
+
 async def release():
     gate.set()
 
@@ -111,7 +125,7 @@ async def dispose():
 
 PATHS = {
     f"/{f.__name__}": f
-    for f in (select, hold, commit, give_back, busy, swallow, wrong, thread, release, held, dispose)
+    for f in (select, hold, commit, give_back, raw, busy, swallow, wrong, thread, release, held, dispose)
 }
 
 

@@ -13,7 +13,7 @@ from brokenpipe_witness.tape import now, write
 
 EVERY_S = 0.25
 
-_pools: list[weakref.ref[Any]] = []  # in the order in which they were made
+_pools: list[weakref.ref[Any]] = []
 _writing_in: int | None = None  # the process in which the thread runs: a fork leaves threads behind
 
 
@@ -27,15 +27,12 @@ def watch(pool: Any) -> None:
 def totals() -> dict[str, int] | None:
     """Size, idle, out and overflow over all pools; None without a pool.
 
-    An engine that is disposed of leaves an empty pool behind and starts a new one: pools without a connection
-    count only if no pool has one, and then the newest.
+    The pool of an engine that was disposed of is freed at once, unless a connection of it is still out.
     """
-    pools = [pool for pool in (reference() for reference in tuple(_pools)) if pool is not None]
-    numbers = [_numbers(pool) for pool in pools]
-    in_use = [each for each in numbers if each["idle"] or each["out"]] or numbers[-1:]
-    if not in_use:
+    numbers = [_numbers(pool) for pool in (reference() for reference in tuple(_pools)) if pool is not None]
+    if not numbers:
         return None
-    return {name: sum(each[name] for each in in_use) for name in in_use[0]}
+    return {name: sum(each[name] for each in numbers) for name in numbers[0]}
 
 
 def start() -> None:
