@@ -55,9 +55,13 @@ class Fault(BaseModel):
         """The same fault with times short enough for a probe before every experiment."""
         return self
 
+    @property
+    @abstractmethod
+    def manner(self) -> str:
+        """Its parameters in a few words, with units."""
+
     def __str__(self) -> str:
-        parameters = self.model_dump(exclude={"name"}).items()
-        return f"{self.name}({', '.join(f'{key}={value}' for key, value in parameters)})"
+        return f"{self.name} · {self.manner}"
 
 
 def end_of(how: How) -> Seen:

@@ -29,6 +29,10 @@ class IdleReset(Fault):
     strikes: ClassVar[bool] = False
 
     @property
+    def manner(self) -> str:
+        return f"{self.how} after {self.after_ms} ms idle"
+
+    @property
     def armed(self) -> bool:
         return self.how == "reset"
 

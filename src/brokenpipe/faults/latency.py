@@ -39,6 +39,11 @@ class Latency(Fault):
         return self
 
     @property
+    def manner(self) -> str:
+        jitter = f" ± {self.jitter_ms}" if self.jitter_ms else ""
+        return f"{self.ms}{jitter} ms {self.direction}"
+
+    @property
     def contract(self) -> Contract:
         least, most = self.ms - self.jitter_ms, self.ms + self.jitter_ms
         late = Expectation("delayed", "sending", least / 1000, most / 1000 + DELAY_LATE_S)

@@ -24,6 +24,10 @@ class SocketKill(Fault):
     strikes: ClassVar[bool] = True
 
     @property
+    def manner(self) -> str:
+        return self.how
+
+    @property
     def armed(self) -> bool:
         return self.how == "reset"
 
