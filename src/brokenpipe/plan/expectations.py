@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -51,8 +52,6 @@ class Metric(StrEnum):
 _COUNTS = frozenset({Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED})
 _BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
-Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
-
 
 class Expectation(Strict):
     """One `[[expect]]` of a scenario. Exactly one bound. Rates are shares 0..1."""
@@ -61,11 +60,11 @@ class Expectation(Strict):
     phase: Name
     metric: Annotated[Metric, Field(strict=False)]
     request: str | None = None  # latencies only: the name of one request, such as "POST /chat"
-    above: Number | None = None
-    below: Number | None = None
-    at_least: Number | None = None
-    at_most: Number | None = None
-    equals: Number | None = None
+    above: float | None = None
+    below: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    equals: float | None = None
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -77,6 +76,17 @@ class Expectation(Strict):
             raise ValueError(f"equals is for counts; {self.metric} is an estimate: use above or below")
         if self.request is not None and not self.metric.is_latency:
             raise ValueError(f"request narrows a latency; {self.metric} is not one")
+        return self
+
+    @model_validator(mode="after")
+    def _bound_can_be_met(self) -> Self:
+        """A bound that nothing can be outside of, such as a rate below 5 for 5 %, would pass whatever happens."""
+        name, bound = self.bound
+        most = math.inf if self.metric.is_count or self.metric.is_latency else 1
+        least = -most if self.metric.against_control else 0
+        if not least <= bound <= most:
+            allowed = f"at least {least}" if most == math.inf else f"a share from {least} to 1, 0.05 for 5 %"
+            raise ValueError(f"{name} = {bound:g} cannot be met: {self.metric} is {allowed}")
         return self
 
     @property

@@ -16,13 +16,14 @@ from pydantic import Field, model_validator
 
 from brokenpipe.faults import AnyFault
 from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.wording import NAME
 
 BLOCK_S = 2.0  # the episode of a phase without strikes
 SETTLE_S = 1.2  # load that does not count, for pools to fill with connections of the new phase
 BETWEEN_S = 2.6  # what lies between two phases, the settling included; measured, only for the forecast
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400, strict=False)]
+Name = Annotated[str, Field(pattern=NAME)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Pattern(StrEnum):
@@ -45,11 +46,11 @@ class Phase(Strict):
 
     name: Name
     fault: AnyFault | None = None
-    seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400, strict=False)] | None = None
+    seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400)] | None = None
     episodes: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    every_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] | None = None
+    every_s: Annotated[float, Field(ge=0.2, le=3600)] | None = None
     quiet_s: Seconds | None = None
-    burst_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] | None = None
+    burst_s: Annotated[float, Field(ge=0.2, le=3600)] | None = None
 
     @model_validator(mode="after")
     def _one_pattern(self) -> Self:

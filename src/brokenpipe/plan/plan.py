@@ -9,8 +9,9 @@ from pathlib import Path
 from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import Scenario, parse
-from brokenpipe.plan.strict import Strict, did_you_mean
+from brokenpipe.plan.strict import Strict
 from brokenpipe.plan.target import Target, parse_target
+from brokenpipe.plan.wording import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     """
     path = project.scenario_path(scenario)
     text, parsed = parse(path)
-    folder = project.target_folder(parsed.target)
+    folder = _target_folder(project, path, parsed)
     plan = Plan(stem=path.stem, scenario=overridden(parsed, overrides), target=parse_target(folder))
     return plan, Sources(path, text, folder, _locustfile(path, parsed))
 
@@ -81,6 +82,14 @@ def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
         and not (expectation.metric.against_control and control != scenario.control)
     )
     return {"arms": arms, "control": control, "expect": kept}
+
+
+def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
+    try:
+        return project.target_folder(scenario.target)
+    except UsageError as error:
+        found = Problem("target", repr(scenario.target), error.message)
+        raise ScenarioError(path, (found,), remedy=error.remedy) from error
 
 
 def _locustfile(path: Path, scenario: Scenario) -> Path:

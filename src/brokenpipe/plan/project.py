@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.strict import did_you_mean
+from brokenpipe.plan.wording import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

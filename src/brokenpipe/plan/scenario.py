@@ -11,9 +11,10 @@ from pydantic import Field
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
 from brokenpipe.plan.phases import Name, Phase
-from brokenpipe.plan.strict import Strict, did_you_mean, read_toml, validated
+from brokenpipe.plan.strict import Strict, read_toml, validated
+from brokenpipe.plan.wording import VARIABLE, did_you_mean
 
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Variable = Annotated[str, Field(pattern=VARIABLE)]
 Environment = Mapping[Variable, str]
 ONE_EXAMPLE = "scenarios/default.toml is a working example; `brokenpipe run --dry-run` checks a file."
 
@@ -23,7 +24,7 @@ class Load(Strict):
 
     locustfile: str = "locustfile.py"
     users: Annotated[int, Field(ge=1, le=10_000)] = 10
-    timeout_s: Annotated[float, Field(gt=0, le=600, strict=False)] = 10.0
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
 
 
 class Scenario(Strict):

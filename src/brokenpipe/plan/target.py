@@ -11,7 +11,8 @@ from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.plan.scenario import Environment, Variable
-from brokenpipe.plan.strict import Strict, did_you_mean, read_toml, validated
+from brokenpipe.plan.strict import Strict, read_toml, validated
+from brokenpipe.plan.wording import PATH, did_you_mean
 
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database")
@@ -22,12 +23,12 @@ class Target(Strict):
     """A target.toml. The folder it stands in is the working directory of the command."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    ready: Annotated[str, Field(pattern=r"^/")]  # answers 200 once the service is up
+    ready: Annotated[str, Field(pattern=PATH)]  # answers 200 once the service is up
     dsn_env: Variable  # the variable in which the service looks for its database
     dsn: Annotated[str, Field(min_length=1)]
     python: str | None = None  # its interpreter, relative to the folder; default: ours
     witness: bool = True
-    ready_timeout_s: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
+    ready_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     env: Environment = Field(default_factory=dict)
 
     def argv(self, **words: str) -> list[str]:

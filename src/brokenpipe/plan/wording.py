@@ -1,0 +1,202 @@
+"""A mistake in a file, in the words of the file: what was found there, and what to write instead.
+
+pydantic knows what is wrong and says it in the words of Python ("Input should be a valid dictionary"). Who
+wrote a TOML file is told about tables, quotes, units and brackets.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from brokenpipe.errors import Problem
+from brokenpipe.plan.location import Location, holds_tables, key_of, keys_at, tags_at, written
+
+NAME = r"^[a-z][a-z0-9_]{0,39}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PATH = r"^/"
+
+_PATTERNS = {
+    NAME: "a name begins with a lower-case letter and goes on with lower-case letters, digits and _, "
+    "40 characters at most",
+    VARIABLE: "must be the name of an environment variable: letters, digits and _, no digit first",
+    PATH: "must be a path that begins with /",
+}
+_MOST_SHOWN = 60
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """The allowed words, the likely one first."""
+    words, meant = list(allowed), word.lower()
+    close = difflib.get_close_matches(meant, words, n=1) or [
+        each for each in words if min(len(each), len(meant)) >= 3 and (each in meant or meant in each)
+    ]
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}allowed: {', '.join(words) or 'none'}"
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a TOML file, cut where it is long."""
+    text = _toml(value)
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+
+
+def problem_of(model: type[BaseModel], details: ErrorDetails) -> Problem:
+    """One of pydantic's errors about a `model`, as key, what was found, and what is allowed."""
+    mistake = _Mistake(
+        model, details["type"], details["loc"], details["input"], details.get("ctx", {}), details["msg"]
+    )
+    find, allow = _FOUND.get(mistake.kind, _value), _ALLOWED.get(mistake.kind, _in_pydantics_words)
+    key = key_of(mistake.place) + (".name" if mistake.kind.startswith("union_tag") else "")
+    return Problem(key, find(mistake), allow(mistake))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """What pydantic tells of it. `kind` is one of its error types, see its documentation."""
+
+    model: type[BaseModel]
+    kind: str
+    location: Location
+    value: Any
+    context: Mapping[str, Any]
+    message: str
+
+    @property
+    def place(self) -> list[int | str]:
+        return written(self.model, self.location)
+
+    @property
+    def last(self) -> int | str:
+        return self.place[-1] if self.place else "file"
+
+    @property
+    def tags(self) -> list[str]:
+        return tags_at(self.model, self.location)
+
+    @property
+    def limit(self) -> str:
+        """The number in a bound such as `ge`."""
+        value = next(self.context[name] for name in ("ge", "gt", "le", "lt") if name in self.context)
+        return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+# --- what was found ---------------------------------------------------------------------------------
+
+
+def _value(mistake: _Mistake) -> str:
+    return shown(mistake.value)
+
+
+def _length(mistake: _Mistake) -> str:
+    return str(len(mistake.value))
+
+
+_FOUND: Mapping[str, Callable[[_Mistake], str]] = {
+    "extra_forbidden": lambda _: "",  # the key says it
+    "missing": lambda _: "nothing",
+    "union_tag_not_found": lambda _: "nothing",
+    "union_tag_invalid": lambda m: repr(m.context["tag"]),
+    "value_error": lambda _: "",  # a validator of ours says it all
+    "string_too_long": _length,
+    "too_long": _length,
+}
+
+
+# --- what is allowed --------------------------------------------------------------------------------
+
+
+def _missing(mistake: _Mistake) -> str:
+    tables = {"arms": ": write [arms] and one line for each arm", "phases": ": write one [[phases]] or more"}
+    return f"this key is required{tables.get(key_of(mistake.place), '')}"
+
+
+def _unknown_key(mistake: _Mistake) -> str:
+    siblings = keys_at(mistake.model, mistake.location[:-1])
+    return f"unknown key; {did_you_mean(str(mistake.last), siblings)}"
+
+
+def _unit(mistake: _Mistake) -> str:
+    """Keys carry the unit, so that values do not."""
+    key = str(mistake.last)
+    unit = " of milliseconds" if key.endswith("ms") else ""
+    unit = " of seconds" if key.endswith(("_s", "seconds")) else unit
+    return unit + (", without quotes or unit" if isinstance(mistake.value, str) else "")
+
+
+def _text(mistake: _Mistake) -> str:
+    plain = isinstance(mistake.value, bool | int | float)
+    return "must be text in quotes" + (f': "{_toml(mistake.value)}"' if plain else "")
+
+
+def _array(mistake: _Mistake) -> str:
+    if holds_tables(mistake.model, mistake.location):
+        return f"must be an array of tables: write [[{mistake.last}]], with double brackets"
+    return 'must be an array of strings, such as ["…", "…"]'
+
+
+def _table(mistake: _Mistake) -> str:
+    place, tags = mistake.place, mistake.tags
+    if isinstance(mistake.last, int):
+        return f"must be a table: write [[{place[-2]}]]"
+    if len(place) == 1:
+        single = ", with single brackets" if isinstance(mistake.value, list) else ""
+        return f"must be a table: write [{mistake.last}]{single}"
+    inside = f'name = "{tags[0]}"' if tags else 'NAME = "value"'
+    return f"must be a table, such as {{ {inside} }}"
+
+
+def _one_of(mistake: _Mistake) -> str:
+    return did_you_mean(str(mistake.value), re.findall(r"'([^']*)'", mistake.context["expected"]))
+
+
+def _in_pydantics_words(mistake: _Mistake) -> str:
+    """For what no line of the table below speaks of, pydantic's own words."""
+    return mistake.message.replace("Input should be", "must be")
+
+
+_ALLOWED: Mapping[str, Callable[[_Mistake], str]] = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing,
+    "union_tag_not_found": lambda m: f"this key is required; allowed: {', '.join(m.tags)}",
+    "union_tag_invalid": lambda m: did_you_mean(m.context["tag"], m.tags),
+    "value_error": lambda m: str(m.context["error"]),
+    "int_type": lambda m: f"must be a whole number{_unit(m)}",
+    "float_type": lambda m: f"must be a number{_unit(m)}",
+    "finite_number": lambda _: "must be a finite number",
+    "bool_type": lambda _: "must be true or false, without quotes",
+    "string_type": _text,
+    "string_too_short": lambda _: "must not be empty",
+    "too_short": lambda _: "must not be empty",
+    "string_too_long": lambda m: f"must have {m.context['max_length']} characters at most",
+    "too_long": lambda m: f"must have {m.context['max_length']} entries at most",
+    "string_pattern_mismatch": lambda m: _PATTERNS.get(m.context["pattern"], m.message),
+    "literal_error": _one_of,
+    "enum": _one_of,
+    "greater_than_equal": lambda m: f"must be {m.limit} or more",
+    "greater_than": lambda m: f"must be more than {m.limit}",
+    "less_than_equal": lambda m: f"must be {m.limit} or less",
+    "less_than": lambda m: f"must be less than {m.limit}",
+    "tuple_type": _array,
+    "model_type": _table,
+    "model_attributes_type": _table,
+    "dict_type": _table,
+    "mapping_type": _table,
+}

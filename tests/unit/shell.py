@@ -1,0 +1,37 @@
+"""A command line of ours, answered in this process: as fast as a function, judged as a user would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from typer.testing import CliRunner
+
+from brokenpipe.cli import app
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a user gets. `said` is what stood on stderr with its line breaks removed: the terminal makes those."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return " ".join(self.err.split())
+
+
+def brokenpipe(*arguments: str) -> Answer:
+    """Run the program. An exception of any other kind than ours reaches the test."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+def assert_answers_a_mistake(answer: Answer) -> None:
+    """What every mistake of a user gets: exit code 2, one message with a next step, and no traceback."""
+    assert answer.exit_code == 2, answer
+    assert answer.err.startswith("error: "), answer
+    assert "\n→ " in answer.err, answer
+    assert "Traceback" not in answer.err, answer
+    assert "Input should" not in answer.err, "pydantic's words, not ours"
