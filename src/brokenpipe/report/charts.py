@@ -219,7 +219,6 @@ class _Drawing:
         plot.axis.major_label_text_font = FONT
         zoom = BoxZoomTool(dimensions="width")
         plot.add_tools(zoom, self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
-        plot.toolbar.active_drag = zoom
         self.roles.zooms.append(zoom.id)
         self.roles.axes.extend(axis.id for axis in plot.axis)
         self.roles.grids.extend(grid.id for grid in plot.ygrid)
