@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from typer.testing import CliRunner
 
-from brokenpipe.cli import app
+from brokenpipe import cli
+
+COLUMNS = 400  # wide enough that no path of a temporary folder is broken in two
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Answer:
 
 def brokenpipe(*arguments: str) -> Answer:
     """Run the program. An exception of any other kind than ours reaches the test."""
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    cli.out.width = cli.err.width = COLUMNS
+    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 

@@ -6,36 +6,20 @@ words that must stand on stderr.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
+from tests.unit.expected import assert_says, expected_of
+from tests.unit.shell import COLUMNS, Answer, assert_answers_a_mistake, brokenpipe
 
 PROJECT = Path(__file__).parents[2]
 SCENARIOS = PROJECT / "tests" / "unit" / "scenarios"
 BROKEN = SCENARIOS / "broken"
 GOOD = SCENARIOS / "good.toml"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The comments at the head of a broken file."""
-
-    keys: tuple[str, ...]
-    words: tuple[str, ...]
-
-
-def _expected(path: Path) -> Expected:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = [line for line in lines if line.startswith(("# key: ", "# says: "))]
-    return Expected(
-        tuple(line.removeprefix("# key: ") for line in head if line.startswith("# key: ")),
-        tuple(line.removeprefix("# says: ") for line in head if line.startswith("# says: ")),
-    )
 
 
 def _dry_run(path: Path, reports: Path) -> Answer:
@@ -58,15 +42,10 @@ def test_the_good_file_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(BROKEN.glob("*.toml")), ids=lambda path: path.stem)
 def test_a_mistake_is_named(path: Path, tmp_path: Path) -> None:
     """The message names the file, each key with a mistake and no other, what was found, and what is allowed."""
-    expected = _expected(path)
     answer = _dry_run(path, tmp_path)
     assert_answers_a_mistake(answer)
-    count = "1 problem" if len(expected.keys) == 1 else f"{len(expected.keys)} problems"
-    assert f"{path.relative_to(PROJECT)}: {count}" in answer.said, answer.err
-    for key in expected.keys:
-        assert f"\n  {key}: " in answer.err, answer.err
-    for words in expected.words:
-        assert words in answer.said, answer.err
+    assert_says(answer, expected_of(path))
+    assert str(path.relative_to(PROJECT)) in answer.said
     assert not list(tmp_path.iterdir()), "nothing may be written for a scenario that cannot be read"
 
 
@@ -91,6 +70,7 @@ def test_as_a_program(stem: str, tmp_path: Path) -> None:
             "--reports",
             str(tmp_path),
         ],
+        env={**os.environ, "COLUMNS": str(COLUMNS)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import Scenario, parse
 from brokenpipe.plan.strict import Strict
 from brokenpipe.plan.target import Target, parse_target
-from brokenpipe.plan.wording import did_you_mean
+from brokenpipe.plan.wording import did_you_mean, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,11 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
 
 
 def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
-    """The scenario with the command line's changes. Raises UsageError for an arm that does not exist."""
+    """The scenario with the command line's changes.
+
+    Raises UsageError for an arm that does not exist, and for what would be a mistake in a file, too: a plan
+    that was run must be one that `report` can read back.
+    """
     changes: dict[str, object] = {}
     if overrides.users is not None:
         changes["load"] = scenario.load.model_copy(update={"users": overrides.users})
@@ -65,13 +71,23 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
         changes["env"] = {**scenario.env, **overrides.env}
     if overrides.only:
         changes |= _narrowed(scenario, overrides.only)
-    return scenario.model_copy(update=changes)
+    try:
+        return Scenario.model_validate(scenario.model_copy(update=changes).model_dump())
+    except ValidationError as invalid:
+        problem = problem_of(Scenario, invalid.errors(include_url=False)[0])
+        option = {"load.users": "users"}.get(problem.key, problem.key.partition(".")[0])
+        raise UsageError(
+            f"--{option}: found {problem.found}; {problem.allowed}",
+            remedy="`brokenpipe run --help` says what each option takes.",
+        ) from invalid
 
 
 def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
     for arm in only:
         if arm not in scenario.arms:
-            raise UsageError(f"--only {arm}: no such arm", remedy=did_you_mean(arm, scenario.arms))
+            raise UsageError(
+                f"--only {arm}: no such arm", remedy=f"Correct it; {did_you_mean(arm, scenario.arms)}"
+            )
     arms = {name: env for name, env in scenario.arms.items() if name in only}
     # Without the control there is nothing to subtract from; the first arm that is left takes its place.
     control = scenario.control if scenario.control in arms else next(iter(arms))

@@ -87,5 +87,7 @@ def _expectation_problems(
         yield Problem(f"{key}.phase", repr(phase), f"no such phase; {did_you_mean(phase, phases)}")
     if expectation.metric.against_control and arm in {EVERY_ARM, scenario.control}:
         yield Problem(
-            f"{key}.arm", repr(arm), f"{expectation.metric} compares one other arm with the control"
+            f"{key}.arm",
+            repr(arm),
+            f"{expectation.metric} compares another arm with the control: name that arm",
         )

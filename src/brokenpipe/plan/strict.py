@@ -15,7 +15,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 _SAVE_AS_UTF8 = "Save it as UTF-8 text in your editor."
-_LEARN_TOML = "The file must be TOML: https://toml.io shows its syntax on one page."
+_LEARN_TOML = (
+    "Correct that line: text stands in quotes, true and false in lower case, each key once; "
+    "https://toml.io shows the syntax on one page."
+)
 
 
 class Strict(BaseModel):

@@ -16,6 +16,7 @@ from brokenpipe.plan.wording import PATH, did_you_mean
 
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database")
+_PLACE = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
 _EXAMPLE = "targets/agent/target.toml is a working example."
 
 
@@ -50,6 +51,12 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
     for index, part in enumerate(target.command):
         yield from _placeholder_problems(f"command[{index}]", part, COMMAND_WORDS)
     yield from _placeholder_problems("dsn", target.dsn, DSN_WORDS)
+    if missing := [word for word in _PLACE if word not in target.dsn]:
+        yield Problem(
+            "dsn",
+            repr(target.dsn),
+            f"must contain {' and '.join(missing)}, or the service reaches its database past the proxy",
+        )
     if not any("{port}" in part for part in target.command):
         yield Problem(
             "command", " ".join(target.command), "must contain {port}: each arm gets one of its own"
@@ -60,10 +67,16 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
 
 def _placeholder_problems(key: str, template: str, words: tuple[str, ...]) -> Iterator[Problem]:
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        fields = [
+            (name, f"!{conversion}" if conversion else f":{spec}" if spec else "")
+            for _, name, spec, conversion in string.Formatter().parse(template)
+            if name is not None
+        ]
     except ValueError as error:
         yield Problem(key, repr(template), f"{error}; write {{{{ and }}}} for braces")
         return
-    for name in names:
-        if name not in words:
+    for name, form in fields:
+        if name in words and form:
+            yield Problem(key, f"{{{name}{form}}}", f"write {{{name}}} alone")
+        elif name not in words:
             yield Problem(key, f"{{{name}}}", f"unknown placeholder; {did_you_mean(name, words)}")

@@ -159,7 +159,8 @@ def _table(mistake: _Mistake) -> str:
     if len(place) == 1:
         single = ", with single brackets" if isinstance(mistake.value, list) else ""
         return f"must be a table: write [{mistake.last}]{single}"
-    inside = f'name = "{tags[0]}"' if tags else 'NAME = "value"'
+    tag = mistake.value if mistake.value in tags else tags[0] if tags else ""
+    inside = f'name = "{tag}"' if tag else 'NAME = "value"'
     return f"must be a table, such as {{ {inside} }}"
 
 

@@ -1,0 +1,112 @@
+"""Mistakes on the command line, and what a user is told about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.shell import assert_answers_a_mistake, brokenpipe
+
+PROJECT = Path(__file__).parents[2]
+
+# What we answer ourselves: arguments after `run`, and the words of the answer.
+OURS = {
+    "scenario misspelt": (
+        ["defualt"],
+        "no such scenario: defualt",
+        "did you mean 'default'? allowed: default",
+    ),
+    "scenario file not there": (
+        ["scenarios/nightly.toml"],
+        "no such scenario: scenarios/nightly.toml",
+        "allowed:",
+    ),
+    "scenario without suffix": (["scenarios/default"], "no such scenario: scenarios/default", "'default'?"),
+    "scenario empty": ([""], "no such scenario", "allowed: default"),
+    "arm unknown": (
+        ["default", "--only", "preping"],
+        "--only preping: no such arm",
+        "did you mean 'pre_ping'?",
+    ),
+    "one arm unknown": (["default", "--only", "plain, resycle"], "--only resycle", "did you mean 'recycle'?"),
+    "env without =": (["default", "--env", "DB_DRIVER"], "--env DB_DRIVER", "--env DB_DRIVER=psycopg"),
+    "env without name": (["default", "--env", "=psycopg"], "--env =psycopg", "--env DB_DRIVER=psycopg"),
+    "env with space": (["default", "--env", "DB_DRIVER = psycopg"], "--env DB_DRIVER = psycopg", "Write for"),
+    "env not ASCII": (["default", "--env", "GRÖSSE=5"], "--env: found 'GRÖSSE'", "letters, digits and _"),
+    "seed too large": (
+        ["default", "--seed", "99999999999999999999"],
+        "--seed: found 99999999999999999999",
+        "must be 9223372036854775807 or less",
+    ),
+    "compose": (["default", "--stack", "compose"], "--stack compose", "Leave --stack out"),
+}
+
+# What the option parser answers: the words must name the option and what it takes.
+PARSED = {
+    "users zero": (["default", "--users", "0"], "--users", "equal to 1"),
+    "users negative": (["default", "--users", "-5"], "--users", "equal to 1"),
+    "users in words": (["default", "--users", "ten"], "--users", "valid integer"),
+    "users huge": (["default", "--users", "1000000"], "--users", "equal to 10000"),
+    "seed negative": (["default", "--seed", "-1"], "--seed", "equal to 0"),
+    "stack unknown": (["default", "--stack", "docker"], "--stack", "'local'"),
+    "option misspelt": (["default", "--user", "5"], "--user", "--users"),
+    "no scenario": ([], "SCENARIO", "Missing argument"),
+    "two scenarios": (["default", "default"], "default", "unexpected extra argument"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+
+
+@pytest.mark.parametrize("what", OURS)
+def test_a_wrong_word_is_answered(what: str, tmp_path: Path) -> None:
+    """The message repeats what was typed, and the next step is one that works."""
+    arguments, said, remedy = OURS[what]
+    answer = brokenpipe("run", *arguments, "--dry-run", "--reports", str(tmp_path))
+    assert_answers_a_mistake(answer)
+    assert said in answer.said
+    assert remedy in answer.said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", PARSED)
+def test_a_wrong_option_is_answered(what: str, tmp_path: Path) -> None:
+    """The option parser answers with exit code 2, the option's name, and what it takes."""
+    arguments, option, allowed = PARSED[what]
+    answer = brokenpipe("run", *arguments, "--dry-run", "--reports", str(tmp_path))
+    assert answer.exit_code == 2, answer
+    assert option in answer.said
+    assert allowed in answer.said
+    assert "Traceback" not in answer.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_outside_of_any_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started in some other folder, the program works on the checkout it was installed from."""
+    monkeypatch.chdir(tmp_path)
+    answer = brokenpipe("run", "default", "--dry-run")
+    assert answer.exit_code == 0, answer
+    assert str(PROJECT / "scenarios" / "default.toml") in answer.out
+
+
+def test_overrides_change_the_plan() -> None:
+    """What a dry run prints is what would run, after every override; an arm's own variable still wins."""
+    answer = brokenpipe(
+        "run", "default", "--dry-run", "--users", "3", "--seed", "9", "--only", "recycle,both",
+        "--env", "DB_POOL_SIZE=2", "--env", "DB_POOL_RECYCLE=60",
+    )  # fmt: skip
+    assert answer.exit_code == 0, answer
+    assert "3 users × 2 arms, seed 9" in answer.out
+    assert "arm recycle (control): DB_DRIVER=asyncpg DB_POOL_SIZE=2 DB_POOL_RECYCLE=0.8" in answer.out
+    assert "arm plain" not in answer.out
+
+
+@pytest.mark.parametrize("folder", ["reports/none", "scenarios", "README.md"])
+def test_a_report_that_is_none(folder: str) -> None:
+    """`report` on what is no report folder says so and where report folders are."""
+    answer = brokenpipe("report", folder)
+    assert_answers_a_mistake(answer)
+    assert folder in answer.said
+    assert "reports/<scenario>/<time>" in answer.said
