@@ -37,10 +37,12 @@ def test_every_page_is_small_and_refers_to_nothing(name: str) -> None:
 
 
 def test_a_page_is_one_file(tmp_path: Path) -> None:
-    """The page is written whole, over an older one, and nothing else stays behind."""
+    """The page takes an older one's place in one step, whoever is reading that one, and leaves nothing else."""
     path = tmp_path / "report.html"
     path.write_text("an older one")
-    write_html(samples.empty(), path)
+    with path.open() as reader:
+        write_html(samples.empty(), path)
+        assert reader.read() == "an older one"
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == rendered("empty")
 
