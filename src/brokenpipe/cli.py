@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -101,23 +102,55 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     from brokenpipe.drive.run import run as run_experiment
     from brokenpipe.report.live import display_for
 
-    def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGINT, _first_interrupt)
-    folder = new_report_folder(reports, plan.stem)
-    write_plan(folder, plan, sources)
+    asked, code = _AskedToEnd(Terminated), EXIT_UNKNOWN
     try:
-        with display_for(out) as shown:
-            what = Run(plan, sources, project, folder, command_line(), shown.show)
-            ending = run_experiment(what)
-    except BrokenpipeError as error:
-        _complain(error)
-        _report_what_there_is(folder)
-        return error.exit_code
-    code = _report(folder)
-    return {"interrupted": EXIT_INTERRUPTED, "terminated": EXIT_UNKNOWN}.get(ending, code)
+        folder = new_report_folder(reports, plan.stem)
+        write_plan(folder, plan, sources)
+        try:
+            with display_for(out) as shown:
+                run_experiment(Run(plan, sources, project, folder, command_line(), shown.show))
+                asked.only_noted = True  # from here on the report is finished in any case
+        except BrokenpipeError as error:
+            asked.only_noted = True
+            _complain(error)
+            _report_what_there_is(folder)
+            code = error.exit_code
+        else:
+            code = _report(folder)
+    except Terminated:  # before anything was begun
+        err.print("terminated")
+    return code if asked.exit_code is None else asked.exit_code
+
+
+class _AskedToEnd:
+    """What Ctrl-C and SIGTERM do to a run. Installed by being made.
+
+    The first ends the experiment, which keeps its history and is reported; while it is being reported the first
+    is only noted. A Ctrl-C after that leaves at once: what is left to clean up is the janitor's.
+    """
+
+    def __init__(self, terminated: type[BaseException]) -> None:
+        self.exit_code: int | None = None
+        self.only_noted = False
+        self._terminated = terminated
+        signal.signal(signal.SIGINT, self._interrupt)
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self.exit_code is not None:
+            if out.is_terminal:
+                os.write(1, b"\x1b[?25h\n")  # the display has hidden the cursor
+            os._exit(EXIT_INTERRUPTED)
+        self._ask(EXIT_INTERRUPTED, KeyboardInterrupt)
+
+    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
+        if self.exit_code is None:
+            self._ask(EXIT_UNKNOWN, self._terminated)
+
+    def _ask(self, exit_code: int, end: type[BaseException]) -> None:
+        self.exit_code = exit_code
+        if not self.only_noted:
+            raise end
 
 
 @app.command(epilog="Example: brokenpipe report reports/default/latest")
@@ -136,6 +169,7 @@ def report(
 
 def _report(folder: Path) -> int:
     """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code."""
+    from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.measure import measure
     from brokenpipe.report.html import write_html
     from brokenpipe.report.summary import write_summary
@@ -143,8 +177,11 @@ def _report(folder: Path) -> int:
 
     findings = measure(folder)
     page = folder / "report.html"
-    write_summary(findings, folder / "summary.json")
-    write_html(findings, page)
+    try:
+        write_summary(findings, folder / "summary.json")
+        write_html(findings, page)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     out.print(conclusion(findings, page, out))
     return _EXIT_OF[findings.verdict.value]
 
@@ -243,6 +280,16 @@ def build() -> None:
         out.print(f"{toxiproxy_binary(find_project(Path.cwd()).proxies)}", soft_wrap=True)
 
 
+@app.command(epilog="Example: brokenpipe schema > scenarios/scenario.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors. `make schema` writes it to its file."""
+    import json
+
+    from brokenpipe.plan.schema import scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
 # --- what the commands share --------------------------------------------------------------------------
 
 
@@ -264,12 +311,6 @@ def _complain(error: BrokenpipeError) -> None:
         err.print(Text(f"  {line}"))
     if error.remedy:
         err.print(Text(f"→ {error.remedy}", style="yellow"))
-
-
-def _first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Ctrl-C stops the load and keeps what was recorded; a second one leaves at once, and the janitor cleans up."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
-    raise KeyboardInterrupt
 
 
 def _names(joined: str | None) -> tuple[str, ...]:
@@ -307,5 +348,9 @@ def _print_timeline(plan: Plan, sources: Sources) -> None:
 
 
 def main() -> None:
-    """The program."""
-    sys.exit(app())
+    """The program. A defect of ours keeps its traceback, and is no verdict on the service: it exits 3."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        sys.exit(EXIT_UNKNOWN)

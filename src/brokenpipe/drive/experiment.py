@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.history import records
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
@@ -34,6 +35,7 @@ class Experiment:
     load: Generator
     nemesis: Nemesis
     log: Writer
+    roll_call: RollCall
     on_progress: Callable[[Progress], None]
     drain_s: float  # how long requests may take to end once the gate is closed
     total_s: float
@@ -145,9 +147,10 @@ class Experiment:
     # --- waiting ------------------------------------------------------------------------------------
 
     def _wait(self, until: float) -> None:
-        """Sleep, show how far we are, and notice a load that broke."""
+        """Sleep, show how far we are, and notice a load that broke or a server that ended."""
         while True:
             self.load.check()
+            self.roll_call(self._phase.name if self._phase else None)
             self.on_progress(self._progress())
             left = until - time.monotonic()
             if left <= 0:

@@ -52,8 +52,8 @@ def _point_latest_at(folder: Path) -> None:
 def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
     """`scenario.toml` as it was read, and `plan.json`: what is run, after every override."""
     try:
-        (folder / "scenario.toml").write_text(sources.scenario_text, encoding="utf-8")
-        (folder / "plan.json").write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        _write(folder / "scenario.toml", sources.scenario_text)
+        _write(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -73,9 +73,19 @@ def write_environment(folder: Path, plan: Plan, command: str, servers: Mapping[s
         "versions": {**versions, **servers},
     }
     try:
-        (folder / "environment.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        _write(folder / "environment.json", json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a whole file there in one step: killed at any moment, the old one or the new one can be read."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def cannot_write(folder: Path, error: OSError) -> RecordingError:

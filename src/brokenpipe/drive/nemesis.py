@@ -174,9 +174,15 @@ def nemesis(
     proxies: Mapping[str, Proxy], server: ToxiproxyServer, log: Writer, doubts: Writer
 ) -> Iterator[Nemesis]:
     """A nemesis for as long as the block lasts; what it holds is healed at the end."""
-    with ThreadPoolExecutor(max_workers=4 * max(1, len(proxies)), thread_name_prefix="nemesis") as pool:
-        actor = Nemesis(proxies, server, log, doubts, pool)
+    pool = ThreadPoolExecutor(max_workers=4 * max(1, len(proxies)), thread_name_prefix="nemesis")
+    actor = Nemesis(proxies, server, log, doubts, pool)
+    wait_for_witnesses = False
+    try:
+        yield actor
+        wait_for_witnesses = True
+    finally:
         try:
-            yield actor
-        finally:
             actor.heal("end")
+        finally:
+            # When something went wrong, nobody waits for a socket to be idle for a minute; all end with the server.
+            pool.shutdown(wait=wait_for_witnesses, cancel_futures=True)

@@ -16,6 +16,7 @@ from brokenpipe.drive.folder import write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
+from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.history.records import Finish, Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
@@ -53,6 +54,8 @@ def run(what: Run) -> Ending:
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
     ending: Ending = "failed"
+    # First of all: whatever has a history can be read.
+    write_environment(what.folder, what.plan, what.command, {})
     with writing(what.folder / "experiment.ndjson", "experiment") as log:
         try:
             with janitor(secrets.token_hex(8)) as undo:
@@ -71,7 +74,6 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     def say(message: str) -> None:
         what.on_progress(Progress(message=message, total_s=what.plan.scenario.forecast_s))
 
-    write_environment(what.folder, what.plan, what.command, {})
     with local_stack(
         what.plan,
         project=what.project,
@@ -134,6 +136,7 @@ def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
             load=load,
             nemesis=actor,
             log=log,
+            roll_call=RollCall(stack, log),
             on_progress=what.on_progress,
             drain_s=scenario.load.timeout_s + 1.0,
             total_s=scenario.forecast_s,

@@ -23,6 +23,7 @@ class Writer:
     def __init__(self, path: Path, writer: str) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._torn = False  # the last line is incomplete: the next one must not be glued to it
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
@@ -31,10 +32,15 @@ class Writer:
 
     def write(self, record: Record) -> None:
         """Append one record. Raises RecordingError when the disk refuses it."""
-        line = json.dumps(record.to_json(), separators=(",", ":")).encode() + b"\n"
+        line = memoryview(json.dumps(record.to_json(), separators=(",", ":")).encode() + b"\n")
         try:
             with self._lock:
-                self._file.write(line)
+                if self._torn:
+                    self._file.write(b"\n")
+                    self._torn = False
+                while line:  # a disk that is about to be full takes a part and says nothing
+                    line = line[self._file.write(line) :]
+                    self._torn = bool(line)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
 

@@ -8,13 +8,15 @@ and the kernel did. The janitor lives in a session of its own and is deaf to INT
 
 Order of a sweep: a postmaster gets SIGQUIT, with which it removes its backends itself (they call setsid, so
 killing its group would miss them); everything else gets SIGKILL with its tree; then whatever carries
-the run's id in its environment; the folders last.
+the run's id in its environment; the folders last, and with a folder the shared memory of a Postgres that
+was killed in it: a segment outlives every process, and only the lock file in the data folder names it.
 
 This file is run as a script, so it must not import anything of ours.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -32,6 +34,7 @@ import psutil
 
 RUN_VARIABLE = "BROKENPIPE_RUN"  # every process of a run carries it; its value is the run's own
 PATIENCE_S = 4.0  # the promise is that nothing outlives the harness by more than 5 s
+_IPC_RMID = 0  # <sys/ipc.h>, on Linux and macOS alike
 GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measured: under 1 s
 
 
@@ -74,8 +77,16 @@ class _PipeJanitor:
         self._tell(folder=str(path))
 
     def _tell(self, **undo: object) -> None:
-        self._pipe.write(json.dumps(undo) + "\n")
-        self._pipe.flush()
+        try:
+            self._pipe.write(json.dumps(undo) + "\n")
+            self._pipe.flush()
+        except BrokenPipeError as error:
+            from brokenpipe.errors import StackError
+
+            raise StackError(
+                "the janitor of this run has ended: nobody would clean up after it",
+                remedy="Run again; if nobody killed it, its last words stand above.",
+            ) from error
 
 
 @contextmanager
@@ -93,7 +104,8 @@ def janitor(run_id: str) -> Iterator[Janitor]:
     try:
         yield _PipeJanitor(run_id, _opened(process.stdin, run_id))
     finally:
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=PATIENCE_S + 1)
 
@@ -159,22 +171,35 @@ def _marked(run_id: str) -> Iterator[psutil.Process]:
 def _sweep_processes(duties: _Duties) -> None:
     gentle = [duty for duty in duties.processes if duty.signal != signal.SIGKILL]
     for duty in gentle:
-        if process := duty.find():
-            process.send_signal(duty.signal)
-    started = time.monotonic()
+        with suppress(psutil.Error):
+            if process := duty.find():
+                process.send_signal(duty.signal)
+    started, seen_nothing = time.monotonic(), False
     while time.monotonic() - started < PATIENCE_S:
         ending = {p.pid for duty in gentle if (root := duty.find()) for p in _tree(root)}
         if time.monotonic() - started > GRACE_S:
             ending = set()
         left = [p for duty in duties.processes if (root := duty.find()) for p in _tree(root)]
         left += list(_marked(duties.run_id))
-        if not left:
+        # Asked twice: what the harness was just starting when it died carries the id a moment later.
+        if not left and seen_nothing:
             return
+        seen_nothing = not left
         for process in left:
             if process.pid not in ending:
                 with suppress(psutil.Error):
                     process.kill()
         time.sleep(0.03)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, and the shared memory of a Postgres that was killed in a folder of it."""
+    for lock in folder.glob("*/postmaster.pid"):
+        with suppress(OSError, ValueError, IndexError):
+            # Its seventh line is the key and the id of the segment.
+            segment = int(lock.read_text().splitlines()[6].split()[1])
+            ctypes.CDLL(None).shmctl(segment, _IPC_RMID, None)  # one that is gone already is no matter
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _main() -> None:
@@ -184,7 +209,7 @@ def _main() -> None:
     duties.read(sys.stdin)
     _sweep_processes(duties)
     for folder in duties.folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 if __name__ == "__main__":

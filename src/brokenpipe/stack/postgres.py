@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,13 +20,15 @@ import psycopg
 from psycopg import sql
 
 from brokenpipe.errors import PostgresError
-from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
-from brokenpipe.stack.ports import LOOPBACK, free_port, poll
-from brokenpipe.stack.process import Child, child, clean_environment
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.unprivileged import Runner, runner
 
 BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
 USER = "brokenpipe"
+INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
 READY_TIMEOUT_S = 20.0
 
 # Shared memory inside the data folder, so that removing the folder is enough. No socket files, no durability:
@@ -109,16 +109,12 @@ def binaries() -> Path:
 def postgres(*, log_path: Path, janitor: Janitor, max_connections: int = 200) -> Iterator[Postgres]:
     """A server for as long as the block lasts. Ready when it answers a query.
 
-    Raises PostgresError when it cannot be initialised or started.
+    Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="brokenpipe-pg-"))
-    janitor.folder(folder)
-    try:
+    with scratch_folder("brokenpipe-pg-", janitor) as folder, ExitStack() as running:
         cluster = _cluster(folder)
         _initialise(cluster, janitor)
-        yield from _serve(cluster, log_path, janitor, max_connections)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield _started(cluster, log_path, janitor, max_connections, running)
 
 
 def _cluster(folder: Path) -> _Cluster:
@@ -135,40 +131,59 @@ def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
     password_file.write_text(cluster.password)
     cluster.run_as.own(password_file)
     authentication = (f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256")
-    done = subprocess.run(
-        cluster.command("initdb", *authentication, "--encoding=UTF8", "--locale=C", "--no-sync"),
-        env=clean_environment({RUN_VARIABLE: janitor.run_id}),
-        cwd=cluster.data,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-    )
-    password_file.unlink()
-    if done.returncode != 0:
-        raise PostgresError(
-            f"initdb failed with exit code {done.returncode}",
-            remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres.",
-            details=tuple((done.stdout + done.stderr).splitlines()[-8:]),
-        )
-
-
-def _serve(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Iterator[Postgres]:
-    port = free_port()
-    settings = _SETTINGS | {"port": str(port), "max_connections": str(max_connections)}
     with child(
-        "postgres",
-        cluster.command("postgres", *(part for setting in settings.items() for part in _option(*setting))),
-        log_path=log_path,
+        "initdb",
+        cluster.command("initdb", *authentication, "--encoding=UTF8", "--locale=C", "--no-sync"),
+        log_path=cluster.data.parent / "initdb.log",
         janitor=janitor,
         cwd=cluster.data,
-        stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
-        undo_signal=signal.SIGQUIT,  # "immediate": the postmaster takes its backends and memory along
-    ) as server:
-        version = poll(lambda: _version(cluster.dsn(port), server), timeout_s=READY_TIMEOUT_S)
-        if version is None:
-            raise _not_ready(server, f"did not answer within {READY_TIMEOUT_S:.0f} s")
-        yield Postgres(LOOPBACK, port, version, server, password=cluster.password)
+    ) as initdb:
+        try:
+            initdb.popen.wait(INITIALISE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise _not_initialised(initdb, f"no end after {INITIALISE_TIMEOUT_S:.0f} s") from error
+    password_file.unlink()
+    if initdb.popen.returncode != 0:
+        raise _not_initialised(initdb, initdb.exit_text)
+
+
+def _started(
+    cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int, running: ExitStack
+) -> Postgres:
+    """A server that answers, to be ended by `running`; on another port if a stranger took the first one."""
+    for attempts_left in reversed(range(START_ATTEMPTS)):
+        port = free_port()
+        settings = _SETTINGS | {"port": str(port), "max_connections": str(max_connections)}
+        with ExitStack() as attempt:
+            options = [part for setting in settings.items() for part in _option(*setting)]
+            server = attempt.enter_context(
+                child(
+                    "postgres",
+                    cluster.command("postgres", *options),
+                    log_path=log_path,
+                    janitor=janitor,
+                    cwd=cluster.data,
+                    stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
+                    undo_signal=signal.SIGQUIT,  # "immediate": it takes its backends and memory along
+                )
+            )
+            try:
+                version = _wait_ready(cluster.dsn(port), server)
+            except PostgresError:
+                if attempts_left and taken(port):
+                    continue
+                raise
+            running.enter_context(attempt.pop_all())
+            return Postgres(LOOPBACK, port, version, server, password=cluster.password)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _wait_ready(dsn: str, server: Child) -> str:
+    """The server's version, once it answers."""
+    version = poll(lambda: _version(dsn, server), timeout_s=READY_TIMEOUT_S)
+    if version is None:
+        raise _not_ready(server, f"did not answer within {READY_TIMEOUT_S:.0f} s")
+    return version
 
 
 def _option(name: str, value: str) -> tuple[str, str]:
@@ -177,7 +192,7 @@ def _option(name: str, value: str) -> tuple[str, str]:
 
 def _version(dsn: str, server: Child) -> str | None:
     if not server.running:
-        raise _not_ready(server, f"ended with exit code {server.popen.returncode}")
+        raise _not_ready(server, f"ended while starting: {server.exit_text}")
     try:
         with psycopg.connect(dsn, connect_timeout=2) as connection:
             return str(connection.info.parameter_status("server_version"))
@@ -187,7 +202,13 @@ def _version(dsn: str, server: Child) -> str | None:
 
 def _not_ready(server: Child, what: str) -> PostgresError:
     return PostgresError(
-        f"postgres {what}",
-        remedy=f"The whole log is {server.log_path}. If the port was taken meanwhile, run again.",
-        details=server.last_lines(),
+        f"postgres {what}", remedy=f"The whole log is {server.log_path}.", details=server.last_lines()
+    )
+
+
+def _not_initialised(initdb: Child, what: str) -> PostgresError:
+    return PostgresError(
+        f"initdb could not make a database: {what}",
+        remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres, TMPDIR another place.",
+        details=initdb.last_lines(),
     )

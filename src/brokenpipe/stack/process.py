@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -33,6 +33,14 @@ class Child:
     @property
     def running(self) -> bool:
         return self.popen.poll() is None
+
+    @property
+    def exit_text(self) -> str:
+        """How it ended, in words."""
+        code = self.popen.poll()
+        if code is None:
+            return "no end"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def last_lines(self, count: int = 12) -> tuple[str, ...]:
         """The end of its log, for an error message."""
@@ -96,12 +104,12 @@ def child(
             f"{name}: {argv[0]} cannot be started: {error.strerror}",
             remedy="Check that the program exists and may be executed.",
         ) from error
-    janitor.process(popen.pid, undo_signal)
     assert popen.stdout is not None
     pump = threading.Thread(target=_pump, args=(popen.stdout, log_path), name=f"log of {name}", daemon=True)
-    pump.start()
     running = Child(name, log_path, popen)
     try:
+        pump.start()
+        janitor.process(popen.pid, undo_signal)
         yield running
     finally:
         running.stop(stop_signal, stop_timeout_s)
@@ -110,13 +118,20 @@ def child(
 
 
 def _pump(source: IO[bytes], log_path: Path) -> None:
-    """Copy output to the log up to its cap, then keep reading so that the child never blocks on us."""
-    left = LOG_CAP_BYTES
-    with source, suppress(OSError), log_path.open("ab", buffering=0) as log:
+    """Copy output to the log until the child ends, whatever becomes of the log.
+
+    A child whose output nobody takes would block on it, and one that writes into a closed pipe would die of it.
+    """
+    with source, ExitStack() as logs:
+        log = None
+        with suppress(OSError):
+            log = logs.enter_context(log_path.open("ab", buffering=0))
+        left = LOG_CAP_BYTES
         while chunk := os.read(source.fileno(), 65_536):
-            if left <= 0:
+            if log is None or left <= 0:
                 continue
-            log.write(chunk[:left])
-            left -= len(chunk)
-            if left <= 0:
-                log.write(f"\n… log capped at {LOG_CAP_BYTES:,} bytes\n".encode())
+            with suppress(OSError):  # the disk is full: the history says so, the child must not notice
+                log.write(chunk[:left])
+                left -= len(chunk)
+                if left <= 0:
+                    log.write(f"\n… log capped at {LOG_CAP_BYTES:,} bytes\n".encode())

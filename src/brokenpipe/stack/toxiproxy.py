@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
 from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
 from brokenpipe.stack.proxy import Address, Proxy
 from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
@@ -121,15 +120,11 @@ class ToxiproxyServer:
 
 def _require_free(port: int) -> None:
     """Nobody else may listen here: another Toxiproxy would answer in the place of ours, which could not start."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise ProxyError(
-                f"toxiproxy: port {port} for its API cannot be had: {error.strerror}",
-                remedy="End what listens there, or choose another port.",
-            ) from error
+    if taken(port):
+        raise ProxyError(
+            f"toxiproxy: port {port} for its API cannot be had: somebody listens there",
+            remedy="End what listens there, or choose another port.",
+        )
 
 
 @contextmanager
@@ -140,9 +135,24 @@ def toxiproxy_server(
 
     Raises ProxyError when it does not come up, StackError when the binary cannot be started.
     """
-    server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor)
+    server = _started(binary, api_port, log_path, janitor)
     try:
-        server.start()
         yield server
     finally:
         server.stop()
+
+
+def _started(binary: Path, api_port: int | None, log_path: Path, janitor: Janitor) -> ToxiproxyServer:
+    """A server that answers; if nobody asked for a certain port, on another when a stranger took the first."""
+    for attempts_left in reversed(range(START_ATTEMPTS)):
+        server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor)
+        try:
+            server.start()
+        except BaseException as error:
+            server.stop()
+            lost_a_race = isinstance(error, ProxyError) and not api_port and taken(server.api_port)
+            if not (lost_a_race and attempts_left):
+                raise
+        else:
+            return server
+    raise AssertionError("the last attempt returns or raises")

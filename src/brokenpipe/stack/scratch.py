@@ -1,0 +1,30 @@
+"""A temporary folder that the janitor knows of before it exists, so that no moment is left to die in."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from brokenpipe.errors import StackError
+from brokenpipe.stack.janitor import Janitor, remove
+
+
+@contextmanager
+def scratch_folder(prefix: str, janitor: Janitor) -> Iterator[Path]:
+    """A fresh folder that nobody else may enter, gone with the block. Raises StackError."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(6)}"
+        janitor.folder(folder)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StackError(
+            f"no temporary folder can be made: {error.strerror or error}",
+            remedy="Make room there, or name another place in TMPDIR.",
+        ) from error
+    try:
+        yield folder
+    finally:
+        remove(folder)
