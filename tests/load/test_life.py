@@ -164,9 +164,23 @@ def test_kill_9_loses_little_and_tears_at_most_one_line(bench):
     assert len(ids) > 100
 
 
-def test_what_is_cut_off_by_the_end_has_a_start_and_no_end(bench):
-    """Stopping in the middle of a request leaves a start alone, not a failure made by ourselves."""
-    with bench.load(QUICK.replace("/ok", "/hang"), users=2, time_limit_s=30.0) as load:
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_what_is_cut_off_by_the_end_has_a_start_and_no_end(bench, kind):
+    """Stopping in the middle of a request or a stream leaves a start alone, not a failure made by ourselves."""
+    locustfile = f"""
+        import time
+        from locust import {kind}, task
+
+        class Long({kind}):
+            @task
+            def ask(self):
+                if self.context()["arm"] == "plain":
+                    self.client.get("/hang")
+                else:
+                    for _ in self.client.get("/events/99/0.1", stream=True).iter_content(5):
+                        pass
+    """
+    with bench.load(locustfile, users=2, time_limit_s=30.0) as load:
         load.wait_ready()
         load.open()
         eventually(bench.saw(2), "no load")

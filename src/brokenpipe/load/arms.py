@@ -51,6 +51,8 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
                 Courier(tower, own, self._person, client)
 
         def context(self) -> dict[str, Any]:
+            if base.context is User.context:
+                return {"arm": own.arm}
             return {**super().context(), "arm": own.arm}
 
         def on_start(self) -> None:

@@ -97,10 +97,9 @@ class Courier:
     def _identify(self, headers: MutableMapping[str, Any]) -> str:
         """The request's id, put into its headers unless the locustfile has set one, which then is the id."""
         request_id = self._person.next_request_id()
-        if headers:
-            for key, value in headers.items():
-                if key.lower() == "x-request-id" and value is not None:
-                    return self._taken_over(str(value), request_id)
+        for key, value in headers.items():
+            if key.lower() == "x-request-id" and value is not None:
+                return self._taken_over(str(value), request_id)
         headers[HEADER] = request_id
         return request_id
 

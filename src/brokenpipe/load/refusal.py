@@ -35,6 +35,8 @@ class Own:
 
         Locust joins address and path without looking: `@other/` or `0/` would lead to another host or port.
         """
+        if url[:1] == "/" and base_url == self._base:  # nearly always
+            return url
         full = url if _ABSOLUTE.match(url) else f"{base_url}{url}"
         rest = full[len(self._base) :]
         if not full.startswith(self._base) or rest[:1] not in ("/", "?", "#", ""):
