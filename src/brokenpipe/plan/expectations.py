@@ -50,28 +50,45 @@ class Metric(StrEnum):
 
 
 _COUNTS = frozenset({Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED})
-_BOUNDS = ("above", "below", "at_least", "at_most", "equals")
+BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
 
 class Expectation(Strict):
     """One `[[expect]]` of a scenario. Exactly one bound. Rates are shares 0..1."""
 
     arm: str
+    """An arm, or * for each of them."""
+
     phase: Name
+    """A phase, by its name."""
+
     metric: Annotated[Metric, Field(strict=False)]
-    request: str | None = None  # latencies only: the name of one request, such as "POST /chat"
+    """What is expected of. Counts are facts; rates (0 to 1) and latencies are decided on their interval."""
+
+    request: str | None = None
+    """For a latency: of this request only, by its name in the locustfile, such as "POST /chat"."""
+
     above: float | None = None
+    """The whole interval must be above this."""
+
     below: float | None = None
+    """The whole interval must be below this."""
+
     at_least: float | None = None
+    """The whole interval must be this or more."""
+
     at_most: float | None = None
+    """The whole interval must be this or less."""
+
     equals: float | None = None
+    """For a count: exactly this."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        given = [name for name in _BOUNDS if getattr(self, name) is not None]
+        given = [name for name in BOUNDS if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "no bound"
-            raise ValueError(f"found {found}; give exactly one of {', '.join(_BOUNDS)}")
+            raise ValueError(f"found {found}; give exactly one of {', '.join(BOUNDS)}")
         if self.equals is not None and not self.metric.is_count:
             raise ValueError(f"equals is for counts; {self.metric} is an estimate: use above or below")
         if self.request is not None and not self.metric.is_latency:
@@ -92,7 +109,7 @@ class Expectation(Strict):
     @property
     def bound(self) -> tuple[str, float]:
         """Its name and value, such as ("above", 0.0)."""
-        for name in _BOUNDS:
+        for name in BOUNDS:
             if (value := getattr(self, name)) is not None:
                 return name, float(value)
         raise AssertionError("an expectation has a bound")

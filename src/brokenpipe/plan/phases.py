@@ -34,7 +34,7 @@ class Pattern(StrEnum):
     BURSTS = "bursts"
 
 
-_KEYS = {
+KEYS_OF_PATTERNS = {
     Pattern.BLOCKS: {"seconds"},
     Pattern.STRIKES: {"episodes", "every_s"},
     Pattern.BURSTS: {"episodes", "quiet_s", "burst_s"},
@@ -45,17 +45,30 @@ class Phase(Strict):
     """One `[[phases]]` of a scenario. Times are in seconds."""
 
     name: Name
+    """What the report calls it."""
+
     fault: AnyFault | None = None
+    """What happens to the wire. Without one, nothing does."""
+
     seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400)] | None = None
+    """How long it lasts, for a phase without a fault or with one that is held, such as latency."""
+
     episodes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many strikes, or how many bursts. Twelve or more give an interval that one can decide on."""
+
     every_s: Annotated[float, Field(ge=0.2, le=3600)] | None = None
+    """Seconds from one strike to the next, for a momentary fault such as socket_kill."""
+
     quiet_s: Seconds | None = None
+    """Seconds in which users pause and connections go idle, before each burst."""
+
     burst_s: Annotated[float, Field(ge=0.2, le=3600)] | None = None
+    """Seconds in which users act."""
 
     @model_validator(mode="after")
     def _one_pattern(self) -> Self:
-        given = {key for keys in _KEYS.values() for key in keys if getattr(self, key) is not None}
-        if given not in _KEYS.values():
+        given = {key for keys in KEYS_OF_PATTERNS.values() for key in keys if getattr(self, key) is not None}
+        if given not in KEYS_OF_PATTERNS.values():
             raise ValueError(
                 f"found {' + '.join(sorted(given)) or 'no timing'}; allowed: seconds, or episodes + every_s, "
                 "or episodes + quiet_s + burst_s"

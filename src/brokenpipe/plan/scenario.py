@@ -20,26 +20,50 @@ ONE_EXAMPLE = "scenarios/default.toml is a working example; `brokenpipe run --dr
 
 
 class Load(Strict):
-    """`[load]`: who asks. `users` is for each arm; a request without answer after `timeout_s` has failed."""
+    """Who asks, and for how long a user waits for an answer."""
 
     locustfile: str = "locustfile.py"
+    """What users do: an unchanged locustfile, its path relative to the scenario file."""
+
     users: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Users of each arm."""
+
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Seconds after which a request without an answer has failed."""
 
 
 class Scenario(Strict):
     """A whole scenario file, read and consistent."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
+    """What the report is called."""
+
     question: Annotated[str, Field(min_length=1, max_length=500)]
+    """What the report answers, in one sentence."""
+
     target: Name
+    """The service under test: a folder in targets/ that has a target.toml."""
+
     control: Name
+    """The arm that the others are compared with."""
+
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
+    """Of everything that is drawn by chance: the same seed, the same users."""
+
     load: Load = Load()
+    """Who asks, and for how long a user waits for an answer."""
+
     env: Environment = Field(default_factory=dict)
+    """Environment variables of the target in every arm."""
+
     arms: Annotated[Mapping[Name, Environment], Field(min_length=1, max_length=16)]
+    """What is compared: for each arm, the environment variables in which it differs. All run side by side."""
+
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, strict=False)]
+    """What happens, in order."""
+
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = ()
+    """What must hold for the run to pass."""
 
     @property
     def forecast_s(self) -> float:

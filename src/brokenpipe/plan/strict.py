@@ -22,9 +22,14 @@ _LEARN_TOML = (
 
 
 class Strict(BaseModel):
-    """A part of a file that people write: frozen, no unknown keys, no silent conversion between types, no NaN."""
+    """A part of a file that people write: frozen, no unknown keys, no silent conversion between types, no NaN.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    The string below a field becomes its description in the JSON Schema, see schema.py.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:

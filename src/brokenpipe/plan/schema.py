@@ -1,0 +1,69 @@
+"""The JSON Schema of scenario files, for editors that complete and check while one types.
+
+Made from the models that parse them, so the two cannot disagree on a key. What only the parser can know, such
+as whether an arm exists, is not in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from brokenpipe.plan.expectations import BOUNDS
+from brokenpipe.plan.phases import KEYS_OF_PATTERNS
+from brokenpipe.plan.scenario import Scenario
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+# The parameters of faults, whose models have no descriptions of their own.
+_FAULT_KEYS = {
+    "name": "Which fault.",
+    "how": "How a connection ends: reset (RST, as from a firewall) or fin (as from a closed socket).",
+    "ms": "Milliseconds added in one direction, to each round trip once.",
+    "jitter_ms": "By how many milliseconds the delay varies, up and down.",
+    "direction": "downstream: towards the service. upstream: towards Postgres.",
+    "after_ms": "Milliseconds of the client's silence after which its connection ends.",
+}
+
+
+def scenario_schema() -> Schema:
+    """The schema as plain data, ready for JSON."""
+    schema = _for_toml(Scenario.model_json_schema())
+    definitions = schema["$defs"]
+    for fault in (
+        each for each in definitions.values() if "const" in each.get("properties", {}).get("name", {})
+    ):
+        _complete_fault(fault)
+    definitions["Phase"]["oneOf"] = [{"required": sorted(keys)} for keys in KEYS_OF_PATTERNS.values()]
+    definitions["Expectation"]["oneOf"] = [{"required": [bound]} for bound in BOUNDS]
+    return {"$schema": DIALECT, **schema, "title": "A scenario of brokenpipe"}
+
+
+def _complete_fault(fault: Schema) -> None:
+    """A fault is told by its name, so the name is required although the model has it as a default."""
+    fault["required"] = ["name", *fault.get("required", ())]
+    del fault["properties"]["name"]["default"]
+    for key, value in fault["properties"].items():
+        value["description"] = _FAULT_KEYS.get(key, "")
+
+
+def _for_toml(node: Any) -> Any:
+    """As an editor needs it, which shows descriptions in one line and knows no null, for TOML has none."""
+    if isinstance(node, list):
+        return [_for_toml(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: _for_toml(value) for key, value in node.items() if key != "discriminator"}
+    for value in plain.get("properties", {}).values():
+        value.pop("title", None)  # it only repeats the key
+    if isinstance(plain.get("description"), str):
+        plain["description"] = re.sub(r"(?<!\n)\n(?!\n)", " ", plain["description"])
+    if "patternProperties" in plain:
+        plain["additionalProperties"] = False
+    choices = [choice for choice in plain.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del plain["anyOf"], plain["default"]
+        plain = {**choices[0], **plain}
+    return plain
