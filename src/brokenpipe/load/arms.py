@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from locust import FastHttpUser, User
@@ -39,13 +40,8 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
 
         def __init__(self, environment: Environment) -> None:
             self._person = Person(tower.config.seed, base.__name__, next(numbers))
-            with being(self._person):
-                try:
-                    super().__init__(environment)
-                except Exception as error:
-                    text = where(error, tower.config.locustfile)
-                    tower.outbox.append(Failed("locustfile", f"{base.__name__} cannot be made: {text}"))
-                    raise
+            with being(self._person), _telling_that_it_cannot_be_made(base, tower):
+                super().__init__(environment)
             client = getattr(self, "client", None)
             if isinstance(client, HttpSession | FastHttpSession):
                 Courier(tower, own, self._person, client)
@@ -57,21 +53,36 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
 
         def on_start(self) -> None:
             become(self._person)  # the first that runs in the user's own greenlet
-            try:
+            with _telling_that_it_ended(f"{self._person.id} of {own.arm}", tower):
                 super().on_start()
-            except (StopUser, StopTest):
-                raise
-            except Exception as error:
-                # Locust ends a user whose on_start raises, and from then on this arm has one fewer.
-                what = traceback.format_exception_only(error)[-1].strip()
-                text = f"{self._person.id} of {own.arm} ended before it began, on_start raised {what}"
-                tower.notice(Notice("user_ended", text))
-                raise
 
     _limit(ArmUser, tower.config.time_limit_s)
     ArmUser.__name__ = ArmUser.__qualname__ = f"{base.__name__} · {own.arm}"
     ArmUser.__module__ = base.__module__
     return ArmUser
+
+
+@contextmanager
+def _telling_that_it_cannot_be_made(base: type[User], tower: Tower) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        text = where(error, tower.config.locustfile)
+        tower.outbox.append(Failed("locustfile", f"{base.__name__} cannot be made: {text}"))
+        raise
+
+
+@contextmanager
+def _telling_that_it_ended(user: str, tower: Tower) -> Iterator[None]:
+    """Locust ends a user whose on_start raises, and from then on its arm has one fewer."""
+    try:
+        yield
+    except (StopUser, StopTest):
+        raise
+    except Exception as error:
+        what = traceback.format_exception_only(error)[-1].strip()
+        tower.notice(Notice("user_ended", f"{user} ended before it began: on_start raised {what}"))
+        raise
 
 
 def _limit(made: type[User], limit_s: float) -> None:

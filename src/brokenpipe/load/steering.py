@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from locust import TaskSet
 from locust.env import Environment
 from locust.event import Events
 
@@ -72,9 +73,9 @@ class Steering:
         self._spawned_at = time.monotonic()
 
     def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
-        if not isinstance(exception, RefusedError):
-            user = getattr(user_instance, "user", user_instance)
-            name = type(user).__mro__[1].__name__
+        # A user instead of a task set: its on_start raised, of which `arms` tells.
+        if not isinstance(exception, RefusedError) and isinstance(user_instance, TaskSet):
+            name = type(user_instance.user).__mro__[1].__name__
             self._tower.notice(Notice("task_error", f"{name}: {where(exception, self._locustfile)}"))
 
     def _quitting(self, **_: Any) -> None:
