@@ -182,7 +182,7 @@ def _report(folder: Path) -> int:
         write_html(findings, page)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    out.print(conclusion(findings, page, out))
+    out.print(conclusion(findings, page, out), crop=False)
     return _EXIT_OF[findings.verdict.value]
 
 

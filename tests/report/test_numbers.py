@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Interval
-from brokenpipe.report import numbers
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,11 @@ def _masked(history: History) -> dict[Place, Masked]:
 
 
 def _prices(history: History) -> dict[Place, Price]:
+    """A checkout that pinged and then connected had a ping that failed: its time is not the price of a ping."""
     rows = history.rows("""
         WITH c AS (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL)
-        SELECT witness_arm, phase, count(*), count(c.ping_ms), median(c.ping_ms), median(c.wait_ms),
+        SELECT witness_arm, phase, count(*), count(c.ping_ms), median(c.ping_ms) FILTER (NOT c.fresh),
+               median(c.wait_ms),
                count(c.connect_ms), median(c.connect_ms)
         FROM c GROUP BY ALL""")
     return {(arm, phase): Price(*values) for arm, phase, *values in rows}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokenpipe.measure.estimates import Estimate, Estimator
 from brokenpipe.measure.findings import Check, Interval, Verdict, Warn
+from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -54,13 +55,9 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
         estimate = estimator.estimate(expectation.metric, place, expectation.request)
     else:
         estimate = Estimate(None)
-    doubt = _doubt(expectation, arm, estimator, warnings)
-    verdict = (
-        Verdict.UNKNOWN if doubt else decide(estimate, name, bound, is_count=expectation.metric.is_count)
-    )
-    request = f" of {expectation.request}" if expectation.request else ""
-    said = f"{_WORDS[name]} {_number(expectation.metric, bound)}"
-    what = f"{arm}, {expectation.phase}: {_label(expectation.metric)}{request}"
+    doubted = _doubts(expectation, arm, estimator, warnings)
+    is_count = expectation.metric.is_count
+    verdict = Verdict.UNKNOWN if doubted else decide(estimate, name, bound, is_count=is_count)
     return Check(
         arm=arm,
         phase=expectation.phase,
@@ -69,20 +66,32 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
         value=estimate.value,
         ci95=estimate.ci95,
         verdict=verdict,
-        text=f"{what} is {_measured(expectation.metric, estimate)}, expected {said}"
-        + (f"; {doubt}" if doubt else ""),
+        text=_text(expectation, arm, estimate) + "".join(f"; {doubt}" for doubt in doubted if doubt),
     )
 
 
-def _doubt(expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]) -> str:
-    """Why this check may not be decided, or nothing. What concerns the whole run is said once, as a warning."""
-    for warning in warnings:
-        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, arm}:
-            return warning.text
+def _text(expectation: Expectation, arm: str, estimate: Estimate) -> str:
+    """One sentence with the figures."""
+    metric, (name, bound) = expectation.metric, expectation.bound
+    label = _LABELS[metric] + (f" of {expectation.request}" if expectation.request else "")
+    measured = _measured(metric, estimate)
+    what = f"{measured} {label}" if metric.is_count else f"{label} {measured}"
+    return f"{arm}, {expectation.phase}: {what}, expected {_WORDS[name]} {_number(metric, bound)}"
+
+
+def _doubts(
+    expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]
+) -> tuple[str, ...]:
+    """Why this check may not be decided. What concerns the whole run is said once, as a warning: empty here."""
+    found = [
+        "" if warning.phase is None and warning.arm is None else warning.text
+        for warning in warnings
+        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, arm}
+    ]
     cell = estimator.cells.get((arm, expectation.phase))
     if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
-        return f"{cell.unexplained} failed requests have no testimony, so their cause is not known"
-    return ""
+        found.append(f"{cell.unexplained} failed requests have no testimony, so their cause is not known")
+    return tuple(found)
 
 
 def decide(estimate: Estimate, name: str, bound: float, *, is_count: bool) -> Verdict:
@@ -109,26 +118,25 @@ def _holds(value: float, name: str, bound: float) -> bool:
     }[name]
 
 
-def _label(metric: Metric) -> str:
-    return {
-        Metric.BROKEN: "broken requests",
-        Metric.STALE: "requests broken on a stale connection",
-        Metric.IN_USE: "requests broken on a connection in use",
-        Metric.FAILED: "failed requests",
-        Metric.REFUSED: "refused connections",
-        Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
-        Metric.FAILURE_RATE: "failure rate",
-        Metric.P50_MS: "median latency",
-        Metric.P95_MS: "95th percentile latency",
-        Metric.ADDED_P50_MS: "median latency added to the control's",
-        Metric.ADDED_BROKEN_PIPE_RATE: "broken-pipe rate added to the control's",
-    }[metric]
+_LABELS = {
+    Metric.BROKEN: "broken requests",
+    Metric.STALE: "requests broken on a stale connection",
+    Metric.IN_USE: "requests broken on a connection in use",
+    Metric.FAILED: "failed requests",
+    Metric.REFUSED: "refused connections",
+    Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
+    Metric.FAILURE_RATE: "failure rate",
+    Metric.P50_MS: "median latency",
+    Metric.P95_MS: "95th percentile latency",
+    Metric.ADDED_P50_MS: "added median latency",
+    Metric.ADDED_BROKEN_PIPE_RATE: "added broken-pipe rate",
+}
 
 
 def _number(metric: Metric, value: float) -> str:
     if metric.is_count:
         return f"{value:g}"
-    return f"{value:.1f} ms" if metric.is_latency else f"{100 * value:.2f} %"
+    return milliseconds(value) if metric.is_latency else percent(value)
 
 
 def _measured(metric: Metric, estimate: Estimate) -> str:
@@ -140,4 +148,5 @@ def _measured(metric: Metric, estimate: Estimate) -> str:
 def _range(metric: Metric, interval: Interval | None) -> str:
     if interval is None:
         return ""
-    return f" ({_number(metric, interval.low)} to {_number(metric, interval.high)})"
+    ends = (milliseconds_interval if metric.is_latency else percent_interval)(interval)
+    return f" ({ends})"

@@ -8,6 +8,8 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.cells import Place
 from brokenpipe.measure.findings import Cell, ContractProbe, Health, Warn
 from brokenpipe.measure.health import missed_landings
+from brokenpipe.measure.numbers import percent
+from brokenpipe.plan.scenario import Scenario
 
 SATURATED_CORES = 0.85  # one Locust process has one core; above this it sends later than users would
 SATURATED_MACHINE = 0.9
@@ -19,25 +21,36 @@ UNEQUAL = 0.5  # of the control's requests
 
 def doubts(
     history: History,
+    scenario: Scenario,
     cells: Mapping[Place, Cell],
     health: Health,
     contract: tuple[ContractProbe, ...],
-    control: str,
 ) -> tuple[Warn, ...]:
     """Every doubt about this run: those written down while it ran, then those its figures raise."""
     return (
         *_written(history),
         *_contract(contract),
         *_landing(history),
-        *_traffic(cells, control),
+        *_traffic(cells, scenario.control),
         *_saturation(health),
         *_witness(history),
+        *_nothing_expected(scenario),
     )
 
 
 def _written(history: History) -> Iterator[Warn]:
     for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
         yield Warn(*row)
+
+
+def _nothing_expected(scenario: Scenario) -> Iterator[Warn]:
+    if not scenario.expect:
+        yield Warn(
+            "nothing_expected",
+            "the scenario expects nothing of these arms, so nothing can pass",
+            "Add an [[expect]] to the scenario.",
+            unknown=True,
+        )
 
 
 def _contract(contract: tuple[ContractProbe, ...]) -> Iterator[Warn]:
@@ -93,14 +106,14 @@ def _saturation(health: Health) -> Iterator[Warn]:
         if process.role == "load" and process.mean_cores > SATURATED_CORES:
             yield Warn(
                 "generator_saturated",
-                f"Locust used {process.mean_cores:.0%} of its core",
+                f"Locust used {percent(process.mean_cores)} of its core",
                 "Lower --users: a generator without room sends late, and its latencies are its own.",
                 unknown=True,
             )
     if health.machine_busy is not None and health.machine_busy > BUSY_MACHINE:
         yield Warn(
             "machine_busy",
-            f"the machine was {health.machine_busy:.0%} busy",
+            f"the machine was {percent(health.machine_busy)} busy",
             "Lower --users or run fewer arms (--only); latencies include the wait for a core.",
             unknown=health.machine_busy > SATURATED_MACHINE,
         )
@@ -114,7 +127,7 @@ def _saturation(health: Health) -> Iterator[Warn]:
     if health.machine_stolen is not None and health.machine_stolen > STOLEN:
         yield Warn(
             "machine_stolen",
-            f"a hypervisor took {health.machine_stolen:.0%} of the processor away",
+            f"a hypervisor took {percent(health.machine_stolen)} of the processor away",
             "Latencies include that; run on a quieter machine.",
             unknown=False,
         )

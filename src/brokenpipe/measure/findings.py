@@ -204,6 +204,15 @@ class ContractProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What an arm adds to the control's median request where nothing is broken, paired by episode."""
+
+    phase: str
+    added_ms: float | None
+    ci95: Interval | None  # in milliseconds
+
+
+@dataclass(frozen=True, slots=True)
 class Best:
     """The arm to recommend, and what it prevents of the control's failures."""
 
@@ -243,6 +252,7 @@ class Findings:
     health: Health
     contract: tuple[ContractProbe, ...]
     best: Best | None
+    costs: Mapping[str, Cost]  # by arm, without the control; empty without a phase that has no fault
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())

@@ -21,7 +21,7 @@ from brokenpipe.measure.findings import Findings, PhaseFinding
 from brokenpipe.measure.groups import failure_groups
 from brokenpipe.measure.health import certificate, health
 from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.recommend import best_arm, sentence
+from brokenpipe.measure.recommend import best_arm, costs, sentence
 from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
 from brokenpipe.plan.plan import Plan
 
@@ -52,12 +52,14 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
     table = cells(history, by_place, failed, _witnessed(history), scenario.seed)
     state = health(history, cores=int(environment.get("cores", 1)))
     contract = certificate(history)
-    warnings = doubts(history, table, state, contract, scenario.control)
+    warnings = doubts(history, scenario, table, state, contract)
     estimator = Estimator(history, table, by_place, scenario.control, scenario.seed)
     decided = tuple(checks(scenario, estimator, warnings))
     finished = _finished(history)
     verdict = overall(decided, warnings, finished=finished == "done")
-    best = best_arm(scenario, table, [phase.name for phase in begun])
+    reached = [phase.name for phase in begun]
+    added = costs(scenario, estimator, reached)
+    best = best_arm(scenario, table, reached, added)
     return Findings(
         stem=plan.stem,
         title=scenario.title,
@@ -82,6 +84,7 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         health=state,
         contract=contract,
         best=best,
+        costs=added,
         environment={str(k): str(v) for k, v in environment.get("versions", {}).items()},
         command=str(environment.get("command", "")),
         notes=_notes(finished, begun, [phase.name for phase in scenario.phases]),

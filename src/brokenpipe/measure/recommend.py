@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from brokenpipe.measure.cells import Place
-from brokenpipe.measure.findings import Best, Cell, Verdict
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.findings import Best, Cell, Cost, Verdict
+from brokenpipe.measure.numbers import added_ms, percent
+from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
 # The usual names for SQLAlchemy's settings in a service's environment, by their ending.
@@ -20,7 +23,22 @@ _ENGINE = {
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 
 
-def best_arm(scenario: Scenario, cells: Mapping[Place, Cell], phases: Sequence[str]) -> Best | None:
+def costs(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> dict[str, Cost]:
+    """What each arm adds to the control's median request in the first phase without a fault."""
+    calm = next((name for name in phases if not scenario.phase(name).fault), None)
+    if calm is None:
+        return {}
+    added = {
+        arm: estimator.estimate(Metric.ADDED_P50_MS, (arm, calm))
+        for arm in scenario.arms
+        if arm != scenario.control
+    }
+    return {arm: Cost(calm, estimate.value, estimate.ci95) for arm, estimate in added.items()}
+
+
+def best_arm(
+    scenario: Scenario, cells: Mapping[Place, Cell], phases: Sequence[str], costs: Mapping[str, Cost]
+) -> Best | None:
     """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
 
     None with only one arm, or when nothing was measured.
@@ -28,17 +46,13 @@ def best_arm(scenario: Scenario, cells: Mapping[Place, Cell], phases: Sequence[s
     if len(scenario.arms) < 2 or not any(cell.requests for cell in cells.values()):
         return None
     faulty = [name for name in phases if scenario.phase(name).fault]
-    calm = next((name for name in phases if not scenario.phase(name).fault), None)
 
     def rate(arm: str) -> float:
         requests = sum(cells[arm, phase].requests for phase in faulty)
         return sum(cells[arm, phase].broken for phase in faulty) / max(requests, 1)
 
     def cost(arm: str) -> float | None:
-        if calm is None:
-            return None
-        mine, theirs = (cells[each, calm].latency_ms.p50 for each in (arm, scenario.control))
-        return None if mine is None or theirs is None else mine - theirs
+        return costs[arm].added_ms if arm in costs else None
 
     control = scenario.control
     arm = min(scenario.arms, key=lambda each: (rate(each), cost(each) or 0.0))
@@ -79,11 +93,11 @@ def sentence(best: Best | None, verdict: Verdict, control: str) -> str:
         return _SINGLE[verdict]
     if best.prevented_share is None:
         return f"Nothing broke in {control}, so there was nothing for another setting to prevent."
-    price = "" if best.cost_ms is None else f", for {max(best.cost_ms, 0):.1f} ms more on a median request"
+    price = "" if best.cost_ms is None else f", for {added_ms(best.cost_ms)} on a median request"
     if best.arm == control:
         return f"No setting broke fewer requests than {control} itself ({best.control_broken} broken)."
     return (
-        f"{best.arm} prevents {best.prevented_share:.0%} of the broken requests that users of {control} see "
+        f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of {control} see "
         f"({best.broken} instead of {best.control_broken}){price}."
     )
 

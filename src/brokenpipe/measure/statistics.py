@@ -21,20 +21,23 @@ def rate_interval(
 ) -> Interval | None:
     """The 95 % interval of sum(events) / sum(trials), by BCa bootstrap over episodes.
 
-    `largest_rate` is the largest rate of one episode of any arm in that phase: when nothing happened in k
-    episodes, the upper end is the exact bound on the share of episodes in which it does, 1 − 0.05^(1/k),
-    times that rate. None with fewer than two episodes or without a request.
+    `largest_rate` is the largest rate of one episode of any arm in that phase. When all k episodes were alike,
+    there is nothing to resample, and the exact bound on the share of episodes that are not, 1 − 0.05^(1/k),
+    takes its place: those may have had no event at all, or this rate. So when nothing happened, the upper
+    end is that bound times that rate.
+
+    An episode without a request says nothing and is no episode. None with fewer than two others.
     """
-    if len(trials) < 2 or sum(trials) == 0:
+    said = [(event, trial) for event, trial in zip(events, trials, strict=True) if trial]
+    if len(said) < 2:
         return None
-    if sum(events) == 0:
-        return Interval(0.0, (1 - (1 - CONFIDENCE) ** (1 / len(trials))) * largest_rate)
-    e, n = np.asarray(events, float), np.asarray(trials, float)
-    if np.ptp(e / np.maximum(n, 1)) == 0:  # every episode alike: there is nothing to resample
-        rate = float(e.sum() / n.sum())
-        return Interval(rate, rate)
+    e, n = (np.asarray(column, float) for column in zip(*said, strict=True))
+    rate = float(e.sum() / n.sum())
+    if np.ptp(e / n) == 0:
+        unlike = 1 - (1 - CONFIDENCE) ** (1 / len(said))
+        return Interval(rate * (1 - unlike), rate + unlike * max(0.0, largest_rate - rate))
     low, high = _bca(e, n, seed)
-    return Interval(max(0.0, low), min(1.0, high))
+    return Interval(max(0.0, min(low, rate)), min(1.0, max(high, rate)))
 
 
 def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:

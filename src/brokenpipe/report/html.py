@@ -19,8 +19,9 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, numbers, recovery, table, words
+from brokenpipe.report import atomic, recovery, table, words
 from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
 
 _FILTERS = (

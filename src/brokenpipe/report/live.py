@@ -12,8 +12,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from brokenpipe.measure import numbers
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report import numbers, words
+from brokenpipe.report import words
 
 
 def doing(progress: Progress) -> str:

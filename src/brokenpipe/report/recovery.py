@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, PhaseFinding
-from brokenpipe.report import numbers, words
+from brokenpipe.report import words
 
 _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Cell, Findings, Latency, Price
-from brokenpipe.report import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Cost:
 
     phase: str
     median_ms: float | None
-    added_ms: float | None  # median minus the control's; None for the control itself
+    added_ms: float | None  # to the control's median, paired by episode; None for the control itself
+    interval: str  # of what is added
     details: tuple[str, ...]
 
 
@@ -128,12 +129,14 @@ def cost(findings: Findings, arm: str) -> Cost | None:
         cell = findings.cells.get((arm, phase.name))
         if phase.fault or cell is None:
             continue
-        control = findings.cells.get((findings.control, phase.name))
-        median = cell.latency_ms.p50
-        base = control.latency_ms.p50 if control else None
-        known = arm != findings.control and median is not None and base is not None
-        added = median - base if known and median is not None and base is not None else None
-        return Cost(phase.name, median, added, _price(cell.price))
+        added = findings.costs.get(arm)
+        return Cost(
+            phase.name,
+            cell.latency_ms.p50,
+            added.added_ms if added else None,
+            numbers.milliseconds_interval(added.ci95) if added else "",
+            _price(cell.price),
+        )
     return None
 
 

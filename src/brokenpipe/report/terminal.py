@@ -14,8 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, Verdict, Warn
-from brokenpipe.report import numbers, table, words
+from brokenpipe.report import table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -99,7 +100,8 @@ def _costs(findings: Findings) -> Iterator[RenderableType]:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for row, cost in known:
         median = numbers.milliseconds(cost.median_ms)
-        first = median if cost.added_ms is None else f"{numbers.added_ms(cost.added_ms)}"
+        interval = f" ({cost.interval})" if cost.interval else ""
+        first = median if cost.added_ms is None else numbers.added_ms(cost.added_ms) + interval
         grid.add_row(
             Text(_named(row)), Text(numbers.plain(first)), Text(numbers.plain(", ".join(cost.details)))
         )
@@ -117,6 +119,12 @@ def _hanging(label: str, style: str, *lines: Text) -> Table:
 
 
 def _checks(findings: Findings) -> Iterator[RenderableType]:
+    """List what did not pass, and count what did. A doubt about the whole run leaves nothing to list."""
+    if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
+        number = numbers.plural(len(findings.checks), "check")
+        label = f"{words.MARK[Verdict.UNKNOWN]} {Verdict.UNKNOWN.value.upper()}"
+        yield _hanging(label, STYLE[Verdict.UNKNOWN], Text(f"{number} undecided, for the doubt below"))
+        return
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         label = f"{words.MARK[verdict]} {verdict.value.upper()}"
         for check in findings.checks:

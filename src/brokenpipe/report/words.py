@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
-from brokenpipe.report import numbers
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 

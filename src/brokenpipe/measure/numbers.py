@@ -56,6 +56,13 @@ def milliseconds(value_ms: float | None) -> str:
     return f"{_digits(value_ms)}{THIN}ms"
 
 
+def milliseconds_interval(interval: Interval | None) -> str:
+    """Write two durations as "74 to 95 ms"; "to", because either may be negative."""
+    if interval is None:
+        return ""
+    return f"{_digits(interval.low).replace('-', '−')} to {milliseconds(interval.high).replace('-', '−')}"
+
+
 def added_ms(value_ms: float | None) -> str:
     """Write a difference with its sign: "+3.2 ms", "−1 ms", "±0 ms"."""
     if value_ms is None:
