@@ -1,0 +1,241 @@
+"""A report folder written by hand: what a run would have recorded, with figures that can be counted on fingers.
+
+Times are seconds since the experiment's begin. Nothing is drawn by chance and nothing is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from brokenpipe.errors import ScenarioError
+from brokenpipe.history import records
+from brokenpipe.history.writer import Writer
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.measure import measure
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.strict import validated
+from brokenpipe.plan.target import Target
+
+Chain = Sequence[Mapping[str, Any]]
+
+STEADY = {"name": "steady", "seconds": 4}
+KILL = {"name": "kill", "fault": {"name": "socket_kill"}, "episodes": 2, "every_s": 1.0}
+SLOW = {"name": "slow", "fault": {"name": "latency", "ms": 25}, "seconds": 4}
+
+TARGET = Target(command=("{port}",), ready="/", dsn_env="DSN", dsn="{host}:{port}")
+
+
+def scenario(
+    *phases: Mapping[str, Any],
+    arms: Sequence[str] = ("plain", "pre_ping"),
+    expect: Sequence[Mapping[str, Any]] = (),
+) -> Scenario:
+    """A scenario of these phases; the first arm is the control."""
+    data = {
+        "title": "By hand",
+        "question": "What does it add up to?",
+        "target": "agent",
+        "control": arms[0],
+        "load": {"users": 2, "timeout_s": 1.0},
+        "arms": {arm: {"POOL_PRE_PING": "true"} if arm == "pre_ping" else {} for arm in arms},
+        "phases": list(phases),
+        "expect": list(expect),
+    }
+    return validated(Scenario, data, Path("by hand"), ScenarioError, "")
+
+
+def link(type_: str, text: str = "", **evidence: Any) -> dict[str, Any]:
+    """One exception of a chain, as the witness writes it."""
+    return {"type": type_, "text": text, "sqlstate": None, "errno": None, "invalidated": None} | evidence
+
+
+RESET = [
+    link("sqlalchemy.exc.DBAPIError", "connection was closed in the middle of operation", invalidated=True),
+    link("asyncpg.exceptions.ConnectionDoesNotExistError", "connection was closed", sqlstate="08003"),
+    link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
+]
+CLOSED = [
+    link("sqlalchemy.exc.InterfaceError", "connection is closed", invalidated=True),
+    link("asyncpg.exceptions._base.InterfaceError", "connection is closed"),
+]
+REFUSED = [link("builtins.ConnectionRefusedError", "[Errno 111] Connect call failed", errno=111)]
+
+
+def error(where: str, chain: Chain, *, dead: bool | None = None) -> dict[str, Any]:
+    """An error that a request met. `dead`: was its connection dead when the pool handed it out?"""
+    return {
+        "t": 0, "where": where, "port": 40_000, "dead_at_checkout": dead, "statement": 0,
+        "disconnect": True, "chain": list(chain),
+    }  # fmt: skip
+
+
+class Recorded:
+    """A folder being filled. Used as a context manager, it closes its files at the end."""
+
+    def __init__(self, folder: Path, plan: Scenario) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        plan_json = Plan(stem="by_hand", scenario=plan, target=TARGET).model_dump_json()
+        (folder / "plan.json").write_text(plan_json, encoding="utf-8")
+        environment = {"cores": 2, "command": "brokenpipe run by_hand", "versions": {"locust": "2"}}
+        (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+        self._writers: dict[str, Writer] = {}
+        self._writer("experiment")
+        with (folder / "experiment.ndjson").open(encoding="utf-8") as file:
+            self.base: int = json.loads(file.readline())["t"]
+        self._ids = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def measured(self) -> Findings:
+        """What it adds up to. More can be written afterwards."""
+        return measure(self.folder)
+
+    def at(self, seconds: float) -> int:
+        """A time as records hold it."""
+        return self.base + round(seconds * 1e9)
+
+    def _writer(self, name: str) -> Writer:
+        if name not in self._writers:
+            self._writers[name] = Writer(self.folder / f"{name}.ndjson", name)
+        return self._writers[name]
+
+    # --- the harness --------------------------------------------------------------------------------
+
+    def experiment(self, record: records.Record) -> None:
+        self._writer("experiment").write(record)
+
+    def nemesis(self, record: records.Record) -> None:
+        self._writer("nemesis").write(record)
+
+    def gauge(self, record: records.Record) -> None:
+        self._writer("gauges").write(record)
+
+    def load(self, record: records.Record) -> None:
+        self._writer("requests").write(record)
+
+    def phase(
+        self, name: str, episodes: Sequence[tuple[float, float, float | None]], *, counts: bool = True
+    ) -> None:
+        """A phase with its episodes: (begin, end, strike). It begins and ends with them."""
+        self.experiment(records.Phase(t=self.at(episodes[0][0]), name=name, edge="begin"))
+        for n, (t0, t1, strike) in enumerate(episodes):
+            struck = None if strike is None else self.at(strike)
+            self.experiment(
+                records.Episode(phase=name, n=n, t0=self.at(t0), t1=self.at(t1), strike=struck, counts=counts)
+            )
+        self.experiment(records.Phase(t=self.at(episodes[-1][1]), name=name, edge="end"))
+
+    def land(self, arm: str, phase: str, episodes: int, *, missed: int = 0) -> None:
+        """What sentinels saw of an arm's strikes: all of them but the last `missed`."""
+        for n in range(episodes):
+            landed = n < episodes - missed
+            self.nemesis(
+                records.Landing(
+                    t=self.at(n),
+                    fault="socket_kill",
+                    arm=arm,
+                    phase=phase,
+                    episode=n,
+                    expected="reset, 0 to 20 ms after injection",
+                    seen="reset" if landed else "alive",
+                    after_ms=2.0 + n if landed else None,
+                    landed=landed,
+                )
+            )
+
+    def probe(self, *, held: bool = True) -> None:
+        self.experiment(
+            records.Probe(
+                t=self.at(0),
+                fault="socket_kill",
+                situation="idle",
+                expected="reset",
+                seen="reset" if held else "alive",
+                after_ms=3.0,
+                held=held,
+            )
+        )
+
+    def finish(self, how: str = "done", at: float = 100) -> None:
+        self.experiment(records.Finish(t=self.at(at), how=how))  # type: ignore[arg-type]
+
+    # --- the load -----------------------------------------------------------------------------------
+
+    def request(
+        self,
+        arm: str,
+        at: float,
+        ms: float | None = 50,
+        *,
+        status: int = 200,
+        failure: str | None = None,
+        errors: Sequence[Mapping[str, Any]] | None = None,
+        checkouts: Sequence[Mapping[str, Any]] = (),
+        name: str = "POST /chat",
+    ) -> str:
+        """A request and its end (`ms` None: it never ended). With `errors`, the witness testifies, too."""
+        self._ids += 1
+        request_id = f"User-{self._ids}"
+        if errors:
+            status, failure = 500, failure or "status"
+        self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name))
+        if ms is not None:
+            end = self.at(at + ms / 1e3)
+            self.load(
+                records.End(
+                    t=end,
+                    arm=arm,
+                    id=request_id,
+                    ms=ms,
+                    status=status,
+                    failure=failure,  # type: ignore[arg-type]
+                    error=f"HTTP {status}" if failure else None,
+                )
+            )
+        if errors is not None or checkouts:
+            t1 = self.at(at + (ms or 0) / 1e3)
+            self.witness(
+                arm, k="request", id=request_id, t0=self.at(at), t1=t1, status=status, began=True,
+                failed=bool(errors), checkouts=list(checkouts), errors=list(errors or ()), raised=None, pool=None,
+            )  # fmt: skip
+        return request_id
+
+    def requests(self, arm: str, times: Sequence[float], ms: float = 50) -> None:
+        """Successful ones, a request at each of these times."""
+        for at in times:
+            self.request(arm, at, ms)
+
+    # --- the witness, who imports nothing of ours and so writes plain JSON ----------------------------
+
+    def witness(self, arm: str, **line: Any) -> None:
+        path = self.folder / f"witness-{arm}-77.ndjson"
+        with path.open("a", encoding="utf-8") as file:
+            if not file.tell():
+                clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 77, "writer": "witness"}
+                file.write(json.dumps(clock) + "\n")
+            file.write(json.dumps(line) + "\n")
+
+    def connect(self, arm: str, at: float) -> None:
+        self.witness(arm, k="connect", t=self.at(at), port=40_000, ms=5.0)
+
+    def close(self, arm: str, at: float, **changes: Any) -> None:
+        """A connection that the pool closed during a request's checkout."""
+        line = {
+            "port": 40_000, "age_ms": 500.0, "recycle_ms": None, "dead": True, "after": None,
+            "pool_invalidated": False, "id": "User-1",
+        }  # fmt: skip
+        self.witness(arm, k="close", t=self.at(at), **(line | changes))
