@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.report import samples
+from tests.report import building, samples
 from tests.report.pages import rendered
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -196,7 +196,7 @@ def test_the_settings_can_be_copied(context: BrowserContext, folder: Path) -> No
     page.evaluate("() => document.body.append(document.createElement('textarea'))")
     page.locator("textarea").focus()
     page.keyboard.press("ControlOrMeta+V")
-    assert page.locator("textarea").input_value().strip() == samples.SETTINGS
+    assert page.locator("textarea").input_value().strip() == building.SETTINGS
 
 
 def test_everything_but_the_charts_is_there_without_javascript(browser: Browser, folder: Path) -> None:
