@@ -42,6 +42,11 @@ class Traces:
             self._seen[process.pid] = process.create_time()
             self._ports |= {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
 
+    @property
+    def seen(self) -> int:
+        """How many processes were noted."""
+        return len(self._seen)
+
     def left(self) -> list[str]:
         """A line for each thing that is still there."""
         return [

@@ -7,6 +7,7 @@ named by BROKENPIPE_PG_BIN.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -31,12 +32,13 @@ USER = "brokenpipe"
 INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
 READY_TIMEOUT_S = 20.0
 
-# Shared memory inside the data folder, so that removing the folder is enough. No socket files, no durability:
-# the disk is not what is measured, and a server killed without an operating-system crash loses nothing by it.
+# Shared memory inside the data folder, so that removing the folder is enough.
+_MEMORY = ("dynamic_shared_memory_type", "mmap")
+# No socket files, no durability: the disk is not what is measured, and a server killed without an
+# operating-system crash loses nothing by it.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
-    "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "64MB",
     "fsync": "off",
     "synchronous_commit": "off",
@@ -122,7 +124,8 @@ def _cluster(folder: Path) -> _Cluster:
     data = folder / "data"
     data.mkdir(mode=0o700)
     run_as.own(data)
-    programs = run_as.readable(binaries().parent, folder) / "bin"
+    found = binaries()
+    programs = run_as.readable(found.parent, folder) / found.name
     return _Cluster(data, programs, run_as, secrets.token_urlsafe(18))
 
 
@@ -130,10 +133,11 @@ def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
     password_file = cluster.data.parent / "password"
     password_file.write_text(cluster.password)
     cluster.run_as.own(password_file)
-    authentication = (f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256")
+    options = [f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256", "--no-sync"]
+    options += ["--encoding=UTF8", "--locale=C", *_memory_option(cluster.programs)]
     with child(
         "initdb",
-        cluster.command("initdb", *authentication, "--encoding=UTF8", "--locale=C", "--no-sync"),
+        cluster.command("initdb", *options),
         log_path=cluster.data.parent / "initdb.log",
         janitor=janitor,
         cwd=cluster.data,
@@ -147,13 +151,25 @@ def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
         raise _not_initialised(initdb, initdb.exit_text)
 
 
+def _memory_option(programs: Path) -> tuple[str, ...]:
+    """For the servers that initdb itself starts: killed, they would leave files in /dev/shm."""
+    try:
+        answer = subprocess.run(
+            [programs / "initdb", "--version"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ()  # starting it says why
+    version = re.search(r"\d+", answer.stdout)
+    return _option(*_MEMORY) if version and int(version[0]) >= 16 else ()  # before 16 it took no settings
+
+
 def _started(
     cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int, running: ExitStack
 ) -> Postgres:
     """A server that answers, to be ended by `running`; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         port = free_port()
-        settings = _SETTINGS | {"port": str(port), "max_connections": str(max_connections)}
+        settings = _SETTINGS | dict([_MEMORY]) | {"port": str(port), "max_connections": str(max_connections)}
         with ExitStack() as attempt:
             options = [part for setting in settings.items() for part in _option(*setting)]
             server = attempt.enter_context(

@@ -60,5 +60,5 @@ def connect():
 
 
 if __name__ == "__main__":
-    print(f"runs on {sys.executable}", flush=True)  # noqa: T201
+    print(f"runs on {sys.executable}", flush=True)
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
