@@ -39,7 +39,6 @@ test: setup ## Run every test, against real servers
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
-	@cd proxies && test -z "$$(gofmt -l .)" && go vet ./...
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .

@@ -35,7 +35,12 @@ class Go:
     """A Go toolchain: its program, and what its environment needs beside the user's."""
 
     program: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The user's own (proxies and caches are configured there), but never another toolchain than this one."""
+        return {**os.environ, **self.needs, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def toxiproxy_binary(proxies_dir: Path) -> Path:
@@ -47,8 +52,13 @@ def toxiproxy_binary(proxies_dir: Path) -> Path:
     proxies_dir = proxies_dir.resolve()  # go runs in that folder, where a relative path means another place
     binary = proxies_dir / BUILD_FOLDER / (_PREFIX + _fingerprint(proxies_dir))
     if not binary.exists():
-        _build(_go(_required_version(proxies_dir)), proxies_dir, binary)
+        _build(find_go(proxies_dir), proxies_dir, binary)
     return binary
+
+
+def find_go(proxies_dir: Path) -> Go:
+    """The first toolchain that is new enough for the module. Raises ToolchainError if there is none."""
+    return _go(_required_version(proxies_dir))
 
 
 def _fingerprint(proxies_dir: Path) -> str:
@@ -116,7 +126,7 @@ def _version_of(go: Go) -> tuple[int, ...]:
         answer = subprocess.run(
             [go.program, "env", "GOVERSION"],
             check=False,
-            env=_environment(go),
+            env=go.environment,
             capture_output=True,
             text=True,
             timeout=30,
@@ -127,11 +137,6 @@ def _version_of(go: Go) -> tuple[int, ...]:
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
-
-
-def _environment(go: Go) -> dict[str, str]:
-    """The user's own (proxies and caches are configured there), but never another toolchain than this one."""
-    return {**os.environ, **go.environment, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def _build(go: Go, proxies_dir: Path, binary: Path) -> None:
@@ -166,7 +171,7 @@ def _run(go: Go, cwd: Path, arguments: list[str], *, timeout_s: float, failure: 
             [go.program, *arguments],
             check=False,
             cwd=cwd,
-            env=_environment(go),
+            env=go.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
