@@ -83,14 +83,17 @@ def _doubts(
     expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]
 ) -> tuple[str, ...]:
     """Why this check may not be decided. What concerns the whole run is said once, as a warning: empty here."""
+    # A difference is as doubtful as either of what it is the difference of.
+    arms = (arm, estimator.control) if expectation.metric.against_control else (arm,)
     found = [
         "" if warning.phase is None and warning.arm is None else warning.text
         for warning in warnings
-        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, arm}
+        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, *arms}
     ]
-    cell = estimator.cells.get((arm, expectation.phase))
-    if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
-        found.append(f"{cell.unexplained} failed requests have no testimony, so their cause is not known")
+    for each in arms:
+        cell = estimator.cells.get((each, expectation.phase))
+        if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
+            found.append(f"of {cell.unexplained} of {each}'s failed requests the cause is not known")
     return tuple(found)
 
 

@@ -27,10 +27,11 @@ def doubts(
     contract: tuple[ContractProbe, ...],
 ) -> tuple[Warn, ...]:
     """Every doubt about this run: those written down while it ran, then those its figures raise."""
+    faulty = tuple(phase for phase in dict.fromkeys(name for _, name in cells) if scenario.phase(phase).fault)
     return (
         *_written(history),
-        *_contract(contract),
-        *_landing(history),
+        *_contract(contract, faulty),
+        *_landing(history, tuple(scenario.arms), faulty),
         *_traffic(cells, scenario.control),
         *_saturation(health),
         *_witness(history),
@@ -53,7 +54,14 @@ def _nothing_expected(scenario: Scenario) -> Iterator[Warn]:
         )
 
 
-def _contract(contract: tuple[ContractProbe, ...]) -> Iterator[Warn]:
+def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
+    if faulty and not contract:
+        yield Warn(
+            "contract_not_probed",
+            "no fault was tried on a raw socket before the experiment",
+            "Run again; every experiment begins with that.",
+            unknown=True,
+        )
     for probe in contract:
         if not probe.held:
             yield Warn(
@@ -65,8 +73,8 @@ def _contract(contract: tuple[ContractProbe, ...]) -> Iterator[Warn]:
             )
 
 
-def _landing(history: History) -> Iterator[Warn]:
-    for (arm, phase), (missed, total) in missed_landings(history).items():
+def _landing(history: History, arms: tuple[str, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
+    for (arm, phase), (missed, total) in missed_landings(history, arms, faulty).items():
         if missed:
             yield Warn(
                 "fault_did_not_land",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
+from itertools import product
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.findings import ContractProbe, Health, Load
@@ -53,11 +54,25 @@ def certificate(history: History) -> tuple[ContractProbe, ...]:
     return tuple(ContractProbe(*row) for row in rows)
 
 
-def missed_landings(history: History) -> dict[tuple[str, str], tuple[int, int]]:
-    """For each arm and phase: how many strikes no socket saw, of how many."""
-    counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for arm, phase, missed, total in history.rows(
-        "SELECT arm, phase, count(*) FILTER (NOT landed), count(*) FROM landings GROUP BY ALL ORDER BY ALL"
-    ):
-        counts[arm, phase] = (missed, total)
-    return dict(counts)
+def missed_landings(
+    history: History, arms: Iterable[str], phases: Iterable[str]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """For each arm and phase with a fault: how many strikes no socket saw, of how many.
+
+    A strike that nobody watched was not seen either: every counted episode is one.
+    """
+    seen = {
+        (arm, phase): (landed, total)
+        for arm, phase, landed, total in history.rows(
+            "SELECT arm, phase, count(*) FILTER (landed), count(*) FROM landings GROUP BY ALL"
+        )
+    }
+    struck: dict[str, int] = dict(
+        history.rows("SELECT phase, count(*) FROM episodes WHERE counts GROUP BY ALL")
+    )
+    counts = {}
+    for arm, phase in product(arms, phases):
+        landed, watched = seen.get((arm, phase), (0, 0))
+        total = max(watched, struck.get(phase, 0))
+        counts[arm, phase] = (total - landed, total)
+    return counts

@@ -41,11 +41,19 @@ def best_arm(
 ) -> Best | None:
     """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
 
-    None with only one arm, or when nothing was measured.
+    An arm that was not asked in every phase with a fault is no candidate: what nobody asks breaks nothing.
+    None unless there is a choice, and a control to compare it with.
     """
-    if len(scenario.arms) < 2 or not any(cell.requests for cell in cells.values()):
+    faulty = [
+        name
+        for name in phases
+        if scenario.phase(name).fault and any(cells[arm, name].requests for arm in scenario.arms)
+    ]
+    candidates = [arm for arm in scenario.arms if all(cells[arm, phase].requests for phase in faulty)]
+    if len(candidates) < 2 or scenario.control not in candidates:
         return None
-    faulty = [name for name in phases if scenario.phase(name).fault]
+    if not any(cell.requests for cell in cells.values()):
+        return None
 
     def rate(arm: str) -> float:
         requests = sum(cells[arm, phase].requests for phase in faulty)
@@ -55,7 +63,7 @@ def best_arm(
         return costs[arm].added_ms if arm in costs else None
 
     control = scenario.control
-    arm = min(scenario.arms, key=lambda each: (rate(each), cost(each) or 0.0))
+    arm = min(candidates, key=lambda each: (rate(each), cost(each) or 0.0))
     broken_by_control = sum(cells[control, phase].broken for phase in faulty)
     return Best(
         arm=arm,

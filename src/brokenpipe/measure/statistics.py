@@ -37,7 +37,7 @@ def rate_interval(
         unlike = 1 - (1 - CONFIDENCE) ** (1 / len(said))
         return Interval(rate * (1 - unlike), rate + unlike * max(0.0, largest_rate - rate))
     low, high = _bca(e, n, seed)
-    return Interval(max(0.0, min(low, rate)), min(1.0, max(high, rate)))
+    return Interval(max(0.0, low), min(1.0, high))
 
 
 def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:
