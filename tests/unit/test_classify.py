@@ -1,0 +1,302 @@
+"""Which class an exception is: chains as drivers raised them, most of them recorded by the witness.
+
+Recorded with SQLAlchemy 2.1, asyncpg 0.32, psycopg 3.3 against PostgreSQL 17; those of psycopg2 and TLS from the
+drivers' documentation and sources. Texts change between versions: each chain with evidence besides its text is
+also classified without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
+
+ADAPTED = "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi."
+LIBPQ_EOF = (
+    "consuming input failed: server closed the connection unexpectedly\n"
+    "\tThis probably means the server terminated abnormally\n\tbefore or while processing the request."
+)
+POOL_LIMIT = "QueuePool limit of size 1 overflow 0 reached, connection timed out, timeout 0.20"
+IN_MID_QUERY = "connection was closed in the middle of operation"
+
+
+def _asyncpg(
+    name: str, text: str, *, outer: str = "DBAPIError", inner: str = "Error", sqlstate: str | None = None,
+    invalidated: bool = True,
+) -> tuple[Link, ...]:  # fmt: skip
+    """The three links of the asyncpg dialect: SQLAlchemy's, the dialect's, the driver's."""
+    return (
+        Link(
+            f"sqlalchemy.exc.{outer}",
+            f"(sqlalchemy.dialects.postgresql.asyncpg.{inner}) {text}",
+            invalidated=invalidated,
+        ),
+        Link(ADAPTED + inner, text, sqlstate),
+        Link(f"asyncpg.exceptions.{name}", text, sqlstate),
+    )
+
+
+def _psycopg(
+    name: str, text: str, *, sqlstate: str | None = None, invalidated: bool = True
+) -> tuple[Link, ...]:
+    """The two links of psycopg, which derives from the standard's classes."""
+    outer = Link("sqlalchemy.exc.OperationalError", f"(psycopg.{name}) {text}", invalidated=invalidated)
+    return outer, Link(f"psycopg.{name}", text, sqlstate)
+
+
+# What happened, the chain, its class; and whether it is told by more than text.
+BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
+    (
+        "asyncpg, RST in mid-query",
+        (
+            *_asyncpg("ConnectionDoesNotExistError", IN_MID_QUERY, sqlstate="08003"),
+            Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
+        ),
+        ErrorClass.RESET,
+    ),
+    (
+        "asyncpg, RST on macOS",
+        (
+            *_asyncpg("ConnectionDoesNotExistError", IN_MID_QUERY, sqlstate="08003"),
+            Link("builtins.ConnectionResetError", "[Errno 54] Connection reset by peer", errno=54),
+        ),
+        ErrorClass.RESET,
+    ),
+    (
+        "asyncpg, FIN in mid-query",
+        _asyncpg("ConnectionDoesNotExistError", IN_MID_QUERY, sqlstate="08003"),
+        ErrorClass.EOF,
+    ),
+    (
+        "asyncpg, dead while idle",
+        _asyncpg("_base.InterfaceError", "connection is closed", outer="InterfaceError", inner="InterfaceError"),
+        ErrorClass.EOF,
+    ),
+    (
+        "asyncpg, dead before the commit",
+        _asyncpg(
+            "_base.InterfaceError",
+            "cannot call Transaction.commit(): the underlying connection is closed",
+            outer="InterfaceError",
+            inner="InterfaceError",
+        ),
+        ErrorClass.EOF,
+    ),
+    ("psycopg, dead while idle", _psycopg("OperationalError", LIBPQ_EOF), ErrorClass.EOF),
+    (
+        "write to a connection that is gone",
+        (Link("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),),
+        ErrorClass.BROKEN_PIPE,
+    ),
+    (
+        "psycopg, pg_terminate_backend",
+        _psycopg("errors.AdminShutdown", "terminating connection due to administrator command", sqlstate="57P01"),
+        ErrorClass.SERVER_SHUTDOWN,
+    ),
+    (
+        "psycopg, a crash elsewhere in the server",
+        _psycopg("errors.CrashShutdown", "terminating connection because of crash", sqlstate="57P02"),
+        ErrorClass.SERVER_CRASH,
+    ),
+    (
+        "psycopg, idle_session_timeout",
+        _psycopg("errors.IdleSessionTimeout", "terminating connection due to idle-session timeout", sqlstate="57P05"),
+        ErrorClass.IDLE_SESSION,
+    ),
+    (
+        "psycopg, idle_in_transaction_session_timeout",
+        _psycopg("errors.IdleInTransactionSessionTimeout", "terminating connection", sqlstate="25P03"),
+        ErrorClass.IDLE_IN_TRANSACTION,
+    ),
+    (
+        "asyncpg, refused",
+        (Link("builtins.ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 9)", errno=111),),
+        ErrorClass.REFUSED,
+    ),
+    (
+        "asyncpg, no such host",
+        (Link("socket.gaierror", "[Errno -2] Name or service not known", errno=-2),),
+        ErrorClass.DNS,
+    ),
+    (
+        "the kernel gave up connecting",
+        (Link("builtins.TimeoutError", "[Errno 110] Connection timed out", errno=110),),
+        ErrorClass.CONNECT_TIMEOUT,
+    ),
+    (
+        "asyncpg, wrong password",
+        _asyncpg("InvalidPasswordError", "password authentication failed", sqlstate="28P01", invalidated=False),
+        ErrorClass.AUTHENTICATION,
+    ),
+    (
+        "asyncpg, too many connections",
+        _asyncpg("TooManyConnectionsError", "sorry, too many clients already", sqlstate="53300", invalidated=False),
+        ErrorClass.TOO_MANY_CONNECTIONS,
+    ),
+    (
+        "asyncpg, starting up",
+        _asyncpg("CannotConnectNowError", "the database system is starting up", sqlstate="57P03", invalidated=False),
+        ErrorClass.NOT_ACCEPTING,
+    ),
+    ("the pool is exhausted", (Link("sqlalchemy.exc.TimeoutError", POOL_LIMIT),), ErrorClass.POOL_EXHAUSTED),
+    (
+        "statement_timeout",
+        _psycopg("errors.QueryCanceled", "canceling statement", sqlstate="57014", invalidated=False),
+        ErrorClass.STATEMENT_CANCELLED,
+    ),
+    (
+        "lock_timeout",
+        _asyncpg("LockNotAvailableError", "canceling statement", sqlstate="55P03", invalidated=False),
+        ErrorClass.STATEMENT_CANCELLED,
+    ),
+    ("asyncpg's command_timeout", (Link("builtins.TimeoutError", ""),), ErrorClass.CLIENT_TIMEOUT),
+    (
+        "after an error that was not rolled back",
+        (Link("sqlalchemy.exc.PendingRollbackError", "Can't reconnect until invalid transaction is rolled back."),),
+        ErrorClass.ABORTED_TRANSACTION,
+    ),
+    (
+        "current transaction is aborted",
+        _psycopg("errors.InFailedSqlTransaction", "transaction is aborted", sqlstate="25P02", invalidated=False),
+        ErrorClass.ABORTED_TRANSACTION,
+    ),
+    (
+        "a replica",
+        _psycopg("errors.ReadOnlySqlTransaction", "cannot execute INSERT", sqlstate="25006", invalidated=False),
+        ErrorClass.READ_ONLY,
+    ),
+    (
+        "asyncpg over TLS, end without close_notify",
+        (Link("ssl.SSLEOFError", "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred", errno=8),),
+        ErrorClass.EOF,
+    ),
+    (
+        "asyncpg, a certificate that does not verify",
+        (Link("ssl.SSLCertVerificationError", "[SSL: CERTIFICATE_VERIFY_FAILED]", errno=1),),
+        ErrorClass.TLS,
+    ),
+    (
+        "division by zero",
+        _asyncpg("DivisionByZeroError", "division by zero", sqlstate="22012", invalidated=False),
+        ErrorClass.APPLICATION,
+    ),
+    ("a defect of the service", (Link("builtins.KeyError", "'prompt'"),), ErrorClass.APPLICATION),
+    ("nothing is known", (), ErrorClass.UNEXPLAINED),
+]  # fmt: skip
+
+BY_TEXT_ALONE: list[tuple[str, Sequence[Link], ErrorClass]] = [
+    (
+        "psycopg, refused",
+        _psycopg(
+            "OperationalError",
+            'connection failed: connection to server at "127.0.0.1", port 9 failed: Connection refused\n\tIs the …',
+            invalidated=False,
+        ),
+        ErrorClass.REFUSED,
+    ),
+    (
+        "psycopg, no such host",
+        _psycopg(
+            "OperationalError",
+            "failed to resolve host 'no-such-host.invalid': [Errno -2] Name or service not known",
+            invalidated=False,
+        ),
+        ErrorClass.DNS,
+    ),
+    ("psycopg, RST", _psycopg("OperationalError", "receiving: Connection reset by peer"), ErrorClass.RESET),
+    (
+        "psycopg, too many connections",
+        _psycopg("OperationalError", "FATAL:  sorry, too many clients already", invalidated=False),
+        ErrorClass.TOO_MANY_CONNECTIONS,
+    ),
+    (
+        "psycopg, starting up",
+        _psycopg("OperationalError", "FATAL:  the database system is starting up", invalidated=False),
+        ErrorClass.NOT_ACCEPTING,
+    ),
+    (
+        "psycopg, wrong password",
+        _psycopg("OperationalError", 'FATAL:  password authentication failed for user "a"', invalidated=False),
+        ErrorClass.AUTHENTICATION,
+    ),
+    (
+        "psycopg, connect_timeout",
+        _psycopg("errors.ConnectionTimeout", "connection timeout expired", invalidated=False),
+        ErrorClass.CONNECT_TIMEOUT,
+    ),
+    (
+        "psycopg2, TLS ended by the server",
+        _psycopg("OperationalError", "SSL connection has been closed unexpectedly", invalidated=False),
+        ErrorClass.EOF,
+    ),
+    (
+        "psycopg, a server without TLS",
+        _psycopg("OperationalError", "server does not support SSL, but SSL was required", invalidated=False),
+        ErrorClass.TLS,
+    ),
+    (
+        "asyncpg, one connection in two tasks",
+        _asyncpg(
+            "_base.InterfaceError",
+            "cannot perform operation: another operation is in progress",
+            outer="InterfaceError",
+            inner="InterfaceError",
+            invalidated=False,
+        ),
+        ErrorClass.PROTOCOL_STATE,
+    ),
+]  # fmt: skip
+
+ALL = [*BY_EVIDENCE, *BY_TEXT_ALONE]
+WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT}  # told by who says that the request failed
+
+
+@pytest.mark.parametrize(("what", "chain", "expected"), ALL, ids=[what for what, _, _ in ALL])
+def test_a_chain_has_its_class(what: str, chain: Sequence[Link], expected: ErrorClass) -> None:
+    """One failure of the wire, one class, whichever driver met it."""
+    assert classify(chain) is expected
+
+
+@pytest.mark.parametrize(("what", "chain", "expected"), BY_EVIDENCE, ids=[what for what, _, _ in BY_EVIDENCE])
+def test_wording_does_not_matter(what: str, chain: Sequence[Link], expected: ErrorClass) -> None:
+    """Where there is other evidence, the class stays the same when a new version says it in other words."""
+    assert classify([replace(link, text="something went wrong") for link in chain]) is expected
+
+
+def test_every_class_can_be_reached() -> None:
+    """The closed list of causes holds none that nothing leads to."""
+    assert {expected for _, _, expected in ALL} | WITHOUT_A_CHAIN == set(ErrorClass)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.text(max_size=20)
+                | st.sampled_from([link.type for _, chain, _ in ALL for link in chain]),
+                "text": st.none() | st.text(max_size=30),
+                "sqlstate": st.none() | st.text(max_size=5),
+                "errno": st.none() | st.integers(-200, 200),
+                "invalidated": st.none() | st.booleans(),
+            },
+        ),
+        max_size=5,
+    )
+)
+def test_any_chain_has_a_class(raw: list[dict[str, object]]) -> None:
+    """Whatever a witness wrote is classified: unexplained only if it wrote nothing."""
+    found = classify(chain_of(raw))
+    assert (found is ErrorClass.UNEXPLAINED) is (raw == [])
+
+
+@given(st.sampled_from([chain for _, chain, _ in ALL if chain]))
+def test_an_applications_own_exception_around_it_changes_nothing(chain: Sequence[Link]) -> None:
+    """Services wrap errors in their own; the cause is further in."""
+    expected = classify(chain)
+    assert classify([Link("service.errors.StorageError", "could not store"), *chain]) is expected
