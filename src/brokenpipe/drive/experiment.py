@@ -38,8 +38,8 @@ class Experiment:
     roll_call: RollCall
     on_progress: Callable[[Progress], None]
     drain_s: float  # how long requests may take to end once the gate is closed
+    started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
-    _started: float = field(default_factory=time.monotonic)
     _phase: Phase | None = None
     _episode: int = 0
     _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
@@ -165,7 +165,7 @@ class Experiment:
             fault=str(phase.fault) if phase and phase.fault else "",
             episode=self._episode,
             episodes=phase.count if phase else 0,
-            elapsed_s=time.monotonic() - self._started,
+            elapsed_s=time.monotonic() - self.started,
             total_s=self.total_s,
             arms=self._arms(),
         )

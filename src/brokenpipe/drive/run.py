@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +17,10 @@ from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.history.records import Finish, Probe
+from brokenpipe.history.records import Doubt, Finish, Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.messages import Notice
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.progress import Progress
@@ -27,6 +28,7 @@ from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.local import Stack, local_stack
 
 LOAD_READY_S = 60.0
+START_UP_S = 6.0  # measured with four arms; only for the forecast
 
 
 class Terminated(BaseException):
@@ -46,6 +48,17 @@ class Run:
     folder: Path
     command: str
     on_progress: Callable[[Progress], None]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def total_s(self) -> float:
+        """How long all of it will take, as far as one can say before."""
+        return START_UP_S + self.plan.scenario.forecast_s
+
+    def say(self, message: str) -> None:
+        """Tell whoever watches what is being done outside of phases."""
+        elapsed_s = time.monotonic() - self.started
+        self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
 def run(what: Run) -> Ending:
@@ -71,26 +84,24 @@ def run(what: Run) -> Ending:
 
 
 def _execute(what: Run, undo: Janitor, log: Writer) -> None:
-    def say(message: str) -> None:
-        what.on_progress(Progress(message=message, total_s=what.plan.scenario.forecast_s))
-
     with local_stack(
         what.plan,
         project=what.project,
         target_folder=what.sources.target_folder,
         report=what.folder,
         janitor=undo,
-        on_step=say,
+        on_step=what.say,
     ) as stack:
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_environment(what.folder, what.plan, what.command, servers)
-        say("probing what each fault does on this machine")
+        what.say("probing what each fault does on this machine")
         _certify(what.plan, stack, log)
-        say("starting Locust")
+        what.say("starting Locust")
         with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
             load.wait_ready(LOAD_READY_S)
             _play(what, stack, load, log)
-        say("stopping")
+            _note(load.notices, log)
+        what.say("stopping")
 
 
 def _certify(plan: Plan, stack: Stack, log: Writer) -> None:
@@ -139,8 +150,24 @@ def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
             roll_call=RollCall(stack, log),
             on_progress=what.on_progress,
             drain_s=scenario.load.timeout_s + 1.0,
-            total_s=scenario.forecast_s,
+            started=what.started,
+            total_s=what.total_s,
         ).run()
+
+
+def _note(notices: Iterable[Notice], log: Writer) -> None:
+    """What the load has to say about the locustfile, for the reader of the report."""
+    for notice in notices:
+        remedy = "See logs/load.log, and the locustfile."
+        log.write(
+            Doubt(
+                t=time.monotonic_ns(),
+                code=f"load_{notice.code}",
+                text=notice.text,
+                remedy=remedy,
+                unknown=False,
+            )
+        )
 
 
 def _watched(stack: Stack, load: Generator) -> list[Watched]:
