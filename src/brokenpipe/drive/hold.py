@@ -7,15 +7,17 @@ down   reads the note, ends the keeper, waits until it is gone
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -98,29 +100,68 @@ def up(project: Project, arguments: list[str]) -> Note:
             remedy="Use it, or end it with `brokenpipe down`.",
         )
     folder = keeper_folder(project)
+    with _the_only_one(folder) as lock:
+        _clear(folder)
+        with (folder / "keeper.log").open("wb") as log:
+            keeper = subprocess.Popen(
+                [sys.executable, "-m", "brokenpipe", "keep", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / "keeper.log").open("wb")
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    with log:
-        keeper = subprocess.Popen(
-            [sys.executable, "-m", "brokenpipe", "keep", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    note = poll(lambda: _note_of(project, keeper), timeout_s=START_TIMEOUT_S, every_s=0.1)
+        note = poll(lambda: _note_of(project, keeper), timeout_s=START_TIMEOUT_S, every_s=0.1)
+    except BaseException:  # Ctrl-C: who does not wait for a stack does not want one
+        _end(keeper)
+        raise
     if note is None or keeper.poll() is not None:
-        with suppress(ProcessLookupError):
-            keeper.terminate()
+        _end(keeper)
         raise StackError(
             "the stack did not come up",
             remedy=f"See {folder / 'keeper.log'} and {folder / 'logs'}.",
             details=tuple((folder / "keeper.log").read_text(errors="replace").splitlines()[-12:]),
         )
     return note
+
+
+@contextmanager
+def _the_only_one(folder: Path) -> Iterator[int]:
+    """A lock that the keeper inherits, so that it is held exactly as long as a keeper lives. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                "a stack is just being started, or ended",
+                remedy="Wait for it, then use it, or end it with `brokenpipe down`.",
+            ) from error
+        yield lock.fileno()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier keeper recorded: logs are appended to and would grow for ever."""
+    try:
+        shutil.rmtree(folder / "logs", ignore_errors=True)
+        for file in (folder / "note.json", *folder.glob("witness-*.ndjson")):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def _end(keeper: subprocess.Popen[bytes]) -> None:
+    """Ask it to end and wait; its janitor takes down what it leaves."""
+    keeper.terminate()
+    try:
+        keeper.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        keeper.kill()
 
 
 def _note_of(project: Project, keeper: subprocess.Popen[bytes]) -> Note | None:
@@ -136,7 +177,8 @@ def read_note(project: Project) -> Note | None:
     path = keeper_folder(project) / "note.json"
     try:
         note = Note(**json.loads(path.read_text()))
-        alive = abs(psutil.Process(note.pid).create_time() - note.born) < 0.01
+        keeper = psutil.Process(note.pid)
+        alive = abs(keeper.create_time() - note.born) < 0.01 and keeper.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
     return note if alive else None
@@ -147,8 +189,11 @@ def down(project: Project) -> Note | None:
     note = read_note(project)
     if note is None:
         return None
-    keeper = psutil.Process(note.pid)
-    keeper.send_signal(signal.SIGTERM)
+    try:
+        keeper = psutil.Process(note.pid)
+        keeper.send_signal(signal.SIGTERM)
+    except psutil.NoSuchProcess:
+        return note  # it ended in this very moment
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while keeper.is_running() and keeper.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
