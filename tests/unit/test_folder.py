@@ -1,0 +1,57 @@
+"""Report folders: their names, `latest`, and what lies in them before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from brokenpipe.drive.folder import new_report_folder, write_plan
+from brokenpipe.errors import RecordingError
+from brokenpipe.plan.plan import Overrides, Plan, make_plan
+from brokenpipe.plan.project import Project
+
+PROJECT = Project(Path(__file__).parents[2])
+
+
+def test_names_sort_by_time(tmp_path: Path) -> None:
+    """reports/STEM/YYYYMMDDTHHMMSSZ; a second run in the same second waits for a name of its own."""
+    first, second = new_report_folder(tmp_path, "default"), new_report_folder(tmp_path, "default")
+    assert first.parent == tmp_path / "default"
+    assert re.fullmatch(r"\d{8}T\d{6}Z", first.name)
+    assert first.name < second.name
+    assert (second / "logs").is_dir()
+
+
+def test_latest_is_the_newest(tmp_path: Path) -> None:
+    """`latest` points at the newest by a relative path, so that the reports can be moved as a whole."""
+    first = new_report_folder(tmp_path / "before", "default")
+    assert (first.parent / "latest").resolve() == first
+    (tmp_path / "before").rename(tmp_path / "after")
+    latest = tmp_path / "after" / "default" / "latest"
+    assert (latest / "logs").is_dir()
+    second = new_report_folder(tmp_path / "after", "default")
+    assert latest.resolve() == second
+    assert sorted(path.name for path in second.parent.iterdir()) == sorted(
+        [first.name, second.name, "latest"]
+    )
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    """The message names the folder and the option by which to choose another."""
+    (tmp_path / "reports").touch()
+    with pytest.raises(RecordingError, match="reports") as caught:
+        new_report_folder(tmp_path / "reports", "default")
+    assert "--reports" in caught.value.remedy
+
+
+def test_the_plan_lies_in_it_from_the_beginning(tmp_path: Path) -> None:
+    """scenario.toml is the file as it was read; plan.json is what is run, after every override."""
+    plan, sources = make_plan(PROJECT, "default", Overrides(users=3, only=("plain",)))
+    write_plan(tmp_path, plan, sources)
+    assert (tmp_path / "scenario.toml").read_text(encoding="utf-8") == sources.scenario_text
+    text = (tmp_path / "plan.json").read_text(encoding="utf-8")
+    assert Plan.model_validate_json(text, strict=False) == plan
+    assert plan.scenario.load.users == 3
+    assert str(PROJECT.root) not in text, "a plan must be readable on another machine"

@@ -1,0 +1,65 @@
+"""A phase in figures: how many episodes, how long, and what a dry run forecasts."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenpipe.plan.phases import BETWEEN_S, BLOCK_S, SETTLE_S, Pattern, Phase
+from brokenpipe.plan.scenario import Scenario
+
+KILL = {"name": "socket_kill"}
+PROJECT = Path(__file__).parents[2]
+
+
+def _phase(**keys: Any) -> Phase:
+    return Phase.model_validate({"name": "it", **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "pattern", "count", "episode_s", "forecast_s", "words"),
+    [
+        ({"seconds": 10}, Pattern.BLOCKS, 5, 2.0, BETWEEN_S + 10, "10 s"),
+        ({"seconds": 2}, Pattern.BLOCKS, 1, 2.0, BETWEEN_S + 2, "2 s"),
+        ({"seconds": 5}, Pattern.BLOCKS, 2, 2.5, BETWEEN_S + 5, "5 s"),
+        (
+            {"episodes": 12, "every_s": 1.5, "fault": KILL},
+            Pattern.STRIKES, 12, 1.5, BETWEEN_S + 18, "12 strikes, one every 1.5 s",
+        ),
+        (
+            {"episodes": 12, "quiet_s": 1.6, "burst_s": 1.4},
+            # the lead-in is a burst, which takes the place of settling
+            Pattern.BURSTS, 12, 3.0, BETWEEN_S - SETTLE_S + 1.4 + 36, "12 × (1.6 s quiet, 1.4 s burst)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_phase_in_figures(
+    keys: dict[str, Any], pattern: Pattern, count: int, episode_s: float, forecast_s: float, words: str
+) -> None:
+    """Count, length and forecast follow from the keys by arithmetic."""
+    phase = _phase(**keys)
+    assert (phase.pattern, phase.count, phase.describe()) == (pattern, count, words)
+    assert phase.episode_s == pytest.approx(episode_s)
+    assert phase.forecast_s == pytest.approx(forecast_s)
+
+
+@given(st.floats(BLOCK_S, 86_400))
+def test_blocks_fill_their_phase(seconds: float) -> None:
+    """Whatever the length, blocks fill it, each at least as long as a block and less than two."""
+    phase = _phase(seconds=seconds)
+    assert phase.count * phase.episode_s == pytest.approx(seconds)
+    assert BLOCK_S <= phase.episode_s < 2 * BLOCK_S
+
+
+def test_a_scenario_is_the_sum_of_its_phases() -> None:
+    """What `make loadtest` is said to take: the phases of the default scenario, one by one."""
+    data = tomllib.loads((PROJECT / "scenarios" / "default.toml").read_text(encoding="utf-8"))
+    scenario = Scenario.model_validate(data)
+    assert scenario.forecast_s == pytest.approx(sum(phase.forecast_s for phase in scenario.phases))
+    assert 60 < scenario.forecast_s < 120, "a newcomer should not have to wait longer"
+    assert all(phase.count >= 12 for phase in scenario.phases if phase.pattern is not Pattern.BLOCKS)
