@@ -188,7 +188,8 @@ def _best(cells: dict[tuple[str, str], Cell], control: str, arm: str) -> Best:
     first = next(cell.phase for cell in cells.values())
     medians = [cells[a, first].latency_ms.p50 or 0 for a in (control, arm)]
     share = 1 - broken[arm] / broken[control] if broken[control] else None
-    return Best(arm, control, broken[control], broken[arm], share, medians[1] - medians[0], SETTINGS)
+    cost = Cost(first, medians[1] - medians[0], Interval(1.2, 4.9))
+    return Best(arm, control, broken[control], broken[arm], share, cost, SETTINGS)
 
 
 def _costs(cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]) -> dict[str, Cost]:

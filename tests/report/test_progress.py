@@ -14,7 +14,7 @@ from brokenpipe.report.live import LineDisplay, LiveDisplay, display_for
 STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
 KILL = Progress(
     phase="socket_kill",
-    fault="socket_kill reset",
+    fault="socket_kill · reset",
     episode=4,
     episodes=12,
     elapsed_s=20.0,
@@ -40,15 +40,25 @@ def test_a_log_gets_one_line_for_each_phase() -> None:
         "[   0.0 s] starting Postgres",
         "[   2.0 s] steady",
         "[  12.0 s] steady ended: plain 2 of 470 failed",
-        "[  20.0 s] socket_kill · socket_kill reset",
+        "[  20.0 s] socket_kill · reset",
         "[  20.0 s] socket_kill ended: plain 0 of 0 failed, pre_ping 0 of 0 failed",
     ]
+
+
+def test_what_a_lead_in_did_is_not_counted() -> None:
+    """The counts at a phase's end begin with its first episode: what the settling broke is no result."""
+    settling = replace(KILL, episode=0, arms=(ArmProgress("plain", 40, 40, 3),))
+    first = replace(KILL, episode=1, arms=(ArmProgress("plain", 50, 50, 5),))
+    last = replace(KILL, episode=12, arms=(ArmProgress("plain", 90, 90, 6),))
+    assert shown(settling, first, last, terminal=False).splitlines()[-1] == (
+        "[  20.0 s] socket_kill ended: plain 1 of 40 failed"
+    )
 
 
 def test_a_terminal_shows_phase_episode_time_left_and_arms() -> None:
     """The live picture names what is going on, what is left, and each arm's counts."""
     text = shown(KILL, terminal=True)
-    for part in ("socket_kill · socket_kill reset · episode 4 of 12", "60 s left", "pre_ping", "900", "+4"):
+    for part in ("socket_kill · reset · episode 4 of 12", "60 s left", "pre_ping", "900", "+4"):
         assert part in text
 
 

@@ -221,7 +221,7 @@ class Best:
     control_broken: int
     broken: int
     prevented_share: float | None  # None when nothing broke in the control
-    cost_ms: float | None  # added median latency in the phase without a fault
+    cost: Cost | None
     engine_settings: str  # Python source, ready to copy
 
 

@@ -59,11 +59,11 @@ def best_arm(
         requests = sum(cells[arm, phase].requests for phase in faulty)
         return sum(cells[arm, phase].broken for phase in faulty) / max(requests, 1)
 
-    def cost(arm: str) -> float | None:
-        return costs[arm].added_ms if arm in costs else None
+    def cost(arm: str) -> float:
+        return (costs[arm].added_ms or 0.0) if arm in costs else 0.0
 
     control = scenario.control
-    arm = min(candidates, key=lambda each: (rate(each), cost(each) or 0.0))
+    arm = min(candidates, key=lambda each: (rate(each), cost(each)))
     broken_by_control = sum(cells[control, phase].broken for phase in faulty)
     return Best(
         arm=arm,
@@ -71,7 +71,7 @@ def best_arm(
         control_broken=broken_by_control,
         broken=sum(cells[arm, phase].broken for phase in faulty),
         prevented_share=1 - rate(arm) / rate(control) if broken_by_control else None,
-        cost_ms=cost(arm),
+        cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
     )
 
@@ -101,13 +101,20 @@ def sentence(best: Best | None, verdict: Verdict, control: str) -> str:
         return _SINGLE[verdict]
     if best.prevented_share is None:
         return f"Nothing broke in {control}, so there was nothing for another setting to prevent."
-    price = "" if best.cost_ms is None else f", for {added_ms(best.cost_ms)} on a median request"
     if best.arm == control:
         return f"No setting broke fewer requests than {control} itself ({best.control_broken} broken)."
     return (
         f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of {control} see "
-        f"({best.broken} instead of {best.control_broken}){price}."
+        f"({best.broken} instead of {best.control_broken}){_price(best.cost)}."
     )
+
+
+def _price(cost: Cost | None) -> str:
+    if cost is None or cost.added_ms is None:
+        return ""
+    if cost.ci95 is not None and cost.ci95.low <= 0 <= cost.ci95.high:
+        return ", at a cost too small for this run to see"
+    return f", for {added_ms(cost.added_ms)} in the median request"
 
 
 _SINGLE = {

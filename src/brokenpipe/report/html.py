@@ -29,6 +29,7 @@ _FILTERS = (
     numbers.percent_interval,
     numbers.milliseconds,
     numbers.added_ms,
+    numbers.milliseconds_interval,
     numbers.seconds,
     numbers.count,
     numbers.plural,

@@ -22,8 +22,8 @@ def doing(progress: Progress) -> str:
     if not progress.phase:
         return words.lines(progress.message) or "starting"
     parts = [progress.phase]
-    if progress.fault and progress.fault != progress.phase:
-        parts.append(progress.fault)
+    if fault := words.without_phase(progress.fault, progress.phase):
+        parts.append(fault)
     if progress.episode:
         parts.append(f"episode {progress.episode} of {progress.episodes}")
     if progress.message:
@@ -119,7 +119,10 @@ class LineDisplay:
         last, self._last = self._last, progress
         if progress.phase != last.phase:
             self._close_phase(last)
-            self._before = {arm.arm: arm for arm in progress.arms}
+        if progress.phase != last.phase or (progress.episode and not last.episode):
+            self._before = {
+                arm.arm: arm for arm in progress.arms
+            }  # what came before the first episode is lead-in
         new_message = not progress.phase and progress.message != last.message
         if (progress.phase and progress.phase != last.phase) or new_message:
             first = Progress(progress.message, progress.phase, progress.fault)

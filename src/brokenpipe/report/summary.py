@@ -112,7 +112,11 @@ def summary(findings: Findings) -> Json:
         "seed": findings.seed,
         "best": None
         if best is None
-        else {"arm": best.arm, "prevented_share": best.prevented_share, "cost_ms": best.cost_ms},
+        else {
+            "arm": best.arm,
+            "prevented_share": best.prevented_share,
+            "cost_ms": best.cost.added_ms if best.cost else None,
+        },
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
         "checks": [_check(check) for check in findings.checks],
         "warnings": [_warning(warning) for warning in findings.warnings],

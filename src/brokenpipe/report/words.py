@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from brokenpipe.measure import numbers
@@ -56,16 +55,14 @@ def lines(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
-def spoken(fault: str) -> str:
-    """Write `name(key=value, …)` without the brackets of a call."""
-    return re.sub(r"\s*\((.*)\)$", r" \1", fault).strip()
+def without_phase(fault: str, phase: str) -> str:
+    """Say a fault, `name · manner`, beside the name of its phase: without what the phase's name says already."""
+    return fault.removeprefix(phase).strip(" ·")
 
 
 def fault(phase: PhaseFinding) -> str:
-    """Say what was done to the wire, without repeating the phase's own name; empty if that says it all."""
-    if not phase.fault:
-        return "no fault"
-    return spoken(phase.fault).removeprefix(phase.name).strip(" ·")
+    """Say what was done to the wire, without repeating the phase's own name."""
+    return without_phase(phase.fault, phase.name) if phase.fault else "no fault"
 
 
 def where(warning: Warn) -> str:
