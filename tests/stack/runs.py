@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 REPOSITORY = Path(__file__).parents[2]
 BROKENPIPE = (sys.executable, "-m", "brokenpipe")
-END_TIMEOUT_S = 90.0
+END_TIMEOUT_S = 150.0
 
 STEADY = """
 [[phases]]

@@ -13,12 +13,12 @@ from tests.stack.kill_nine import kill_runs
 from tests.stack.runs import eventually
 from tests.stack.traces import Traces
 
-WHOLE_RUN_S = 14.0  # on two cores; on slower ones the last moment comes before the report
+WHOLE_RUN_S = 13.0  # on two quiet cores; on slower ones the last moment comes earlier in the run
 
 
 def test_killed_at_any_moment_it_leaves_nothing_but_its_history(tmp_path: Path) -> None:
     """Within 5 s of a kill -9 no process, port, folder or shared memory is left, and the folder can be reported."""
-    for killed in kill_runs(tmp_path, runs=4, seed=7, whole_run_s=WHOLE_RUN_S):
+    for killed in kill_runs(tmp_path, runs=3, seed=7, whole_run_s=WHOLE_RUN_S):
         assert killed.good, str(killed)
 
 

@@ -1,0 +1,113 @@
+"""What the default scenario must show, on fewer episodes: the promise of `make loadtest`, for both drivers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.stack.runs import REPOSITORY, Run, Starter
+
+from brokenpipe.measure.findings import Cell, Findings
+from brokenpipe.measure.measure import measure
+
+SHORTER = (("seconds = 10", "seconds = 4"), ("episodes = 12", "episodes = 6"))
+DELAY_MS = 25
+ROUND_TRIPS_OF_A_PING = {"asyncpg": 3, "psycopg": 1}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run, and what was found."""
+
+    run: Run
+    findings: Findings
+
+    def phase(self, name: str) -> Mapping[str, Cell]:
+        return {arm: self.findings.cell(arm, name) for arm in self.findings.arms}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """The same scenario, once with each driver."""
+    folder = tmp_path_factory.mktemp("default")
+    text = (REPOSITORY / "scenarios/default.toml").read_text()
+    for long, short in SHORTER:
+        assert long in text
+        text = text.replace(long, short)
+    locustfile = REPOSITORY / "scenarios/locustfile.py"
+    (folder / "short.toml").write_text(text.replace('"locustfile.py"', f'"{locustfile}"'))
+    return {driver: _outcome(folder, driver) for driver in ROUND_TRIPS_OF_A_PING}
+
+
+def _outcome(folder: Path, driver: str) -> Outcome:
+    (folder / driver).mkdir()
+    run = Starter(folder / driver).run(folder / "short.toml", "--env", f"DB_DRIVER={driver}")
+    return Outcome(run, measure(run.folder))
+
+
+@pytest.mark.parametrize("driver", ROUND_TRIPS_OF_A_PING)
+class TestDefaultScenario:
+    """Each claim for each driver."""
+
+    def test_it_passes_and_says_so_last(self, outcomes: dict[str, Outcome], driver: str) -> None:
+        """Exit code 0, and the last line is the verdict and the path of the report."""
+        run = outcomes[driver].run
+        assert run.popen.returncode == 0, run.out
+        assert re.search(rf"PASS\s+{re.escape(str(run.folder))}/report\.html$", run.last_line)
+
+    def test_nothing_fails_without_a_fault(self, outcomes: dict[str, Outcome], driver: str) -> None:
+        """In the steady phase and under latency no arm has a failed request."""
+        for phase in ("steady", "latency"):
+            assert {arm: cell.failed for arm, cell in outcomes[driver].phase(phase).items()} == dict.fromkeys(
+                outcomes[driver].findings.arms, 0
+            )
+
+    def test_an_idle_limit_breaks_the_plain_pool_only(
+        self, outcomes: dict[str, Outcome], driver: str
+    ) -> None:
+        """plain's interval lies above 0, and every break is of a stale connection; pre-ping masks them all."""
+        cells = outcomes[driver].phase("idle_reset")
+        plain = cells["plain"]
+        assert plain.ci95 is not None
+        assert plain.ci95.low > 0
+        assert plain.broken == plain.stale
+        assert [cells[arm].broken for arm in ("pre_ping", "both")] == [0, 0]
+        assert all(
+            masked is not None and masked.total for masked in (cells["pre_ping"].masked, cells["both"].masked)
+        )
+
+    def test_a_kill_is_split_into_stale_and_in_use(self, outcomes: dict[str, Outcome], driver: str) -> None:
+        """Every broken request is one or the other, and not one connection was refused."""
+        for cell in outcomes[driver].phase("socket_kill").values():
+            assert cell.broken == cell.stale + cell.in_use
+            assert cell.unexplained == 0
+            assert "connection refused" not in cell.failed_by_class
+        assert sum(cell.in_use for cell in outcomes[driver].phase("socket_kill").values()) > 0
+
+    def test_a_ping_costs_its_round_trips(self, outcomes: dict[str, Outcome], driver: str) -> None:
+        """Under latency, POST /chat takes longer with pre-ping by the ping's round trips, within 15 %."""
+        cells = outcomes[driver].phase("latency")
+        plain, pinged = (cells[arm].latency_by_request["POST /chat"].p50 for arm in ("plain", "pre_ping"))
+        assert plain is not None
+        assert pinged is not None
+        expected_ms = ROUND_TRIPS_OF_A_PING[driver] * DELAY_MS
+        # The seeded LLM delays are the same in both arms; what is left is the machine's noise on a median.
+        assert pinged - plain == pytest.approx(expected_ms, rel=0.15, abs=5)
+
+    def test_every_strike_was_seen_by_a_raw_socket(self, outcomes: dict[str, Outcome], driver: str) -> None:
+        """All faults held their contracts before the run, and every landing was witnessed in it."""
+        findings = outcomes[driver].findings
+        assert findings.contract
+        assert all(probe.held for probe in findings.contract)
+        assert findings.health.landed == findings.health.landings > 0
+
+
+def test_psycopg_suffers_more_than_asyncpg(outcomes: dict[str, Outcome]) -> None:
+    """asyncpg notices a closed connection by itself and drops the whole pool; psycopg finds out once for each."""
+    rates = {
+        driver: outcome.phase("idle_reset")["plain"].broken_pipe_rate for driver, outcome in outcomes.items()
+    }
+    assert rates["psycopg"] > 2 * rates["asyncpg"]  # type: ignore[operator]
