@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rich.console import Console
 from typer.testing import CliRunner
 
 from brokenpipe import cli
@@ -26,9 +29,20 @@ class Answer:
 
 def brokenpipe(*arguments: str) -> Answer:
     """Run the program. An exception of any other kind than ours reaches the test."""
-    cli.out.width = cli.err.width = COLUMNS
-    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    with _wide_terminal():
+        result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
     return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+@contextmanager
+def _wide_terminal() -> Iterator[None]:
+    before = cli.out, cli.err
+    cli.out = Console(highlight=False, width=COLUMNS)
+    cli.err = Console(stderr=True, highlight=False, width=COLUMNS)
+    try:
+        yield
+    finally:
+        cli.out, cli.err = before
 
 
 def assert_answers_a_mistake(answer: Answer) -> None:

@@ -292,9 +292,23 @@ def test_an_arm_without_traffic(tmp_path: Path) -> None:
 # --- metrics ------------------------------------------------------------------------------------------
 
 
-def _values(tmp_path: Path, expect: list[dict[str, Any]]) -> list[tuple[float | None, Interval | None]]:
-    """What the metrics are when pre_ping is 20 ms and 30 ms slower in two blocks, and one in four fails."""
-    with Recorded(tmp_path, scenario(STEADY, expect=expect)) as run:
+METRICS: dict[str, dict[str, Any]] = {
+    "added": {"arm": "pre_ping", "metric": "added_p50_ms", "request": "POST /chat"},
+    "of all": {"arm": "pre_ping", "metric": "p50_ms"},
+    "of one": {"arm": "pre_ping", "metric": "p50_ms", "request": "GET /fast"},
+    "of none": {"arm": "pre_ping", "metric": "p50_ms", "request": "GET /chatt"},
+    "failed": {"arm": "plain", "metric": "failed"},
+    "failure rate": {"arm": "plain", "metric": "failure_rate"},
+    "broken-pipe rate": {"arm": "plain", "metric": "broken_pipe_rate"},
+    "p95": {"arm": "plain", "metric": "p95_ms"},
+}
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Check]:
+    """pre_ping is 20 ms slower in the first block and 30 ms in the second; one request of plain failed."""
+    expect = [{"phase": "steady", "above": 0, **metric} for metric in METRICS.values()]
+    with Recorded(tmp_path_factory.mktemp("figures"), scenario(STEADY, expect=expect)) as run:
         run.phase("steady", [(0, 2, None), (2, 4, None)])
         for block, ms in ((0, 50), (2, 60)):
             run.requests("plain", [block + n / 10 for n in range(5)], ms=ms)
@@ -302,47 +316,26 @@ def _values(tmp_path: Path, expect: list[dict[str, Any]]) -> list[tuple[float | 
             run.request("pre_ping", block + 1, ms=1, name="GET /fast")
         run.request("plain", 1, ms=900, status=503, failure="status")
         run.finish()
-    return [(check.value, check.ci95) for check in run.measured().checks]
+    return dict(zip(METRICS, run.measured().checks, strict=True))
 
 
-def test_a_difference_is_paired_by_episode(tmp_path: Path) -> None:
+def test_a_difference_is_paired_by_episode(figures: Mapping[str, Check]) -> None:
     """Added latency: the mean of 20 and 30 ms, with Student's interval of two values: t(1; 0.975) = 12.706."""
-    ((value, interval),) = _values(
-        tmp_path,
-        [
-            {
-                "arm": "pre_ping",
-                "phase": "steady",
-                "metric": "added_p50_ms",
-                "request": "POST /chat",
-                "above": 0,
-            }
-        ],
-    )
-    assert value == pytest.approx(25)
-    assert interval is not None
-    assert interval.high - 25 == pytest.approx(12.706 * 5, rel=1e-3)
+    added = figures["added"]
+    assert added.value == pytest.approx(25)
+    assert added.ci95 is not None
+    assert added.ci95.high - 25 == pytest.approx(12.706 * 5, rel=1e-3)
+    assert added.verdict is UNKNOWN, "it reaches below 0"
 
 
-def test_a_latency_may_be_narrowed_to_one_request(tmp_path: Path) -> None:
+def test_a_latency_may_be_narrowed_to_one_request(figures: Mapping[str, Check]) -> None:
     """Of all requests, or of one name; of one that was never made, nothing is known."""
-    common = {"arm": "pre_ping", "phase": "steady", "metric": "p50_ms", "above": 0}
-    values = _values(
-        tmp_path, [common, {**common, "request": "GET /fast"}, {**common, "request": "GET /chatt"}]
-    )
-    assert [value for value, _ in values] == [pytest.approx((70 + 90) / 2), 1, None]
+    assert figures["of all"].value == pytest.approx((70 + 90) / 2)
+    assert figures["of one"].value == 1
+    assert (figures["of none"].value, figures["of none"].verdict) == (None, UNKNOWN)
 
 
-def test_failures_and_rates(tmp_path: Path) -> None:
+def test_failures_and_rates(figures: Mapping[str, Check]) -> None:
     """One of eleven requests of plain failed, none of them broken, and it has no latency."""
-    common = {"arm": "plain", "phase": "steady", "above": 0}
-    values = _values(
-        tmp_path,
-        [
-            {**common, "metric": "failed"},
-            {**common, "metric": "failure_rate"},
-            {**common, "metric": "broken_pipe_rate"},
-            {**common, "metric": "p95_ms"},
-        ],
-    )
-    assert [value for value, _ in values] == [1, pytest.approx(1 / 11), 0, pytest.approx(55)]
+    names = ("failed", "failure rate", "broken-pipe rate", "p95")
+    assert [figures[name].value for name in names] == [1, pytest.approx(1 / 11), 0, pytest.approx(55)]

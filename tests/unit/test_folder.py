@@ -15,23 +15,21 @@ from brokenpipe.plan.project import Project
 PROJECT = Project(Path(__file__).parents[2])
 
 
-def test_names_sort_by_time(tmp_path: Path) -> None:
-    """reports/STEM/YYYYMMDDTHHMMSSZ; a second run in the same second waits for a name of its own."""
-    first, second = new_report_folder(tmp_path, "default"), new_report_folder(tmp_path, "default")
-    assert first.parent == tmp_path / "default"
-    assert re.fullmatch(r"\d{8}T\d{6}Z", first.name)
-    assert first.name < second.name
-    assert (second / "logs").is_dir()
+def test_names_sort_by_time_and_latest_is_the_newest(tmp_path: Path) -> None:
+    """reports/STEM/YYYYMMDDTHHMMSSZ; a second run in the same second waits for a name of its own.
 
-
-def test_latest_is_the_newest(tmp_path: Path) -> None:
-    """`latest` points at the newest by a relative path, so that the reports can be moved as a whole."""
+    `latest` points at the newest by a relative path, so that the reports can be moved as a whole.
+    """
     first = new_report_folder(tmp_path / "before", "default")
+    assert first.parent == tmp_path / "before" / "default"
+    assert re.fullmatch(r"\d{8}T\d{6}Z", first.name)
     assert (first.parent / "latest").resolve() == first
+
     (tmp_path / "before").rename(tmp_path / "after")
     latest = tmp_path / "after" / "default" / "latest"
     assert (latest / "logs").is_dir()
     second = new_report_folder(tmp_path / "after", "default")
+    assert first.name < second.name
     assert latest.resolve() == second
     assert sorted(path.name for path in second.parent.iterdir()) == sorted(
         [first.name, second.name, "latest"]

@@ -39,6 +39,7 @@ def test_requests_belong_to_the_episode_of_their_start(calm: Recorded) -> None:
     assert _plain(findings).requests == 2 + 3
     assert _plain(findings).episodes == 2
     assert findings.cell("pre_ping", "steady").requests == 2
+    assert (findings.finished, findings.verdict) == ("done", Verdict.PASS)
 
 
 def test_what_lies_outside_does_not_count(calm: Recorded) -> None:
@@ -109,7 +110,6 @@ def test_a_torn_line_in_the_middle_takes_no_other_with_it(calm: Recorded) -> Non
 @pytest.mark.parametrize("how", ["interrupted", "terminated", "failed"])
 def test_an_unfinished_run_is_unknown(calm: Recorded, how: str) -> None:
     """What was recorded is measured, but a run that did not reach its end is no pass."""
-    assert calm.measured().verdict is Verdict.PASS
     calm.finish(how, at=101)
     findings = calm.measured()
     assert findings.finished == how
