@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,24 +18,49 @@ equals = 0
 """
 
 
-@pytest.fixture(params=["listed", "threaded"])
-def target(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+TARGETS = ("listed", "threaded")
 
 
-def test_its_failures_are_counted_as_it_counts_them(brokenpipe: Starter, project: Path, target: str) -> None:
-    """What the report says failed is what the service itself wrote down, request by request."""
-    ledger = brokenpipe.folder / "ledger"
+@dataclass(frozen=True)
+class Told:
+    """What the report says about a run, and what the service wrote into its own books: how each request ended."""
+
+    run: Run
+    books: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, project: Path) -> dict[str, Told]:
+    """Both services, run at the same time."""
+    folders = {target: tmp_path_factory.mktemp(target) for target in TARGETS}
+    with ExitStack() as running:
+        runs = {target: running.enter_context(_start(target, folders[target], project)) for target in TARGETS}
+        for run in runs.values():
+            run.end()
+    return {
+        target: Told(
+            run, dict(line.split(" ") for line in (folders[target] / "ledger").read_text().splitlines())
+        )
+        for target, run in runs.items()
+    }
+
+
+def _start(target: str, folder: Path, project: Path) -> AbstractContextManager[Run]:
     scenario = write_scenario(
-        brokenpipe.folder / "foreign.toml",
+        folder / "foreign.toml",
         STEADY + BURSTS + EXPECT,
         target=target,
         locustfile=project / "scenarios" / "locustfile.py",
         users=3,
-        env={"LEDGER": str(ledger)},
+        env={"LEDGER": str(folder / "ledger")},
     )
-    run = brokenpipe.run(scenario, cwd=project)
-    books = dict(line.split(" ") for line in ledger.read_text().splitlines())
+    return Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_its_failures_are_counted_as_it_counts_them(told: dict[str, Told], target: str) -> None:
+    """What the report says failed is what the service itself wrote down, request by request."""
+    run, books = told[target].run, told[target].books
     assert _heard(run) == books
     phases = run.summary["arms"]["plain"]["phases"]
     for phase in ("steady", "idle"):
@@ -42,28 +69,31 @@ def test_its_failures_are_counted_as_it_counts_them(brokenpipe: Starter, project
         assert phases[phase]["failed"] == sum(books[request] == "failed" for request in asked)
     assert phases["steady"]["failed"] == 0
     assert phases["idle"]["failed"] > 0
-    _CAUSES[target](run)
 
 
-def _causes_of_listed(run: Run) -> None:
-    """The exception that leaves an ASGI application testifies to a disconnect, without a pool that is known."""
+def test_an_exception_that_leaves_the_service_is_a_cause(told: dict[str, Told]) -> None:
+    """In an ASGI application it testifies to a disconnect, although its pool is not known."""
+    run = told["listed"].run
     idle = run.summary["arms"]["plain"]["phases"]["idle"]
     assert idle["broken"] == idle["elsewhere"] == idle["failed"]
     (check,) = run.summary["checks"]
     assert check["verdict"] == "fail"
 
 
-def _causes_of_threaded(run: Run) -> None:
-    """Nobody in there testifies, so nobody knows whether a request was broken: the check says that."""
+def test_without_testimony_nobody_calls_a_failure_broken(told: dict[str, Told]) -> None:
+    """The service answers 500 and tells nobody why: what rests on causes is unknown, and says so."""
+    run = told["threaded"].run
     idle = run.summary["arms"]["plain"]["phases"]["idle"]
     assert idle["unexplained"] == idle["failed"]
     (check,) = run.summary["checks"]
     assert check["verdict"] == "unknown"
-    assert "testimony" in check["text"] or "cause" in check["text"], check["text"]
-    assert "elsewhere/bin/python" in (run.folder / "logs" / "target-plain.log").read_text()
+    assert f"of {idle['failed']} of plain's failed requests the cause is not known" in check["text"]
 
 
-_CAUSES = {"listed": _causes_of_listed, "threaded": _causes_of_threaded}
+def test_its_own_interpreter_runs_it(told: dict[str, Told]) -> None:
+    """`python` in target.toml names it; the service says on which one it runs."""
+    log = told["threaded"].run.folder / "logs" / "target-plain.log"
+    assert "elsewhere/bin/python" in log.read_text()
 
 
 def _heard(run: Run) -> dict[str, str]:
