@@ -148,6 +148,30 @@ def test_what_readers_should_know_is_told(bench):
     assert "of plain ended before it began: on_start raised ValueError: no login" in texts["user_ended"]
 
 
+def test_a_cut_body_is_an_outcome_and_no_mistake(bench):
+    """An exception that the wire caused, and the locustfile lets pass, is counted and not told as its mistake."""
+    locustfile = """
+        from locust import FastHttpUser, constant, task
+
+        class A(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                with self.client.get("/cut", stream=True, catch_response=True) as response:
+                    b"".join(response.iter_content())
+                    response._response.read()
+    """
+    with bench.load(locustfile, users=2) as load:
+        load.wait_ready()
+        load.open()
+        eventually(bench.saw(6), "no load")
+        load.drain(5.0)
+        load.stop()
+        assert [notice.code for notice in load.notices] == []
+    assert {end["failure"] for end in bench.ends("GET /cut")} == {"transport"}
+
+
 def test_kill_9_loses_little_and_tears_at_most_one_line(bench):
     """Every full line can be read; what is missing began less than a second before; starts may have no end."""
     with bench.load(QUICK.replace("/ok", "/slow/0.05"), users=10) as load:

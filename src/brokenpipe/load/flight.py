@@ -18,6 +18,8 @@ from gevent import getcurrent
 
 from brokenpipe.load.outcomes import defect, failure_of
 
+COUNTED = "brokenpipe has counted this as the outcome of its request"  # a note on an exception
+
 if TYPE_CHECKING:
     from brokenpipe.load.tower import Tower
 
@@ -79,6 +81,8 @@ class Flight:
         if self.answered:
             return
         self.read_some()
+        if error is not None:
+            error.add_note(COUNTED)
         self._body_error = error
         self._answered()
         self._conclude()

@@ -16,6 +16,7 @@ from locust import TaskSet
 from locust.env import Environment
 from locust.event import Events
 
+from brokenpipe.load.flight import COUNTED
 from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order, Ready, Stop, encode, order
 from brokenpipe.load.refusal import RefusedError
 from brokenpipe.load.tower import Tower
@@ -73,8 +74,10 @@ class Steering:
         self._spawned_at = time.monotonic()
 
     def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
+        # What the wire did to a body is an outcome, not a mistake in the locustfile.
+        known = isinstance(exception, RefusedError) or COUNTED in getattr(exception, "__notes__", ())
         # A user instead of a task set: its on_start raised, of which `arms` tells.
-        if not isinstance(exception, RefusedError) and isinstance(user_instance, TaskSet):
+        if not known and isinstance(user_instance, TaskSet):
             name = type(user_instance.user).__mro__[1].__name__
             self._tower.notice(Notice("task_error", f"{name}: {where(exception, self._locustfile)}"))
 
