@@ -306,15 +306,21 @@ def _answering_for_errors() -> Iterator[None]:
 
 
 def _complain(error: BrokenpipeError) -> None:
-    err.print(Text("error: ", style="bold red") + Text(error.message))
+    # Never wrapped by us: a path cut in two can neither be copied nor searched for.
+    err.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
     for line in error.details:
-        err.print(Text(f"  {line}"))
+        err.print(Text(f"  {line}"), soft_wrap=True)
     if error.remedy:
-        err.print(Text(f"→ {error.remedy}", style="yellow"))
+        err.print(Text(f"→ {error.remedy}", style="yellow"), soft_wrap=True)
 
 
 def _names(joined: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in joined.split(",") if name.strip()) if joined else ()
+    if joined is None:
+        return ()
+    names = tuple(name.strip() for name in joined.split(",") if name.strip())
+    if not names:
+        raise UsageError(f"--only {joined!r}: names no arm", remedy="Write for example --only plain,pre_ping.")
+    return names
 
 
 def _variables(assignments: list[str]) -> dict[str, str]:

@@ -12,13 +12,20 @@ import pytest
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
 
-@pytest.mark.parametrize(("ci", "exit_code"), [("true", 1), ("", 0)])
-def test_a_skip_fails_with_ci(tmp_path: Path, ci: str, exit_code: int) -> None:
+SKIPS = {
+    "a test": "import pytest\n\ndef test_skipped():\n    pytest.skip('no server here')\n",
+    "a module": "import pytest\n\npytest.skip('no server here', allow_module_level=True)\n",
+}
+
+
+@pytest.mark.parametrize(("ci", "passes"), [("true", False), ("", True)])
+@pytest.mark.parametrize("skip", SKIPS)
+def test_a_skip_fails_with_ci(tmp_path: Path, skip: str, ci: str, passes: bool) -> None:
     """A skipped test lets the suite pass on a person's machine, and fails it with CI=true; xfail never does."""
     (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
+    (tmp_path / "test_skips.py").write_text(SKIPS[skip])
     (tmp_path / "test_it.py").write_text(
-        "import pytest\n\ndef test_skipped():\n    pytest.skip('no server here')\n\n"
-        "@pytest.mark.xfail\ndef test_expected():\n    assert False\n"
+        "import pytest\n\n@pytest.mark.xfail\ndef test_expected():\n    assert False\n"
     )
     command = [
         sys.executable,
@@ -41,5 +48,5 @@ def test_a_skip_fails_with_ci(tmp_path: Path, ci: str, exit_code: int) -> None:
         timeout=60,
         check=False,
     )
-    assert run.returncode == exit_code, run.stdout
+    assert (run.returncode == 0) is passes, run.stdout
     assert ("no server here" in run.stdout) is bool(ci)

@@ -212,8 +212,6 @@ def test_a_disk_that_refuses(tmp_path: Path) -> None:
     assert "--reports" in caught.value.remedy
 
 
-# The file that could not even take its clock is closed by the garbage collector, which warns.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
 def test_a_disk_that_is_full() -> None:
     """The first record that does not fit is an error."""

@@ -28,7 +28,11 @@ class Writer:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise _cannot_write(path, error) from error
-        self.write(Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer=writer))
+        try:
+            self.write(Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer=writer))
+        except RecordingError:
+            self.close()
+            raise
 
     def write(self, record: Record) -> None:
         """Append one record. Raises RecordingError when the disk refuses it."""

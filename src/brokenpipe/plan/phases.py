@@ -87,11 +87,20 @@ class Phase(Strict):
                 f"{self.fault.name} is momentary: say how often with episodes + every_s, "
                 "or episodes + quiet_s + burst_s, instead of seconds"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _idle_limit_fits(self) -> Self:
         after_ms = getattr(self.fault, "after_ms", None)
         if self.quiet_s is not None and after_ms is not None and self.quiet_s * 1000 <= after_ms:
             raise ValueError(
                 f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
                 "no connection would be idle long enough to be reset"
+            )
+        if self.pattern is Pattern.BLOCKS and after_ms is not None and after_ms >= 1000 * BLOCK_S:
+            raise ValueError(
+                f"an idle limit of {after_ms} ms cannot be witnessed in a block of {BLOCK_S:g} s; "
+                "use episodes + quiet_s + burst_s instead of seconds, or a shorter after_ms"
             )
         return self
 

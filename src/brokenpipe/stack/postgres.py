@@ -44,6 +44,7 @@ _SETTINGS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_wal_size": "256MB",
+    "authentication_timeout": "10min",  # the longest there is: how long a sentinel may wait for its end
     "log_line_prefix": "%m [%p] %d ",
 }
 
