@@ -48,6 +48,6 @@ def _doubt(code: str, arm: str | None, member: Child, phase: str | None) -> Doub
         text=f"{member.name} ended by itself {when}, with {member.exit_text}; its last lines: {last or 'none'}",
         remedy=f"Find out why in logs/{member.log_path.name}; what failed after that is no fault of a setting.",
         unknown=True,
-        phase=phase,
+        phase=None,  # what comes after it is as doubtful as the phase in which it was noticed
         arm=arm,
     )
