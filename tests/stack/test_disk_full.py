@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.stack.runs import BROKENPIPE, LONG, Run, Starter, eventually, write_scenario
+
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.process import child
 
 
 @pytest.fixture
@@ -120,3 +124,19 @@ def test_a_file_in_the_place_of_the_folder(brokenpipe: Starter, project: Path) -
     assert f"{brokenpipe.folder / 'reports'}" in run.out
     assert "cannot be written" in run.out
     assert "--reports" in run.out
+
+
+TALKER = """
+import sys
+for number in range(2_000):
+    print("a line of a log that nobody can write down any more", number, flush=True)
+sys.exit(3)
+"""
+
+
+def test_a_full_disk_under_a_log_does_not_reach_who_writes_it(small_disk: Path) -> None:
+    """What a service prints is taken from it to the last line, or it would block, or die of a broken pipe."""
+    log = small_disk / "log"
+    fill(small_disk)
+    with child("talker", [sys.executable, "-c", TALKER], log_path=log, janitor=NoJanitor()) as talker:
+        assert talker.popen.wait(20) == 3

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from tests.stack.runs import BROKENPIPE, LONG, STEADY, Run, Starter, eventually, write_scenario
 from tests.stack.traces import Traces
 
@@ -112,6 +113,10 @@ def test_ctrl_c_in_a_terminal(brokenpipe: Starter, project: Path) -> None:
     with _in_a_terminal(brokenpipe, _scenario(brokenpipe, project, LONG), project) as (run, terminal):
         eventually(lambda: _has_begun(run), "no phase began")
         run.traces.note(run.popen.pid)
+        for child in psutil.Process(run.popen.pid).children():
+            assert os.getsid(child.pid) == child.pid, (
+                f"{child.cmdline()} is reached by this terminal's Ctrl-C"
+            )
         terminal.press(CTRL_C)
         assert run.end() == 130, terminal.said
     assert _how_it_finished(run) == "interrupted"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 from tests.stack.kill_nine import kill_runs
-from tests.stack.runs import eventually
+from tests.stack.runs import REPOSITORY, Starter, eventually
 from tests.stack.traces import Traces
 
 WHOLE_RUN_S = 13.0  # on two quiet cores; on slower ones the last moment comes earlier in the run
@@ -36,6 +38,54 @@ with janitor("a-run-of-a-test") as undo:
 """
 MOMENTS = 8
 
+DAEMON_ONLY = """
+import sys
+from pathlib import Path
+from brokenpipe.stack.janitor import janitor
+from brokenpipe.stack.process import child
+
+TARGET = '''
+import os, time
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+    os._exit(0)
+time.sleep(600)
+'''
+with janitor("a-run-of-a-test") as undo:
+    with child("target", [sys.executable, "-c", TARGET], log_path=Path(sys.argv[1]), janitor=undo):
+        sys.stdin.read()
+"""
+
+
+def test_a_daemon_that_a_target_left_behind_goes_too(tmp_path: Path) -> None:
+    """A grandchild in a session of its own, whose parent has ended, is no child of anything any more."""
+    tmp, log = tmp_path / "tmp", tmp_path / "log"
+    tmp.mkdir()
+    traces = Traces(tmp)
+    with _harness(DAEMON_ONLY, log, tmp) as harness:
+        daemon = eventually(lambda: log.is_file() and log.read_text().strip(), "the daemon did not start")
+        eventually(lambda: psutil.Process(int(daemon)).ppid() != harness.pid, "it is no daemon")
+        traces.note(harness.pid)
+        harness.send_signal(signal.SIGKILL)
+    _, left = traces.gone_after()
+    assert not left
+
+
+def test_killed_while_the_toxiproxy_server_is_built_it_leaves_no_half_of_it(tmp_path: Path) -> None:
+    """Neither the compiler nor its folders go on; the next run builds it."""
+    for name in ("scenarios", "targets"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    shutil.copytree(REPOSITORY / "proxies", tmp_path / "proxies", ignore=shutil.ignore_patterns(".build"))
+    built = tmp_path / "proxies" / ".build"
+    env = {"GOCACHE": str(tmp_path / "cache")}  # an empty one: it takes its time
+    with Starter(tmp_path).start("run", "default", "--reports", tmp_path, cwd=tmp_path, env=env) as run:
+        eventually(lambda: list(built.glob("fresh-*/go-build*")), "the compiler did not start")
+        run.send(signal.SIGKILL)
+    assert list(built.iterdir()) == []
+
 
 def test_killed_while_a_database_is_made_it_leaves_no_memory(tmp_path: Path) -> None:
     """initdb starts servers of its own, whose shared memory outlives them: it is gone as well."""
@@ -49,12 +99,7 @@ def _killed_database(folder: Path, after_s: float | None) -> float:
     tmp = folder / "tmp"
     tmp.mkdir(parents=True)
     traces = Traces(tmp)
-    with subprocess.Popen(
-        [sys.executable, "-c", POSTGRES_ONLY, str(folder / "log")],
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as harness:
+    with _harness(POSTGRES_ONLY, folder / "log", tmp) as harness:
         assert harness.stdout is not None
         assert harness.stdout.readline() == b"begun\n"
         begun = time.monotonic()
@@ -68,3 +113,13 @@ def _killed_database(folder: Path, after_s: float | None) -> float:
     _, left = traces.gone_after()
     assert not left, f"killed {lived_s:.2f} s after its beginning: {left}"
     return lived_s
+
+
+def _harness(program: str, log: Path, tmp: Path) -> subprocess.Popen[bytes]:
+    """A harness that does one thing only."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(log)],
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )

@@ -112,7 +112,6 @@ def test_a_target_that_dies_in_mid_run(brokenpipe: Starter, workshop: Path) -> N
     assert other["failed"] == 0
     (doubt,) = (each for each in run.summary["warnings"] if each["code"] == "target_died")
     assert doubt["arm"] == "plain"
-    assert doubt["phase"] == "steady"
     assert doubt["unknown"]
     assert "target of arm plain ended by itself in steady, with signal 9" in doubt["text"]
     assert "UNKNOWN" in run.last_line

@@ -62,7 +62,7 @@ def local_stack(
     limit = CONNECTIONS_PER_ARM * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
     with ExitStack() as running:
         on_step("building the Toxiproxy server")
-        binary = toxiproxy_binary(project.proxies)
+        binary = toxiproxy_binary(project.proxies, janitor)
         on_step("starting Postgres")
         server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit)
         database = running.enter_context(server)

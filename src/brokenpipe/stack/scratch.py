@@ -13,16 +13,19 @@ from brokenpipe.stack.janitor import Janitor, remove
 
 
 @contextmanager
-def scratch_folder(prefix: str, janitor: Janitor) -> Iterator[Path]:
-    """A fresh folder that nobody else may enter, gone with the block. Raises StackError."""
+def scratch_folder(prefix: str, janitor: Janitor, *, inside: Path | None = None) -> Iterator[Path]:
+    """A fresh folder that nobody else may enter, gone with the block; `inside` TMPDIR by default.
+
+    Raises StackError.
+    """
     try:
-        folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(6)}"
+        folder = (inside or Path(tempfile.gettempdir())) / f"{prefix}{secrets.token_hex(6)}"
         janitor.folder(folder)
         folder.mkdir(mode=0o700)
     except OSError as error:
         raise StackError(
-            f"no temporary folder can be made: {error.strerror or error}",
-            remedy="Make room there, or name another place in TMPDIR.",
+            f"no temporary folder can be made in {inside or 'TMPDIR'}: {error.strerror or error}",
+            remedy="Make room there" + ("." if inside else ", or name another place in TMPDIR."),
         ) from error
     try:
         yield folder

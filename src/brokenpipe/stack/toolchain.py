@@ -15,13 +15,14 @@ import platform
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brokenpipe.errors import ToolchainError
+from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor, NoJanitor
+from brokenpipe.stack.scratch import scratch_folder
 
 BUILD_FOLDER = ".build"
 FETCH_TIMEOUT_S = 300.0  # 20 MB of modules; a slow line needs a minute
@@ -43,8 +44,10 @@ class Go:
         return {**os.environ, **self.needs, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def toxiproxy_binary(proxies_dir: Path) -> Path:
+def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None) -> Path:
     """The server built from `proxies_dir`; built now if that has not happened yet.
+
+    The `janitor` ends the compiler and removes what is half built, should we be killed meanwhile.
 
     Raises ToolchainError: there are no sources, no Go that is new enough, the modules cannot be fetched, or
     the sources do not compile.
@@ -52,7 +55,7 @@ def toxiproxy_binary(proxies_dir: Path) -> Path:
     proxies_dir = proxies_dir.resolve()  # go runs in that folder, where a relative path means another place
     binary = proxies_dir / BUILD_FOLDER / (_PREFIX + _fingerprint(proxies_dir))
     if not binary.exists():
-        _build(find_go(proxies_dir), proxies_dir, binary)
+        _build(find_go(proxies_dir), proxies_dir, binary, janitor or NoJanitor())
     return binary
 
 
@@ -139,10 +142,11 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _build(go: Go, proxies_dir: Path, binary: Path) -> None:
+def _build(go: Go, proxies_dir: Path, binary: Path, janitor: Janitor) -> None:
+    marked = replace(go, needs={**go.needs, RUN_VARIABLE: janitor.run_id})
     # Two steps, so that "no network" and "does not compile" need no reading of error texts.
     _run(
-        go,
+        marked,
         proxies_dir,
         ["mod", "download"],
         timeout_s=FETCH_TIMEOUT_S,
@@ -151,10 +155,10 @@ def _build(go: Go, proxies_dir: Path, binary: Path) -> None:
     )
     binary.parent.mkdir(exist_ok=True)
     # Built beside its final name and renamed: two builds at once cannot see each other's half-written file.
-    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
-        fresh = Path(folder) / "toxiproxy"
+    with scratch_folder("fresh-", janitor, inside=binary.parent) as folder:
+        fresh = folder / "toxiproxy"
         _run(
-            go,
+            replace(marked, needs={**marked.needs, "GOTMPDIR": str(folder)}),
             proxies_dir,
             ["build", "-trimpath", "-buildvcs=false", "-o", str(fresh), "."],
             timeout_s=BUILD_TIMEOUT_S,
