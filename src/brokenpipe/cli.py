@@ -319,7 +319,9 @@ def _names(joined: str | None) -> tuple[str, ...]:
         return ()
     names = tuple(name.strip() for name in joined.split(",") if name.strip())
     if not names:
-        raise UsageError(f"--only {joined!r}: names no arm", remedy="Write for example --only plain,pre_ping.")
+        raise UsageError(
+            f"--only {joined!r}: names no arm", remedy="Write for example --only plain,pre_ping."
+        )
     return names
 
 

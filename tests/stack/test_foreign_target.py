@@ -77,7 +77,9 @@ def test_an_exception_that_leaves_the_service_is_a_cause(told: dict[str, Told]) 
     idle = run.summary["arms"]["plain"]["phases"]["idle"]
     assert idle["broken"] == idle["elsewhere"] == idle["failed"]
     (check,) = run.summary["checks"]
-    assert check["verdict"] == "fail"
+    assert check["value"] == idle["failed"]
+    # A machine that was too busy says that it cannot tell, whatever it counted.
+    assert check["verdict"] == ("unknown" if run.summary["warnings"] else "fail")
 
 
 def test_without_testimony_nobody_calls_a_failure_broken(told: dict[str, Told]) -> None:
