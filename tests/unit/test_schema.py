@@ -19,6 +19,7 @@ BROKEN = Path(__file__).parent / "scenarios" / "broken"
 # What only the parser can know: files that look right, and name what is not there or do not add up.
 BEYOND_A_SCHEMA = {
     "bound_nan", "control_against_itself", "count_negative", "equals_on_a_rate", "every_arm_against_control",
+    "idle_limit_longer_than_a_block",
     "jitter_above_latency", "locustfile_missing", "quiet_just_too_short", "quiet_too_short", "rate_in_percent",
     "request_on_a_count", "same_phase_name_twice", "seconds_on_a_kill", "several_that_do_not_fit",
     "strikes_of_latency", "strikes_of_nothing", "unknown_arm", "unknown_control", "unknown_phase",
