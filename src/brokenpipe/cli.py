@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from brokenpipe import __version__
@@ -90,7 +90,10 @@ def run(
         overrides = Overrides(users, seed, _names(only), _variables(env or []))
         plan, sources = make_plan(project, scenario, overrides)
         if dry_run:
-            _print_timeline(plan, sources)
+            from brokenpipe.report.forecast import forecast
+
+            for renderable in forecast(plan, sources):
+                out.print(renderable, soft_wrap=isinstance(renderable, str))
             raise typer.Exit
         raise typer.Exit(_run(plan, sources, project, reports or project.reports))
 
@@ -336,23 +339,6 @@ def _variables(assignments: list[str]) -> dict[str, str]:
             )
         variables[name] = value
     return variables
-
-
-def _print_timeline(plan: Plan, sources: Sources) -> None:
-    scenario = plan.scenario
-    out.print(f"{scenario.title}\n{scenario.question}\n")
-    out.print(f"scenario    {sources.scenario_path}\ntarget      {sources.target_folder}")
-    out.print(f"locustfile  {sources.locustfile}", soft_wrap=True)
-    out.print(f"load        {scenario.load.users} users × {len(scenario.arms)} arms, seed {scenario.seed}\n")
-    table = Table("phase", "fault", "pattern", Column("about", justify="right"))
-    for phase in scenario.phases:
-        fault = str(phase.fault) if phase.fault else "–"
-        table.add_row(phase.name, fault, phase.describe(), f"{phase.forecast_s:.0f} s")
-    out.print(table)
-    for arm, env in scenario.arms.items():
-        mark = " (control)" if arm == scenario.control else ""
-        out.print(f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}")
-    out.print(f"\nIt will take about {scenario.forecast_s:.0f} s, and a few more to start and to report.")
 
 
 def main() -> None:

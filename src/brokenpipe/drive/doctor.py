@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from brokenpipe.faults import Fault, IdleReset, Latency, SocketKill
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import toxiproxy_server
 
@@ -51,9 +51,8 @@ def examine(project: Project) -> Iterator[Examined]:
     """Each finding as soon as it is there."""
     yield from _machine(project)
     with ExitStack() as running:
-        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="brokenpipe-doctor-")))
         undo = running.enter_context(janitor(secrets.token_hex(8)))
-        undo.folder(folder)
+        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
         yield from _postgres(folder, undo, running)
         yield from _faults(project, folder, undo, running)
 

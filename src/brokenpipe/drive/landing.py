@@ -65,7 +65,9 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float) -> Testimony:
         trip_ms = round_trip_ms(proxy)
     except OSError as error:
         return Testimony(f"no connection: {error}", None, landed=False)
-    earliest_ms, latest_ms = (1e3 * end for end in (fault.contract.fresh.earliest_s, fault.contract.fresh.latest_s))
+    earliest_ms, latest_ms = (
+        1e3 * end for end in (fault.contract.fresh.earliest_s, fault.contract.fresh.latest_s)
+    )
     added_ms = trip_ms - quiet_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip
     # can be faster than the delay.

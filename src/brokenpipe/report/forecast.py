@@ -1,0 +1,34 @@
+"""What an experiment is going to do, for `--dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Column, Table
+
+from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.scenario import Scenario
+
+
+def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
+    """Say what is run on what, phase by phase, and how long it will take."""
+    scenario = plan.scenario
+    yield f"{scenario.title}\n{scenario.question}\n"
+    yield f"scenario    {sources.scenario_path}"
+    yield f"target      {sources.target_folder}"
+    yield f"locustfile  {sources.locustfile}"
+    yield f"load        {scenario.load.users} users × {len(scenario.arms)} arms, seed {scenario.seed}\n"
+    yield _phases(scenario)
+    for arm, env in scenario.arms.items():
+        mark = " (control)" if arm == scenario.control else ""
+        yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
+    yield f"\nIt will take about {scenario.forecast_s:.0f} s, and a few more to start and to report."
+
+
+def _phases(scenario: Scenario) -> Table:
+    table = Table("phase", "fault", "pattern", Column("about", justify="right"))
+    for phase in scenario.phases:
+        fault = str(phase.fault) if phase.fault else "–"
+        table.add_row(phase.name, fault, phase.describe(), f"{phase.forecast_s:.0f} s")
+    return table
