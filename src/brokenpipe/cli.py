@@ -171,12 +171,15 @@ def report(
 
 
 def _report(folder: Path) -> int:
-    """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code."""
+    """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code.
+
+    Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
+    """
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.measure import measure
     from brokenpipe.report.html import write_html
     from brokenpipe.report.summary import write_summary
-    from brokenpipe.report.terminal import conclusion
+    from brokenpipe.report.terminal import closing, conclusion
 
     findings = measure(folder)
     page = folder / "report.html"
@@ -185,7 +188,7 @@ def _report(folder: Path) -> int:
         write_html(findings, page)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    out.print(conclusion(findings, page, out), crop=False)
+    out.print(conclusion(findings, page, out) if findings.phases else closing(findings, page), crop=False)
     return _EXIT_OF[findings.verdict.value]
 
 

@@ -1,4 +1,4 @@
-"""What DESIGN calls "Skips", for the whole suite."""
+"""Skips, for the whole suite: allowed on a person's machine, failures in CI."""
 
 from __future__ import annotations
 
