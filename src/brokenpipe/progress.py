@@ -47,18 +47,3 @@ class Display(Protocol):
     def show(self, progress: Progress) -> None:
         """Take the newest state; must return at once."""
         ...
-
-
-class Silent:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
-
-    def show(self, progress: Progress) -> None:
-        """Forget it."""

@@ -217,3 +217,13 @@ def test_a_disk_that_is_full() -> None:
     """The first record that does not fit is an error."""
     with pytest.raises(RecordingError, match="No space left"):
         writing(Path("/dev/full"), "experiment").__enter__()
+
+
+def test_the_arm_of_a_witness_is_in_its_files_name_alone(tmp_path: Path) -> None:
+    """A folder above it may be called anything, `witness-` included."""
+    folder = tmp_path / "witness-x" / "20260101T000000Z"
+    folder.mkdir(parents=True)
+    (folder / "experiment.ndjson").touch()
+    (folder / "witness-plain-12.ndjson").write_text('{"k":"connect","t":1,"port":2,"ms":3.0}\n')
+    with reading(folder) as history:
+        assert history.rows("SELECT witness_arm FROM connects") == [("plain",)]

@@ -1,4 +1,4 @@
-"""Is this machine able to measure? Everything an experiment needs, tried once, in under 10 s."""
+"""Is this machine able to measure? What an experiment needs, tried once, in under 10 s once the proxy is built."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Exami
 
 def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Examined]:
     try:
-        binary = toxiproxy_binary(project.proxies)
+        binary = toxiproxy_binary(project.proxies, undo)
         log = folder / "toxiproxy.log"
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
         probes = certify(_FAULTS, server)

@@ -72,7 +72,6 @@ class Experiment:
 
     def _pause(self) -> None:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
-        self.load.close()
         if not self.load.drain(self.drain_s):
             self.log.write(
                 records.Doubt(
@@ -114,8 +113,23 @@ class Experiment:
             t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
             self._wait(begin + (n + 0.5) * phase.episode_s)
             strike = self.nemesis.strike(phase.fault, phase.name, n)
+            if strike >= t1:
+                self._doubt_late_strike(phase, n)
             self._wait(begin + (n + 1) * phase.episode_s)
             self._note(phase, n, t0, t1, strike)
+
+    def _doubt_late_strike(self, phase: Phase, n: int) -> None:
+        """A strike outside of its episode breaks requests of another."""
+        self.log.write(
+            records.Doubt(
+                t=time.monotonic_ns(),
+                code="strike_late",
+                text=f"strike {n + 1} of {phase.name} came after the end of its episode",
+                remedy="Raise every_s, or lower the load: the sockets that watch a strike took too long to open.",
+                unknown=True,
+                phase=phase.name,
+            )
+        )
 
     def _play_bursts(self, phase: Phase) -> None:
         assert phase.quiet_s is not None

@@ -92,7 +92,7 @@ def cannot_write(folder: Path, error: OSError) -> RecordingError:
     """A disk that refuses us, put into words."""
     return RecordingError(
         f"{folder}: cannot be written: {error.strerror or error}",
-        remedy="Make room there, or choose another place with --reports DIR.",
+        remedy="Make room there; `brokenpipe run` takes another place with --reports DIR.",
     )
 
 

@@ -143,12 +143,15 @@ class Generator:
         return come_true()
 
     def _listen(self) -> None:
-        with suppress(OSError), self._channel.makefile("rb") as lines:
-            for line in lines:
-                self._hear(news(line))
-        with self._news:
-            self._heard.gone = True
-            self._news.notify_all()
+        try:
+            # ValueError: the last line of a load that was killed in the middle of it.
+            with suppress(OSError, ValueError), self._channel.makefile("rb") as lines:
+                for line in lines:
+                    self._hear(news(line))
+        finally:
+            with self._news:
+                self._heard.gone = True
+                self._news.notify_all()
 
     def _hear(self, message: News) -> None:
         heard = self._heard

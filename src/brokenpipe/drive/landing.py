@@ -12,6 +12,7 @@ from brokenpipe.stack.proxy import Proxy
 
 # A raw socket on a machine that is busy with the experiment is read later than on a quiet one.
 SLACK_S = 0.3
+EARLY_S = 0.05
 TRIPS = 3
 
 
@@ -51,7 +52,7 @@ def see_end(opened: Future[Sentinel], fault: Fault, since_ns: int) -> Testimony:
 
 
 def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
-    """How a connection ends that says nothing more, counted from its last byte."""
+    """How a connection ends that says nothing more, counted from the answer to its last byte."""
     try:
         sentinel = open_sentinel(proxy)
     except OSError as error:
@@ -59,8 +60,10 @@ def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
     return _end(sentinel, fault, time.monotonic_ns())
 
 
-def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float) -> Testimony:
-    """How much longer a round trip takes than the `quiet_ms` without the fault."""
+def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
+    """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
+    if quiet_ms is None:
+        return Testimony("no connection before the fault", None, landed=False)
     try:
         trip_ms = round_trip_ms(proxy)
     except OSError as error:
@@ -80,4 +83,7 @@ def _end(sentinel: Sentinel, fault: Fault, since_ns: int) -> Testimony:
     with sentinel:
         seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
     after_s = (at_ns - since_ns) / 1e9
-    return Testimony(seen, after_s * 1e3, seen == expected.seen and after_s <= expected.latest_s + SLACK_S)
+    # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
+    # answer, so an idle limit, which counts from the question, may be over that much sooner.
+    in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
+    return Testimony(seen, after_s * 1e3, landed=seen == expected.seen and in_time)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -53,7 +53,10 @@ class Nemesis:
         armed = phase.fault is not None and phase.fault.armed
         self._act("arm" if armed else "disarm", NOTHING, phase.name, None, lambda proxy: proxy.arm(armed))
         self._act("clear", NOTHING, phase.name, None, lambda proxy: proxy.kill())
-        self._quiet_trip_ms = {arm: round_trip_ms(proxy) for arm, proxy in self.proxies.items()}
+        self._quiet_trip_ms.clear()
+        for arm, proxy in self.proxies.items():
+            with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
+                self._quiet_trip_ms[arm] = round_trip_ms(proxy)
 
     def inject(self, fault: Fault, phase: str, episode: int | None = None) -> int:
         """Inject it in all arms. The time at which the first call was made."""
@@ -86,7 +89,7 @@ class Nemesis:
     def watch_delay(self, fault: Fault, phase: str, episode: int) -> None:
         """Have one fresh socket an arm testify how much longer a round trip takes than without the fault."""
         for arm, proxy in self.proxies.items():
-            quiet_ms = self._quiet_trip_ms.get(arm, 0.0)
+            quiet_ms = self._quiet_trip_ms.get(arm)
             self._watch(arm, fault, phase, episode, partial(see_delay, proxy, fault, quiet_ms))
 
     def join(self) -> None:

@@ -22,10 +22,10 @@ EVERY_S = 1.0
 Role = Literal["harness", "load", "toxiproxy", "postgres", "target"]
 
 _ACTIVITY = """
-SELECT datname, count(*), count(*) FILTER (state = 'active'), count(*) FILTER (state = 'idle'),
-       count(*) FILTER (state LIKE 'idle in transaction%%')
+SELECT datname, count(*), count(*) FILTER (WHERE state = 'active'), count(*) FILTER (WHERE state = 'idle'),
+       count(*) FILTER (WHERE state LIKE 'idle in transaction%%')
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s) GROUP BY datname
-""".replace("FILTER (", "FILTER (WHERE ")
+"""
 
 
 @dataclass(frozen=True, slots=True)

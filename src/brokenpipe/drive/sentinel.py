@@ -5,7 +5,7 @@ Postgres answers an SSLRequest with one byte before it asks who is there, so a s
     ──▶ SSLRequest    8 bytes
     ◀── S or N        the whole way is open; after that it is quiet, as a connection in a pool is
 
-Postgres itself ends it after its authentication_timeout (one minute by default): open one for each episode.
+Postgres itself ends it after its authentication_timeout, in our stack ten minutes: open one for each episode.
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 

@@ -13,6 +13,7 @@ from brokenpipe.faults.wire import Toxic, Wire
 IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0})
 
 _BRIEF_MS = 1000
+MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watches, and that is its most
 
 
 class IdleReset(Fault):
@@ -23,7 +24,7 @@ class IdleReset(Fault):
     """
 
     name: Literal["idle_reset"] = "idle_reset"
-    after_ms: int = Field(ge=50, le=3_600_000)
+    after_ms: int = Field(ge=50, le=MOST_MS)
     how: How = "reset"
 
     strikes: ClassVar[bool] = False

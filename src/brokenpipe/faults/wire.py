@@ -35,7 +35,7 @@ class Wire(Protocol):
 
 
 class NoWire:
-    """A wire on which nothing happens: for a dry run, and to see that a probe notices."""
+    """A wire on which nothing happens, to see that a probe notices."""
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         pass

@@ -78,7 +78,11 @@ def _select(table: Table, folder: Path) -> str:
         empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in table.columns.items())
         arm = ", NULL::VARCHAR AS witness_arm" if from_witness else ""
         return f"SELECT {empty}{arm} WHERE false"
-    arm = r", regexp_extract(filename, 'witness-(.*)-\d+\.ndjson$', 1) AS witness_arm" if from_witness else ""
+    arm = (
+        r", regexp_extract(filename, 'witness-([^/]*)-\d+\.ndjson$', 1) AS witness_arm"
+        if from_witness
+        else ""
+    )
     return (
         f"SELECT {', '.join(table.columns)}{arm} FROM read_json({_literal(files)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "

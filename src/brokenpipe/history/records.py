@@ -1,6 +1,6 @@
 """What is written down while an experiment runs: one frozen record for each kind of line.
 
-Four writers, each with files of its own, none of which is ever rewritten:
+Five writers, each with files of its own, none of which is ever rewritten:
 
     experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
     nemesis.ndjson           the nemesis   Act, Landing

@@ -45,7 +45,6 @@ class Courier:
         self._send: Callable[..., Any] = client.request
         self._began = False
         self._handed_out: list[Flight] = []
-        self._ids_of_its_own: set[str] = set()
         self._is_requests = isinstance(client, HttpSession)
         own.guard(client)
         client.request = self.request  # type: ignore[method-assign]
@@ -104,9 +103,10 @@ class Courier:
         return request_id
 
     def _taken_over(self, given: str, ours: str) -> str:
-        """An id given by the locustfile; with ours behind it if it has been given before."""
-        unique = given if given not in self._ids_of_its_own else f"{given} {ours}"
-        self._ids_of_its_own.add(unique)
+        """An id given by the locustfile; with ours behind it if a user of this arm has given it before."""
+        taken = self._tower.given_ids[self._arm]
+        unique = given if given not in taken else f"{given} {ours}"
+        taken.add(unique)
         return unique
 
     def _settle(self) -> None:

@@ -43,6 +43,7 @@ class Tower:
         self.tallies = {arm: Tally() for arm in config.arms}
         self.in_flight = 0
         self.flights: dict[str, Flight] = {}
+        self.given_ids: dict[str, set[str]] = {arm: set() for arm in config.arms}  # by the locustfile
         self.users_begun = 0
         self.outbox: deque[News] = deque()
         self._noticed: set[Notice] = set()

@@ -59,6 +59,14 @@ def interval_of(
     seed: int,
 ) -> Interval | None:
     """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
+    largest = largest_rate(phase, events, by_place)
+    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, seed=seed)
+
+
+def largest_rate(
+    phase: str, events: Mapping[Place, Sequence[int]], by_place: Mapping[Place, Episodes]
+) -> float:
+    """The largest rate of one episode of any arm in that phase; at least one event in the smallest episode."""
     neighbours = [key for key in by_place if key[1] == phase]
     rates = [
         event / request
@@ -67,8 +75,7 @@ def interval_of(
         if request
     ]
     floor = smallest_visible_rate([n for key in neighbours for n in by_place[key].requests])
-    largest = max([floor, *rates])
-    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, seed=seed)
+    return max([floor, *rates])
 
 
 def cells(
@@ -91,6 +98,9 @@ def cells(
         broken = [f for f in failed_at[place] if f.broken]
         states = Counter(f.state for f in broken)
         requests = sum(episodes.requests)
+        unexplained = sum(f.error_class is ErrorClass.UNEXPLAINED for f in failed_at[place])
+        # With a witness the broken ones are known at least; without, any of these failures may be one.
+        unknowable = unexplained > 0 and arm not in witnessed
         found[place] = Cell(
             arm=arm,
             phase=phase,
@@ -100,9 +110,9 @@ def cells(
             stale=states["stale"],
             in_use=states["in use"],
             elsewhere=states[""],
-            unexplained=sum(f.error_class is ErrorClass.UNEXPLAINED for f in failed_at[place]),
-            broken_pipe_rate=len(broken) / requests if requests else None,
-            ci95=interval_of(phase, broken_events, by_place, place, seed),
+            unexplained=unexplained,
+            broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
+            ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, seed),
             episodes=len(episodes.numbers),
             latency_ms=latencies.get(place, Latency(None, None, None)),
             latency_by_request=by_request.get(place, {}),

@@ -19,6 +19,7 @@ _WORDS = {
 }
 
 # What makes a count of broken requests a lower bound only: failures nobody could testify to.
+_NEEDS_STATES = frozenset({Metric.STALE, Metric.IN_USE})
 _NEEDS_CAUSES = frozenset(
     {
         Metric.BROKEN,
@@ -94,6 +95,8 @@ def _doubts(
         cell = estimator.cells.get((each, expectation.phase))
         if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
             found.append(f"of {cell.unexplained} of {each}'s failed requests the cause is not known")
+        if cell and cell.elsewhere and expectation.metric in _NEEDS_STATES:
+            found.append(f"of {cell.elsewhere} of {each}'s broken connections nobody saw the state")
     return tuple(found)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.cells import Episodes, Place, interval_of
+from brokenpipe.measure.cells import Episodes, Place, interval_of, largest_rate
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Cell, Interval
-from brokenpipe.measure.statistics import mean_interval
+from brokenpipe.measure.statistics import mean_interval, unlike_share
 from brokenpipe.plan.expectations import Metric
 
 
@@ -55,7 +55,14 @@ class Estimator:
     def _added_rate(self, place: Place) -> Estimate:
         arm, control = self.by_place[place], self.by_place[self.control, place[1]]
         pairs = zip(arm.broken, arm.requests, control.broken, control.requests, strict=True)
-        return _of_mean([a / n - b / m for a, n, b, m in pairs if n and m])
+        differences = [a / n - b / m for a, n, b, m in pairs if n and m]
+        estimate = _of_mean(differences)
+        if estimate.ci95 is None and len(differences) > 1 and estimate.value is not None:
+            # All alike: as for a rate, an episode unlike these may differ by the largest rate that was seen.
+            broken = {key: episodes.broken for key, episodes in self.by_place.items()}
+            room = unlike_share(len(differences)) * largest_rate(place[1], broken, self.by_place)
+            return Estimate(estimate.value, Interval(estimate.value - room, estimate.value + room))
+        return estimate
 
     def _latency(self, metric: Metric, place: Place, request: str | None) -> Estimate:
         share = 0.95 if metric is Metric.P95_MS else 0.5

@@ -80,7 +80,7 @@ class Cell:
     in_use: int
     elsewhere: int
     unexplained: int
-    broken_pipe_rate: float | None  # None: no request was started
+    broken_pipe_rate: float | None  # None: no request was started, or some failed without a witness
     ci95: Interval | None
     episodes: int
     latency_ms: Latency

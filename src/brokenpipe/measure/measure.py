@@ -69,7 +69,7 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         duration_s=(end_of(history) - begin_of(history)) / 1e9,
         finished=finished,
         verdict=verdict,
-        sentence=sentence(best, verdict, scenario.control),
+        sentence=sentence(best, scenario, table, verdict),
         users_per_arm=scenario.load.users,
         seed=scenario.seed,
         control=scenario.control,
@@ -85,10 +85,21 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         contract=contract,
         best=best,
         costs=added,
-        environment={str(k): str(v) for k, v in environment.get("versions", {}).items()},
+        environment=_environment(environment),
         command=str(environment.get("command", "")),
         notes=_notes(finished, begun, [phase.name for phase in scenario.phases]),
     )
+
+
+def _environment(document: Mapping[str, Any]) -> dict[str, str]:
+    """Versions, then the machine."""
+    shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
+    for name in ("system", "machine", "cores"):
+        if name in document:
+            shown[name] = str(document[name])
+    if "memory_bytes" in document:
+        shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
+    return shown
 
 
 def _witnessed(history: History) -> frozenset[str]:

@@ -42,7 +42,8 @@ def best_arm(
     """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
 
     An arm that was not asked in every phase with a fault is no candidate: what nobody asks breaks nothing.
-    None unless there is a choice, and a control to compare it with.
+    None unless there is a choice, a control to compare it with, something that broke in it, and a rate known
+    in every place.
     """
     faulty = [
         name
@@ -52,7 +53,7 @@ def best_arm(
     candidates = [arm for arm in scenario.arms if all(cells[arm, phase].requests for phase in faulty)]
     if len(candidates) < 2 or scenario.control not in candidates:
         return None
-    if not any(cell.requests for cell in cells.values()):
+    if any(cells[arm, phase].broken_pipe_rate is None for arm in candidates for phase in faulty):
         return None
 
     def rate(arm: str) -> float:
@@ -65,12 +66,14 @@ def best_arm(
     control = scenario.control
     arm = min(candidates, key=lambda each: (rate(each), cost(each)))
     broken_by_control = sum(cells[control, phase].broken for phase in faulty)
+    if not broken_by_control:
+        return None
     return Best(
         arm=arm,
         control=control,
         control_broken=broken_by_control,
         broken=sum(cells[arm, phase].broken for phase in faulty),
-        prevented_share=1 - rate(arm) / rate(control) if broken_by_control else None,
+        prevented_share=1 - rate(arm) / rate(control),
         cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
     )
@@ -95,18 +98,31 @@ def _python(value: str, kind: type) -> str:
     return value
 
 
-def sentence(best: Best | None, verdict: Verdict, control: str) -> str:
+def sentence(best: Best | None, scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
     """What a manager understands."""
-    if best is None:
-        return _SINGLE[verdict]
-    if best.prevented_share is None:
-        return f"Nothing broke in {control}, so there was nothing for another setting to prevent."
-    if best.arm == control:
-        return f"No setting broke fewer requests than {control} itself ({best.control_broken} broken)."
+    said = _compared(best) if best else _without_best(scenario, cells, verdict)
+    return f"In doubt: {said}" if best and verdict is Verdict.UNKNOWN else said
+
+
+def _compared(best: Best) -> str:
+    if best.arm == best.control:
+        return f"No setting broke fewer requests than {best.control} itself ({best.control_broken} broken)."
     return (
-        f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of {control} see "
-        f"({best.broken} instead of {best.control_broken}){_price(best.cost)}."
+        f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of "
+        f"{best.control} see ({best.broken} instead of {best.control_broken}){_price(best.cost)}."
     )
+
+
+def _without_best(scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
+    if unknown := sum(cell.unexplained for cell in cells.values() if cell.broken_pipe_rate is None):
+        return f"Nobody knows why {unknown} requests failed, so no setting can be recommended."
+    measured = any(cell.requests for cell in cells.values())
+    nothing_broke = measured and not any(
+        cell.broken for (arm, _), cell in cells.items() if arm == scenario.control
+    )
+    if len(scenario.arms) > 1 and nothing_broke:
+        return f"Nothing broke in {scenario.control}, so there was nothing for another setting to prevent."
+    return _SINGLE[verdict]
 
 
 def _price(cost: Cost | None) -> str:
@@ -118,7 +134,7 @@ def _price(cost: Cost | None) -> str:
 
 
 _SINGLE = {
-    Verdict.PASS: "Everything that was expected of this arm held.",
-    Verdict.FAIL: "Something that was expected of this arm did not hold.",
-    Verdict.UNKNOWN: "This run cannot say whether what was expected of this arm holds.",
+    Verdict.PASS: "Everything that was expected held.",
+    Verdict.FAIL: "Something that was expected did not hold.",
+    Verdict.UNKNOWN: "This run cannot say whether what was expected holds.",
 }

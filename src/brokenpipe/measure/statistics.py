@@ -34,10 +34,15 @@ def rate_interval(
     e, n = (np.asarray(column, float) for column in zip(*said, strict=True))
     rate = float(e.sum() / n.sum())
     if np.ptp(e / n) == 0:
-        unlike = 1 - (1 - CONFIDENCE) ** (1 / len(said))
+        unlike = unlike_share(len(said))
         return Interval(rate * (1 - unlike), rate + unlike * max(0.0, largest_rate - rate))
     low, high = _bca(e, n, seed)
     return Interval(max(0.0, low), min(1.0, high))
+
+
+def unlike_share(episodes: int) -> float:
+    """The exact 95 % bound on the share of episodes unlike these, all of which were alike."""
+    return float(1 - (1 - CONFIDENCE) ** (1 / episodes))
 
 
 def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:
@@ -64,10 +69,13 @@ def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """The 95 % interval of the mean of one value an episode, by Student's t. None with fewer than two."""
-    if len(values) < 2:
-        return None
+    """The 95 % interval of the mean of one value an episode, by Student's t.
+
+    None with fewer than two, or when all are alike: nothing is known then of how they vary.
+    """
     x = np.asarray(values, float)
+    if len(x) < 2 or np.ptp(x) == 0:
+        return None
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return Interval(float(x.mean()) - half, float(x.mean()) + half)
 

@@ -79,7 +79,8 @@ def _bar(cell: Cell, scale: float) -> Bar | None:
 def broke(cell: Cell) -> str:
     """Say in which state the connections of broken requests were."""
     parts = ((cell.stale, "stale"), (cell.in_use, "in use"), (cell.elsewhere, "state not seen"))
-    return " · ".join(f"{n:,} {state}" for n, state in parts if n) or "nothing broke"
+    nothing = "causes not known" if cell.unexplained else "nothing broke"
+    return " · ".join(f"{n:,} {state}" for n, state in parts if n) or nothing
 
 
 def otherwise(cell: Cell) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 SITE = Path(__file__).parent / "site"  # goes on the target's PYTHONPATH
 FOLDER_VARIABLE = "BROKENPIPE_WITNESS"  # where its files go; a process without it is left alone
 ARM_VARIABLE = "BROKENPIPE_ARM"
-REQUEST_ID_HEADER = "X-Request-ID"  # a request without it (a health check) is not recorded
 
 
 def environment(arm: str, folder: Path, *, pythonpath: str = "") -> dict[str, str]:
