@@ -194,7 +194,7 @@ def test_a_client_of_the_locustfiles_own_is_recorded_from_its_event(bench):
     """
     bench.run(locustfile, until=lambda: bench.records("lag"), users=2)
     sends, losses = bench.ends("WS send"), bench.ends("WS lost")
-    assert all(50 <= end["ms"] < 150 and end["failure"] is None for end in sends)
+    assert all(50 <= end["ms"] < 1000 and end["failure"] is None for end in sends)
     assert {(end["ms"], end["failure"], end["error"]) for end in losses} == {
         (7.5, "transport", "ConnectionError: gone")
     }
