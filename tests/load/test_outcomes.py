@@ -203,3 +203,24 @@ def test_a_client_of_the_locustfiles_own_is_recorded_from_its_event(bench):
     assert "WS send · pre_ping" in bench.summary()
     by_id = {(start["arm"], start["id"]): start["t"] for start in bench.records("start")}
     assert all(abs(end["t"] - by_id[end["arm"], end["id"]] - end["ms"] * 1e6) < 1e6 for end in sends)
+
+
+def test_an_id_that_all_users_give_is_made_unique(bench):
+    """Users of one arm who send the same X-Request-ID have a record each, and none ends another's request."""
+    locustfile = """
+        from locust import FastHttpUser, constant, task
+
+        class A(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                self.client.get("/slow/0.05", headers={"X-Request-ID": "same"})
+    """
+    bench.run(locustfile, until=bench.saw(12), users=3)
+    starts = [start["id"] for start in bench.records("start") if start["arm"] == "plain"]
+    ends = [end["id"] for end in bench.records("end") if end["arm"] == "plain"]
+    assert len(starts) >= 12
+    assert len(set(starts)) == len(starts)
+    assert sorted(ends) == sorted(starts)
+    assert {end["failure"] for end in bench.records("end")} == {None}
