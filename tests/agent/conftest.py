@@ -29,13 +29,11 @@ REQUEST_TIMEOUT_S = 10.0
 
 StartAgent = Callable[..., AbstractContextManager["Agent"]]
 
+DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 SHARED = {
-    "asyncpg": {"DB_DRIVER": "asyncpg"},
-    "psycopg": {"DB_DRIVER": "psycopg"},
-    "slow asyncpg": {"DB_DRIVER": "asyncpg", "AGENT_LLM_MS": "300"},
-    "slow psycopg": {"DB_DRIVER": "psycopg", "AGENT_LLM_MS": "300"},
-    "pre-ping asyncpg": {"DB_DRIVER": "asyncpg", "DB_POOL_PRE_PING": "true"},
-    "pre-ping psycopg": {"DB_DRIVER": "psycopg", "DB_POOL_PRE_PING": "true"},
+    **{driver: {"DB_DRIVER": driver} for driver in DRIVERS},
+    **{f"slow {driver}": {"DB_DRIVER": driver, "AGENT_LLM_MS": "300"} for driver in DRIVERS},
+    **{f"pre-ping {driver}": {"DB_DRIVER": driver, "DB_POOL_PRE_PING": "true"} for driver in DRIVERS},
     "slow query": {"AGENT_HOLD": "query", "AGENT_LLM_MS": "300"},
 }
 """Services that more than one test talks to, by name. Where nothing is said: asyncpg, 40 ms, hold=session."""
@@ -136,7 +134,7 @@ def shared_agents(start_agent: StartAgent) -> Iterator[dict[str, Agent]]:
         yield {name: start.result() for name, start in started.items()}
 
 
-@pytest.fixture(params=["asyncpg", "psycopg"])
+@pytest.fixture(params=DRIVERS)
 def agent(request: pytest.FixtureRequest, shared_agents: dict[str, Agent]) -> Agent:
     """A service with the default pool and a fast language model, with each driver; shared by many tests."""
     return shared_agents[request.param]
@@ -148,7 +146,8 @@ def fail_to_start(tmp_path: Path) -> Callable[[Mapping[str, str]], tuple[int, st
 
     def start(environment: Mapping[str, str]) -> tuple[int, str]:
         _, command = _command()
-        with run_command(command, environment, tmp_path / "agent.log") as process:
+        log_path = tmp_path / f"agent-{secrets.token_hex(4)}.log"  # several may be started at once
+        with run_command(command, environment, log_path) as process:
             code = process.popen.wait(START_TIMEOUT_S)
         return code, process.log_path.read_text()
 

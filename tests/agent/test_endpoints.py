@@ -1,4 +1,4 @@
-"""What each endpoint answers, on both drivers."""
+"""What each endpoint answers, on every driver."""
 
 from __future__ import annotations
 

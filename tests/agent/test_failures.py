@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.ports import LOOPBACK, poll
 
 CONNECTIONS = 3
-DRIVERS = pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+DRIVERS = pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])
 NEWEST_BACKEND = """
     SELECT pid, extract(epoch FROM backend_start)::float8 FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY backend_start DESC LIMIT 1
@@ -58,3 +63,33 @@ def test_recycle_counts_fractions_of_a_second(start_agent):
         _, replaced = next_after(pid)
         # It lived as long as was set, and not for a whole number of seconds: neither 0 nor 1.
         assert recycle_s <= replaced - began < 0.9
+
+
+def test_a_command_timeout_gives_up_on_a_statement(start_agent):
+    """DB_COMMAND_TIMEOUT=0.3: a write that waits for a lock is a 500 after 0.3 s, and a TimeoutError in the log."""
+    with (
+        start_agent(DB_COMMAND_TIMEOUT="0.3") as agent,
+        psycopg.connect(agent.server.dsn(agent.database)) as other,
+    ):
+        other.execute("LOCK TABLE memories")
+        began = time.monotonic()
+        assert agent.post("/memories", {"key": "k", "text": "likes tea"}).status_code == 500
+        assert time.monotonic() - began >= 0.3
+        logged = agent.process.log_path.read_text
+        # The traceback is printed after the answer was sent.
+        assert poll(lambda: "TimeoutError" in logged() or None, timeout_s=5), logged()
+
+
+def test_a_connect_timeout_gives_up_on_a_server_that_does_not_answer(fail_to_start):
+    """DB_CONNECT_TIMEOUT=2: every driver's first connect to a silent server fails after 2 s, and the start with it."""
+
+    def ends_after_s(driver):
+        began = time.monotonic()
+        code, _ = fail_to_start({"DATABASE_URL": url, "DB_DRIVER": driver, "DB_CONNECT_TIMEOUT": "2"})
+        assert code == 3
+        return time.monotonic() - began
+
+    with socket.create_server((LOOPBACK, 0)) as silent, ThreadPoolExecutor(3) as starters:
+        url = f"postgresql://a:b@{LOOPBACK}:{silent.getsockname()[1]}/nothing"
+        took_s = list(starters.map(ends_after_s, ["asyncpg", "psycopg", "psycopg2"]))
+    assert min(took_s) >= 2

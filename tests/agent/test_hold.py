@@ -33,15 +33,17 @@ def _holds(agent, method, path):
 
 
 @pytest.mark.parametrize("method_and_path", [CHAT, STREAM])
-@pytest.mark.parametrize(("service", "held"), [("slow asyncpg", True), ("slow query", False)])
+@pytest.mark.parametrize(
+    ("service", "held"), [("slow asyncpg", True), ("slow psycopg2", True), ("slow query", False)]
+)
 def test_the_setting_decides_whether_the_connection_is_held(shared_agents, service, held, method_and_path):
     """A backend is idle in transaction during the LLM call with AGENT_HOLD=session, with query none is."""
     assert _holds(shared_agents[service], *method_and_path) is held
 
 
-@pytest.mark.parametrize("service", ["slow asyncpg", "slow psycopg"])
+@pytest.mark.parametrize("service", ["slow asyncpg", "slow psycopg", "slow psycopg2"])
 def test_a_request_may_ask_otherwise(shared_agents, service):
-    """The query parameter `hold` wins over the setting, on both drivers."""
+    """The query parameter `hold` wins over the setting, on every driver."""
     assert _holds(shared_agents[service], "POST", "/chat?hold=session")
     assert not _holds(shared_agents[service], "POST", "/chat?hold=query")
 
@@ -68,3 +70,22 @@ def test_a_held_connection_keeps_others_out_of_a_pool_of_one(start_agent):
         assert answer.result().status_code == 200
         assert agent.get("/conversations/1").status_code == 200
         assert "sqlalchemy.exc.TimeoutError" in agent.process.log_path.read_text()
+
+
+def test_more_requests_wait_than_a_thread_pool_has_threads(start_agent):
+    """Threads are not what runs out: with 60 reads waiting for the only connection the chat that holds it ends.
+
+    With AnyIO's 40 threads the readers would have them all, and the chat none to go on with.
+    """
+    readers = 60
+    with (
+        start_agent(
+            DB_DRIVER="psycopg2", AGENT_LLM_MS="800", DB_POOL_SIZE="1", DB_POOL_TIMEOUT="15"
+        ) as agent,
+        ThreadPoolExecutor(readers + 1) as users,
+    ):
+        answer = users.submit(agent.post, "/chat", {"conversation_id": 1, "message": "hello"})
+        assert poll(lambda: agent.pool()["checked_out"] or None, timeout_s=5) == 1, "nothing was checked out"
+        reads = [users.submit(agent.get, "/conversations/1") for _ in range(readers)]
+        assert answer.result().status_code == 200
+        assert [read.result().status_code for read in reads] == [200] * readers

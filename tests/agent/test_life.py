@@ -63,7 +63,7 @@ def test_workers_that_start_together_make_one_schema(server, start_agent):
         assert rows.result() == [(50, 1, 50), (200,)]
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])
 def test_each_request_borrows_as_many_connections_as_it_says(start_agent, pool_events, driver):
     """One for a request, two for a chat that gives it back meanwhile, none to ask how the service is."""
     environment, count = pool_events
@@ -93,10 +93,11 @@ def test_each_request_borrows_as_many_connections_as_it_says(start_agent, pool_e
         }
 
 
-def test_sigterm_in_mid_stream_still_disposes_of_the_engine(start_agent, pool_events):
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg2"])
+def test_sigterm_in_mid_stream_still_disposes_of_the_engine(start_agent, pool_events, driver):
     """The service waits 2 s for open streams, cuts them, and closes the connections that are in its pool."""
     environment, count = pool_events
-    with start_agent(AGENT_LLM_MS="60000", **environment) as agent:
+    with start_agent(DB_DRIVER=driver, AGENT_LLM_MS="60000", **environment) as agent:
         assert agent.get("/conversations/1").ok
         with agent.get("/chat/stream?conversation_id=1&message=hello", stream=True):
             assert agent.get("/conversations/1").ok  # on a second connection: the stream has the first

@@ -14,11 +14,13 @@ NUMBERS = {
     "DB_MAX_OVERFLOW": ("-1", ["'-1'", "0 to 1000"]),
     "DB_POOL_TIMEOUT": ("0", ["'0'", "above 0"]),
     "DB_POOL_RECYCLE": ("-0.5", ["'-0.5'", "-1 (never)"]),
+    "DB_CONNECT_TIMEOUT": ("1", ["'1'", "2 to 600"]),
+    "DB_COMMAND_TIMEOUT": ("0", ["'0'", "above 0"]),
     "AGENT_LLM_MS": ("nan", ["'nan'", "0 to 60000"]),
     "AGENT_STREAM_CHUNKS": ("0", ["'0'", "1 to 100"]),
 }
 WORDS = {
-    "DB_DRIVER": ("psycopg2", ["'psycopg2'", "asyncpg or psycopg"]),
+    "DB_DRIVER": ("pg8000", ["'pg8000'", "asyncpg, psycopg, psycopg2"]),
     "DB_POOL_PRE_PING": ("maybe", ["'maybe'", "true or false"]),
     "DB_POOL_USE_LIFO": ("", ["''", "true or false"]),
     "DB_POOL_SIZE": ("0", ["'0'", "1 to 1000"]),  # which SQLAlchemy would take for "no limit"
@@ -32,10 +34,15 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("mistakes", [NUMBERS, WORDS], ids=["numbers", "words"])
+# What one driver has and another has not; DB_DRIVER itself is right, and so not a mistake.
+OTHERS = {"DB_COMMAND_TIMEOUT": ("2", ["'2'", "DB_DRIVER=asyncpg only"])}
+
+
+@pytest.mark.parametrize("mistakes", [NUMBERS, WORDS, OTHERS], ids=["numbers", "words", "others"])
 def test_every_mistake_is_named_with_what_is_allowed(fail_to_start, mistakes):
     """Exit code 3 and a line for each mistake: variable, value, remedy; no traceback, no password."""
-    environment = {"DATABASE_URL": URL} | {name: value for name, (value, _) in mistakes.items()}
+    driver = {"DB_DRIVER": "psycopg2"} if mistakes is OTHERS else {}
+    environment = {"DATABASE_URL": URL} | driver | {name: value for name, (value, _) in mistakes.items()}
     code, printed = fail_to_start({name: value for name, value in environment.items() if value is not None})
     # Uvicorn's own code for a failed start: its supervisor of several workers ends on it, and on no other.
     assert code == 3

@@ -44,7 +44,7 @@ def test_waiting_for_a_connection(start, wire):
         assert held["port"] == checkout["port"]
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])
 def test_a_refused_connect(start, database, driver):
     """Nobody listens: the connect is what failed, whatever the driver makes of it."""
     dsn = f"postgresql+{driver}://me:hunter2@127.0.0.1:{free_port()}/postgres"
@@ -55,6 +55,7 @@ def test_a_refused_connect(start, database, driver):
         assert (error["where"], error["port"], error["dead_at_checkout"]) == ("connect", None, None)
         (failed,) = service.lines("connect_failed")
         kinds = {"asyncpg": "builtins.ConnectionRefusedError", "psycopg": "psycopg.OperationalError"}
+        kinds["psycopg2"] = "psycopg2.OperationalError"
         assert kinds[driver] in [link["type"] for link in failed["chain"]]
         assert kinds[driver] in [link["type"] for link in error["chain"]]
         assert failed["ms"] > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-DRIVERS = ("asyncpg", "psycopg")
+DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -55,7 +55,7 @@ def test_in_the_middle_of_a_statement(start, wire, driver):
             assert chain[-1]["errno"] == 104
             assert "08003" in [link["sqlstate"] for link in chain]
         else:
-            assert chain[1]["type"] == "psycopg.OperationalError"
+            assert chain[1]["type"] == f"{driver}.OperationalError"
 
 
 def test_an_error_that_is_no_disconnect(start, wire):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])
 def test_pre_ping_replaces_a_stale_connection(start, wire, driver):
     """The ping fails, the connection is closed after it, the request gets a fresh one and succeeds."""
     with start(wire=wire, driver=driver, engine={"pool_pre_ping": True}) as service:

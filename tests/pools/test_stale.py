@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-DRIVERS = ("asyncpg", "psycopg")
+DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 
 
 @pytest.mark.parametrize("how", ["reset", "fin", "terminate"])

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent import chat, conversations, memories, operations
-from agent.database import make_engine, make_sessions
+from agent.database import make_database
 from agent.llm import SimulatedLLM
 from agent.schema import prepare
 from agent.settings import Settings, SettingsError, load_settings
@@ -29,16 +29,15 @@ def create_app() -> FastAPI:
 def _make_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = make_engine(settings)
+        database = make_database(settings)
         try:
-            await prepare(engine)
+            await database.transact(prepare)
             app.state.settings = settings
-            app.state.engine = engine
-            app.state.sessions = make_sessions(engine)
+            app.state.database = database
             app.state.llm = SimulatedLLM(settings.agent_llm_ms)
             yield
         finally:
-            await engine.dispose()
+            await database.dispose()
 
     app = FastAPI(title="agent", lifespan=lifespan)
     for part in (chat, conversations, memories, operations):

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, StringConstraints
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from agent.conversations import load_history, store_turn
 from agent.dependencies import LLMDep, RequestId, SessionDep, SettingsDep
@@ -48,10 +48,10 @@ async def chat(
     hold: Hold | None = None,
 ) -> ChatOut:
     """Answer in one piece."""
-    history = await _begin(session, body.conversation_id, hold or settings.agent_hold)
+    history = await session.run_sync(_begin, body.conversation_id, hold or settings.agent_hold)
     delay_s = llm.delay_s(request_id)
     answer = await llm.complete(_prompt(history, body.message), delay_s)
-    reply = await _finish(session, body.conversation_id, body.message, answer)
+    reply = await session.run_sync(_finish, body.conversation_id, body.message, answer)
     return ChatOut(
         conversation_id=reply.conversation_id,
         message_id=reply.id,
@@ -73,7 +73,7 @@ async def chat_stream(
 ) -> StreamingResponse:
     """Answer in pieces, as server-sent events: several `chunk`, then `done` once the answer is stored."""
     # Before the response begins: what goes wrong here can still be answered with a status.
-    history = await _begin(session, conversation_id, hold or settings.agent_hold)
+    history = await session.run_sync(_begin, conversation_id, hold or settings.agent_hold)
     delay_s = llm.delay_s(request_id)
     chunks = llm.stream(_prompt(history, message), delay_s, settings.agent_stream_chunks)
 
@@ -82,26 +82,26 @@ async def chat_stream(
         async for chunk in chunks:
             said.append(chunk)
             yield _event("chunk", {"text": chunk})
-        reply = await _finish(session, conversation_id, message, "".join(said))
+        reply = await session.run_sync(_finish, conversation_id, message, "".join(said))
         receipt = {"conversation_id": reply.conversation_id, "message_id": reply.id, "llm_ms": delay_s * 1000}
         yield _event("done", receipt)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
 
-async def _begin(session: AsyncSession, conversation_id: int | None, hold: Hold) -> list[Message]:
+def _begin(session: Session, conversation_id: int | None, hold: Hold) -> list[Message]:
     """Load the history. From here to `_finish` the session keeps its connection, unless hold says query."""
-    history = [] if conversation_id is None else await load_history(session, conversation_id)
+    history = [] if conversation_id is None else load_history(session, conversation_id)
     if hold is Hold.QUERY:
         # The end of the transaction gives the connection back; the next query borrows one again.
-        await session.commit()
+        session.commit()
     return history
 
 
-async def _finish(session: AsyncSession, conversation_id: int | None, said: str, answer: str) -> Message:
+def _finish(session: Session, conversation_id: int | None, said: str, answer: str) -> Message:
     """Let the agent use its tool, and store the turn."""
-    memories = await recall(session)
-    return await store_turn(session, conversation_id, said, f"{answer} [{len(memories)} memories]")
+    memories = recall(session)
+    return store_turn(session, conversation_id, said, f"{answer} [{len(memories)} memories]")
 
 
 def _prompt(history: list[Message], message: str) -> str:

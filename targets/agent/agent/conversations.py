@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from agent.dependencies import SessionDep
 from agent.models import Conversation, Message
@@ -34,11 +34,11 @@ class ConversationOut(BaseModel):
 @router.get("/conversations/{conversation_id}")
 async def read_conversation(conversation_id: int, session: SessionDep) -> ConversationOut:
     """A plain read."""
-    messages = await load_history(session, conversation_id)
+    messages = await session.run_sync(load_history, conversation_id)
     return ConversationOut(id=conversation_id, messages=[MessageOut.model_validate(m) for m in messages])
 
 
-async def load_history(session: AsyncSession, conversation_id: int) -> list[Message]:
+def load_history(session: Session, conversation_id: int) -> list[Message]:
     """Load the newest messages of a conversation, oldest first. Raises 404 if there is none."""
     newest_first = (
         select(Message)
@@ -46,21 +46,21 @@ async def load_history(session: AsyncSession, conversation_id: int) -> list[Mess
         .order_by(Message.id.desc())
         .limit(HISTORY_LIMIT)
     )
-    messages = list(await session.scalars(newest_first))
+    messages = list(session.scalars(newest_first))
     # Hardly any conversation is empty: only then is it worth a second query to find out whether it exists.
-    if not messages and await session.get(Conversation, conversation_id) is None:
+    if not messages and session.get(Conversation, conversation_id) is None:
         raise HTTPException(404, f"there is no conversation {conversation_id}")
     return messages[::-1]
 
 
-async def store_turn(session: AsyncSession, conversation_id: int | None, said: str, answer: str) -> Message:
+def store_turn(session: Session, conversation_id: int | None, said: str, answer: str) -> Message:
     """Store what the user said and the answer, in a new conversation if there is none yet, and commit."""
     if conversation_id is None:
         conversation = Conversation(title=said[:80])
         session.add(conversation)
-        await session.flush()
+        session.flush()
         conversation_id = conversation.id
     reply = Message(conversation_id=conversation_id, role="assistant", content=answer)
     session.add_all([Message(conversation_id=conversation_id, role="user", content=said), reply])
-    await session.commit()
+    session.commit()
     return reply

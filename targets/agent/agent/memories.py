@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, StringConstraints
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from agent.dependencies import SessionDep
 from agent.models import Memory
@@ -33,14 +33,20 @@ class MemoryOut(BaseModel):
 @router.post("/memories", status_code=201)
 async def remember(body: MemoryIn, session: SessionDep) -> MemoryOut:
     """Store a memory. A 201 means that it is committed."""
-    memory = Memory(key=body.key, text=body.text)
-    session.add(memory)
-    # Not left to the end of the dependency: that comes after the response, too late to say it failed.
-    await session.commit()
+    memory = await session.run_sync(store_memory, body)
     return MemoryOut(id=memory.id, key=memory.key)
 
 
-async def recall(session: AsyncSession) -> Sequence[str]:
+def store_memory(session: Session, given: MemoryIn) -> Memory:
+    """Store a memory and commit."""
+    memory = Memory(key=given.key, text=given.text)
+    session.add(memory)
+    # Not left to the end of the dependency: that comes after the response, too late to say it failed.
+    session.commit()
+    return memory
+
+
+def recall(session: Session) -> Sequence[str]:
     """The agent's tool: the texts of the newest memories, newest first."""
     newest = select(Memory.text).order_by(Memory.id.desc()).limit(RECALL_LIMIT)
-    return (await session.scalars(newest)).all()
+    return session.scalars(newest).all()

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import QueuePool
 
-from agent.dependencies import EngineDep, SettingsDep
+from agent.dependencies import DatabaseDep, SettingsDep
 from agent.settings import Settings
 
 router = APIRouter()
@@ -34,9 +34,9 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/pool", response_model_exclude={"settings": {"database_url"}})
-async def pool_status(engine: EngineDep, settings: SettingsDep) -> PoolOut:
+async def pool_status(database: DatabaseDep, settings: SettingsDep) -> PoolOut:
     """The pool's numbers, at no cost to the pool."""
-    pool = cast("QueuePool", engine.pool)
+    pool = cast("QueuePool", database.pool)
     return PoolOut(
         pid=os.getpid(),
         size=pool.size(),

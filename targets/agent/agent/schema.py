@@ -1,7 +1,6 @@
 """The schema, made at start where it is missing, with a few conversations to begin with."""
 
 from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent.models import Base, Conversation, Message
 
@@ -15,14 +14,9 @@ LOCK_KEY = 0x61_67_65_6E_74
 """Any number will do for an advisory lock as long as every worker takes the same: "agent" in ASCII."""
 
 
-async def prepare(engine: AsyncEngine) -> None:
+def prepare(connection: Connection) -> None:
     """Create and seed the tables. Several workers may start at once: the first does it, the others wait."""
-    async with engine.begin() as connection:
-        await connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
-        await connection.run_sync(_create_and_seed)
-
-
-def _create_and_seed(connection: Connection) -> None:
+    connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
     Base.metadata.create_all(connection)
     if connection.scalar(select(Conversation.id).limit(1)) is None:
         _seed(connection)

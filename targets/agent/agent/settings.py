@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -21,6 +21,7 @@ class Driver(StrEnum):
 
     ASYNCPG = "asyncpg"
     PSYCOPG = "psycopg"
+    PSYCOPG2 = "psycopg2"
 
 
 class Hold(StrEnum):
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         description="postgresql://user:password@host:port/database, without a driver (DB_DRIVER names it)"
     )
-    db_driver: Driver = Field(Driver.ASYNCPG, description=" or ".join(Driver))
+    db_driver: Driver = Field(Driver.ASYNCPG, description=", ".join(Driver))
     db_echo: Flag = False
 
     # The upper end is arbitrary: one digit too many should not open ten thousand connections.
@@ -55,6 +56,18 @@ class Settings(BaseSettings):
         description="-1 (never) or seconds from 0 (at every checkout); fractions count",
     )
     db_pool_use_lifo: Flag = False
+
+    # Client-side limits. Without them: asyncpg connects for 60 s at most, psycopg for 130 s, psycopg2 for as long as
+    # the kernel tries; and no driver ever gives up on a statement.
+    db_connect_timeout: int | None = Field(
+        None,
+        ge=2,
+        le=600,
+        description="a whole number of seconds from 2 to 600 (libpq knows no shorter limit)",
+    )
+    db_command_timeout: float | None = Field(
+        None, gt=0, le=3600, description="seconds, above 0 and at most 3600, with DB_DRIVER=asyncpg only"
+    )
 
     agent_hold: Hold = Field(Hold.SESSION, description=" or ".join(Hold))
     agent_llm_ms: float = Field(40.0, ge=0, le=60_000, description="mean delay in ms, from 0 to 60000")
@@ -78,6 +91,14 @@ class Settings(BaseSettings):
         # SQLAlchemy takes everything above -1 for an age: -0.5 would silently mean "at every checkout".
         if value < 0 and value != -1:
             raise ValueError("a negative age")
+        return value
+
+    @field_validator("db_command_timeout")
+    @classmethod
+    def _is_something_the_driver_has(cls, value: float | None, info: ValidationInfo) -> float | None:
+        # The others have no such limit: it would silently have no effect.
+        if value is not None and info.data.get("db_driver", Driver.ASYNCPG) is not Driver.ASYNCPG:
+            raise ValueError("not a setting of this driver")
         return value
 
 

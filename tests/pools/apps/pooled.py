@@ -1,6 +1,6 @@
 """A service with a SQLAlchemy pool, as plain ASGI: what it does on request is what the tests ask about.
 
-DSN and ENGINE (keywords of create_async_engine, as JSON) come from the environment.
+DSN and ENGINE (keywords of the engine, as JSON) come from the environment.
 """
 
 import asyncio
@@ -8,12 +8,14 @@ import json
 import os
 
 import anyio.to_thread
+import in_threads
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 ENGINE = json.loads(os.environ.get("ENGINE", "{}"))
-engine = create_async_engine(os.environ["DSN"], **ENGINE)
+make_engine = in_threads.Engine if "+psycopg2:" in os.environ["DSN"] else create_async_engine
+engine = make_engine(os.environ["DSN"], **ENGINE)
 gate = asyncio.Event()  # what /hold and its like wait for, until someone asks for /release
 waiting = 0
 
