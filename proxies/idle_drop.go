@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2/toxics"
-	"github.com/rs/zerolog/log"
 )
 
 // IdleDrop swallows whatever a source sends after it was silent for IdleMS milliseconds, and does so for the rest of
@@ -22,7 +21,7 @@ type dropState struct {
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *IdleDrop) NewState() interface{} { return &dropState{passage: newPassage()} }
+func (t *IdleDrop) NewState() interface{} { return &dropState{passage: newPassage(t)} }
 
 // Pipe implements toxics.Toxic.
 func (t *IdleDrop) Pipe(stub *toxics.ToxicStub) {
@@ -32,7 +31,7 @@ func (t *IdleDrop) Pipe(stub *toxics.ToxicStub) {
 			return
 		}
 		state.expired = true
-		log.Info().Str("toxic", "idle_drop").Str("reason", "idle").Int64("idle_ms", t.IdleMS).Msg("Toxic ended a link")
+		links.silenced(state.link, "idle_drop", "idle")
 	}
 	swallow(stub)
 }

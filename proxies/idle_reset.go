@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2/toxics"
-	"github.com/rs/zerolog/log"
 )
 
 // IdleReset ends a connection once its source has sent nothing for IdleMS milliseconds, as firewalls, load balancers
@@ -18,7 +17,7 @@ type IdleReset struct {
 
 // NewState implements toxics.StatefulToxic.
 func (t *IdleReset) NewState() interface{} {
-	state := newPassage()
+	state := newPassage(t)
 	return &state
 }
 
@@ -28,7 +27,7 @@ func (t *IdleReset) Pipe(stub *toxics.ToxicStub) {
 	if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != rang {
 		return
 	}
-	cut(stub, log.Info().Str("toxic", "idle_reset").Str("reason", "idle").Int64("idle_ms", t.IdleMS))
+	state.cut(stub, "idle_reset", "idle")
 }
 
 func init() { toxics.Register("idle_reset", new(IdleReset)) }

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"github.com/Shopify/toxiproxy/v2/toxics"
-	"github.com/rs/zerolog/log"
-)
+import "github.com/Shopify/toxiproxy/v2/toxics"
 
 // KillSwitch ends every connection that is open when its generation is raised, and leaves those that come later alone.
 // The listener is not touched, so nobody is ever refused, which disabling a proxy for a moment cannot promise.
@@ -21,14 +18,14 @@ type killState struct {
 // NewState implements toxics.StatefulToxic. Toxiproxy calls it under the lock that updates take too, so a link is
 // either older than a strike or younger, never in between.
 func (t *KillSwitch) NewState() interface{} {
-	return &killState{passage: newPassage(), born: t.Generation}
+	return &killState{passage: newPassage(t), born: t.Generation}
 }
 
 // Pipe implements toxics.Toxic.
 func (t *KillSwitch) Pipe(stub *toxics.ToxicStub) {
 	state := stub.State.(*killState)
 	if state.born < t.Generation {
-		cut(stub, log.Info().Str("toxic", "kill_switch").Str("reason", "killed").Int64("generation", t.Generation))
+		state.cut(stub, "kill_switch", "killed")
 		return
 	}
 	state.forward(stub, nil)

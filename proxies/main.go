@@ -25,12 +25,21 @@ const toxiproxyModule = "github.com/Shopify/toxiproxy/v2"
 func main() {
 	host := flag.String("host", "127.0.0.1", "address the HTTP API listens on")
 	port := flag.Int("port", 8474, "port the HTTP API listens on")
+	linksPath := flag.String("links", "", "file to which a line for each link that opens or ends is appended")
 	flag.Parse()
 
 	// A toxic has no logger of its own and writes to the global one; both must go to the same place.
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
 	log.Logger = zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	if *linksPath != "" {
+		var err error
+		if links, err = newLinkLog(*linksPath, zerolog.MultiLevelWriter(os.Stderr)); err != nil {
+			log.Fatal().Err(err).Msg("The link log cannot be opened")
+		}
+		// The end of a link is told at trace level. Nothing is told about single chunks, at any level.
+		log.Logger = zerolog.New(links).Level(zerolog.TraceLevel).With().Timestamp().Logger()
+	}
 
 	toxiproxy.Version = libraryVersion()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), log.Logger)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
-	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/log"
 )
 
 // passage is what a toxic of ours remembers about one direction of one connection. It is the stub's state, so it
@@ -15,9 +15,13 @@ import (
 type passage struct {
 	held     *stream.StreamChunk // taken from Input, not yet taken by Output
 	lastByte time.Time           // when the last chunk left for Output, or when the link was born
+	link     *link               // whose connection it is; nil if nobody keeps a link log
 }
 
-func newPassage() passage { return passage{lastByte: time.Now()} }
+// newPassage is for a toxic's NewState, and for nothing else: it takes the link that is being opened for its own.
+func newPassage(of toxics.Toxic) passage {
+	return passage{lastByte: time.Now(), link: links.current(of)}
+}
 
 type outcome int
 
@@ -74,11 +78,12 @@ func (p *passage) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration) 
 	}
 }
 
-// cut ends the connection and logs why. Closing the stub makes Toxiproxy close both sockets, with an RST if the
+// cut ends the connection and says why. Closing the stub makes Toxiproxy close both sockets, with an RST if the
 // connection was opened armed and with a FIN if not.
-func cut(stub *toxics.ToxicStub, why *zerolog.Event) {
+func (p *passage) cut(stub *toxics.ToxicStub, toxic, reason string) {
+	links.cut(p.link, toxic, reason)
 	stub.Close()
-	why.Msg("Toxic ended a link")
+	log.Info().Str("toxic", toxic).Str("reason", reason).Msg("Toxic ended a link")
 	// What the source still sends has no destination. If nobody took it, the goroutine that reads the source would be
 	// stuck for ever. This ends when the source is closed.
 	for range stub.Input {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,9 +28,19 @@ const (
 	promptly = 200 * time.Millisecond
 )
 
+// Every test runs with a link log, as the harness does.
 func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "links")
+	if err != nil {
+		panic(err)
+	}
 	log.Logger = zerolog.Nop()
-	os.Exit(m.Run())
+	if links, err = newLinkLog(filepath.Join(folder, "links.ndjson"), zerolog.MultiLevelWriter(io.Discard)); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(code)
 }
 
 // The three kinds of end that a client's socket can see.
@@ -62,18 +73,25 @@ func newWire(t *testing.T, serve func(net.Conn), toxic string, armed bool) *wire
 		}
 	}()
 
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, "under_test", "127.0.0.1:0", listener.Addr().String())
-	w := &wire{t: t, proxy: proxy}
+	w := &wire{t: t, proxy: newProxy(t.Name(), listener.Addr().String())}
 	w.add(fmt.Sprintf(`{"name": "it", "type": %q, "stream": "upstream"}`, toxic))
 	if armed {
 		w.add(`{"name": "armed", "type": "reset_peer", "stream": "upstream", "toxicity": 0}`)
 	}
-	if err := proxy.Start(); err != nil {
+	if err := w.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(proxy.Stop)
+	t.Cleanup(w.proxy.Stop)
 	return w
+}
+
+func newProxy(name, upstream string) *toxiproxy.Proxy {
+	return proxyWith(zerolog.New(links).Level(zerolog.TraceLevel), name, upstream)
+}
+
+func proxyWith(logger zerolog.Logger, name, upstream string) *toxiproxy.Proxy {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), logger)
+	return toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
 }
 
 func (w *wire) add(toxic string) {

@@ -149,7 +149,7 @@ def _clear(folder: Path) -> None:
     """Remove what an earlier keeper recorded: logs are appended to and would grow for ever."""
     try:
         shutil.rmtree(folder / "logs", ignore_errors=True)
-        for file in (folder / "note.json", *folder.glob("witness-*.ndjson")):
+        for file in (folder / "note.json", *folder.glob("*.ndjson")):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error

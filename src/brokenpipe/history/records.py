@@ -1,12 +1,13 @@
 """What is written down while an experiment runs: one frozen record for each kind of line.
 
-Five writers, each with files of its own, none of which is ever rewritten:
+Six writers, each with files of its own, none of which is ever rewritten:
 
     experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
     nemesis.ndjson           the nemesis   Act, Landing
     requests.ndjson          the load      Start, End, Lag
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, PostgresGauge
+    links.ndjson             Toxiproxy     written by `proxies/`, which is Go
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
 `Clock` that ties it to the wall clock.

@@ -1,6 +1,9 @@
 """The columns of every kind of line, so that reading needs no guessing and a torn line changes nothing.
 
-The lines of `witness-*.ndjson` are described here only, because the witness imports nothing of ours.
+The lines of `witness-*.ndjson` and of `links.ndjson` are described here only: the witness imports nothing of
+ours, and the Toxiproxy server is no Python. `arm` of a link is the name of its proxy; those of probes are called
+scratch_1 and so on. The n-th end of a port belongs to its n-th opening, unless a `clock` of the writer toxiproxy
+stands between: then the server was restarted, and all links had ended without a line.
 """
 
 from __future__ import annotations
@@ -186,6 +189,27 @@ TABLES = (
         "witness-*.ndjson",
         "pool",
         {"t": "BIGINT", "size": "INTEGER", "idle": "INTEGER", "out": "INTEGER", "overflow": "INTEGER"},
+    ),
+    Table(
+        "links_opened", "links.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}
+    ),
+    Table(
+        "links_ended",
+        "links.ndjson",
+        "link_ended",
+        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "ender": "VARCHAR"},
+    ),
+    Table(
+        "links_cut",
+        "links.ndjson",
+        "link_cut",
+        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
+    ),
+    Table(
+        "links_silenced",
+        "links.ndjson",
+        "link_silenced",
+        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )

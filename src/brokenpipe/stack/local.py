@@ -55,7 +55,7 @@ def local_stack(
 ) -> Iterator[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts.
 
-    Logs go to `report`/logs, the witness writes into `report`. Raises StackError for what did not start.
+    Logs go to `report`/logs, the witness and the proxies write into `report`. Raises StackError for what did not start.
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,12 @@ def local_stack(
         server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit)
         database = running.enter_context(server)
         on_step("starting Toxiproxy")
-        proxies = toxiproxy_server(binary, log_path=logs / "toxiproxy.log", janitor=janitor)
+        proxies = toxiproxy_server(
+            binary,
+            log_path=logs / "toxiproxy.log",
+            janitor=janitor,
+            links_path=report / "links.ndjson",
+        )
         toxiproxy = running.enter_context(proxies)
         on_step(f"starting {len(plan.scenario.arms)} targets")
         ground = _Ground(plan, target_folder, report, database, toxiproxy, janitor)

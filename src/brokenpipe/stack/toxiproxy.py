@@ -21,8 +21,11 @@ READY_TIMEOUT_S = 5.0  # measured: answers 20 ms after its start
 class ToxiproxyServer:
     """A running server and its proxies. Made by `toxiproxy_server`."""
 
-    def __init__(self, binary: Path, api_port: int, log_path: Path, janitor: Janitor) -> None:
+    def __init__(
+        self, binary: Path, api_port: int, log_path: Path, janitor: Janitor, links_path: Path | None = None
+    ) -> None:
         self._binary = binary
+        self._links_path = links_path
         self._log_path = log_path
         self._janitor = janitor
         self._api = ToxiproxyApi(api_port)
@@ -83,6 +86,8 @@ class ToxiproxyServer:
         """Start the process and wait until it answers. Raises ProxyError if it does not."""
         _require_free(self.api_port)
         argv = [str(self._binary), "-host", LOOPBACK, "-port", str(self.api_port)]
+        if self._links_path:
+            argv += ["-links", str(self._links_path)]
         self.child = self._process.enter_context(
             # SIGKILL: it has nothing to flush, and a server that hangs would not act on anything else.
             child(
@@ -129,23 +134,32 @@ def _require_free(port: int) -> None:
 
 @contextmanager
 def toxiproxy_server(
-    binary: Path, *, log_path: Path, janitor: Janitor, api_port: int | None = None
+    binary: Path,
+    *,
+    log_path: Path,
+    janitor: Janitor,
+    api_port: int | None = None,
+    links_path: Path | None = None,
 ) -> Iterator[ToxiproxyServer]:
     """Run the server for as long as the block lasts. `api_port`: a free one by default.
 
+    To `links_path`, if given, the server appends a line for each link that opens and each that ends.
+
     Raises ProxyError when it does not come up, StackError when the binary cannot be started.
     """
-    server = _started(binary, api_port, log_path, janitor)
+    server = _started(binary, api_port, log_path, janitor, links_path)
     try:
         yield server
     finally:
         server.stop()
 
 
-def _started(binary: Path, api_port: int | None, log_path: Path, janitor: Janitor) -> ToxiproxyServer:
+def _started(
+    binary: Path, api_port: int | None, log_path: Path, janitor: Janitor, links_path: Path | None
+) -> ToxiproxyServer:
     """A server that answers; if nobody asked for a certain port, on another when a stranger took the first."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
-        server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor)
+        server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor, links_path)
         try:
             server.start()
         except BaseException as error:

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func portOf(conn net.Conn) int { return conn.LocalAddr().(*net.TCPAddr).Port }
+
+// linesOf reads what the link log says of one arm.
+func linesOf(t *testing.T, arm string) []line {
+	t.Helper()
+	file, err := os.Open(links.file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var found []line
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		var one line
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			t.Fatalf("not a line of JSON: %s", lines.Text())
+		}
+		if one.Arm == arm {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// story is what is told of a client's port, in the order of the times told.
+func story(lines []line, port int) string {
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.T, b.T) })
+	var told []string
+	for _, one := range lines {
+		if one.Port == port {
+			told = append(told, strings.TrimPrefix(one.Kind, "link_")+one.Ender+one.Toxic)
+		}
+	}
+	return strings.Join(told, " ")
+}
+
+// expectStory polls, for a line is written a moment after what it tells of.
+func expectStory(t *testing.T, arm string, port int, want string) {
+	t.Helper()
+	var got string
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if got = story(linesOf(t, arm), port); got == want {
+			return
+		}
+	}
+	t.Errorf("of port %d the log tells %q, expected %q", port, got, want)
+}
+
+// A connection that its client closes leaves two lines, of which the second says so.
+func TestLinksTellOfAClientThatLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, echo, "kill_switch", false)
+	before := monotonicNS()
+	conn := w.dialled()
+	conn.Close()
+	expectStory(t, t.Name(), portOf(conn), "opened endedclient")
+	for _, one := range linesOf(t, t.Name()) {
+		if one.Port == portOf(conn) && (one.T < before || one.T > monotonicNS()) {
+			t.Errorf("%s was not between the test's own readings of the clock", one.Kind)
+		}
+	}
+}
+
+// A connection that the server closes was not closed by its client.
+func TestLinksTellOfAServerThatLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(conn net.Conn) { conn.Close() }, "kill_switch", false)
+	conn := w.dial()
+	watch(conn, time.Second)
+	expectStory(t, t.Name(), portOf(conn), "opened endedserver")
+}
+
+// A strike names the links it cuts, arm and port, however many are being opened elsewhere at that moment.
+func TestLinksNameWhatAToxicCuts(t *testing.T) {
+	t.Parallel()
+	for range 6 {
+		t.Run("arm", func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, echo, "kill_switch", true)
+			conns := make([]net.Conn, 20)
+			for i := range conns {
+				conns[i] = w.dialled()
+			}
+			w.update("generation", 1)
+			for _, conn := range conns {
+				expectStory(t, t.Name(), portOf(conn), "opened cutkill_switch endedtoxic")
+			}
+		})
+	}
+}
+
+// A connection that goes silent is told as that, once, and as ended when its client gives up.
+func TestLinksTellOfSilence(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, echo, "idle_drop", false)
+	conn := expired(w)
+	w.update("idle_ms", idleMS)
+	expectStory(t, t.Name(), portOf(conn), "opened silencedidle_drop")
+	conn.Close()
+	expectStory(t, t.Name(), portOf(conn), "opened silencedidle_drop endedclient")
+}
+
+// When a proxy is stopped, every link of it is told to have ended.
+func TestLinksEndWithTheirProxy(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, echo, "kill_switch", false)
+	conns := []net.Conn{w.dialled(), w.dialled(), w.dialled()}
+	w.proxy.Stop()
+	for _, conn := range conns {
+		deadline := time.Now().Add(time.Second)
+		for !strings.HasPrefix(story(linesOf(t, t.Name()), portOf(conn)), "opened ended") {
+			if time.Now().After(deadline) {
+				t.Fatalf("port %d: %q", portOf(conn), story(linesOf(t, t.Name()), portOf(conn)))
+			}
+		}
+	}
+}
+
+// A client whose server is not there is accepted, and closed at once.
+func TestLinksTellOfAServerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	proxy := newProxy(t.Name(), free.Addr().String())
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	conn, err := net.Dial("tcp", proxy.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	watch(conn, time.Second)
+	expectStory(t, t.Name(), portOf(conn), "opened endedno_server")
+}
+
+// A port that is used again at once is another link, with an end of its own: the n-th end belongs to the n-th opening.
+func TestLinksTellPortsUsedAgainApart(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, echo, "kill_switch", true)
+	const times = 30
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	conn, err := from.Dial("tcp", w.proxy.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := portOf(conn)
+	for i := 0; ; i++ {
+		w.ping(conn)
+		_ = conn.(*net.TCPConn).SetLinger(0) // an RST leaves no TIME_WAIT, so the port is free at once
+		conn.Close()
+		if i == times {
+			break
+		}
+		from.LocalAddr.(*net.TCPAddr).Port = port
+		if conn, err = from.Dial("tcp", w.proxy.Listen); err != nil {
+			t.Skipf("port %d was taken by another: %v", port, err)
+		}
+	}
+	// The proxy may hear of a new client a moment before it hears that the former has gone; never of an end too many.
+	var told []string
+	for deadline := time.Now().Add(2 * time.Second); len(told) < 2*(times+1) && time.Now().Before(deadline); {
+		told = strings.Fields(story(linesOf(t, t.Name()), port))
+	}
+	open, ends := 0, 0
+	for _, word := range told {
+		if word == "opened" {
+			open++
+		} else {
+			open, ends = open-1, ends+1
+		}
+		if open < 0 {
+			t.Fatalf("port %d: more ends than openings: %s", port, told)
+		}
+	}
+	if ends != times+1 || open != 0 {
+		t.Errorf("%d connections, of which the log tells %s", times+1, told)
+	}
+}
+
+// What opens a connection and closes it costs through the proxy, without and with the link log.
+func BenchmarkLink(b *testing.B) {
+	kept := links
+	defer func() { links = kept }()
+	for _, logged := range []bool{false, true, false, true} {
+		b.Run(fmt.Sprintf("logged=%v", logged), func(b *testing.B) {
+			logger := zerolog.New(io.Discard).Level(zerolog.InfoLevel)
+			links = nil
+			if logged {
+				links, _ = newLinkLog(filepath.Join(b.TempDir(), "links"), zerolog.MultiLevelWriter(io.Discard))
+				logger = zerolog.New(links).Level(zerolog.TraceLevel)
+			}
+			benchmarkLinks(b, logger)
+		})
+	}
+}
+
+func benchmarkLinks(b *testing.B, logger zerolog.Logger) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go echo(conn)
+		}
+	}()
+	proxy := proxyWith(logger, "bench", listener.Addr().String())
+	for _, toxic := range []string{"kill_switch", "idle_reset"} {
+		add := fmt.Sprintf(`{"type": %q, "stream": "upstream"}`, toxic)
+		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(add)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := proxy.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer proxy.Stop()
+	b.ResetTimer()
+	for range b.N {
+		conn, err := net.Dial("tcp", proxy.Listen)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if seen, _ := exchange(conn, time.Second); seen != "" {
+			b.Fatal(seen)
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0) // or the machine runs out of ports
+		conn.Close()
+	}
+}
