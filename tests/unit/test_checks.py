@@ -120,7 +120,8 @@ def _finished(run: Recorded, *, landed: bool = True) -> Findings:
 
 
 def _codes(findings: Findings) -> set[str]:
-    return {warning.code for warning in findings.warnings}
+    """What is in doubt; two strikes are few, of which test_doubts.py speaks."""
+    return {warning.code for warning in findings.warnings} - {"few_episodes"}
 
 
 def _verdicts(findings: Findings) -> list[Verdict]:
@@ -130,7 +131,7 @@ def _verdicts(findings: Findings) -> list[Verdict]:
 def test_without_doubt_it_passes(run: Recorded) -> None:
     """The run that the following ones cast doubt on passes, and nothing is remarked about it."""
     findings = _finished(run)
-    assert findings.warnings == ()
+    assert _codes(findings) == set()
     # Nothing broke in either arm: an episode unlike these two might differ by one request of three.
     assert _verdicts(findings) == [PASS] * 4
     assert findings.verdict is PASS
@@ -160,7 +161,7 @@ DOUBTS: Mapping[str, tuple[Callable[[Recorded], None], list[Verdict]]] = {
     "server_died": (_written, [UNKNOWN] * 4),
     "contract_not_held": (lambda run: run.probe(held=False), [UNKNOWN] * 4),
     "generator_saturated": (lambda run: _generator(run, 0.9), [UNKNOWN] * 4),
-    "machine_busy": (lambda run: _machine(run, 0.95), [UNKNOWN] * 4),
+    "machine_saturated": (lambda run: _machine(run, 0.95), [UNKNOWN] * 4),
     "witness_trouble": (
         lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
         [UNKNOWN, PASS, UNKNOWN, UNKNOWN],  # of the control: what is compared with it is in doubt, too
@@ -193,7 +194,7 @@ def test_a_strike_that_missed(run: Recorded) -> None:
     """What was not hit cannot survive: one of two strikes on the control was not seen."""
     run.land("plain", "kill", 2, missed=1)
     findings = _finished(run, landed=False)
-    (warning,) = findings.warnings
+    (warning,) = (each for each in findings.warnings if each.unknown)
     assert warning.code == "fault_did_not_land"
     assert warning.text.startswith("1 of 2 strikes on plain in kill")
     assert _verdicts(findings) == [UNKNOWN, PASS, UNKNOWN, PASS]
@@ -202,7 +203,7 @@ def test_a_strike_that_missed(run: Recorded) -> None:
 def test_a_strike_that_nobody_watched(run: Recorded) -> None:
     """No testimony that a strike landed is no testimony: every episode is expected to have one."""
     findings = _finished(run, landed=False)
-    (warning,) = findings.warnings
+    (warning,) = (each for each in findings.warnings if each.unknown)
     assert warning.text.startswith("2 of 2 strikes on plain in kill")
     assert findings.verdict is UNKNOWN
 
@@ -247,7 +248,7 @@ def test_gauges_outside_of_the_phases_do_not_count(run: Recorded) -> None:
     """Starting up is allowed to be busy and late."""
     run.gauge(records.MachineGauge(t=run.at(-1), busy=1.0, stolen=0.9))
     run.load(records.Lag(t=run.at(-1), ms=5_000))
-    assert _finished(run).warnings == ()
+    assert _codes(_finished(run)) == set()
 
 
 def test_a_failure_without_testimony(run: Recorded) -> None:

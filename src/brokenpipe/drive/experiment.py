@@ -18,6 +18,7 @@ from brokenpipe.drive.nemesis import Nemesis
 from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.progress import ArmProgress, Progress
@@ -73,16 +74,9 @@ class Experiment:
     def _pause(self) -> None:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
         if not self.load.drain(self.drain_s):
-            self.log.write(
-                records.Doubt(
-                    t=time.monotonic_ns(),
-                    code="not_drained",
-                    text=f"requests were still under way {self.drain_s:g} s after the load paused",
-                    remedy="Raise [load] timeout_s, or find out why the target does not answer (logs/).",
-                    unknown=False,
-                    phase=self._phase.name if self._phase else None,
-                )
-            )
+            text = f"requests were still under way {self.drain_s:g} s after the load paused"
+            phase = self._phase.name if self._phase else None
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=phase))
 
     def _mark(self, phase: Phase, edge: str) -> None:
         if edge == "end":
@@ -120,16 +114,8 @@ class Experiment:
 
     def _doubt_late_strike(self, phase: Phase, n: int) -> None:
         """A strike outside of its episode breaks requests of another."""
-        self.log.write(
-            records.Doubt(
-                t=time.monotonic_ns(),
-                code="strike_late",
-                text=f"strike {n + 1} of {phase.name} came after the end of its episode",
-                remedy="Raise every_s, or lower the load: the sockets that watch a strike took too long to open.",
-                unknown=True,
-                phase=phase.name,
-            )
-        )
+        text = f"strike {n + 1} of {phase.name} came after the end of its episode"
+        self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
     def _play_bursts(self, phase: Phase) -> None:
         assert phase.quiet_s is not None

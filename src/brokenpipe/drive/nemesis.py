@@ -24,6 +24,7 @@ from brokenpipe.drive.landing import (
 )
 from brokenpipe.errors import ProxyError, ProxyHung
 from brokenpipe.faults import Fault
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Act, Doubt, Landing
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import Phase
@@ -160,16 +161,9 @@ class Nemesis:
 
     def _doubt(self, problem: ProxyError, phase: str) -> None:
         hung = isinstance(problem, ProxyHung)
-        self.doubts.write(
-            Doubt(
-                t=time.monotonic_ns(),
-                code="proxy_restarted" if hung else "act_failed",
-                text=f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else ""),
-                remedy=problem.remedy or "Run again; if it repeats, see logs/toxiproxy.log.",
-                unknown=True,
-                phase=phase,
-            )
-        )
+        code = Code.PROXY_RESTARTED if hung else Code.ACT_FAILED
+        text = f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else "")
+        self.doubts.write(Doubt.of(code, text, phase=phase))
 
 
 @contextmanager

@@ -1,119 +1,121 @@
-"""Gauges: once a second, what every process, the machine and Postgres are doing. A thread of its own."""
+"""Gauges: once a second, what every process, the machine, Postgres and Toxiproxy are doing. Threads of their own."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import psutil
-import psycopg
 
-from brokenpipe.errors import RecordingError
-from brokenpipe.history.records import MachineGauge, PostgresGauge, ProcessGauge
+from brokenpipe.drive.machine_gauge import Machine, tick
+from brokenpipe.drive.postgres_gauge import Database
+from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.writer import Writer
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
 
 Role = Literal["harness", "load", "toxiproxy", "postgres", "target"]
 
-_ACTIVITY = """
-SELECT datname, count(*), count(*) FILTER (WHERE state = 'active'), count(*) FILTER (WHERE state = 'idle'),
-       count(*) FILTER (WHERE state LIKE 'idle in transaction%%')
-FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s) GROUP BY datname
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A process to gauge, together with all its children."""
+    """A process to gauge, together with all its children. Of Toxiproxy and Postgres, the one that runs now."""
 
     role: Role
     arm: str | None
-    pid: int
+    current_pid: Callable[[], int]
 
 
 @contextmanager
 def probing(
-    watched: Sequence[Watched], databases: Mapping[str, str], dsn: str, log: Writer
+    watched: Sequence[Watched],
+    databases: Mapping[str, str],
+    dsn: str,
+    server: ToxiproxyServer,
+    log: Writer,
+    doubts: Writer,
 ) -> Iterator[None]:
     """Write gauges for as long as the block lasts.
 
     `databases` gives each arm's database; `dsn` goes straight to Postgres, past every proxy. A database that
-    does not answer leaves a gap and nothing else.
+    does not answer leaves a gap and nothing else; a Toxiproxy that does not is doubted.
     """
     stop = threading.Event()
-    probe = _Probe(watched, {database: arm for arm, database in databases.items()}, dsn, log)
-    thread = threading.Thread(target=probe.run, args=(stop,), name="probe", daemon=True)
-    thread.start()
+    database = Database(dsn, {database: arm for arm, database in databases.items()})
+    probe = _Probe(watched, database, server, log)
+    threads = [
+        threading.Thread(target=probe.run, args=(stop,), name="probe", daemon=True),
+        threading.Thread(target=_feel_the_pulse, args=(server, doubts, stop), name="pulse", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(timeout=5)
+        for thread in threads:
+            thread.join(timeout=5)
 
 
 class _Probe:
-    def __init__(self, watched: Sequence[Watched], arms: Mapping[str, str], dsn: str, log: Writer) -> None:
+    def __init__(
+        self, watched: Sequence[Watched], database: Database, server: ToxiproxyServer, log: Writer
+    ) -> None:
         self._watched = watched
-        self._arms = arms
-        self._dsn = dsn
+        self._database = database
+        self._server = server
         self._log = log
-        self._connection: psycopg.Connection[tuple[str, int, int, int, int]] | None = None
-        self._machine = psutil.cpu_times()
+        self._machine = Machine()
 
     def run(self, stop: threading.Event) -> None:
         # A full disk ends the experiment through the other writers; here it only ends the gauges.
         with suppress(RecordingError):
             while not stop.wait(EVERY_S):
-                self._gauge_machine()
+                self._log.write(tick())
+                if gauge := self._machine.gauge():
+                    self._log.write(gauge)
                 self._gauge_processes()
-                self._gauge_postgres()
-        if self._connection is not None:
-            self._connection.close()
-
-    def _gauge_machine(self) -> None:
-        before, self._machine = self._machine, psutil.cpu_times()
-        spent = {
-            name: now - then for name, now, then in zip(before._fields, self._machine, before, strict=True)
-        }
-        # Linux counts guest time in user time as well.
-        total = sum(spent.values()) - spent.get("guest", 0) - spent.get("guest_nice", 0)
-        if total > 0:
-            idle = spent["idle"] + spent.get("iowait", 0)
-            gauge = MachineGauge(
-                t=time.monotonic_ns(), busy=1 - idle / total, stolen=spent.get("steal", 0) / total
-            )
-            self._log.write(gauge)
+                for record in self._database.gauges(self._server.child.pid):
+                    self._log.write(record)
+        self._database.close()
 
     def _gauge_processes(self) -> None:
         children = defaultdict(list)
         for process in psutil.process_iter(["ppid"]):
             children[process.info["ppid"]].append(process.pid)
-        roots = {each.pid for each in self._watched}
+        pids = [each.current_pid() for each in self._watched]
         now = time.monotonic_ns()
-        for each in self._watched:
-            usages = [_usage(pid, each.pid) for pid in _with_descendants(each.pid, children, roots)]
+        for each, pid in zip(self._watched, pids, strict=True):
+            usages = [_usage(member, pid) for member in _with_descendants(pid, children, set(pids))]
             cpu_s, rss_bytes = sum(cpu for cpu, _ in usages), sum(rss for _, rss in usages)
             if rss_bytes:
                 self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes))
 
-    def _gauge_postgres(self) -> None:
-        try:
-            if self._connection is None:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
-            rows = self._connection.execute(_ACTIVITY, (list(self._arms),)).fetchall()
-        except psycopg.Error:
-            self._connection = None
-            return
-        now = time.monotonic_ns()
-        for database, total, active, idle, in_transaction in rows:
-            gauge = PostgresGauge(now, self._arms[database], total, active, idle, in_transaction)
-            self._log.write(gauge)
+
+def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
+    """Ask Toxiproxy for one proxy after the other. Silence is doubted once, until it answers again."""
+    silent, turn = False, 0
+    with suppress(RecordingError):
+        while not stop.wait(EVERY_S):
+            turn += 1
+            try:
+                server.answers(turn)
+            except ProxyHung as hung:
+                if not silent:
+                    doubts.write(Doubt.of(Code.PROXY_HUNG, hung.message))
+                silent = True
+            except ProxyError:  # it is being restarted, or has ended: of both somebody else tells
+                pass
+            else:
+                silent = False
 
 
 def _usage(pid: int, root: int) -> tuple[float, int]:

@@ -6,10 +6,13 @@ target is gone are counted like any other. Only a verdict cannot rest on them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import psutil
+
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer
 from brokenpipe.stack.local import Stack
@@ -20,34 +23,67 @@ LAST_LINES = 3
 
 @dataclass(slots=True)
 class RollCall:
-    """Calls every target and Postgres; of Toxiproxy the nemesis knows by its answers."""
+    """Calls every target with its workers, Postgres and Toxiproxy.
+
+    The workers are those that are there at the first call: a service may start helpers and end them as it likes.
+    """
 
     stack: Stack
     log: Writer
     _missed: set[int] = field(default_factory=set)
+    _workers: dict[str, list[psutil.Process]] | None = None
 
     def __call__(self, phase: str | None) -> None:
         """Write a doubt for each that has ended since the last call. Raises RecordingError."""
         for code, arm, member in self._members():
             if not member.running and member.pid not in self._missed:
                 self._missed.add(member.pid)
-                self.log.write(_doubt(code, arm, member, phase))
+                self.log.write(_ended(code, arm, member, phase))
+        if self._workers is None:
+            self._workers = {name: _below(arm.service.child) for name, arm in self.stack.arms.items()}
+        for arm_name, workers in self._workers.items():
+            self._call_workers(arm_name, workers, phase)
 
-    def _members(self) -> Iterator[tuple[str, str | None, Child]]:
-        yield "postgres_died", None, self.stack.postgres.child
+    def _call_workers(self, arm: str, workers: list[psutil.Process], phase: str | None) -> None:
+        root = self.stack.arms[arm].service.child
+        if root.pid in self._missed:  # its workers went with it
+            return
+        for worker in workers:
+            if worker.pid not in self._missed and not _lives(worker):
+                self._missed.add(worker.pid)
+                text = f"process {worker.pid} of {root.name} ended {_when(phase)}; {_last_words(root)}"
+                self.log.write(Doubt.of(Code.TARGET_RESTARTED, text, arm=arm))
+
+    def _members(self) -> Iterator[tuple[Code, str | None, Child]]:
+        yield Code.POSTGRES_DIED, None, self.stack.postgres.child
+        yield Code.TOXIPROXY_DIED, None, self.stack.toxiproxy.child
         for name, arm in self.stack.arms.items():
-            yield "target_died", name, arm.service.child
+            yield Code.TARGET_DIED, name, arm.service.child
 
 
-def _doubt(code: str, arm: str | None, member: Child, phase: str | None) -> Doubt:
+def _ended(code: Code, arm: str | None, member: Child, phase: str | None) -> Doubt:
+    text = f"{member.name} ended by itself {_when(phase)}, with {member.exit_text}; {_last_words(member)}"
+    # Of no phase: what comes after it is as doubtful as the phase in which it was noticed.
+    return Doubt.of(code, text, arm=arm)
+
+
+def _when(phase: str | None) -> str:
+    return f"in {phase}" if phase else "before the first phase"
+
+
+def _last_words(member: Child) -> str:
     last = " | ".join(line.strip() for line in member.last_lines(LAST_LINES) if line.strip())
-    when = f"in {phase}" if phase else "before the first phase"
-    return Doubt(
-        t=time.monotonic_ns(),
-        code=code,
-        text=f"{member.name} ended by itself {when}, with {member.exit_text}; its last lines: {last or 'none'}",
-        remedy=f"Find out why in logs/{member.log_path.name}; what failed after that is no fault of a setting.",
-        unknown=True,
-        phase=None,  # what comes after it is as doubtful as the phase in which it was noticed
-        arm=arm,
-    )
+    return f"its last lines: {last or 'none'}"
+
+
+def _below(root: Child) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return psutil.Process(root.pid).children(recursive=True)
+    return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it is the same process still, and no zombie."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

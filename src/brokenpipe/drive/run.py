@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.roll_call import RollCall
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, Finish, Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
@@ -25,7 +27,7 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.progress import Progress
 from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.local import Stack, local_stack
+from brokenpipe.stack.local import Arm, Stack, local_stack
 
 LOAD_READY_S = 60.0
 START_UP_S = 6.0  # measured with four arms; only for the forecast
@@ -139,7 +141,7 @@ def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
     with (
         writing(what.folder / "nemesis.ndjson", "nemesis") as acts,
         writing(what.folder / "gauges.ndjson", "probe") as gauges,
-        probing(_watched(stack, load), databases, stack.postgres.dsn(), gauges),
+        probing(_watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         Experiment(
@@ -158,23 +160,18 @@ def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
 def _note(notices: Iterable[Notice], log: Writer) -> None:
     """What the load has to say about the locustfile, for the reader of the report."""
     for notice in notices:
-        remedy = "See logs/load.log, and the locustfile."
-        log.write(
-            Doubt(
-                t=time.monotonic_ns(),
-                code=f"load_{notice.code}",
-                text=notice.text,
-                remedy=remedy,
-                unknown=False,
-            )
-        )
+        log.write(Doubt.of(Code(f"load_{notice.code}"), notice.text))
 
 
 def _watched(stack: Stack, load: Generator) -> list[Watched]:
     return [
-        Watched("harness", None, os.getpid()),
-        Watched("load", None, load.pid),
-        Watched("toxiproxy", None, stack.toxiproxy.child.pid),
-        Watched("postgres", None, stack.postgres.child.pid),
-        *(Watched("target", arm.name, arm.service.child.pid) for arm in stack.arms.values()),
+        Watched("harness", None, os.getpid),
+        Watched("load", None, lambda: load.pid),
+        Watched("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
+        Watched("postgres", None, lambda: stack.postgres.child.pid),
+        *(Watched("target", arm.name, partial(_pid_of, arm)) for arm in stack.arms.values()),
     ]
+
+
+def _pid_of(arm: Arm) -> int:
+    return arm.service.child.pid

@@ -6,7 +6,7 @@ Six writers, each with files of its own, none of which is ever rewritten:
     nemesis.ndjson           the nemesis   Act, Landing
     requests.ndjson          the load      Start, End, Lag
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
-    gauges.ndjson            the probe     ProcessGauge, MachineGauge, PostgresGauge
+    gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
@@ -15,8 +15,11 @@ Every time is `time.monotonic_ns()`, which all processes of one machine share. E
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from brokenpipe.history.doubts import DOUBTS, Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class Doubt(Record):
     unknown: bool
     phase: str | None = None
     arm: str | None = None
+
+    @classmethod
+    def of(cls, code: Code, text: str, *, phase: str | None = None, arm: str | None = None) -> Self:
+        """A doubt of the closed list, raised now. Of the whole run, or of a phase, an arm, or both."""
+        kind = DOUBTS[code]
+        return cls(time.monotonic_ns(), code.value, text, kind.remedy, kind.unknown, phase, arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +218,25 @@ class MachineGauge(Record):
     t: int
     busy: float
     stolen: float
+    throttled: float | None = None  # share of the quota's periods in which it was used up; None: no quota
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Record):
+    """One instant on every clock. `boot_ns` goes on while the machine sleeps; None where there is no such clock."""
+
+    KIND: ClassVar[str] = "tick"
+    t: int
+    wall_ns: int
+    boot_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresGauge(Record):
-    """Client backends of one arm's database, from `pg_stat_activity`, read past the proxy."""
+    """Client backends of one arm's database, from `pg_stat_activity`, read past the proxy.
+
+    `transactions` is cumulative. `direct` are backends whose client did not come through Toxiproxy; None: not known.
+    """
 
     KIND: ClassVar[str] = "postgres"
     t: int
@@ -222,3 +245,15 @@ class PostgresGauge(Record):
     active: int
     idle: int
     idle_in_transaction: int
+    transactions: int | None = None
+    direct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots(Record):
+    """Client backends of the whole server, and how many it allows."""
+
+    KIND: ClassVar[str] = "slots"
+    t: int
+    used: int
+    allowed: int

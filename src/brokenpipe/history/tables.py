@@ -136,8 +136,13 @@ TABLES = (
         {"t": "BIGINT", "role": "VARCHAR", "arm": "VARCHAR", "cpu_s": "DOUBLE", "rss_bytes": "BIGINT"},
     ),
     Table(
-        "machine_gauges", "gauges.ndjson", "machine", {"t": "BIGINT", "busy": "DOUBLE", "stolen": "DOUBLE"}
+        "machine_gauges",
+        "gauges.ndjson",
+        "machine",
+        {"t": "BIGINT", "busy": "DOUBLE", "stolen": "DOUBLE", "throttled": "DOUBLE"},
     ),
+    Table("ticks", "gauges.ndjson", "tick", {"t": "BIGINT", "wall_ns": "BIGINT", "boot_ns": "BIGINT"}),
+    Table("slots", "gauges.ndjson", "slots", {"t": "BIGINT", "used": "INTEGER", "allowed": "INTEGER"}),
     Table(
         "postgres_gauges",
         "gauges.ndjson",
@@ -149,6 +154,8 @@ TABLES = (
             "active": "INTEGER",
             "idle": "INTEGER",
             "idle_in_transaction": "INTEGER",
+            "transactions": "BIGINT",
+            "direct": "INTEGER",
         },
     ),
     Table(

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
+from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.measure.classify import Link
 
 
@@ -127,6 +129,11 @@ class Warn:
     unknown: bool
     phase: str | None = None
     arm: str | None = None
+
+    @classmethod
+    def of(cls, code: Code, text: str, *, phase: str | None = None, arm: str | None = None) -> Self:
+        """A doubt of the closed list. Of the whole run, or of a phase, an arm, or both."""
+        return cls(code.value, text, DOUBTS[code].remedy, DOUBTS[code].unknown, phase, arm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,11 @@ class ToxiproxyServer:
             return self._api.version()
         return None
 
+    def answers(self, turn: int = 0) -> None:
+        """Ask it for one of its proxies, another at each turn. Raises ProxyHung, or ProxyError."""
+        if self._proxies:
+            self._api.proxy(self._proxies[turn % len(self._proxies)].name)
+
     def stop(self) -> None:
         """End the process and wait for its end."""
         self._process.close()

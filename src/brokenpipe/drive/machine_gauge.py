@@ -1,0 +1,100 @@
+"""What the machine does, once a second: how busy, robbed or throttled, and whether its clocks go together."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from brokenpipe.history.records import MachineGauge, Tick
+
+CGROUPS = Path("/sys/fs/cgroup")
+_TOGETHER_NS = 5_000_000  # readings of several clocks that lie further apart than this are not of one moment
+_READINGS = 3
+
+
+class Machine:
+    """Gauges of all cores. Each counts from the one before."""
+
+    def __init__(self) -> None:
+        self._spent = psutil.cpu_times()
+        self._throttling = _throttling_files()
+        self._periods = _periods(self._throttling)
+
+    def gauge(self) -> MachineGauge | None:
+        """Shares since the last gauge; None when no time has passed."""
+        before, self._spent = self._spent, psutil.cpu_times()
+        spent = {
+            name: now - then for name, now, then in zip(before._fields, self._spent, before, strict=True)
+        }
+        # Linux counts guest time in user time as well.
+        total = sum(spent.values()) - spent.get("guest", 0) - spent.get("guest_nice", 0)
+        if total <= 0:
+            return None
+        idle = spent["idle"] + spent.get("iowait", 0)
+        return MachineGauge(
+            t=time.monotonic_ns(),
+            busy=1 - idle / total,
+            stolen=spent.get("steal", 0) / total,
+            throttled=self._throttled(),
+        )
+
+    def _throttled(self) -> float | None:
+        """The share of the quota's periods in which it was used up; of nested groups, the worst."""
+        before, self._periods = self._periods, _periods(self._throttling)
+        shares = [
+            (now[1] - then[1]) / max(1, now[0] - then[0])
+            for then, now in zip(before, self._periods, strict=True)
+        ]
+        return max(shares, default=None)
+
+
+def tick() -> Tick:
+    """The same instant on every clock: the readings that lie closest together of a few."""
+    ticks = []
+    for _ in range(_READINGS):
+        t = time.monotonic_ns()
+        wall_ns, boot_ns = time.time_ns(), _boot_ns()
+        took_ns = time.monotonic_ns() - t
+        ticks.append((took_ns, Tick(t, wall_ns, boot_ns)))
+        if took_ns < _TOGETHER_NS:
+            break
+    return min(ticks, key=lambda each: each[0])[1]
+
+
+def _boot_ns() -> int | None:
+    """The clock that goes on while the machine sleeps, where there is one beside the monotonic clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return None
+
+
+def _throttling_files() -> tuple[Path, ...]:
+    """`cpu.stat` of our control group and of those it lies in, where a quota can be.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files; version 1 has the same two keys.
+    """
+    found = []
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            root = CGROUPS / controllers if controllers else CGROUPS
+            here = Path(path.strip("/"))
+            found += [root / each / "cpu.stat" for each in (here, *here.parents)]
+    return tuple(file for file in dict.fromkeys(found) if _read_periods(file))
+
+
+def _periods(files: tuple[Path, ...]) -> list[tuple[int, int]]:
+    return [_read_periods(file) or (0, 0) for file in files]
+
+
+def _read_periods(file: Path) -> tuple[int, int] | None:
+    """Periods of the quota so far, and those of them in which it was used up; None without a quota."""
+    with suppress(OSError, ValueError, KeyError):
+        said = dict(line.split() for line in file.read_text().splitlines())
+        return int(said["nr_periods"]), int(said["nr_throttled"])
+    return None

@@ -1,0 +1,108 @@
+"""What Postgres says of itself, read past every proxy: connections of each arm, transactions, and how full it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+import psycopg
+
+from brokenpipe.history.records import PostgresGauge, Record, Slots
+
+_BACKENDS = """
+SELECT datname, pid, client_port, state, state_change
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s)
+"""
+_TRANSACTIONS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname = ANY(%s)"
+_SLOTS = """
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+       current_setting('max_connections')::int
+"""
+
+Backend = tuple[str, int, int, str | None, object]  # as _BACKENDS has them
+Place = tuple[int, int]  # a backend's pid and its client's port: together they name one connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at the backends: those that no connection of Toxiproxy leads to, and when each last changed state."""
+
+    past_the_proxy: Mapping[Place, object]
+
+
+class Database:
+    """Gauges of one server. A server that does not answer leaves a gap and nothing else.
+
+    `arms` gives the arm of each database; `proxy_pid` is asked at every gauge, for Toxiproxy may be restarted.
+    """
+
+    def __init__(self, dsn: str, arms: Mapping[str, str]) -> None:
+        self._dsn = dsn
+        self._arms = arms
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._before = _Look({})
+
+    def gauges(self, proxy_pid: int) -> list[Record]:
+        """One for each arm, and one for the whole server."""
+        try:
+            return list(self._gauges(proxy_pid))
+        except psycopg.Error:
+            self.close()
+            return []
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _gauges(self, proxy_pid: int) -> Iterator[Record]:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
+        of_proxy = _local_ports(proxy_pid)
+        backends: list[Backend] = self._connection.execute(_BACKENDS, (list(self._arms),)).fetchall()  # type: ignore[assignment]
+        of_proxy |= _local_ports(proxy_pid)
+        transactions = dict(self._connection.execute(_TRANSACTIONS, (list(self._arms),)).fetchall())  # type: ignore[arg-type, var-annotated]
+        used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
+        now = time.monotonic_ns()
+        direct = self._direct(backends, of_proxy) if of_proxy else None
+        for database, arm in self._arms.items():
+            mine = [backend for backend in backends if backend[0] == database]
+            states = [state or "" for _, _, _, state, _ in mine]
+            yield PostgresGauge(
+                t=now,
+                arm=arm,
+                connections=len(mine),
+                active=states.count("active"),
+                idle=states.count("idle"),
+                idle_in_transaction=sum(state.startswith("idle in transaction") for state in states),
+                transactions=transactions.get(database),
+                direct=None if direct is None else sum(backend in direct for backend in mine),
+            )
+        yield Slots(now, used, allowed)  # type: ignore[arg-type]
+
+    def _direct(self, backends: list[Backend], of_proxy: frozenset[int]) -> list[Backend]:
+        """Backends that work for somebody who did not come through Toxiproxy.
+
+        Seen at two gauges in a row, and at work in between: a connection may open or end during a look, and a
+        backend whose client was cut off in the middle of a long statement lingers.
+        """
+        before = self._before.past_the_proxy
+        past = {(pid, port): changed for _, pid, port, _, changed in backends if port not in of_proxy}
+        self._before = _Look(past)
+        return [
+            backend
+            for backend in backends
+            if (place := (backend[1], backend[2])) in past
+            and place in before
+            and before[place] != past[place]
+        ]
+
+
+def _local_ports(pid: int) -> frozenset[int]:
+    """The ports on our side of every connection that this process has; empty if it may not be asked."""
+    with suppress(psutil.Error):
+        return frozenset(each.laddr.port for each in psutil.Process(pid).net_connections("tcp") if each.laddr)
+    return frozenset()

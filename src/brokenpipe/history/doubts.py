@@ -1,0 +1,274 @@
+"""The closed list of reasons to mistrust what was measured: when each is raised, its consequence, what to do.
+
+Some are raised while an experiment runs and written into its history, others by the figures it leaves. All of them
+stand here, and in docs/doubts.md, in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Consequence = Literal["unknown", "note"]
+
+
+class Code(StrEnum):
+    """The name of a doubt in `summary.json` and in the report. Names are added, never changed."""
+
+    # the load generator
+    GENERATOR_SATURATED = "generator_saturated"
+    GENERATOR_STARVED = "generator_starved"
+    GENERATOR_LAGGED = "generator_lagged"
+    ARRIVALS_LATE = "arrivals_late"
+    ARRIVALS_MISSED = "arrivals_missed"
+    NO_TRAFFIC = "no_traffic"
+    UNEQUAL_LOAD = "unequal_load"
+    NOT_DRAINED = "not_drained"
+    LOAD_SHAPE = "load_load_shape"
+    CLASS_WITHOUT_USERS = "load_class_without_users"
+    USER_ENDED = "load_user_ended"
+    TASK_ERROR = "load_task_error"
+    NOTICES_CAPPED = "load_notices_capped"
+    # the faults and what does them
+    CONTRACT_NOT_PROBED = "contract_not_probed"
+    CONTRACT_NOT_HELD = "contract_not_held"
+    FAULT_DID_NOT_LAND = "fault_did_not_land"
+    STRIKE_LATE = "strike_late"
+    ACT_FAILED = "act_failed"
+    PROXY_RESTARTED = "proxy_restarted"
+    PROXY_HUNG = "proxy_hung"
+    TOXIPROXY_DIED = "toxiproxy_died"
+    # the service and its database
+    TARGET_DIED = "target_died"
+    TARGET_RESTARTED = "target_restarted"
+    BYPASSES_PROXY = "bypasses_proxy"
+    NO_DATABASE_TRAFFIC = "no_database_traffic"
+    WITNESS_TROUBLE = "witness_trouble"
+    POSTGRES_DIED = "postgres_died"
+    POSTGRES_FULL = "postgres_full"
+    POSTGRES_NEARLY_FULL = "postgres_nearly_full"
+    # the machine
+    MACHINE_SATURATED = "machine_saturated"
+    MACHINE_BUSY = "machine_busy"
+    MACHINE_THROTTLED = "machine_throttled"
+    MACHINE_STOLEN = "machine_stolen"
+    MACHINE_SUSPENDED = "machine_suspended"
+    CLOCK_JUMPED = "clock_jumped"
+    # the plan
+    NOTHING_EXPECTED = "nothing_expected"
+    FEW_EPISODES = "few_episodes"
+    WARM_UP_SHORT = "warm_up_short"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is known of a doubt before it is raised. `unknown`: no check that rests on it may pass."""
+
+    when: str
+    consequence: Consequence
+    remedy: str
+
+    @property
+    def unknown(self) -> bool:
+        return self.consequence == "unknown"
+
+
+SATURATED_CORES = 0.85  # one Locust process has one core; above this it sends later than users would
+LAG_MS = 500.0
+STARVED_MS = 1000.0
+STARVED_MEDIAN_MS = 100.0
+LATE_MS = 50.0
+LATE_SHARE = 0.05
+UNEQUAL = 0.5  # of the control's requests
+SATURATED_MACHINE = 0.9
+BUSY_MACHINE = 0.6  # latencies begin to measure the machine
+STOLEN = 0.05
+THROTTLED = 0.05
+JUMP_S = 0.25
+FULL = 0.98
+NEARLY_FULL = 0.9
+FEWEST_EPISODES = 6  # with five, the smallest two-sided p of a sign-flip test is 2 / 2^5 = 0.06
+HARDLY_ANY = 0.02  # transactions for each request that succeeded
+
+_LOAD_LOG = "See logs/load.log, and the locustfile."
+
+DOUBTS: Mapping[Code, Kind] = {
+    Code.GENERATOR_SATURATED: Kind(
+        "Locust used more than 85 % of the one core it can use",
+        "unknown",
+        "Lower --users: a generator without room sends late, and its latencies are its own.",
+    ),
+    Code.GENERATOR_STARVED: Kind(
+        "Locust's event loop woke more than 1 s late, or more than 100 ms late in half of all half seconds",
+        "unknown",
+        "Something else held the processor, or Locust was stopped: end that, or lower --users.",
+    ),
+    Code.GENERATOR_LAGGED: Kind(
+        "Locust's event loop woke more than 0.5 s late",
+        "note",
+        "Something else held the processor; run again if latencies matter.",
+    ),
+    Code.ARRIVALS_LATE: Kind(
+        "more than 5 % of the arrivals of an open load began more than 50 ms late",
+        "note",
+        "Their latencies count from when they were due; give [load] users more room if the service is not the cause.",
+    ),
+    Code.ARRIVALS_MISSED: Kind(
+        "arrivals of an open load were never sent, because every user was still busy when the load paused",
+        "unknown",
+        "Raise [load] users or lower arrivals_per_s: what was never sent has no latency.",
+    ),
+    Code.NO_TRAFFIC: Kind(
+        "no request was started on an arm in a phase",
+        "unknown",
+        "Look at logs/load.log and at the locustfile.",
+    ),
+    Code.UNEQUAL_LOAD: Kind(
+        "an arm received less than half of the control's requests in a phase",
+        "note",
+        "Users wait for answers, so a slow arm asks less: compare rates, not counts, or use [load] arrivals_per_s.",
+    ),
+    Code.NOT_DRAINED: Kind(
+        "requests were still under way when they should have ended after the load paused",
+        "note",
+        "Raise [load] timeout_s, or find out why the target does not answer (logs/).",
+    ),
+    Code.LOAD_SHAPE: Kind("the locustfile has a load shape, which is ignored", "note", _LOAD_LOG),
+    Code.CLASS_WITHOUT_USERS: Kind("a user class of the locustfile gets no users", "note", _LOAD_LOG),
+    Code.USER_ENDED: Kind(
+        "a user ended before it began, so that its arm has one fewer",
+        "unknown",
+        "Make on_start survive what it meets (logs/load.log): arms with different numbers of users do not compare.",
+    ),
+    Code.TASK_ERROR: Kind("a task of the locustfile raised an exception", "note", _LOAD_LOG),
+    Code.NOTICES_CAPPED: Kind(
+        "the locustfile gave more occasions for notes than are kept", "note", _LOAD_LOG
+    ),
+    Code.CONTRACT_NOT_PROBED: Kind(
+        "no fault was tried on a raw socket before the experiment",
+        "unknown",
+        "Run again; every experiment begins with that.",
+    ),
+    Code.CONTRACT_NOT_HELD: Kind(
+        "a fault did not do on a raw socket what it says",
+        "unknown",
+        "Run `brokenpipe doctor`; if it repeats, this machine cannot measure that fault.",
+    ),
+    Code.FAULT_DID_NOT_LAND: Kind(
+        "a strike was not seen by the raw socket that waited for it, or nobody waited",
+        "unknown",
+        "Lower the load (--users) or run again; nothing that was not hit can survive.",
+    ),
+    Code.STRIKE_LATE: Kind(
+        "a strike came after the end of its episode",
+        "unknown",
+        "Raise every_s, or lower the load: the sockets that watch a strike took too long to open.",
+    ),
+    Code.ACT_FAILED: Kind(
+        "Toxiproxy, or whoever else was to break or mend something, refused",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log.",
+    ),
+    Code.PROXY_RESTARTED: Kind(
+        "Toxiproxy did not answer a call in time and was killed and started anew",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log: a peer that stops reading can hang it.",
+    ),
+    Code.PROXY_HUNG: Kind(
+        "Toxiproxy did not answer for 2 s while nothing was asked of it but its version",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log, and whether something stops the process.",
+    ),
+    Code.TOXIPROXY_DIED: Kind(
+        "the Toxiproxy server ended by itself",
+        "unknown",
+        "Find out why in logs/toxiproxy.log; every failure after that is its own.",
+    ),
+    Code.TARGET_DIED: Kind(
+        "the service of an arm ended by itself",
+        "unknown",
+        "Find out why in logs/target-ARM.log; what failed after that is no fault of a setting.",
+    ),
+    Code.TARGET_RESTARTED: Kind(
+        "a process of the service that was there at the start ended in mid-run, and another may have taken its place",
+        "unknown",
+        "Find out why in logs/target-ARM.log; a new process has an empty pool, whatever its settings.",
+    ),
+    Code.BYPASSES_PROXY: Kind(
+        "connections to an arm's database came from somewhere else than its proxy",
+        "unknown",
+        "Let the service take its database from the variable that target.toml names, and from nowhere else.",
+    ),
+    Code.NO_DATABASE_TRAFFIC: Kind(
+        "requests succeeded while their arm's database saw hardly a transaction, less than one in fifty requests",
+        "unknown",
+        "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
+    ),
+    Code.WITNESS_TROUBLE: Kind(
+        "the witness inside the service failed at something",
+        "unknown",
+        "Its counts are lower bounds; please report this with your versions.",
+    ),
+    Code.POSTGRES_DIED: Kind(
+        "Postgres ended by itself",
+        "unknown",
+        "Find out why in logs/postgres.log; what failed after that is no fault of a setting.",
+    ),
+    Code.POSTGRES_FULL: Kind(
+        "Postgres had 98 % or more of the connections that it allows, so it refused others whatever their pool",
+        "unknown",
+        "Lower pool sizes, workers, users or arms: together they want more than max_connections.",
+    ),
+    Code.POSTGRES_NEARLY_FULL: Kind(
+        "Postgres had more than 90 % of the connections that it allows",
+        "note",
+        "Lower pool sizes, workers, users or arms before it refuses connections.",
+    ),
+    Code.MACHINE_SATURATED: Kind(
+        "all cores together were more than 90 % busy",
+        "unknown",
+        "Lower --users or run fewer arms (--only); latencies are those of the wait for a core.",
+    ),
+    Code.MACHINE_BUSY: Kind(
+        "all cores together were more than 60 % busy",
+        "note",
+        "Lower --users or run fewer arms (--only); latencies include the wait for a core.",
+    ),
+    Code.MACHINE_THROTTLED: Kind(
+        "the processor quota of the control group kept processes waiting for more than 5 % of the time",
+        "unknown",
+        "Raise the container's or the unit's CPU quota, or lower --users.",
+    ),
+    Code.MACHINE_STOLEN: Kind(
+        "a hypervisor took more than 5 % of the processor away",
+        "note",
+        "Latencies include that; run on a quieter machine.",
+    ),
+    Code.MACHINE_SUSPENDED: Kind(
+        "the machine slept during the run",
+        "unknown",
+        "Run again with suspending switched off; nothing was measured while it slept.",
+    ),
+    Code.CLOCK_JUMPED: Kind(
+        "the wall clock moved against the monotonic clock by more than 0.25 s within a few seconds",
+        "unknown",
+        "Run again when the clock is in step: SQLAlchemy tells the age of a connection by it, so recycle is off.",
+    ),
+    Code.NOTHING_EXPECTED: Kind(
+        "the scenario expects nothing, so nothing can pass",
+        "unknown",
+        "Add an [[expect]] to the scenario.",
+    ),
+    Code.FEW_EPISODES: Kind(
+        "an expectation that is decided on an interval rests on fewer than six episodes, too few to show a difference",
+        "note",
+        "Raise episodes, or seconds: a block of 2 s is an episode. Twelve are a good number.",
+    ),
+    Code.WARM_UP_SHORT: Kind(
+        "the first episode of a calm phase was unlike the others: much slower, or pools were still being filled",
+        "note",
+        "Put a phase that nothing is expected of first, or make this one longer.",
+    ),
+}  # fmt: skip

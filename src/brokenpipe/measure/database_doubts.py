@@ -1,0 +1,63 @@
+"""Doubts about the way to the database: was it gone, through the proxy, and was there room at its end?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from brokenpipe.history.doubts import FULL, HARDLY_ANY, NEARLY_FULL, Code
+from brokenpipe.history.reader import History
+from brokenpipe.measure.cells import Place
+from brokenpipe.measure.findings import Cell, Warn
+from brokenpipe.measure.numbers import percent
+
+# A backend tells its transactions once a second at most, so a shorter stretch may show none of many.
+_SPAN_S = 3.0
+_FEW_REQUESTS = 20
+
+_TRANSACTIONS = """
+WITH p AS (
+    SELECT name, min(t) FILTER (edge = 'begin') AS t0, max(t) FILTER (edge = 'end') AS t1
+    FROM phase_edges GROUP BY name
+)
+SELECT g.arm, p.name, max(g.transactions) - min(g.transactions)
+FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.transactions IS NOT NULL
+GROUP BY ALL HAVING max(g.t) - min(g.t) >= ? ORDER BY ALL
+"""
+
+
+def database_doubts(history: History, cells: Mapping[Place, Cell]) -> tuple[Warn, ...]:
+    """From the first phase's begin on."""
+    (begin,) = history.one("SELECT coalesce(min(t), 0) FROM phase_edges")
+    return (*_room(history, begin), *_past_the_proxy(history, begin), *_untouched(history, cells))
+
+
+def _room(history: History, begin: int) -> Iterator[Warn]:
+    used, allowed = history.one(
+        "SELECT coalesce(max(used), 0), coalesce(min(allowed), 1) FROM slots WHERE t >= ?", (begin,)
+    )
+    if used >= allowed * NEARLY_FULL:
+        code = Code.POSTGRES_FULL if used >= allowed * FULL else Code.POSTGRES_NEARLY_FULL
+        text = f"Postgres had {used} connections of the {allowed} that it allows ({percent(used / allowed)})"
+        yield Warn.of(code, text)
+
+
+def _past_the_proxy(history: History, begin: int) -> Iterator[Warn]:
+    rows = history.rows(
+        "SELECT arm, max(direct) FROM postgres_gauges WHERE t >= ? AND direct > 0 GROUP BY ALL ORDER BY ALL",
+        (begin,),
+    )
+    for arm, direct in rows:
+        text = f"up to {direct} connections at once reached the database of {arm} past its proxy"
+        yield Warn.of(Code.BYPASSES_PROXY, text, arm=arm)
+
+
+def _untouched(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+    for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(_SPAN_S * 1e9),)):
+        cell = cells.get((arm, phase))
+        succeeded = cell.requests - cell.failed if cell else 0
+        if succeeded >= _FEW_REQUESTS and transactions < succeeded * HARDLY_ANY:
+            text = (
+                f"{succeeded} requests of {arm} succeeded in {phase}, and its database saw "
+                f"{transactions} transactions"
+            )
+            yield Warn.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
