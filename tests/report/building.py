@@ -14,6 +14,7 @@ from brokenpipe.measure.findings import (
     Best,
     Cell,
     Check,
+    Comparison,
     ContractProbe,
     Cost,
     FailureGroup,
@@ -274,6 +275,41 @@ CONTRACT = (
 )
 
 
+def _comparisons(
+    cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]
+) -> tuple[Comparison, ...]:
+    """One comparison of each kind for every arm and phase; the last is of too few episodes."""
+    found = []
+    for (arm, phase), cell in cells.items():
+        other = cells[control, phase]
+        if arm == control or cell.broken_pipe_rate is None or other.broken_pipe_rate is None:
+            continue
+        added = cell.broken_pipe_rate - other.broken_pipe_rate
+        few = cell.episodes < 7
+        seen = None if few else 0.006
+        ends = Interval(added - 0.004, added + 0.004)
+        p = 0.0015 if abs(added) > 0.005 and not few else 0.4
+        found.append(
+            Comparison(
+                arm, phase, "added_broken_pipe_rate", cell.episodes, added, ends, p, seen, episodes_needed=7
+            )
+        )
+        found.append(
+            Comparison(
+                arm,
+                phase,
+                "added_p50_ms",
+                cell.episodes,
+                3.2,
+                Interval(-1, 7),
+                0.2,
+                seen and 4.1,
+                episodes_needed=7,
+            )
+        )
+    return tuple(found)
+
+
 def _health(arms: dict[str, dict[str, str]]) -> Health:
     return Health(
         processes=(
@@ -339,4 +375,5 @@ def build(
             "machine": "Linux 6.1, x86-64, 2 cores, 8 GB",
         },
         command="brokenpipe run scenarios/default.toml --users 10 --seed 1",
+        comparisons=_comparisons(cells, control, arms),
     )

@@ -16,6 +16,7 @@ from tests.report.pages import rendered
 from brokenpipe.measure.findings import Series
 from brokenpipe.report import recovery
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
+from brokenpipe.report.differences import lines
 from brokenpipe.report.html import Script, data, render_html, write_html
 
 LIMIT_BYTES = 2_000_000
@@ -173,3 +174,15 @@ def test_every_episode_is_a_dot_inside_its_strip(name: str) -> None:
         for strip in panel.strips:
             assert len(strip.dots) == len(found.cells[strip.arm, panel.phase].recovery_s)
             assert all(0 <= dot.left <= 100 for dot in strip.dots)
+
+
+def test_differences_are_said_in_words() -> None:
+    """What differs is said to be more or less; what does not, from which size on this run would have seen it."""
+    page = samples.default()
+    said = {(line.arm, line.phase, line.what): line.said for line in lines(page)}
+    assert said["pre_ping", "idle_reset", "broken-pipe rate"] == "less than plain"
+    assert said["both", "socket_kill", "median latency"] == (
+        "no difference seen; this run could have seen one of 4.1\u202fms or more"
+    )
+    assert said["both", "steady", "broken-pipe rate"] == "5 episodes cannot tell: it takes 7 or more"
+    assert "Differences from plain" in rendered("default")

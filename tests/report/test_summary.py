@@ -78,6 +78,19 @@ class Check(Strict):
     ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
     verdict: Decided
     text: str
+    more_episodes: int | None
+
+
+class Comparison(Strict):
+    arm: str
+    phase: str
+    metric: str
+    episodes: int
+    difference: float | None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    p: Share | None
+    differs: bool
+    smallest_seen: float | None
 
 
 class Warn(Strict):
@@ -110,6 +123,7 @@ class Summary(Strict):
     best: Best | None
     arms: dict[str, Arm]
     checks: list[Check]
+    comparisons: list[Comparison]
     warnings: list[Warn]
 
 

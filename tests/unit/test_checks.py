@@ -10,7 +10,7 @@ import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.checks import decide, overall
+from brokenpipe.measure.checks import decide, episodes_more, overall
 from brokenpipe.measure.estimates import Estimate
 from brokenpipe.measure.findings import Check, Findings, Interval, Verdict, Warn
 
@@ -59,6 +59,24 @@ def test_estimates_are_decided_by_their_interval(
 def test_an_estimate_without_an_interval_is_unknown() -> None:
     """One episode is no evidence, however good its figure looks."""
     assert decide(Estimate(0.5), "above", 0.0, is_count=False) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "alike", "bound", "more"),
+    [
+        (0.03, 0.01, 0.05, False, 0.04, 36),  # twice too wide: four times as many
+        (0.03, 0.01, 0.05, False, 0.02, 36),
+        (0.03, 0.01, 0.05, False, 0.05, 1),  # the bound is the very end
+        (0.0, 0.0, 0.04, True, 0.02, 12),  # what was never seen: twice as many halve it
+        (0.0, 0.0, 0.04, True, 0.0, None),  # on the bound
+        (0.03, 0.01, 0.05, False, 0.0301, None),  # half a million
+    ],
+)
+def test_how_many_more_would_settle_it(
+    value: float, low: float, high: float, alike: bool, bound: float, more: int | None
+) -> None:
+    """Twelve episodes whose interval reaches across the bound: it shrinks with the square root of their number."""
+    assert episodes_more(Estimate(value, Interval(low, high), 12, alike=alike), bound) == more
 
 
 def _check(verdict: Verdict) -> Check:

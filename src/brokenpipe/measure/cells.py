@@ -56,11 +56,11 @@ def interval_of(
     events: Mapping[Place, Sequence[int]],
     by_place: Mapping[Place, Episodes],
     place: Place,
-    seed: int,
+    error: float,
 ) -> Interval | None:
     """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
     largest = largest_rate(phase, events, by_place)
-    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, seed=seed)
+    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, error=error)
 
 
 def largest_rate(
@@ -83,9 +83,9 @@ def cells(
     by_place: Mapping[Place, Episodes],
     failures: Sequence[Failure],
     witnessed: frozenset[str],
-    seed: int,
+    errors: Mapping[str, float],
 ) -> dict[Place, Cell]:
-    """Every place of the table."""
+    """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
     masked, prices, recovery = _masked(history), _prices(history), _recovery(history, failures)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
@@ -112,7 +112,7 @@ def cells(
             elsewhere=states[""],
             unexplained=unexplained,
             broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
-            ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, seed),
+            ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, errors[phase]),
             episodes=len(episodes.numbers),
             latency_ms=latencies.get(place, Latency(None, None, None)),
             latency_by_request=by_request.get(place, {}),

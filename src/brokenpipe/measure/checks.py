@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from brokenpipe.measure.estimates import Estimate, Estimator
 from brokenpipe.measure.findings import Check, Interval, Verdict, Warn
-from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval
+from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval, plural
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -17,6 +18,8 @@ _WORDS = {
     "at_most": "at most",
     "equals": "exactly",
 }
+
+MOST_EPISODES = 10_000  # of one phase
 
 # What makes a count of broken requests a lower bound only: failures nobody could testify to.
 _NEEDS_STATES = frozenset({Metric.STALE, Metric.IN_USE})
@@ -59,6 +62,9 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
     doubted = _doubts(expectation, arm, estimator, warnings)
     is_count = expectation.metric.is_count
     verdict = Verdict.UNKNOWN if doubted else decide(estimate, name, bound, is_count=is_count)
+    is_open = verdict is Verdict.UNKNOWN and not doubted and not is_count and estimate.value is not None
+    more = episodes_more(estimate, bound) if is_open else None
+    remarks = [doubt for doubt in doubted if doubt] + ([_outlook(estimate, more)] if is_open else [])
     return Check(
         arm=arm,
         phase=expectation.phase,
@@ -67,8 +73,33 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
         value=estimate.value,
         ci95=estimate.ci95,
         verdict=verdict,
-        text=_text(expectation, arm, estimate) + "".join(f"; {doubt}" for doubt in doubted if doubt),
+        text=_text(expectation, arm, estimate) + "".join(f"; {remark}" for remark in remarks),
+        open=is_open,
+        more_episodes=more,
     )
+
+
+def episodes_more(estimate: Estimate, bound: float) -> int | None:
+    """How many episodes more would let the interval end at the bound, if the value stays where it is.
+
+    An interval shrinks with the square root of the episodes; the bound on what was never seen, with their
+    number. None when the value stands on the bound, or so close that ten thousand would not do.
+    """
+    value, interval = estimate.value, estimate.ci95
+    if value is None or interval is None or value == bound:
+        return None
+    beyond = (interval.high - value) if bound > value else (value - interval.low)
+    times = beyond / abs(bound - value)
+    needed = estimate.episodes * (times if estimate.alike else times**2)
+    return max(1, math.ceil(needed) - estimate.episodes) if needed <= MOST_EPISODES else None
+
+
+def _outlook(estimate: Estimate, more: int | None) -> str:
+    if estimate.ci95 is None:
+        return "with so few episodes, or all alike, nothing is known of how they vary"
+    if more is None:
+        return "the value is so near the bound that more episodes will not settle it"
+    return f"about {plural(more, 'episode')} more would settle it"
 
 
 def _text(expectation: Expectation, arm: str, estimate: Estimate) -> str:

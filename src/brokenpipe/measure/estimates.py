@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from brokenpipe.history.reader import History
@@ -16,10 +16,15 @@ from brokenpipe.plan.expectations import Metric
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value; None when it could not be measured. A count has no interval."""
+    """A value; None when it could not be measured. A count has no interval.
+
+    `alike`: every one of its episodes showed the same, so that the interval is the bound on those that do not.
+    """
 
     value: float | None
     ci95: Interval | None = None
+    episodes: int = 0
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Estimator:
     cells: Mapping[Place, Cell]
     by_place: Mapping[Place, Episodes]
     control: str
-    seed: int
+    errors: Mapping[str, float]  # of each phase: the share of its intervals that may miss the truth
 
     def estimate(self, metric: Metric, place: Place, request: str | None = None) -> Estimate:
         """The metric at a place. `request` narrows a latency to one request name."""
@@ -42,35 +47,49 @@ class Estimator:
             return self._latency(metric, place, request)
         return self._rate(metric, place)
 
-    def _rate(self, metric: Metric, place: Place) -> Estimate:
-        cell = self.cells[place]
-        if metric is Metric.ADDED_BROKEN_PIPE_RATE:
-            return self._added_rate(place)
-        if metric is Metric.BROKEN_PIPE_RATE:
-            return Estimate(cell.broken_pipe_rate, cell.ci95)
-        failed = {key: episodes.failed for key, episodes in self.by_place.items()}
-        interval = interval_of(place[1], failed, self.by_place, place, self.seed)
-        return Estimate(cell.failed / cell.requests, interval)
+    def paired(self, metric: Metric, place: Place, request: str | None = None) -> list[float]:
+        """What the arm's episodes add to the control's: one difference for each in which both say something."""
+        control = (self.control, place[1])
+        if metric.is_latency:
+            mine, theirs = (self._by_episode(each, _share(metric), request) for each in (place, control))
+            return [mine[n] - theirs[n] for n in mine if n in theirs]
+        ours, others = self.by_place[place], self.by_place[control]
+        pairs = zip(ours.broken, ours.requests, others.broken, others.requests, strict=True)
+        return [a / n - b / m for a, n, b, m in pairs if n and m]
 
-    def _added_rate(self, place: Place) -> Estimate:
-        arm, control = self.by_place[place], self.by_place[self.control, place[1]]
-        pairs = zip(arm.broken, arm.requests, control.broken, control.requests, strict=True)
-        differences = [a / n - b / m for a, n, b, m in pairs if n and m]
-        estimate = _of_mean(differences)
-        if estimate.ci95 is None and len(differences) > 1 and estimate.value is not None:
-            # All alike: as for a rate, an episode unlike these may differ by the largest rate that was seen.
-            broken = {key: episodes.broken for key, episodes in self.by_place.items()}
-            room = unlike_share(len(differences)) * largest_rate(place[1], broken, self.by_place)
-            return Estimate(estimate.value, Interval(estimate.value - room, estimate.value + room))
-        return estimate
+    def difference(self, metric: Metric, differences: Sequence[float], phase: str) -> Estimate:
+        """The mean of paired differences.
+
+        Of rates that are all alike: as for a rate, an episode unlike these may differ by the largest that was seen.
+        """
+        estimate = _of_mean(differences, self.errors[phase])
+        if metric.is_latency or estimate.ci95 or estimate.value is None or len(differences) < 2:
+            return estimate
+        broken = {key: episodes.broken for key, episodes in self.by_place.items()}
+        unlike = unlike_share(len(differences), self.errors[phase])
+        room = unlike * largest_rate(phase, broken, self.by_place)
+        interval = Interval(estimate.value - room, estimate.value + room)
+        return replace(estimate, ci95=interval, alike=True)
+
+    def _rate(self, metric: Metric, place: Place) -> Estimate:
+        phase = place[1]
+        if metric is Metric.ADDED_BROKEN_PIPE_RATE:
+            return self.difference(metric, self.paired(metric, place), phase)
+        cell, episodes = self.cells[place], self.by_place[place]
+        if metric is Metric.BROKEN_PIPE_RATE:
+            events, value, interval = episodes.broken, cell.broken_pipe_rate, cell.ci95
+        else:
+            failed = {key: each.failed for key, each in self.by_place.items()}
+            events, value = episodes.failed, cell.failed / cell.requests
+            interval = interval_of(phase, failed, self.by_place, place, self.errors[phase])
+        rates = {event / n for event, n in zip(events, episodes.requests, strict=True) if n}
+        return Estimate(value, interval, sum(n > 0 for n in episodes.requests), alike=len(rates) == 1)
 
     def _latency(self, metric: Metric, place: Place, request: str | None) -> Estimate:
-        share = 0.95 if metric is Metric.P95_MS else 0.5
-        mine = self._by_episode(place, share, request)
-        if metric is not Metric.ADDED_P50_MS:
-            return _of_mean(list(mine.values()))
-        theirs = self._by_episode((self.control, place[1]), share, request)
-        return _of_mean([mine[n] - theirs[n] for n in mine if n in theirs])
+        if metric is Metric.ADDED_P50_MS:
+            return self.difference(metric, self.paired(metric, place, request), place[1])
+        by_episode = self._by_episode(place, _share(metric), request)
+        return _of_mean(list(by_episode.values()), self.errors[place[1]])
 
     def _by_episode(self, place: Place, share: float, request: str | None) -> dict[int, float]:
         """A percentile of each episode's successful requests, by the episode's number."""
@@ -83,8 +102,14 @@ class Estimator:
         )
 
 
-def _of_mean(values: Sequence[float]) -> Estimate:
-    return Estimate(fmean(values), mean_interval(values)) if values else Estimate(None)
+def _share(metric: Metric) -> float:
+    return 0.95 if metric is Metric.P95_MS else 0.5
+
+
+def _of_mean(values: Sequence[float], error: float) -> Estimate:
+    if not values:
+        return Estimate(None)
+    return Estimate(fmean(values), mean_interval(values, error=error), len(values))
 
 
 def _count(metric: Metric, cell: Cell) -> int:

@@ -25,7 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % interval; the low end may be closed at 0 and the high end be an exact bound."""
+    """A 95 % interval; the low end may be closed at 0 and the high end be an exact bound.
+
+    Of a run that added episodes until its expectations were decided, it holds 95 % over all its looks together.
+    """
 
     low: float
     high: float
@@ -117,6 +120,31 @@ class Check:
     ci95: Interval | None
     verdict: Verdict
     text: str  # one sentence with the figures
+    open: bool = False  # unknown only because the interval reaches across the bound
+    more_episodes: int | None = None  # about how many more would settle it; None: they would not, or need not
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An arm against the control in one phase, paired by episode. Rates are shares, latencies milliseconds.
+
+    `p` is adjusted for the other arms of the phase (Holm), and for the looks of a run that had several.
+    """
+
+    arm: str
+    phase: str
+    metric: str  # "added_broken_pipe_rate" or "added_p50_ms"
+    episodes: int  # in which both arms said something
+    difference: float | None
+    ci95: Interval | None
+    p: float | None
+    smallest_seen: float | None  # seen in 80 of 100 runs like this; None: too few episodes to see any
+    episodes_needed: int  # the fewest in which any difference can be significant
+
+    @property
+    def differs(self) -> bool:
+        """Whether chance alone would show as much in less than 5 of 100 runs."""
+        return self.p is not None and self.p <= 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +291,7 @@ class Findings:
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())
+    comparisons: tuple[Comparison, ...] = field(default=())
 
     def cell(self, arm: str, phase: str) -> Cell:
         """What one arm did in one phase."""

@@ -15,6 +15,7 @@ from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
+from brokenpipe.measure.comparisons import comparisons, too_few
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Findings, PhaseFinding
@@ -22,6 +23,7 @@ from brokenpipe.measure.groups import failure_groups
 from brokenpipe.measure.health import certificate, health
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.recommend import best_arm, costs, sentence
+from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
 from brokenpipe.plan.plan import Plan
 
@@ -49,15 +51,17 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
     begun = phases(history, scenario)
     failed = failures(history)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
-    table = cells(history, by_place, failed, _witnessed(history), scenario.seed)
+    errors = {phase.name: ERROR for phase in scenario.phases}
+    table = cells(history, by_place, failed, _witnessed(history), errors)
     state = health(history, cores=int(environment.get("cores", 1)))
     contract = certificate(history)
-    warnings = doubts(history, scenario, table, state, contract)
-    estimator = Estimator(history, table, by_place, scenario.control, scenario.seed)
+    estimator = Estimator(history, table, by_place, scenario.control, errors)
+    reached = [phase.name for phase in begun]
+    compared = comparisons(scenario, estimator, reached)
+    warnings = (*doubts(history, scenario, table, state, contract), *too_few(scenario, compared))
     decided = tuple(checks(scenario, estimator, warnings))
     finished = _finished(history)
     verdict = overall(decided, warnings, finished=finished == "done")
-    reached = [phase.name for phase in begun]
     added = costs(scenario, estimator, reached)
     best = best_arm(scenario, table, reached, added)
     return Findings(
@@ -88,6 +92,7 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         environment=_environment(environment),
         command=str(environment.get("command", "")),
         notes=_notes(finished, begun, [phase.name for phase in scenario.phases]),
+        comparisons=compared,
     )
 
 

@@ -38,6 +38,25 @@ def percent_interval(interval: Interval | None) -> str:
     return f"{_percent_digits(interval.low)}–{_percent_digits(interval.high)}{THIN}%"
 
 
+def points(share: float | None) -> str:
+    """Write a difference of two shares, in percentage points: "1.2 points"."""
+    return NOTHING if share is None else f"{_percent_digits(share).replace('-', '−')}{THIN}points"
+
+
+def points_interval(interval: Interval | None) -> str:
+    """Write two differences as "−2 to 0.4 points"; "to", because either may be negative."""
+    if interval is None:
+        return ""
+    return f"{_percent_digits(interval.low).replace('-', '−')} to {points(interval.high)}"
+
+
+def chance(p: float | None) -> str:
+    """Write how often chance alone shows as much, of 0..1, as "0.003"."""
+    if p is None:
+        return NOTHING
+    return f"<{THIN}0.001" if p < 0.001 else f"{p:.1g}" if p < 0.01 else f"{p:.2f}"
+
+
 def _digits(value: float) -> str:
     size = abs(value)
     if size == 0:

@@ -1,28 +1,30 @@
-"""Intervals over episodes: requests of one episode share its fate and are never counted as independent."""
+"""Intervals over episodes: requests of one episode share its fate and are never counted as independent.
+
+Which formula covers what it promises at a dozen episodes was decided by simulation
+(docs/decisions/0040-intervals-that-cover.md). `error` is the share of intervals that may miss the truth.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from brokenpipe.measure.findings import Interval
 
-CONFIDENCE = 0.95
-RESAMPLES = 4999
+ERROR = 0.05
 Array = npt.NDArray[np.float64]
 
 
 def rate_interval(
-    events: Sequence[int], trials: Sequence[int], *, largest_rate: float, seed: int
+    events: Sequence[int], trials: Sequence[int], *, largest_rate: float, error: float = ERROR
 ) -> Interval | None:
-    """The 95 % interval of sum(events) / sum(trials), by BCa bootstrap over episodes.
+    """The interval of sum(events) / sum(trials): Student's t on the logit scale, over episodes.
 
     `largest_rate` is the largest rate of one episode of any arm in that phase. When all k episodes were alike,
-    there is nothing to resample, and the exact bound on the share of episodes that are not, 1 − 0.05^(1/k),
+    nothing shows how they vary, and the exact bound on the share of episodes that are not, 1 − error^(1/k),
     takes its place: those may have had no event at all, or this rate. So when nothing happened, the upper
     end is that bound times that rate.
 
@@ -34,50 +36,57 @@ def rate_interval(
     e, n = (np.asarray(column, float) for column in zip(*said, strict=True))
     rate = float(e.sum() / n.sum())
     if np.ptp(e / n) == 0:
-        unlike = unlike_share(len(said))
+        unlike = unlike_share(len(said), error)
         return Interval(rate * (1 - unlike), rate + unlike * max(0.0, largest_rate - rate))
-    low, high = _bca(e, n, seed)
-    return Interval(max(0.0, low), min(1.0, high))
+    reach = _t(error, len(said)) * _rate_deviation(e, n) / (rate * (1 - rate))  # on the logit scale
+    low, high = special.expit(special.logit(rate) + np.array([-reach, reach]))
+    return Interval(float(low), float(high))
 
 
-def unlike_share(episodes: int) -> float:
-    """The exact 95 % bound on the share of episodes unlike these, all of which were alike."""
-    return float(1 - (1 - CONFIDENCE) ** (1 / episodes))
+def _rate_deviation(events: Array, trials: Array) -> float:
+    """The standard error of a ratio of sums. An episode that holds much of the load draws the rate towards
+    itself and hides its own deviation: divided by 1 − its share of the load, as in HC3 (MacKinnon, White 1985).
+    """
+    share = trials / trials.sum()
+    residuals = (events - trials * events.sum() / trials.sum()) / (1 - share)
+    return float(np.sqrt((residuals**2).sum()) / trials.sum())
 
 
-def _bca(events: Array, trials: Array, seed: int) -> tuple[float, float]:
-    def ratio(e: Array, n: Array, axis: int = -1) -> Array:
-        share: Array = e.sum(axis=axis) / np.maximum(n.sum(axis=axis), 1)
-        return share
-
-    for method in ("BCa", "percentile"):  # BCa is undefined where the jackknife does not vary
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = stats.bootstrap(
-                (events, trials),
-                ratio,
-                paired=True,
-                vectorized=True,
-                n_resamples=RESAMPLES,
-                confidence_level=CONFIDENCE,
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite([found.low, found.high]).all():
-            break
-    return float(found.low), float(found.high)
+def unlike_share(episodes: int, error: float = ERROR) -> float:
+    """The exact bound on the share of episodes unlike these, all of which were alike."""
+    return float(1 - error ** (1 / episodes))
 
 
-def mean_interval(values: Sequence[float]) -> Interval | None:
-    """The 95 % interval of the mean of one value an episode, by Student's t.
+def mean_interval(values: Sequence[float], *, error: float = ERROR) -> Interval | None:
+    """The interval of the mean of one value an episode: Student's, and as far beyond it as the skew asks for.
 
-    None with fewer than two, or when all are alike: nothing is known then of how they vary.
+    The skew is met by Hall's transformation (1992, J. R. Statist. Soc. B 54). None with fewer than two values, or
+    when all are alike: nothing is known then of how they vary.
     """
     x = np.asarray(values, float)
     if len(x) < 2 or np.ptp(x) == 0:
         return None
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return Interval(float(x.mean()) - half, float(x.mean()) + half)
+    low, high = _mean_ends(x, error)
+    return Interval(low, high)
+
+
+def _mean_ends(x: Array, error: float) -> tuple[float, float]:
+    mean, deviation, t = float(x.mean()), float(x.std(ddof=1)), _t(error, len(x))
+    half = t * deviation / np.sqrt(len(x))
+    skew = float(np.mean((x - mean) ** 3) / x.std() ** 3)
+    below, above = (deviation * _hall(end, skew, len(x)) for end in (t, -t))
+    return mean - float(max(half, below)), mean + float(max(half, -above))
+
+
+def _hall(t: float, skew: float, k: int) -> float:
+    """Where Hall's cubic transformation of a studentized mean is t, in standard deviations."""
+    if abs(skew) < 1e-6:
+        return float(t / np.sqrt(k))
+    return float(3 / skew * (np.cbrt(1 + skew * (t / np.sqrt(k) - skew / (6 * k))) - 1))
+
+
+def _t(error: float, k: int) -> float:
+    return float(stats.t.ppf(1 - error / 2, k - 1))
 
 
 def smallest_visible_rate(trials: Sequence[int]) -> float:

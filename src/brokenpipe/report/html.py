@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, recovery, table, words
+from brokenpipe.report import atomic, differences, recovery, table, words
 from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
 
 _FILTERS = (
@@ -122,6 +122,7 @@ def render_html(findings: Findings) -> str:
             panels=recovery.panels(findings),
             groups=_by_weight(findings.failures),
             checks=_by_verdict(findings.checks),
+            differences=differences.lines(findings),
             words=words,
             mark=words.MARK,
             colour_of=colour_of,

@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from brokenpipe.measure.findings import Cell, Check, Findings, Interval, Warn
+from brokenpipe.measure.findings import Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.report import atomic
 
 SCHEMA = 1
@@ -72,6 +72,21 @@ def _check(check: Check) -> Json:
         "ci95": _ends(check.ci95),
         "verdict": check.verdict.value,
         "text": check.text,
+        "more_episodes": check.more_episodes,
+    }
+
+
+def _comparison(comparison: Comparison) -> Json:
+    return {
+        "arm": comparison.arm,
+        "phase": comparison.phase,
+        "metric": comparison.metric,
+        "episodes": comparison.episodes,
+        "difference": comparison.difference,
+        "ci95": _ends(comparison.ci95),
+        "p": comparison.p,
+        "differs": comparison.differs,
+        "smallest_seen": comparison.smallest_seen,
     }
 
 
@@ -119,6 +134,7 @@ def summary(findings: Findings) -> Json:
         },
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
         "checks": [_check(check) for check in findings.checks],
+        "comparisons": [_comparison(comparison) for comparison in findings.comparisons],
         "warnings": [_warning(warning) for warning in findings.warnings],
     }
     return {key: _finite(value) for key, value in whole.items()}
