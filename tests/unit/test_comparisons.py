@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
+from brokenpipe.history.doubts import Code
 from brokenpipe.measure.findings import Findings, Verdict
 
 
@@ -54,7 +55,7 @@ def test_arms_are_compared_episode_by_episode(tmp_path: Path) -> None:
 def test_too_few_episodes_to_compare(tmp_path: Path) -> None:
     """Five strikes can show nothing: with one arm beside the control it takes six, and a note says so."""
     findings = _struck(tmp_path, [3, 4, 3, 5, 4], above=0.05)
-    (warning,) = findings.warnings
-    assert (warning.code, warning.unknown) == ("too_few_to_compare", False)
-    assert "6 episodes or more" in warning.remedy
+    (text,) = (warning.text for warning in findings.warnings if warning.code == Code.TOO_FEW_TO_COMPARE)
+    assert text.startswith("kill has 5 episodes: it takes 6")
+    assert not any(warning.unknown for warning in findings.warnings)
     assert all(each.smallest_seen is None and not each.differs for each in findings.comparisons)

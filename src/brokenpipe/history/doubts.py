@@ -59,6 +59,7 @@ class Code(StrEnum):
     # the plan
     NOTHING_EXPECTED = "nothing_expected"
     FEW_EPISODES = "few_episodes"
+    TOO_FEW_TO_COMPARE = "too_few_to_compare"
     WARM_UP_SHORT = "warm_up_short"
 
 
@@ -265,6 +266,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "an expectation that is decided on an interval rests on fewer than six episodes, too few to show a difference",
         "note",
         "Raise episodes, or seconds: a block of 2 s is an episode. Twelve are a good number.",
+    ),
+    Code.TOO_FEW_TO_COMPARE: Kind(
+        "arms broke different shares in a phase with so few episodes that no difference can be told from chance",
+        "note",
+        "Give the phase more episodes, or compare fewer arms (--only).",
     ),
     Code.WARM_UP_SHORT: Kind(
         "the first episode of a calm phase was unlike the others: much slower, or pools were still being filled",

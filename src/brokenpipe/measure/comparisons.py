@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from brokenpipe.history.doubts import Code
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Comparison, Warn
 from brokenpipe.measure.numbers import plural
@@ -69,14 +70,11 @@ def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[Warn]:
         of_phase = [each for each in found if each.phase == phase and _of_broken(each)]
         most, needed = max(each.episodes for each in of_phase), of_phase[0].episodes_needed
         if most < needed:
-            yield Warn(
-                "too_few_to_compare",
-                f"{phase} has {plural(most, 'episode')}: with {plural(len(of_phase), 'arm')} to compare with "
-                f"{scenario.control}, no difference there can be told from chance",
-                f"Give it {needed} episodes or more (12 are good), or compare fewer arms (--only).",
-                unknown=False,
-                phase=phase,
+            text = (
+                f"{phase} has {plural(most, 'episode')}: it takes {needed} before any difference of "
+                f"{plural(len(of_phase), 'arm')} from {scenario.control} can be told from chance"
             )
+            yield Warn.of(Code.TOO_FEW_TO_COMPARE, text, phase=phase)
 
 
 def _of_broken(comparison: Comparison) -> bool:
