@@ -1,24 +1,38 @@
-"""A finished, or cut off, experiment as tables: one DuckDB view for each kind of line.
+"""A finished, or cut off, experiment as tables: one for each kind of line.
 
-Files are streamed, never held whole. A torn last line is dropped. Views over the witness's files carry the
-arm, which is part of the file's name.
+    files of one writer ──one pass──▶ one wide table ──▶ a view for each kind of line in it
+
+Every file is parsed once, whatever is asked of it later. What does not fit into memory lies in a temporary database on
+disk, which is gone when reading is over. A torn last line is dropped. Tables of the witness's files carry the arm,
+which is part of the file's name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import psutil
 
 from brokenpipe.errors import ReportError
-from brokenpipe.history.tables import TABLES, Table
+from brokenpipe.history.tables import EVERY_FILE, TABLES, VIEWS, Table
 
 Row = tuple[Any, ...]
+
+# DuckDB's own share of the memory; Python and what is measured need as much again.
+MEMORY = "250MB"
+SMALL_BYTES = 32_000_000  # what fits into that memory with all that is made of it
+SCRATCH = "brokenpipe-reading-"  # and the pid, so that what a killed reader left can be told
+BATCH = 2048  # rows handed over at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,12 @@ class History:
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         answer: list[Row] = self.connection.execute(query, parameters).fetchall()
         return answer
+
+    def stream(self, query: str) -> Iterator[Row]:
+        """The same, a few at a time: for answers that may be long."""
+        cursor = self.connection.cursor().execute(query)
+        while batch := cursor.fetchmany(BATCH):
+            yield from batch
 
     def one(self, query: str, parameters: tuple[object, ...] = ()) -> Row:
         return self.rows(query, parameters)[0]
@@ -55,38 +75,90 @@ _REMEDY = "Give a folder that `brokenpipe run` made: reports/<scenario>/<time>, 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[History]:
-    """The history in a report folder. Raises ReportError if there is none."""
+    """The history in a report folder. Raises ReportError if there is none, or no room to read it in."""
     if not (folder / "experiment.ndjson").is_file():
         raise ReportError(
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
         )
-    with duckdb.connect(":memory:") as connection:
-        # Threads and memory are bounded: a report is often made beside a running experiment.
-        connection.execute(
-            "SET threads = 2; SET memory_limit = '400MB'; SET preserve_insertion_order = false"
-        )
-        for table in TABLES:
-            connection.execute(f"CREATE VIEW {table.name} AS {_select(table, folder)}")
+    with _database(folder) as connection:
+        _load(connection, folder)
         yield History(folder, connection)
 
 
-def _select(table: Table, folder: Path) -> str:
-    from_witness = table.files.startswith("witness")
-    files = sorted(str(path) for path in folder.glob(table.files) if path.stat().st_size)
-    columns = {"k": "VARCHAR", **table.columns}
-    if not files:
-        empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in table.columns.items())
-        arm = ", NULL::VARCHAR AS witness_arm" if from_witness else ""
-        return f"SELECT {empty}{arm} WHERE false"
-    arm = (
-        r", regexp_extract(filename, 'witness-([^/]*)-\d+\.ndjson$', 1) AS witness_arm"
-        if from_witness
-        else ""
-    )
+@contextmanager
+def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database: in memory for a small history, else in a temporary folder.
+
+    Threads and memory are bounded: a report is often made beside a running experiment.
+    """
+    settings = {"threads": 2, "memory_limit": MEMORY, "preserve_insertion_order": False}
+    if sum(path.stat().st_size for path in folder.glob(EVERY_FILE)) < SMALL_BYTES:
+        with duckdb.connect(":memory:", config={**settings, "temp_directory": ""}) as connection:
+            yield connection
+        return
+    _sweep()
+    with TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
+        place = {**settings, "temp_directory": str(Path(scratch) / "spilled")}
+        try:
+            with duckdb.connect(Path(scratch) / "history.duckdb", config=place) as connection:
+                yield connection
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise ReportError(
+                f"{folder}: the history cannot be read: {error}",
+                remedy=f"Make room in {tempfile.gettempdir()}, or name another place in TMPDIR.",
+            ) from error
+
+
+def _sweep() -> None:
+    """Remove what readers left that were killed. Nothing else leaves anything."""
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        pid = left.name.removeprefix(SCRATCH).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """A table for each group of files, a view for each kind of line, and what is drawn from several."""
+    sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
+    for n, (tables, files) in enumerate(_groups(folder)):
+        connection.execute(f"CREATE TABLE lines_{n} AS {_parsed(tables, files)}")
+        for table in tables:
+            sources[table.name].append(f"lines_{n}")
+    for table in TABLES:
+        columns = ", ".join((*table.columns, "witness_arm") if table.from_witness else table.columns)
+        parts = (f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)}" for one in sources[table.name])
+        connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(parts)}")
+    for name, query in VIEWS.items():
+        connection.execute(f"CREATE VIEW {name} AS {query}")
+
+
+def _groups(folder: Path) -> Iterator[tuple[list[Table], list[Path]]]:
+    """The files of each writer with the kinds of line that stand in them; last, files of nobody we know."""
+    everywhere = [table for table in TABLES if table.files == EVERY_FILE]
+    rest = set(folder.glob(EVERY_FILE))
+    for pattern in dict.fromkeys(table.files for table in TABLES if table.files != EVERY_FILE):
+        files = set(folder.glob(pattern))
+        rest -= files
+        yield [*everywhere, *(table for table in TABLES if table.files == pattern)], sorted(files)
+    yield everywhere, sorted(rest)
+
+
+def _parsed(tables: Sequence[Table], files: Sequence[Path]) -> str:
+    """All lines of some files, with the columns of all of their kinds."""
+    columns = {"k": "VARCHAR"}
+    for table in tables:
+        for name, kind in table.columns.items():
+            assert columns.setdefault(name, kind) == kind, f"{table.name}.{name} has another type as well"
+    witnesses = any(table.from_witness for table in tables)
+    full = [str(path) for path in files if path.stat().st_size]
+    if not full:
+        empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
+        return f"SELECT {empty}{', NULL::VARCHAR AS witness_arm' if witnesses else ''} WHERE false"
+    arm = r", regexp_extract(filename, 'witness-([^/]*)-\d+\.ndjson$', 1) AS witness_arm" if witnesses else ""
     return (
-        f"SELECT {', '.join(table.columns)}{arm} FROM read_json({_literal(files)}, "
+        f"SELECT {', '.join(columns)}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "
-        f"filename = {str(from_witness).lower()}, maximum_object_size = 16777216) WHERE k = '{table.kind}'"
+        f"filename = {str(witnesses).lower()}, maximum_object_size = 16777216)"
     )
 
 

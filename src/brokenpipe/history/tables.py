@@ -21,6 +21,13 @@ class Table:
     kind: str
     columns: Mapping[str, str]
 
+    @property
+    def from_witness(self) -> bool:
+        """Whether its lines carry the arm in their file's name, which becomes the column `witness_arm`."""
+        return self.files.startswith("witness")
+
+
+EVERY_FILE = "*.ndjson"
 
 _CHECKOUT = (
     "STRUCT(t BIGINT, port INTEGER, wait_ms DOUBLE, ping_ms DOUBLE, connect_ms DOUBLE, "
@@ -30,7 +37,7 @@ _CHECKOUT = (
 TABLES = (
     Table(
         "clocks",
-        "*.ndjson",
+        EVERY_FILE,
         "clock",
         {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR"},
     ),
@@ -220,3 +227,5 @@ TABLES = (
     ),
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )
+
+VIEWS: Mapping[str, str] = {}
