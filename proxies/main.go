@@ -1,8 +1,7 @@
 // Command proxies is a Toxiproxy server that also knows the toxics of brokenpipe.
 //
-// It is Shopify's server, used as a library, with three toxics registered beside its own: kill_switch, idle_reset and
-// idle_drop. The HTTP API is unchanged. It listens on the loopback interface unless told otherwise, and logs JSON
-// lines to stderr.
+// It is Shopify's server, used as a library, with toxics of ours registered beside its own. The HTTP API is unchanged. It
+// listens on the loopback interface unless told otherwise, and logs JSON lines to stderr.
 package main
 
 import (

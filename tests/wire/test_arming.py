@@ -53,11 +53,11 @@ def test_arming_holds_for_an_end_of_any_cause(make_proxy, open_socket) -> None:
     """An armed connection ends by RST too when the proxy is disabled, although nothing killed it."""
     proxy = make_proxy(armed=True)
     connection = open_socket(proxy)
-    proxy.enabled(False)
+    proxy.refuse()
     assert _end_seen(connection) == "reset"
     with pytest.raises(ConnectionRefusedError):
         open_socket(proxy)
-    proxy.enabled(True)
+    proxy.accept()
     open_socket(proxy)
 
 

@@ -7,7 +7,18 @@ import time
 import pytest
 
 from brokenpipe.drive.certificate import certify
-from brokenpipe.faults import Expectation, Fault, IdleReset, Latency, NoWire, Seen, SocketKill
+from brokenpipe.faults import (
+    BlackHole,
+    Expectation,
+    Fault,
+    IdleDrop,
+    IdleReset,
+    Latency,
+    NoWire,
+    Refuse,
+    Seen,
+    SocketKill,
+)
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 FAULTS = [
@@ -18,6 +29,9 @@ FAULTS = [
     Latency(ms=40, jitter_ms=20),
     IdleReset(after_ms=300),
     IdleReset(after_ms=300, how="fin"),
+    IdleDrop(after_ms=300),
+    BlackHole(),
+    Refuse(),
 ]
 
 
@@ -32,10 +46,11 @@ def test_a_fault_holds_its_contract(server: ToxiproxyServer, fault: Fault) -> No
 def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServer) -> None:
     """Injected on nothing, each fault fails its contract wherever that promises an effect."""
     faults = [SocketKill(), SocketKill(how="fin"), Latency(ms=25), IdleReset(after_ms=200)]
+    faults += [IdleDrop(after_ms=200), BlackHole(), Refuse()]
     probes = certify(faults, server, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert (
-        len(promised) == 2 + 2 + 3 + 2
+        len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3
     )  # a kill spares what is fresh, an idle limit what is in mid-transfer
     assert [str(probe) for probe in promised if probe.held] == []
     assert {probe.seen for probe in promised} == {"alive"}

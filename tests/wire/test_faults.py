@@ -5,10 +5,28 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from brokenpipe.faults import NEUTRAL_TOXICS, AnyFault, Fault, IdleReset, Latency, SocketKill
+from brokenpipe.faults import (
+    NEUTRAL_TOXICS,
+    AnyFault,
+    BlackHole,
+    Fault,
+    IdleDrop,
+    IdleReset,
+    Latency,
+    Refuse,
+    SocketKill,
+)
 
 FAULT: TypeAdapter[Fault] = TypeAdapter(AnyFault)
-ALL = [SocketKill(), Latency(ms=25), Latency(ms=25, direction="upstream"), IdleReset(after_ms=1000)]
+ALL = [
+    SocketKill(),
+    Latency(ms=25),
+    Latency(ms=25, direction="upstream"),
+    IdleReset(after_ms=1000),
+    IdleDrop(after_ms=1000),
+    BlackHole(),
+    Refuse(),
+]
 
 
 class Ledger:
@@ -17,12 +35,19 @@ class Ledger:
     def __init__(self) -> None:
         self.toxics = {toxic.name: dict(toxic.neutral) for toxic in NEUTRAL_TOXICS}
         self.kills = 0
+        self.refuses = False
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         self.toxics[toxic] |= attributes
 
     def kill(self) -> None:
         self.kills += 1
+
+    def refuse(self) -> None:
+        self.refuses = True
+
+    def accept(self) -> None:
+        self.refuses = False
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)
@@ -46,6 +71,9 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "idle_reset", "after_s": 1},
         {"name": "idle_reset", "after_ms": 1},
         {"name": "idle_reset", "after_ms": True},
+        {"name": "idle_drop"},
+        {"name": "black_hole", "after_ms": 100},
+        {"name": "refuse", "how": "fin"},
     ],
     ids=str,
 )
@@ -62,10 +90,10 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     fault.inject(wire)
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
-    assert bool(changed) is not fault.strikes
+    assert (bool(changed) or wire.refuses) is not fault.strikes
     assert wire.kills == int(fault.strikes)
     fault.heal(wire)
-    assert wire.toxics == whole.toxics
+    assert (wire.toxics, wire.refuses) == (whole.toxics, False)
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)

@@ -98,6 +98,6 @@ def test_a_disabled_proxy_ends_its_links(logged, echo, open_socket, told) -> Non
     """Each is told, and that it was not the client."""
     proxy = logged.proxy("plain", echo)
     ports = sorted(open_socket(proxy).getsockname()[1] for _ in range(2))
-    proxy.enabled(False)
+    proxy.refuse()
     rows = told("SELECT arm, port, ender FROM links_ended ORDER BY port", 2)
     assert rows == [("plain", port, "server") for port in ports]

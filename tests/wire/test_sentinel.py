@@ -81,7 +81,7 @@ def test_a_round_trip_shows_a_delay(proxy: Proxy) -> None:
 
 def test_a_refused_sentinel_says_so(proxy: Proxy) -> None:
     """No listener: ConnectionRefusedError, as a pool would get."""
-    proxy.enabled(False)
+    proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
         Sentinel.open(proxy.host, proxy.port)
 

@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from brokenpipe.drive.echo import echo_server
-from brokenpipe.drive.situations import OBSERVERS, Observation, Situation
-from brokenpipe.faults import Expectation, Fault, Wire
+from brokenpipe.drive.situations import OBSERVERS, Observation
+from brokenpipe.faults import Expectation, Fault, Situation, Wire
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 

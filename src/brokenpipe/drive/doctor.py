@@ -14,7 +14,7 @@ import psutil
 
 from brokenpipe.drive.certificate import certify
 from brokenpipe.errors import StackError
-from brokenpipe.faults import Fault, IdleReset, Latency, SocketKill
+from brokenpipe.faults import BlackHole, Fault, IdleDrop, IdleReset, Latency, Refuse, SocketKill
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.postgres import postgres
@@ -34,6 +34,9 @@ _FAULTS: tuple[Fault, ...] = (
     Latency(ms=25, direction="upstream"),
     IdleReset(after_ms=300),
     IdleReset(after_ms=300, how="fin"),
+    IdleDrop(after_ms=300),
+    BlackHole(),
+    Refuse(),
 )
 
 

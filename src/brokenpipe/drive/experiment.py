@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
@@ -92,7 +91,7 @@ class Experiment:
         for n in range(phase.count):
             self._episode = n + 1
             if phase.fault:
-                self._watch_held(phase.fault, phase.name, n)
+                self.nemesis.watch_held(phase.fault, phase.name, n)
             t0 = begin_ns + round(n * phase.episode_s * 1e9)
             t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
             self._wait(begin + (n + 1) * phase.episode_s)
@@ -138,16 +137,9 @@ class Experiment:
             self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
             strike = self.nemesis.strike(phase.fault, phase.name, n)
         elif phase.fault:
-            self._watch_held(phase.fault, phase.name, n)
+            self.nemesis.watch_held(phase.fault, phase.name, n)
         self._wait(until)
         return strike
-
-    def _watch_held(self, fault: Fault, phase: str, n: int) -> None:
-        """Have raw sockets testify once in this episode that what is held is there."""
-        if fault.contract.idle.seen == "delayed":
-            self.nemesis.watch_delay(fault, phase, n)
-        else:
-            self.nemesis.watch_idle(fault, phase, n)
 
     def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
         self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from brokenpipe.drive.sentinel import Sentinel
+from brokenpipe.drive.sentinel import Sentinel, greet
 from brokenpipe.faults import Fault
 from brokenpipe.stack.proxy import Proxy
 
@@ -51,6 +51,23 @@ def see_end(opened: Future[Sentinel], fault: Fault, since_ns: int) -> Testimony:
     return _end(sentinel, fault, since_ns)
 
 
+def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
+    """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
+    if fault.sign.seen == "delayed":
+        return see_delay(proxy, fault, quiet_ms)
+    if fault.shows_on == "fresh":
+        return see_fresh(proxy, fault)
+    return see_idle_end(proxy, fault)
+
+
+def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
+    """What becomes of an attempt to connect and to ask something."""
+    before_ns = time.monotonic_ns()
+    seen = greet(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
+    took_ms = None if seen == "silence" else (time.monotonic_ns() - before_ns) / 1e6
+    return Testimony(seen, took_ms, landed=seen == fault.sign.seen)
+
+
 def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
     """How a connection ends that says nothing more, counted from the answer to its last byte."""
     try:
@@ -68,9 +85,7 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
         trip_ms = round_trip_ms(proxy)
     except OSError as error:
         return Testimony(f"no connection: {error}", None, landed=False)
-    earliest_ms, latest_ms = (
-        1e3 * end for end in (fault.contract.fresh.earliest_s, fault.contract.fresh.latest_s)
-    )
+    earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
     added_ms = trip_ms - quiet_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip
     # can be faster than the delay.
@@ -79,11 +94,13 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
 
 
 def _end(sentinel: Sentinel, fault: Fault, since_ns: int) -> Testimony:
-    expected = fault.contract.idle
+    expected = fault.sign
     with sentinel:
         seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
     after_s = (at_ns - since_ns) / 1e9
     # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
     # answer, so an idle limit, which counts from the question, may be over that much sooner.
     in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
+    if expected.seen == "silence":  # which is no moment: it is asked for at the end, and answered by waiting
+        return Testimony(seen, None, landed=seen == "silence")
     return Testimony(seen, after_s * 1e3, landed=seen == expected.seen and in_time)

@@ -18,9 +18,8 @@ from brokenpipe.drive.landing import (
     Testimony,
     open_sentinel,
     round_trip_ms,
-    see_delay,
     see_end,
-    see_idle_end,
+    see_held,
 )
 from brokenpipe.errors import ProxyError, ProxyHung
 from brokenpipe.faults import Fault
@@ -82,16 +81,11 @@ class Nemesis:
             self._watch(arm, fault, phase, episode, partial(see_end, sentinel, fault, before))
         return before
 
-    def watch_idle(self, fault: Fault, phase: str, episode: int) -> None:
-        """Have one idle socket an arm testify that it meets its end when the fault says."""
-        for arm, proxy in self.proxies.items():
-            self._watch(arm, fault, phase, episode, partial(see_idle_end, proxy, fault))
-
-    def watch_delay(self, fault: Fault, phase: str, episode: int) -> None:
-        """Have one fresh socket an arm testify how much longer a round trip takes than without the fault."""
+    def watch_held(self, fault: Fault, phase: str, episode: int) -> None:
+        """Have one raw socket an arm testify that what is held is there."""
         for arm, proxy in self.proxies.items():
             quiet_ms = self._quiet_trip_ms.get(arm)
-            self._watch(arm, fault, phase, episode, partial(see_delay, proxy, fault, quiet_ms))
+            self._watch(arm, fault, phase, episode, partial(see_held, proxy, fault, quiet_ms))
 
     def join(self) -> None:
         """Wait for every testimony that is still out."""
@@ -109,7 +103,7 @@ class Nemesis:
                     arm=arm,
                     phase=phase,
                     episode=episode,
-                    expected=str(fault.contract.idle),
+                    expected=str(fault.sign),
                     seen=seen.seen,
                     after_ms=seen.after_ms,
                     landed=seen.landed,

@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from brokenpipe.drive.raw_socket import Sighting, connect, end_by
+from brokenpipe.drive.raw_socket import Sighting, connect, end_by, receive
 from brokenpipe.faults import Seen
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -108,6 +108,25 @@ class Sentinel:
         except ConnectionError as error:
             return end_by(error)
         return Sighting("eof", time.monotonic_ns())
+
+
+def greet(host: str, port: int, patience_s: float) -> Seen:
+    """What somebody sees who connects and asks: refused, silence, an end, or an answer."""
+    try:
+        connection = connect((host, port))
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "silence"
+    with connection:
+        try:
+            connection.sendall(_SSL_REQUEST)
+            answer = receive(connection, time.monotonic_ns() + round(patience_s * 1e9))
+        except ConnectionError as error:
+            answer = end_by(error)
+    if isinstance(answer, Sighting):
+        return answer.seen
+    return "alive" if answer else "silence"
 
 
 def _ask(connection: socket.socket) -> float:

@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
 
 from brokenpipe.drive.conversation import Conversation
 from brokenpipe.drive.raw_socket import Address, Sighting, connect, end_by, receive, watch
-from brokenpipe.faults import Expectation, Seen
+from brokenpipe.faults import Expectation, Seen, Situation
 
-Situation = Literal["idle", "fresh", "mid_transfer"]
 Inject = Callable[[], None]
 
 GRACE_S = 0.25  # how much longer than promised is waited, to tell late from never

@@ -10,36 +10,57 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.faults.base import Fault, How
+from brokenpipe.faults.base import Fault, How, Situation
+from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
+from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
+from brokenpipe.faults.refuse import Refuse
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
 from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
 
-AnyFault = Annotated[SocketKill | Latency | IdleReset, Field(discriminator="name")]
+AnyFault = Annotated[
+    SocketKill | Latency | IdleReset | IdleDrop | BlackHole | Refuse,
+    Field(discriminator="name"),
+]  # fmt: skip  (a line for each)
 """Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
 
-NEUTRAL_TOXICS: tuple[Toxic, ...] = (LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, KILL_SWITCH, IDLE_RESET)
+NEUTRAL_TOXICS: tuple[Toxic, ...] = (
+    LATENCY_DOWNSTREAM,
+    LATENCY_UPSTREAM,
+    KILL_SWITCH,
+    IDLE_RESET,
+    IDLE_DROP,
+    BLACK_HOLE_DOWNSTREAM,
+    BLACK_HOLE_UPSTREAM,
+)
 """What every proxy carries, in the order of its chain. Latency stands first: what ends connections must not
 wait behind it, and the last one upstream is ours, next to which arming can be switched without hanging."""
 
 __all__ = [
+    "BLACK_HOLE_DOWNSTREAM",
+    "BLACK_HOLE_UPSTREAM",
+    "IDLE_DROP",
     "IDLE_RESET",
     "KILL_SWITCH",
     "LATENCY_DOWNSTREAM",
     "LATENCY_UPSTREAM",
     "NEUTRAL_TOXICS",
     "AnyFault",
+    "BlackHole",
     "Contract",
     "Expectation",
     "Fault",
     "How",
+    "IdleDrop",
     "IdleReset",
     "Latency",
     "NoWire",
+    "Refuse",
     "Seen",
     "Since",
+    "Situation",
     "SocketKill",
     "Stream",
     "Toxic",

@@ -7,12 +7,15 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from brokenpipe.faults.contract import Contract, Seen
+from brokenpipe.faults.contract import Contract, Expectation, Seen
 from brokenpipe.faults.wire import Toxic, Wire
 
 How = Literal["reset", "fin"]
 """How a connection ends: by RST, as from a crashed host or a firewall that rejects, or by FIN, as from a
 process that closed its socket."""
+
+Situation = Literal["idle", "fresh", "mid_transfer"]
+"""In which a connection of a pool can be when a fault comes, see Contract."""
 
 
 class Fault(BaseModel):
@@ -24,6 +27,9 @@ class Fault(BaseModel):
 
     strikes: ClassVar[bool]
     """True: it happens at one moment and there is nothing to heal. False: it holds from inject to heal."""
+
+    shows_on: ClassVar[Situation] = "idle"
+    """Which connection tells best, in the middle of an experiment, that it is there."""
 
     @property
     def armed(self) -> bool:
@@ -37,6 +43,12 @@ class Fault(BaseModel):
     @abstractmethod
     def contract(self) -> Contract:
         """What a raw socket sees."""
+
+    @property
+    def sign(self) -> Expectation:
+        """What a raw socket of ours must see of it in the middle of an experiment, or it did not land."""
+        expected: Expectation = getattr(self.contract, self.shows_on)
+        return expected
 
     @abstractmethod
     def toxics(self) -> tuple[Toxic, ...]:

@@ -55,6 +55,8 @@ class Expectation:
         return self.seen not in STEADY and seen == self.seen and after_s > self.latest_s
 
     def __str__(self) -> str:
+        if self.seen == "silence" and self.since == "last_byte":
+            return f"silence, {self.earliest_s * 1000:g} ms after last_byte"
         if self.seen in STEADY:
             return f"{self.seen} for {self.latest_s * 1000:g} ms"
         return f"{self.seen}, {self.earliest_s * 1000:g} to {self.latest_s * 1000:g} ms after {self.since}"

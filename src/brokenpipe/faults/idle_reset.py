@@ -12,7 +12,7 @@ from brokenpipe.faults.wire import Toxic, Wire
 
 IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0})
 
-_BRIEF_MS = 1000
+BRIEF_MS = 1000
 MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watches, and that is its most
 
 
@@ -52,4 +52,4 @@ class IdleReset(Fault):
         wire.update(IDLE_RESET.name, idle_ms=self.after_ms)
 
     def brief(self) -> IdleReset:
-        return self.model_copy(update={"after_ms": min(self.after_ms, _BRIEF_MS)})
+        return self.model_copy(update={"after_ms": min(self.after_ms, BRIEF_MS)})

@@ -33,6 +33,12 @@ class Wire(Protocol):
     def kill(self) -> None:
         """End every connection that is open now, and none that comes later."""
 
+    def refuse(self) -> None:
+        """Close every connection and refuse new ones. Raises ProxyError."""
+
+    def accept(self) -> None:
+        """Let connections in again. Raises ProxyError."""
+
 
 class NoWire:
     """A wire on which nothing happens, to see that a probe notices."""
@@ -41,4 +47,10 @@ class NoWire:
         pass
 
     def kill(self) -> None:
+        pass
+
+    def refuse(self) -> None:
+        pass
+
+    def accept(self) -> None:
         pass

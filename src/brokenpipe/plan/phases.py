@@ -95,7 +95,7 @@ class Phase(Strict):
         if self.quiet_s is not None and after_ms is not None and self.quiet_s * 1000 <= after_ms:
             raise ValueError(
                 f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
-                "no connection would be idle long enough to be reset"
+                "no connection would be idle long enough to feel it"
             )
         if self.pattern is Pattern.BLOCKS and after_ms is not None and after_ms >= 1000 * BLOCK_S:
             raise ValueError(

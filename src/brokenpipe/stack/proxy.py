@@ -1,6 +1,6 @@
 """One proxy of a Toxiproxy server: the wire that faults break.
 
-    client ──▶ listen port ─▶ latency ─▶ kill_switch ─▶ idle_reset [─▶ armed] ──▶ upstream
+    client ──▶ listen port ─▶ latency ─▶ kill_switch ─▶ idle_reset ─▶ … [─▶ armed] ──▶ upstream
 
 What is wanted is kept here; after each change the whole proxy is read back and compared with it. So a fault
 that was not injected cannot look injected.
@@ -87,8 +87,15 @@ class Proxy:
         with self._lock:
             self._api.delete_proxy(self.name)
 
-    def enabled(self, on: bool) -> None:
-        """Listen, or close every connection and refuse new ones."""
+    def refuse(self) -> None:
+        """Close every connection and refuse new ones."""
+        self._enabled(False)
+
+    def accept(self) -> None:
+        """Listen again, on the same port."""
+        self._enabled(True)
+
+    def _enabled(self, on: bool) -> None:
         with self._lock:
             self._api.set_enabled(self.name, on)
             self._wanted = replace(self._wanted, enabled=on)

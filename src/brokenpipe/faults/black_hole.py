@@ -1,0 +1,43 @@
+"""Silence: what is sent vanishes, and nothing ends."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from brokenpipe.faults.base import Fault, Situation
+from brokenpipe.faults.contract import Contract, Expectation
+from brokenpipe.faults.wire import Toxic, Wire
+
+BLACK_HOLE_UPSTREAM = Toxic("black_hole_upstream", "black_hole", "upstream", {"swallow": 0})
+BLACK_HOLE_DOWNSTREAM = Toxic("black_hole_downstream", "black_hole", "downstream", {"swallow": 0})
+
+_LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
+
+
+class BlackHole(Fault):
+    """What a broken route or a firewall that drops does, as far as a program can tell.
+
+    Connections still open, because the proxy's kernel accepts them, and get no answer. When it is healed, each
+    connection that was open meanwhile is closed: bytes are missing on it.
+    """
+
+    name: Literal["black_hole"] = "black_hole"
+
+    strikes: ClassVar[bool] = False
+    shows_on: ClassVar[Situation] = "fresh"
+
+    @property
+    def manner(self) -> str:
+        return "in both directions"
+
+    @property
+    def contract(self) -> Contract:
+        silent = Expectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
+        return Contract(idle=silent, fresh=silent, mid_transfer=silent)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return (BLACK_HOLE_UPSTREAM, BLACK_HOLE_DOWNSTREAM)
+
+    def inject(self, wire: Wire) -> None:
+        for toxic in self.toxics():
+            wire.update(toxic.name, swallow=1)
