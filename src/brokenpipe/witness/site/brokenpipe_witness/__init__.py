@@ -6,6 +6,7 @@ checkouts      taking a connection from the pool: waiting, pinging, connecting
 statements     what went wrong on a connection that a request held
 lives          how connections end: closed, invalidated, found dead by a ping
 gauge          the pool's numbers, four times a second
+stalls         requests that hang, and where
 scene          what is going on in the current request; the others write into it
 wire, chain    a connection's socket; an exception and its causes
 tape, quiet    the file; and the promise not to raise

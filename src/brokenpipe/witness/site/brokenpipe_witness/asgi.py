@@ -6,6 +6,8 @@ from typing import Any
 
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, Scene
+from brokenpipe_witness.stalls import LIVE
+from brokenpipe_witness.tape import now
 from brokenpipe_witness.wrap import Method, wrap
 
 _REQUEST_ID = b"x-request-id"
@@ -43,9 +45,11 @@ def _witnessed(app: Method) -> Method:
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
                 scene.status = message["status"]
+                scene.answer_ns = now()
             await send(message)
 
         token = SCENE.set(scene)
+        LIVE[id(scene)] = scene
         try:
             await app(scope, receive, sending)
         except BaseException as error:
@@ -54,6 +58,7 @@ def _witnessed(app: Method) -> Method:
         else:
             _over(scene, None)
         finally:
+            del LIVE[id(scene)]
             SCENE.reset(token)
 
     return witnessed

@@ -17,7 +17,7 @@ from brokenpipe_witness import gauge, wire
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.lives import Life, begin, life_of
 from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds
+from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds, request_id
 from brokenpipe_witness.tape import now, write
 from brokenpipe_witness.wrap import Method, wrap
 
@@ -37,6 +37,9 @@ def _watch_checkout(real: Method) -> Method:
     def connect(pool: Any, *args: Any, **kwargs: Any) -> Any:
         checkout = Checkout()
         token = UNDER_WAY.set(checkout)
+        scene = SCENE.get()
+        if scene is not None:
+            scene.asking = checkout
         try:
             fairy = real(pool, *args, **kwargs)
         except BaseException as error:
@@ -44,6 +47,8 @@ def _watch_checkout(real: Method) -> Method:
             raise
         finally:
             _end(token)
+            if scene is not None:
+                scene.asking = None
         _checked_out(checkout, fairy)
         return fairy
 
@@ -59,7 +64,7 @@ def _end(token: Token[Checkout | None]) -> None:
 def _checkout_failed(checkout: Checkout, error: BaseException) -> None:
     scene = SCENE.get()
     if scene is not None:
-        scene.add_error(checkout.stage, error, error, port=checkout.port)
+        scene.add_error(checkout.stage, error, error, port=checkout.port, began=checkout.stage_began)
 
 
 @quietly
@@ -95,7 +100,7 @@ def _watch_ping(real: Method) -> Method:
         if checkout is None:
             return real(dialect, *args, **kwargs)
         began = now()
-        checkout.stage = "ping"
+        checkout.stage, checkout.stage_began = "ping", began
         alive = False
         try:
             alive = real(dialect, *args, **kwargs)
@@ -117,8 +122,9 @@ def _watch_creator(real: Method) -> Method:
 
         def creator(record: Any) -> Any:
             checkout = UNDER_WAY.get() or Checkout()
-            checkout.stage = "connect"
+            gauge.start()
             began = now()
+            checkout.stage, checkout.stage_began = "connect", began
             if checkout.connect_began is None:
                 checkout.connect_began = began
             try:
@@ -139,11 +145,11 @@ def _watch_creator(real: Method) -> Method:
 def _connected(record: Any, connection: Any, pool: weakref.ref[Any], took_ns: int) -> None:
     life = Life(wire.port(connection), pool)
     begin(record, life)
-    gauge.start()
-    write({"k": "connect", "t": now(), "port": life.port, "ms": milliseconds(took_ns)})
+    write({"k": "connect", "t": now(), "port": life.port, "ms": milliseconds(took_ns), "id": request_id()})
 
 
 @quietly
 def _connect_failed(began: int, error: BaseException) -> None:
     t = now()
-    write({"k": "connect_failed", "t": t, "ms": milliseconds(t - began), "chain": describe(error)})
+    ms = milliseconds(t - began)
+    write({"k": "connect_failed", "t": t, "ms": ms, "id": request_id(), "chain": describe(error)})

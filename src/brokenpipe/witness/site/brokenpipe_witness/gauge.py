@@ -1,4 +1,7 @@
-"""The numbers of all pools of this process together, written four times a second from a thread."""
+"""The numbers of all pools of this process together, written four times a second from a thread.
+
+The same thread writes down which requests hang in the database.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import weakref
 from time import sleep
 from typing import Any
 
+from brokenpipe_witness import stalls
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.tape import now, write
 
@@ -36,7 +40,7 @@ def totals() -> dict[str, int] | None:
 
 
 def start() -> None:
-    """Have the thread running, if it is not: called at each connect, so that a fork's child has one too."""
+    """Have the thread running, if it is not: called before each connect, so that a fork's child has one too."""
     global _writing_in  # noqa: PLW0603 (one thread for the process)
     if _writing_in != os.getpid():
         _writing_in = os.getpid()
@@ -46,6 +50,7 @@ def start() -> None:
 def _run() -> None:
     while True:
         _write()
+        stalls.tell()
         sleep(EVERY_S)
 
 

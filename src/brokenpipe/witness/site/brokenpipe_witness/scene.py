@@ -1,4 +1,4 @@
-"""What is going on in the current request: its checkouts and its errors, until it is over and written down.
+"""What is going on in the current request: its checkouts, acts and errors, until it is over and written down.
 
 One mutable object in a context variable: a thread started for a sync endpoint, a task and SQLAlchemy's
 greenlets all copy or share the context, and so find the same scene.
@@ -15,30 +15,37 @@ from brokenpipe_witness.tape import now, write
 
 
 class Checkout:
-    """A connection handed out by the pool, and what it cost to get it. Times in ns.
+    """A connection handed out by the pool, what it cost to get it, and what is being done with it. Times in ns.
 
-    `asked` is set when the request asks; the rest while the pool works; `handed` when it is done.
+    `asked` is set when the request asks; the rest while the pool works; `handed` when it is done. From then on an
+    act (statement, commit, rollback) has a beginning, and at it the socket was `act_dead` or not.
     """
 
     __slots__ = (
+        "act",
+        "act_began",
+        "act_dead",
         "asked",
+        "busy",
         "connect_began",
         "connect_ns",
         "dead",
         "failed_ping_ns",
         "handed",
-        "last_act",
         "ping_ns",
         "port",
         "released",
         "stage",
+        "stage_began",
         "statements",
+        "transaction",
         "wait_ns",
     )
 
     def __init__(self) -> None:
         self.asked = now()
         self.stage = "checkout"  # what the pool is at: checkout (waiting), connect or ping
+        self.stage_began = self.asked
         self.port: int | None = None
         self.wait_ns = 0
         self.ping_ns: int | None = None
@@ -49,7 +56,29 @@ class Checkout:
         self.handed: int | None = None
         self.released: int | None = None
         self.statements = 0
-        self.last_act = "statement"  # statement, commit or rollback
+        self.transaction = 0  # statements that have succeeded since the last commit or roll-back
+        self.act = "statement"  # the last one: statement, commit or rollback
+        self.act_began: int | None = None
+        self.act_dead: bool | None = None
+        self.busy = False  # the act goes on
+
+    def under_way(self) -> dict[str, Any] | None:
+        """What the request waits for; None between two acts."""
+        if self.handed is None:
+            return {"act": self.stage, "began": self.stage_began, "port": self.port}
+        if not self.busy:
+            return None
+        return {"act": self.act, "began": self.act_began, "port": self.port, **self.situation(self.act)}
+
+    def situation(self, where: str) -> dict[str, Any]:
+        """In what state of things the last act began."""
+        return {
+            "dead_at_checkout": self.dead,
+            "dead": self.act_dead,
+            "handed": self.handed,
+            "statement": self.statements if where == "statement" else None,
+            "transaction": self.transaction,
+        }
 
     def to_json(self) -> dict[str, Any]:
         held = self.released - self.handed if self.released and self.handed else None
@@ -69,12 +98,26 @@ class Checkout:
 class Scene:
     """One request. `pool` is the pool's state when its first error was seen."""
 
-    __slots__ = ("began_ns", "checkouts", "errors", "id", "last_error", "pool", "status")
+    __slots__ = (
+        "answer_ns",
+        "asking",
+        "began_ns",
+        "checkouts",
+        "errors",
+        "id",
+        "last_error",
+        "pool",
+        "status",
+        "told",
+    )
 
     def __init__(self, request_id: str) -> None:
         self.id = request_id
         self.began_ns = now()
         self.status: int | None = None
+        self.answer_ns: int | None = None  # when it began to answer
+        self.asking: Checkout | None = None  # the pool is at work for it
+        self.told: int | None = None  # the beginning of the act that was last written down as a stall
         self.checkouts: list[Checkout] = []
         self.errors: list[dict[str, Any]] = []
         self.last_error = 0  # the exception's id(): to know it again, not to keep it alive
@@ -87,6 +130,7 @@ class Scene:
         described: BaseException,
         *,
         port: int | None,
+        began: int | None = None,
         checkout: Checkout | None = None,
         disconnect: bool | None = None,
     ) -> None:
@@ -101,13 +145,19 @@ class Scene:
             {
                 "t": now(),
                 "where": where,
+                "began": began,
                 "port": port,
-                "dead_at_checkout": checkout.dead if checkout else None,
-                "statement": checkout.statements if checkout and where == "statement" else None,
+                **(checkout.situation(where) if checkout else _NOWHERE),
                 "disconnect": disconnect,
                 "chain": describe(described),
             }
         )
+
+    def under_way(self) -> dict[str, Any] | None:
+        """What it waits for in the database or the pool; None if it does something else."""
+        if self.asking is not None:
+            return self.asking.under_way()
+        return self.checkouts[-1].under_way() if self.checkouts else None
 
     def write(self, raised: BaseException | None) -> None:
         """The request is over: its line."""
@@ -120,13 +170,18 @@ class Scene:
                 "t1": now(),
                 "status": self.status,
                 "began": self.status is not None,
+                "began_t": self.answer_ns,
                 "failed": failed,
                 "checkouts": [checkout.to_json() for checkout in self.checkouts],
                 "errors": self.errors,
+                "waiting": self.under_way() if failed else None,
                 "raised": describe(raised) if raised is not None else None,
                 "pool": (self.pool or totals()) if failed else None,
             }
         )
+
+
+_NOWHERE = dict.fromkeys(Checkout().situation("checkout"))
 
 
 def milliseconds(ns: int | None) -> float | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from brokenpipe_witness import wire
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.lives import Life, life_of
 from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.scene import SCENE, UNDER_WAY
+from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout
+from brokenpipe_witness.tape import now
 from brokenpipe_witness.wrap import Method, wrap
 
 
@@ -27,12 +29,19 @@ def watch() -> None:
 
 
 def _noting(act: str) -> Callable[[Method], Method]:
-    """A wrap that takes down what a connection is about to do."""
+    """A wrap that takes down what a connection is about to do, and that it is done."""
 
     def around(real: Method) -> Method:
         def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
-            _note(connection, act)
-            return real(connection, *args, **kwargs)
+            checkout = _began(connection, act)
+            if checkout is None:
+                return real(connection, *args, **kwargs)
+            try:
+                result = real(connection, *args, **kwargs)
+                checkout.transaction = checkout.transaction + 1 if act == "statement" else 0
+                return result
+            finally:
+                checkout.busy = False
 
         return method
 
@@ -40,12 +49,18 @@ def _noting(act: str) -> Callable[[Method], Method]:
 
 
 @quietly
-def _note(connection: Any, act: str) -> None:
+def _began(connection: Any, act: str) -> Checkout | None:
     life = _life_under(connection)
-    if life is not None and life.checkout is not None:
-        life.checkout.last_act = act
+    checkout = life.checkout if life is not None else None
+    if checkout is not None:
+        checkout.act = act
         if act == "statement":
-            life.checkout.statements += 1
+            checkout.statements += 1
+        # Two microseconds that tell a statement that met a dead connection from one that died under way.
+        checkout.act_dead = wire.is_dead(connection._dbapi_connection.dbapi_connection)
+        checkout.act_began = now()
+        checkout.busy = True
+    return checkout
 
 
 @quietly
@@ -69,10 +84,11 @@ def _on_error(context: Any) -> None:
         checkout = life.checkout if life else None
         told = context.statement is not None or context.execution_context is not None or checkout is None
         scene.add_error(
-            "statement" if told else checkout.last_act,
+            "statement" if told else checkout.act,
             error,
             described,
             port=life.port if life else None,
+            began=checkout.act_began if checkout else None,
             checkout=checkout,
             disconnect=context.is_disconnect,
         )
