@@ -126,7 +126,9 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             sources[table.name].append(f"lines_{n}")
     for table in TABLES:
         columns = ", ".join((*table.columns, "witness_arm") if table.from_witness else table.columns)
-        parts = (f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)}" for one in sources[table.name])
+        parts = (
+            f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)}" for one in sources[table.name]
+        )
         connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(parts)}")
     for name, query in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {query}")
