@@ -91,7 +91,11 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Threads and memory are bounded: a report is often made beside a running experiment.
     """
-    settings = {"threads": 2, "memory_limit": MEMORY, "preserve_insertion_order": False}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 2,
+        "memory_limit": MEMORY,
+        "preserve_insertion_order": False,
+    }
     if sum(path.stat().st_size for path in folder.glob(EVERY_FILE)) < SMALL_BYTES:
         with duckdb.connect(":memory:", config={**settings, "temp_directory": ""}) as connection:
             yield connection
