@@ -59,11 +59,13 @@ class AgentUser(FastHttpUser):
 
     @task(3)
     def remember(self):
-        """Leave a memory, under a key that no one else uses: it can be looked for afterwards."""
+        """Leave a memory, under a key that no one else uses: it can be looked for afterwards.
+
+        The header tells whoever counts the writes; a client that asks again for the same write repeats it.
+        """
         key = f"{random.randint(0, 2**64 - 1):016x}"
-        self.client.post(
-            "/memories", name="POST /memories", json={"key": key, "text": random.choice(SAYINGS)}
-        )
+        memory = {"key": key, "text": random.choice(SAYINGS)}
+        self.client.post("/memories", name="POST /memories", json=memory, headers={"Idempotency-Key": key})
 
 
 def _conversation():

@@ -224,3 +224,36 @@ def test_an_id_that_all_users_give_is_made_unique(bench):
     assert len(set(starts)) == len(starts)
     assert sorted(ends) == sorted(starts)
     assert {end["failure"] for end in bench.records("end")} == {None}
+
+
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_the_key_of_a_write_is_written_down(bench, kind):
+    """The header Idempotency-Key names the write: the same for a user's same request in every arm, else null."""
+    bench.run(
+        f"""
+        import random
+        from locust import {kind}, constant, task
+
+        class Writer({kind}):
+            wait_time = constant(0.01)
+
+            @task
+            def write(self):
+                key = random.randint(0, 2**64)
+                for attempt in range(2):
+                    self.client.post(f"/ok/{{key}}", name="/ok", headers={{"idempotency-key": str(key)}})
+                self.client.get("/ok")
+        """,
+        until=bench.saw(12),
+    )
+    starts = bench.records("start")
+    sent = {(seen.arm, seen.id): seen for seen in bench.server.seen}
+    for start in starts:
+        seen = sent.get((start["arm"], start["id"]))
+        assert seen is None or start["key"] == seen.headers.get("idempotency-key")
+    keys = {arm: [s["key"] for s in starts if s["arm"] == arm][:9] for arm in bench.server.arms}
+    assert keys["plain"] == keys["pre_ping"]
+    first, again, none, second = keys["plain"][:4]
+    assert first == again != second
+    assert first
+    assert none is None

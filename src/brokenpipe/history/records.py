@@ -1,6 +1,6 @@
 """What is written down while an experiment runs: one frozen record for each kind of line.
 
-Six writers, each with files of its own, none of which is ever rewritten:
+Each file has one writer, and none is ever rewritten:
 
     experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
     nemesis.ndjson           the nemesis   Act, Landing
@@ -8,6 +8,7 @@ Six writers, each with files of its own, none of which is ever rewritten:
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
+    ledger.ndjson            the harness   Entry, Balance: only of a target that has a ledger
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
 `Clock` that ties it to the wall clock.
@@ -158,7 +159,9 @@ class Landing(Record):
 class Start(Record):
     """A request, written before it is sent, so that one cut off is still counted.
 
-    `id` is the same in every arm for the same user's same request; with `arm` it is unique.
+    `id` is the same in every arm for the same user's same request; with `arm` it is unique. `key` is what
+    the client calls the write that it asks for, by the header `Idempotency-Key`; a client that repeats a
+    request whose answer it missed repeats the key.
     """
 
     KIND: ClassVar[str] = "start"
@@ -166,6 +169,7 @@ class Start(Record):
     arm: str
     id: str
     name: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +261,33 @@ class Slots(Record):
     t: int
     used: int
     allowed: int
+
+
+# --- ledger.ndjson ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Record):
+    """How often one arm's database holds a key, read straight from it.
+
+    At the `begin`, before any load, it is what the service was seeded with; at the `end`, after the last
+    phase and healed, what is committed.
+    """
+
+    KIND: ClassVar[str] = "entry"
+    arm: str
+    edge: Literal["begin", "end"]
+    key: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance(Record):
+    """The line below the entries of one reading. With an `error` they are not complete and say nothing."""
+
+    KIND: ClassVar[str] = "balance"
+    t: int
+    arm: str
+    edge: Literal["begin", "end"]
+    entries: int
+    error: str | None

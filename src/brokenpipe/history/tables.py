@@ -119,7 +119,7 @@ TABLES = (
         "starts",
         "requests*.ndjson",
         "start",
-        {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "name": "VARCHAR"},
+        {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "name": "VARCHAR", "key": "VARCHAR"},
     ),
     Table(
         "ends",
@@ -164,6 +164,18 @@ TABLES = (
             "transactions": "BIGINT",
             "direct": "INTEGER",
         },
+    ),
+    Table(
+        "entries",
+        "ledger.ndjson",
+        "entry",
+        {"arm": "VARCHAR", "edge": "VARCHAR", "key": "VARCHAR", "count": "BIGINT"},
+    ),
+    Table(
+        "balances",
+        "ledger.ndjson",
+        "balance",
+        {"t": "BIGINT", "arm": "VARCHAR", "edge": "VARCHAR", "entries": "BIGINT", "error": "VARCHAR"},
     ),
     Table(
         "testimonies",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from gevent import GreenletExit, getcurrent
@@ -16,6 +16,7 @@ from brokenpipe.load.refusal import Own
 from brokenpipe.load.tower import Tower
 
 HEADER = "X-Request-ID"
+KEY_HEADER = "idempotency-key"  # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 MARK = "brokenpipe_request"  # the key in a request's context that leads from Locust's event to the flight
 
 
@@ -90,7 +91,7 @@ class Courier:
         flight = Flight(self._tower, self._arm, request_id, stream=bool(kwargs.get("stream")))
         context = kwargs.get("context")
         kwargs["context"] = {**context, MARK: flight.key} if context else {MARK: flight.key}
-        self._tower.started(flight.start_ns, self._arm, request_id, named)
+        self._tower.started(flight.start_ns, self._arm, request_id, named, _key(headers))
         return flight
 
     def _identify(self, headers: MutableMapping[str, Any]) -> str:
@@ -116,6 +117,14 @@ class Courier:
             if flight.greenlet is here:  # another greenlet of the same user may still be busy with its own
                 flight.abandon()
         self._handed_out = [flight for flight in self._handed_out if not flight.done]
+
+
+def _key(headers: Mapping[str, Any]) -> str | None:
+    """What the client calls the write that it asks for, if it says."""
+    for name, value in headers.items():
+        if name.lower() == KEY_HEADER and value:
+            return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return None
 
 
 def _limited(given: Any, limit_s: float) -> Any:

@@ -28,10 +28,11 @@ class RequestLog:
         )
         self.flush()
 
-    def start(self, t_ns: int, arm: str, request_id: str, name: str) -> None:
+    def start(self, t_ns: int, arm: str, request_id: str, name: str, key: str | None) -> None:
+        named = "null" if key is None else quote(key)
         self._lines.append(
             f'{{"k":"{Start.KIND}","t":{t_ns},"arm":{quote(arm)},"id":{quote(request_id)},'
-            f'"name":{quote(name)}}}\n'
+            f'"name":{quote(name)},"key":{named}}}\n'
         )
 
     def end(

@@ -48,9 +48,9 @@ class Tower:
         self.outbox: deque[News] = deque()
         self._noticed: set[Notice] = set()
 
-    def started(self, t_ns: int, arm: str, request_id: str, name: str) -> None:
+    def started(self, t_ns: int, arm: str, request_id: str, name: str, key: str | None = None) -> None:
         self.tallies[arm].started += 1
-        self.log.start(t_ns, arm, request_id, name)
+        self.log.start(t_ns, arm, request_id, name, key)
 
     def ended(
         self, t_ns: int, arm: str, request_id: str, *, ms: float, status: int, failure: Failure | None
