@@ -43,6 +43,22 @@ class Price(Strict):
     connect_ms: float | None
 
 
+class Written(Strict):
+    acknowledged: int
+    refused: int
+    unanswered: int
+    lost: int
+    unacknowledged: int
+    doubled: int
+
+
+class Ledger(Strict):
+    unread: str | None
+    total: Written | None
+    never_asked_for: int | None
+    examples: list[dict[str, str | int]]
+
+
 class Phase(Strict):
     requests: int
     failed: int
@@ -51,6 +67,8 @@ class Phase(Strict):
     in_use: int
     elsewhere: int
     unexplained: int
+    swallowed: int | None
+    written: Written | None
     failed_by_class: dict[str, int]
     broken_pipe_rate: Share | None
     ci95: Annotated[list[Share], Field(min_length=2, max_length=2)] | None
@@ -67,6 +85,7 @@ class Arm(Strict):
     requests: int
     failed: int
     phases: dict[str, Phase]
+    ledger: Ledger | None
 
 
 class Check(Strict):

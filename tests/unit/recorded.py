@@ -186,13 +186,14 @@ class Recorded:
         errors: Sequence[Mapping[str, Any]] | None = None,
         checkouts: Sequence[Mapping[str, Any]] = (),
         name: str = "POST /chat",
+        key: str | None = None,
     ) -> str:
         """A request and its end (`ms` None: it never ended). With `errors`, the witness testifies, too."""
         self._ids += 1
         request_id = f"User-{self._ids}"
         if errors:
             status, failure = 500, failure or "status"
-        self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name))
+        self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name, key=key))
         if ms is not None:
             end = self.at(at + ms / 1e3)
             self.load(
@@ -218,6 +219,20 @@ class Recorded:
         """Successful ones, a request at each of these times."""
         for at in times:
             self.request(arm, at, ms)
+
+    # --- the ledger ---------------------------------------------------------------------------------
+
+    def ledger(
+        self, arm: str, end: Mapping[str | None, int] | str, begin: Mapping[str | None, int] | None = None
+    ) -> None:
+        """What an arm's database held at the beginning and at the end; a text is why it could not be read."""
+        edges: Sequence[tuple[Any, Any]] = (("begin", begin or {}), ("end", end))
+        for edge, held in edges:
+            error = held if isinstance(held, str) else None
+            for key, count in {} if error else held.items():
+                self._writer("ledger").write(records.Entry(arm=arm, edge=edge, key=key, count=count))
+            balance = records.Balance(t=self.at(0), arm=arm, edge=edge, entries=len(held), error=error)
+            self._writer("ledger").write(balance)
 
     # --- the witness, who imports nothing of ours and so writes plain JSON ----------------------------
 

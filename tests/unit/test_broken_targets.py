@@ -66,3 +66,15 @@ def test_a_target_that_is_not_there(project: Path) -> None:
     assert "it.toml: 1 problem" in answer.said
     assert "target: found 'mine'; no such target" in answer.said
     assert "did you mean 'mein'? allowed: mein" in answer.said
+
+
+def test_writes_are_not_counted_without_a_ledger(project: Path) -> None:
+    """An expectation of a count of writes says which target.toml lacks the statement, and what to write there."""
+    scenario = project / "scenarios" / "it.toml"
+    expectation = '[[expect]]\narm = "plain"\nphase = "steady"\nmetric = "doubled"\nequals = 0\n'
+    scenario.write_text(SCENARIO + expectation, encoding="utf-8")
+    answer = _dry_run(project, GOOD)
+    assert_answers_a_mistake(answer)
+    assert "expect[0].metric: found 'doubled'" in answer.said
+    assert "targets/mine/target.toml has none" in answer.said
+    assert 'ledger = "SELECT key, count(*) FROM memories GROUP BY key"' in answer.said

@@ -52,7 +52,7 @@ class Nemesis:
         self.heal(phase.name)
         armed = phase.fault is not None and phase.fault.armed
         self._act("arm" if armed else "disarm", NOTHING, phase.name, None, lambda proxy: proxy.arm(armed))
-        self._act("clear", NOTHING, phase.name, None, lambda proxy: proxy.kill())
+        self.clear(phase.name)
         self._quiet_trip_ms.clear()
         for arm, proxy in self.proxies.items():
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
@@ -86,6 +86,10 @@ class Nemesis:
         for arm, proxy in self.proxies.items():
             quiet_ms = self._quiet_trip_ms.get(arm)
             self._watch(arm, fault, phase, episode, partial(see_held, proxy, fault, quiet_ms))
+
+    def clear(self, phase: str = "end") -> None:
+        """End every connection. It counts as no strike."""
+        self._act("clear", NOTHING, phase, None, lambda proxy: proxy.kill())
 
     def join(self) -> None:
         """Wait for every testimony that is still out."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.experiment import Experiment
 from brokenpipe.drive.folder import write_environment
 from brokenpipe.drive.generator import Generator, generator
+from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.roll_call import RollCall
@@ -86,14 +88,18 @@ def run(what: Run) -> Ending:
 
 
 def _execute(what: Run, undo: Janitor, log: Writer) -> None:
-    with local_stack(
-        what.plan,
-        project=what.project,
-        target_folder=what.sources.target_folder,
-        report=what.folder,
-        janitor=undo,
-        on_step=what.say,
-    ) as stack:
+    with (
+        local_stack(
+            what.plan,
+            project=what.project,
+            target_folder=what.sources.target_folder,
+            report=what.folder,
+            janitor=undo,
+            on_step=what.say,
+        ) as stack,
+        _ledger(what, stack, log) as books,
+    ):
+        books.begin()
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_environment(what.folder, what.plan, what.command, servers)
         what.say("probing what each fault does on this machine")
@@ -101,7 +107,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         what.say("starting Locust")
         with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
             load.wait_ready(LOAD_READY_S)
-            _play(what, stack, load, log)
+            _play(what, stack, load, books, log)
             _note(load.notices, log)
         what.say("stopping")
 
@@ -134,7 +140,12 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
     )
 
 
-def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
+def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledger]:
+    target_toml = what.sources.target_folder / "target.toml"
+    return ledger(what.plan.target.ledger, target_toml, stack, what.folder, log)
+
+
+def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) -> None:
     scenario = what.plan.scenario
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
@@ -155,6 +166,9 @@ def _play(what: Run, stack: Stack, load: Generator, log: Writer) -> None:
             started=what.started,
             total_s=what.total_s,
         ).run()
+        if what.plan.target.ledger:
+            what.say("reading the ledger")
+        books.end(actor.clear)
 
 
 def _note(notices: Iterable[Notice], log: Writer) -> None:

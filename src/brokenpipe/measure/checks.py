@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokenpipe.measure.estimates import Estimate, Estimator
 from brokenpipe.measure.findings import Check, Interval, Verdict, Warn
+from brokenpipe.measure.ledger import implied
 from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval, plural
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
@@ -37,7 +38,7 @@ _NEEDS_CAUSES = frozenset(
 
 def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[Warn]) -> Iterator[Check]:
     """One check for each expectation and arm that it speaks of."""
-    for expectation in scenario.expect:
+    for expectation in (*scenario.expect, *implied(scenario, estimator.cells)):
         for arm in scenario.arms_of(expectation):
             yield _check(expectation, arm, estimator, warnings)
 
@@ -161,6 +162,10 @@ _LABELS = {
     Metric.IN_USE: "requests broken on a connection in use",
     Metric.FAILED: "failed requests",
     Metric.REFUSED: "refused connections",
+    Metric.SWALLOWED: "requests answered as successes although the database failed them",
+    Metric.LOST: "acknowledged writes missing",
+    Metric.DOUBLED: "writes committed more than once",
+    Metric.UNACKNOWLEDGED: "writes committed though not acknowledged",
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
     Metric.FAILURE_RATE: "failure rate",
     Metric.P50_MS: "median latency",

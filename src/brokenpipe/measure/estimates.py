@@ -42,7 +42,8 @@ class Estimator:
         if self.cells[place].requests == 0:
             return Estimate(None)
         if metric.is_count:
-            return Estimate(float(_count(metric, self.cells[place])))
+            count = _count(metric, self.cells[place])
+            return Estimate(None if count is None else float(count))
         if metric.is_latency:
             return self._latency(metric, place, request)
         return self._rate(metric, place)
@@ -112,7 +113,10 @@ def _of_mean(values: Sequence[float], error: float) -> Estimate:
     return Estimate(fmean(values), mean_interval(values, error=error), len(values))
 
 
-def _count(metric: Metric, cell: Cell) -> int:
+def _count(metric: Metric, cell: Cell) -> int | None:
+    """None: nobody could count it."""
+    if metric.needs_ledger:
+        return None if cell.written is None else int(getattr(cell.written, metric.value))
     if metric is Metric.REFUSED:
         return cell.failed_by_class.get(ErrorClass.REFUSED.value, 0)
     counts = {
@@ -120,5 +124,6 @@ def _count(metric: Metric, cell: Cell) -> int:
         Metric.STALE: cell.stale,
         Metric.IN_USE: cell.in_use,
         Metric.FAILED: cell.failed,
+        Metric.SWALLOWED: cell.swallowed,
     }
     return counts[metric]

@@ -7,7 +7,7 @@ record, latencies are milliseconds of successful requests, rates are shares 0..1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -69,11 +69,63 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the writes that clients gave a key: what they were told, and what the database holds.
+
+    asked = acknowledged + refused + unanswered. `refused`: an answer that says no. `unanswered`: the client does
+    not know. `lost`: acknowledged and not there. `unacknowledged`: there, though refused or unanswered. `doubled`:
+    there more than once.
+    """
+
+    acknowledged: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    lost: int = 0
+    unacknowledged: int = 0
+    doubled: int = 0
+
+    @property
+    def asked(self) -> int:
+        return self.acknowledged + self.refused + self.unanswered
+
+    def __add__(self, other: Written) -> Written:
+        return Written(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One write that came out otherwise than its client was told, as an example."""
+
+    what: str  # "lost", "doubled", "unacknowledged" or "never asked for"
+    phase: str  # in which it was asked for; empty between phases
+    key: str
+    request: str  # its name, e.g. "POST /memories"; empty if nobody asked
+    request_id: str
+    count: int  # how often the database holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One arm's ledger. `unread` says why nothing is known of it; empty if it is."""
+
+    arm: str
+    unread: str
+    by_phase: Mapping[str, Written]  # by the phase in which a write was first asked for; "" between phases
+    never_asked_for: int  # keys that the database holds and that no request carried
+    examples: tuple[Entry, ...]
+
+    @property
+    def total(self) -> Written:
+        return sum(self.by_phase.values(), Written())
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One arm in one phase: what stands in one place of the table.
 
     broken = stale + in_use + elsewhere. `elsewhere`: disconnects without a connection to look at, for example
-    in a target whose pool the witness cannot see. `unexplained`: failed without any testimony.
+    in a target whose pool the witness cannot see. `unexplained`: failed without any testimony. `swallowed`:
+    answered as successes although the database had failed them and nothing made up for it.
     """
 
     arm: str
@@ -94,6 +146,8 @@ class Cell:
     recovery_s: tuple[float, ...]  # one for each episode: strike to the end of the last broken request, or 0
     masked: Masked | None  # None: no witness
     price: Price | None
+    swallowed: int | None = None  # None: no witness
+    written: Written | None = None  # None: no ledger, or nothing that it could be compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +232,20 @@ class FailureGroup:
     example_id: str
     example_at_s: float
     chain: tuple[Link, ...]  # outermost first
+
+
+@dataclass(frozen=True, slots=True)
+class Swallowed:
+    """Requests answered as successes although the database had failed them, with one real example."""
+
+    error_class: str
+    where: str  # "connect", "checkout", "statement" or "commit"
+    count_by_place: Mapping[tuple[str, str], int]  # (arm, phase)
+    example_arm: str
+    example_request: str
+    example_id: str
+    example_status: int
+    chain: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +360,8 @@ class Findings:
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())
     comparisons: tuple[Comparison, ...] = field(default=())
+    swallowed: tuple[Swallowed, ...] = ()
+    ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none
 
     def cell(self, arm: str, phase: str) -> Cell:
         """What one arm did in one phase."""

@@ -21,9 +21,13 @@ from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Findings, PhaseFinding
 from brokenpipe.measure.groups import failure_groups
 from brokenpipe.measure.health import certificate, health
+from brokenpipe.measure.ledger import entered, ledger
+from brokenpipe.measure.ledger import warnings as ledger_warnings
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.recommend import best_arm, costs, sentence
 from brokenpipe.measure.statistics import ERROR
+from brokenpipe.measure.swallowed import swallowed, tallied
+from brokenpipe.measure.swallowed import warnings as swallowed_warnings
 from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
 from brokenpipe.plan.plan import Plan
 
@@ -52,13 +56,21 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
     failed = failures(history)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
     errors = {phase.name: ERROR for phase in scenario.phases}
-    table = cells(history, by_place, failed, _witnessed(history), errors)
+    witnessed, kept_quiet = _witnessed(history), swallowed(history)
+    books = ledger(history, tuple(scenario.arms))
+    table = cells(history, by_place, failed, witnessed, errors)
+    table = entered(tallied(table, kept_quiet, witnessed), books)
     state = health(history, cores=int(environment.get("cores", 1)))
     contract = certificate(history)
     estimator = Estimator(history, table, by_place, scenario.control, errors)
     reached = [phase.name for phase in begun]
     compared = comparisons(scenario, estimator, reached)
-    warnings = (*doubts(history, scenario, table, state, contract), *too_few(scenario, compared))
+    warnings = (
+        *doubts(history, scenario, table, state, contract),
+        *too_few(scenario, compared),
+        *swallowed_warnings(scenario, table, kept_quiet),
+        *ledger_warnings(books),
+    )
     decided = tuple(checks(scenario, estimator, warnings))
     finished = _finished(history)
     verdict = overall(decided, warnings, finished=finished == "done")
@@ -84,6 +96,8 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         checks=decided,
         warnings=warnings,
         failures=failure_groups(failed, begin=begin_of(history)),
+        swallowed=kept_quiet,
+        ledger=books,
         timelines=timelines(history, tuple(scenario.arms)),
         health=state,
         contract=contract,

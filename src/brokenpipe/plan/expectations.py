@@ -18,7 +18,8 @@ class Metric(StrEnum):
     """What can be expected of.
 
     Counts are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
-    this arm minus the control, paired by episode.
+    this arm minus the control, paired by episode. `lost`, `doubled` and `unacknowledged` count writes, and need
+    a target with a ledger.
     """
 
     BROKEN = "broken"
@@ -26,6 +27,10 @@ class Metric(StrEnum):
     IN_USE = "in_use"
     FAILED = "failed"
     REFUSED = "refused"
+    SWALLOWED = "swallowed"
+    LOST = "lost"
+    DOUBLED = "doubled"
+    UNACKNOWLEDGED = "unacknowledged"
     BROKEN_PIPE_RATE = "broken_pipe_rate"
     FAILURE_RATE = "failure_rate"
     P50_MS = "p50_ms"
@@ -36,7 +41,12 @@ class Metric(StrEnum):
     @property
     def is_count(self) -> bool:
         """A fact about the run, which needs no interval."""
-        return self in _COUNTS
+        return self in _COUNTS or self.needs_ledger
+
+    @property
+    def needs_ledger(self) -> bool:
+        """A count of writes, known only from what the database holds afterwards."""
+        return self in _OF_THE_LEDGER
 
     @property
     def is_latency(self) -> bool:
@@ -49,7 +59,10 @@ class Metric(StrEnum):
         return self.value.startswith("added_")
 
 
-_COUNTS = frozenset({Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED})
+_COUNTS = frozenset(
+    {Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED, Metric.SWALLOWED}
+)
+_OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from brokenpipe.plan.scenario import Scenario, parse
 from brokenpipe.plan.strict import Strict
 from brokenpipe.plan.target import Target, parse_target
 from brokenpipe.plan.wording import did_you_mean, problem_of
+
+LEDGER_EXAMPLE = (
+    'Give that target.toml a line such as ledger = "SELECT key, count(*) FROM memories GROUP BY key".'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,10 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     path = project.scenario_path(scenario)
     text, parsed = parse(path)
     folder = _target_folder(project, path, parsed)
-    plan = Plan(stem=path.stem, scenario=overridden(parsed, overrides), target=parse_target(folder))
+    target = parse_target(folder)
+    if problems := tuple(_without_ledger(parsed, target, folder)):
+        raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
+    plan = Plan(stem=path.stem, scenario=overridden(parsed, overrides), target=target)
     return plan, Sources(path, text, folder, _locustfile(path, parsed))
 
 
@@ -106,6 +113,16 @@ def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
     except UsageError as error:
         found = Problem("target", repr(scenario.target), error.message)
         raise ScenarioError(path, (found,), remedy=error.remedy) from error
+
+
+def _without_ledger(scenario: Scenario, target: Target, folder: Path) -> Iterator[Problem]:
+    for index, expectation in enumerate(scenario.expect):
+        if expectation.metric.needs_ledger and target.ledger is None:
+            yield Problem(
+                f"expect[{index}].metric",
+                repr(expectation.metric.value),
+                f"counts writes in a ledger, and {folder / 'target.toml'} has none",
+            )
 
 
 def _locustfile(path: Path, scenario: Scenario) -> Path:

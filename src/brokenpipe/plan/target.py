@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from pydantic import Field
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.plan.scenario import Environment, Variable
 from brokenpipe.plan.strict import Strict, read_toml, validated
-from brokenpipe.plan.wording import PATH, did_you_mean
+from brokenpipe.plan.wording import PATH, did_you_mean, shown
 
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database")
 _PLACE = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
+_QUERY = re.compile(r"\s*(SELECT|WITH|TABLE|VALUES)\b", re.IGNORECASE)  # the database sees to the rest
 _EXAMPLE = "targets/agent/target.toml is a working example."
 
 
@@ -31,6 +33,7 @@ class Target(Strict):
     witness: bool = True
     ready_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     env: Environment = Field(default_factory=dict)
+    ledger: str | None = None  # one SELECT with two columns: a key, and how often the database holds it
 
     def argv(self, **words: str) -> list[str]:
         """The command with its placeholders filled in."""
@@ -60,6 +63,13 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
     if not any("{port}" in part for part in target.command):
         yield Problem(
             "command", " ".join(target.command), "must contain {port}: each arm gets one of its own"
+        )
+    if target.ledger is not None and not _QUERY.match(target.ledger):
+        yield Problem(
+            "ledger",
+            shown(target.ledger),
+            "must be one SELECT with two columns, a key and a count, such as "
+            "SELECT key, count(*) FROM memories GROUP BY key",
         )
     if target.python and not (folder / target.python).is_file():
         yield Problem("python", repr(target.python), f"must be an interpreter, relative to {folder}")

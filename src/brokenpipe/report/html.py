@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, differences, recovery, table, words
+from brokenpipe.report import atomic, differences, ledger, recovery, table, words
 from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
 
 _FILTERS = (
@@ -121,6 +121,7 @@ def render_html(findings: Findings) -> str:
             rows=table.rows(findings),
             panels=recovery.panels(findings),
             groups=_by_weight(findings.failures),
+            books=ledger.rows(findings),
             checks=_by_verdict(findings.checks),
             differences=differences.lines(findings),
             words=words,

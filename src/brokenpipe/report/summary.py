@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
-from brokenpipe.measure.findings import Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.findings import Books, Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.report import atomic
 
 SCHEMA = 1
@@ -28,6 +29,8 @@ def _cell(cell: Cell) -> Json:
         "in_use": cell.in_use,
         "elsewhere": cell.elsewhere,
         "unexplained": cell.unexplained,
+        "swallowed": cell.swallowed,
+        "written": None if cell.written is None else asdict(cell.written),
         "failed_by_class": dict(cell.failed_by_class),
         "broken_pipe_rate": cell.broken_pipe_rate,
         "ci95": _ends(cell.ci95),
@@ -59,6 +62,16 @@ def _arm(findings: Findings, arm: str) -> Json:
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
         "phases": {phase: _cell(cell) for phase, cell in cells.items()},
+        "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
+    }
+
+
+def _books(books: Books) -> Json:
+    return {
+        "unread": books.unread or None,
+        "total": None if books.unread else asdict(books.total),
+        "never_asked_for": None if books.unread else books.never_asked_for,
+        "examples": [asdict(example) for example in books.examples],
     }
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, Verdict, Warn
-from brokenpipe.report import table, words
+from brokenpipe.report import ledger, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -135,6 +135,15 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
         yield Text(f"{words.MARK[Verdict.PASS]} {numbers.plural(passed, 'check')} passed", style="green")
 
 
+def _ledger(findings: Findings) -> Iterator[RenderableType]:
+    """Say of each arm what is wrong with its writes; nothing if nothing is."""
+    for arm, books in findings.ledger.items():
+        wrong = ledger.wrong(books)
+        if wrong:
+            style = "red" if books.total.lost else "yellow"
+            yield _hanging("writes", style, Text(words.lines(f"{arm}: {wrong}")))
+
+
 def _warning(warning: Warn) -> Table:
     where = words.where(warning)
     said = Text(words.lines(f"{where}: {warning.text}" if where else warning.text))
@@ -162,6 +171,7 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
         parts.append(Text())
     else:
         parts.append(Text("No phase was reached: there is nothing to tabulate."))
+    parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
     parts.extend(_warning(warning) for warning in findings.warnings)
     if words.unfinished(findings):

@@ -1,0 +1,87 @@
+"""What became of the writes, in words: shared by the page and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenpipe.measure.findings import Books, Entry, Findings, Written
+from brokenpipe.measure.numbers import count, plural
+
+_EXPLAINED = {
+    "lost": "the client was told that it is stored, and it is not there",
+    "doubled": "one write, carried out more than once",
+    "unacknowledged": "the client was told no, or nothing, and it is there",
+    "never asked for": "no request of this run carried this key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: an arm in a phase."""
+
+    phase: str
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A few writes that came out in the same wrong way."""
+
+    what: str
+    meaning: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm's books. `unread` says why they are not known; `said` sums up what is wrong."""
+
+    arm: str
+    unread: str
+    said: str
+    lines: tuple[Line, ...]
+    never_asked_for: int
+    examples: tuple[Example, ...]
+
+
+def rows(findings: Findings) -> tuple[Row, ...]:
+    """Lay the books out, one row for each arm; none if the target has no ledger."""
+    order = [*(phase.name for phase in findings.phases), ""]
+    return tuple(
+        Row(
+            arm=arm,
+            unread=books.unread,
+            said=wrong(books) or "every write came out as its client was told",
+            lines=tuple(
+                Line(phase or "between phases", books.by_phase[phase])
+                for phase in order
+                if phase in books.by_phase
+            ),
+            never_asked_for=books.never_asked_for,
+            examples=_examples(books),
+        )
+        for arm, books in findings.ledger.items()
+    )
+
+
+def _examples(books: Books) -> tuple[Example, ...]:
+    return tuple(
+        Example(what, meaning, tuple(each for each in books.examples if each.what == what))
+        for what, meaning in _EXPLAINED.items()
+        if any(each.what == what for each in books.examples)
+    )
+
+
+def wrong(books: Books) -> str:
+    """Say what came out otherwise than clients were told; empty if nothing did, or nothing is known."""
+    total = books.total
+    parts = (
+        (total.lost, f"{count(total.lost)} of {plural(total.acknowledged, 'acknowledged write')} missing"),
+        (total.doubled, f"{count(total.doubled)} committed more than once"),
+        (
+            total.unacknowledged,
+            f"{count(total.unacknowledged)} committed although the client was told no, or nothing",
+        ),
+        (books.never_asked_for, f"{count(books.never_asked_for)} that no request asked for"),
+    )
+    return ", ".join(text for number, text in parts if number)

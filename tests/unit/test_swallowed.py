@@ -1,0 +1,136 @@
+"""Successes that were none: the database had failed the request, and the service kept it to itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.recorded import CLOSED, REFUSED, RESET, STEADY, Chain, Recorded, link, scenario
+
+from brokenpipe.measure.findings import Findings, Verdict
+
+UNIQUE = [link("sqlalchemy.exc.IntegrityError", "duplicate key value", sqlstate="23505", invalidated=False)]
+EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
+CANCELLED = [link("sqlalchemy.exc.DBAPIError", "canceling statement", sqlstate="57014", invalidated=False)]
+LOST = {"arm": "plain", "phase": "steady", "metric": "broken", "equals": 0}
+
+
+def _error(where: str, chain: Chain, *, t: int = 10, statement: int | None = None) -> dict[str, Any]:
+    return {
+        "t": t, "where": where, "port": 1, "dead_at_checkout": False, "statement": statement,
+        "disconnect": True, "chain": list(chain),
+    }  # fmt: skip
+
+
+def _checkout(t: int | None, statements: int = 1, port: int = 1) -> dict[str, Any]:
+    return {
+        "t": t, "port": port, "wait_ms": 0, "ping_ms": None, "connect_ms": None, "fresh": False, "dead": False,
+        "held_ms": 1.0, "statements": statements,
+    }  # fmt: skip
+
+
+def _measured(
+    folder: Path,
+    errors: list[dict[str, Any]],
+    checkouts: list[dict[str, Any]],
+    *expect: dict[str, Any],
+    **how: Any,
+) -> Findings:
+    """A run with one request that met these errors and one that met none."""
+    with Recorded(folder / "run", scenario(STEADY, arms=("plain",), expect=expect)) as run:
+        run.phase("steady", [(10, 12, None), (12, 14, None)])
+        run.connect("plain", 9)
+        run.request("plain", 11)
+        request_id = run.request("plain", 11, **how)
+        run.witness(
+            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), status=200, began=True,
+            failed=False, checkouts=checkouts, errors=errors, raised=None, pool=None,
+        )  # fmt: skip
+        run.finish()
+        return run.measured()
+
+
+@pytest.mark.parametrize(
+    ("errors", "checkouts"),
+    [
+        ([_error("statement", RESET, statement=1)], [_checkout(5)]),
+        ([_error("commit", CLOSED)], [_checkout(5)]),
+        ([_error("connect", REFUSED)], []),
+        ([_error("checkout", EXHAUSTED)], [_checkout(None, 0)]),
+        ([_error("statement", CANCELLED, statement=1)], [_checkout(5)]),
+        ([_error("statement", RESET, t=10), _error("commit", RESET, t=30)], [_checkout(5), _checkout(20)]),
+        ([_error("statement", RESET), _error("rollback", CLOSED, t=12)], [_checkout(5), _checkout(20, 0)]),
+    ],
+    ids=[
+        "statement",
+        "commit",
+        "connect",
+        "no connection",
+        "cancelled",
+        "a retry that failed too",
+        "went on without",
+    ],
+)
+def test_an_error_nobody_was_told_of_is_found(tmp_path: Path, errors: Any, checkouts: Any) -> None:
+    """It is counted, named with its cause and an example, and nothing in that place may pass."""
+    found = _measured(tmp_path, errors, checkouts, LOST)
+    assert found.cell("plain", "steady").swallowed == 1
+    assert found.cell("plain", "steady").failed == 0
+    (group,) = found.swallowed
+    assert (group.example_arm, group.example_id, group.example_status) == ("plain", "User-2", 200)
+    assert group.chain
+    (warning,) = (warning for warning in found.warnings if warning.code == "errors_swallowed")
+    assert warning.unknown
+    assert "plain answered 1 request in steady as successes" in warning.text
+    assert group.error_class in warning.text
+    assert [check.verdict for check in found.checks] == [Verdict.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("errors", "checkouts"),
+    [
+        ([_error("ping", CLOSED)], [_checkout(20)]),
+        ([_error("ping", CLOSED)], []),
+        ([_error("statement", RESET, statement=1)], [_checkout(5), _checkout(20)]),
+        ([_error("commit", RESET, t=10), _error("commit", RESET, t=30)], [_checkout(5), _checkout(20), _checkout(40)]),
+        ([_error("connect", REFUSED)], [_checkout(20)]),
+        ([_error("rollback", CLOSED)], [_checkout(5)]),
+        ([_error("statement", UNIQUE, statement=1)], [_checkout(5)]),
+        ([_error("statement", CANCELLED, statement=1)], [_checkout(5, statements=2)]),
+        ([], [_checkout(5)]),
+    ],
+    ids=[
+        "pre-ping", "pre-ping, then no need", "retry", "second retry", "connect again", "roll-back", "unique key",
+        "went on after a savepoint", "nothing",
+    ],
+)  # fmt: skip
+def test_what_was_made_up_for_is_no_such_error(tmp_path: Path, errors: Any, checkouts: Any) -> None:
+    """A pre-ping, a retry that succeeded, a roll-back of what was dead anyway: the success is one."""
+    found = _measured(tmp_path, errors, checkouts, LOST)
+    assert found.cell("plain", "steady").swallowed == 0
+    assert found.swallowed == ()
+    assert "errors_swallowed" not in {warning.code for warning in found.warnings}
+
+
+def test_a_failure_has_swallowed_nothing(tmp_path: Path) -> None:
+    """An error that the client was told of counts as a failure and as nothing else."""
+    error = [_error("statement", RESET, statement=1)]
+    found = _measured(tmp_path, error, [_checkout(5)], status=500, failure="status")
+    assert (found.cell("plain", "steady").failed, found.cell("plain", "steady").swallowed) == (1, 0)
+
+
+def test_the_scenario_may_decide(tmp_path: Path) -> None:
+    """With an expectation of its own it is a count like others: no doubt, but a pass or a failure."""
+    error, checkouts = [_error("statement", RESET, statement=1)], [_checkout(5)]
+    for bound, verdict in (("at_most", Verdict.PASS), ("equals", Verdict.FAIL)):
+        expect = {
+            "arm": "plain",
+            "phase": "steady",
+            "metric": "swallowed",
+            bound: 1 if bound == "at_most" else 0,
+        }
+        found = _measured(tmp_path / bound, error, checkouts, expect)
+        assert [check.verdict for check in found.checks] == [verdict]
+        (warning,) = (warning for warning in found.warnings if warning.code == "errors_swallowed")
+        assert not warning.unknown
