@@ -22,6 +22,7 @@ LIVE = frozenset(
         Code.NOT_DRAINED, Code.STRIKE_LATE, Code.ACT_FAILED, Code.PROXY_RESTARTED, Code.PROXY_HUNG,
         Code.TOXIPROXY_DIED, Code.TARGET_DIED, Code.TARGET_RESTARTED, Code.POSTGRES_DIED, Code.LOAD_SHAPE,
         Code.CLASS_WITHOUT_USERS, Code.USER_ENDED, Code.TASK_ERROR, Code.NOTICES_CAPPED,
+        Code.LEDGER_NOT_SETTLED,
     }
 )  # fmt: skip
 LONG = STEADY | {"seconds": 12}
@@ -236,7 +237,12 @@ def test_every_doubt_is_tested() -> None:
     }  # fmt: skip
     alone |= {Code.TOO_FEW_TO_COMPARE}  # in test_comparisons.py
     arrivals = {Code.ARRIVALS_LATE, Code.ARRIVALS_MISSED}  # in test_arrivals.py
-    assert set(RAISED) | LIVE | alone | arrivals == set(Code)
+    ledger = {
+        Code.LEDGER_UNKNOWN,
+        Code.LOST_BETWEEN_PHASES,
+        Code.ERRORS_SWALLOWED,
+    }  # there, and test_swallowed.py
+    assert set(RAISED) | LIVE | alone | arrivals | ledger == set(Code)
 
 
 def test_the_list_and_its_documentation_are_the_same() -> None:

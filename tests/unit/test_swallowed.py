@@ -132,5 +132,4 @@ def test_the_scenario_may_decide(tmp_path: Path) -> None:
         }
         found = _measured(tmp_path / bound, error, checkouts, expect)
         assert [check.verdict for check in found.checks] == [verdict]
-        (warning,) = (warning for warning in found.warnings if warning.code == "errors_swallowed")
-        assert not warning.unknown
+        assert "errors_swallowed" not in {warning.code for warning in found.warnings}

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 import psycopg
 
 from brokenpipe.errors import Problem, TargetError
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Balance, Doubt, Entry
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.stack.local import Stack
@@ -113,17 +114,11 @@ class DatabaseLedger:
             return []
 
     def _doubt(self, arm: str) -> None:
-        self.doubts.write(
-            Doubt(
-                t=time.monotonic_ns(),
-                code="ledger_not_settled",
-                text=f"{arm} still had transactions open {SETTLE_S:g} s after its last connection was ended: "
-                "what they do later is not in the ledger",
-                remedy="Find out what the service does when nobody asks (logs/), and let it come to an end.",
-                unknown=True,
-                arm=arm,
-            )
+        text = (
+            f"{arm} still had transactions open {SETTLE_S:g} s after its last connection was ended: "
+            "what they do later is not in the ledger"
         )
+        self.doubts.write(Doubt.of(Code.LEDGER_NOT_SETTLED, text, arm=arm))
 
 
 @dataclass(slots=True)

@@ -46,6 +46,10 @@ class Code(StrEnum):
     BYPASSES_PROXY = "bypasses_proxy"
     NO_DATABASE_TRAFFIC = "no_database_traffic"
     WITNESS_TROUBLE = "witness_trouble"
+    ERRORS_SWALLOWED = "errors_swallowed"
+    LEDGER_UNKNOWN = "ledger_unknown"
+    LEDGER_NOT_SETTLED = "ledger_not_settled"
+    LOST_BETWEEN_PHASES = "lost_between_phases"
     POSTGRES_DIED = "postgres_died"
     POSTGRES_FULL = "postgres_full"
     POSTGRES_NEARLY_FULL = "postgres_nearly_full"
@@ -211,6 +215,27 @@ DOUBTS: Mapping[Code, Kind] = {
         "the witness inside the service failed at something",
         "unknown",
         "Its counts are lower bounds; please report this with your versions.",
+    ),
+    Code.ERRORS_SWALLOWED: Kind(
+        "the service answered requests as successes although the database had failed them and nothing made up for it, "
+        'and no [[expect]] of the metric "swallowed" decides about that',
+        "unknown",
+        "Let the service answer with an error or repeat the work; if it may go without, expect that.",
+    ),
+    Code.LEDGER_UNKNOWN: Kind(
+        "the target has a ledger, and an arm's could not be read or compared: expectations of its writes are unknown",
+        "note",
+        "Read what became of it in the text, and docs/ledger.md.",
+    ),
+    Code.LEDGER_NOT_SETTLED: Kind(
+        "transactions of an arm were still open when its ledger was read, long after the load had ended",
+        "unknown",
+        "Find out what the service does when nobody asks (logs/), and let it come to an end.",
+    ),
+    Code.LOST_BETWEEN_PHASES: Kind(
+        "acknowledged writes that were asked for between phases are missing",
+        "unknown",
+        "No check is about them, but a service that does this loses writes: look at the section on writes.",
     ),
     Code.POSTGRES_DIED: Kind(
         "Postgres ended by itself",

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
 from brokenpipe.measure.findings import Books, Cell, Entry, Warn, Written
 from brokenpipe.plan.expectations import Expectation, Metric
@@ -151,19 +152,12 @@ def implied(scenario: Scenario, cells: Mapping[tuple[str, str], Cell]) -> Iterat
 def warnings(books: Mapping[str, Books]) -> Iterator[Warn]:
     """What a reader must know of the books themselves."""
     for arm, each in books.items():
+        between = each.by_phase.get("", Written())
         if each.unread:
-            yield Warn(
-                "ledger_unknown",
-                f"the ledger of {arm} is not known: {each.unread}",
-                "Nothing can be said about lost or doubled writes; see docs/ledger.md.",
-                unknown=False,  # what rests on it is unknown by itself
-                arm=arm,
+            text = f"the ledger of {arm} is not known: {each.unread}"
+            yield Warn.of(Code.LEDGER_UNKNOWN, text, arm=arm)
+        elif between.lost:
+            text = (
+                f"{between.lost} acknowledged writes of {arm} that were asked for between phases are missing"
             )
-        elif (between := each.by_phase.get("")) and between.lost:
-            yield Warn(
-                "lost_between_phases",
-                f"{between.lost} acknowledged writes of {arm} that were asked for between phases are missing",
-                "No check is about them, but a service that does this loses writes.",
-                unknown=True,
-                arm=arm,
-            )
+            yield Warn.of(Code.LOST_BETWEEN_PHASES, text, arm=arm)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
 from brokenpipe.measure.findings import Cell, Swallowed, Warn
@@ -125,15 +126,10 @@ def warnings(
         for arm in scenario.arms_of(each)
     }
     for (arm, phase), cell in cells.items():
-        if cell.swallowed:
+        if cell.swallowed and (arm, phase) not in decided:
             example = next(group for group in groups if (arm, phase) in group.count_by_place)
-            yield Warn(
-                "errors_swallowed",
+            text = (
                 f"{arm} answered {plural(cell.swallowed, 'request')} in {phase} as successes although the database "
-                f"had failed them ({example.error_class}, in {example.where}): these count nowhere as failures",
-                "Let the service answer with an error, or repeat the work; if it may go without, say so with an "
-                '[[expect]] of the metric "swallowed".',
-                unknown=(arm, phase) not in decided,
-                phase=phase,
-                arm=arm,
+                f"had failed them ({example.error_class}, in {example.where}): these count nowhere as failures"
             )
+            yield Warn.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)
