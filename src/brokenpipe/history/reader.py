@@ -129,7 +129,8 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         for table in tables:
             sources[table.name].append(f"lines_{n}")
     for table in TABLES:
-        columns = ", ".join((*table.columns, "witness_arm") if table.from_witness else table.columns)
+        typed = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
+        columns = ", ".join((*typed, "witness_arm") if table.from_witness else typed)
         parts = (
             f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)}" for one in sources[table.name]
         )
@@ -154,7 +155,8 @@ def _parsed(tables: Sequence[Table], files: Sequence[Path]) -> str:
     columns = {"k": "VARCHAR"}
     for table in tables:
         for name, kind in table.columns.items():
-            assert columns.setdefault(name, kind) == kind, f"{table.name}.{name} has another type as well"
+            # Where another kind of line has a column of that name and another type, its view casts.
+            columns[name] = kind if columns.get(name, kind) == kind else "JSON"
     witnesses = any(table.from_witness for table in tables)
     full = [str(path) for path in files if path.stat().st_size]
     if not full:
