@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -23,6 +22,19 @@ from rich.text import Text
 
 from brokenpipe import __version__
 from brokenpipe.errors import BrokenpipeError, UsageError
+from brokenpipe.options import (
+    AtMostOption,
+    EnvOption,
+    OnlyOption,
+    ReportsOption,
+    ScenarioArgument,
+    SeedOption,
+    StackKind,
+    UntilDecidedOption,
+    UsersOption,
+    names,
+    variables,
+)
 from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
 from brokenpipe.plan.project import Project, find_project
 
@@ -39,26 +51,6 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-class StackKind(StrEnum):
-    """Where the stack runs."""
-
-    LOCAL = "local"
-    COMPOSE = "compose"
-
-
-ScenarioArgument = Annotated[
-    str, typer.Argument(help="A TOML file, or the name of one in scenarios/.", metavar="SCENARIO")
-]
-UsersOption = Annotated[int | None, typer.Option(min=1, max=10_000, help="Users of each arm.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn by chance.")]
-OnlyOption = Annotated[str | None, typer.Option(metavar="ARM,…", help="Run these arms only.")]
-EnvOption = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="K=V", help="An environment variable for every arm; may be repeated."),
-]
-ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
-
-
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -68,7 +60,10 @@ def _root(
         raise typer.Exit
 
 
-@app.command(epilog="Example: brokenpipe run default --users 20 --env DB_DRIVER=psycopg")
+@app.command(
+    epilog="Examples: brokenpipe run default --users 20 --env DB_DRIVER=psycopg | "
+    "brokenpipe run default --until-decided --at-most 48"
+)
 def run(
     scenario: ScenarioArgument,
     users: UsersOption = None,
@@ -76,6 +71,8 @@ def run(
     only: OnlyOption = None,
     env: EnvOption = None,
     stack: Annotated[StackKind, typer.Option(help="Where the stack runs.")] = StackKind.LOCAL,
+    until_decided: UntilDecidedOption = False,
+    at_most: AtMostOption = None,
     reports: ReportsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")] = False,
 ) -> None:
@@ -87,7 +84,7 @@ def run(
                 remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
             )
         project = find_project(Path.cwd())
-        overrides = Overrides(users, seed, _names(only), _variables(env or []))
+        overrides = Overrides(users, seed, names(only), variables(env or []), until_decided, at_most)
         plan, sources = make_plan(project, scenario, overrides)
         if dry_run:
             from brokenpipe.report.forecast import forecast
@@ -103,6 +100,7 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
     from brokenpipe.drive.run import Run, Terminated
     from brokenpipe.drive.run import run as run_experiment
+    from brokenpipe.measure.measure import open_phases
     from brokenpipe.report.live import display_for
 
     asked, code = _AskedToEnd(Terminated), EXIT_UNKNOWN
@@ -111,7 +109,8 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
         write_plan(folder, plan, sources)
         try:
             with display_for(out) as shown:
-                run_experiment(Run(plan, sources, project, folder, command_line(), shown.show))
+                what = Run(plan, sources, project, folder, command_line(), shown.show, open_phases)
+                run_experiment(what)
                 asked.only_noted = True  # from here on the report is finished in any case
         except BrokenpipeError as error:
             asked.only_noted = True
@@ -235,7 +234,7 @@ def up(scenario: ScenarioArgument = "default", only: OnlyOption = None, env: Env
 
     with _answering_for_errors():
         project = find_project(Path.cwd())
-        make_plan(project, scenario, Overrides(only=_names(only), env=_variables(env or [])))
+        make_plan(project, scenario, Overrides(only=names(only), env=variables(env or [])))
         arguments = [scenario, *(["--only", only] if only else []), *(f"--env={each}" for each in env or [])]
         with out.status("starting the stack"):
             note = hold.up(project, arguments)
@@ -259,7 +258,7 @@ def keep(scenario: ScenarioArgument, only: OnlyOption = None, env: EnvOption = N
     signal.signal(signal.SIGTERM, terminate)
     with _answering_for_errors():
         project = find_project(Path.cwd())
-        overrides = Overrides(only=_names(only), env=_variables(env or []))
+        overrides = Overrides(only=names(only), env=variables(env or []))
         plan, sources = make_plan(project, scenario, overrides)
         try:
             keep_standing(plan, sources, project)
@@ -318,30 +317,6 @@ def _complain(error: BrokenpipeError) -> None:
         err.print(Text(f"  {line}"), soft_wrap=True)
     if error.remedy:
         err.print(Text(f"→ {error.remedy}", style="yellow"), soft_wrap=True)
-
-
-def _names(joined: str | None) -> tuple[str, ...]:
-    if joined is None:
-        return ()
-    names = tuple(name.strip() for name in joined.split(",") if name.strip())
-    if not names:
-        raise UsageError(
-            f"--only {joined!r}: names no arm", remedy="Write for example --only plain,pre_ping."
-        )
-    return names
-
-
-def _variables(assignments: list[str]) -> dict[str, str]:
-    variables = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(
-                f"--env {assignment}: found no NAME=VALUE",
-                remedy="Write for example --env DB_DRIVER=psycopg.",
-            )
-        variables[name] = value
-    return variables
 
 
 def main() -> None:

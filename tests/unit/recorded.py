@@ -77,10 +77,12 @@ def error(where: str, chain: Chain, *, dead: bool | None = None) -> dict[str, An
 class Recorded:
     """A folder being filled. Used as a context manager, it closes its files at the end."""
 
-    def __init__(self, folder: Path, plan: Scenario) -> None:
+    def __init__(
+        self, folder: Path, plan: Scenario, looks: Mapping[str, tuple[int, ...]] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        plan_json = Plan(stem="by_hand", scenario=plan, target=TARGET).model_dump_json()
+        plan_json = Plan(stem="by_hand", scenario=plan, target=TARGET, looks=looks or {}).model_dump_json()
         (folder / "plan.json").write_text(plan_json, encoding="utf-8")
         environment = {"cores": 2, "command": "brokenpipe run by_hand", "versions": {"locust": "2"}}
         (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
@@ -128,11 +130,16 @@ class Recorded:
         self._writer("requests").write(record)
 
     def phase(
-        self, name: str, episodes: Sequence[tuple[float, float, float | None]], *, counts: bool = True
+        self,
+        name: str,
+        episodes: Sequence[tuple[float, float, float | None]],
+        *,
+        counts: bool = True,
+        first: int = 0,
     ) -> None:
         """A phase with its episodes: (begin, end, strike). It begins and ends with them."""
         self.experiment(records.Phase(t=self.at(episodes[0][0]), name=name, edge="begin"))
-        for n, (t0, t1, strike) in enumerate(episodes):
+        for n, (t0, t1, strike) in enumerate(episodes, first):
             struck = None if strike is None else self.at(strike)
             self.experiment(
                 records.Episode(phase=name, n=n, t0=self.at(t0), t1=self.at(t1), strike=struck, counts=counts)

@@ -38,6 +38,16 @@ OURS = {
         "--seed: found 99999999999999999999",
         "must be 9223372036854775807 or less",
     ),
+    "limit of nothing": (
+        ["default", "--at-most", "48"],
+        "--at-most 48: only limits --until-decided",
+        "Add --until-decided",
+    ),
+    "limit too low": (
+        ["quick", "--until-decided", "--at-most", "12"],
+        "--at-most 12: leaves no room for more episodes: idle_reset has 12",
+        "Give a larger number",
+    ),
     "compose": (["default", "--stack", "compose"], "--stack compose", "Leave --stack out"),
 }
 

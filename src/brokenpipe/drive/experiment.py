@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from brokenpipe.drive.generator import Generator
@@ -19,18 +19,24 @@ from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
+from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.progress import ArmProgress, Progress
 
 SHOW_EVERY_S = 0.25
 LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
+WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
 
 @dataclass(slots=True)
 class Experiment:
-    """One execution of a timeline on a running stack and a ready load."""
+    """One execution of a timeline on a running stack and a ready load.
+
+    `further` is asked when everything is played and written down, with the number of each phase's episodes, for
+    what to play next; it is asked again after that, until there is nothing.
+    """
 
     phases: Sequence[Phase]
     load: Generator
@@ -41,21 +47,42 @@ class Experiment:
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
+    further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
     _phase: Phase | None = None
+    _episodes: int = 0
     _episode: int = 0
     _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def run(self) -> None:
         """Play every phase. Raises UsageError, StackError or RecordingError when it cannot go on."""
-        for index, phase in enumerate(self.phases):
-            self._phase, self._episode = phase, 0
-            self._turn_to(phase, WARM_UP_S if index == 0 else 0.0)
-            self._mark(phase, "begin")
-            _PLAYERS[phase.pattern](self, phase)
-            self._mark(phase, "end")
-        self._pause()
-        if self.phases:
-            self.nemesis.heal(self.phases[-1].name)
+        stretches: Sequence[Stretch] = [Stretch(phase, 0, phase.count) for phase in self.phases]
+        played: dict[str, int] = {}
+        warm_up_s = WARM_UP_S
+        while stretches:
+            for stretch in stretches:
+                self._play(stretch, warm_up_s)
+                warm_up_s = 0.0
+                played[stretch.phase.name] = stretch.first + stretch.count
+            self._pause()
+            self.nemesis.heal(stretches[-1].phase.name)
+            stretches = self._ask_further(played)
+
+    def _play(self, stretch: Stretch, warm_up_s: float) -> None:
+        phase = stretch.phase
+        self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
+        self._turn_to(phase, warm_up_s)
+        self._mark(phase, "begin")
+        _PLAYERS[phase.pattern](self, stretch)
+        self._mark(phase, "end")
+
+    def _ask_further(self, played: Mapping[str, int]) -> Sequence[Stretch]:
+        if self.further is None:
+            return ()
+        self._wait(time.monotonic() + WRITTEN_S)
+        stretches = self.further(played)
+        left_s = sum(stretch.forecast_s for stretch in stretches)
+        self.total_s = time.monotonic() - self.started + left_s
+        return stretches
 
     # --- between phases -----------------------------------------------------------------------------
 
@@ -86,41 +113,47 @@ class Experiment:
 
     # --- the three patterns -------------------------------------------------------------------------
 
-    def _play_blocks(self, phase: Phase) -> None:
-        begin, begin_ns = time.monotonic(), time.monotonic_ns()
-        for n in range(phase.count):
-            self._episode = n + 1
+    def _play_blocks(self, stretch: Stretch) -> None:
+        phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
             if phase.fault:
                 self.nemesis.watch_held(phase.fault, phase.name, n)
-            t0 = begin_ns + round(n * phase.episode_s * 1e9)
-            t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
-            self._wait(begin + (n + 1) * phase.episode_s)
+            t0 = begin_ns + round(i * phase.episode_s * 1e9)
+            t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
+            self._wait(begin + (i + 1) * phase.episode_s)
             self._note(phase, n, t0, t1, None)
 
-    def _play_strikes(self, phase: Phase) -> None:
+    def _play_strikes(self, stretch: Stretch) -> None:
+        phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
         assert phase.fault is not None
-        begin, begin_ns = time.monotonic(), time.monotonic_ns()
-        for n in range(phase.count):
-            self._episode = n + 1
-            t0 = begin_ns + round(n * phase.episode_s * 1e9)
-            t1 = begin_ns + round((n + 1) * phase.episode_s * 1e9)
-            self._wait(begin + (n + 0.5) * phase.episode_s)
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
+            t0 = begin_ns + round(i * phase.episode_s * 1e9)
+            t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
+            self._wait(begin + (i + 0.5) * phase.episode_s)
             strike = self.nemesis.strike(phase.fault, phase.name, n)
             if strike >= t1:
                 self._doubt_late_strike(phase, n)
-            self._wait(begin + (n + 1) * phase.episode_s)
+            self._wait(begin + (i + 1) * phase.episode_s)
             self._note(phase, n, t0, t1, strike)
+
+    def _begin_episode(self, stretch: Stretch, i: int) -> int:
+        """The number of a stretch's i-th episode. They go on where those of the phase before them ended."""
+        self._episode = stretch.first + i + 1
+        return stretch.first + i
 
     def _doubt_late_strike(self, phase: Phase, n: int) -> None:
         """A strike outside of its episode breaks requests of another."""
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
         self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
-    def _play_bursts(self, phase: Phase) -> None:
+    def _play_bursts(self, stretch: Stretch) -> None:
+        phase = stretch.phase
         assert phase.quiet_s is not None
         assert phase.burst_s is not None
-        for n in range(phase.count):
-            self._episode = n + 1
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
             t0, begin = time.monotonic_ns(), time.monotonic()
             strike = self._quiet(phase, n, begin + phase.quiet_s)
             self.load.open()
@@ -164,7 +197,7 @@ class Experiment:
             phase=phase.name if phase else "",
             fault=str(phase.fault) if phase and phase.fault else "",
             episode=self._episode,
-            episodes=phase.count if phase else 0,
+            episodes=self._episodes,
             elapsed_s=time.monotonic() - self.started,
             total_s=self.total_s,
             arms=self._arms(),
@@ -182,7 +215,7 @@ class Experiment:
         )
 
 
-_PLAYERS: dict[Pattern, Callable[[Experiment, Phase], None]] = {
+_PLAYERS: dict[Pattern, Callable[[Experiment, Stretch], None]] = {
     Pattern.BLOCKS: Experiment._play_blocks,
     Pattern.STRIKES: Experiment._play_strikes,
     Pattern.BURSTS: Experiment._play_bursts,

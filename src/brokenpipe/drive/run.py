@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,7 @@ from brokenpipe.history.records import Doubt, Finish, Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Notice
+from brokenpipe.plan.looks import Stretch, further
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.progress import Progress
@@ -52,6 +53,8 @@ class Run:
     folder: Path
     command: str
     on_progress: Callable[[Progress], None]
+    open_phases: Callable[[Path], Collection[str]] | None = None
+    """Where more episodes could decide what is undecided, from the history so far. None: nobody looks."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -165,10 +168,20 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
             drain_s=scenario.load.timeout_s + 1.0,
             started=what.started,
             total_s=what.total_s,
+            further=partial(_further, what) if what.plan.looks else None,
         ).run()
         if what.plan.target.ledger:
             what.say("reading the ledger")
         books.end(actor.clear)
+
+
+def _further(what: Run, played: Mapping[str, int]) -> Sequence[Stretch]:
+    """What the next look asks for. Nothing is judged when there is no room for more episodes anyway."""
+    plan = what.plan
+    if what.open_phases is None or not further(plan.scenario, plan.looks, played, plan.looks):
+        return ()
+    what.say("looking whether everything is decided")
+    return further(plan.scenario, plan.looks, played, what.open_phases(what.folder))
 
 
 def _note(notices: Iterable[Notice], log: Writer) -> None:

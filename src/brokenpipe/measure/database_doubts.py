@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from brokenpipe.history.doubts import FULL, HARDLY_ANY, NEARLY_FULL, Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cells import Place
 from brokenpipe.measure.findings import Cell, Warn
 from brokenpipe.measure.numbers import percent
@@ -14,14 +15,13 @@ from brokenpipe.measure.numbers import percent
 _SPAN_S = 3.0
 _FEW_REQUESTS = 20
 
-_TRANSACTIONS = """
-WITH p AS (
-    SELECT name, min(t) FILTER (edge = 'begin') AS t0, max(t) FILTER (edge = 'end') AS t1
-    FROM phase_edges GROUP BY name
+_TRANSACTIONS = f"""
+WITH p AS ({STRETCHES}), stretch AS (
+    SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions, max(g.t) - min(g.t) AS span
+    FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.transactions IS NOT NULL
+    GROUP BY g.arm, p.name, p.t0
 )
-SELECT g.arm, p.name, max(g.transactions) - min(g.transactions)
-FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.transactions IS NOT NULL
-GROUP BY ALL HAVING max(g.t) - min(g.t) >= ? ORDER BY ALL
+SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(span) >= ? ORDER BY ALL
 """
 
 

@@ -160,6 +160,12 @@ class PhaseFinding:
     end_s: float
     strikes_s: tuple[float, ...]
     burst_s: tuple[tuple[float, float], ...]  # when users acted, if they paused in between
+    stretches_s: tuple[tuple[float, float], ...] = ()  # when it was played, if more than once
+
+    @property
+    def played_s(self) -> tuple[tuple[float, float], ...]:
+        """Begin and end of each stretch."""
+        return self.stretches_s or ((self.start_s, self.end_s),)
 
 
 @dataclass(frozen=True, slots=True)

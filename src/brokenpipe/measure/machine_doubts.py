@@ -17,18 +17,16 @@ from brokenpipe.history.doubts import (
     Code,
 )
 from brokenpipe.history.reader import History
+from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.findings import Health, Warn
 from brokenpipe.measure.numbers import percent
 
 # A lag is told when it is over; it concerns every phase that it reached into.
-_LAGS = """
-WITH p AS (
-    SELECT name, min(t) FILTER (edge = 'begin') AS t0,
-           coalesce(max(t) FILTER (edge = 'end'), 9223372036854775807) AS t1
-    FROM phase_edges GROUP BY name
-)
+_LAGS = f"""
+WITH p AS ({STRETCHES})
 SELECT p.name, max(l.ms), median(l.ms), count(*)
-FROM p JOIN lags l ON l.t >= p.t0 AND l.t - l.ms * 1000000 < p.t1 GROUP BY p.name, p.t0 ORDER BY p.t0
+FROM p JOIN lags l ON l.t >= p.t0 AND l.t - l.ms * 1000000 < coalesce(p.t1, 9223372036854775807)
+GROUP BY p.name ORDER BY min(p.t0)
 """
 _ENOUGH_LAGS = 4  # half seconds: fewer have no median worth the name
 

@@ -23,6 +23,7 @@ from brokenpipe.measure.groups import failure_groups
 from brokenpipe.measure.health import certificate, health
 from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.ledger import warnings as ledger_warnings
+from brokenpipe.measure.looks import look_notes
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.recommend import best_arm, costs, sentence
 from brokenpipe.measure.statistics import ERROR
@@ -38,6 +39,14 @@ def measure(folder: Path) -> Findings:
         return _findings(history, _plan(history), history.document("environment.json"))
 
 
+def open_phases(folder: Path) -> frozenset[str]:
+    """The phases in which more episodes could decide a check. Of an experiment that is under way."""
+    with reading(folder) as history:
+        plan, environment = _plan(history), history.document("environment.json")
+        found = _findings(history, plan, environment, under_way=True)
+    return frozenset(check.phase for check in found.checks if check.open)
+
+
 def _plan(history: History) -> Plan:
     document = history.document("plan.json")
     try:
@@ -49,13 +58,16 @@ def _plan(history: History) -> Plan:
         ) from error
 
 
-def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> Findings:
+def _findings(
+    history: History, plan: Plan, environment: Mapping[str, Any], *, under_way: bool = False
+) -> Findings:
+    """`under_way`: what is read only after the last phase, such as the ledger, is not missed."""
     scenario = plan.scenario
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
     failed = failures(history)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
-    errors = {phase.name: ERROR for phase in scenario.phases}
+    errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
     witnessed, kept_quiet = _witnessed(history), swallowed(history)
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
@@ -69,7 +81,7 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         *doubts(history, scenario, table, state, contract),
         *too_few(scenario, compared),
         *swallowed_warnings(scenario, table, kept_quiet),
-        *ledger_warnings(books),
+        *(() if under_way else ledger_warnings(books)),
     )
     decided = tuple(checks(scenario, estimator, warnings))
     finished = _finished(history)
@@ -105,7 +117,10 @@ def _findings(history: History, plan: Plan, environment: Mapping[str, Any]) -> F
         costs=added,
         environment=_environment(environment),
         command=str(environment.get("command", "")),
-        notes=_notes(finished, begun, [phase.name for phase in scenario.phases]),
+        notes=(
+            *_notes(finished, begun, [phase.name for phase in scenario.phases]),
+            *look_notes(plan.looks, table),
+        ),
         comparisons=compared,
     )
 

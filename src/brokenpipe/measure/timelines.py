@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from brokenpipe.history.reader import History
+from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.findings import PhaseFinding, Series, Timelines
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario
@@ -83,9 +84,9 @@ def _series(
 def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
     """The phases that were begun, with what struck when."""
     begin, end = begin_of(history), end_of(history)
-    edges: dict[str, dict[str, int]] = defaultdict(dict)
-    for name, edge, t in history.rows("SELECT name, edge, t FROM phase_edges ORDER BY t"):
-        edges[name][edge] = t
+    stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for name, t0, t1 in history.rows(f"SELECT * FROM ({STRETCHES}) ORDER BY t0"):
+        stretches[name].append(((t0 - begin) / 1e9, ((end if t1 is None else t1) - begin) / 1e9))
     struck = defaultdict(list)
     for name, t0, t1, strike in history.rows(
         "SELECT phase, t0, t1, strike FROM episodes WHERE counts ORDER BY t0"
@@ -93,8 +94,9 @@ def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
         struck[name].append((t0, t1, strike))
     found = []
     for phase in scenario.phases:
-        if phase.name not in edges:
+        if phase.name not in stretches:
             continue
+        played = stretches[phase.name]
         bursts = phase.pattern is Pattern.BURSTS
         momentary = phase.fault is not None and phase.fault.strikes
         episodes = struck[phase.name]
@@ -102,14 +104,15 @@ def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
             PhaseFinding(
                 name=phase.name,
                 fault=str(phase.fault) if phase.fault else "",
-                start_s=(edges[phase.name].get("begin", begin) - begin) / 1e9,
-                end_s=(edges[phase.name].get("end", end) - begin) / 1e9,
+                start_s=played[0][0],
+                end_s=played[-1][1],
                 strikes_s=tuple((s - begin) / 1e9 for _, _, s in episodes if momentary and s is not None),
                 burst_s=tuple(
                     ((s - begin) / 1e9, (t1 - begin) / 1e9)
                     for _, t1, s in episodes
                     if bursts and s is not None
                 ),
+                stretches_s=tuple(played) if len(played) > 1 else (),
             )
         )
     return tuple(found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
+from brokenpipe.plan.looks import looks_of
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import Scenario, parse
 from brokenpipe.plan.strict import Strict
@@ -28,6 +30,8 @@ class Overrides:
     seed: int | None = None
     only: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    until_decided: bool = False
+    at_most: int | None = None  # episodes of a phase, with until_decided
 
 
 class Plan(Strict):
@@ -36,6 +40,12 @@ class Plan(Strict):
     stem: str
     scenario: Scenario
     target: Target
+    looks: Mapping[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """With --until-decided: after how many episodes each phase is judged. Without, once, at its end."""
+
+    def looks_at(self, phase: str) -> int:
+        """How many times its expectations may be judged: so many share the error of an interval."""
+        return len(self.looks.get(phase, ())) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,20 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     target = parse_target(folder)
     if problems := tuple(_without_ledger(parsed, target, folder)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
-    plan = Plan(stem=path.stem, scenario=overridden(parsed, overrides), target=target)
+    run = overridden(parsed, overrides)
+    plan = Plan(stem=path.stem, scenario=run, target=target, looks=_looks(run, overrides))
     return plan, Sources(path, text, folder, _locustfile(path, parsed))
+
+
+def _looks(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, ...]]:
+    if overrides.until_decided:
+        return looks_of(scenario, overrides.at_most)
+    if overrides.at_most is not None:
+        raise UsageError(
+            f"--at-most {overrides.at_most}: only limits --until-decided, which was not given",
+            remedy="Add --until-decided, or leave --at-most out.",
+        )
+    return {}
 
 
 def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:

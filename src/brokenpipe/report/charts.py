@@ -146,9 +146,8 @@ class _Drawing:
         self.span = Span(dimension="height", line_width=1, line_alpha=0.6, line_dash=[3, 3])
         self.roles.spans.append(self.span.id)
         faulty = [phase for phase in findings.phases if phase.fault]
-        self.bands = ColumnDataSource(
-            {"x0": [phase.start_s for phase in faulty], "x1": [phase.end_s for phase in faulty]}
-        )
+        played = [stretch for phase in faulty for stretch in phase.played_s]
+        self.bands = ColumnDataSource({"x0": [a for a, _ in played], "x1": [b for _, b in played]})
         bursts = [burst for phase in findings.phases for burst in phase.burst_s]
         self.bursts = ColumnDataSource({"x0": [a for a, _ in bursts], "x1": [b for _, b in bursts]})
         self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
@@ -189,17 +188,18 @@ class _Drawing:
         plot.axis.visible = False
         plot.grid.visible = False
         for number, phase in enumerate(self.findings.phases, start=1):
-            plot.add_layout(self._name(number, phase))
+            for start_s, end_s in phase.played_s:
+                plot.add_layout(self._name(number, phase, start_s, end_s))
 
-    def _name(self, number: int, phase: PhaseFinding) -> Label:
-        middle = (phase.start_s + phase.end_s) / 2
+    def _name(self, number: int, phase: PhaseFinding, start_s: float, end_s: float) -> Label:
+        middle = (start_s + end_s) / 2
         label = Label(
             x=middle, y=0.5, text=str(number), text_align="center", text_baseline="middle",
             text_font=FONT, text_font_size="12px",
         )  # fmt: skip
         fault = words.fault(phase)
         texts = [f"{phase.name} · {fault}" if phase.fault and fault else phase.name, phase.name, str(number)]
-        ends = [phase.start_s, phase.end_s]
+        ends = [start_s, end_s]
         self.roles.labels.append({"id": label.id, "texts": texts, "ends": ends})
         return label
 

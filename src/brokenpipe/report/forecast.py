@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Column, Table
 
+from brokenpipe.plan.looks import most_s
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario
 
@@ -24,6 +25,16 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
         mark = " (control)" if arm == scenario.control else ""
         yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
     yield f"\nIt will take about {scenario.forecast_s:.0f} s, and a few more to start and to report."
+    if plan.looks:
+        yield _looks(plan)
+
+
+def _looks(plan: Plan) -> str:
+    looks = "; ".join(
+        f"{phase} after {', '.join(map(str, each))} episodes" for phase, each in plan.looks.items()
+    )
+    longest = f"At most {most_s(plan.scenario, plan.looks):.0f} s if nothing is decided before."
+    return f"What intervals decide is judged at these looks, and no longer once it is decided: {looks}. {longest}"
 
 
 def _phases(scenario: Scenario) -> Table:

@@ -1,0 +1,83 @@
+"""Looks: after how many episodes of a phase what is expected of it is judged, fixed before the run.
+
+Who looks again and again until a figure pleases is deceived by chance. So the looks are planned, at doubling numbers
+of episodes, and share the error between them: an interval may miss the truth in 5 of 100 runs over all its looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.phases import BETWEEN_S, Phase
+from brokenpipe.plan.scenario import Scenario
+
+MOST_TIMES = 4  # without --at-most: so many times the episodes of the scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Episodes of a phase that are played in one go: all of them, or those that a look has added."""
+
+    phase: Phase
+    first: int
+    count: int
+
+    @property
+    def forecast_s(self) -> float:
+        """How long it will take, with what precedes it."""
+        return self.phase.forecast_s + (self.count - self.phase.count) * self.phase.episode_s
+
+
+def planned_looks(count: int, at_most: int) -> tuple[int, ...]:
+    """Numbers of episodes: those of the scenario, then twice as many, and so on up to the most."""
+    looks = [count]
+    while looks[-1] < at_most:
+        looks.append(min(2 * looks[-1], at_most))
+    return tuple(looks)
+
+
+def looks_of(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ...]]:
+    """The looks at each phase of which something is expected that an interval decides.
+
+    Raises UsageError if there is no such phase, or none that could be given more episodes.
+    """
+    asked = {each.phase for each in scenario.expect if not each.metric.is_count}
+    phases = [phase for phase in scenario.phases if phase.name in asked]
+    if not phases:
+        raise UsageError(
+            "--until-decided: this scenario expects no rate and no latency, and counts are decided after any run",
+            remedy="Leave --until-decided out, or add an [[expect]] with a rate, such as broken_pipe_rate.",
+        )
+    looks = {phase.name: planned_looks(phase.count, at_most or MOST_TIMES * phase.count) for phase in phases}
+    if all(len(each) == 1 for each in looks.values()):
+        have = ", ".join(f"{phase.name} has {phase.count}" for phase in phases)
+        raise UsageError(
+            f"--at-most {at_most}: leaves no room for more episodes: {have}",
+            remedy="Give a larger number, or leave --at-most out: four times the scenario's episodes.",
+        )
+    return looks
+
+
+def further(
+    scenario: Scenario, looks: Mapping[str, Sequence[int]], played: Mapping[str, int], open_: Collection[str]
+) -> tuple[Stretch, ...]:
+    """What to play next: the phases that are still open, from the episodes played to those of their next look."""
+    found = []
+    for phase in scenario.phases:
+        ahead = [look for look in looks.get(phase.name, ()) if look > played[phase.name]]
+        if phase.name in open_ and ahead:
+            found.append(Stretch(phase, played[phase.name], ahead[0] - played[phase.name]))
+    return tuple(found)
+
+
+def most_s(scenario: Scenario, looks: Mapping[str, Sequence[int]]) -> float:
+    """How long all looks will take if nothing is ever decided."""
+    added = sum(
+        (looks[phase.name][-1] - phase.count) * phase.episode_s
+        + (len(looks[phase.name]) - 1) * (BETWEEN_S + (phase.burst_s or 0))
+        for phase in scenario.phases
+        if phase.name in looks
+    )
+    return scenario.forecast_s + added
