@@ -63,6 +63,7 @@ def write_scenario(
     users: int = 2,
     arms: str = "plain = {}",
     env: Mapping[str, str] | None = None,
+    timeout_s: float = 10.0,
 ) -> Path:
     """A scenario file; the control is the first arm."""
     path.write_text(
@@ -75,6 +76,7 @@ control = "{arms.split(maxsplit=1)[0]}"
 [load]
 locustfile = "{locustfile}"
 users = {users}
+timeout_s = {timeout_s}
 
 [env]
 {"".join(f'{name} = "{value}"{chr(10)}' for name, value in (env or {}).items())}

@@ -89,10 +89,10 @@ def _clocks(run: Recorded, *, wall_s: float = 0.0, slept_s: float = 0.0) -> None
         run.gauge(records.Tick(run.at(n), wall_ns, boot_ns))
 
 
-def _postgres(run: Recorded, *, each_s: int = 10, direct: int = 0, used: int = 20) -> None:
+def _postgres(run: Recorded, *, each_s: int = 10, worked: int = 0, direct: int = 0, used: int = 20) -> None:
     for at in range(1, 12):
         for arm in ("plain", "pre_ping"):
-            run.gauge(records.PostgresGauge(run.at(at), arm, 2, 1, 1, 0, at * each_s, direct))
+            run.gauge(records.PostgresGauge(run.at(at), arm, 2, 1, 1, 0, at * each_s, worked, direct))
         run.gauge(records.Slots(run.at(at), used, 100))
 
 
@@ -149,7 +149,8 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "a machine without a quota": lambda run: _machine(run, throttled=None),
     "clocks that drift": lambda run: _clocks(run, wall_s=0.2),
     "a database at work": lambda run: _postgres(run, used=89),
-    "one transaction for many requests": lambda run: _postgres(run, each_s=1),
+    "sessions too short to be seen": lambda run: _postgres(run, each_s=1),
+    "sessions that touch no table": lambda run: _postgres(run, each_s=0, worked=1),
     "a pool that recycles all the time": lambda run: _opened(run, *(n / 4 for n in range(44))),
     "a start no slower than a machine is": lambda run: _slow_start(run, 58),
     "somewhat fewer requests": lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6]),

@@ -31,6 +31,7 @@ from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 Action = Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
+OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
 NOTHING = "none"  # the fault of an act that belongs to none, in the history
 
 
@@ -75,7 +76,7 @@ class Nemesis:
     def strike(self, fault: Fault, phase: str, episode: int) -> int:
         """Inject a momentary fault while raw sockets watch. The time at which the first call was made."""
         opened = {arm: self.pool.submit(open_sentinel, proxy) for arm, proxy in self.proxies.items()}
-        wait(opened.values())
+        wait(opened.values(), timeout=OPEN_S)  # one that is not open by then has nothing to testify
         before = self.inject(fault, phase, episode)
         for arm, sentinel in opened.items():
             self._watch(arm, fault, phase, episode, partial(see_end, sentinel, fault, before))

@@ -28,9 +28,29 @@ Place = tuple[int, int]  # a backend's pid and its client's port: together they 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at the backends: those that no connection of Toxiproxy leads to, and when each last changed state."""
+    """One look at the backends: when each last changed its state, and which no connection of Toxiproxy leads to."""
 
-    past_the_proxy: Mapping[Place, object]
+    changed: Mapping[Place, object]
+    past_the_proxy: frozenset[Place]
+
+    @classmethod
+    def at(cls, backends: list[Backend], of_proxy: frozenset[int]) -> _Look:
+        changed = {(pid, port): change for _, pid, port, _, change in backends}
+        return cls(changed, frozenset(place for place in changed if place[1] not in of_proxy))
+
+    def worked(self, before: _Look) -> frozenset[Place]:
+        """Those that are new or have done something since."""
+        return frozenset(
+            place for place, change in self.changed.items() if before.changed.get(place) != change
+        )
+
+    def direct(self, before: _Look) -> frozenset[Place]:
+        """Those that work for somebody who did not come through Toxiproxy.
+
+        Seen at two looks in a row, and at work in between: a connection may open or end during a look, and a
+        backend whose client was cut off in the middle of a long statement lingers.
+        """
+        return self.past_the_proxy & before.past_the_proxy & self.worked(before)
 
 
 class Database:
@@ -43,7 +63,7 @@ class Database:
         self._dsn = dsn
         self._arms = arms
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
-        self._before = _Look({})
+        self._before = _Look({}, frozenset())
 
     def gauges(self, proxy_pid: int) -> list[Record]:
         """One for each arm, and one for the whole server."""
@@ -67,10 +87,12 @@ class Database:
         transactions = dict(self._connection.execute(_TRANSACTIONS, (list(self._arms),)).fetchall())  # type: ignore[arg-type, var-annotated]
         used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
         now = time.monotonic_ns()
-        direct = self._direct(backends, of_proxy) if of_proxy else None
+        before, look = self._before, _Look.at(backends, of_proxy)
+        self._before = look
+        worked, direct = look.worked(before), look.direct(before)
         for database, arm in self._arms.items():
-            mine = [backend for backend in backends if backend[0] == database]
-            states = [state or "" for _, _, _, state, _ in mine]
+            mine = frozenset((pid, port) for name, pid, port, _, _ in backends if name == database)
+            states = [state or "" for name, _, _, state, _ in backends if name == database]
             yield PostgresGauge(
                 t=now,
                 arm=arm,
@@ -79,26 +101,10 @@ class Database:
                 idle=states.count("idle"),
                 idle_in_transaction=sum(state.startswith("idle in transaction") for state in states),
                 transactions=transactions.get(database),
-                direct=None if direct is None else sum(backend in direct for backend in mine),
+                worked=len(mine & worked),
+                direct=len(mine & direct) if of_proxy else None,
             )
         yield Slots(now, used, allowed)  # type: ignore[arg-type]
-
-    def _direct(self, backends: list[Backend], of_proxy: frozenset[int]) -> list[Backend]:
-        """Backends that work for somebody who did not come through Toxiproxy.
-
-        Seen at two gauges in a row, and at work in between: a connection may open or end during a look, and a
-        backend whose client was cut off in the middle of a long statement lingers.
-        """
-        before = self._before.past_the_proxy
-        past = {(pid, port): changed for _, pid, port, _, changed in backends if port not in of_proxy}
-        self._before = _Look(past)
-        return [
-            backend
-            for backend in backends
-            if (place := (backend[1], backend[2])) in past
-            and place in before
-            and before[place] != past[place]
-        ]
 
 
 def _local_ports(pid: int) -> frozenset[int]:

@@ -207,7 +207,7 @@ DOUBTS: Mapping[Code, Kind] = {
         "Let the service take its database from the variable that target.toml names, and from nowhere else.",
     ),
     Code.NO_DATABASE_TRAFFIC: Kind(
-        "requests succeeded while their arm's database saw hardly a transaction, less than one in fifty requests",
+        "requests succeeded while their arm's database did nothing: less than one transaction in fifty requests",
         "unknown",
         "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
     ),

@@ -239,7 +239,9 @@ class Tick(Record):
 class PostgresGauge(Record):
     """Client backends of one arm's database, from `pg_stat_activity`, read past the proxy.
 
-    `transactions` is cumulative. `direct` are backends whose client did not come through Toxiproxy; None: not known.
+    `transactions` is cumulative; Postgres adds to it late, if a session touches no table not before its end.
+    `worked`: backends that did something since the last gauge. `direct`: those of them whose client did not come
+    through Toxiproxy; None: not known.
     """
 
     KIND: ClassVar[str] = "postgres"
@@ -250,6 +252,7 @@ class PostgresGauge(Record):
     idle: int
     idle_in_transaction: int
     transactions: int | None = None
+    worked: int | None = None
     direct: int | None = None
 
 

@@ -162,6 +162,7 @@ TABLES = (
             "idle": "INTEGER",
             "idle_in_transaction": "INTEGER",
             "transactions": "BIGINT",
+            "worked": "INTEGER",
             "direct": "INTEGER",
         },
     ),

@@ -11,17 +11,19 @@ from brokenpipe.measure.cells import Place
 from brokenpipe.measure.findings import Cell, Warn
 from brokenpipe.measure.numbers import percent
 
-# A backend tells its transactions once a second at most, so a shorter stretch may show none of many.
+# A session that is open at a gauge shows by its state whether it did something; one that came and went in between
+# by the count of transactions. A stretch of a gauge or two may miss both.
 _SPAN_S = 3.0
 _FEW_REQUESTS = 20
 
 _TRANSACTIONS = f"""
 WITH p AS ({STRETCHES}), stretch AS (
-    SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions, max(g.t) - min(g.t) AS span
-    FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.transactions IS NOT NULL
+    SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions, sum(g.worked) AS worked,
+           max(g.t) - min(g.t) AS span
+    FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.worked IS NOT NULL
     GROUP BY g.arm, p.name, p.t0
 )
-SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(span) >= ? ORDER BY ALL
+SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(worked) = 0 AND sum(span) >= ? ORDER BY ALL
 """
 
 
