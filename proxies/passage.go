@@ -16,6 +16,8 @@ type passage struct {
 	held     *stream.StreamChunk // taken from Input, not yet taken by Output
 	lastByte time.Time           // when the last chunk left for Output, or when the link was born
 	link     *link               // whose connection it is; nil if nobody keeps a link log
+
+	swallow func([]byte) bool // asked about each chunk as it comes; true: it is not passed on. Nil: none is
 }
 
 // newPassage is for a toxic's NewState, and for nothing else: it takes the link that is being opened for its own.
@@ -29,6 +31,7 @@ const (
 	interrupted outcome = iota // the toxic is being updated or removed: return, the state stays for the next run
 	ended                      // the source has closed, and so has the stub
 	rang                       // the alarm fired while nothing was held
+	caught                     // swallow has taken a chunk
 )
 
 // forward passes chunks on until something else is to be done.
@@ -55,6 +58,9 @@ func (p *passage) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outcom
 			if chunk == nil {
 				stub.Close()
 				return ended
+			}
+			if p.swallow != nil && p.swallow(chunk.Data) {
+				return caught
 			}
 			p.held = chunk
 		}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+)
+
+// messages cuts one direction of a Postgres connection into its messages, however they were split or joined on the way:
+//
+//	a message       type, one byte ─ length, four bytes, itself included ─ body
+//	the very first  of the client has no type; before it may come a request for encryption, answered by a single byte
+//
+// What is not Postgres, or is encrypted, is not understood from its first bytes on and never looked at again.
+// https://www.postgresql.org/docs/current/protocol-message-formats.html
+type messages struct {
+	began  bool // the opening is behind us
+	opaque bool
+	head   []byte // of the message that is arriving, as far as it has
+	left   int    // bytes of its body that are still to come
+	wanted string // types of messages whose body is asked for
+	body   []byte // of such a message, its first bytes
+}
+
+const (
+	most         = 64 << 10 // bytes of a body that are looked at: a statement that is longer is known by its beginning
+	longestStart = 10_000   // bytes; Postgres itself refuses a longer opening
+	sslRequest   = 80877103
+	gssRequest   = 80877104
+	version3     = 3
+)
+
+// take hands every wanted message that ends within data to see.
+func (m *messages) take(data []byte, open func(*messages, []byte) []byte, see func(kind byte, body []byte)) {
+	for len(data) > 0 && !m.opaque {
+		switch {
+		case m.left > 0:
+			n := min(m.left, len(data))
+			m.keep(data[:n])
+			m.left -= n
+			data = data[n:]
+		case !m.began:
+			data = open(m, data)
+			continue
+		default:
+			data = m.header(data)
+		}
+		if m.left == 0 && len(m.head) == 5 {
+			if m.wants(m.head[0]) {
+				see(m.head[0], m.body)
+			}
+			m.head, m.body = m.head[:0], m.body[:0]
+		}
+	}
+}
+
+func (m *messages) wants(kind byte) bool { return strings.IndexByte(m.wanted, kind) >= 0 }
+
+func (m *messages) keep(data []byte) {
+	if len(m.head) == 5 && m.wants(m.head[0]) {
+		m.body = append(m.body, data[:min(len(data), most-len(m.body))]...)
+	}
+}
+
+// collect moves bytes to the head until it has size of them; false as long as it has not.
+func (m *messages) collect(data []byte, size int) ([]byte, bool) {
+	n := min(size-len(m.head), len(data))
+	m.head = append(m.head, data[:n]...)
+	return data[n:], len(m.head) == size
+}
+
+func (m *messages) header(data []byte) []byte {
+	rest, whole := m.collect(data, 5)
+	if whole {
+		m.left = int(binary.BigEndian.Uint32(m.head[1:])) - 4
+		m.opaque = m.left < 0
+	}
+	return rest
+}
+
+// openingOfClient: requests for encryption, then the start-up message.
+func openingOfClient(m *messages, data []byte) []byte {
+	rest, whole := m.collect(data, 8)
+	if !whole {
+		return rest
+	}
+	length, code := binary.BigEndian.Uint32(m.head), binary.BigEndian.Uint32(m.head[4:])
+	m.head = m.head[:0]
+	switch {
+	case length == 8 && (code == sslRequest || code == gssRequest):
+	case code>>16 == version3 && length >= 8 && length <= longestStart:
+		m.began, m.left = true, int(length)-8
+	default: // encrypted by now, a request to cancel, or something else than Postgres
+		m.opaque = true
+	}
+	return rest
+}
+
+// openingOfServer: N refuses encryption; anything else is the first message, or encryption begins.
+func openingOfServer(m *messages, data []byte) []byte {
+	switch data[0] {
+	case 'N':
+		return data[1:]
+	case 'R', 'v', 'E':
+		m.began = true
+	default:
+		m.opaque = true
+	}
+	return data
+}
+
+// act is what a statement means to the transaction it stands in.
+type act int
+
+const (
+	other act = iota
+	begins
+	writes
+	commits
+	rollsBack
+)
+
+// actsOf are those of a text that may hold several statements. A semicolon within a literal cuts too often, which
+// at worst takes a transaction that only reads for one that writes.
+func actsOf(text []byte) []act {
+	var found []act
+	for _, statement := range bytes.Split(text, []byte(";")) {
+		found = append(found, actOf(strings.ToUpper(string(statement))))
+	}
+	return found
+}
+
+func actOf(statement string) act {
+	words := strings.Fields(statement[:min(len(statement), 200)])
+	if len(words) == 0 {
+		return other
+	}
+	second := ""
+	if len(words) > 1 {
+		second = words[1]
+	}
+	switch words[0] {
+	case "BEGIN", "START":
+		return begins
+	case "COMMIT", "END":
+		if second != "PREPARED" {
+			return commits
+		}
+	case "ROLLBACK", "ABORT":
+		if second != "TO" && second != "PREPARED" {
+			return rollsBack
+		}
+	case "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "CREATE", "ALTER", "DROP", "TRUNCATE":
+		return writes
+	case "WITH":
+		for _, verb := range []string{"INSERT INTO", "UPDATE ", "DELETE FROM", "MERGE INTO"} {
+			if strings.Contains(statement, verb) {
+				return writes
+			}
+		}
+	}
+	return other
+}
+
+// text is the string at the beginning of a body, and what follows it.
+func text(body []byte) (string, []byte) {
+	before, after, _ := bytes.Cut(body, []byte{0})
+	return string(before), after
+}
+
+// clientCommits watches what a client sends.
+type clientCommits struct {
+	messages
+	prepared, portals map[string][]act
+	wrote             bool // in the transaction under way
+}
+
+func newClientCommits() *clientCommits {
+	return &clientCommits{
+		messages: messages{wanted: "QPBEC"}, prepared: map[string][]act{}, portals: map[string][]act{},
+	}
+}
+
+// in says whether data completes the COMMIT of a transaction that has written.
+func (c *clientCommits) in(data []byte) bool {
+	committed := false
+	c.take(data, openingOfClient, func(kind byte, body []byte) {
+		name, rest := text(body)
+		switch kind {
+		case 'Q': // a simple query
+			committed = c.does(actsOf([]byte(name))) || committed
+		case 'P': // parse: a name, the statement
+			statement, _ := text(rest)
+			c.prepared[name] = actsOf([]byte(statement))
+		case 'B': // bind: a portal, the name of a statement
+			statement, _ := text(rest)
+			c.portals[name] = c.prepared[statement]
+		case 'E': // execute: a portal
+			committed = c.does(c.portals[name]) || committed
+		case 'C': // close: S or P, then a name
+			if name != "" && name[0] == 'S' {
+				delete(c.prepared, name[1:])
+			} else if name != "" {
+				delete(c.portals, name[1:])
+			}
+		}
+	})
+	return committed
+}
+
+func (c *clientCommits) does(acts []act) bool {
+	committed := false
+	for _, each := range acts {
+		switch each {
+		case writes:
+			c.wrote = true
+		case commits:
+			committed = committed || c.wrote
+			c.wrote = false
+		case begins, rollsBack:
+			c.wrote = false
+		}
+	}
+	return committed
+}
+
+// serverCommits watches what the server answers.
+type serverCommits struct {
+	messages
+	wrote bool
+}
+
+func newServerCommits() *serverCommits { return &serverCommits{messages: messages{wanted: "CZ"}} }
+
+// in says whether data completes the news that a transaction which has written is committed.
+func (c *serverCommits) in(data []byte) bool {
+	committed := false
+	c.take(data, openingOfServer, func(kind byte, body []byte) {
+		if kind == 'Z' { // ready for the next query; I: no transaction is under way
+			c.wrote = c.wrote && !bytes.Equal(body, []byte("I"))
+			return
+		}
+		tag, _ := text(body)
+		switch actOf(tag) {
+		case writes:
+			c.wrote = true
+		case commits:
+			committed = committed || c.wrote
+			c.wrote = false
+		}
+	})
+	return committed
+}
