@@ -9,6 +9,7 @@ import pytest
 from brokenpipe.drive.certificate import certify
 from brokenpipe.faults import (
     BlackHole,
+    CommitCut,
     Expectation,
     Fault,
     IdleDrop,
@@ -32,6 +33,7 @@ FAULTS = [
     IdleDrop(after_ms=300),
     BlackHole(),
     Refuse(),
+    CommitCut(),
 ]
 
 

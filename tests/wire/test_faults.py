@@ -9,6 +9,7 @@ from brokenpipe.faults import (
     NEUTRAL_TOXICS,
     AnyFault,
     BlackHole,
+    CommitCut,
     Fault,
     IdleDrop,
     IdleReset,
@@ -26,6 +27,8 @@ ALL = [
     IdleDrop(after_ms=1000),
     BlackHole(),
     Refuse(),
+    CommitCut(),
+    CommitCut(lost="commit"),
 ]
 
 
@@ -74,6 +77,7 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "idle_drop"},
         {"name": "black_hole", "after_ms": 100},
         {"name": "refuse", "how": "fin"},
+        {"name": "commit_cut", "lost": "rollback"},
     ],
     ids=str,
 )
@@ -90,8 +94,8 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     fault.inject(wire)
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
-    assert (bool(changed) or wire.refuses) is not fault.strikes
-    assert wire.kills == int(fault.strikes)
+    assert (bool(changed) or wire.refuses) is (fault.waits or not fault.strikes)
+    assert wire.kills == int(fault.strikes and not fault.waits)
     fault.heal(wire)
     assert (wire.toxics, wire.refuses) == (whole.toxics, False)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.errors import StackError
-from brokenpipe.faults import BlackHole, Fault, IdleDrop, IdleReset, Latency, Refuse, SocketKill
+from brokenpipe.faults import BlackHole, CommitCut, Fault, IdleDrop, IdleReset, Latency, Refuse, SocketKill
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.postgres import postgres
@@ -37,6 +38,8 @@ _FAULTS: tuple[Fault, ...] = (
     IdleDrop(after_ms=300),
     BlackHole(),
     Refuse(),
+    CommitCut(lost="reply"),
+    CommitCut(lost="commit", how="fin"),
 )
 
 
@@ -95,6 +98,8 @@ def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -
         log = folder / "toxiproxy.log"
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
         probes = certify(_FAULTS, server)
+        with postgres(log_path=folder / "postgres-commits.log", janitor=undo) as database:
+            cuts = probe_commits(_FAULTS, server, database)
     except StackError as error:
         yield _broken("Toxiproxy", error)
         return
@@ -105,8 +110,13 @@ def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -
             f"fault {fault}",
             all(probe.held for probe in mine),
             "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
-            "This machine cannot measure that fault now: try again at rest.",
+            _TRY_AGAIN,
         )
+    for cut in cuts:
+        yield Examined(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
+
+
+_TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
 
 
 def _broken(what: str, error: StackError) -> Examined:

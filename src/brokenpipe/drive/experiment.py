@@ -132,7 +132,7 @@ class Experiment:
             t0 = begin_ns + round(i * phase.episode_s * 1e9)
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 0.5) * phase.episode_s)
-            strike = self.nemesis.strike(phase.fault, phase.name, n)
+            strike = self.nemesis.strike(phase.fault, phase.name, n, begin + (i + 1) * phase.episode_s)
             if strike >= t1:
                 self._doubt_late_strike(phase, n)
             self._wait(begin + (i + 1) * phase.episode_s)
@@ -168,7 +168,7 @@ class Experiment:
         if phase.fault and phase.fault.strikes:
             assert phase.quiet_s is not None
             self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
-            strike = self.nemesis.strike(phase.fault, phase.name, n)
+            strike = self.nemesis.strike(phase.fault, phase.name, n, until + (phase.burst_s or 0.0))
         elif phase.fault:
             self.nemesis.watch_held(phase.fault, phase.name, n)
         self._wait(until)

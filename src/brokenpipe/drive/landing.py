@@ -7,13 +7,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from brokenpipe.drive.sentinel import Sentinel, greet
+from brokenpipe.errors import ProxyError
 from brokenpipe.faults import Fault
+from brokenpipe.stack.ports import poll
 from brokenpipe.stack.proxy import Proxy
 
 # A raw socket on a machine that is busy with the experiment is read later than on a quiet one.
 SLACK_S = 0.3
 EARLY_S = 0.05
 TRIPS = 3
+CUT_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,25 @@ def see_end(opened: Future[Sentinel], fault: Fault, since_ns: int) -> Testimony:
     except OSError as error:
         return Testimony(f"no connection: {error}", None, landed=False)
     return _end(sentinel, fault, since_ns)
+
+
+def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimony:
+    """Whether a strike that waits for its occasion has met one before `until`, told by the toxic that waits.
+
+    A raw socket of ours that commits would take the strike upon itself.
+    """
+    (toxic,) = fault.toxics()
+
+    def hit() -> bool | None:
+        told = proxy.told(toxic.name)
+        return True if told["cut"] >= since_ns else None
+
+    try:
+        landed = poll(hit, timeout_s=max(until - time.monotonic(), 0.0), every_s=CUT_EVERY_S)
+    except ProxyError as error:
+        return Testimony(error.message, None, landed=False)
+    after_ms = (time.monotonic_ns() - since_ns) / 1e6
+    return Testimony("cut" if landed else "no commit came", after_ms if landed else None, landed=bool(landed))
 
 
 def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:

@@ -18,6 +18,7 @@ from brokenpipe.drive.landing import (
     Testimony,
     open_sentinel,
     round_trip_ms,
+    see_cut,
     see_end,
     see_held,
 )
@@ -62,7 +63,7 @@ class Nemesis:
     def inject(self, fault: Fault, phase: str, episode: int | None = None) -> int:
         """Inject it in all arms. The time at which the first call was made."""
         before = time.monotonic_ns()
-        if not fault.strikes:
+        if not fault.strikes or fault.waits:
             self._held = fault
         self._act("inject", str(fault), phase, episode, fault.inject)
         return before
@@ -73,8 +74,16 @@ class Nemesis:
             fault, self._held = self._held, None
             self._act("heal", str(fault), phase, None, fault.heal)
 
-    def strike(self, fault: Fault, phase: str, episode: int) -> int:
-        """Inject a momentary fault while raw sockets watch. The time at which the first call was made."""
+    def strike(self, fault: Fault, phase: str, episode: int, until: float) -> int:
+        """Inject a momentary fault while raw sockets watch. The time at which the first call was made.
+
+        `until` is the end of the episode (time.monotonic()): a strike that waits for its occasion has as long.
+        """
+        if fault.waits:
+            before = self.inject(fault, phase, episode)
+            for arm, proxy in self.proxies.items():
+                self._watch(arm, fault, phase, episode, partial(see_cut, proxy, fault, before, until))
+            return before
         opened = {arm: self.pool.submit(open_sentinel, proxy) for arm, proxy in self.proxies.items()}
         wait(opened.values(), timeout=OPEN_S)  # one that is not open by then has nothing to testify
         before = self.inject(fault, phase, episode)

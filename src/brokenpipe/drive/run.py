@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.drive.experiment import Experiment
 from brokenpipe.drive.folder import write_environment
 from brokenpipe.drive.generator import Generator, generator
@@ -127,6 +128,19 @@ def _certify(plan: Plan, stack: Stack, log: Writer) -> None:
                 seen=probe.seen,
                 after_ms=probe.after_ms,
                 held=probe.held,
+            )
+        )
+
+    for cut in probe_commits(faults, stack.toxiproxy, stack.postgres):
+        log.write(
+            Probe(
+                t=time.monotonic_ns(),
+                fault=cut.parameters,
+                situation=SITUATION,
+                expected=cut.expected,
+                seen=cut.seen,
+                after_ms=cut.after_ms,
+                held=cut.held,
             )
         )
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from brokenpipe.faults.base import Fault, How, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
+from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
 from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
 from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
@@ -21,7 +22,7 @@ from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
 from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
 
 AnyFault = Annotated[
-    SocketKill | Latency | IdleReset | IdleDrop | BlackHole | Refuse,
+    SocketKill | Latency | IdleReset | IdleDrop | BlackHole | Refuse | CommitCut,
     Field(discriminator="name"),
 ]  # fmt: skip  (a line for each)
 """Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
@@ -29,6 +30,8 @@ AnyFault = Annotated[
 NEUTRAL_TOXICS: tuple[Toxic, ...] = (
     LATENCY_DOWNSTREAM,
     LATENCY_UPSTREAM,
+    COMMIT_LOST,
+    REPLY_LOST,
     KILL_SWITCH,
     IDLE_RESET,
     IDLE_DROP,
@@ -41,14 +44,17 @@ wait behind it, and the last one upstream is ours, next to which arming can be s
 __all__ = [
     "BLACK_HOLE_DOWNSTREAM",
     "BLACK_HOLE_UPSTREAM",
+    "COMMIT_LOST",
     "IDLE_DROP",
     "IDLE_RESET",
     "KILL_SWITCH",
     "LATENCY_DOWNSTREAM",
     "LATENCY_UPSTREAM",
     "NEUTRAL_TOXICS",
+    "REPLY_LOST",
     "AnyFault",
     "BlackHole",
+    "CommitCut",
     "Contract",
     "Expectation",
     "Fault",

@@ -28,6 +28,9 @@ class Fault(BaseModel):
     strikes: ClassVar[bool]
     """True: it happens at one moment and there is nothing to heal. False: it holds from inject to heal."""
 
+    waits: ClassVar[bool] = False
+    """True: a strike hits at the next occasion only, and until then it can be healed."""
+
     shows_on: ClassVar[Situation] = "idle"
     """Which connection tells best, in the middle of an experiment, that it is there."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Seen = Literal["reset", "eof", "refused", "silence", "alive", "delayed"]
+Seen = Literal["reset", "eof", "refused", "silence", "alive", "delayed", "cut"]
 """reset: RST. eof: FIN. refused: no connection. silence: sent, and no answer. alive: an answer came.
-delayed: an answer came, later than without the fault."""
+delayed: an answer came, later than without the fault. cut: the connection ended at its COMMIT; only the one who
+cut it can tell."""
 
-Since = Literal["injection", "last_byte", "sending"]
+Since = Literal["injection", "last_byte", "sending", "commit"]
 """What a time counts from: the moment before the fault was injected, the client's last byte, or the sending of
-a message whose answer is timed."""
+a message whose answer is timed; or the next COMMIT of a transaction that has written."""
 
 LATE_S = 0.020
 """How late an end may be seen. Fifty killed at once ended within 10 ms; twice that on a busy machine."""

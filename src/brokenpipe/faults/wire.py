@@ -22,6 +22,7 @@ class Toxic:
     type: str
     stream: Stream
     neutral: Mapping[str, int]
+    told: tuple[str, ...] = ()  # attributes that it sets itself, and that nobody else can
 
 
 class Wire(Protocol):

@@ -21,6 +21,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FAULT_KEYS = {
     "name": "Which fault.",
     "how": "How a connection ends: reset (RST, as from a firewall) or fin (as from a closed socket).",
+    "lost": "reply: the database has committed and nobody hears of it. commit: it never hears of the COMMIT.",
     "ms": "Milliseconds added in one direction, to each round trip once.",
     "jitter_ms": "By how many milliseconds the delay varies, up and down.",
     "direction": "downstream: towards the service. upstream: towards Postgres.",

@@ -60,9 +60,9 @@ class Postgres:
     user: str = USER
     password: str = field(default="", repr=False)
 
-    def dsn(self, database: str = "postgres") -> str:
-        """A connection string that goes straight to the server, past any proxy."""
-        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+    def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
+        """A connection string that goes straight to the server, past any proxy, unless a proxy's `port` is given."""
+        return f"postgresql://{self.user}:{self.password}@{self.host}:{port or self.port}/{database}"
 
     def create_database(self, name: str) -> None:
         """An empty database, one for each arm, so that arms never wait for each other's locks."""

@@ -9,7 +9,7 @@ that was not injected cannot look injected.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
@@ -52,6 +52,7 @@ class Proxy:
             enabled=False,
             toxics=self._neutral + ((_ARMED,) if armed else ()),
         )
+        self._told = {t.name: t.told for t in toxics}
         self._lock = threading.RLock()
 
     @property
@@ -116,6 +117,13 @@ class Proxy:
             self._wanted = replace(self._wanted, toxics=toxics)
             self._compare()
 
+    def told(self, toxic: str) -> Mapping[str, int]:
+        """All attributes of a toxic on this proxy, read anew, with those that it sets itself."""
+        for each in self._api.proxy(self.name).toxics:
+            if each.name == toxic:
+                return each.attributes
+        raise ProxyError(f"{self.name}: there is no toxic {toxic} on this proxy")
+
     def kill(self) -> None:
         """End every connection that is open now; those that open later live, and none is refused.
 
@@ -160,6 +168,7 @@ class Proxy:
     def _compare(self) -> None:
         """Read the whole proxy back. The server takes a misspelt attribute for 0 and says 200."""
         found = self._api.proxy(self.name)
+        found = replace(found, toxics=tuple(self._as_set(toxic) for toxic in found.toxics))
         wanted = replace(self._wanted, toxics=_by_name(self._wanted.toxics))
         if replace(found, toxics=_by_name(found.toxics)) != wanted:
             raise ProxyError(
@@ -167,6 +176,11 @@ class Proxy:
                 remedy="Nothing measured through this proxy is valid; restart the server.",
                 details=(f"wanted: {wanted}", f"found:  {found}"),
             )
+
+    def _as_set(self, toxic: ToxicState) -> ToxicState:
+        """The toxic without what it sets itself."""
+        told = self._told.get(toxic.name, ())
+        return replace(toxic, attributes={k: v for k, v in toxic.attributes.items() if k not in told})
 
 
 def _by_name(toxics: tuple[ToxicState, ...]) -> tuple[ToxicState, ...]:

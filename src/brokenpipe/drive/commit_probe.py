@@ -1,0 +1,97 @@
+"""Proof that a commit is cut where the fault says: a transaction through a scratch proxy, and a look behind it.
+
+    psycopg ──▶ scratch proxy with the fault ──▶ Postgres ◀── psycopg
+
+An echo server, which the other probes use, has no transactions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from brokenpipe.faults import CommitCut, Fault, Wire
+from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+
+SITUATION = "committing"
+PATIENCE_S = 2
+EXPECTED = {
+    "reply": "committed, the client hears nothing; the next commit passes",
+    "commit": "not committed, the client hears nothing; the next commit passes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommitProbe:
+    """One way of cutting a commit, tried once: what was promised and what was seen."""
+
+    parameters: str
+    expected: str
+    seen: str
+    after_ms: float
+
+    @property
+    def held(self) -> bool:
+        return self.seen == self.expected
+
+
+def probe_commits(
+    faults: Iterable[Fault],
+    server: ToxiproxyServer,
+    postgres: Postgres,
+    *,
+    wire_of: Callable[[Proxy], Wire] = lambda proxy: proxy,
+) -> list[CommitProbe]:
+    """Try each different commit_cut among the faults. Raises ProxyError; PostgresError is for Postgres to raise."""
+    cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
+    return [_probe(fault, server, postgres, wire_of) for fault in cuts]
+
+
+def _probe(
+    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
+) -> CommitProbe:
+    table = sql.Identifier(f"commit_probe_{time.monotonic_ns()}")
+    with (
+        server.scratch_proxy((postgres.host, postgres.port), armed=fault.armed) as proxy,
+        psycopg.connect(postgres.dsn(), autocommit=True) as direct,
+    ):
+        direct.execute(sql.SQL("CREATE TABLE {} (n int)").format(table))
+        through = postgres.dsn(port=proxy.port)
+        try:
+            before = time.monotonic()
+            heard = _insert(through, table, lambda: fault.inject(wire_of(proxy)))
+            after_ms = 1e3 * (time.monotonic() - before)
+            there = _count(direct, table) == 1
+            passed = _insert(through, table, lambda: None)
+        finally:
+            direct.execute(sql.SQL("DROP TABLE {}").format(table))
+    seen = (
+        f"{'' if there else 'not '}committed, the client hears {'of it' if heard else 'nothing'}; "
+        f"the next commit {'passes' if passed else 'is cut, too'}"
+    )
+    return CommitProbe(str(fault), EXPECTED[fault.lost], seen, after_ms)
+
+
+def _insert(dsn: str, table: sql.Identifier, before_commit: Callable[[], None]) -> bool:
+    """Write one row in a transaction. Did the client hear that it was committed?"""
+    connection = psycopg.connect(dsn, connect_timeout=PATIENCE_S)
+    try:
+        connection.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
+        before_commit()
+        connection.commit()
+    except psycopg.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _count(direct: psycopg.Connection[tuple[int]], table: sql.Identifier) -> int:
+    row = direct.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
+    return row[0] if row else 0
