@@ -51,10 +51,21 @@ class Bench:
         lines = self.config.requests_path.read_text().split("\n")[:-1]
         return [record for record in map(json.loads, lines) if record["k"] == kind]
 
+    def every_end(self) -> list[dict[str, Any]]:
+        """The end of each request, with what a line leaves out because it is not the case."""
+        absent = {"failure": None, "error": None, "key": None}
+        return [absent | end | {"t": end["t0"] + end["ms"] * 1e6} for end in self.records("end")]
+
     def ends(self, name: str, arm: str = "plain") -> list[dict[str, Any]]:
         """The ends of all requests of that name."""
-        ids = {start["id"] for start in self.records("start") if (start["name"], start["arm"]) == (name, arm)}
-        return [end for end in self.records("end") if end["id"] in ids and end["arm"] == arm]
+        return [end for end in self.every_end() if (end["name"], end["arm"]) == (name, arm)]
+
+    def starts(self) -> list[dict[str, Any]]:
+        """The start of each request, told by a line of its own or by its end, in order."""
+        told = [end | {"t": end["t0"]} for end in self.every_end()]
+        ended = {(end["arm"], end["id"]) for end in told}
+        told += [start for start in self.records("start") if (start["arm"], start["id"]) not in ended]
+        return sorted(told, key=lambda start: start["t"])
 
     def saw(self, count: int) -> Callable[[], bool]:
         return lambda: all(len(self.server.of(arm)) >= count for arm in self.server.arms)

@@ -87,7 +87,7 @@ def test_arms_are_equal_although_weights_do_not_divide(bench):
         load.stop()
         assert [notice.code for notice in load.notices] == ["class_without_users"]
     for arm in bench.server.arms:
-        users = {start["id"].rsplit("-", 1)[0] for start in bench.records("start") if start["arm"] == arm}
+        users = {start["id"].rsplit("-", 1)[0] for start in bench.starts() if start["arm"] == arm}
         assert Counter(user.split("-")[0] for user in users) == {"Many": 4, "Few": 1}
 
 
@@ -107,7 +107,7 @@ def test_rows_of_one_request_stand_below_each_other(bench):
     """
     bench.run(locustfile, until=bench.saw(8))
     names = ["GET /ok", "GET /ok/absolute", "GET /renamed", "POST /named"]
-    assert {start["name"] for start in bench.records("start")} == set(names)
+    assert {start["name"] for start in bench.starts()} == set(names)
     table = bench.summary().split("Response time percentiles")[0]
     rows = [f"{name} · {arm}" for name in names for arm in ("plain", "pre_ping")]
     found = sorted(rows, key=table.index)
@@ -148,7 +148,5 @@ def test_behaviour_beside_the_requests_is_left_alone(bench):
     seen = bench.server.of("plain")
     assert [s.path.split("/")[2] for s in seen[:5]] == ["login", "first", "second", "first", "second"]
     assert [s.id for s in seen[:5]] == ["Stepper-0-1", "mine-0", "Stepper-0-3", "mine-1", "Stepper-0-5"]
-    assert {start["id"] for start in bench.records("start") if start["arm"] == "plain"} >= {
-        s.id for s in seen[:5]
-    }
+    assert {start["id"] for start in bench.starts() if start["arm"] == "plain"} >= {s.id for s in seen[:5]}
     assert "HEARD GET /ok/second · plain plain good red" in bench.summary()

@@ -33,7 +33,7 @@ def test_nobody_starts_while_the_gate_is_closed(bench):
         load.open()
         eventually(bench.saw(250), "no load after the pause")
         load.stop()
-    starts = [start["t"] for start in bench.records("start")]
+    starts = [start["t"] for start in bench.starts()]
     assert min(starts) >= opened[0]
     assert not [t for t in starts if closed <= t < opened[1]]
     assert len([t for t in starts if t >= opened[1]]) > 100
@@ -48,7 +48,7 @@ def test_forty_users_are_released_at_once(bench):
         eventually(bench.saw(40), "no load")
         load.stop()
     first = {}
-    for start in bench.records("start"):
+    for start in bench.starts():
         first.setdefault((start["arm"], start["id"].rsplit("-", 1)[0]), start["t"])
     assert len(first) == 40
     assert (max(first.values()) - opened) / 1e6 < 50
@@ -65,8 +65,8 @@ def test_draining_waits_for_what_is_under_way(bench):
         assert load.drain(2.0)
         drained = time.monotonic_ns()
         load.stop()
-    assert len(bench.records("start")) == len(bench.records("end")) == 4
-    last = max(end["t"] for end in bench.records("end"))
+    assert len(bench.starts()) == len(bench.every_end()) == 4
+    last = max(end["t"] for end in bench.every_end())
     assert 0 < (drained - last) / 1e6 < 100, "told within a tick of 25 ms"
 
 
@@ -105,5 +105,5 @@ def test_progress_counts_each_arm(bench):
         load.stop()
         progress = load.progress
     for arm in ("plain", "pre_ping"):
-        started = len([start for start in bench.records("start") if start["arm"] == arm])
+        started = len([start for start in bench.starts() if start["arm"] == arm])
         assert (progress[arm].started, progress[arm].ended, progress[arm].failed) == (started, started, 0)

@@ -101,7 +101,7 @@ def test_its_own_interpreter_runs_it(told: dict[str, Told]) -> None:
 def _heard(run: Run) -> dict[str, str]:
     """How each request for /work ended, as the load saw it."""
     return {
-        end["id"]: "failed" if end["failure"] else "fine" for end in run.history("requests.ndjson", "end")
+        end["id"]: "failed" if "failure" in end else "fine" for end in run.history("requests.ndjson", "end")
     }
 
 
@@ -112,5 +112,5 @@ def _asked(run: Run, phase: str) -> set[str]:
         for each in run.history("experiment.ndjson", "episode")
         if each["phase"] == phase and each["counts"]
     ]
-    starts = run.history("requests.ndjson", "start")
-    return {each["id"] for each in starts if any(t0 <= each["t"] < t1 for t0, t1 in spans)}
+    ends = run.history("requests.ndjson", "end")
+    return {each["id"] for each in ends if any(t0 <= each["t0"] < t1 for t0, t1 in spans)}

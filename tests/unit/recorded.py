@@ -200,16 +200,20 @@ class Recorded:
         request_id = f"User-{self._ids}"
         if errors:
             status, failure = 500, failure or "status"
-        self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name, key=key))
+        begun = ms is None or ms > 500  # under way when the log was handed to the kernel
+        if begun:
+            self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name, key=key))
         if ms is not None:
-            end = self.at(at + ms / 1e3)
             self.load(
                 records.End(
-                    t=end,
+                    t0=self.at(at),
                     arm=arm,
+                    name=name,
                     id=request_id,
                     ms=ms,
                     status=status,
+                    key=key,
+                    begun=begun or None,
                     failure=failure,  # type: ignore[arg-type]
                     error=f"HTTP {status}" if failure else None,
                 )

@@ -157,7 +157,7 @@ class Landing(Record):
 
 @dataclass(frozen=True, slots=True)
 class Start(Record):
-    """A request, written before it is sent, so that one cut off is still counted.
+    """A request whose end is not known yet: it may be cut off, or its end be lost with the process.
 
     `id` is the same in every arm for the same user's same request; with `arm` it is unique. `key` is what
     the client calls the write that it asks for, by the header `Idempotency-Key`; a client that repeats a
@@ -174,20 +174,30 @@ class Start(Record):
 
 @dataclass(frozen=True, slots=True)
 class End(Record):
-    """The outcome of a request: of a stream, when its body ended.
+    """A request with its outcome: of a stream, when its body ended. It began at `t0` and took `ms`.
 
-    `status` is 0 when there was no answer. `error` is None for a success. `failure` names who says that it
-    failed: the HTTP status, the transport between load and target, the time limit, or the locustfile.
+    `status` is 0 when there was no answer. `failure` names who says that it failed: the HTTP status, the
+    transport between load and target, the time limit, or the locustfile; None for a success. `begun`: it was
+    under way for long enough to have a Start as well. Ends of older histories have `t`, their own time, and
+    no `t0`: there every request has a Start.
     """
 
     KIND: ClassVar[str] = "end"
-    t: int
+    t0: int | None
     arm: str
+    name: str | None
     id: str
     ms: float
     status: int
-    failure: Literal["status", "transport", "timeout", "declared"] | None
-    error: str | None
+    key: str | None = None
+    begun: bool | None = None
+    failure: Literal["status", "transport", "timeout", "declared"] | None = None
+    error: str | None = None
+    t: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Without what is not the case: millions of lines are alike."""
+        return {key: value for key, value in Record.to_json(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

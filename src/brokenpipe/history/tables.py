@@ -116,23 +116,27 @@ TABLES = (
         },
     ),
     Table(
-        "starts",
+        "started",
         "requests*.ndjson",
         "start",
         {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "name": "VARCHAR", "key": "VARCHAR"},
     ),
     Table(
-        "ends",
+        "ended",
         "requests*.ndjson",
         "end",
         {
-            "t": "BIGINT",
+            "t0": "BIGINT",
             "arm": "VARCHAR",
+            "name": "VARCHAR",
             "id": "VARCHAR",
             "ms": "DOUBLE",
             "status": "INTEGER",
+            "key": "VARCHAR",
+            "begun": "BOOLEAN",
             "failure": "VARCHAR",
             "error": "VARCHAR",
+            "t": "BIGINT",
         },
     ),
     Table("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
@@ -283,4 +287,16 @@ TABLES = (
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )
 
-VIEWS: Mapping[str, str] = {}
+# A request is known from its end, which says all that its start says. Where a start was written because the end was
+# not there yet, or before ends said so much, the two belong together by arm and id.
+VIEWS: Mapping[str, str] = {
+    "requests": """
+        SELECT arm, id, name, key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status, failure, error
+        FROM ended WHERE t0 IS NOT NULL
+        UNION ALL
+        SELECT s.arm, s.id, s.name, s.key, s.t, e.t, e.ms, e.status, e.failure, e.error
+        FROM started s LEFT JOIN (FROM ended WHERE t0 IS NULL OR begun) e ON s.arm = e.arm AND s.id = e.id
+        WHERE e.t0 IS NULL""",
+    "starts": "SELECT t, arm, id, name, key FROM requests",
+    "ends": "SELECT t_end AS t, arm, id, ms, status, failure, error FROM requests WHERE t_end IS NOT NULL",
+}

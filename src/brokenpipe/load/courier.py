@@ -81,17 +81,17 @@ class Courier:
         return response
 
     def _take_off(self, named: str, kwargs: dict[str, Any]) -> Flight:
-        """Write down the start and mark the request, so that its outcome and the target can be matched."""
+        """Mark the request, so that its outcome and the target can be matched."""
         given = kwargs.get("headers")
         headers = dict(given) if given else {}
         request_id = self._identify(headers)
         kwargs["headers"] = headers
         if self._is_requests:
             kwargs["timeout"] = _limited(kwargs.get("timeout"), self._tower.config.time_limit_s)
-        flight = Flight(self._tower, self._arm, request_id, stream=bool(kwargs.get("stream")))
+        stream = bool(kwargs.get("stream"))
+        flight = Flight(self._tower, self._arm, request_id, named, _key(headers), stream=stream)
         context = kwargs.get("context")
-        kwargs["context"] = {**context, MARK: flight.key} if context else {MARK: flight.key}
-        self._tower.started(flight.start_ns, self._arm, request_id, named, _key(headers))
+        kwargs["context"] = {**context, MARK: flight.mark} if context else {MARK: flight.mark}
         return flight
 
     def _identify(self, headers: MutableMapping[str, Any]) -> str:

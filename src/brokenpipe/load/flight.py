@@ -35,29 +35,33 @@ class Answer(Protocol):
 class Flight:
     """A request between its start and its end.
 
-    `answered`: nothing more will come from the target. `done`: its end is written.
+    `answered`: nothing more will come from the target. `done`: its end is written. `begun`: its start is, too; one
+    that ends soon needs none. `key` is its write's, `mark` the flight's among all that are under way.
     """
 
     __slots__ = (
         "_answer", "_body_error", "_last_read_ns", "_meta", "_tower",
-        "answered", "arm", "done", "greenlet", "id", "key", "start_ns", "stream",
+        "answered", "arm", "begun", "done", "greenlet", "id", "key", "mark", "name", "start_ns", "stream",
     )  # fmt: skip
 
-    def __init__(self, tower: Tower, arm: str, request_id: str, *, stream: bool) -> None:
+    def __init__(
+        self, tower: Tower, arm: str, request_id: str, name: str, key: str | None, *, stream: bool
+    ) -> None:
         self._tower = tower
         self.arm = arm
         self.id = request_id
-        self.key = f"{request_id} {arm}"
+        self.name = name
+        self.key = key
+        self.mark = f"{request_id} {arm}"
         self.stream = stream
         self.greenlet = getcurrent()
-        self.answered = self.done = False
+        self.answered = self.begun = self.done = False
         self._answer: Answer | None = None
         self._meta: dict[str, Any] | None = None
         self._body_error: BaseException | None = None
         self._last_read_ns = 0
         self.start_ns = time.monotonic_ns()
-        tower.flights[self.key] = self
-        tower.in_flight += 1
+        tower.started(self)
 
     def report(self, meta: dict[str, Any]) -> bool:
         """Locust's verdict is in. True: it holds. False: it waits for the end of the body."""
@@ -108,17 +112,20 @@ class Flight:
     def failed_by(self, error: BaseException) -> None:
         """The client raised instead of answering: a defect of the locustfile, which Locust does not count."""
         if not self.done:
-            now_ns = time.monotonic_ns()
-            ms = (now_ns - self.start_ns) / 1e6
-            self._tower.ended(now_ns, self.arm, self.id, ms=ms, status=0, failure=defect(error))
-        self.forget()
+            ms = (time.monotonic_ns() - self.start_ns) / 1e6
+            self._tower.ended(self, ms=ms, status=0, failure=defect(error))
+            self._over()
 
     def forget(self) -> None:
         """Strike it off without an end: the user was killed by the end of the run."""
         if not self.done:
-            self.done = True
-            del self._tower.flights[self.key]
-            self._answered()
+            self._tower.note_start(self)
+            self._over()
+
+    def _over(self) -> None:
+        self.done = True
+        del self._tower.flights[self.mark]
+        self._answered()
 
     def _conclude(self, *, silent: bool = False) -> None:
         if self._meta is not None and not self.done:
@@ -137,10 +144,9 @@ class Flight:
         response, ms = meta["response"], meta["response_time"]
         status = response.status_code
         failure = failure_of(meta["exception"], status, response)
-        end_ns = self.start_ns + int(ms * 1e6)
-        self._tower.ended(end_ns, self.arm, self.id, ms=ms, status=status, failure=failure)
+        self._tower.ended(self, ms=ms, status=status, failure=failure)
         self._answer = self._meta = None  # they lead back here: no cycles for the garbage collector
-        self.forget()
+        self._over()
 
     def _answered(self) -> None:
         if not self.answered:

@@ -155,7 +155,7 @@ class Steering:
 
     def _flush(self) -> None:
         try:
-            self._tower.log.flush()
+            self._tower.flush()
         except OSError as error:
             self._tower.outbox.append(unwritable(self._tower.log.path, error))
             self._send()

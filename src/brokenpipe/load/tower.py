@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.gate import Gate
 from brokenpipe.load.messages import Count, News, Notice, Progress
-from brokenpipe.load.request_log import RequestLog
+from brokenpipe.load.request_log import Request, RequestLog
 
 if TYPE_CHECKING:
     from brokenpipe.load.flight import Flight
@@ -48,21 +48,32 @@ class Tower:
         self.outbox: deque[News] = deque()
         self._noticed: set[Notice] = set()
 
-    def started(self, t_ns: int, arm: str, request_id: str, name: str, key: str | None = None) -> None:
-        self.tallies[arm].started += 1
-        self.log.start(t_ns, arm, request_id, name, key)
+    def started(self, flight: Flight) -> None:
+        self.tallies[flight.arm].started += 1
+        self.flights[flight.mark] = flight
+        self.in_flight += 1
 
-    def ended(
-        self, t_ns: int, arm: str, request_id: str, *, ms: float, status: int, failure: Failure | None
-    ) -> None:
-        tally = self.tallies[arm]
+    def note_start(self, flight: Flight) -> None:
+        """Write its start: its end may never come, or come after a kill of this process."""
+        if not flight.begun:
+            flight.begun = True
+            self.log.start(flight)
+
+    def ended(self, request: Request, *, ms: float, status: int, failure: Failure | None) -> None:
+        tally = self.tallies[request.arm]
         tally.ended += 1
         if failure is None:
-            self.log.end(t_ns, arm, request_id, ms=ms, status=status, failure=None, error=None)
+            self.log.end(request, ms, status)
         else:
             tally.failed += 1
-            kind, text = failure.kind, failure.text
-            self.log.end(t_ns, arm, request_id, ms=ms, status=status, failure=kind, error=text)
+            self.log.failed_end(request, ms, status, failure.kind, failure.text)
+
+    def flush(self) -> None:
+        """Everything reaches the kernel, with the start of each request under way. Raises OSError."""
+        for flight in self.flights.values():
+            if not flight.begun:
+                self.note_start(flight)
+        self.log.flush()
 
     def notice(self, notice: Notice) -> None:
         """Tell the harness, once for each different text."""

@@ -27,12 +27,11 @@ EXAMPLES = 5  # of each kind and arm: enough to look up in logs
 _WRITES = """
 CREATE TABLE writes AS
 WITH asked AS (
-    SELECT s.arm, s.key, min(s.t) AS t, arg_min(s.id, s.t) AS id, arg_min(s.name, s.t) AS name,
-           CASE WHEN bool_or(e.t IS NOT NULL AND e.failure IS NULL) THEN 'acknowledged'
-                WHEN bool_or(e.t IS NULL OR e.failure IN ('transport', 'timeout')) THEN 'unanswered'
+    SELECT arm, key, min(t) AS t, arg_min(id, t) AS id, arg_min(name, t) AS name,
+           CASE WHEN bool_or(t_end IS NOT NULL AND failure IS NULL) THEN 'acknowledged'
+                WHEN bool_or(t_end IS NULL OR failure IN ('transport', 'timeout')) THEN 'unanswered'
                 ELSE 'refused' END AS told
-    FROM starts s LEFT JOIN ends e ON s.arm = e.arm AND s.id = e.id
-    WHERE s.key IS NOT NULL GROUP BY s.arm, s.key
+    FROM requests WHERE key IS NOT NULL GROUP BY arm, key
 ),
 held AS (
     SELECT arm, coalesce(key, '(no key)') AS key,

@@ -4,33 +4,44 @@ from __future__ import annotations
 
 from brokenpipe.history.reader import History
 
+TENTH_NS = 100_000_000
+
+# Which episodes reach into a tenth of a second. Joining ten million times with their episodes by equal tenths takes a
+# third of what the comparison of times alone takes.
+_TENTHS = """
+CREATE TABLE tenths AS
+SELECT unnest(range(t0 // {tenth}, (t1 - 1) // {tenth} + 1)) AS tenth, t0 AS begins, t1 AS ends,
+       CASE WHEN counts THEN phase END AS phase, n AS episode
+FROM episode_list
+"""
+
+# The episode, of lines `x` with a time. `phase` is NULL for what does not count.
+_PLACED = """
+SELECT x.*, c.phase, c.episode
+FROM ({lines}) x LEFT JOIN tenths c ON x.{time} // {tenth} = c.tenth AND x.{time} >= c.begins AND x.{time} < c.ends
+"""
+
 # A request without an end was either never answered within its time limit, which is a failure, or cut off by
 # the end of the run, which says nothing. The last line of the log tells how long it could have waited.
 _OUTCOMES = """
-CREATE TABLE outcomes AS
-WITH last AS (SELECT max(t) AS t FROM (SELECT max(t) AS t FROM starts UNION ALL SELECT max(t) FROM ends)),
-joined AS (
-    SELECT s.arm, s.id, s.name, s.t, e.t AS t_end, e.ms, coalesce(e.status, 0) AS status,
-           CASE WHEN e.t IS NULL THEN 'timeout' ELSE e.failure END AS failure,
-           CASE WHEN e.t IS NULL THEN 'never answered' ELSE e.error END AS error
-    FROM starts s LEFT JOIN ends e ON s.arm = e.arm AND s.id = e.id CROSS JOIN last
-    WHERE e.t IS NOT NULL OR last.t - s.t > {limit_ns}
-)
-SELECT j.*, CASE WHEN j.t < c.t1 AND c.counts THEN c.phase END AS phase, c.n AS episode
-FROM joined j ASOF LEFT JOIN episode_list c ON j.t >= c.t0
-"""
-
-# What the witness saw, likewise by the request's start.
-_TESTIMONY = """
-CREATE TABLE {table} AS
-SELECT w.*, CASE WHEN w.{time} < c.t1 AND c.counts THEN c.phase END AS phase, c.n AS episode
-FROM {source} w ASOF LEFT JOIN episode_list c ON w.{time} >= c.t0
+SELECT arm, id, name, t, t_end, ms::FLOAT AS ms, coalesce(status, 0) AS status,
+       CASE WHEN t_end IS NULL THEN 'timeout' ELSE failure END AS failure,
+       CASE WHEN t_end IS NULL THEN 'never answered' ELSE error END AS error
+FROM requests
+WHERE t_end IS NOT NULL OR (SELECT max(greatest(t, coalesce(t_end, t))) FROM requests) - t > {limit_ns}
 """
 
 
 def tabulate(history: History, *, limit_s: float) -> None:
     """Make the tables `outcomes`, `testimony` and `closed`, whose `phase` is NULL for what does not count."""
     history.sql("CREATE TABLE episode_list AS SELECT * FROM episodes ORDER BY t0")
-    history.sql(_OUTCOMES.format(limit_ns=int(limit_s * 1e9)))
-    history.sql(_TESTIMONY.format(table="testimony", source="testimonies", time="t0"))
-    history.sql(_TESTIMONY.format(table="closed", source="closes", time="t"))
+    history.sql(_TENTHS.format(tenth=TENTH_NS))
+    history.sql(f"CREATE TABLE outcomes AS {placed(_OUTCOMES.format(limit_ns=int(limit_s * 1e9)), 't')}")
+    # What the witness saw, likewise by the request's start.
+    history.sql(f"CREATE VIEW testimony AS {placed('FROM testimonies', 't0')}")
+    history.sql(f"CREATE TABLE closed AS {placed('FROM closes', 't')}")
+
+
+def placed(lines: str, time: str) -> str:
+    """A query for these lines with the `phase` and the number of the `episode` in which their time lies."""
+    return _PLACED.format(lines=lines, time=time, tenth=TENTH_NS)
