@@ -209,7 +209,7 @@ TABLES = (
             "t": "BIGINT",
             "id": "VARCHAR",
             "act": "VARCHAR",
-            "began": "BIGINT",
+            "since": "BIGINT",
             "port": "INTEGER",
             "dead_at_checkout": "BOOLEAN",
             "dead": "BOOLEAN",

@@ -63,9 +63,9 @@ _BEFORE_USE: Mapping[str, RequestPhase] = {
 
 
 def act_of(raw: Mapping[str, Any]) -> Act:
-    """An error (which says `where`), a stall or a request's `waiting` (which say `act`), from the witness's JSON."""
-    others = {name: raw.get(name) for name in Act.__slots__ if name != "act"}
-    return Act(str(raw.get("where") or raw.get("act")), **others)
+    """From the witness's JSON: an error (`where`, `began`), a stall or what a request waits for (`act`, `since`)."""
+    others = {name: raw.get(name) for name in Act.__slots__ if name not in {"act", "began"}}
+    return Act(str(raw.get("where") or raw.get("act")), began=raw.get("began", raw.get("since")), **others)
 
 
 def request_phase(

@@ -65,10 +65,10 @@ class Checkout:
     def under_way(self) -> dict[str, Any] | None:
         """What the request waits for; None between two acts."""
         if self.handed is None:
-            return {"act": self.stage, "began": self.stage_began, "port": self.port}
+            return {"act": self.stage, "since": self.stage_began, "port": self.port}
         if not self.busy:
             return None
-        return {"act": self.act, "began": self.act_began, "port": self.port, **self.situation(self.act)}
+        return {"act": self.act, "since": self.act_began, "port": self.port, **self.situation(self.act)}
 
     def situation(self, where: str) -> dict[str, Any]:
         """In what state of things the last act began."""

@@ -21,6 +21,6 @@ def tell() -> None:
     t = now()
     for scene in list(LIVE.values()):
         act = scene.under_way()
-        if act is not None and act["began"] != scene.told and t - (act["began"] or t) > AFTER_NS:
-            scene.told = act["began"]
+        if act is not None and act["since"] != scene.told and t - (act["since"] or t) > AFTER_NS:
+            scene.told = act["since"]
             write({"k": "stall", "t": t, "id": scene.id, **act})
