@@ -186,6 +186,11 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
         ErrorClass.APPLICATION,
     ),
     ("a defect of the service", (Link("builtins.KeyError", "'prompt'"),), ErrorClass.APPLICATION),
+    (
+        "PgBouncer, its query_wait_timeout",
+        _asyncpg("ProtocolViolationError", "query_wait_timeout", sqlstate="08P01"),
+        ErrorClass.POOLER,
+    ),
     ("nothing is known", (), ErrorClass.UNEXPLAINED),
 ]  # fmt: skip
 

@@ -51,7 +51,9 @@ def _failure(row: tuple[Any, ...]) -> Failure:
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, errors, raised = row
     root = _root_error(json.loads(errors) if errors else [])
     chain = chain_of(root["chain"] if root else json.loads(raised) if raised else None)
-    error_class = classify(chain) if chain else _without_testimony(failed_by, status)
+    error_class = (
+        classify(chain, root["where"] if root else None) if chain else _without_testimony(failed_by, status)
+    )
     return Failure(
         arm=arm,
         phase=phase,

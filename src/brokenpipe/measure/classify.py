@@ -2,7 +2,9 @@
 
 Order of evidence: SQLSTATE (the server's own word), then errno (the kernel's), then the type, then
 `connection_invalidated` (the dialect's judgement), and text last: wording differs between versions, so text
-only tells apart what nothing else does.
+only tells apart what nothing else does. Where it was met decides last between two readings of a time limit.
+
+Provoked with each driver on real servers in tests/pools; what each driver tells is in docs/error-classes.md.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class ErrorClass(StrEnum):
     PROTOCOL_STATE = "protocol state"
     ABORTED_TRANSACTION = "aborted transaction"
     READ_ONLY = "read-only"
+    POOLER = "pooler's error"
     APPLICATION = "application error"
     TIMEOUT = "no answer in time"
     TRANSPORT = "transport between load and target"
@@ -43,7 +46,10 @@ class ErrorClass(StrEnum):
 
     @property
     def is_disconnect(self) -> bool:
-        """Whether the peer or the network ended an established connection."""
+        """Whether the peer or the network ended an established connection.
+
+        A pooler's error is none: its connection to us was in order, and what it reports is its own affair.
+        """
         return self in _DISCONNECTS
 
 
@@ -93,6 +99,8 @@ _SQLSTATES: Mapping[str, ErrorClass] = {
     "57P01": ErrorClass.SERVER_SHUTDOWN,
     "57P02": ErrorClass.SERVER_CRASH,
     "57P03": ErrorClass.NOT_ACCEPTING,
+    "57P04": ErrorClass.SERVER_SHUTDOWN,  # the database was dropped
+    "25P04": ErrorClass.SERVER_SHUTDOWN,  # transaction_timeout: the session is ended, at work or idle
     "57P05": ErrorClass.IDLE_SESSION,
     "25P03": ErrorClass.IDLE_IN_TRANSACTION,
     "25P02": ErrorClass.ABORTED_TRANSACTION,
@@ -102,6 +110,9 @@ _SQLSTATES: Mapping[str, ErrorClass] = {
     "55P03": ErrorClass.STATEMENT_CANCELLED,
     "28P01": ErrorClass.AUTHENTICATION,
     "28000": ErrorClass.AUTHENTICATION,
+    "26000": ErrorClass.PROTOCOL_STATE,  # a prepared statement that the server does not know (any more)
+    "42P05": ErrorClass.PROTOCOL_STATE,  # … or knows already
+    "08P01": ErrorClass.POOLER,  # PgBouncer's only code; from Postgres it would be a defect of the driver
 }
 
 # errno differs between systems; the witness writes numbers, so both are listed: Linux, macOS.
@@ -113,11 +124,18 @@ _ERRNOS: Mapping[int, ErrorClass] = {
     61: ErrorClass.REFUSED,
     110: ErrorClass.CONNECT_TIMEOUT,
     60: ErrorClass.CONNECT_TIMEOUT,
+    113: ErrorClass.CONNECT_TIMEOUT,  # no route to the host: nobody answered
+    65: ErrorClass.CONNECT_TIMEOUT,
+    101: ErrorClass.CONNECT_TIMEOUT,  # nor to its network
+    51: ErrorClass.CONNECT_TIMEOUT,
 }
 
 _TYPES: Mapping[str, ErrorClass] = {
     "sqlalchemy.exc.TimeoutError": ErrorClass.POOL_EXHAUSTED,
     "sqlalchemy.exc.PendingRollbackError": ErrorClass.ABORTED_TRANSACTION,
+    "sqlalchemy.exc.IllegalStateChangeError": ErrorClass.PROTOCOL_STATE,  # one session in two tasks
+    "asyncpg.exceptions.InvalidCachedStatementError": ErrorClass.PROTOCOL_STATE,  # a plan from before DDL
+    "psycopg.errors.ConnectionTimeout": ErrorClass.CONNECT_TIMEOUT,
     "builtins.ConnectionResetError": ErrorClass.RESET,
     "builtins.BrokenPipeError": ErrorClass.BROKEN_PIPE,
     "builtins.ConnectionRefusedError": ErrorClass.REFUSED,
@@ -128,6 +146,7 @@ _TYPES: Mapping[str, ErrorClass] = {
     "ssl.SSLError": ErrorClass.TLS,
     "builtins.TimeoutError": ErrorClass.CLIENT_TIMEOUT,
     "asyncio.exceptions.TimeoutError": ErrorClass.CLIENT_TIMEOUT,
+    "asyncio.exceptions.CancelledError": ErrorClass.CLIENT_TIMEOUT,  # what a time limit does to its task
 }
 
 # Last resort: libpq has no codes for what happens before a session exists, nor for how one ended.
@@ -135,10 +154,18 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("connection refused", ErrorClass.REFUSED),
     ("connection reset", ErrorClass.RESET),
     ("broken pipe", ErrorClass.BROKEN_PIPE),
+    ("pgbouncer", ErrorClass.POOLER),
+    ("bouncer config error", ErrorClass.POOLER),
+    ("query_wait_timeout", ErrorClass.POOLER),
+    ("max_client_conn", ErrorClass.POOLER),
+    ("no such database", ErrorClass.POOLER),  # Postgres says: database "x" does not exist
     ("too many clients", ErrorClass.TOO_MANY_CONNECTIONS),
+    ("too many connections for", ErrorClass.TOO_MANY_CONNECTIONS),
     ("remaining connection slots", ErrorClass.TOO_MANY_CONNECTIONS),
     ("the database system is", ErrorClass.NOT_ACCEPTING),
-    ("password authentication failed", ErrorClass.AUTHENTICATION),
+    ("authentication failed", ErrorClass.AUTHENTICATION),
+    ("no pg_hba.conf entry", ErrorClass.AUTHENTICATION),
+    ("is not permitted to log in", ErrorClass.AUTHENTICATION),
     ("could not translate host name", ErrorClass.DNS),
     ("failed to resolve host", ErrorClass.DNS),
     ("ssl syscall error: eof", ErrorClass.EOF),
@@ -146,25 +173,50 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("ssl connection has been closed", ErrorClass.EOF),
     ("certificate verify failed", ErrorClass.TLS),
     ("does not support ssl", ErrorClass.TLS),
+    ("rejected ssl upgrade", ErrorClass.TLS),
+    ("root certificate file", ErrorClass.TLS),
     ("timeout expired", ErrorClass.CONNECT_TIMEOUT),
+    ("no route to host", ErrorClass.CONNECT_TIMEOUT),
+    ("network is unreachable", ErrorClass.CONNECT_TIMEOUT),
     ("server closed the connection", ErrorClass.EOF),
     ("the connection is closed", ErrorClass.EOF),
     ("connection is closed", ErrorClass.EOF),
     ("connection was closed", ErrorClass.EOF),
     ("connection not open", ErrorClass.EOF),
+    ("unexpected connection_lost() call", ErrorClass.EOF),
     ("terminating connection due to administrator", ErrorClass.SERVER_SHUTDOWN),
     ("another operation is in progress", ErrorClass.PROTOCOL_STATE),
+    ("another command is already in progress", ErrorClass.PROTOCOL_STATE),
+    ("concurrent operations are not permitted", ErrorClass.PROTOCOL_STATE),
+    ("cached plan must not change", ErrorClass.PROTOCOL_STATE),
 )
 
+_WIRE = frozenset({"builtins.OSError", "builtins.ConnectionError"})
 
-def classify(chain: Sequence[Link]) -> ErrorClass:
-    """The class of a chain of exceptions, outermost first. An empty chain is UNEXPLAINED."""
+# One and the same exception means another thing on a connection that is being made than on one that was made.
+_CONNECTING: Mapping[ErrorClass, ErrorClass] = {ErrorClass.CLIENT_TIMEOUT: ErrorClass.CONNECT_TIMEOUT}
+_CONNECTED: Mapping[ErrorClass, ErrorClass] = {
+    ErrorClass.CONNECT_TIMEOUT: ErrorClass.EOF  # ETIMEDOUT: the kernel gave up on a peer that fell silent
+}
+
+
+def classify(chain: Sequence[Link], where: str | None = None) -> ErrorClass:
+    """The class of a chain of exceptions, outermost first. An empty chain is UNEXPLAINED.
+
+    `where` it was met, in the witness's words: connect, ping, statement, commit, rollback or checkout.
+    """
     if not chain:
         return ErrorClass.UNEXPLAINED
     for rule in (_by_sqlstate, _by_errno, _by_type, _by_invalidation, _by_text):
         if found := rule(chain):
-            return found
+            return _readings(where).get(found, found)
     return ErrorClass.APPLICATION
+
+
+def _readings(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
+    if where == "connect":
+        return _CONNECTING
+    return _CONNECTED if where in {"ping", "statement", "commit", "rollback"} else {}
 
 
 def _innermost(chain: Sequence[Link], look: Callable[[Link], ErrorClass | None]) -> ErrorClass | None:
@@ -193,4 +245,11 @@ def _by_invalidation(chain: Sequence[Link]) -> ErrorClass | None:
 
 
 def _by_text(chain: Sequence[Link]) -> ErrorClass | None:
-    return _innermost(chain, lambda link: next((c for part, c in _TEXTS if part in link.text.lower()), None))
+    return _innermost(chain, _text_of_a_driver)
+
+
+def _text_of_a_driver(link: Link) -> ErrorClass | None:
+    """Python's own exceptions, a KeyError say, may hold any word of the service's; only those of the wire count."""
+    if link.type.startswith("builtins.") and link.type not in _WIRE:
+        return None
+    return next((found for part, found in _TEXTS if part in link.text.lower()), None)

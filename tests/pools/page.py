@@ -1,0 +1,81 @@
+"""docs/error-classes.md, from the table of provocations. `python -m tests.pools.page` writes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokenpipe.measure.classify import ErrorClass
+
+from .ground import DRIVERS
+from .provocations import PROVOCATIONS, Expected
+
+PAGE = Path(__file__).parents[2] / "docs" / "error-classes.md"
+
+_BEGIN = """\
+# What a failure is called
+
+Each failed request has one cause from a closed list. It is decided from the chain of exceptions that the witness
+wrote down, by one table (`src/brokenpipe/measure/classify.py`), in this order of evidence: SQLSTATE, the server's
+own word; errno, the kernel's; the type; SQLAlchemy's `connection_invalidated`; and only then text, which differs
+between versions. The same exception can mean two things where it was met: a time limit while connecting is a
+*connect timeout*, on a connection that was in use it is a *client-side timeout*.
+
+These are disconnects, and so a broken request if the pool had handed the connection out as usable; nothing else is:
+
+{disconnects}
+
+## What was provoked, and what each driver leaves of it
+
+Every row was made to happen on real servers, through the witness (`tests/pools`), which also write this page.
+**Bold**: the driver does not pass on what it was, so the class says less than the truth. asyncpg notices an end
+while nobody asks it anything and forgets why; psycopg2 never tells the server's reason, nor does libpq an RST.
+Compare arms with the same driver, or read the disconnects together.
+
+| provoked | phase of the request | {drivers} |
+|---|---|{rule}|
+"""
+
+_END = """
+## What to know
+
+- **"Broken pipe" is said by none of the three.** A write to a connection that is gone would be one (EPIPE), but
+  asyncpg sees the end before it writes, and libpq reads the server's last words after a failed write and reports an
+  end. The class is there for other drivers. The broken-pipe rate counts disconnects, whatever they are called.
+- **A crash of the server is an end of the connection.** Postgres sends its reason (57P02) as a warning, not as an
+  error, so no driver raises it.
+- **A time limit of the service's own** (`asyncio.timeout`) around psycopg2 ends the waiting, not the thread: the
+  statement goes on.
+- **A pooler's error is not a disconnect.** PgBouncer gives one code (08P01) to everything that it says itself, and
+  while connecting libpq passes on only its text. Its connection to the service was in order.
+- **A statement after a disconnect** is refused by SQLAlchemy without being sent (*aborted transaction*). That is
+  never a request's cause, which is the first error it met.
+- **The phase** is what was under way when the connection ended, not which call found out: a COMMIT on a connection
+  that had died before was never sent. Only *COMMIT sent and unanswered* leaves open whether the work was done.
+- Failed requests without a chain are *no answer in time*, *transport between load and target*, *application error*
+  (a declared failure or a 4xx), or *failed without testimony*.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    disconnects = "\n".join(f"- {each}" for each in ErrorClass if each.is_disconnect)
+    begin = _BEGIN.format(
+        disconnects=disconnects, drivers=" | ".join(DRIVERS), rule="|".join(["---"] * len(DRIVERS))
+    )
+    rows = (_row(name, expected) for name, (_, expected) in PROVOCATIONS.items())
+    return begin + "".join(rows) + _END
+
+
+def _row(name: str, expected: Expected) -> str:
+    return f"| {name} | {expected.phase} | {' | '.join(_cell(expected, driver) for driver in DRIVERS)} |\n"
+
+
+def _cell(expected: Expected, driver: str) -> str:
+    found = expected.cells()[driver]
+    if not isinstance(found, ErrorClass):
+        return f"– ({found})"
+    return str(found) if found is expected.truth else f"**{found}**"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

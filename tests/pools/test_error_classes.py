@@ -1,0 +1,70 @@
+"""Failures provoked on real servers with each driver, seen through the witness: their class, and their phase."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brokenpipe.measure.classify import ErrorClass, chain_of, classify
+from brokenpipe.measure.request_phase import act_of, request_phase
+from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+
+from .ground import Ground, standing_on
+from .page import PAGE, page
+from .provocations import PROVOCATIONS
+
+CELLS = [
+    (name, driver, found)
+    for name, (_, expected) in PROVOCATIONS.items()
+    for driver, found in expected.cells().items()
+    if isinstance(found, ErrorClass)
+]
+
+
+@pytest.fixture(scope="session")
+def ground(
+    database: Postgres, toxiproxy: ToxiproxyServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """Servers and services for all of them."""
+    with standing_on(database, toxiproxy, tmp_path_factory.mktemp("ground")) as ground:
+        yield ground
+
+
+@pytest.mark.parametrize(("name", "driver", "found"), CELLS, ids=[f"{n}, {d}" for n, d, _ in CELLS])
+def test_a_provoked_failure(ground: Ground, name: str, driver: str, found: ErrorClass) -> None:
+    """Its class is what the table says, from what the witness wrote; so is its phase."""
+    case, expected = PROVOCATIONS[name]
+    line = ground.provoke(case, driver)
+    met = line["errors"][-1 if expected.last else 0] if line["errors"] else None
+    chain = chain_of(met["chain"] if met else line["raised"])
+    doing = met or line["waiting"]
+    phase = request_phase(act_of(doing) if doing else None, response_began=line["began_t"])
+    assert (classify(chain, met["where"] if met else None), phase) == (found, expected.phase), chain
+
+
+def test_a_broken_pipe() -> None:
+    """What the kernel calls so. None of the three drivers passes it on: libpq and asyncpg notice the end first."""
+    with (
+        socket.create_server((LOOPBACK, 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        listener.accept()[0].close()
+        with pytest.raises(BrokenPipeError) as caught:
+            _write_for_long(client)
+    link = {"type": "builtins.BrokenPipeError", "errno": caught.value.errno, "text": str(caught.value)}
+    assert classify(chain_of([link])) is ErrorClass.BROKEN_PIPE
+
+
+def _write_for_long(client: socket.socket) -> None:
+    for _ in range(1000):
+        client.sendall(b"x" * 100_000)
+
+
+def test_the_page_is_this_table() -> None:
+    """docs/error-classes.md says what these tests have seen. To write it anew: python -m tests.pools.page"""
+    assert Path(PAGE).read_text(encoding="utf-8") == page()
