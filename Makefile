@@ -4,6 +4,7 @@ SCENARIO ?= default
 USERS    ?=
 SEED     ?=
 STACK    ?= local
+RUNS     ?= 10
 RUN      ?= reports/$(SCENARIO)/latest
 PYTHON   ?= python3
 
@@ -12,14 +13,14 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest report test lint format up down schema clean
+.PHONY: help setup loadtest report calibrate test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
 	@echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 	@echo
-	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN)"
+	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN) RUNS=$(RUNS)"
 	@echo "  Example:   make loadtest USERS=20"
 
 setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
@@ -32,7 +33,10 @@ setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
 	  *) echo "$$said" >&2; exit 4 ;; \
 	esac
 
-loadtest: setup ## Run the experiment SCENARIO and write its report
+loadcalibrate: setup ## Record RUNS experiments with equal arms and count false differences
+	@$(BIN)/brokenpipe calibrate --runs $(RUNS)
+
+test: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 report: setup ## Make the report of RUN again from what was recorded

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -21,12 +20,15 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe import __version__
+from brokenpipe.asked_to_end import EXIT_INTERRUPTED, EXIT_UNKNOWN, AskedToEnd
 from brokenpipe.errors import BrokenpipeError, UsageError
 from brokenpipe.options import (
     AtMostOption,
     EnvOption,
     OnlyOption,
+    RelabelledOption,
     ReportsOption,
+    RunsOption,
     ScenarioArgument,
     SeedOption,
     StackKind,
@@ -38,7 +40,6 @@ from brokenpipe.options import (
 from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
 from brokenpipe.plan.project import Project, find_project
 
-EXIT_USAGE, EXIT_UNKNOWN, EXIT_INTERRUPTED = 2, 3, 130
 _EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
 
 app = typer.Typer(
@@ -103,7 +104,7 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     from brokenpipe.measure.measure import open_phases
     from brokenpipe.report.live import display_for
 
-    asked, code = _AskedToEnd(Terminated), EXIT_UNKNOWN
+    asked, code = AskedToEnd(Terminated, on_terminal=out.is_terminal), EXIT_UNKNOWN
     try:
         folder = new_report_folder(reports, plan.stem)
         write_plan(folder, plan, sources)
@@ -122,37 +123,6 @@ def _run(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
     except Terminated:  # before anything was begun
         err.print("terminated")
     return code if asked.exit_code is None else asked.exit_code
-
-
-class _AskedToEnd:
-    """What Ctrl-C and SIGTERM do to a run. Installed by being made.
-
-    The first ends the experiment, which keeps its history and is reported; while it is being reported the first
-    is only noted. A Ctrl-C after that leaves at once: what is left to clean up is the janitor's.
-    """
-
-    def __init__(self, terminated: type[BaseException]) -> None:
-        self.exit_code: int | None = None
-        self.only_noted = False
-        self._terminated = terminated
-        signal.signal(signal.SIGINT, self._interrupt)
-        signal.signal(signal.SIGTERM, self._terminate)
-
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.exit_code is not None:
-            if out.is_terminal:
-                os.write(1, b"\x1b[?25h\n")  # the display has hidden the cursor
-            os._exit(EXIT_INTERRUPTED)
-        self._ask(EXIT_INTERRUPTED, KeyboardInterrupt)
-
-    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
-        if self.exit_code is None:
-            self._ask(EXIT_UNKNOWN, self._terminated)
-
-    def _ask(self, exit_code: int, end: type[BaseException]) -> None:
-        self.exit_code = exit_code
-        if not self.only_noted:
-            raise end
 
 
 @app.command(epilog="Example: brokenpipe report reports/default/latest")
@@ -197,6 +167,33 @@ def _report_what_there_is(folder: Path) -> None:
         _report(folder)
     except BrokenpipeError as error:
         _complain(error)
+
+
+@app.command(epilog="Example: brokenpipe calibrate --runs 10")
+def calibrate(
+    scenario: ScenarioArgument = "equal_arms",
+    runs: RunsOption = 0,
+    relabelled: RelabelledOption = 1000,
+    reports: ReportsOption = None,
+) -> None:
+    """How often does this machine see a difference between arms that are all the same?"""
+    from brokenpipe.measure import calibration
+    from brokenpipe.report.calibration import as_table
+
+    with _answering_for_errors():
+        project = find_project(Path.cwd())
+        plan, _ = make_plan(project, scenario, Overrides())
+        calibration.equal_arms(plan.scenario)
+        recorded = (reports or project.reports) / plan.stem
+        for _ in range(runs):
+            before = len(calibration.finished_runs(recorded))
+            code = _run(*make_plan(project, scenario, Overrides(seed=1 + before)), project, recorded.parent)
+            if len(calibration.finished_runs(recorded)) == before:  # it was ended, or could not run
+                raise typer.Exit(code)
+        found = calibration.calibrate(recorded, relabelled)
+        out.print(as_table(found))
+        out.print(f"Counted was every finished run in {recorded}.", soft_wrap=True)
+        raise typer.Exit(0 if found.holds else 1)
 
 
 @app.command(name="list", epilog="Example: brokenpipe list")

@@ -40,6 +40,12 @@ AtMostOption = Annotated[
         help="With --until-decided: episodes of a phase; default: 4 × the scenario's.",
     ),
 ]
+RunsOption = Annotated[
+    int, typer.Option(min=0, max=1000, help="Record so many more runs first; 0: judge those that are there.")
+]
+RelabelledOption = Annotated[
+    int, typer.Option(min=1, max=100_000, help="Experiments made from the runs by shuffling the arms' names.")
+]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from brokenpipe.history.reader import History
@@ -36,6 +37,7 @@ class Estimator:
     by_place: Mapping[Place, Episodes]
     control: str
     errors: Mapping[str, float]  # of each phase: the share of its intervals that may miss the truth
+    _percentiles: dict[tuple[float, str | None], dict[Place, dict[int, float]]] = field(default_factory=dict)
 
     def estimate(self, metric: Metric, place: Place, request: str | None = None) -> Estimate:
         """The metric at a place. `request` narrows a latency to one request name."""
@@ -50,13 +52,16 @@ class Estimator:
 
     def paired(self, metric: Metric, place: Place, request: str | None = None) -> list[float]:
         """What the arm's episodes add to the control's: one difference for each in which both say something."""
-        control = (self.control, place[1])
+        mine, theirs = (self.by_episode(metric, each, request) for each in (place, (self.control, place[1])))
+        return [mine[n] - theirs[n] for n in mine if n in theirs]
+
+    def by_episode(self, metric: Metric, place: Place, request: str | None = None) -> dict[int, float]:
+        """What each episode alone says, by its number: a percentile of its latencies, or its broken-pipe rate."""
         if metric.is_latency:
-            mine, theirs = (self._by_episode(each, _share(metric), request) for each in (place, control))
-            return [mine[n] - theirs[n] for n in mine if n in theirs]
-        ours, others = self.by_place[place], self.by_place[control]
-        pairs = zip(ours.broken, ours.requests, others.broken, others.requests, strict=True)
-        return [a / n - b / m for a, n, b, m in pairs if n and m]
+            return self._latencies(_share(metric), request).get(place, {})
+        said = self.by_place[place]
+        episodes = zip(said.numbers, said.broken, said.requests, strict=True)
+        return {n: broken / requests for n, broken, requests in episodes if requests}
 
     def difference(self, metric: Metric, differences: Sequence[float], phase: str) -> Estimate:
         """The mean of paired differences.
@@ -89,18 +94,20 @@ class Estimator:
     def _latency(self, metric: Metric, place: Place, request: str | None) -> Estimate:
         if metric is Metric.ADDED_P50_MS:
             return self.difference(metric, self.paired(metric, place, request), place[1])
-        by_episode = self._by_episode(place, _share(metric), request)
-        return _of_mean(list(by_episode.values()), self.errors[place[1]])
+        return _of_mean(list(self.by_episode(metric, place, request).values()), self.errors[place[1]])
 
-    def _by_episode(self, place: Place, share: float, request: str | None) -> dict[int, float]:
-        """A percentile of each episode's successful requests, by the episode's number."""
-        return dict(
-            self.history.rows(
-                "SELECT episode, quantile_cont(ms, ?) FROM outcomes WHERE failure IS NULL "
-                "AND arm = ? AND phase = ? AND (?::VARCHAR IS NULL OR name = ?) GROUP BY ALL ORDER BY ALL",
-                (share, *place, request, request),
-            )
-        )
+    def _latencies(self, share: float, request: str | None) -> dict[Place, dict[int, float]]:
+        """A percentile of each episode's successful requests, everywhere: read once, however often it is asked."""
+        if (share, request) not in self._percentiles:
+            found: dict[Place, dict[int, float]] = defaultdict(dict)
+            for arm, phase, episode, ms in self.history.rows(
+                "SELECT arm, phase, episode, quantile_cont(ms, ?) FROM outcomes WHERE failure IS NULL "
+                "AND phase IS NOT NULL AND (?::VARCHAR IS NULL OR name = ?) GROUP BY ALL ORDER BY ALL",
+                (share, request, request),
+            ):
+                found[arm, phase][episode] = ms
+            self._percentiles[share, request] = found
+        return self._percentiles[share, request]
 
 
 def _share(metric: Metric) -> float:

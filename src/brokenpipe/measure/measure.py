@@ -36,18 +36,19 @@ from brokenpipe.plan.plan import Plan
 def measure(folder: Path) -> Findings:
     """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
     with reading(folder) as history:
-        return _findings(history, _plan(history), history.document("environment.json"))
+        return _findings(history, plan_of(history), history.document("environment.json"))
 
 
 def open_phases(folder: Path) -> frozenset[str]:
     """The phases in which more episodes could decide a check. Of an experiment that is under way."""
     with reading(folder) as history:
-        plan, environment = _plan(history), history.document("environment.json")
+        plan, environment = plan_of(history), history.document("environment.json")
         found = _findings(history, plan, environment, under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
 
 
-def _plan(history: History) -> Plan:
+def plan_of(history: History) -> Plan:
+    """What was run. Raises ReportError if this version cannot read it."""
     document = history.document("plan.json")
     try:
         return Plan.model_validate(document, strict=False)

@@ -7,6 +7,7 @@ Which formula covers what it promises at a dozen episodes was decided by simulat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,7 @@ def _hall(t: float, skew: float, k: int) -> float:
     return float(3 / skew * (np.cbrt(1 + skew * (t / np.sqrt(k) - skew / (6 * k))) - 1))
 
 
+@cache
 def _t(error: float, k: int) -> float:
     return float(stats.t.ppf(1 - error / 2, k - 1))
 

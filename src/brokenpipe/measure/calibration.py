@@ -1,0 +1,175 @@
+"""How often a difference is seen where there is none: experiments whose arms are all the same, recorded for real.
+
+Counted twice: as they were recorded, and with the names of the arms shuffled within each episode, which gives any
+number of further experiments without a difference from the same recorded episodes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from brokenpipe.errors import UsageError
+from brokenpipe.history.reader import reading
+from brokenpipe.measure.causes import failures
+from brokenpipe.measure.cells import episodes_by_place
+from brokenpipe.measure.comparisons import COMPARED
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.measure import plan_of
+from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.permutation import adjusted_ps
+from brokenpipe.measure.statistics import ERROR, mean_interval
+from brokenpipe.measure.timelines import phases
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.scenario import Scenario
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric in one phase of one run: what each episode says, arms in rows; the first is the control."""
+
+    run: str
+    phase: str
+    metric: Metric
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of how many."""
+
+    false: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        return self.false / self.of if self.of else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The exact 95 % interval (Clopper-Pearson)."""
+        if not self.of:
+            return None
+        found = stats.binomtest(self.false, self.of).proportion_ci(1 - ERROR, method="exact")
+        return Interval(float(found.low), float(found.high))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.false + other.false, self.of + other.of)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Of some families: in how many any arm was said to differ, and how many intervals left the 0 out."""
+
+    families: Tally
+    intervals: Tally
+
+    def __add__(self, other: Judged) -> Judged:
+        return Judged(self.families + other.families, self.intervals + other.intervals)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Recorded runs, and experiments relabelled from them."""
+
+    runs: int
+    recorded: Judged
+    experiments: int
+    relabelled: Judged
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing counted contradicts the promise: no interval lies above it."""
+        tallies = [
+            tally for each in (self.recorded, self.relabelled) for tally in (each.families, each.intervals)
+        ]
+        return all(tally.interval is None or tally.interval.low <= ERROR for tally in tallies)
+
+
+NOTHING = Judged(Tally(0, 0), Tally(0, 0))
+
+
+def calibrate(reports: Path, experiments: int) -> Calibration:
+    """Judge every finished run in a folder of report folders. Raises UsageError if there is none."""
+    folders = finished_runs(reports)
+    if not folders:
+        raise UsageError(
+            f"{reports}: no finished run", remedy="Record some first: brokenpipe calibrate --runs 10"
+        )
+    found = [family for folder in folders for family in families(folder)]
+    return Calibration(len(folders), as_recorded(found), experiments, relabelled(found, experiments))
+
+
+def finished_runs(reports: Path) -> list[Path]:
+    """The report folders of experiments that reached their end."""
+    summaries = [path for path in sorted(reports.glob("*/summary.json")) if not path.parent.is_symlink()]
+    return [path.parent for path in summaries if json.loads(path.read_text())["finished"] == "done"]
+
+
+def families(folder: Path) -> Iterator[Family]:
+    """Every comparison that a recorded experiment makes. Raises UsageError if its arms are not all the same."""
+    with reading(folder) as history:
+        scenario = plan_of(history).scenario
+        equal_arms(scenario)
+        tabulate(history, limit_s=scenario.load.timeout_s)
+        begun = [phase.name for phase in phases(history, scenario)]
+        by_place = episodes_by_place(history, product(scenario.arms, begun), failures(history))
+        estimator = Estimator(history, {}, by_place, scenario.control, {})
+        arms = [scenario.control, *(arm for arm in scenario.arms if arm != scenario.control)]
+        for phase, metric in product(begun, COMPARED):
+            said = [estimator.by_episode(metric, (arm, phase)) for arm in arms]
+            common = sorted(set(said[0]).intersection(*said))
+            values = np.array([[each[n] for n in common] for each in said], float)
+            if len(common) >= 2:
+                yield Family(folder.name, phase, metric, values)
+
+
+def equal_arms(scenario: Scenario) -> None:
+    """Raises UsageError unless there are several arms and nothing that differs between them."""
+    environments = {tuple(sorted(env.items())) for env in scenario.arms.values()}
+    if len(environments) != 1 or len(scenario.arms) < 2:
+        raise UsageError(
+            f"the arms {', '.join(scenario.arms)} are not several equal ones: a difference would not be a false one",
+            remedy="Calibrate with a scenario such as scenarios/equal_arms.toml.",
+        )
+
+
+def judge(values: Array) -> Judged:
+    """One family, as a report would judge it. Intervals with an end exactly at 0 do not leave it out."""
+    paired = {str(n): (row - values[0]).tolist() for n, row in enumerate(values[1:])}
+    false = any(p <= ERROR for p in adjusted_ps(paired).values())
+    intervals = [found for each in paired.values() if (found := mean_interval(each)) is not None]
+    missed = sum(not found.low <= 0 <= found.high for found in intervals)
+    return Judged(Tally(int(false), 1), Tally(missed, len(intervals)))
+
+
+def as_recorded(found: Sequence[Family]) -> Judged:
+    """What the recorded experiments themselves say."""
+    return sum((judge(family.values) for family in found), NOTHING)
+
+
+def relabelled(found: Sequence[Family], experiments: int, seed: int = 1) -> Judged:
+    """So many experiments drawn from the recorded ones: in each episode the arms' names are dealt anew.
+
+    Each metric of a phase is dealt by itself, since none is compared with another.
+    """
+    draw, total = np.random.default_rng(seed), NOTHING
+    by_run: dict[str, list[Family]] = defaultdict(list)
+    for family in found:
+        by_run[family.run].append(family)
+    runs = list(by_run.values())
+    for n in range(experiments if runs else 0):
+        for family in runs[n % len(runs)]:
+            total += judge(draw.permuted(family.values, axis=0))
+    return total
