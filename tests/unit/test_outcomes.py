@@ -182,6 +182,7 @@ def struck(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         recorded.request("plain", 0.6, status=0, failure="timeout", ms=1000)
         recorded.requests("plain", [0.1, 0.2, 0.3, *(1 + n / 10 for n in range(10))])
         recorded.requests("pre_ping", [n / 10 for n in range(20)])
+        recorded.witness("pre_ping", k="request", id="User-1", t0=recorded.at(0.6), t1=recorded.at(0.7))
         for _ in range(3):
             recorded.close("pre_ping", 0.6, after="ping")
         recorded.close("pre_ping", 0.6, recycle_ms=400.0)
@@ -286,10 +287,27 @@ def test_where_nothing_ever_broke(calm: Recorded) -> None:
 def test_without_a_witness_nothing_is_said_of_the_pool(calm: Recorded) -> None:
     """Masked and price are unknown, not zero, in an arm whose pool nobody watched."""
     calm.connect("pre_ping", 1)
+    calm.witness(
+        "pre_ping", k="request", id="User-2", t0=calm.at(3), t1=calm.at(3.05), checkouts=[], errors=[]
+    )
     findings = calm.measured()
     assert _plain(findings).masked is None
     assert _plain(findings).price is None
     assert findings.cell("pre_ping", "steady").masked is not None
+
+
+def test_a_pool_without_requests_explains_nothing(calm: Recorded) -> None:
+    """A service under a server that the witness does not know: its pool is seen, and yet no failure has a cause.
+
+    So how many are broken is not known, however many were seen to be: none.
+    """
+    calm.connect("plain", 1)
+    calm.request("plain", 3, status=500, failure="status")
+    findings = calm.measured()
+    cell = _plain(findings)
+    assert (cell.unexplained, cell.broken, cell.broken_pipe_rate, cell.masked) == (1, 0, None, None)
+    (unseen,) = [warning for warning in findings.warnings if warning.code == "requests_unseen"]
+    assert "its pool, but none of its requests" in unseen.text
 
 
 def test_the_price_of_a_setting(calm: Recorded) -> None:

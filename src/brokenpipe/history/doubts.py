@@ -46,6 +46,7 @@ class Code(StrEnum):
     BYPASSES_PROXY = "bypasses_proxy"
     NO_DATABASE_TRAFFIC = "no_database_traffic"
     WITNESS_TROUBLE = "witness_trouble"
+    REQUESTS_UNSEEN = "requests_unseen"
     ERRORS_SWALLOWED = "errors_swallowed"
     LEDGER_UNKNOWN = "ledger_unknown"
     LEDGER_NOT_SETTLED = "ledger_not_settled"
@@ -215,6 +216,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "the witness inside the service failed at something",
         "unknown",
         "Its counts are lower bounds; please report this with your versions.",
+    ),
+    Code.REQUESTS_UNSEEN: Kind(
+        "requests of an arm failed without a word of why, and the witness saw none of its requests",
+        "note",
+        "It sees ASGI applications under uvicorn (docs/witness.md); elsewhere expect `failed`: `broken` stays unknown.",
     ),
     Code.ERRORS_SWALLOWED: Kind(
         "the service answered requests as successes although the database had failed them and nothing made up for it, "

@@ -36,6 +36,7 @@ def doubts(
         *database_doubts(history, cells),
         *machine_doubts(history, health),
         *_witness(history),
+        *_unseen(history, cells),
         *_expected(scenario, cells),
         *warm_up_doubts(history, scenario, begun),
     )
@@ -81,6 +82,21 @@ def _witness(history: History) -> Iterator[Warn]:
     for arm, text, count in rows:
         said = f"the witness in {arm} failed {count} times, for example: {text}"
         yield Warn.of(Code.WITNESS_TROUBLE, said, arm=arm)
+
+
+def _unseen(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+    """A service under another server: its pool may be seen, its requests are not, and so no failure has a cause."""
+    requests, pools = (_arms_in(history, table) for table in ("testimonies", "connects"))
+    for arm in dict.fromkeys(arm for arm, _ in cells):
+        unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
+        if unexplained and arm not in requests:
+            what = "its pool, but none of its requests" if arm in pools else "neither its pool nor its requests"
+            text = f"{unexplained} requests to {arm} failed without a word of why: the witness saw {what}"
+            yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
+
+
+def _arms_in(history: History, table: str) -> frozenset[str]:
+    return frozenset(arm for (arm,) in history.rows(f"SELECT DISTINCT witness_arm FROM {table}"))
 
 
 def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:

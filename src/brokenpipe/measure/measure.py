@@ -138,8 +138,11 @@ def _environment(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _witnessed(history: History) -> frozenset[str]:
-    """The arms in which the witness saw a pool: only there does it know of masked disconnects and prices."""
-    rows = history.rows("SELECT DISTINCT witness_arm FROM connects")
+    """The arms in which the witness saw a pool and the requests that used it.
+
+    Only there does it know of masked disconnects and prices, and only there is a disconnect that it did not see none.
+    """
+    rows = history.rows("SELECT witness_arm FROM connects INTERSECT SELECT witness_arm FROM testimonies")
     return frozenset(arm for (arm,) in rows)
 
 
