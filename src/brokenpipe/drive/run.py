@@ -154,6 +154,7 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
         seed=scenario.seed,
         requests_path=what.folder / "requests.ndjson",
         time_limit_s=scenario.load.timeout_s,
+        arrivals_per_s=scenario.load.arrivals_per_s,
     )
 
 
