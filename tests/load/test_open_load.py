@@ -69,8 +69,7 @@ def test_arrivals_are_the_same_in_every_arm(bench):
         load.drain(5.0)
         load.stop()
     starts = {
-        arm: [start["t"] for start in bench.starts() if start["arm"] == arm]
-        for arm in bench.server.arms
+        arm: [start["t"] for start in bench.starts() if start["arm"] == arm] for arm in bench.server.arms
     }
     plain, pre_ping = starts.values()
     assert len(plain) == len(pre_ping)
