@@ -90,7 +90,9 @@ def _unseen(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
     for arm in dict.fromkeys(arm for arm, _ in cells):
         unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
         if unexplained and arm not in requests:
-            what = "its pool, but none of its requests" if arm in pools else "neither its pool nor its requests"
+            what = (
+                "its pool, but none of its requests" if arm in pools else "neither its pool nor its requests"
+            )
             text = f"{unexplained} requests to {arm} failed without a word of why: the witness saw {what}"
             yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
 
