@@ -43,6 +43,21 @@ class Price(Strict):
     connect_ms: float | None
 
 
+class Owed(Strict):
+    direct: int
+    collateral: int
+    secondary: int
+    unattributed: int
+    by_fault: dict[str, int]
+    by_request_phase: dict[str, int]
+    preventable: int
+    preventable_share: Share | None
+    preventable_by: dict[str, int]
+    not_preventable: int
+    preventable_unknown: int
+    by_time_alone: int
+
+
 class Written(Strict):
     acknowledged: int
     refused: int
@@ -59,13 +74,6 @@ class Ledger(Strict):
     examples: list[dict[str, str | int]]
 
 
-class Arrived(Strict):
-    due: int
-    late: int
-    missed: int
-    worst_ms: float | None
-
-
 class Phase(Strict):
     requests: int
     failed: int
@@ -75,6 +83,7 @@ class Phase(Strict):
     elsewhere: int
     unexplained: int
     swallowed: int | None
+    owed: Owed | None
     written: Written | None
     failed_by_class: dict[str, int]
     broken_pipe_rate: Share | None
@@ -85,7 +94,6 @@ class Phase(Strict):
     recovery_s: list[float]
     price: Price | None
     latency_ms: Percentiles
-    arrivals: Arrived | None
 
 
 class Arm(Strict):
@@ -146,7 +154,6 @@ class Summary(Strict):
     target: str
     control: str
     users_per_arm: int
-    arrivals_per_s: float | None
     seed: int
     best: Best | None
     arms: dict[str, Arm]

@@ -255,6 +255,23 @@ class Recorded:
                 file.write(json.dumps(clock) + "\n")
             file.write(json.dumps(line) + "\n")
 
+    # --- the proxy, which is no Python --------------------------------------------------------------
+
+    def proxy(self, k: str, at: float, **line: Any) -> None:
+        path = self.folder / "links.ndjson"
+        with path.open("a", encoding="utf-8") as file:
+            if not file.tell():
+                clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 78, "writer": "toxiproxy"}
+                file.write(json.dumps(clock) + "\n")
+            file.write(json.dumps({"k": k, "t": self.at(at), **line}) + "\n")
+
+    def act(
+        self, arm: str, action: str, fault: str, at: float, phase: str, episode: int | None = None
+    ) -> None:
+        """One act of the nemesis, which takes 2 ms."""
+        t0, t1 = self.at(at), self.at(at + 0.002)
+        self.nemesis(records.Act(t0, t1, action, fault, arm, phase, episode))  # type: ignore[arg-type]
+
     def connect(self, arm: str, at: float) -> None:
         self.witness(arm, k="connect", t=self.at(at), port=40_000, ms=5.0)
 

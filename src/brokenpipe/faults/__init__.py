@@ -10,8 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.faults.backend_kill import BackendKill
-from brokenpipe.faults.base import Fault, How, Place, Situation
+from brokenpipe.faults.base import Fault, How, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
 from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
@@ -19,27 +18,13 @@ from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.refuse import Refuse
-from brokenpipe.faults.server import NoServer, Server, StopMode
-from brokenpipe.faults.server_restart import ServerRestart
-from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
 from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
 
-# fmt: off
 AnyFault = Annotated[
-    SocketKill
-    | Latency
-    | IdleReset
-    | IdleDrop
-    | BlackHole
-    | Refuse
-    | CommitCut
-    | BackendKill
-    | ServerRestart
-    | ServerSetting,
+    SocketKill | Latency | IdleReset | IdleDrop | BlackHole | Refuse | CommitCut,
     Field(discriminator="name"),
-]
-# fmt: on
+]  # fmt: skip  (a line for each)
 """Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
 
 NEUTRAL_TOXICS: tuple[Toxic, ...] = (
@@ -68,7 +53,6 @@ __all__ = [
     "NEUTRAL_TOXICS",
     "REPLY_LOST",
     "AnyFault",
-    "BackendKill",
     "BlackHole",
     "CommitCut",
     "Contract",
@@ -78,18 +62,12 @@ __all__ = [
     "IdleDrop",
     "IdleReset",
     "Latency",
-    "NoServer",
     "NoWire",
-    "Place",
     "Refuse",
     "Seen",
-    "Server",
-    "ServerRestart",
-    "ServerSetting",
     "Since",
     "Situation",
     "SocketKill",
-    "StopMode",
     "Stream",
     "Toxic",
     "Wire",

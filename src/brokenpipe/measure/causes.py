@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.request_phase import Act, act_of
 
 State = Literal["stale", "in use", "connecting", ""]
 
@@ -31,12 +32,16 @@ class Failure:
     state: State
     broken: bool  # a disconnect of a connection that the pool had handed out as usable
     chain: tuple[Link, ...]
+    act: Act | None = None  # what failed, or what it hung in; None: nobody told
+    response_began: int | None = None
 
 
 _QUERY = """
+WITH stalled AS (SELECT witness_arm, id, max_by(to_json(s), s.t) AS stall FROM stalls s GROUP BY ALL)
 SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
-       w.errors, w.raised
+       w.errors, w.raised, coalesce(w.waiting, h.stall), w.began_t
 FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
+LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
 WHERE o.failure IS NOT NULL AND o.phase IS NOT NULL
 ORDER BY o.t
 """
@@ -44,11 +49,16 @@ ORDER BY o.t
 
 def failures(history: History) -> tuple[Failure, ...]:
     """Every failed request that counts, in order of its start."""
-    return tuple(_failure(row) for row in history.rows(_QUERY))
+    known: dict[tuple[Link, ...], tuple[Link, ...]] = {}  # a strike breaks many requests in the same words
+    found = (_failure(row) for row in history.stream(_QUERY))
+    return tuple(replace(each, chain=known.setdefault(each.chain, each.chain)) for each in found)
 
 
 def _failure(row: tuple[Any, ...]) -> Failure:
-    arm, phase, episode, request_id, name, at, end, status, failed_by, error, errors, raised = row
+    (
+        arm, phase, episode, request_id, name, at, end, status, failed_by, error,
+        errors, raised, waiting, response_began,
+    ) = row  # fmt: skip
     root = _root_error(json.loads(errors) if errors else [])
     chain = chain_of(root["chain"] if root else json.loads(raised) if raised else None)
     error_class = (
@@ -66,6 +76,8 @@ def _failure(row: tuple[Any, ...]) -> Failure:
         state=_state(root),
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
         chain=chain or (Link(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
+        act=act_of(root) if root else act_of(hung) if (hung := json.loads(waiting or "null")) else None,
+        response_began=response_began,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.measure.classify import Link
+from brokenpipe.measure.owed import Owed
 
 
 class Verdict(StrEnum):
@@ -148,6 +149,7 @@ class Cell:
     price: Price | None
     swallowed: int | None = None  # None: no witness
     written: Written | None = None  # None: no ledger, or nothing that it could be compared with
+    owed: Owed | None = None  # None: nothing failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +210,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
-    """Of an open load: requests that were due, those that began more than 50 ms late, those that never began."""
-
-    due: int
-    late: int
-    missed: int
-    worst_ms: float | None  # the latest beginning; None: all began within a millisecond
-
-
-@dataclass(frozen=True, slots=True)
 class Warn:
     """A doubt about the instrument. `unknown`: no check that rests on it may pass."""
 
@@ -248,6 +240,7 @@ class FailureGroup:
     example_id: str
     example_at_s: float
     chain: tuple[Link, ...]  # outermost first
+    owed: Owed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +368,6 @@ class Findings:
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())
-    arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
-    arrivals: Mapping[tuple[str, str], Arrivals] = field(default_factory=dict)  # (arm, phase)
     comparisons: tuple[Comparison, ...] = field(default=())
     swallowed: tuple[Swallowed, ...] = ()
     ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none

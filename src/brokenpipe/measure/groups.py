@@ -1,25 +1,45 @@
-"""Failed requests grouped by cause, each group with one real example."""
+"""Failed requests grouped by cause, each group with one real example, and by their place in the table."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from brokenpipe.measure.causes import Failure
-from brokenpipe.measure.findings import FailureGroup
+from brokenpipe.measure.findings import Cell, FailureGroup
+from brokenpipe.measure.owed import Attribution, owed
+
+Owing = tuple[Failure, Attribution]
 
 
-def failure_groups(failures: Sequence[Failure], *, begin: int) -> tuple[FailureGroup, ...]:
+def failure_groups(
+    failures: Sequence[Failure], owings: Sequence[Attribution], *, begin: int
+) -> tuple[FailureGroup, ...]:
     """The largest group first. The example is the one with the longest chain: it tells most."""
-    grouped: dict[tuple[str, str], list[Failure]] = defaultdict(list)
-    for failure in failures:
-        grouped[failure.error_class.value, failure.state].append(failure)
+    grouped: dict[tuple[str, str], list[Owing]] = defaultdict(list)
+    for failure, attribution in zip(failures, owings, strict=True):
+        grouped[failure.error_class.value, failure.state].append((failure, attribution))
     return tuple(
         _group(members, begin) for members in sorted(grouped.values(), key=lambda members: -len(members))
     )
 
 
-def _group(members: list[Failure], begin: int) -> FailureGroup:
+def place_owings(
+    cells: Mapping[tuple[str, str], Cell], failures: Sequence[Failure], owings: Sequence[Attribution]
+) -> dict[tuple[str, str], Cell]:
+    """Every place of the table, with what its failed requests are owed to."""
+    placed: dict[tuple[str, str], list[Attribution]] = defaultdict(list)
+    for failure, attribution in zip(failures, owings, strict=True):
+        placed[failure.arm, failure.phase].append(attribution)
+    return {
+        place: replace(cell, owed=owed(placed[place])) if place in placed else cell
+        for place, cell in cells.items()
+    }
+
+
+def _group(owings: list[Owing], begin: int) -> FailureGroup:
+    members = [failure for failure, _ in owings]
     example = max(members, key=lambda failure: len(failure.chain))
     return FailureGroup(
         error_class=example.error_class.value,
@@ -32,4 +52,5 @@ def _group(members: list[Failure], begin: int) -> FailureGroup:
         example_id=example.id,
         example_at_s=(example.at - begin) / 1e9,
         chain=example.chain,
+        owed=owed(attribution for _, attribution in owings),
     )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.reader import History, reading
-from brokenpipe.measure.arrivals import arrival_doubts, arrivals
+from brokenpipe.measure.attribute import attributed
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
@@ -20,7 +20,7 @@ from brokenpipe.measure.comparisons import comparisons, too_few
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Findings, PhaseFinding
-from brokenpipe.measure.groups import failure_groups
+from brokenpipe.measure.groups import failure_groups, place_owings
 from brokenpipe.measure.health import certificate, health
 from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.ledger import warnings as ledger_warnings
@@ -70,11 +70,11 @@ def _findings(
     failed = failures(history)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
-    arrived = arrivals(history, scenario)
     witnessed, kept_quiet = _witnessed(history), swallowed(history)
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
-    table = entered(tallied(table, kept_quiet, witnessed), books)
+    owings = attributed(history, failed)
+    table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
     state = health(history, cores=int(environment.get("cores", 1)))
     contract = certificate(history)
     estimator = Estimator(history, table, by_place, scenario.control, errors)
@@ -83,7 +83,6 @@ def _findings(
     warnings = (
         *doubts(history, scenario, table, state, contract),
         *too_few(scenario, compared),
-        *arrival_doubts(arrived),
         *swallowed_warnings(scenario, table, kept_quiet),
         *(() if under_way else ledger_warnings(books)),
     )
@@ -111,7 +110,7 @@ def _findings(
         cells=table,
         checks=decided,
         warnings=warnings,
-        failures=failure_groups(failed, begin=begin_of(history)),
+        failures=failure_groups(failed, owings, begin=begin_of(history)),
         swallowed=kept_quiet,
         ledger=books,
         timelines=timelines(history, tuple(scenario.arms)),
@@ -121,8 +120,6 @@ def _findings(
         costs=added,
         environment=_environment(environment),
         command=str(environment.get("command", "")),
-        arrivals_per_s=scenario.load.arrivals_per_s,
-        arrivals=arrived,
         notes=(
             *_notes(finished, begun, [phase.name for phase in scenario.phases]),
             *look_notes(plan.looks, table),

@@ -137,8 +137,7 @@ def _unit(mistake: _Mistake) -> str:
     """Keys carry the unit, so that values do not."""
     key = str(mistake.last)
     unit = " of milliseconds" if key.endswith("ms") else ""
-    if key.endswith(("_s", "seconds")) and not key.endswith("_per_s"):
-        unit = " of seconds"
+    unit = " of seconds" if key.endswith(("_s", "seconds")) else unit
     return unit + (", without quotes or unit" if isinstance(mistake.value, str) else "")
 
 

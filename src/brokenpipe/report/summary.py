@@ -7,7 +7,8 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from brokenpipe.measure.findings import Arrivals, Books, Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.findings import Books, Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.report import atomic
 
 SCHEMA = 1
@@ -17,6 +18,22 @@ Json = dict[str, object]
 
 def _ends(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
+
+
+def _owed(owed: Owed | None) -> Json | None:
+    if owed is None:
+        return None
+    return {
+        **{tie.value: owed.by_tie.get(tie, 0) for tie in Tie},
+        "by_fault": dict(owed.by_fault),
+        "by_request_phase": {moment.value: count for moment, count in owed.by_moment.items()},
+        "preventable": owed.preventable,
+        "preventable_share": owed.preventable_share,
+        "preventable_by": {"pre_ping": owed.pre_ping, "recycle": owed.recycle},
+        "not_preventable": owed.not_preventable,
+        "preventable_unknown": owed.unknown,
+        "by_time_alone": owed.by_time,
+    }
 
 
 def _cell(cell: Cell) -> Json:
@@ -30,6 +47,7 @@ def _cell(cell: Cell) -> Json:
         "elsewhere": cell.elsewhere,
         "unexplained": cell.unexplained,
         "swallowed": cell.swallowed,
+        "owed": _owed(cell.owed),
         "written": None if cell.written is None else asdict(cell.written),
         "failed_by_class": dict(cell.failed_by_class),
         "broken_pipe_rate": cell.broken_pipe_rate,
@@ -54,13 +72,6 @@ def _cell(cell: Cell) -> Json:
     }
 
 
-def _arrivals(arrived: Arrivals | None) -> Json | None:
-    """Of an open load, else null."""
-    if arrived is None:
-        return None
-    return {"due": arrived.due, "late": arrived.late, "missed": arrived.missed, "worst_ms": arrived.worst_ms}
-
-
 def _arm(findings: Findings, arm: str) -> Json:
     phases = [phase.name for phase in findings.phases if (arm, phase.name) in findings.cells]
     cells = {phase: findings.cell(arm, phase) for phase in phases}
@@ -68,10 +79,7 @@ def _arm(findings: Findings, arm: str) -> Json:
         "env": dict(findings.arms[arm]),
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
-        "phases": {
-            phase: _cell(cell) | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
-            for phase, cell in cells.items()
-        },
+        "phases": {phase: _cell(cell) for phase, cell in cells.items()},
         "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
     }
 
@@ -147,7 +155,6 @@ def summary(findings: Findings) -> Json:
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,
-        "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
         "best": None
         if best is None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
+from brokenpipe.measure.owed import Owed, Tie
+from brokenpipe.measure.request_phase import RequestPhase
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
@@ -45,10 +48,8 @@ def unfinished(findings: Findings) -> str:
 
 
 def size(findings: Findings) -> str:
-    """Say how large the experiment was: "4 arms × 10 users", or "4 arms × 20 arrivals/s"."""
+    """Say how large the experiment was: "4 arms × 10 users"."""
     arms = numbers.plural(len(findings.arms), "arm")
-    if findings.arrivals_per_s is not None:
-        return f"{arms} × {findings.arrivals_per_s:g} arrivals/s"
     return f"{arms} × {numbers.plural(findings.users_per_arm, 'user')}"
 
 
@@ -70,3 +71,33 @@ def fault(phase: PhaseFinding) -> str:
 def where(warning: Warn) -> str:
     """Say which phase and arm a warning is about, unless its text does."""
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)
+
+
+def owed_briefly(owed: Owed) -> str:
+    """Say in one or two words how a group of failures hangs together with faults: "direct", "mostly secondary"."""
+    tie, count = max(owed.by_tie.items(), key=lambda item: item[1])
+    return tie.value if count == owed.failed else f"mostly {tie.value}"
+
+
+def owed(owed: Owed) -> str:
+    """Say what a group of failures is owed to, in which moment of the request, and what could have prevented it."""
+    parts = [f"{count:,} {tie.value}" for tie in Tie if (count := owed.by_tie.get(tie, 0))]
+    faults = ", ".join(_most_first(owed.by_fault))
+    moments = ", ".join(f"{count:,} {name}" for name, count in _counted(owed.by_moment))
+    said = ", ".join(parts) + (f", owed to {faults}" if faults else "") + f". In the request: {moments}. "
+    if owed.preventable:
+        by = [f"{n:,} by {how}" for n, how in ((owed.pre_ping, "pre-ping"), (owed.recycle, "recycle")) if n]
+        said += f"Preventable: {owed.preventable:,} of {owed.failed:,} ({', '.join(by)})."
+    elif owed.not_preventable:
+        said += "Neither pre-ping nor recycle could have prevented them."
+    else:
+        said += "Whether pre-ping or recycle could have prevented them is not known."
+    return said + (" By times alone: this history has no log of links." if owed.by_time else "")
+
+
+def _counted(counts: Mapping[RequestPhase, int]) -> list[tuple[str, int]]:
+    return sorted(((key.value, count) for key, count in counts.items()), key=lambda item: -item[1])
+
+
+def _most_first(counts: Mapping[str, int]) -> list[str]:
+    return sorted(counts, key=lambda key: -counts[key])

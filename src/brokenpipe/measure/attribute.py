@@ -1,0 +1,245 @@
+"""What each failed request is owed to, with evidence: request → connection → link of the proxy → act of the nemesis.
+
+    direct        the fault hit the wire that this request was using, or was given
+    collateral    its connection had to go because a sister's had died, and what took its place failed
+    secondary     it waited for a connection while others hung on what the fault had done
+    unattributed  nothing recorded leads from it to a fault
+
+Nothing is guessed: a fault that was there at the time is evidence only for failures that this fault makes without
+ending a link, such as refused connections. In histories without a log of links, times have to do; that is said.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.links import Life, Links, links
+from brokenpipe.measure.owed import Attribution, Tie
+from brokenpipe.measure.request_phase import Act, request_phase
+from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
+
+_OWES_NOTHING = (Tie.UNATTRIBUTED, None, None, "")
+_Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
+
+_HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
+
+# What a fault makes while it is there, without a link's end to tell: class → faults.
+_WHILE_THERE: Mapping[ErrorClass, frozenset[str]] = {
+    ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
+    ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
+    ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
+    ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
+    ErrorClass.IDLE_SESSION: frozenset({"server_setting"}),
+    ErrorClass.IDLE_IN_TRANSACTION: frozenset({"server_setting"}),
+    ErrorClass.STATEMENT_CANCELLED: frozenset({"server_setting"}),
+    ErrorClass.READ_ONLY: frozenset({"server_setting"}),
+    ErrorClass.TOO_MANY_CONNECTIONS: frozenset({"server_setting"}),
+    **dict.fromkeys(_HANGS, frozenset({"black_hole", "latency"})),
+}
+_AT_CONNECT = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill", "black_hole"})
+_BY_SERVER = frozenset({"refuse", "backend_kill", "server_restart", "server_setting"})
+_MAKE_WAIT = frozenset({"black_hole", "idle_drop", "latency", "server_restart", "refuse", "server_setting"})
+_TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
+
+
+class Attributor:
+    """Answers for one failure at a time, from what was recorded of wire, faults and pool."""
+
+    def __init__(self, history: History) -> None:
+        self.links: Links = links(history)
+        self.windows: Windows = windows(history)
+        self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
+        self.begins = [row[0] for row in self.episodes]
+        self.invalidated = _by_arm(
+            history, "SELECT witness_arm, t, port FROM invalidations WHERE port IS NOT NULL ORDER BY t"
+        )
+        self.stalled = _by_arm(
+            history,
+            "SELECT witness_arm, since, port FROM stalls WHERE port IS NOT NULL AND act != 'checkout' ORDER BY since",
+        )
+        (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
+        self.recycle_ms: float | None = recycle
+
+    def attribution(self, failure: Failure) -> Attribution:
+        """What this failed request is owed to."""
+        act = failure.act
+        life = self.links.life(failure.arm, act.port, _time(act, failure)) if act else None
+        tie, window, at, evidence = self._owed(failure, life)
+        phase, episode = self._episode(window, failure.at if at is None else at)
+        over = life.over if life is not None and life.ender != "client" else None
+        pre_ping, recycle = self._preventable(failure, life, tie)
+        return Attribution(
+            tie=tie,
+            fault=window.fault if window else "",
+            phase=phase,
+            episode=episode,
+            evidence=evidence,
+            moment=request_phase(act, response_began=failure.response_began, link_ended=over),
+            pre_ping=pre_ping,
+            recycle=recycle,
+        )
+
+    # --- the rules, strongest evidence first ----------------------------------------------------------
+
+    def _owed(self, failure: Failure, life: Life | None) -> _Owed:
+        rules = (self._by_link, self._by_what_was_there, self._by_sister, self._by_waiting, self._by_time)
+        return next((owed for rule in rules if (owed := rule(failure, life))), _OWES_NOTHING)
+
+    def _by_link(self, failure: Failure, life: Life | None) -> _Owed | None:
+        """The link of its connection was cut, silenced or ended, and that is why it failed."""
+        until = _time(failure.act, failure) + SLACK_NS
+        if life is None or not (failure.error_class.is_disconnect or failure.error_class in _HANGS):
+            return None
+        owed = self._of_link(failure.arm, life, until)
+        return (Tie.DIRECT, *owed, "link") if owed else None
+
+    def _of_link(self, arm: str, life: Life, until: int) -> tuple[Window, int] | None:
+        """The act that cut, silenced or ended a link, and when that was."""
+        for struck in (life.cut, life.silenced):
+            if struck is not None and struck <= until:
+                window = self._with_toxic(arm, life.toxic, struck)
+                return (window, struck) if window else None
+        if life.ended is not None and life.ended <= until and life.ender in {"server", "no_server"}:
+            there = self.windows.during(arm, life.ended, life.ended)
+            window = next((each for each in there if each.fault in _BY_SERVER), None)
+            return (window, life.ended) if window else None
+        return None
+
+    def _with_toxic(self, arm: str, toxic: str | None, at: int) -> Window | None:
+        """The last act that used this toxic. Between phases that is ourselves, with the switch that kills."""
+        for window in self.windows.before(arm, at):
+            if _TOXIC_OF.get(window.fault, window.fault) == toxic:
+                return window
+            if window.fault == HARNESS and toxic == "kill_switch":
+                return window
+        return None
+
+    def _by_what_was_there(self, failure: Failure, _: Life | None) -> _Owed | None:
+        """It failed in a way that a fault makes which was there while the act that failed went on."""
+        act = failure.act
+        if act is None or act.act == "checkout":
+            return None
+        faults = _WHILE_THERE.get(failure.error_class, frozenset())
+        if act.act == "connect":
+            faults |= _AT_CONNECT
+        until = _time(act, failure)
+        there = self.windows.during(failure.arm, act.began or until, until)
+        window = next((each for each in there if each.fault in faults), None)
+        return (Tie.DIRECT, window, until, "fault at that time") if window else None
+
+    def _by_sister(self, failure: Failure, _: Life | None) -> _Owed | None:
+        """It had to connect, because the pool had been invalidated by a connection that a fault had ended."""
+        act = failure.act
+        if act is None or act.act != "connect":
+            return None
+        for at, port in _latest(self.invalidated[failure.arm], _time(act, failure)):
+            life = self.links.life(failure.arm, port, at)
+            if life is not None and (owed := self._of_link(failure.arm, life, at + SLACK_NS)):
+                return (Tie.COLLATERAL, *owed, "link of its sister")
+        return None
+
+    def _by_waiting(self, failure: Failure, _: Life | None) -> _Owed | None:
+        """It waited in the pool's queue while others hung on links that were silent, or on what else was there."""
+        act = failure.act
+        if act is None or act.act != "checkout":
+            return None
+        until = _time(act, failure)
+        began = act.began or failure.at
+        for at, port in _latest(self.stalled[failure.arm], until):
+            life = self.links.life(failure.arm, port, at)
+            if life is not None and life.silenced is not None and (life.over is None or life.over >= began):
+                owed = self._of_link(failure.arm, life, until)
+                return (Tie.SECONDARY, *owed, "links of others") if owed else None
+        there = self.windows.during(failure.arm, began, until)
+        window = next((each for each in there if each.fault in _MAKE_WAIT), None)
+        return (Tie.SECONDARY, window, until, "fault at that time") if window else None
+
+    def _by_time(self, failure: Failure, _: Life | None) -> _Owed | None:
+        """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
+        if self.links or not failure.broken:
+            return None
+        until = _time(failure.act, failure)
+        window = next(iter(self.windows.before(failure.arm, until)), None)
+        if window is None or (failure.state == "in use" and not window.overlaps(failure.at, until)):
+            return None
+        at = window.begins if window.momentary else until
+        return (Tie.DIRECT, window, at, "time alone")
+
+    # --- what follows ---------------------------------------------------------------------------------
+
+    def _episode(self, window: Window | None, at: int) -> tuple[str, int | None]:
+        """Of the fault: a strike has its own, what is held belongs to the one in which it had its effect."""
+        if window is None:
+            return "", None
+        if window.fault == HARNESS or window.episode is not None:
+            return window.phase, window.episode
+        n = bisect_right(self.begins, at) - 1
+        if n < 0 or at >= self.episodes[n][1] or self.episodes[n][2] != window.phase:
+            return window.phase, None
+        return window.phase, self.episodes[n][3]
+
+    def _preventable(self, failure: Failure, life: Life | None, tie: Tie) -> tuple[bool | None, bool | None]:
+        """By pre-ping, by recycle. A ping finds what is dead, and hangs on what is silent; age finds both."""
+        act = failure.act
+        if act is None or tie is Tie.UNATTRIBUTED:
+            return None, None
+        handed = act.handed
+        over = life.over if life else None
+        dead = failure.state == "stale" or _before(over, handed)
+        silent = life is not None and _before(life.silenced, handed)
+        if not dead and not silent and failure.state == "" and life is None and tie is Tie.DIRECT:
+            return (False, False) if act.act in {"connect", "checkout"} else (None, None)
+        old = self._old_enough(handed, life) if life else None
+        return dead and not silent, old and (dead or silent)
+
+    def _old_enough(self, handed: int | None, life: Life) -> bool | None:
+        """At its last checkout, for the shortest recycle of this experiment."""
+        if self.recycle_ms is None:
+            return None
+        if handed is None:
+            return False
+        return (handed - life.opened) / 1e6 >= self.recycle_ms
+
+
+def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attribution, ...]:
+    """One for each failure, in the same order."""
+    attributor = Attributor(history)
+    known: dict[Attribution, Attribution] = {}  # a strike breaks many requests alike
+    each = (attributor.attribution(failure) for failure in failures)
+    return tuple(known.setdefault(one, one) for one in each)
+
+
+def _time(act: Act | None, failure: Failure) -> int:
+    """When it failed, or was given up."""
+    return act.t if act is not None and act.t is not None else failure.end
+
+
+def _before(earlier: int | None, later: int | None) -> bool:
+    return earlier is not None and later is not None and earlier < later
+
+
+_Marks = tuple[list[int], list[int]]  # times and ports
+
+
+def _by_arm(history: History, query: str) -> Mapping[str, _Marks]:
+    found: dict[str, _Marks] = defaultdict(lambda: ([], []))
+    for arm, t, port in history.rows(query):
+        found[arm][0].append(t)
+        found[arm][1].append(port)
+    return found
+
+
+MOST_LOOKED_AT = 32  # of the latest: a pool has hardly more connections
+
+
+def _latest(marks: _Marks, until: int) -> Iterator[tuple[int, int]]:
+    """Those up to a time, the latest first."""
+    times, ports = marks
+    count = bisect_right(times, until)
+    for n in range(count - 1, max(-1, count - 1 - MOST_LOOKED_AT), -1):
+        yield times[n], ports[n]

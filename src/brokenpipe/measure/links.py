@@ -1,0 +1,85 @@
+"""The proxy's links: what became of each connection, found by arm, client's port and time.
+
+Ports are used again, so that a port alone names nobody: it was the link that had opened last.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.history.reader import History
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One link. Times are monotonic nanoseconds; None: that did not happen, or not before the log ended.
+
+    `ender` is toxic, client, server or no_server. `toxic` is what cut or silenced it.
+    """
+
+    opened: int
+    ended: int | None
+    ender: str | None
+    cut: int | None
+    silenced: int | None
+    toxic: str | None
+
+    @property
+    def over(self) -> int | None:
+        """When it was over on the wire, whoever ended it; silence is no end."""
+        return self.ended if self.cut is None else self.cut
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Of every arm and port, in order of their opening. Empty in histories without a log of links."""
+
+    by_place: Mapping[tuple[str, int], Sequence[Life]]
+
+    def __bool__(self) -> bool:
+        return bool(self.by_place)
+
+    def life(self, arm: str, port: int | None, at: int) -> Life | None:
+        """The link that this port had at that time, or just before it."""
+        lives = self.by_place.get((arm, port or 0), ())
+        count = bisect_right(lives, at, key=lambda life: life.opened)
+        return lives[count - 1] if count else None
+
+
+# The n-th end of a port belongs to its n-th opening, counted anew from each start of the proxy's server.
+_LIVES = """
+WITH boots AS (SELECT t, row_number() OVER (ORDER BY t) AS boot FROM clocks WHERE writer = 'toxiproxy'),
+opened AS (
+    SELECT l.arm, l.port, l.t, b.boot, row_number() OVER (PARTITION BY arm, port, boot ORDER BY l.t) AS n,
+           lead(l.t) OVER (PARTITION BY arm, port ORDER BY l.t) AS next
+    FROM links_opened l ASOF JOIN boots b ON l.t >= b.t
+),
+ended AS (
+    SELECT l.arm, l.port, l.t, l.ender, b.boot, row_number() OVER (PARTITION BY arm, port, boot ORDER BY l.t) AS n
+    FROM links_ended l ASOF JOIN boots b ON l.t >= b.t
+),
+struck AS (
+    SELECT arm, port, t, toxic, true AS cut FROM links_cut
+    UNION ALL SELECT arm, port, t, toxic, false FROM links_silenced
+),
+suffered AS (
+    SELECT o.arm, o.port, o.t, min(s.t) FILTER (s.cut) AS cut, min(s.t) FILTER (NOT s.cut) AS silenced,
+           arg_min(s.toxic, s.t) AS toxic
+    FROM struck s ASOF JOIN opened o ON s.arm = o.arm AND s.port = o.port AND s.t >= o.t GROUP BY ALL
+)
+SELECT o.arm, o.port, o.t, e.t, e.ender, s.cut, s.silenced, s.toxic
+FROM opened o LEFT JOIN ended e ON (o.arm, o.port, o.boot, o.n) = (e.arm, e.port, e.boot, e.n)
+LEFT JOIN suffered s ON (o.arm, o.port, o.t) = (s.arm, s.port, s.t)
+ORDER BY o.arm, o.port, o.t
+"""
+
+
+def links(history: History) -> Links:
+    """Every link that the proxy told of."""
+    by_place: dict[tuple[str, int], list[Life]] = defaultdict(list)
+    for arm, port, *life in history.stream(_LIVES):
+        by_place[arm, port].append(Life(*life))
+    return Links(by_place)

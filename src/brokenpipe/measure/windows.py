@@ -1,0 +1,92 @@
+"""When a fault was there: each act of the nemesis on an arm as a window of time.
+
+    strike      ├┤            from just before the call to just after it
+    held        ├──────────┤  from its injection to its healing, or to what cleared it away
+
+An arm's connections are also ended by ourselves, between phases and by a restart of the proxy. Those are windows too,
+so that nobody takes them for the fault.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from brokenpipe.faults import Fault
+from brokenpipe.history.reader import History
+
+SLACK_NS = 5_000_000  # from an act to what a socket or a log line says of it
+HARNESS = "the harness, between phases"
+
+_MOMENTARY = frozenset(
+    str(kind.model_fields["name"].default)
+    for kind in Fault.__subclasses__()
+    if kind.strikes and not kind.waits
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`fault` is its name; `begins` and `ends` are monotonic nanoseconds. `episode`: of a strike."""
+
+    fault: str
+    detail: str
+    phase: str
+    episode: int | None
+    begins: int
+    ends: int
+
+    @property
+    def momentary(self) -> bool:
+        return self.fault in _MOMENTARY or self.fault == HARNESS
+
+    def overlaps(self, since: int, until: int) -> bool:
+        return self.begins - SLACK_NS <= until and since <= self.ends + SLACK_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Of every arm, in order of their beginning."""
+
+    by_arm: Mapping[str, Sequence[Window]]
+    begins: Mapping[str, Sequence[int]]
+
+    def before(self, arm: str, t: int) -> Iterator[Window]:
+        """Those that had begun at `t`, the latest first."""
+        count = bisect_right(self.begins.get(arm, ()), t + SLACK_NS)
+        return reversed(self.by_arm.get(arm, ())[:count])
+
+    def during(self, arm: str, since: int, until: int) -> Iterator[Window]:
+        """Those of faults that were there at some time of an interval, the latest first."""
+        return (
+            window
+            for window in self.before(arm, until)
+            if window.fault != HARNESS and window.overlaps(since, until)
+        )
+
+
+_ACTS = "SELECT arm, action, fault, phase, episode, t0, t1 FROM acts WHERE error IS NULL ORDER BY t0"
+_OVER = frozenset({"heal", "clear", "restart", "inject"})
+_OURS = frozenset({"clear", "restart"})
+_FOR_EVER = 2**63 - 1
+
+
+def windows(history: History) -> Windows:
+    """What the nemesis did to each arm."""
+    by_arm: dict[str, list[Window]] = defaultdict(list)
+    acts: dict[str, list[tuple[str, str, str, int | None, int, int]]] = defaultdict(list)
+    for arm, *act in history.rows(_ACTS):
+        acts[arm].append(tuple(act))
+    for arm, done in acts.items():
+        for n, (action, fault, phase, episode, t0, t1) in enumerate(done):
+            name = fault.partition(" ")[0]
+            if action in _OURS:
+                by_arm[arm].append(Window(HARNESS, "", phase, None, t0, t1))
+            elif action == "inject":
+                over = (later[5] for later in islice(done, n + 1, None) if later[0] in _OVER)
+                ends = t1 if name in _MOMENTARY else next(over, _FOR_EVER)
+                by_arm[arm].append(Window(name, fault, phase, episode, t0, ends))
+    return Windows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})

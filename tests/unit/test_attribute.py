@@ -1,0 +1,171 @@
+"""What failed requests are owed to, on histories in which each cause was planted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
+
+from brokenpipe.history.reader import reading
+from brokenpipe.measure.attribute import attributed
+from brokenpipe.measure.causes import failures
+from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.owed import Attribution, Tie
+
+PORT = 40_000
+EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]
+CANCELLED = [link("asyncpg.exceptions.QueryCanceledError", "cancelled", sqlstate="57014")]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Recorded]:
+    """A calm phase of two blocks (0 to 4 s), then two kills (at 5 s and 6 s, in episodes of one second)."""
+    with Recorded(tmp_path / "run", scenario(STEADY, KILL)) as recorded:
+        recorded.phase("steady", [(0, 2, None), (2, 4, None)])
+        recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
+        for n, at in enumerate((5.0, 6.0)):
+            recorded.act("plain", "inject", "socket_kill \u00b7 reset", at, "kill", n)
+        recorded.requests("plain", [9])
+        recorded.finish()
+        yield recorded
+
+
+def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **error: Any) -> None:
+    """A request that begins at `at`, is handed a connection 10 ms later, and fails 20 ms after that."""
+    times = {"t": run.at(at + 0.03), "began": run.at(at + 0.02), "handed": run.at(at + 0.01)}
+    said = {"where": where, "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
+    run.request("plain", at, 40, errors=[{**times, **said, "transaction": 0, "chain": chain, **error}])
+
+
+def of(run: Recorded) -> list[Attribution]:
+    """What the failures are owed to, in order."""
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        return list(attributed(history, failures(history)))
+
+
+def opened(run: Recorded, at: float, port: int = PORT) -> None:
+    run.proxy("link_opened", at, arm="plain", port=port)
+
+
+def cut(run: Recorded, at: float, toxic: str = "kill_switch", port: int = PORT) -> None:
+    run.proxy("link_cut", at, arm="plain", port=port, toxic=toxic, reason="killed")
+    run.proxy("link_ended", at, arm="plain", port=port, ender="toxic")
+
+
+def test_a_cut_link_is_direct_proof(run: Recorded) -> None:
+    """Cut while it was used: owed to that strike, in its episode, and nothing in a pool helps."""
+    opened(run, 1)
+    fails(run, 5.985, RESET)  # handed out at 5.995, fails at 6.015
+    cut(run, 6.003)
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "socket_kill", "kill", 1)
+    assert (one.pre_ping, one.recycle, one.preventable) == (False, None, False)
+    assert one.evidence == "link"
+
+
+def test_a_strike_of_the_episode_before(run: Recorded) -> None:
+    """Dead in the pool since the first strike, found in the second episode: the first one did it; a ping would help."""
+    opened(run, 1)
+    cut(run, 5.003)
+    fails(run, 5.7, CLOSED, dead_at_checkout=True, dead=True)
+    (one,) = of(run)
+    assert (one.tie, one.episode, one.pre_ping, one.preventable) == (Tie.DIRECT, 0, True, True)
+
+
+def test_age_counts_only_above_the_shortest_recycle(run: Recorded) -> None:
+    """An arm recycles after 3 s: one that was 4.7 s old at its checkout would have been replaced, one of 1 s not."""
+    run.close("pre_ping", 1, recycle_ms=3000, dead=False)
+    opened(run, 1)
+    opened(run, 4.7, PORT + 1)
+    cut(run, 5.003)
+    cut(run, 5.003, port=PORT + 1)
+    fails(run, 5.69, CLOSED, dead_at_checkout=True)
+    fails(run, 5.692, CLOSED, dead_at_checkout=True, port=PORT + 1)
+    assert [one.recycle for one in of(run)] == [True, False]
+
+
+def test_a_port_is_another_link_after_it_was_opened_again(run: Recorded) -> None:
+    """The port of a link that was cut is used again: its new link was not, and its failure is owed to nothing."""
+    opened(run, 1)
+    cut(run, 5.003)
+    opened(run, 5.4)
+    fails(run, 5.7, RESET)
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.preventable) == (Tie.UNATTRIBUTED, "", None)
+
+
+def test_our_own_kill_between_phases_is_not_the_fault(run: Recorded) -> None:
+    """What the harness cleared away before the phase is not blamed on the phase's fault."""
+    run.act("plain", "clear", "none", 4.2, "kill")
+    opened(run, 1)
+    cut(run, 4.203)
+    fails(run, 4.6, CLOSED, dead_at_checkout=True)
+    (one,) = of(run)
+    assert one.fault == "the harness, between phases"
+
+
+def test_an_error_of_its_own_is_not_blamed_on_a_fault_that_is_there(run: Recorded) -> None:
+    """A statement that its user cancels in the very moment of a strike, on a link that lives, is owed to nothing."""
+    opened(run, 1)
+    fails(run, 5.98, CANCELLED)
+    (one,) = of(run)
+    assert (one.tie, one.preventable) == (Tie.UNATTRIBUTED, None)
+
+
+def test_having_to_connect_for_a_sister_is_collateral(run: Recorded) -> None:
+    """The pool was invalidated by a connection that the strike had cut, and connecting anew failed."""
+    opened(run, 1, PORT + 1)
+    cut(run, 5.003, port=PORT + 1)
+    run.witness("plain", k="invalidate", t=run.at(5.1), port=PORT + 1, soft=False, id="User-9")
+    many = [link("asyncpg.exceptions.TooManyConnectionsError", "too many clients", sqlstate="53300")]
+    fails(run, 5.2, many, "connect", port=None, handed=None)
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.episode) == (Tie.COLLATERAL, "socket_kill", 0)
+
+
+def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
+    """The pool is exhausted because another request hangs on a silenced link; without that it is owed to nothing."""
+    run.act("plain", "inject", "idle_drop \u00b7 after 100 ms idle", 1, "steady")
+    opened(run, 0.5, PORT + 1)
+    run.proxy("link_silenced", 2.2, arm="plain", port=PORT + 1, toxic="idle_drop", reason="idle")
+    stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
+    run.witness("plain", k="stall", t=run.at(2.8), **stall)
+    run.act("plain", "heal", "idle_drop \u00b7 after 100 ms idle", 2.4, "steady")
+    fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.SECONDARY, "idle_drop", "steady", 1)
+
+
+def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> None:
+    """Too many requests for too small a pool, in a calm phase."""
+    fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
+    assert [one.tie for one in of(run)] == [Tie.UNATTRIBUTED]
+
+
+def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
+    """No link is there to tell; the fault was, and it makes just this. After it was healed, it does not."""
+    run.act("plain", "inject", "refuse \u00b7 every connection", 1, "steady")
+    run.act("plain", "heal", "refuse \u00b7 every connection", 2, "steady")
+    fails(run, 1.5, REFUSED, "connect", port=None, handed=None)
+    fails(run, 2.5, REFUSED, "connect", port=None, handed=None)
+    first, second = of(run)
+    assert (first.tie, first.fault, first.preventable) == (Tie.DIRECT, "refuse", False)
+    assert second.tie is Tie.UNATTRIBUTED
+
+
+def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None:
+    """Stale after a strike: that one. In use with no strike meanwhile: owed to nothing."""
+    fails(run, 5.7, CLOSED, dead_at_checkout=True)
+    fails(run, 5.2, RESET)
+    second, first = of(run)
+    assert (first.tie, first.fault, first.episode, first.evidence) == (
+        Tie.DIRECT,
+        "socket_kill",
+        0,
+        "time alone",
+    )
+    assert second.tie is Tie.UNATTRIBUTED
