@@ -33,10 +33,7 @@ setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
 	  *) echo "$$said" >&2; exit 4 ;; \
 	esac
 
-loadcalibrate: setup ## Record RUNS experiments with equal arms and count false differences
-	@$(BIN)/brokenpipe calibrate --runs $(RUNS)
-
-test: setup ## Run the experiment SCENARIO and write its report
+loadtest: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 report: setup ## Make the report of RUN again from what was recorded
@@ -44,6 +41,9 @@ report: setup ## Make the report of RUN again from what was recorded
 
 test: setup ## Run every test, against real servers
 	@$(BIN)/python -m pytest
+
+calibrate: setup ## Record RUNS experiments with equal arms and count false differences
+	@$(BIN)/brokenpipe calibrate --runs $(RUNS)
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

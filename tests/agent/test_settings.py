@@ -25,6 +25,7 @@ WORDS = {
     "DB_POOL_USE_LIFO": ("", ["''", "true or false"]),
     "DB_POOL_SIZE": ("0", ["'0'", "1 to 1000"]),  # which SQLAlchemy would take for "no limit"
     "AGENT_HOLD": ("forever", ["'forever'", "session or query"]),
+    "AGENT_RETRY": ("always", ["'always'", "never, naive, keyed"]),
     "DB_POOL_RECYCLE": ("inf", ["'inf'", "-1 (never)"]),
     "DATABASE_URL": (URL.replace("://", "+asyncpg://"), ["postgresql+asyncpg://***@", "DB_DRIVER names it"]),
     # Misspelt, and so without effect: the pool would run with its default.

@@ -3,6 +3,7 @@
 /ok /status/503        what they say
 /slow/0.2              an answer after that many seconds
 /hang                  no answer
+/stalls                nobody gets an answer before `stalled_until`
 /cut /cut-length       the headers and half of a body, chunked or of known length, then a reset
 /events/5/0.02         five chunks, that far apart
 /to?URL                a redirect
@@ -43,6 +44,7 @@ class Server:
 
     arms: dict[str, str] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
+    stalled_until: float = 0.0  # on the monotonic clock
 
     def of(self, arm: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.arm == arm]
@@ -87,6 +89,8 @@ def _handler(server, arm):
             while True:
                 seen = await _read(reader, arm)
                 server.seen.append(seen)
+                if seen.path == "/stalls":
+                    await asyncio.sleep(server.stalled_until - time.monotonic())
                 if not await _answer(seen.path, writer):
                     break
         writer.close()

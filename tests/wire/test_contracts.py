@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.certificate import Scratch, certify
 from brokenpipe.faults import (
+    BackendKill,
     BlackHole,
     CommitCut,
     Expectation,
@@ -18,6 +19,8 @@ from brokenpipe.faults import (
     NoWire,
     Refuse,
     Seen,
+    ServerRestart,
+    ServerSetting,
     SocketKill,
 )
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -34,22 +37,30 @@ FAULTS = [
     BlackHole(),
     Refuse(),
     CommitCut(),
+    BackendKill(),
+    ServerRestart(),
+    ServerRestart(mode="immediate", away_ms=200),
+    ServerSetting(setting="idle_session_timeout", after_ms=300),
+    ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=300),
+    ServerSetting(setting="statement_timeout", after_ms=300),
+    ServerSetting(setting="connection_limit", connections=3),
+    ServerSetting(setting="default_transaction_read_only"),
 ]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_fault_holds_its_contract(server: ToxiproxyServer, fault: Fault) -> None:
+def test_a_fault_holds_its_contract(server: ToxiproxyServer, scratch: Scratch, fault: Fault) -> None:
     """Idle, fresh and in mid-transfer, a raw socket sees what the fault's contract says, when it says."""
-    probes = certify([fault], server)
+    probes = certify([fault], server, scratch)
     assert [probe.situation for probe in probes] == ["idle", "fresh", "mid_transfer"]
     assert [str(probe) for probe in probes if not probe.held] == []
 
 
-def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServer) -> None:
+def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServer, scratch: Scratch) -> None:
     """Injected on nothing, each fault fails its contract wherever that promises an effect."""
     faults = [SocketKill(), SocketKill(how="fin"), Latency(ms=25), IdleReset(after_ms=200)]
     faults += [IdleDrop(after_ms=200), BlackHole(), Refuse()]
-    probes = certify(faults, server, wire_of=lambda _: NoWire())
+    probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert (
         len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3
@@ -58,37 +69,49 @@ def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServ
     assert {probe.seen for probe in promised} == {"alive"}
 
 
-def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer) -> None:
+def test_the_certificate_notices_a_server_to_which_nothing_happened(
+    server: ToxiproxyServer, scratch: Scratch
+) -> None:
+    """Injected on nothing, a fault at the server fails its contract wherever that promises an effect."""
+    faults = [BackendKill(), ServerRestart(), ServerSetting(setting="default_transaction_read_only")]
+    probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
+    promised = [probe for probe in probes if probe.expected.seen != "alive"]
+    assert len(promised) == 2 + 3 + 1
+    assert [str(probe) for probe in promised if probe.held] == []
+    assert {probe.seen for probe in promised} == {"alive"}
+
+
+def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch: Scratch) -> None:
     """A FIN where an RST was promised is no kept promise: here the arming was taken back."""
 
     def disarmed(proxy):
         proxy.arm(False)
         return proxy
 
-    probes = certify([SocketKill(how="reset")], server, wire_of=disarmed)
+    probes = certify([SocketKill(how="reset")], server, scratch, wire_of=disarmed)
     assert {probe.situation: probe.seen for probe in probes if not probe.held} == {
         "idle": "eof",
         "mid_transfer": "eof",
     }
 
 
-def test_the_certificate_is_quick(server: ToxiproxyServer) -> None:
+def test_the_certificate_is_quick(server: ToxiproxyServer, scratch: Scratch) -> None:
     """Kill and latency take less than 2 s; with an idle limit of a second, or of an hour, less than 3 s."""
     started = time.monotonic()
-    certify([SocketKill(), Latency(ms=25)], server)
+    certify([SocketKill(), Latency(ms=25)], server, scratch)
     kill_and_latency_s = time.monotonic() - started
-    probes = certify([SocketKill(), Latency(ms=25), IdleReset(after_ms=590_000)], server)
+    probes = certify([SocketKill(), Latency(ms=25), IdleReset(after_ms=590_000)], server, scratch)
     all_three_s = time.monotonic() - started - kill_and_latency_s
     assert (kill_and_latency_s < 2, all_three_s < 3) == (True, True), (kill_and_latency_s, all_three_s)
     assert [str(probe) for probe in probes if not probe.held] == []
 
 
-def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer) -> None:
+def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer, scratch: Scratch) -> None:
     """Its scratch proxies are gone from the server when it returns."""
     before = server.proxies
-    certify([SocketKill(), SocketKill()], server)
+    certify([SocketKill(), SocketKill()], server, scratch)
     assert server.proxies == before
-    assert certify([], server) == []
+    assert certify([], server, scratch) == []
 
 
 @pytest.mark.parametrize(

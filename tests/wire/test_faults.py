@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from brokenpipe.faults import (
     NEUTRAL_TOXICS,
     AnyFault,
+    BackendKill,
     BlackHole,
     CommitCut,
     Fault,
@@ -15,6 +18,8 @@ from brokenpipe.faults import (
     IdleReset,
     Latency,
     Refuse,
+    ServerRestart,
+    ServerSetting,
     SocketKill,
 )
 
@@ -29,13 +34,19 @@ ALL = [
     Refuse(),
     CommitCut(),
     CommitCut(lost="commit"),
+    BackendKill(),
+    ServerRestart(mode="immediate"),
+    ServerSetting(setting="statement_timeout", after_ms=500),
+    ServerSetting(setting="connection_limit", connections=5),
+    ServerSetting(setting="default_transaction_read_only"),
 ]
 
 
 class Ledger:
-    """A wire that only remembers: what is asked of it is what is tested here."""
+    """A wire, and the server behind it, that only remember: what is asked of them is what is tested here."""
 
     def __init__(self) -> None:
+        self.settings: dict[str, str] = {}
         self.toxics = {toxic.name: dict(toxic.neutral) for toxic in NEUTRAL_TOXICS}
         self.kills = 0
         self.refuses = False
@@ -51,6 +62,24 @@ class Ledger:
 
     def accept(self) -> None:
         self.refuses = False
+
+    @property
+    def server(self) -> Ledger:
+        return self
+
+    def terminate(self) -> None:
+        self.kills += 1
+
+    def set(self, setting: str, value: str | None) -> None:
+        self.settings = {setting: value} if value is not None else {}
+
+    def restart(
+        self, _mode: str, _away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+    ) -> None:
+        self.kills += 1
+        gone()
+        assert self.refuses
+        back()
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)
@@ -78,6 +107,12 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "black_hole", "after_ms": 100},
         {"name": "refuse", "how": "fin"},
         {"name": "commit_cut", "lost": "rollback"},
+        {"name": "server_restart", "mode": "smart"},
+        {"name": "server_setting", "setting": "work_mem"},
+        {"name": "server_setting", "setting": "statement_timeout"},
+        {"name": "server_setting", "setting": "statement_timeout", "connections": 3},
+        {"name": "server_setting", "setting": "connection_limit", "after_ms": 300},
+        {"name": "server_setting", "setting": "default_transaction_read_only", "after_ms": 300},
     ],
     ids=str,
 )
@@ -94,10 +129,10 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     fault.inject(wire)
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
-    assert (bool(changed) or wire.refuses) is (fault.waits or not fault.strikes)
+    assert (bool(changed) or wire.refuses or bool(wire.settings)) is (fault.waits or not fault.strikes)
     assert wire.kills == int(fault.strikes and not fault.waits)
     fault.heal(wire)
-    assert (wire.toxics, wire.refuses) == (whole.toxics, False)
+    assert (wire.toxics, wire.refuses, wire.settings) == (whole.toxics, False, {})
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)

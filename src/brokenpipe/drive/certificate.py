@@ -2,22 +2,25 @@
 
 Each fault is injected on proxies of its own, and plain sockets watch the three situations of its contract:
 
-    a probe's socket ──▶ scratch proxy with the fault ──▶ echo server
+    a probe's socket ──▶ scratch proxy with the fault ──▶ echo server, or a scratch Postgres
 
-All probes run at once, so the whole takes as long as the slowest of them. A fault that does not hold makes
+Those of the wire run all at once, so they take as long as the slowest of them. A fault that does not hold makes
 the verdict of an experiment unknown, whatever its numbers say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from brokenpipe.drive.echo import echo_server
+from brokenpipe.drive.landing import door_of
+from brokenpipe.drive.server_certificate import observe_at_server
 from brokenpipe.drive.situations import OBSERVERS, Observation
 from brokenpipe.faults import Expectation, Fault, Situation, Wire
+from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
@@ -49,19 +52,63 @@ def _itself(proxy: Proxy) -> Wire:
     return proxy
 
 
+Scratch = Callable[[], AbstractContextManager[Postgres]]
+
+
 def certify(
-    faults: Iterable[Fault], server: ToxiproxyServer, *, wire_of: Callable[[Proxy], Wire] = _itself
+    faults: Iterable[Fault],
+    server: ToxiproxyServer,
+    scratch: Scratch,
+    *,
+    wire_of: Callable[[Proxy], Wire] = _itself,
 ) -> list[ContractProbe]:
-    """Probe every different fault in every situation, on scratch proxies of a running server.
+    """Probe every different fault in every situation: those of the wire, then those at the server.
 
-    Takes half a second for strikes and delays; for an idle limit half as long again as the limit. `wire_of`
-    says what the faults are injected on; another than the proxy itself shows that a probe notices.
+    Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
+    fault at the server up to a second, one after the other, on a Postgres of their own that `scratch` starts.
+    `wire_of` says what the faults are injected on; another than the proxy itself shows that a probe notices.
 
-    Raises ProxyError or ProxyHung when the server fails.
+    Raises StackError when a server fails.
     """
-    cases = [
-        (fault, situation) for fault in dict.fromkeys(f.brief() for f in faults) for situation in OBSERVERS
+    different = dict.fromkeys(fault.brief() for fault in faults)
+    # One after the other: a Postgres that starts would make the wires look late.
+    return [
+        *_certify_wires([fault for fault in different if fault.place == "wire"], server, wire_of),
+        *_certify_servers(
+            [fault for fault in different if fault.place == "server"], server, scratch, wire_of
+        ),
     ]
+
+
+def _certify_servers(
+    faults: Sequence[Fault], server: ToxiproxyServer, scratch: Scratch, wire_of: Callable[[Proxy], Wire]
+) -> list[ContractProbe]:
+    if not faults:
+        return []
+    with scratch() as running:
+        database = running.create_database("brokenpipe_scratch")
+        with server.scratch_proxy((running.host, running.port), database=database) as proxy:
+            return [probe for fault in faults for probe in _probe_server(fault, proxy, wire_of(proxy))]
+
+
+def _probe_server(fault: Fault, proxy: Proxy, wire: Wire) -> list[ContractProbe]:
+    for _ in range(_ATTEMPTS):
+        observed = observe_at_server(fault, wire, door_of(proxy))
+        probes = [_judged(fault, situation, seen) for situation, seen in observed.items()]
+        missed = [probe for probe in probes if not probe.held]
+        if not missed or not all(_by_chance(probe, observed[probe.situation]) for probe in missed):
+            break
+    return probes
+
+
+def _by_chance(probe: ContractProbe, observed: Observation | str) -> bool:
+    return not isinstance(observed, str) and probe.expected.missed_by_chance(observed.seen, observed.after_s)
+
+
+def _certify_wires(
+    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], Wire]
+) -> list[ContractProbe]:
+    cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
         return []
     with ExitStack() as proxies:
@@ -83,14 +130,19 @@ def _probe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Cont
         observed = _observe(fault, situation, expected, proxy, wire)
         if not expected.missed_by_chance(observed.seen, observed.after_s):
             break
+    return _judged(fault, situation, observed)
+
+
+def _judged(fault: Fault, situation: Situation, observed: Observation | str) -> ContractProbe:
+    expected: Expectation = getattr(fault.contract, situation)
     return ContractProbe(
         fault=fault.name,
         parameters=str(fault),
         situation=situation,
         expected=expected,
-        seen=observed.seen,
-        after_ms=observed.after_s * 1000,
-        held=expected.met_by(observed.seen, observed.after_s),
+        seen=observed if isinstance(observed, str) else observed.seen,
+        after_ms=0.0 if isinstance(observed, str) else observed.after_s * 1000,
+        held=not isinstance(observed, str) and expected.met_by(observed.seen, observed.after_s),
     )
 
 

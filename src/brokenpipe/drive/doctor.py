@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,19 @@ import psutil
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.errors import StackError
-from brokenpipe.faults import BlackHole, CommitCut, Fault, IdleDrop, IdleReset, Latency, Refuse, SocketKill
+from brokenpipe.faults import (
+    BackendKill,
+    BlackHole,
+    CommitCut,
+    Fault,
+    IdleDrop,
+    IdleReset,
+    Latency,
+    Refuse,
+    ServerRestart,
+    ServerSetting,
+    SocketKill,
+)
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.postgres import postgres
@@ -40,6 +52,14 @@ _FAULTS: tuple[Fault, ...] = (
     Refuse(),
     CommitCut(lost="reply"),
     CommitCut(lost="commit", how="fin"),
+    BackendKill(),
+    ServerRestart(),
+    ServerRestart(mode="immediate"),
+    ServerSetting(setting="idle_session_timeout", after_ms=300),
+    ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=300),
+    ServerSetting(setting="statement_timeout", after_ms=300),
+    ServerSetting(setting="connection_limit", connections=0),
+    ServerSetting(setting="default_transaction_read_only"),
 )
 
 
@@ -97,8 +117,8 @@ def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -
         binary = toxiproxy_binary(project.proxies, undo)
         log = folder / "toxiproxy.log"
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
-        probes = certify(_FAULTS, server)
-        with postgres(log_path=folder / "postgres-commits.log", janitor=undo) as database:
+        with postgres(log_path=folder / "postgres-scratch.log", janitor=undo) as database:
+            probes = certify(_FAULTS, server, lambda: nullcontext(database))
             cuts = probe_commits(_FAULTS, server, database)
     except StackError as error:
         yield _broken("Toxiproxy", error)

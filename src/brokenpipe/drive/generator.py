@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ class Generator:
         self._heard = _Heard()
         self._news = threading.Condition()
         self._turn = 0
+        self._stretch = 0
         self._stopping = False
         threading.Thread(target=self._listen, name="news of the load", daemon=True).start()
 
@@ -102,9 +103,13 @@ class Generator:
             )
         return self._heard.ready
 
-    def open(self) -> None:
-        """Let all users act."""
-        self._say(Gate(open=True))
+    def open(self, arms: Sequence[str] | None = None, *, stretch: int | None = None) -> None:
+        """Let all users act, or those of some arms.
+
+        `stretch` numbers what arrives under an open load: by default every opening has arrivals of its own.
+        """
+        self._stretch = self._stretch + 1 if stretch is None else stretch
+        self._say(Gate(open=True, stretch=self._stretch, arms=None if arms is None else tuple(arms)))
 
     def close(self) -> None:
         """Let no user begin another request. What is under way goes on: see `drain`."""

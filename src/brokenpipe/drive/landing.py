@@ -6,9 +6,13 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from brokenpipe.drive import server_situations
 from brokenpipe.drive.sentinel import Sentinel, greet
+from brokenpipe.drive.server_situations import Door
+from brokenpipe.drive.session import Login
+from brokenpipe.drive.session_sentinel import SessionSentinel
 from brokenpipe.errors import ProxyError
-from brokenpipe.faults import Fault
+from brokenpipe.faults import Expectation, Fault, Seen, ServerSetting
 from brokenpipe.stack.ports import poll
 from brokenpipe.stack.proxy import Proxy
 
@@ -33,6 +37,17 @@ def open_sentinel(proxy: Proxy) -> Sentinel:
     return Sentinel.open(proxy.host, proxy.port)
 
 
+def open_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
+    """Who can testify of a strike. Raises OSError."""
+    return SessionSentinel(door_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
+
+
+def door_of(proxy: Proxy) -> Door:
+    """Where the service's own role logs in."""
+    database = proxy.server
+    return Door((proxy.host, proxy.port), Login(database.user, database.password, database.name))
+
+
 def round_trip_ms(proxy: Proxy) -> float:
     """How long one question and answer take through this proxy now: the least of a few.
 
@@ -45,7 +60,7 @@ def round_trip_ms(proxy: Proxy) -> float:
     return min(trips)
 
 
-def see_end(opened: Future[Sentinel], fault: Fault, since_ns: int) -> Testimony:
+def see_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_ns: int) -> Testimony:
     """How the sentinel's connection ends, counted from `since_ns`."""
     try:
         sentinel = opened.result()
@@ -75,11 +90,24 @@ def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimon
 
 def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
     """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
+    if fault.place == "server":
+        return see_session(proxy, fault)
     if fault.sign.seen == "delayed":
         return see_delay(proxy, fault, quiet_ms)
     if fault.shows_on == "fresh":
         return see_fresh(proxy, fault)
     return see_idle_end(proxy, fault)
+
+
+def see_session(proxy: Proxy, fault: Fault) -> Testimony:
+    """What a new session of the service's role sees that asks for it."""
+    sessions = proxy.server.sessions()
+    seen = server_situations.see_fresh(door_of(proxy), fault, fault.sign)
+    if isinstance(fault, ServerSetting) and fault.connections and seen.seen == "alive":
+        # A limit is felt by whoever comes when it is reached, and by nobody before.
+        free = fault.connections - sessions
+        return Testimony(f"alive, {free} below the limit", None, landed=free > 0)
+    return Testimony(seen.seen, seen.after_s * 1e3, landed=_as_promised(fault.sign, seen.seen, seen.after_s))
 
 
 def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
@@ -115,14 +143,18 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
     return Testimony("delayed" if landed else "not delayed as asked", added_ms, landed)
 
 
-def _end(sentinel: Sentinel, fault: Fault, since_ns: int) -> Testimony:
+def _as_promised(expected: Expectation, seen: Seen, after_s: float) -> bool:
+    # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
+    # answer, so an idle limit, which counts from the question, may be over that much sooner.
+    in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
+    return seen in {expected.seen, expected.also} and in_time
+
+
+def _end(sentinel: Sentinel | SessionSentinel, fault: Fault, since_ns: int) -> Testimony:
     expected = fault.sign
     with sentinel:
         seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
     after_s = (at_ns - since_ns) / 1e9
-    # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
-    # answer, so an idle limit, which counts from the question, may be over that much sooner.
-    in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
     if expected.seen == "silence":  # which is no moment: it is asked for at the end, and answered by waiting
         return Testimony(seen, None, landed=seen == "silence")
-    return Testimony(seen, after_s * 1e3, landed=seen == expected.seen and in_time)
+    return Testimony(seen, after_s * 1e3, landed=_as_promised(expected, seen, after_s))

@@ -7,7 +7,7 @@ Of each strike a raw socket of our own, through the arm's own proxy, testifies t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from typing import Literal
 
 from brokenpipe.drive.landing import (
     Testimony,
-    open_sentinel,
+    open_for,
     round_trip_ms,
     see_cut,
     see_end,
     see_held,
 )
-from brokenpipe.errors import ProxyError, ProxyHung
+from brokenpipe.errors import ProxyHung, StackError
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Act, Doubt, Landing
@@ -65,14 +65,22 @@ class Nemesis:
         before = time.monotonic_ns()
         if not fault.strikes or fault.waits:
             self._held = fault
-        self._act("inject", str(fault), phase, episode, fault.inject)
+        if fault.shared:
+            everywhere = tuple(self.proxies.values())
+            self._act_once("inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere))
+        else:
+            self._act("inject", str(fault), phase, episode, fault.inject)
         return before
 
     def heal(self, phase: str) -> None:
         """Heal what is held, if anything is."""
         if self._held is not None:
             fault, self._held = self._held, None
-            self._act("heal", str(fault), phase, None, fault.heal)
+            if fault.shared:
+                anywhere = next(iter(self.proxies.values()))
+                self._act_once("heal", str(fault), phase, None, lambda: fault.heal(anywhere))
+            else:
+                self._act("heal", str(fault), phase, None, fault.heal)
 
     def strike(self, fault: Fault, phase: str, episode: int, until: float) -> int:
         """Inject a momentary fault while raw sockets watch. The time at which the first call was made.
@@ -84,7 +92,7 @@ class Nemesis:
             for arm, proxy in self.proxies.items():
                 self._watch(arm, fault, phase, episode, partial(see_cut, proxy, fault, before, until))
             return before
-        opened = {arm: self.pool.submit(open_sentinel, proxy) for arm, proxy in self.proxies.items()}
+        opened = {arm: self.pool.submit(open_for, fault, proxy) for arm, proxy in self.proxies.items()}
         wait(opened.values(), timeout=OPEN_S)  # one that is not open by then has nothing to testify
         before = self.inject(fault, phase, episode)
         for arm, sentinel in opened.items():
@@ -131,28 +139,40 @@ class Nemesis:
     ) -> None:
         """Do it to every arm at once and write down each. A server that hangs is restarted, and doubted."""
 
-        def one(arm: str, proxy: Proxy) -> ProxyError | None:
-            t0, problem = time.monotonic_ns(), None
-            try:
-                do(proxy)
-            except ProxyError as error:
-                problem = error
-            self.log.write(
-                Act(
-                    t0=t0,
-                    t1=time.monotonic_ns(),
-                    action=action,
-                    fault=fault,
-                    arm=arm,
-                    phase=phase,
-                    episode=episode,
-                    error=problem.message if problem else None,
-                )
-            )
+        def one(arm: str, proxy: Proxy) -> StackError | None:
+            t0, problem = time.monotonic_ns(), _attempted(partial(do, proxy))
+            self._note(action, fault, phase, episode, arm, t0, problem)
             return problem
 
         done = [self.pool.submit(one, arm, proxy) for arm, proxy in self.proxies.items()]
-        problems = [problem for each in done if (problem := each.result())]
+        self._regret([problem for each in done if (problem := each.result())], phase, episode)
+
+    def _act_once(
+        self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[], None]
+    ) -> None:
+        """Do it to what all arms share, and write it down for each of them."""
+        t0, problem = time.monotonic_ns(), self.pool.submit(_attempted, do).result()
+        for arm in self.proxies:
+            self._note(action, fault, phase, episode, arm, t0, problem)
+        self._regret([problem] if problem else [], phase, episode)
+
+    def _note(
+        self,
+        action: Action,
+        fault: str,
+        phase: str,
+        episode: int | None,
+        arm: str,
+        t0: int,
+        problem: StackError | None,
+    ) -> None:
+        error = problem.message if problem else None
+        t1 = time.monotonic_ns()
+        self.log.write(
+            Act(t0, t1, action=action, fault=fault, arm=arm, phase=phase, episode=episode, error=error)
+        )
+
+    def _regret(self, problems: Sequence[StackError], phase: str, episode: int | None) -> None:
         if problems:
             self._doubt(problems[0], phase)
         if any(isinstance(problem, ProxyHung) for problem in problems):
@@ -161,17 +181,26 @@ class Nemesis:
     def _restart(self, phase: str, episode: int | None) -> None:
         t0 = time.monotonic_ns()
         self.server.restart()
-        self._held = None  # every toxic is neutral now
+        if self._held and self._held.place == "wire":
+            self._held = None  # every toxic is neutral now
         for arm in self.proxies:
             t1 = time.monotonic_ns()
             act = Act(t0, t1, action="restart", fault=NOTHING, arm=arm, phase=phase, episode=episode)
             self.log.write(act)
 
-    def _doubt(self, problem: ProxyError, phase: str) -> None:
+    def _doubt(self, problem: StackError, phase: str) -> None:
         hung = isinstance(problem, ProxyHung)
         code = Code.PROXY_RESTARTED if hung else Code.ACT_FAILED
         text = f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else "")
         self.doubts.write(Doubt.of(code, text, phase=phase))
+
+
+def _attempted(do: Callable[[], None]) -> StackError | None:
+    try:
+        do()
+    except StackError as problem:
+        return problem
+    return None
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from brokenpipe.plan.project import Project
 from brokenpipe.progress import Progress
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.local import Arm, Stack, local_stack
+from brokenpipe.stack.postgres import postgres
 
 LOAD_READY_S = 60.0
 START_UP_S = 6.0  # measured with four arms; only for the forecast
@@ -107,7 +108,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_environment(what.folder, what.plan, what.command, servers)
         what.say("probing what each fault does on this machine")
-        _certify(what.plan, stack, log)
+        _certify(what, stack, undo, log)
         what.say("starting Locust")
         with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
             load.wait_ready(LOAD_READY_S)
@@ -116,9 +117,11 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         what.say("stopping")
 
 
-def _certify(plan: Plan, stack: Stack, log: Writer) -> None:
-    faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
-    for probe in certify(faults, stack.toxiproxy):
+def _certify(what: Run, stack: Stack, undo: Janitor, log: Writer) -> None:
+    faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
+    scratch_log = what.folder / "logs" / "postgres-scratch.log"
+    scratch = partial(postgres, log_path=scratch_log, janitor=undo)
+    for probe in certify(faults, stack.toxiproxy, scratch):
         log.write(
             Probe(
                 t=time.monotonic_ns(),
@@ -154,6 +157,7 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
         seed=scenario.seed,
         requests_path=what.folder / "requests.ndjson",
         time_limit_s=scenario.load.timeout_s,
+        arrivals_per_s=scenario.load.arrivals_per_s,
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from brokenpipe.drive.conversation import Conversation
 from brokenpipe.drive.raw_socket import Address, Sighting, connect, end_by, receive, watch
 from brokenpipe.faults import Expectation, Seen, Situation
+from brokenpipe.faults.contract import STEADY
 
 Inject = Callable[[], None]
 
@@ -100,7 +101,7 @@ def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Obs
         before = talk.sent
         until_ns = time.monotonic_ns() + _ns(2 * _TALK_S)
         if expected.seen != "delayed":
-            until_ns = max(until_ns, injected_ns + _ns(_patience_s(expected)))
+            until_ns = max(until_ns, injected_ns + _ns(patience_s(expected)))
         talk.talk(until_ns)
         talk.listen(time.monotonic_ns() + _ns(expected.latest_s + GRACE_S))
     if talk.ended:
@@ -136,7 +137,7 @@ def _round_trip(took_s: float, expected: Expectation) -> Observation:
 
 def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation:
     start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
-    ended = link.watch(start_ns + _ns(_patience_s(expected)))
+    ended = link.watch(start_ns + _ns(patience_s(expected)))
     if ended is None:
         answer = link.exchange(GRACE_S)
         if not isinstance(answer, Sighting):
@@ -145,8 +146,9 @@ def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation
     return Observation(ended.seen, (ended.t_ns - start_ns) / 1e9)
 
 
-def _patience_s(expected: Expectation) -> float:
-    return expected.latest_s + (GRACE_S if expected.seen in {"reset", "eof"} else 0.0)
+def patience_s(expected: Expectation) -> float:
+    """How long to watch: for an end somewhat longer than promised, for a stretch of time as long as that is."""
+    return expected.latest_s + (0.0 if expected.seen in STEADY else GRACE_S)
 
 
 def _since(start_ns: int) -> float:

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.faults.base import Fault, How, Situation
+from brokenpipe.faults.backend_kill import BackendKill
+from brokenpipe.faults.base import Fault, How, Place, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
 from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
@@ -18,13 +19,27 @@ from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.refuse import Refuse
+from brokenpipe.faults.server import NoServer, Server, StopMode
+from brokenpipe.faults.server_restart import ServerRestart
+from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
 from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
 
+# fmt: off
 AnyFault = Annotated[
-    SocketKill | Latency | IdleReset | IdleDrop | BlackHole | Refuse | CommitCut,
+    SocketKill
+    | Latency
+    | IdleReset
+    | IdleDrop
+    | BlackHole
+    | Refuse
+    | CommitCut
+    | BackendKill
+    | ServerRestart
+    | ServerSetting,
     Field(discriminator="name"),
-]  # fmt: skip  (a line for each)
+]
+# fmt: on
 """Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
 
 NEUTRAL_TOXICS: tuple[Toxic, ...] = (
@@ -53,6 +68,7 @@ __all__ = [
     "NEUTRAL_TOXICS",
     "REPLY_LOST",
     "AnyFault",
+    "BackendKill",
     "BlackHole",
     "CommitCut",
     "Contract",
@@ -62,12 +78,18 @@ __all__ = [
     "IdleDrop",
     "IdleReset",
     "Latency",
+    "NoServer",
     "NoWire",
+    "Place",
     "Refuse",
     "Seen",
+    "Server",
+    "ServerRestart",
+    "ServerSetting",
     "Since",
     "Situation",
     "SocketKill",
+    "StopMode",
     "Stream",
     "Toxic",
     "Wire",

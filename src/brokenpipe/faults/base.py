@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,9 @@ process that closed its socket."""
 
 Situation = Literal["idle", "fresh", "mid_transfer"]
 """In which a connection of a pool can be when a fault comes, see Contract."""
+
+Place = Literal["wire", "server"]
+"""Where a fault happens: on the wire, of which any socket tells, or at the server, of which its sessions do."""
 
 
 class Fault(BaseModel):
@@ -31,6 +35,8 @@ class Fault(BaseModel):
     waits: ClassVar[bool] = False
     """True: a strike hits at the next occasion only, and until then it can be healed."""
 
+    place: ClassVar[Place] = "wire"
+
     shows_on: ClassVar[Situation] = "idle"
     """Which connection tells best, in the middle of an experiment, that it is there."""
 
@@ -41,6 +47,26 @@ class Fault(BaseModel):
         That is decided when a connection opens and cannot be changed on it; see docs/faults.md.
         """
         return False
+
+    @property
+    def shared(self) -> bool:
+        """Does it happen to what all arms share, and so once to all of them?"""
+        return False
+
+    @property
+    def least_every_s(self) -> float:
+        """How much time one strike needs at least, in seconds."""
+        return 0.2
+
+    @property
+    def silence_ms(self) -> int | None:
+        """How long a connection has to be quiet in its pool to feel it, if that matters."""
+        return None
+
+    @property
+    def question(self) -> str:
+        """The SQL with which a fresh session brings it about, for a fault at the server."""
+        return "SELECT 1"
 
     @property
     @abstractmethod
@@ -60,6 +86,10 @@ class Fault(BaseModel):
     @abstractmethod
     def inject(self, wire: Wire) -> None:
         """Break the wire. Raises ProxyError if that did not happen."""
+
+    def inject_everywhere(self, wires: Sequence[Wire]) -> None:
+        """Inject a fault that is shared, once. The wires of all arms lead to the same server."""
+        self.inject(wires[0])
 
     def heal(self, wire: Wire) -> None:
         """Make the wire whole for connections that come and for those that still live."""

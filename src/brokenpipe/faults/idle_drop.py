@@ -31,6 +31,10 @@ class IdleDrop(Fault):
         return f"after {self.after_ms} ms idle"
 
     @property
+    def silence_ms(self) -> int:
+        return self.after_ms
+
+    @property
     def contract(self) -> Contract:
         after_s = self.after_ms / 1000
         silent = Expectation("silence", "last_byte", after_s, after_s + LATE_S)

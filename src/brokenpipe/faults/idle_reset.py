@@ -38,6 +38,10 @@ class IdleReset(Fault):
         return self.how == "reset"
 
     @property
+    def silence_ms(self) -> int:
+        return self.after_ms
+
+    @property
     def contract(self) -> Contract:
         after_s = self.after_ms / 1000
         end = Expectation(end_of(self.how), "last_byte", after_s, after_s + LATE_S)

@@ -1,10 +1,12 @@
-"""What a fault may do to one proxy, and the toxics it needs there."""
+"""What a fault may do to one proxy and to the database behind it, and the toxics it needs there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from brokenpipe.faults.server import NoServer, Server
 
 Stream = Literal["upstream", "downstream"]
 
@@ -40,6 +42,10 @@ class Wire(Protocol):
     def accept(self) -> None:
         """Let connections in again. Raises ProxyError."""
 
+    @property
+    def server(self) -> Server:
+        """The database at its other end."""
+
 
 class NoWire:
     """A wire on which nothing happens, to see that a probe notices."""
@@ -55,3 +61,7 @@ class NoWire:
 
     def accept(self) -> None:
         pass
+
+    @property
+    def server(self) -> Server:
+        return NoServer()

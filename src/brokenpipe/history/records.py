@@ -4,7 +4,7 @@ Each file has one writer, and none is ever rewritten:
 
     experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
     nemesis.ndjson           the nemesis   Act, Landing
-    requests.ndjson          the load      Start, End, Lag
+    requests.ndjson          the load      Start, End, Lag, Late, Missed
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
@@ -207,6 +207,26 @@ class Lag(Record):
     KIND: ClassVar[str] = "lag"
     t: int
     ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Late(Record):
+    """Of an open load: a request that began later than `t`, when it was due, by `ms` (from 1 ms on)."""
+
+    KIND: ClassVar[str] = "late"
+    t: int
+    arm: str
+    id: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missed(Record):
+    """Of an open load: what was due at `t` and never begun, because the load paused before a user was free."""
+
+    KIND: ClassVar[str] = "missed"
+    t: int
+    arm: str
 
 
 # --- gauges.ndjson ----------------------------------------------------------------------------------

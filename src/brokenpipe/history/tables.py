@@ -139,6 +139,13 @@ TABLES = (
             "t": "BIGINT",
         },
     ),
+    Table(
+        "late",
+        "requests*.ndjson",
+        "late",
+        {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "ms": "DOUBLE"},
+    ),
+    Table("missed", "requests*.ndjson", "missed", {"t": "BIGINT", "arm": "VARCHAR"}),
     Table("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
     Table(
         "process_gauges",

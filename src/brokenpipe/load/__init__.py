@@ -6,6 +6,8 @@
     shares.py        how many users of each
     draws.py         random numbers, the same in every arm
     gate.py          where users pause together
+    poisson.py       when requests of an open load are due
+    arrivals.py      an open load: requests that arrive at a rate, whoever is free
     refusal.py       nothing goes to any host but the arm's own
     courier.py       takes each request of one user through all this, and marks it
     flight.py        one request under way: when it counts as ended, and how

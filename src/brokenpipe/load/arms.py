@@ -43,8 +43,11 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
             with being(self._person), _telling_that_it_cannot_be_made(base, tower):
                 super().__init__(environment)
             client = getattr(self, "client", None)
+            self._courier = None
             if isinstance(client, HttpSession | FastHttpSession):
-                Courier(tower, own, self._person, client)
+                self._courier = Courier(tower, own, self._person, client)
+                if tower.arrivals is not None:
+                    self.wait_time = lambda: 0.0  # when to ask is what arrivals say
 
         def context(self) -> dict[str, Any]:
             if base.context is User.context:
@@ -55,6 +58,8 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
             become(self._person)  # the first that runs in the user's own greenlet
             with _telling_that_it_ended(f"{self._person.id} of {own.arm}", tower):
                 super().on_start()
+            if self._courier is not None:
+                self._courier.arrives = tower.arrivals is not None
 
     _limit(ArmUser, tower.config.time_limit_s)
     ArmUser.__name__ = ArmUser.__qualname__ = f"{base.__name__} · {own.arm}"

@@ -16,7 +16,8 @@ class LoadConfig:
     """Everything that a Locust process needs to know.
 
     `arms` maps each arm to its base URL, such as `http://127.0.0.1:8001`. `users` counts users of one arm.
-    A request that waits longer than `time_limit_s` for the next byte of its answer has failed.
+    A request that waits longer than `time_limit_s` for the next byte of its answer has failed. With `arrivals_per_s`
+    the load is open: so many requests a second arrive at each arm, and users are there to carry them.
     """
 
     locustfile: Path
@@ -26,6 +27,7 @@ class LoadConfig:
     requests_path: Path
     time_limit_s: float
     control_fd: int = -1
+    arrivals_per_s: float | None = None
 
     @property
     def total_users(self) -> int:

@@ -38,7 +38,8 @@ class Courier:
 
     def __init__(self, tower: Tower, own: Own, person: Person, client: HttpSession | FastHttpSession) -> None:
         self._tower = tower
-        self._gate = tower.gate
+        self._gate = tower.gates[own.arm]
+        self.arrives = False  # its requests are arrivals of an open load; those of its on_start are not
         self._own = own
         self._arm = own.arm
         self._person = person
@@ -62,9 +63,10 @@ class Courier:
             self._tower.users_begun += 1
         if self._gate.closed:
             self._gate.wait()
+        due_ns = self._arrival() if self.arrives else None
         path = self._own.path(self._client.base_url, url)
         named = row(method, name or self._client.request_name or path)
-        flight = self._take_off(named, kwargs)
+        flight = self._take_off(named, kwargs, due_ns)
         try:
             response = self._send(method, url, row_of_arm(named, self._arm), *args, **kwargs)
         except GreenletExit:
@@ -80,7 +82,18 @@ class Courier:
                 watch(response, flight)
         return response
 
-    def _take_off(self, named: str, kwargs: dict[str, Any]) -> Flight:
+    def _arrival(self) -> int | None:
+        """Wait for the next arrival; when it was due."""
+        arrivals = self._tower.arrivals
+        while arrivals:
+            due_ns = arrivals.take(self._arm)
+            if not self._gate.closed:
+                return due_ns
+            arrivals.miss(self._arm, due_ns)  # the gate closed before this user's turn in the event loop
+            self._gate.wait()
+        return None
+
+    def _take_off(self, named: str, kwargs: dict[str, Any], due_ns: int | None) -> Flight:
         """Mark the request, so that its outcome and the target can be matched."""
         given = kwargs.get("headers")
         headers = dict(given) if given else {}
@@ -92,6 +105,8 @@ class Courier:
         flight = Flight(self._tower, self._arm, request_id, named, _key(headers), stream=stream)
         context = kwargs.get("context")
         kwargs["context"] = {**context, MARK: flight.mark} if context else {MARK: flight.mark}
+        if due_ns is not None and self._tower.arrivals:
+            self._tower.arrivals.began(self._arm, request_id, due_ns, flight.start_ns)
         return flight
 
     def _identify(self, headers: MutableMapping[str, Any]) -> str:

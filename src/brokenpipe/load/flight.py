@@ -93,7 +93,7 @@ class Flight:
 
     def body_closed(self) -> None:
         """The locustfile wants no more of the body: on purpose, unless the end of the run made it."""
-        if not self._tower.gate.ending:
+        if not self._tower.ending:
             self.body_ended()
 
     def abandon(self) -> None:

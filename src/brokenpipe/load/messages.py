@@ -2,7 +2,8 @@
 
 Shared by both ends, so nothing of Locust is imported here.
 
-    harness ──▶ load   {"gate": "open"}   {"gate": "closed", "turn": 3}   {"stop": true}
+    harness ──▶ load   {"gate": "open", "stretch": 2}   {"gate": "open", "stretch": 2, "arms": ["plain"]}
+                       {"gate": "closed", "turn": 3}   {"stop": true}
     load ──▶ harness   {"ready": 40}   {"drained": 3}   {"progress": {"plain": [120, 118, 2]}}
                        {"notice": CODE, "text": …}   {"refused": URL}
                        {"failed": "locustfile" | "recording", "text": …}
@@ -22,13 +23,22 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Open or close the gate before every request. `turn` numbers the closings: an answer names its own."""
+    """Open or close the gate before every request.
+
+    `turn` numbers the closings: an answer names its own. `stretch` numbers what is drawn for an opening, and `arms`
+    are those whose gate opens; None: all of them.
+    """
 
     open: bool
     turn: int = 0
+    stretch: int = 0
+    arms: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, object]:
-        return {"gate": "open"} if self.open else {"gate": "closed", "turn": self.turn}
+        if not self.open:
+            return {"gate": "closed", "turn": self.turn}
+        arms: dict[str, object] = {} if self.arms is None else {"arms": list(self.arms)}
+        return {"gate": "open", "stretch": self.stretch, **arms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,10 @@ def encode(message: Order | News) -> bytes:
 def order(line: bytes) -> Order:
     """What the harness says. Raises ValueError for a line that it never writes."""
     match json.loads(line):
-        case {"gate": "open"}:
-            return Gate(open=True)
+        case {"gate": "open", "stretch": stretch, "arms": arms}:
+            return Gate(open=True, stretch=stretch, arms=tuple(arms))
+        case {"gate": "open", "stretch": stretch}:
+            return Gate(open=True, stretch=stretch)
         case {"gate": "closed", "turn": turn}:
             return Gate(open=False, turn=turn)
         case {"stop": True}:

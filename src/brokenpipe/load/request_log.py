@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps co
 from pathlib import Path
 from typing import Protocol
 
-from brokenpipe.history.records import Clock, End, Lag, Start
+from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
 
 
 class Request(Protocol):
@@ -79,6 +79,14 @@ class RequestLog:
 
     def lag(self, t_ns: int, ms: float) -> None:
         self._lines.append(f'{{"k":"{Lag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
+
+    def late(self, due_ns: int, arm: str, request_id: str, ms: float) -> None:
+        self._lines.append(
+            f'{{"k":"{Late.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
+        )
+
+    def missed(self, due_ns: int, arm: str) -> None:
+        self._lines.append(f'{{"k":"{Missed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
 
     def flush(self) -> None:
         """Hand everything to the kernel. Raises OSError when the disk refuses it."""

@@ -82,7 +82,7 @@ class Steering:
             self._tower.notice(Notice("task_error", f"{name}: {where(exception, self._locustfile)}"))
 
     def _quitting(self, **_: Any) -> None:
-        self._tower.gate.end()
+        self._tower.end()
 
     def _quit(self, **_: Any) -> None:
         self._tower.settle()
@@ -102,11 +102,11 @@ class Steering:
 
     def _obey(self, message: Order) -> None:
         match message:
-            case Gate(open=True):
+            case Gate(open=True, arms=arms, stretch=stretch):
                 self._turn = None
-                self._tower.gate.open()
+                self._tower.open(arms, stretch)
             case Gate(turn=turn):
-                self._tower.gate.close()
+                self._tower.close()
                 self._turn = turn
             case Stop():
                 self._end(hard=False)
@@ -167,7 +167,7 @@ class Steering:
         if self._ending or self._environment.runner is None:
             return
         self._ending = True
-        self._tower.gate.end()
+        self._tower.end()
         if hard:
             self._environment.stop_timeout = 0.0
             gevent.spawn_later(GRACE_S, os._exit, 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from brokenpipe.load.arrivals import Arrivals
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.gate import Gate
 from brokenpipe.load.messages import Count, News, Notice, Progress
@@ -37,7 +38,10 @@ class Tower:
         self, config: LoadConfig, log: RequestLog, publish: Callable[[Mapping[str, Any]], None]
     ) -> None:
         self.config = config
-        self.gate = Gate()
+        self.gates = {arm: Gate() for arm in config.arms}
+        rate = config.arrivals_per_s
+        self.arrivals = Arrivals(rate, config.seed, config.arms, log) if rate else None
+        self.ending = False
         self.log = log
         self.publish = publish
         self.tallies = {arm: Tally() for arm in config.arms}
@@ -74,6 +78,29 @@ class Tower:
             if not flight.begun:
                 self.note_start(flight)
         self.log.flush()
+
+    def open(self, arms: Sequence[str] | None, stretch: int) -> None:
+        """Let the users of these arms act, of all if it is None."""
+        opened = tuple(self.gates) if arms is None else tuple(arms)
+        for arm in opened:
+            self.gates[arm].open()
+        if self.arrivals and not self.ending:
+            self.arrivals.open(opened, stretch)
+
+    def close(self) -> None:
+        """Let nobody begin another request."""
+        for gate in self.gates.values():
+            gate.close()
+        if self.arrivals:
+            self.arrivals.close()
+
+    def end(self) -> None:
+        """Send home for good whoever waits or comes."""
+        self.ending = True
+        for gate in self.gates.values():
+            gate.end()
+        if self.arrivals:
+            self.arrivals.end()
 
     def notice(self, notice: Notice) -> None:
         """Tell the harness, once for each different text."""

@@ -210,6 +210,16 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Of an open load: requests that were due, those that began more than 50 ms late, those that never began."""
+
+    due: int
+    late: int
+    missed: int
+    worst_ms: float | None  # the latest beginning; None: all began within a millisecond
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """A doubt about the instrument. `unknown`: no check that rests on it may pass."""
 
@@ -368,6 +378,8 @@ class Findings:
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())
+    arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
+    arrivals: Mapping[tuple[str, str], Arrivals] = field(default_factory=dict)  # (arm, phase)
     comparisons: tuple[Comparison, ...] = field(default=())
     swallowed: tuple[Swallowed, ...] = ()
     ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.reader import History, reading
+from brokenpipe.measure.arrivals import arrival_doubts, arrivals
 from brokenpipe.measure.attribute import attributed
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
@@ -70,6 +71,7 @@ def _findings(
     failed = failures(history)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
+    arrived = arrivals(history, scenario)
     witnessed, kept_quiet = _witnessed(history), swallowed(history)
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
@@ -83,6 +85,7 @@ def _findings(
     warnings = (
         *doubts(history, scenario, table, state, contract),
         *too_few(scenario, compared),
+        *arrival_doubts(arrived),
         *swallowed_warnings(scenario, table, kept_quiet),
         *(() if under_way else ledger_warnings(books)),
     )
@@ -120,6 +123,8 @@ def _findings(
         costs=added,
         environment=_environment(environment),
         command=str(environment.get("command", "")),
+        arrivals_per_s=scenario.load.arrivals_per_s,
+        arrivals=arrived,
         notes=(
             *_notes(finished, begun, [phase.name for phase in scenario.phases]),
             *look_notes(plan.looks, table),

@@ -23,11 +23,12 @@ FROM ({lines}) x LEFT JOIN tenths c ON x.{time} // {tenth} = c.tenth AND x.{time
 
 # A request without an end was either never answered within its time limit, which is a failure, or cut off by
 # the end of the run, which says nothing. The last line of the log tells how long it could have waited.
+# Of an open load, latency counts from when a request was due.
 _OUTCOMES = """
-SELECT arm, id, name, t, t_end, ms::FLOAT AS ms, coalesce(status, 0) AS status,
+SELECT arm, id, name, t, t_end, {ms}::FLOAT AS ms, coalesce(status, 0) AS status,
        CASE WHEN t_end IS NULL THEN 'timeout' ELSE failure END AS failure,
        CASE WHEN t_end IS NULL THEN 'never answered' ELSE error END AS error
-FROM requests
+FROM {requests}
 WHERE t_end IS NOT NULL OR (SELECT max(greatest(t, coalesce(t_end, t))) FROM requests) - t > {limit_ns}
 """
 
@@ -36,10 +37,22 @@ def tabulate(history: History, *, limit_s: float) -> None:
     """Make the tables `outcomes`, `testimony` and `closed`, whose `phase` is NULL for what does not count."""
     history.sql("CREATE TABLE episode_list AS SELECT * FROM episodes ORDER BY t0")
     history.sql(_TENTHS.format(tenth=TENTH_NS))
-    history.sql(f"CREATE TABLE outcomes AS {placed(_OUTCOMES.format(limit_ns=int(limit_s * 1e9)), 't')}")
+    history.sql(f"CREATE TABLE outcomes AS {placed(_outcomes(history, limit_s), 't')}")
     # What the witness saw, likewise by the request's start.
     history.sql(f"CREATE VIEW testimony AS {placed('FROM testimonies', 't0')}")
     history.sql(f"CREATE TABLE closed AS {placed('FROM closes', 't')}")
+
+
+def _outcomes(history: History, limit_s: float) -> str:
+    """Only an open load has anything to join, and ten million requests need not try."""
+    late = history.one("SELECT count(*) FROM late")[0]
+    return _OUTCOMES.format(
+        limit_ns=int(limit_s * 1e9),
+        ms="(ms + coalesce(late_ms, 0))" if late else "ms",
+        requests="requests LEFT JOIN (SELECT arm, id, ms AS late_ms FROM late) USING (arm, id)"
+        if late
+        else "requests",
+    )
 
 
 def placed(lines: str, time: str) -> str:

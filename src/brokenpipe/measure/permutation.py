@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -78,5 +78,11 @@ def smallest_seen(
     if k < needed:
         return None
     x = np.asarray(differences, float)
-    quantiles = stats.t.ppf([1 - error / tests / 2, POWER], k - 1).sum()
-    return max(float(quantiles * x.std(ddof=1) / np.sqrt(k)), needed / k * floor)
+    return max(float(_quantiles(k, error / tests) * x.std(ddof=1) / np.sqrt(k)), needed / k * floor)
+
+
+@cache
+def _quantiles(k: int, error: float) -> float:
+    """Of t for the error and for the power; a deviation of few episodes is too small more often than too large."""
+    quantiles = stats.t.ppf([1 - error / 2, POWER], k - 1).sum()
+    return float(quantiles / np.sqrt(stats.chi2.ppf(0.5, k - 1) / (k - 1)))

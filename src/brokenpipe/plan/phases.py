@@ -90,16 +90,28 @@ class Phase(Strict):
         return self
 
     @model_validator(mode="after")
+    def _strike_has_time(self) -> Self:
+        least_s = self.fault.least_every_s if self.fault else 0.0
+        for key, given_s in (("every_s", self.every_s), ("quiet_s", self.quiet_s)):
+            if self.fault and self.fault.strikes and given_s is not None and given_s < least_s:
+                raise ValueError(
+                    f"{key} = {given_s:g} is too short: {self.fault} needs {least_s:g} s to be over"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _idle_limit_fits(self) -> Self:
-        after_ms = getattr(self.fault, "after_ms", None)
+        after_ms = self.fault.silence_ms if self.fault else None
         if self.quiet_s is not None and after_ms is not None and self.quiet_s * 1000 <= after_ms:
             raise ValueError(
                 f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
                 "no connection would be idle long enough to feel it"
             )
-        if self.pattern is Pattern.BLOCKS and after_ms is not None and after_ms >= 1000 * BLOCK_S:
+        sign = self.fault.sign if self.fault else None
+        shows_s = sign.earliest_s if sign and sign.since == "last_byte" else 0.0
+        if self.pattern is Pattern.BLOCKS and shows_s >= BLOCK_S:
             raise ValueError(
-                f"an idle limit of {after_ms} ms cannot be witnessed in a block of {BLOCK_S:g} s; "
+                f"a limit of {1000 * shows_s:g} ms cannot be witnessed in a block of {BLOCK_S:g} s; "
                 "use episodes + quiet_s + burst_s instead of seconds, or a shorter after_ms"
             )
         return self

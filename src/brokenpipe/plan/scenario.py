@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
@@ -16,6 +17,7 @@ from brokenpipe.plan.wording import VARIABLE, did_you_mean
 
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Environment = Mapping[Variable, str]
+MOST_BY_DEFAULT = 500  # users of an arm for an open load, each with a connection of its own to the service
 ONE_EXAMPLE = "scenarios/default.toml is a working example; `brokenpipe run --dry-run` checks a file."
 
 
@@ -26,10 +28,27 @@ class Load(Strict):
     """What users do: an unchanged locustfile, its path relative to the scenario file."""
 
     users: Annotated[int, Field(ge=1, le=10_000)] = 10
-    """Users of each arm."""
+    """Users of each arm. With arrivals_per_s: how many of its requests can be under way at once; by default as many as
+    arrive until the first of them times out, from 10 to 500."""
+
+    arrivals_per_s: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """An open load: so many requests a second arrive at each arm, at random (a Poisson process), whether or not those
+    before them are answered; latency counts from when each was due. Without it users wait for an answer before they ask
+    again, and wait_time of the locustfile says how soon."""
 
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Seconds after which a request without an answer has failed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _enough_users(cls, data: Any) -> Any:
+        """As many users as an open load needs while nothing is answered (Little's law), unless it says how many."""
+        if not isinstance(data, Mapping) or "users" in data:
+            return data
+        rate, timeout_s = data.get("arrivals_per_s"), data.get("timeout_s", 10.0)
+        if not all(isinstance(each, int | float) and 0 < each < math.inf for each in (rate, timeout_s)):
+            return data
+        return {**data, "users": min(max(10, math.ceil(rate * timeout_s)), MOST_BY_DEFAULT)}
 
 
 class Scenario(Strict):

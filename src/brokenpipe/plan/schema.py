@@ -25,7 +25,11 @@ _FAULT_KEYS = {
     "ms": "Milliseconds added in one direction, to each round trip once.",
     "jitter_ms": "By how many milliseconds the delay varies, up and down.",
     "direction": "downstream: towards the service. upstream: towards Postgres.",
-    "after_ms": "Milliseconds of the client's silence after which its connection ends.",
+    "after_ms": "Milliseconds: of the client's silence, or what a setting of the server's is set to.",
+    "mode": "How the server stops: fast (an administrator) or immediate (a crash).",
+    "away_ms": "How many milliseconds longer than need be the server stays away.",
+    "setting": "Which of the server's limits: the timeouts take after_ms, connection_limit takes connections.",
+    "connections": "How many sessions the service may have in its database.",
 }
 
 

@@ -137,7 +137,8 @@ def _unit(mistake: _Mistake) -> str:
     """Keys carry the unit, so that values do not."""
     key = str(mistake.last)
     unit = " of milliseconds" if key.endswith("ms") else ""
-    unit = " of seconds" if key.endswith(("_s", "seconds")) else unit
+    if key.endswith(("_s", "seconds")) and not key.endswith("_per_s"):
+        unit = " of seconds"
     return unit + (", without quotes or unit" if isinstance(mistake.value, str) else "")
 
 

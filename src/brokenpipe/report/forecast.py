@@ -19,7 +19,11 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     yield f"scenario    {sources.scenario_path}"
     yield f"target      {sources.target_folder}"
     yield f"locustfile  {sources.locustfile}"
-    yield f"load        {scenario.load.users} users × {len(scenario.arms)} arms, seed {scenario.seed}\n"
+    rate = scenario.load.arrivals_per_s
+    asks = (
+        f"{rate:g} arrivals/s, carried by up to {scenario.load.users}" if rate else f"{scenario.load.users}"
+    )
+    yield f"load        {asks} users × {len(scenario.arms)} arms, seed {scenario.seed}\n"
     yield _phases(scenario)
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from brokenpipe.measure.findings import Books, Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.findings import Arrivals, Books, Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.report import atomic
 
@@ -72,6 +72,13 @@ def _cell(cell: Cell) -> Json:
     }
 
 
+def _arrivals(arrived: Arrivals | None) -> Json | None:
+    """Of an open load, else null."""
+    if arrived is None:
+        return None
+    return {"due": arrived.due, "late": arrived.late, "missed": arrived.missed, "worst_ms": arrived.worst_ms}
+
+
 def _arm(findings: Findings, arm: str) -> Json:
     phases = [phase.name for phase in findings.phases if (arm, phase.name) in findings.cells]
     cells = {phase: findings.cell(arm, phase) for phase in phases}
@@ -79,7 +86,10 @@ def _arm(findings: Findings, arm: str) -> Json:
         "env": dict(findings.arms[arm]),
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
-        "phases": {phase: _cell(cell) for phase, cell in cells.items()},
+        "phases": {
+            phase: _cell(cell) | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
+            for phase, cell in cells.items()
+        },
         "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
     }
 
@@ -155,6 +165,7 @@ def summary(findings: Findings) -> Json:
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,
+        "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
         "best": None
         if best is None

@@ -48,8 +48,10 @@ def unfinished(findings: Findings) -> str:
 
 
 def size(findings: Findings) -> str:
-    """Say how large the experiment was: "4 arms × 10 users"."""
+    """Say how large the experiment was: "4 arms × 10 users", or "4 arms × 20 arrivals/s"."""
     arms = numbers.plural(len(findings.arms), "arm")
+    if findings.arrivals_per_s is not None:
+        return f"{arms} × {findings.arrivals_per_s:g} arrivals/s"
     return f"{arms} × {numbers.plural(findings.users_per_arm, 'user')}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.process import Child
@@ -106,9 +107,9 @@ class _Ground:
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
         """One arm, started but not yet ready."""
-        own_database = f"arm_{name}"
-        self.database.create_database(own_database)
-        proxy = self.toxiproxy.proxy(name, (self.database.host, self.database.port))
+        own_database = self.database.create_database(f"arm_{name}")
+        address = (self.database.host, self.database.port)
+        proxy = self.toxiproxy.proxy(name, address, database=own_database)
         with service(
             self.plan.target,
             arm=name,
@@ -118,12 +119,15 @@ class _Ground:
             log_path=self.report / "logs" / f"target-{name}.log",
             janitor=self.janitor,
         ) as started:
-            yield Arm(name, own_database, proxy, started)
+            yield Arm(name, own_database.name, proxy, started)
 
-    def _dsn(self, proxy: Proxy, database: str) -> str:
-        user, password = self.database.user, self.database.password
+    def _dsn(self, proxy: Proxy, database: Database) -> str:
         return self.plan.target.dsn.format(
-            user=user, password=password, host=proxy.host, port=proxy.port, database=database
+            user=database.user,
+            password=database.password,
+            host=proxy.host,
+            port=proxy.port,
+            database=database.name,
         )
 
     def _environment(self, name: str) -> dict[str, str]:

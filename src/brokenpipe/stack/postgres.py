@@ -10,17 +10,22 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from brokenpipe.errors import PostgresError
+from brokenpipe.faults import StopMode
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
@@ -31,17 +36,26 @@ BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
 USER = "brokenpipe"
 INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
 READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+STOP_SIGNALS: Mapping[StopMode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+_EXEMPTIONS = {
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "default_transaction_read_only": "off",
+}
 
 # Shared memory inside the data folder, so that removing the folder is enough.
 _MEMORY = ("dynamic_shared_memory_type", "mmap")
-# No socket files, no durability: the disk is not what is measured, and a server killed without an
-# operating-system crash loses nothing by it.
+# No socket files, no flushing: the disk is not what is measured, and a server killed without an operating-system
+# crash loses nothing by it. Without synchronous_commit it would: what is committed could still be in its memory.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
     "fsync": "off",
-    "synchronous_commit": "off",
+    "synchronous_commit": "on",
     "full_page_writes": "off",
     "max_wal_size": "256MB",
     "authentication_timeout": "10min",  # the longest there is: how long a sentinel may wait for its end
@@ -49,25 +63,109 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server. The password is random for each run and stays out of every record."""
+    """A running server. Made by `postgres`. The password is random for each run and stays out of every record.
 
-    host: str
-    port: int
-    version: str
-    child: Child
-    user: str = USER
-    password: str = field(default="", repr=False)
+    `child` is its process, another one after a restart.
+    """
+
+    def __init__(self, launch: _Launch, child: Child, version: str, running: ExitStack) -> None:
+        self.host = LOOPBACK
+        self.port = launch.port
+        self.version = version
+        self.child = child
+        self.user = USER
+        self.password = launch.cluster.password
+        self._launch = launch
+        self._running = running
+        self._lock = threading.Lock()
 
     def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
         """A connection string that goes straight to the server, past any proxy, unless a proxy's `port` is given."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{port or self.port}/{database}"
 
-    def create_database(self, name: str) -> None:
-        """An empty database, one for each arm, so that arms never wait for each other's locks."""
+    def dsn_of(self, user: str, password: str, database: str) -> str:
+        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
+
+    def create_database(self, name: str) -> Database:
+        """An empty database, one for each arm, so that arms never wait for each other's locks.
+
+        Its owner is an ordinary role: a superuser is exempt from connection limits, and a service is none.
+        """
+        owner, password = sql.Identifier(name), secrets.token_urlsafe(18)
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            # Encrypted here: a statement that fails stands in the server's log as it was sent.
+            secret = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+            login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(secret.decode()))
+            connection.execute(login)
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(owner, owner))
+        return Database(self, name, password)
+
+    def restart(
+        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+    ) -> None:
+        """Stop it, call `gone`, start it after `away_s` on the same port, call `back` when it listens.
+
+        Returns when it is ready. Raises PostgresError.
+        """
+        with self._lock:
+            self._stop(mode)
+            try:
+                gone()
+                time.sleep(away_s)
+                self.child = self._running.enter_context(self._launch.started())
+                poll(self._listens, timeout_s=READY_TIMEOUT_S, every_s=0.003)
+            finally:
+                back()
+            _wait_ready(self.dsn(), self.child)
+
+    def _stop(self, mode: StopMode) -> None:
+        self.child.popen.send_signal(STOP_SIGNALS[mode])
+        try:
+            self.child.popen.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise PostgresError(
+                f"postgres: no end {STOP_TIMEOUT_S:g} s after it was told to stop ({mode})",
+                remedy="See logs/postgres.log.",
+            ) from error
+
+    def _listens(self) -> bool | None:
+        """Does it accept connections, or has it ended? It is asked by connecting: binding could get in its way."""
+        if not self.child.running:
+            return False
+        with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
+            return True
+        return None
+
+    def close(self) -> None:
+        """End it, once a restart that is under way is over."""
+        with self._lock:
+            self._running.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """How to start a server on a cluster, each time in the same way."""
+
+    cluster: _Cluster
+    port: int
+    max_connections: int
+    log_path: Path
+    janitor: Janitor
+
+    def started(self) -> AbstractContextManager[Child]:
+        settings = _SETTINGS | dict([_MEMORY])
+        settings |= {"port": str(self.port), "max_connections": str(self.max_connections)}
+        options = [part for setting in settings.items() for part in _option(*setting)]
+        return child(
+            "postgres",
+            self.cluster.command("postgres", *options),
+            log_path=self.log_path,
+            janitor=self.janitor,
+            cwd=self.cluster.data,
+            stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
+            undo_signal=signal.SIGQUIT,  # "immediate": it takes its backends and memory along
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +212,14 @@ def postgres(*, log_path: Path, janitor: Janitor, max_connections: int = 200) ->
 
     Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
-    with scratch_folder("brokenpipe-pg-", janitor) as folder, ExitStack() as running:
+    with scratch_folder("brokenpipe-pg-", janitor) as folder:
         cluster = _cluster(folder)
         _initialise(cluster, janitor)
-        yield _started(cluster, log_path, janitor, max_connections, running)
+        server = _started(cluster, log_path, janitor, max_connections)
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 def _cluster(folder: Path) -> _Cluster:
@@ -164,35 +266,32 @@ def _memory_option(programs: Path) -> tuple[str, ...]:
     return _option(*_MEMORY) if version and int(version[0]) >= 16 else ()  # before 16 it took no settings
 
 
-def _started(
-    cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int, running: ExitStack
-) -> Postgres:
-    """A server that answers, to be ended by `running`; on another port if a stranger took the first one."""
+def _started(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
+    """A server that answers; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
-        port = free_port()
-        settings = _SETTINGS | dict([_MEMORY]) | {"port": str(port), "max_connections": str(max_connections)}
+        launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
         with ExitStack() as attempt:
-            options = [part for setting in settings.items() for part in _option(*setting)]
-            server = attempt.enter_context(
-                child(
-                    "postgres",
-                    cluster.command("postgres", *options),
-                    log_path=log_path,
-                    janitor=janitor,
-                    cwd=cluster.data,
-                    stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
-                    undo_signal=signal.SIGQUIT,  # "immediate": it takes its backends and memory along
-                )
-            )
+            server = attempt.enter_context(launch.started())
             try:
-                version = _wait_ready(cluster.dsn(port), server)
+                version = _wait_ready(cluster.dsn(launch.port), server)
             except PostgresError:
-                if attempts_left and taken(port):
+                if attempts_left and taken(launch.port):
                     continue
                 raise
-            running.enter_context(attempt.pop_all())
-            return Postgres(LOOPBACK, port, version, server, password=cluster.password)
+            _exempt(cluster.dsn(launch.port))
+            return Postgres(launch, server, version, attempt.pop_all())
     raise AssertionError("the last attempt returns or raises")
+
+
+def _exempt(dsn: str) -> None:
+    """Keep the harness's own sessions out of the limits that faults set: a role's settings go before the server's."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for setting, value in _EXEMPTIONS.items():
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                    sql.Identifier(USER), sql.Identifier(setting), sql.Literal(value)
+                )
+            )
 
 
 def _wait_ready(dsn: str, server: Child) -> str:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
 
@@ -38,8 +39,10 @@ class Proxy:
         *,
         toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
         armed: bool = False,
+        database: Database | None = None,
     ) -> None:
         self.name = name
+        self._database = database
         self.host = LOOPBACK
         self._api = api
         self._neutral = tuple(
@@ -59,6 +62,13 @@ class Proxy:
     def port(self) -> int:
         """The port clients connect to. It outlives restarts of the server."""
         return int(self._wanted.listen.rpartition(":")[2])
+
+    @property
+    def server(self) -> Database:
+        """The database behind it. Raises ProxyError if it was made in front of something else."""
+        if self._database is None:
+            raise ProxyError(f"{self.name}: there is no database of ours behind this proxy")
+        return self._database
 
     @property
     def armed(self) -> bool:

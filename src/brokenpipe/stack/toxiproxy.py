@@ -9,6 +9,7 @@ from pathlib import Path
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
@@ -51,21 +52,26 @@ class ToxiproxyServer:
         *,
         toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
         armed: bool = False,
+        database: Database | None = None,
     ) -> Proxy:
         """A new proxy in front of `upstream` (host, port), listening on a free port, its toxics neutral.
 
+        `database`: what stands there, if it is one of ours; faults at the server need it.
+
         Raises ProxyError, for example when the name is taken.
         """
-        proxy = Proxy(self._api, name, upstream, toxics=toxics, armed=armed)
+        proxy = Proxy(self._api, name, upstream, toxics=toxics, armed=armed, database=database)
         proxy.create()
         self._proxies.append(proxy)
         return proxy
 
     @contextmanager
-    def scratch_proxy(self, upstream: Address, *, armed: bool = False) -> Iterator[Proxy]:
+    def scratch_proxy(
+        self, upstream: Address, *, armed: bool = False, database: Database | None = None
+    ) -> Iterator[Proxy]:
         """A proxy for a probe, deleted after it."""
         self._scratches += 1
-        proxy = self.proxy(f"scratch_{self._scratches}", upstream, armed=armed)
+        proxy = self.proxy(f"scratch_{self._scratches}", upstream, armed=armed, database=database)
         try:
             yield proxy
         finally:

@@ -37,12 +37,14 @@ class Message(Base):
 class Memory(Base):
     """A fact worth keeping, under a key that the client chose.
 
-    The key is indexed and not unique: a client that repeats a write whose answer was lost stores it twice.
+    The key is indexed and not unique: a client that repeats a write whose answer was lost stores it twice. Unless
+    the service writes the key down as what makes the write unique, too.
     """
 
     __tablename__ = "memories"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(200), index=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     text: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

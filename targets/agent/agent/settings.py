@@ -31,6 +31,18 @@ class Hold(StrEnum):
     QUERY = "query"
 
 
+class Retry(StrEnum):
+    """What becomes of a memory whose connection ended while it was being written.
+
+    never: an error. naive: it is written once more, and is there twice if it had been committed. keyed: it is
+    written once more under the client's key, which can be there only once.
+    """
+
+    NEVER = "never"
+    NAIVE = "naive"
+    KEYED = "keyed"
+
+
 Flag = Annotated[bool, Field(description="true or false")]
 
 
@@ -70,6 +82,7 @@ class Settings(BaseSettings):
     )
 
     agent_hold: Hold = Field(Hold.SESSION, description=" or ".join(Hold))
+    agent_retry: Retry = Field(Retry.NEVER, description=", ".join(Retry))
     agent_llm_ms: float = Field(40.0, ge=0, le=60_000, description="mean delay in ms, from 0 to 60000")
     agent_stream_chunks: int = Field(5, ge=1, le=100, description="a whole number from 1 to 100")
 

@@ -1,0 +1,42 @@
+"""The server ends every session of the service, and says so."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from brokenpipe.faults.base import Fault, Place
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation
+from brokenpipe.faults.wire import Toxic, Wire
+
+
+class BackendKill(Fault):
+    """What pg_terminate_backend does: an administrator, a maintenance script, a failover tool.
+
+    Other than a reset, the end comes with a reason that some drivers pass on and some lose. Sessions opened later
+    live. The other arms' sessions, and the harness's own, are in other databases.
+    """
+
+    name: Literal["backend_kill"] = "backend_kill"
+
+    strikes: ClassVar[bool] = True
+    place: ClassVar[Place] = "server"
+
+    @property
+    def manner(self) -> str:
+        return "pg_terminate_backend"
+
+    @property
+    def contract(self) -> Contract:
+        end = Expectation("57P01", "injection", 0.0, SERVER_LATE_S)
+        return Contract(
+            idle=end, fresh=Expectation("alive", "injection", 0.0, 2 * SERVER_LATE_S), mid_transfer=end
+        )
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return ()
+
+    def inject(self, wire: Wire) -> None:
+        wire.server.terminate()
+
+    def heal(self, wire: Wire) -> None:
+        """Nothing: it is over when it has happened."""

@@ -1,0 +1,77 @@
+"""The database server stops and starts again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from brokenpipe.faults.base import Fault, Place
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
+from brokenpipe.faults.server import StopMode
+from brokenpipe.faults.wire import Toxic, Wire
+
+UP_AGAIN_S = 5.0  # measured: 0.3 s on a quiet machine
+LEAST_EVERY_S = 4.0
+
+
+class ServerRestart(Fault):
+    """An upgrade, a changed setting, an administrator (fast); a crash, or a machine out of memory (immediate).
+
+        sessions told and ended ─▶ refused ─▶ "the database system is starting up" ─▶ up
+
+    The server is one for all arms, so it happens once to all of them. `away_ms`: how much longer than need be it
+    stays away.
+    """
+
+    name: Literal["server_restart"] = "server_restart"
+    mode: StopMode = "fast"
+    away_ms: int = Field(default=0, ge=0, le=60_000)
+
+    strikes: ClassVar[bool] = True
+    place: ClassVar[Place] = "server"
+
+    @property
+    def shared(self) -> bool:
+        return True
+
+    @property
+    def least_every_s(self) -> float:
+        return LEAST_EVERY_S + 2 * self.away_ms / 1000
+
+    @property
+    def manner(self) -> str:
+        return self.mode + (f", {self.away_ms} ms away" if self.away_ms else "")
+
+    @property
+    def contract(self) -> Contract:
+        # In a crash each session is told by a backend that is ending itself: one in ten is not heard.
+        also: Seen | None = "eof" if self.mode == "immediate" else None
+        end = Expectation("57P01", "injection", 0.0, SERVER_LATE_S, also)
+        away = Expectation("refused", "injection", 0.0, UP_AGAIN_S + self.away_ms / 1000)
+        return Contract(idle=end, fresh=away, mid_transfer=end)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return ()
+
+    def inject(self, wire: Wire) -> None:
+        self.inject_everywhere((wire,))
+
+    def inject_everywhere(self, wires: Sequence[Wire]) -> None:
+        # A proxy whose server is away accepts and hangs up; without it in between one would be refused.
+        def refuse() -> None:
+            for wire in wires:
+                wire.refuse()
+
+        def accept() -> None:
+            for wire in wires:
+                wire.accept()
+
+        wires[0].server.restart(self.mode, self.away_ms / 1000, gone=refuse, back=accept)
+
+    def heal(self, wire: Wire) -> None:
+        """Nothing: it is over when it has happened."""
+
+    def brief(self) -> ServerRestart:
+        return self.model_copy(update={"away_ms": min(self.away_ms, 500)})

@@ -1,0 +1,113 @@
+"""The server's own limits: one setting changed while it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from brokenpipe.faults.base import Fault, Place, Situation
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
+from brokenpipe.faults.wire import Toxic, Wire
+
+Setting = Literal[
+    "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+    "statement_timeout",
+    "connection_limit",
+    "default_transaction_read_only",
+]
+
+BRIEF_MS = 400
+_ALIVE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """`key` of the fault gives its value, `seen` is the SQLSTATE it shows in, `question` brings that about."""
+
+    key: Literal["after_ms", "connections"] | None
+    seen: Seen
+    question: Callable[[int], str]
+
+
+_RULES: Mapping[str, _Rule] = {
+    "idle_session_timeout": _Rule("after_ms", "57P05", lambda _: "SELECT 1"),
+    "idle_in_transaction_session_timeout": _Rule("after_ms", "25P03", lambda _: "BEGIN"),
+    "statement_timeout": _Rule("after_ms", "57014", lambda ms: f"SELECT pg_sleep({(ms + 2000) / 1000})"),
+    "connection_limit": _Rule("connections", "53300", lambda _: "SELECT 1"),
+    "default_transaction_read_only": _Rule(
+        None, "25006", lambda _: "BEGIN; CREATE TABLE brokenpipe_probe (); ROLLBACK"
+    ),
+}
+
+
+class ServerSetting(Fault):
+    """What an administrator, or a managed database, sets for the sessions of the service.
+
+    A session that lives feels a limit from its next statement on, and a connection limit not at all: it is for
+    those that come. The harness's own sessions are exempt. All settings but the connection limit are those of the
+    server, and so of all arms at once.
+    """
+
+    name: Literal["server_setting"] = "server_setting"
+    setting: Setting
+    after_ms: int | None = Field(default=None, ge=50, le=3_600_000)
+    connections: int | None = Field(default=None, ge=0, le=60)
+
+    strikes: ClassVar[bool] = False
+    place: ClassVar[Place] = "server"
+    shows_on: ClassVar[Situation] = "fresh"
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        given = {key for key in ("after_ms", "connections") if getattr(self, key) is not None}
+        key = _RULES[self.setting].key
+        if given != ({key} - {None}):
+            found = " and ".join(sorted(given)) or "no value"
+            asked = f"takes {key}" if key else "takes no value: it is on while it is held"
+            raise ValueError(f"{self.setting} {asked}; found {found}")
+        return self
+
+    @property
+    def shared(self) -> bool:
+        return self.setting != "connection_limit"
+
+    @property
+    def manner(self) -> str:
+        unit = {"after_ms": f" {self.after_ms} ms", "connections": f" {self.connections}", None: ""}
+        return self.setting + unit[_RULES[self.setting].key]
+
+    @property
+    def silence_ms(self) -> int | None:
+        return self.after_ms if self.setting == "idle_session_timeout" else None
+
+    @property
+    def question(self) -> str:
+        return _RULES[self.setting].question(self.after_ms or 0)
+
+    @property
+    def contract(self) -> Contract:
+        alive = Expectation("alive", "injection", 0.0, _ALIVE_S)
+        after_s = (self.after_ms or 0) / 1000
+        shown = Expectation(_RULES[self.setting].seen, "last_byte", after_s, after_s + SERVER_LATE_S)
+        return Contract(idle=alive, fresh=shown, mid_transfer=alive)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return ()
+
+    def inject(self, wire: Wire) -> None:
+        if self.connections is not None:
+            wire.server.set(self.setting, str(self.connections))
+        else:
+            wire.server.set(self.setting, "on" if self.after_ms is None else f"{self.after_ms}ms")
+
+    def heal(self, wire: Wire) -> None:
+        wire.server.set(self.setting, None)
+
+    def brief(self) -> ServerSetting:
+        if self.connections is not None:
+            return self.model_copy(update={"connections": 0})
+        return self.model_copy(update={"after_ms": self.after_ms and min(self.after_ms, BRIEF_MS)})

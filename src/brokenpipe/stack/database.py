@@ -1,0 +1,104 @@
+"""One database of a server, with an owner of its own who is no superuser: what an arm lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from brokenpipe.errors import PostgresError
+from brokenpipe.faults import StopMode
+from brokenpipe.stack.ports import poll
+
+if TYPE_CHECKING:
+    from brokenpipe.stack.postgres import Postgres
+
+CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
+_TAKES_EFFECT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
+_REMEDY = "See logs/postgres.log; nothing measured since is valid."
+
+_COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+_SHOWN = "SELECT current_setting(name), source FROM pg_settings WHERE name = %s"
+_TERMINATE = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database called `name`, of a role of that name. It satisfies faults.Server.
+
+    What is done to it is done over a connection of the superuser's to another database, past every proxy, which no
+    limit of the settings below concerns.
+    """
+
+    server: Postgres
+    name: str
+    password: str = field(repr=False)
+
+    @property
+    def user(self) -> str:
+        return self.name
+
+    def dsn(self) -> str:
+        """As its owner, straight to the server."""
+        return self.server.dsn_of(self.user, self.password, self.name)
+
+    def terminate(self) -> None:
+        """End every session of this database, as pg_terminate_backend does."""
+        with self._admin() as admin:
+            admin.execute(_TERMINATE, (self.name,))
+
+    def sessions(self) -> int:
+        """How many sessions it has now."""
+        with self._admin() as admin:
+            row = admin.execute(_COUNT, (self.name,)).fetchone()
+        return int(str(row[0])) if row else 0
+
+    def set(self, setting: str, value: str | None) -> None:
+        """Change a setting of the server, or this database's connection limit; None: back to what it was."""
+        with self._admin() as admin:
+            if setting == CONNECTION_LIMIT:
+                change = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+                admin.execute(change.format(sql.Identifier(self.name), sql.Literal(int(value or -1))))
+                return
+            name = sql.Identifier(setting)
+            if value is None:
+                admin.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
+            else:
+                admin.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(name, sql.Literal(value)))
+            admin.execute("SELECT pg_reload_conf()")
+        self._wait_for(setting, value)
+
+    def restart(
+        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+    ) -> None:
+        """Stop the whole server and start it again, for all databases that it has."""
+        self.server.restart(mode, away_s, gone=gone, back=back)
+
+    def _wait_for(self, setting: str, value: str | None) -> None:
+        """Until a new session of the owner's has it: reset, a setting comes from the file no more."""
+
+        def there() -> bool | None:
+            with _connected(self.dsn()) as session:
+                shown, source = session.execute(_SHOWN, (setting,)).fetchone() or ("", "")
+            return True if (source == "default" if value is None else shown == value) else None
+
+        if poll(there, timeout_s=_TAKES_EFFECT_S) is None:
+            raise PostgresError(
+                f"{self.name}: {setting} is not {value or 'back'} {_TAKES_EFFECT_S:g} s later", remedy=_REMEDY
+            )
+
+    def _admin(self) -> psycopg.Connection[tuple[object, ...]]:
+        return _connected(self.server.dsn())
+
+
+def _connected(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+    try:
+        return psycopg.connect(dsn, autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError as error:
+        raise PostgresError(f"postgres cannot be reached: {error}".strip(), remedy=_REMEDY) from error

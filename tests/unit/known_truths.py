@@ -1,0 +1,151 @@
+"""Experiments with a known truth, drawn a thousand times, and how often the statistics are right about them.
+
+Run by hand, `python -m tests.unit.known_truths` prints the figures that stand in docs/calibration.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tests.unit.drawn import MODELS, Array, episodes, true_rate
+
+from brokenpipe.measure.permutation import adjusted_ps, smallest_seen
+from brokenpipe.measure.statistics import ERROR, mean_interval, rate_interval
+
+EXPERIMENTS = 1_000
+EPISODES = 12
+SHAPE = (EXPERIMENTS, EPISODES)
+LOOKS = (12, 24, 48)
+PAIRS = (("in_use", "many"), ("one", "all"), ("few", "some"), (None, "in_use"), (None, "some"), (None, "all"))
+POWERED = ("in_use", "some", "all")
+Counted = tuple[int, int]  # how many of how many
+
+
+def _rates(model: str, draw: np.random.Generator) -> Array:
+    broken, requests = episodes(model, draw, SHAPE)
+    return broken / requests
+
+
+def _latencies(draw: np.random.Generator, spread_ms: float = 3.0) -> Array:
+    """Medians of episodes; what all arms share, the drift of the machine, is added by who compares."""
+    return 57 + spread_ms * draw.normal(size=SHAPE) + draw.exponential(spread_ms, SHAPE)
+
+
+def _seen(arms: Sequence[Array], run: int) -> dict[str, float]:
+    """The adjusted p of each arm against the first, in one run."""
+    control, *others = arms
+    return adjusted_ps({str(n): (arm[run] - control[run]).tolist() for n, arm in enumerate(others)})
+
+
+def _false(arms: Sequence[Array]) -> Counted:
+    return sum(min(_seen(arms, run).values()) <= ERROR for run in range(EXPERIMENTS)), EXPERIMENTS
+
+
+def false_differences_of_rates(model: str) -> Counted:
+    """Experiments of four equal arms in which any is said to differ."""
+    draw = np.random.default_rng(11)
+    return _false([_rates(model, draw) for _ in range(4)])
+
+
+def false_differences_of_latencies() -> Counted:
+    """The same of median latencies, on a machine that drifts."""
+    draw = np.random.default_rng(12)
+    drift = 20 * draw.normal(size=SHAPE)
+    return _false([drift + _latencies(draw) for _ in range(4)])
+
+
+def covered_rates(model: str, k: int) -> Counted:
+    """Intervals of a rate that contain the true one. Episodes all alike have a bound of their own, which is exact."""
+    broken, requests = episodes(model, np.random.default_rng(13), (EXPERIMENTS, k))
+    truth = true_rate(model)
+    told = [
+        rate_interval([int(each) for each in e], [int(each) for each in n], largest_rate=1)
+        for e, n in zip(broken, requests, strict=True)
+        if np.ptp(e / n) > 0
+    ]
+    return sum(found is not None and found.low <= truth <= found.high for found in told), len(told)
+
+
+def covered_differences(arm: str | None, control: str) -> Counted:
+    """Intervals of a difference that contain the true one; None is an arm in which nothing breaks."""
+    draw = np.random.default_rng(14)
+    theirs = _rates(control, draw)
+    mine = _rates(arm, draw) if arm else np.zeros(SHAPE)
+    truth = (_mean_rate(arm) if arm else 0.0) - _mean_rate(control)
+    return _covered(mine - theirs, truth)
+
+
+def _mean_rate(model: str) -> float:
+    return float(np.divide(*episodes(model, np.random.default_rng(98), (1, 1_000_000))).mean())
+
+
+def covered_latencies() -> Counted:
+    """Intervals of what a setting adds to the median latency that contain what it truly adds."""
+    draw = np.random.default_rng(15)
+    return _covered(_latencies(draw) + 2.5 - _latencies(draw), 2.5)
+
+
+def _covered(differences: Array, truth: float) -> Counted:
+    told = [mean_interval(row.tolist()) for row in differences if np.ptp(row) > 0]
+    return sum(found is not None and found.low <= truth <= found.high for found in told), len(told)
+
+
+def seen_differences(model: str) -> Counted:
+    """A difference of the size that a run of three arms says it could have seen: how often it is."""
+    draw = np.random.default_rng(16)
+    control, first, *others = (_rates(model, draw) for _ in range(4))
+    promised = [smallest_seen(row.tolist(), tests=3) for row in first - control]
+    size = float(np.median([each for each in promised if each is not None]))
+    arms = [control, first + size, *others]
+    return sum(_seen(arms, run)["0"] <= ERROR for run in range(EXPERIMENTS)), EXPERIMENTS
+
+
+def false_decisions(model: str, error: float) -> Counted:
+    """A truth that stands on the bound is on neither side: whenever the interval leaves it, the decision is false."""
+    broken, requests = episodes(model, np.random.default_rng(17), (EXPERIMENTS, LOOKS[-1]))
+    bound = true_rate(model)
+
+    def decided(run: int, k: int) -> bool:
+        e, n = ([int(each) for each in column[run, :k]] for column in (broken, requests))
+        found = rate_interval(e, n, largest_rate=1, error=error)
+        return found is not None and not found.low <= bound <= found.high
+
+    return sum(any(decided(run, k) for k in LOOKS) for run in range(EXPERIMENTS)), EXPERIMENTS
+
+
+def _line(*texts: str) -> None:
+    print("| " + " | ".join(texts) + " |")
+
+
+def _share(counted: Counted) -> str:
+    return f"{100 * counted[0] / counted[1]:.1f} %"
+
+
+def _figures() -> None:
+    heads = (
+        "false difference",
+        *(f"covered, {k} episodes" for k in (5, 12, 24)),
+        "false decision, three looks",
+    )
+    _line("episodes", *heads)
+    _line(*("---" for _ in range(1 + len(heads))))
+    for model in MODELS:
+        coverage = (_share(covered_rates(model, k)) for k in (5, 12, 24))
+        decisions = _share(false_decisions(model, ERROR / len(LOOKS)))
+        _line(f"`{model}`", _share(false_differences_of_rates(model)), *coverage, decisions)
+    print(
+        f"\nlatencies: false {_share(false_differences_of_latencies())}, covered {_share(covered_latencies())}"
+    )
+    for arm, control in PAIRS:
+        print(f"{arm or 'nothing'} − {control}: covered {_share(covered_differences(arm, control))}")
+    for model in POWERED:
+        print(f"{model}: a difference of the size promised is seen in {_share(seen_differences(model))}")
+    for model in MODELS:
+        print(
+            f"{model}: with the whole error at each look, false decisions {_share(false_decisions(model, ERROR))}"
+        )
+
+
+if __name__ == "__main__":
+    _figures()
