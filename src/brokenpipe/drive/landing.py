@@ -11,7 +11,7 @@ from brokenpipe.drive.sentinel import Sentinel, greet
 from brokenpipe.drive.server_situations import Door
 from brokenpipe.drive.session import Login
 from brokenpipe.drive.session_sentinel import SessionSentinel
-from brokenpipe.errors import ProxyError
+from brokenpipe.errors import ProxyError, StackError
 from brokenpipe.faults import Expectation, Fault, Seen, ServerSetting
 from brokenpipe.stack.ports import poll
 from brokenpipe.stack.proxy import Proxy
@@ -101,7 +101,10 @@ def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
 
 def see_session(proxy: Proxy, fault: Fault) -> Testimony:
     """What a new session of the service's role sees that asks for it."""
-    sessions = proxy.server.sessions()
+    try:
+        sessions = proxy.server.sessions()
+    except StackError as error:
+        return Testimony(error.message, None, landed=False)
     seen = server_situations.see_fresh(door_of(proxy), fault, fault.sign)
     if isinstance(fault, ServerSetting) and fault.connections and seen.seen == "alive":
         # A limit is felt by whoever comes when it is reached, and by nobody before.

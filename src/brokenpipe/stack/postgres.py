@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -79,6 +78,7 @@ class Postgres:
         self._launch = launch
         self._running = running
         self._lock = threading.Lock()
+        self._closing = threading.Event()
 
     def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
         """A connection string that goes straight to the server, past any proxy, unless a proxy's `port` is given."""
@@ -112,11 +112,13 @@ class Postgres:
             self._stop(mode)
             try:
                 gone()
-                time.sleep(away_s)
-                self.child = self._running.enter_context(self._launch.started())
-                poll(self._listens, timeout_s=READY_TIMEOUT_S, every_s=0.003)
-            finally:
-                back()
+                self._closing.wait(away_s)
+            finally:  # whatever went wrong out there, it is started again
+                try:
+                    self.child = self._running.enter_context(self._launch.started())
+                    poll(self._listens, timeout_s=READY_TIMEOUT_S, every_s=0.003)
+                finally:
+                    back()
             _wait_ready(self.dsn(), self.child)
 
     def _stop(self, mode: StopMode) -> None:
@@ -138,7 +140,8 @@ class Postgres:
         return None
 
     def close(self) -> None:
-        """End it, once a restart that is under way is over."""
+        """End it, once a restart that is under way is over, which is then cut short."""
+        self._closing.set()
         with self._lock:
             self._running.close()
 

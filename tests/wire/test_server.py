@@ -1,0 +1,223 @@
+"""Faults at a real Postgres: whom they hit, whom they spare, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from brokenpipe.drive.landing import door_of, open_for, see_held
+from brokenpipe.drive.session import NotOpened, session
+from brokenpipe.errors import PostgresError, ProxyError
+from brokenpipe.faults import BackendKill, Fault, ServerRestart, ServerSetting
+from brokenpipe.stack.database import Database
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.ports import poll
+from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.proxy import Proxy
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = [
+    ServerSetting(setting="idle_session_timeout", after_ms=200),
+    ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=200),
+    ServerSetting(setting="statement_timeout", after_ms=200),
+    ServerSetting(setting="connection_limit", connections=0),
+    ServerSetting(setting="default_transaction_read_only"),
+]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
+    with postgres(log_path=log_path, janitor=NoJanitor()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plain(running: Postgres) -> Database:
+    return running.create_database("arm_plain")
+
+
+@pytest.fixture(scope="module")
+def other(running: Postgres) -> Database:
+    return running.create_database("arm_other")
+
+
+@pytest.fixture
+def proxy(server, running: Postgres, plain: Database) -> Iterator[Proxy]:
+    with server.scratch_proxy((running.host, running.port), database=plain) as made:
+        yield made
+
+
+def lives(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Does this session still answer?"""
+    try:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+def test_the_role_of_an_arm_is_an_ordinary_one(plain: Database) -> None:
+    """No superuser, who would be exempt from limits; the owner of its database, who may make tables there."""
+    with psycopg.connect(plain.dsn()) as session:
+        row = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        assert row == (False,)
+        session.execute("CREATE TABLE its_own (id int); DROP TABLE its_own")
+
+
+def test_a_backend_kill_hits_its_own_arm_alone(
+    proxy: Proxy, running: Postgres, plain: Database, other: Database
+) -> None:
+    """The sessions of another arm and the harness's own in the same server live on."""
+    with (
+        psycopg.connect(plain.dsn(), autocommit=True) as victim,
+        psycopg.connect(other.dsn(), autocommit=True) as neighbour,
+        psycopg.connect(running.dsn(), autocommit=True) as ours,
+    ):
+        BackendKill().inject(proxy)
+        assert poll(lambda: not lives(victim) or None, timeout_s=2)
+        assert (lives(neighbour), lives(ours)) == (True, True)
+
+
+@pytest.mark.parametrize("fault", SETTINGS, ids=str)
+def test_a_setting_is_gone_without_a_trace(proxy: Proxy, plain: Database, fault: Fault) -> None:
+    """A raw session sees it while it is held; healed, none does, and the server's settings are what they were."""
+    ask = "SELECT (SELECT array_agg(setting ORDER BY name) FROM pg_settings), datconnlimit FROM pg_database"
+    ask += " WHERE datname = current_database()"
+    with psycopg.connect(plain.dsn()) as before:
+        whole = before.execute(ask).fetchone()
+    fault.inject(proxy)
+    try:
+        assert see_held(proxy, fault, None).landed
+    finally:
+        fault.heal(proxy)
+    assert not see_held(proxy, fault, None).landed
+    with psycopg.connect(plain.dsn()) as after:
+        assert after.execute(ask).fetchone() == whole
+
+
+def test_the_harness_is_exempt(proxy: Proxy, running: Postgres) -> None:
+    """A statement of ours that is longer than the limit, a pause beyond it, and a write: none is troubled."""
+    faults = [SETTINGS[0], SETTINGS[2], SETTINGS[4]]
+    with psycopg.connect(running.dsn(), autocommit=True) as ours:
+        try:
+            for fault in faults:
+                fault.inject(proxy)
+            ours.execute("SELECT pg_sleep(0.4)")
+            time.sleep(0.4)
+            ours.execute("CREATE TABLE exempt (id int); DROP TABLE exempt")
+            assert lives(ours)
+        finally:
+            for fault in faults:
+                fault.heal(proxy)
+
+
+def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -> None:
+    """Below the limit a new session is let in and that is told; at the limit it is refused with 53300."""
+    fault = ServerSetting(setting="connection_limit", connections=2)
+    fault.inject(proxy)
+    try:
+        with psycopg.connect(plain.dsn()):
+            below = see_held(proxy, fault, None)
+            with psycopg.connect(plain.dsn()):
+                reached = see_held(proxy, fault, None)
+    finally:
+        fault.heal(proxy)
+    assert (below.seen, below.landed) == ("alive, 1 below the limit", True)
+    assert (reached.seen, reached.landed) == ("53300", True)
+
+
+def test_a_crash_loses_nothing_that_was_committed(proxy: Proxy, running: Postgres, plain: Database) -> None:
+    """Rows that were acknowledged a moment before an immediate restart are there after it; the server is another."""
+    before = running.child.pid
+    with psycopg.connect(plain.dsn(), autocommit=True) as writer:
+        writer.execute("CREATE TABLE kept (id int)")
+        for number in range(200):
+            writer.execute("INSERT INTO kept VALUES (%s)", (number,))
+        ServerRestart(mode="immediate").inject(proxy)
+        assert not lives(writer)
+    assert running.child.pid != before
+    with psycopg.connect(plain.dsn(), autocommit=True) as reader:
+        assert reader.execute("SELECT count(*) FROM kept").fetchone() == (200,)
+        reader.execute("DROP TABLE kept")
+
+
+def test_a_restart_goes_through_all_that_a_client_may_see(proxy: Proxy) -> None:
+    """Tried again and again, a login is refused while the server is away, and works as soon as it is back."""
+    seen: list[str] = []
+    restart = threading.Thread(target=ServerRestart(away_ms=300).inject, args=(proxy,))
+    restart.start()
+    while restart.is_alive() or not seen:
+        try:
+            with session((proxy.host, proxy.port), door_of(proxy).login):
+                seen.append("alive")
+        except NotOpened as instead:
+            seen.append(instead.sighting.seen)
+        time.sleep(0.002)
+    restart.join()
+    assert "refused" in seen
+    with session((proxy.host, proxy.port), door_of(proxy).login) as again:
+        again.ask("SELECT 1")
+        assert again.answer(time.monotonic_ns() + 1_000_000_000).seen == "alive"
+
+
+def test_a_server_comes_back_even_if_a_proxy_cannot_be_told(running: Postgres) -> None:
+    """What goes wrong while it is away is reported, and does not keep it away."""
+
+    def hang() -> None:
+        raise ProxyError("not to be had")
+
+    back: list[bool] = []
+    with pytest.raises(ProxyError, match="not to be had"):
+        running.restart("fast", 0.0, gone=hang, back=lambda: back.append(True))
+    assert back == [True]
+    assert poll(lambda: _answers(running) or None, timeout_s=5)
+
+
+def _answers(running: Postgres) -> bool:
+    try:
+        with psycopg.connect(running.dsn(), autocommit=True) as connection:
+            return lives(connection)
+    except psycopg.OperationalError:
+        return False
+
+
+@pytest.mark.parametrize("fault", [BackendKill(), ServerRestart()], ids=str)
+def test_a_session_testifies_with_the_servers_own_words(proxy: Proxy, fault: Fault) -> None:
+    """A raw session that was open at the strike tells the SQLSTATE it was sent, and when."""
+    with open_for(fault, proxy) as sentinel:
+        before_ns = time.monotonic_ns()
+        fault.inject(proxy)
+        seen, at_ns = sentinel.end(2.0)
+    assert seen == "57P01"
+    assert 0 <= (at_ns - before_ns) / 1e9 < 0.5
+
+
+def test_a_session_that_nothing_happened_to_says_so(proxy: Proxy) -> None:
+    """No end within the time: alive, so a strike that missed cannot look like one that hit."""
+    with open_for(BackendKill(), proxy) as sentinel:
+        assert sentinel.end(0.1)[0] == "alive"
+
+
+def test_a_wrong_password_is_no_session(proxy: Proxy, plain: Database) -> None:
+    """The login is judged by Postgres: another password is turned away."""
+    login = door_of(proxy).login
+    wrong = type(login)(login.user, login.password + "x", login.database)
+    with pytest.raises(NotOpened), session((proxy.host, proxy.port), wrong):
+        pass
+
+
+def test_a_setting_that_does_not_take_is_an_error(plain: Database) -> None:
+    """What a new session does not have within three seconds was not set, whatever ALTER SYSTEM said."""
+    with psycopg.connect(plain.server.dsn(), autocommit=True) as admin:
+        admin.execute("ALTER ROLE arm_plain SET statement_timeout = '7s'")
+        try:
+            with pytest.raises(PostgresError, match="statement_timeout is not 200ms"):
+                plain.set("statement_timeout", "200ms")
+        finally:
+            admin.execute("ALTER ROLE arm_plain RESET statement_timeout")
+            plain.set("statement_timeout", None)
