@@ -76,6 +76,7 @@ def test_every_kind_has_a_writer_that_is_documented() -> None:
 def test_what_the_witness_writes_can_be_read(tmp_path: Path) -> None:
     """The witness imports nothing of ours, so only this ties its request line to the table that reads it."""
     program = """
+from brokenpipe_witness import stalls
 from brokenpipe_witness.scene import Checkout, Scene
 from brokenpipe_witness.tape import now
 scene, checkout = Scene("User-1"), Checkout()
@@ -85,6 +86,10 @@ scene.checkouts.append(checkout)
 error = ConnectionResetError(104, "Connection reset by peer")
 scene.add_error("statement", error, error, port=40_000, checkout=checkout, disconnect=True)
 scene.status = 500
+checkout.busy, checkout.act_began, checkout.act_dead = True, now() - 10**9, False
+stalls.LIVE[1] = scene
+stalls.tell()
+stalls.tell()
 scene.write(error)
 """
     (tmp_path / "experiment.ndjson").touch()
@@ -99,6 +104,10 @@ scene.write(error)
         ((arm, request_id, status, began, failed, checkouts, errors, raised),) = history.rows(
             "SELECT witness_arm, id, status, began, failed, checkouts, errors, raised FROM testimonies"
         )
+        (waiting,) = history.one("SELECT waiting FROM testimonies")
+        ((stalled, act, port, statement, dead, handed),) = history.rows(
+            "SELECT id, act, port, statement, dead, handed FROM stalls WHERE t - since > 1e9"
+        )
         (writer,) = history.one("SELECT writer FROM clocks")
     assert (arm, request_id, status, began, failed) == ("pre_ping", "User-1", 500, True, True)
     assert checkouts == [
@@ -111,6 +120,8 @@ scene.write(error)
     assert (met["where"], met["dead_at_checkout"]) == ("statement", False)
     assert met["chain"] == json.loads(raised)
     assert met["chain"][0]["errno"] == 104
+    assert (stalled, act, port, statement, dead, handed) == ("User-1", "statement", 40_000, 2, False, 5)
+    assert json.loads(waiting)["act"] == "statement"
     assert writer == "witness pre_ping"
 
 
