@@ -114,6 +114,19 @@ def false_decisions(model: str, error: float) -> Counted:
     return sum(any(decided(run, k) for k in LOOKS) for run in range(EXPERIMENTS)), EXPERIMENTS
 
 
+def false_decisions_of_differences(model: str, error: float) -> Counted:
+    """The same of what an equal arm adds to the control's rate: it is neither above 0 nor below it."""
+    draw = np.random.default_rng(18)
+    shape = (EXPERIMENTS, LOOKS[-1])
+    arm, control = (np.divide(*episodes(model, draw, shape)) for _ in range(2))
+
+    def decided(row: Array) -> bool:
+        found = mean_interval(row.tolist(), error=error)
+        return found is not None and not found.low <= 0 <= found.high
+
+    return sum(any(decided(row[:k]) for k in LOOKS) for row in arm - control), EXPERIMENTS
+
+
 def _line(*texts: str) -> None:
     print("| " + " | ".join(texts) + " |")
 
@@ -145,6 +158,8 @@ def _figures() -> None:
         print(
             f"{model}: with the whole error at each look, false decisions {_share(false_decisions(model, ERROR))}"
         )
+        differences = _share(false_decisions_of_differences(model, ERROR / len(LOOKS)))
+        print(f"{model}: false decisions about a difference at three looks {differences}")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ def test_looking_three_times_decides_falsely_as_seldom_as_once(model: str) -> No
     _assert_seldom(known_truths.false_decisions(model, ERROR / len(LOOKS)))
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_looking_three_times_at_a_difference(model: str) -> None:
+    """The same of an expectation about a difference from the control, of which there is none."""
+    _assert_seldom(known_truths.false_decisions_of_differences(model, ERROR / len(LOOKS)))
+
+
 def test_looking_three_times_without_splitting_deceives() -> None:
     """The same looks with the whole error each: that is what the split is for."""
     false, of = known_truths.false_decisions("many", ERROR)
