@@ -39,7 +39,7 @@ REMEDY = (
 
 _OPEN = """
 SELECT datname FROM pg_stat_activity
-WHERE datname = ANY(%s) AND backend_type = 'client backend' AND xact_start IS NOT NULL
+WHERE datname = ANY(%s) AND backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
 """
 
 
