@@ -25,6 +25,7 @@ from brokenpipe.errors import BrokenpipeError, UsageError
 from brokenpipe.options import (
     AtMostOption,
     EnvOption,
+    IsolateOption,
     OnlyOption,
     RelabelledOption,
     ReportsOption,
@@ -72,6 +73,7 @@ def run(
     only: OnlyOption = None,
     env: EnvOption = None,
     stack: Annotated[StackKind, typer.Option(help="Where the stack runs.")] = StackKind.LOCAL,
+    isolate: IsolateOption = False,
     until_decided: UntilDecidedOption = False,
     at_most: AtMostOption = None,
     reports: ReportsOption = None,
@@ -85,7 +87,7 @@ def run(
                 remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
             )
         project = find_project(Path.cwd())
-        overrides = Overrides(users, seed, names(only), variables(env or []), until_decided, at_most)
+        overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
         plan, sources = make_plan(project, scenario, overrides)
         if dry_run:
             from brokenpipe.report.forecast import forecast

@@ -28,6 +28,10 @@ EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="K=V", help="An environment variable for every arm; may be repeated."),
 ]
+IsolateOption = Annotated[
+    bool,
+    typer.Option("--isolate", help="One arm at a time where nothing strikes: for what settings cost."),
+]
 UntilDecidedOption = Annotated[
     bool, typer.Option("--until-decided", help="Add episodes where rates or latencies are undecided.")
 ]

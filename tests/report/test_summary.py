@@ -162,6 +162,7 @@ class Summary(Strict):
     target: str
     control: str
     users_per_arm: int
+    isolated: list[str]
     arrivals_per_s: float | None
     seed: int
     best: Best | None

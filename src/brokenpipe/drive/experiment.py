@@ -2,6 +2,7 @@
 
 between two phases   close gate, drain, heal, arm or disarm, kill once (uncounted), inject what holds, open, settle
 blocks               ▇▇▇▇│▇▇▇▇│▇▇▇▇     episodes are marks on steady load
+blocks, isolated     ▇▁│▁▇│▁▇│▇▁        the arms take turns, ABBA; before each turn a moment that does not count
 strikes              ▇▇↯▇│▇▇↯▇│▇▇↯▇     the strike is in the middle, so what it breaks starts in its own episode
 bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is closed while quiet
 """
@@ -24,6 +25,8 @@ from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.progress import ArmProgress, Progress
 
 SHOW_EVERY_S = 0.25
+LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to be out of step again
+FIRST_TURN = 1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
 LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
 WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
@@ -47,6 +50,7 @@ class Experiment:
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
+    isolates: Callable[[Phase], bool] = lambda _: False
     further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
     _phase: Phase | None = None
     _episodes: int = 0
@@ -80,7 +84,7 @@ class Experiment:
             return ()
         self._wait(time.monotonic() + WRITTEN_S)
         stretches = self.further(played)
-        left_s = sum(stretch.forecast_s for stretch in stretches)
+        left_s = sum(stretch.forecast_s * self._turns_in(stretch.phase) for stretch in stretches)
         self.total_s = time.monotonic() - self.started + left_s
         return stretches
 
@@ -114,6 +118,9 @@ class Experiment:
     # --- the three patterns -------------------------------------------------------------------------
 
     def _play_blocks(self, stretch: Stretch) -> None:
+        if self.isolates(stretch.phase):
+            self._play_turns(stretch)
+            return
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
@@ -123,6 +130,29 @@ class Experiment:
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 1) * phase.episode_s)
             self._note(phase, n, t0, t1, None)
+
+    def _play_turns(self, stretch: Stretch) -> None:
+        """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
+
+        So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
+        """
+        phase, arms = stretch.phase, tuple(self.nemesis.proxies)
+        self._pause()
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
+            if phase.fault:
+                self.nemesis.watch_held(phase.fault, phase.name, n)
+                self.nemesis.join()  # nobody but the arm whose turn it is
+            for arm in arms if n % 2 == 0 else reversed(arms):
+                self.load.open((arm,), stretch=FIRST_TURN + n)  # what arrives is the same in every arm
+                self._wait(time.monotonic() + LEAD_IN_S)
+                t0 = time.monotonic_ns()
+                self._wait(time.monotonic() + phase.episode_s)
+                self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
+                self._pause()
+
+    def _turns_in(self, phase: Phase) -> int:
+        return len(self.nemesis.proxies) if self.isolates(phase) else 1
 
     def _play_strikes(self, stretch: Stretch) -> None:
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
@@ -174,8 +204,12 @@ class Experiment:
         self._wait(until)
         return strike
 
-    def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
-        self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
+    def _note(
+        self, phase: Phase, n: int, t0: int, t1: int, strike: int | None, arm: str | None = None
+    ) -> None:
+        self.log.write(
+            records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True, arm=arm)
+        )
 
     # --- waiting ------------------------------------------------------------------------------------
 

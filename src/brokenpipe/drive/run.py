@@ -183,6 +183,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
             log=log,
             roll_call=RollCall(stack, log),
             on_progress=what.on_progress,
+            isolates=scenario.isolates,
             drain_s=scenario.load.timeout_s + 1.0,
             started=what.started,
             total_s=what.total_s,

@@ -63,7 +63,7 @@ class Episode(Record):
     """The unit of statistics, written when it is over. Requests belong to it by their start.
 
     `strike` is when the fault struck, or when users came back to what it had left; None in a block of
-    a phase without strikes. `counts` is False for a lead-in.
+    a phase without strikes. `counts` is False for a lead-in. `arm`: the only one that was asked; None: all.
     """
 
     KIND: ClassVar[str] = "episode"
@@ -73,6 +73,7 @@ class Episode(Record):
     t1: int
     strike: int | None
     counts: bool
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

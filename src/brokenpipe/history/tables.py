@@ -53,6 +53,7 @@ TABLES = (
             "t1": "BIGINT",
             "strike": "BIGINT",
             "counts": "BOOLEAN",
+            "arm": "VARCHAR",
         },
     ),
     Table(

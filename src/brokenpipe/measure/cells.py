@@ -38,7 +38,7 @@ def episodes_by_place(
     failed = Counter((f.arm, f.phase, f.episode) for f in failures)
     broken = Counter((f.arm, f.phase, f.episode) for f in failures if f.broken)
     numbers: dict[str, list[int]] = defaultdict(list)
-    for phase, n in history.rows("SELECT phase, n FROM episode_list WHERE counts ORDER BY n"):
+    for phase, n in history.rows("SELECT DISTINCT phase, n FROM episode_list WHERE counts ORDER BY n"):
         numbers[phase].append(n)
     return {
         (arm, phase): Episodes(

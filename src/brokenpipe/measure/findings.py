@@ -378,6 +378,7 @@ class Findings:
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = field(default=())
+    isolated: tuple[str, ...] = ()  # phases in which the arms took turns
     arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
     arrivals: Mapping[tuple[str, str], Arrivals] = field(default_factory=dict)  # (arm, phase)
     comparisons: tuple[Comparison, ...] = field(default=())

@@ -123,6 +123,7 @@ def _findings(
         costs=added,
         environment=_environment(environment),
         command=str(environment.get("command", "")),
+        isolated=tuple(name for name in reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=arrived,
         notes=(

@@ -26,7 +26,7 @@ SELECT arm, list(opened ORDER BY n) FROM (
     SELECT w.arm AS arm, e.n AS n, count(c.t) AS opened
     FROM (SELECT DISTINCT witness_arm AS arm FROM connects) w CROSS JOIN episode_list e
     LEFT JOIN connects c ON c.witness_arm = w.arm AND c.t >= e.t0 AND c.t < e.t1
-    WHERE e.phase = ? AND e.counts GROUP BY ALL
+    WHERE e.phase = ? AND e.counts AND (e.arm IS NULL OR e.arm = w.arm) GROUP BY ALL
 ) GROUP BY arm ORDER BY arm
 """
 

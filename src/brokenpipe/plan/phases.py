@@ -22,6 +22,8 @@ BLOCK_S = 2.0  # the episode of a phase without strikes
 SETTLE_S = 1.2  # load that does not count, for pools to fill with connections of the new phase
 BETWEEN_S = 2.6  # what lies between two phases, the settling included; measured, only for the forecast
 
+TURN_S = 0.8  # of an arm that is asked alone: what precedes its block, which does not count; see LEAD_IN_S in drive
+
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -122,6 +124,12 @@ class Phase(Strict):
         if self.seconds is not None:
             return Pattern.BLOCKS
         return Pattern.STRIKES if self.every_s is not None else Pattern.BURSTS
+
+    @property
+    def can_be_isolated(self) -> bool:
+        """Whether arms may take turns in it: while it lasts, a connection at rest stays what it was."""
+        at_rest = self.fault is None or self.fault.contract.idle.seen == "delayed"
+        return self.pattern is Pattern.BLOCKS and at_rest
 
     @property
     def count(self) -> int:

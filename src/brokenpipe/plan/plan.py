@@ -30,6 +30,7 @@ class Overrides:
     seed: int | None = None
     only: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    isolate: bool = False
     until_decided: bool = False
     at_most: int | None = None  # episodes of a phase, with until_decided
 
@@ -96,6 +97,8 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
         changes["load"] = scenario.load.model_copy(update={"users": overrides.users})
     if overrides.seed is not None:
         changes["seed"] = overrides.seed
+    if overrides.isolate:
+        changes["isolate"] = True
     if overrides.env:
         changes["env"] = {**scenario.env, **overrides.env}
     if overrides.only:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
-from brokenpipe.plan.phases import Name, Phase
+from brokenpipe.plan.phases import TURN_S, Name, Phase
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import VARIABLE, did_you_mean
 
@@ -69,6 +69,10 @@ class Scenario(Strict):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
     """Of everything that is drawn by chance: the same seed, the same users."""
 
+    isolate: bool = False
+    """One arm at a time, in alternating order, in phases without a fault or with latency: for measuring what settings
+    cost. Takes as many times longer there as there are arms."""
+
     load: Load = Load()
     """Who asks, and for how long a user waits for an answer."""
 
@@ -87,7 +91,19 @@ class Scenario(Strict):
     @property
     def forecast_s(self) -> float:
         """How long its phases will take together."""
-        return sum(phase.forecast_s for phase in self.phases)
+        return sum(self.forecast_of(phase) for phase in self.phases)
+
+    def isolates(self, phase: Phase) -> bool:
+        """Whether the arms take turns in this phase."""
+        return self.isolate and phase.can_be_isolated and len(self.arms) > 1
+
+    def episode_s_of(self, phase: Phase) -> float:
+        """How long one episode of all arms takes."""
+        return len(self.arms) * (phase.episode_s + TURN_S) if self.isolates(phase) else phase.episode_s
+
+    def forecast_of(self, phase: Phase) -> float:
+        """How long a phase will take, with what precedes it."""
+        return phase.forecast_s + phase.count * (self.episode_s_of(phase) - phase.episode_s)
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises KeyError."""

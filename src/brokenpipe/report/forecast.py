@@ -45,5 +45,6 @@ def _phases(scenario: Scenario) -> Table:
     table = Table("phase", "fault", "pattern", Column("about", justify="right"))
     for phase in scenario.phases:
         fault = str(phase.fault) if phase.fault else "–"
-        table.add_row(phase.name, fault, phase.describe(), f"{phase.forecast_s:.0f} s")
+        turns = f", for each of {len(scenario.arms)} arms in turn" if scenario.isolates(phase) else ""
+        table.add_row(phase.name, fault, phase.describe() + turns, f"{scenario.forecast_of(phase):.0f} s")
     return table

@@ -165,6 +165,7 @@ def summary(findings: Findings) -> Json:
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,
+        "isolated": list(findings.isolated),
         "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
         "best": None

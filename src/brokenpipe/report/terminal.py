@@ -96,7 +96,9 @@ def _costs(findings: Findings) -> Iterator[RenderableType]:
     known = [(row, row.cost) for row in table.rows(findings) if row.cost is not None]
     if not known:
         return
-    yield _title("cost", f"median request in {known[0][1].phase}")
+    phase = known[0][1].phase
+    alone = ", one arm at a time" if phase in findings.isolated else ""
+    yield _title("cost", f"median request in {phase}{alone}")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for row, cost in known:
         median = numbers.milliseconds(cost.median_ms)
