@@ -159,6 +159,7 @@ class Summary(Strict):
     finished: str
     verdict: Decided
     sentence: str
+    evidence: list[str]
     target: str
     control: str
     users_per_arm: int

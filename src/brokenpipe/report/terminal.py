@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, Verdict, Warn
-from brokenpipe.report import ledger, table, words
+from brokenpipe.report import evidence, ledger, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -146,6 +146,12 @@ def _ledger(findings: Findings) -> Iterator[RenderableType]:
             yield _hanging("writes", style, Text(words.lines(f"{arm}: {wrong}")))
 
 
+def _sentences(findings: Findings) -> Group:
+    """The sentence of the verdict, and the evidence below it."""
+    more = (Text(words.lines(said), style="dim") for said in evidence.sentences(findings))
+    return Group(Text(words.lines(findings.sentence)), *more)
+
+
 def _warning(warning: Warn) -> Table:
     where = words.where(warning)
     said = Text(words.lines(f"{where}: {warning.text}" if where else warning.text))
@@ -178,6 +184,6 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
     parts.extend(_warning(warning) for warning in findings.warnings)
     if words.unfinished(findings):
         parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
-    parts.append(Padding(Text(words.lines(findings.sentence)), (1, 0)))
+    parts.append(Padding(_sentences(findings), (1, 0)))
     parts.append(closing(findings, report))
     return Group(*parts)
