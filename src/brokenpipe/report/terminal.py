@@ -152,9 +152,10 @@ def _sentences(findings: Findings) -> Group:
     return Group(Text(words.lines(findings.sentence)), *more)
 
 
-def _warning(warning: Warn) -> Table:
+def _warning(warning: Warn, likewise: str) -> Table:
     where = words.where(warning)
-    said = Text(words.lines(f"{where}: {warning.text}" if where else warning.text))
+    text = f"{warning.text}; {likewise}" if likewise else warning.text
+    said = Text(words.lines(f"{where}: {text}" if where else text))
     remedy = Text(f"→ {words.lines(warning.remedy)}", style="dim")
     return _hanging("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
 
@@ -181,7 +182,7 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
         parts.append(Text("No phase was reached: there is nothing to tabulate."))
     parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
-    parts.extend(_warning(warning) for warning in findings.warnings)
+    parts.extend(_warning(*each) for each in words.alike(findings.warnings))
     if words.unfinished(findings):
         parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
     parts.append(Padding(_sentences(findings), (1, 0)))
