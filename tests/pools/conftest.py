@@ -219,7 +219,12 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Start:
                 [sys.executable, "-m", "uvicorn", f"{app}:app", "--host", LOOPBACK, "--port", str(port)],
                 log_path=tmp_path / "service.log",
                 janitor=NoJanitor(),
-                env=clean_environment(environment(ARM, tmp_path) | variables | dict(env or {})),
+                env=clean_environment(
+                    environment(ARM, tmp_path)
+                    | {"BROKENPIPE_EVERY_REQUEST": "1"}
+                    | variables
+                    | dict(env or {})
+                ),
                 cwd=APPS,
             ) as process,
         ):

@@ -177,7 +177,7 @@ def _service(folder: Path) -> Iterator[Service]:
             [sys.executable, "-m", "uvicorn", "provoked:app", "--host", LOOPBACK, "--port", str(port)],
             log_path=folder / "service.log",
             janitor=NoJanitor(),
-            env=clean_environment(environment(ARM, folder)),
+            env=clean_environment(environment(ARM, folder) | {"BROKENPIPE_EVERY_REQUEST": "1"}),
             cwd=APPS,
         ) as process,
     ):

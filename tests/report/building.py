@@ -24,13 +24,12 @@ from brokenpipe.measure.findings import (
     Latency,
     Link,
     Load,
-    Masked,
     PhaseFinding,
-    Price,
     Series,
     Timelines,
     Verdict,
 )
+from brokenpipe.measure.price import Masked, Price
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 

@@ -41,6 +41,8 @@ class Price(Strict):
     wait_ms: float | None
     connects: int
     connect_ms: float | None
+    most_connects_per_s: int
+    mechanisms: dict[str, dict[str, int | float | None]]
 
 
 class Owed(Strict):
@@ -159,7 +161,6 @@ class Summary(Strict):
     finished: str
     verdict: Decided
     sentence: str
-    evidence: list[str]
     target: str
     control: str
     users_per_arm: int

@@ -326,5 +326,5 @@ def test_the_price_of_a_setting(calm: Recorded) -> None:
     calm.request("plain", 7, checkouts=[checkout(ping_ms=5.0)])  # after the phase
     price = _plain(calm.measured()).price
     assert price is not None
-    assert (price.checkouts, price.pings, price.connects) == (3, 3, 1)
-    assert (price.ping_ms, price.wait_ms, price.connect_ms) == (2.0, 0.5, 20.0)
+    assert (price.checkouts, price.pings, price.connects) == (3, 2, 1)
+    assert (price.ping_ms, price.wait_ms, price.connect_ms) == (2.0, pytest.approx(3.5 / 3), 20.0)

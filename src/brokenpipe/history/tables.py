@@ -210,6 +210,22 @@ TABLES = (
         },
     ),
     Table(
+        "tallies",
+        "witness-*.ndjson",
+        "tally",
+        {
+            "t0": "BIGINT",
+            "t": "BIGINT",
+            "requests": "INTEGER",
+            "checkouts": "INTEGER",
+            "pings": "INTEGER",
+            "ping_ms": "DOUBLE",
+            "wait_ms": "DOUBLE",
+            "connects": "INTEGER",
+            "connect_ms": "DOUBLE",
+        },
+    ),
+    Table(
         "stalls",
         "witness-*.ndjson",
         "stall",

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Cell, Interval, Latency, Masked, Price
+from brokenpipe.measure.findings import Cell, Interval, Latency
+from brokenpipe.measure.price import Masked
+from brokenpipe.measure.prices import masked_and_prices
 from brokenpipe.measure.statistics import rate_interval, smallest_visible_rate
 
 Place = tuple[str, str]  # arm, phase
@@ -87,7 +89,8 @@ def cells(
 ) -> dict[Place, Cell]:
     """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
-    masked, prices, recovery = _masked(history), _prices(history), _recovery(history, failures)
+    recovery = _recovery(history, failures)
+    masked, prices = masked_and_prices(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
     failed_at: dict[Place, list[Failure]] = defaultdict(list)
     for failure in failures:
@@ -139,29 +142,6 @@ def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict
     ):
         by_request[arm, phase][name] = Latency(*quantiles)
     return whole, by_request
-
-
-def _masked(history: History) -> dict[Place, Masked]:
-    """Dead connections that were closed during a checkout without any request having failed on them."""
-    rows = history.rows("""
-        SELECT witness_arm, phase,
-               count(*) FILTER (after = 'ping'),
-               count(*) FILTER (after IS NULL AND dead AND recycle_ms IS NOT NULL AND age_ms >= recycle_ms),
-               count(*) FILTER (after IS NULL AND dead AND pool_invalidated
-                                AND NOT (recycle_ms IS NOT NULL AND age_ms >= recycle_ms))
-        FROM closed WHERE phase IS NOT NULL AND id IS NOT NULL GROUP BY ALL""")
-    return {(arm, phase): Masked(*counts) for arm, phase, *counts in rows}
-
-
-def _prices(history: History) -> dict[Place, Price]:
-    """A checkout that pinged and then connected had a ping that failed: its time is not the price of a ping."""
-    rows = history.rows("""
-        WITH c AS (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL)
-        SELECT witness_arm, phase, count(*), count(c.ping_ms), median(c.ping_ms) FILTER (NOT c.fresh),
-               median(c.wait_ms),
-               count(c.connect_ms), median(c.connect_ms)
-        FROM c GROUP BY ALL""")
-    return {(arm, phase): Price(*values) for arm, phase, *values in rows}
 
 
 def _recovery(history: History, failures: Sequence[Failure]) -> dict[Place, tuple[float, ...]]:

@@ -86,7 +86,8 @@ def _witness(history: History) -> Iterator[Warn]:
 
 def _unseen(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
     """A service under another server: its pool may be seen, its requests are not, and so no failure has a cause."""
-    requests, pools = (_arms_in(history, table) for table in ("testimonies", "connects"))
+    requests = _arms_in(history, "testimonies") | _arms_in(history, "tallies")
+    pools = _arms_in(history, "connects")
     for arm in dict.fromkeys(arm for arm, _ in cells):
         unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
         if unexplained and arm not in requests:

@@ -14,6 +14,7 @@ from typing import Self
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.measure.classify import Link
 from brokenpipe.measure.owed import Owed
+from brokenpipe.measure.price import Masked, Price
 
 
 class Verdict(StrEnum):
@@ -42,31 +43,6 @@ class Latency:
     p50: float | None
     p95: float | None
     p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """Dead connections replaced before a request saw them, by what replaced them."""
-
-    pre_ping: int = 0
-    recycle: int = 0
-    invalidation: int = 0  # the pool dropped it because a sister had died
-
-    @property
-    def total(self) -> int:
-        return self.pre_ping + self.recycle + self.invalidation
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What the pool's settings cost, per checkout, from the witness."""
-
-    checkouts: int
-    pings: int
-    ping_ms: float | None  # median of one successful pre-ping
-    wait_ms: float | None  # median wait for a connection
-    connects: int
-    connect_ms: float | None  # median
 
 
 @dataclass(frozen=True, slots=True)

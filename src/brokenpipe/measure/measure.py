@@ -27,6 +27,7 @@ from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.ledger import warnings as ledger_warnings
 from brokenpipe.measure.looks import look_notes
 from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recommend import best_arm, costs, sentence
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.swallowed import swallowed, tallied
@@ -76,6 +77,7 @@ def _findings(
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
     owings = attributed(history, failed)
+    table = with_round_trips(scenario, table)
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
     state = health(history, cores=int(environment.get("cores", 1)))
     contract = certificate(history)
@@ -150,7 +152,8 @@ def _witnessed(history: History) -> frozenset[str]:
 
     Only there does it know of masked disconnects and prices, and only there is a disconnect that it did not see none.
     """
-    rows = history.rows("SELECT witness_arm FROM connects INTERSECT SELECT witness_arm FROM testimonies")
+    requests = "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies"
+    rows = history.rows(f"SELECT witness_arm FROM connects INTERSECT ({requests})")
     return frozenset(arm for (arm,) in rows)
 
 

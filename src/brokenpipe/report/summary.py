@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.measure.findings import Arrivals, Books, Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.measure.owed import Owed, Tie
-from brokenpipe.report import atomic, evidence
+from brokenpipe.report import atomic
 
 SCHEMA = 1
 
@@ -67,6 +67,17 @@ def _cell(cell: Cell) -> Json:
             "wait_ms": price.wait_ms,
             "connects": price.connects,
             "connect_ms": price.connect_ms,
+            "most_connects_per_s": price.most_connects_per_s,
+            "mechanisms": {
+                each.name: {
+                    "caught": each.caught,
+                    "healthy": each.healthy,
+                    "reconnects": each.reconnects,
+                    "ms_per_checkout": each.ms_per_checkout,
+                    "round_trips_per_checkout": each.round_trips,
+                }
+                for each in price.mechanisms
+            },
         },
         "latency_ms": {"p50": cell.latency_ms.p50, "p95": cell.latency_ms.p95, "p99": cell.latency_ms.p99},
     }
@@ -162,7 +173,6 @@ def summary(findings: Findings) -> Json:
         "finished": findings.finished,
         "verdict": findings.verdict.value,
         "sentence": findings.sentence,
-        "evidence": list(evidence.sentences(findings)),
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,

@@ -25,7 +25,6 @@ class Child:
     name: str
     log_path: Path
     popen: subprocess.Popen[bytes]
-    pump: threading.Thread | None = None  # copies its output to the log
 
     @property
     def pid(self) -> int:
@@ -44,9 +43,7 @@ class Child:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def last_lines(self, count: int = 12) -> tuple[str, ...]:
-        """The end of its log, for an error message: all of it, if it has ended."""
-        if self.pump and not self.running:
-            self.pump.join(timeout=1.0)  # a grandchild may hold the pipe open
+        """The end of its log, for an error message."""
         with suppress(OSError):
             return tuple(self.log_path.read_text(errors="replace").splitlines()[-count:])
         return ()
@@ -109,7 +106,7 @@ def child(
         ) from error
     assert popen.stdout is not None
     pump = threading.Thread(target=_pump, args=(popen.stdout, log_path), name=f"log of {name}", daemon=True)
-    running = Child(name, log_path, popen, pump)
+    running = Child(name, log_path, popen)
     try:
         pump.start()
         janitor.process(popen.pid, undo_signal)

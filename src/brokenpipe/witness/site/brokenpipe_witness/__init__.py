@@ -5,6 +5,7 @@ asgi           the request around everything: its id, status, the exception that
 checkouts      taking a connection from the pool: waiting, pinging, connecting
 statements     what went wrong on a connection that a request held
 lives          how connections end: closed, invalidated, found dead by a ping
+tally          the requests with nothing to tell, added up
 gauge          the pool's numbers, four times a second
 stalls         requests that hang, and where
 scene          what is going on in the current request; the others write into it

@@ -1,17 +1,18 @@
 """The numbers of all pools of this process together, written four times a second from a thread.
 
-The same thread writes down which requests hang in the database.
+The same thread writes down which requests hang in the database, and the sums of those with nothing to tell.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
 from time import sleep
 from typing import Any
 
-from brokenpipe_witness import stalls
+from brokenpipe_witness import stalls, tally
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.tape import now, write
 
@@ -45,12 +46,14 @@ def start() -> None:
     if _writing_in != os.getpid():
         _writing_in = os.getpid()
         threading.Thread(target=_run, name="brokenpipe-witness", daemon=True).start()
+        atexit.register(tally.tell)
 
 
 def _run() -> None:
     while True:
         _write()
         stalls.tell()
+        tally.tell()
         sleep(EVERY_S)
 
 

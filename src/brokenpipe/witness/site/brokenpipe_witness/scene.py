@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
+from brokenpipe_witness import tally
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.gauge import totals
 from brokenpipe_witness.tape import now, write
@@ -160,14 +161,17 @@ class Scene:
         return self.checkouts[-1].under_way() if self.checkouts else None
 
     def write(self, raised: BaseException | None) -> None:
-        """The request is over: its line."""
+        """The request is over: its line, or a place in the tally if there is nothing to tell."""
         failed = raised is not None or (self.status or 0) >= 500
+        ended = now()
+        if not failed and tally.add(self, ended):
+            return
         write(
             {
                 "k": "request",
                 "id": self.id,
                 "t0": self.began_ns,
-                "t1": now(),
+                "t1": ended,
                 "status": self.status,
                 "began": self.status is not None,
                 "began_t": self.answer_ns,

@@ -1,0 +1,86 @@
+"""Requests with nothing to tell, added up: one line for all of a quarter of a second, not one for each.
+
+Of what they cost the sums are kept: how often a connection was handed out, pinged and opened, and how long that took.
+A request with an error, a failure, a dead connection or a long wait has a line of its own and is not in here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from brokenpipe_witness.quiet import quietly
+from brokenpipe_witness.tape import now, write
+
+EVERYTHING = bool(os.environ.get("BROKENPIPE_EVERY_REQUEST"))  # a line for each request after all
+LONG_NS = 1_000_000_000
+
+_LOCK = threading.Lock()
+
+
+class _Sums:
+    """Since `began`. Times are in ns."""
+
+    __slots__ = ("began", "checkouts", "connect", "fresh", "ping", "pings", "requests", "wait")
+
+    def __init__(self, began: int) -> None:
+        self.began = began
+        self.requests = self.checkouts = self.pings = self.fresh = 0
+        self.ping = self.wait = self.connect = 0
+
+
+_sums: _Sums | None = None
+
+
+def add(scene: Any, ended: int) -> bool:
+    """Add a request to the sums. False, and nothing is done, if it has something to tell."""
+    if EVERYTHING or scene.errors or scene.status is None or ended - scene.began_ns > LONG_NS:
+        return False
+    checkouts = scene.checkouts
+    for checkout in checkouts:
+        if checkout.dead or checkout.handed is None or checkout.released is None:
+            return False
+    _add(scene.began_ns, checkouts)
+    return True
+
+
+def _add(began: int, checkouts: Any) -> None:
+    global _sums  # noqa: PLW0603 (one for the process)
+    with _LOCK:
+        sums = _sums
+        if sums is None:
+            sums = _sums = _Sums(began)
+        sums.requests += 1
+        for checkout in checkouts:
+            sums.checkouts += 1
+            sums.wait += checkout.wait_ns
+            if checkout.ping_ns is not None and checkout.connect_ns is None:  # the connection was good
+                sums.pings += 1
+                sums.ping += checkout.ping_ns
+            if checkout.connect_ns is not None:
+                sums.fresh += 1
+                sums.connect += checkout.connect_ns
+
+
+@quietly
+def tell() -> None:
+    """Write the sums down and begin anew. Nothing when there is nothing."""
+    global _sums
+    with _LOCK:
+        sums, _sums = _sums, None
+    if sums is not None:
+        write(
+            {
+                "k": "tally",
+                "t0": sums.began,
+                "t": now(),
+                "requests": sums.requests,
+                "checkouts": sums.checkouts,
+                "pings": sums.pings,
+                "ping_ms": round(sums.ping / 1e6, 3),
+                "wait_ms": round(sums.wait / 1e6, 3),
+                "connects": sums.fresh,
+                "connect_ms": round(sums.connect / 1e6, 3),
+            }
+        )
