@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from brokenpipe.faults import (
 )
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import toxiproxy_server
@@ -79,8 +80,8 @@ def examine(project: Project) -> Iterator[Examined]:
     with ExitStack() as running:
         undo = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
-        yield from _postgres(folder, undo, running)
-        yield from _faults(project, folder, undo, running)
+        database = yield from _postgres(folder, undo, running)
+        yield from _faults(project, folder, undo, running, database)
 
 
 def _machine(project: Project) -> Iterator[Examined]:
@@ -101,23 +102,31 @@ def _machine(project: Project) -> Iterator[Examined]:
     yield Examined("machine at rest", busy < 0.5, f"{busy:.0%} busy", "End other programs first.")
 
 
-def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Examined]:
+def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:
+    """Returns the server, if there is one."""
     started = time.monotonic()
     try:
         server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
     except StackError as error:
         yield _broken("Postgres", error)
-    else:
-        found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
-        yield Examined("Postgres", True, found)
+        return None
+    found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
+    yield Examined("Postgres", True, found)
+    return server
 
 
-def _faults(project: Project, folder: Path, undo: Janitor, running: ExitStack) -> Iterator[Examined]:
+def _faults(
+    project: Project, folder: Path, undo: Janitor, running: ExitStack, database: Postgres | None
+) -> Iterator[Examined]:
+    """All contracts; without a Postgres, those of the wire."""
     try:
         binary = toxiproxy_binary(project.proxies, undo)
         log = folder / "toxiproxy.log"
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
-        with postgres(log_path=folder / "postgres-scratch.log", janitor=undo) as database:
+        if database is None:
+            scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=undo)
+            probes, cuts = certify([each for each in _FAULTS if each.place == "wire"], server, scratch), []
+        else:
             probes = certify(_FAULTS, server, lambda: nullcontext(database))
             cuts = probe_commits(_FAULTS, server, database)
     except StackError as error:
