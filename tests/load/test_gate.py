@@ -107,3 +107,18 @@ def test_progress_counts_each_arm(bench):
     for arm in ("plain", "pre_ping"):
         started = len([start for start in bench.starts() if start["arm"] == arm])
         assert (progress[arm].started, progress[arm].ended, progress[arm].failed) == (started, started, 0)
+
+
+def test_one_arm_is_asked_alone(bench):
+    """Opened for one arm, the gate lets nobody of the other through, until it is opened for that."""
+    with bench.load(QUICK, users=5) as load:
+        load.wait_ready()
+        load.open(("plain",))
+        eventually(lambda: len(bench.server.of("plain")) > 50, "no load")
+        assert load.drain(5.0)
+        assert bench.server.of("pre_ping") == []
+        load.open(("pre_ping",))
+        before = len(bench.server.of("plain"))
+        eventually(lambda: len(bench.server.of("pre_ping")) > 50, "no load")
+        assert len(bench.server.of("plain")) == before
+        load.stop()
