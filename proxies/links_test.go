@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +198,40 @@ func TestLinksTellPortsUsedAgainApart(t *testing.T) {
 	}
 	if ends != times+1 || open != 0 {
 		t.Errorf("%d connections, of which the log tells %s", times+1, told)
+	}
+}
+
+type counter struct{ said atomic.Int64 }
+
+func (c *counter) Write(message []byte) (int, error) { c.said.Add(1); return len(message), nil }
+
+// While bytes pass nobody says anything, at any level: the link log costs at the two ends of a link and not in between.
+func TestLinksCostNothingWhileBytesPass(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			echo(conn)
+		}
+	}()
+	heard := new(counter)
+	proxy := proxyWith(zerolog.New(heard).Level(zerolog.TraceLevel), t.Name(), listener.Addr().String())
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	w := &wire{t: t, proxy: proxy}
+	conn := w.dialled()
+	before := heard.said.Load()
+	for range 500 {
+		w.ping(conn)
+	}
+	if after := heard.said.Load(); before == 0 || after != before {
+		t.Errorf("%d messages before 500 round trips, %d after them", before, after)
 	}
 }
 

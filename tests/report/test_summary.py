@@ -161,6 +161,7 @@ class Summary(Strict):
     finished: str
     verdict: Decided
     sentence: str
+    evidence: list[str]
     target: str
     control: str
     users_per_arm: int

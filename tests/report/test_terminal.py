@@ -11,7 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.report import samples
 
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.history.doubts import Code
+from brokenpipe.measure.findings import Findings, Verdict, Warn
+from brokenpipe.report import words
 from brokenpipe.report.terminal import conclusion
 
 REPORT = Path("reports/default/20260314T092653Z/report.html")
@@ -102,3 +104,13 @@ def test_an_experiment_that_was_cut_off_says_so() -> None:
     assert "Phases reached: steady, socket_kill." in text
     assert text.count("no request") == len(samples.ARMS)
     assert "no phase" in printed(samples.empty(), 120).lower()
+
+
+def test_what_is_said_of_several_arms_is_said_once() -> None:
+    """Doubts of one kind in one phase become one, which names the other arms; other phases keep their own."""
+    one = [
+        Warn.of(Code.FAULT_DID_NOT_LAND, f"1 of 12 strikes on {arm} in kill", phase="kill", arm=arm)
+        for arm in ("plain", "pre_ping", "both")
+    ]
+    other = Warn.of(Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain")
+    assert words.alike([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))

@@ -118,22 +118,13 @@ def test_one_that_swallows_its_errors_is_named(run: Run, cuts: Any) -> None:
     assert "Swallowed errors" in (run.folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("statement", "words"),
-    [
-        ("SELECT key, count(*) FROM nodes GROUP BY key", 'relation "nodes" does not exist'),
-        ("SELECT key FROM notes", "has 1 columns (key), not a key and a count"),
-        ("SELECT 1, 1; DROP TABLE notes", "cannot insert multiple commands"),
-    ],
-    ids=["no such table", "no count", "two statements"],
-)
 def test_a_ledger_that_cannot_be_read_is_said_at_the_start(
-    brokenpipe: Starter, project: Path, tmp_path: Path, statement: str, words: str
+    brokenpipe: Starter, project: Path, tmp_path: Path
 ) -> None:
     """Exit code 2 before any load, with target.toml, the statement and the database's own words."""
+    statement = "SELECT key, count(*) FROM nodes GROUP BY key"
     own = tmp_path / "own"
-    for folder in ("proxies", "targets"):
-        (own / folder).parent.mkdir(exist_ok=True)
+    own.mkdir()
     (own / "proxies").symlink_to(project / "proxies")
     shutil.copytree(project / "scenarios", own / "scenarios")
     shutil.copytree(project / "targets" / "liar", own / "targets" / "liar")
@@ -146,6 +137,11 @@ def test_a_ledger_that_cannot_be_read_is_said_at_the_start(
     )
     run = brokenpipe.run(scenario, cwd=own)
     assert run.popen.returncode == 2
-    for part in (f"{target}: 1 problem", f"ledger: found {statement}", words, "→ Correct `ledger`"):
+    for part in (
+        f"{target}: 1 problem",
+        f"ledger: found {statement}",
+        'relation "nodes" does not exist',
+        "→ Correct `ledger`",
+    ):
         assert part in run.out
     assert not (run.folder / "requests.ndjson").exists()

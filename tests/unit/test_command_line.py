@@ -14,7 +14,7 @@ OURS = {
     "scenario misspelt": (
         ["defualt"],
         "no such scenario: defualt",
-        "did you mean 'default'? allowed: default",
+        "did you mean 'default'? allowed: ",
     ),
     "scenario file not there": (
         ["scenarios/nightly.toml"],
@@ -22,7 +22,7 @@ OURS = {
         "allowed:",
     ),
     "scenario without suffix": (["scenarios/default"], "no such scenario: scenarios/default", "'default'?"),
-    "scenario empty": ([""], "no such scenario", "allowed: default"),
+    "scenario empty": ([""], "no such scenario", "default, "),
     "arm unknown": (
         ["default", "--only", "preping"],
         "--only preping: no such arm",

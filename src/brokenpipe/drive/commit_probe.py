@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -48,9 +49,19 @@ def probe_commits(
     *,
     wire_of: Callable[[Proxy], Wire] = lambda proxy: proxy,
 ) -> list[CommitProbe]:
-    """Try each different commit_cut among the faults. Raises ProxyError; PostgresError is for Postgres to raise."""
+    """Try each different commit_cut among the faults. Raises ProxyError when the server refuses."""
     cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
-    return [_probe(fault, server, postgres, wire_of) for fault in cuts]
+    return [_attempted(fault, server, postgres, wire_of) for fault in cuts]
+
+
+def _attempted(
+    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
+) -> CommitProbe:
+    try:
+        return _probe(fault, server, postgres, wire_of)
+    except psycopg.Error as error:
+        seen = f"nothing: {' '.join(str(error).split())}"
+        return CommitProbe(str(fault), EXPECTED[fault.lost], seen, 0.0)
 
 
 def _probe(
@@ -80,15 +91,13 @@ def _probe(
 
 def _insert(dsn: str, table: sql.Identifier, before_commit: Callable[[], None]) -> bool:
     """Write one row in a transaction. Did the client hear that it was committed?"""
-    connection = psycopg.connect(dsn, connect_timeout=PATIENCE_S)
     try:
-        connection.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
-        before_commit()
-        connection.commit()
+        with closing(psycopg.connect(dsn, connect_timeout=PATIENCE_S)) as connection:
+            connection.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
+            before_commit()
+            connection.commit()
     except psycopg.OperationalError:
         return False
-    finally:
-        connection.close()
     return True
 
 

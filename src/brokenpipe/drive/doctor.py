@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from functools import partial
-from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
+from brokenpipe.drive.machine_examined import Examined, examine_machine
 from brokenpipe.errors import StackError
 from brokenpipe.faults import (
     BackendKill,
@@ -35,10 +32,6 @@ from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import toxiproxy_server
-
-LEAST_CORES = 2
-LEAST_FREE_BYTES = 1_000_000_000
-LEAST_MEMORY_BYTES = 1_500_000_000
 
 # Every fault in every way that it is offered.
 _FAULTS: tuple[Fault, ...] = (
@@ -64,42 +57,14 @@ _FAULTS: tuple[Fault, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """One thing that was looked at: whether it will do, and what was found."""
-
-    what: str
-    good: bool
-    found: str
-    remedy: str = ""
-
-
 def examine(project: Project) -> Iterator[Examined]:
     """Each finding as soon as it is there."""
-    yield from _machine(project)
+    yield from examine_machine(project)
     with ExitStack() as running:
         undo = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
         database = yield from _postgres(folder, undo, running)
         yield from _faults(project, folder, undo, running, database)
-
-
-def _machine(project: Project) -> Iterator[Examined]:
-    cores = os.cpu_count() or 1
-    yield Examined(
-        "processor cores",
-        cores >= LEAST_CORES,
-        f"{cores}",
-        f"Four arms want {LEAST_CORES} cores; run fewer with --only, and fewer --users.",
-    )
-    memory = psutil.virtual_memory().available
-    yield Examined(
-        "free memory", memory >= LEAST_MEMORY_BYTES, f"{memory / 1e9:.1f} GB", "End other programs first."
-    )
-    free = psutil.disk_usage(str(project.root)).free
-    yield Examined("free disk", free >= LEAST_FREE_BYTES, f"{free / 1e9:.1f} GB", "Make room for reports.")
-    busy = psutil.cpu_percent(interval=0.5) / 100
-    yield Examined("machine at rest", busy < 0.5, f"{busy:.0%} busy", "End other programs first.")
 
 
 def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:

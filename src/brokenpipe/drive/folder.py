@@ -17,7 +17,7 @@ import psutil
 from brokenpipe.errors import RecordingError
 from brokenpipe.plan.plan import Plan, Sources
 
-_PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
+PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
 
 
 def new_report_folder(reports: Path, stem: str) -> Path:
@@ -61,7 +61,7 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
 def write_environment(folder: Path, plan: Plan, command: str, servers: Mapping[str, str]) -> None:
     """`environment.json`: versions, machine, seed, and the command that repeats it."""
     versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in PACKAGES:
         versions[package] = metadata.version(package)
     document = {
         "command": command,

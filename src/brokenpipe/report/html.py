@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, differences, ledger, recovery, table, words
+from brokenpipe.report import atomic, differences, evidence, ledger, recovery, table, words
 from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
 
 _FILTERS = (
@@ -125,6 +125,7 @@ def render_html(findings: Findings) -> str:
             checks=_by_verdict(findings.checks),
             differences=differences.lines(findings),
             words=words,
+            evidence=evidence.sentences(findings),
             mark=words.MARK,
             colour_of=colour_of,
             dash_of=dash_of,

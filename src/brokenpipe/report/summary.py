@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.measure.findings import Arrivals, Books, Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.measure.owed import Owed, Tie
-from brokenpipe.report import atomic
+from brokenpipe.report import atomic, evidence
 
 SCHEMA = 1
 
@@ -173,6 +173,7 @@ def summary(findings: Findings) -> Json:
         "finished": findings.finished,
         "verdict": findings.verdict.value,
         "sentence": findings.sentence,
+        "evidence": list(evidence.sentences(findings)),
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,

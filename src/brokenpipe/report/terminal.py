@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, Verdict, Warn
-from brokenpipe.report import ledger, table, words
+from brokenpipe.report import evidence, ledger, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -146,9 +146,16 @@ def _ledger(findings: Findings) -> Iterator[RenderableType]:
             yield _hanging("writes", style, Text(words.lines(f"{arm}: {wrong}")))
 
 
-def _warning(warning: Warn) -> Table:
+def _sentences(findings: Findings) -> Group:
+    """The sentence of the verdict, and the evidence below it."""
+    more = (Text(words.lines(said), style="dim") for said in evidence.sentences(findings))
+    return Group(Text(words.lines(findings.sentence)), *more)
+
+
+def _warning(warning: Warn, likewise: str) -> Table:
     where = words.where(warning)
-    said = Text(words.lines(f"{where}: {warning.text}" if where else warning.text))
+    text = f"{warning.text}; {likewise}" if likewise else warning.text
+    said = Text(words.lines(f"{where}: {text}" if where else text))
     remedy = Text(f"→ {words.lines(warning.remedy)}", style="dim")
     return _hanging("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
 
@@ -175,9 +182,9 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
         parts.append(Text("No phase was reached: there is nothing to tabulate."))
     parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
-    parts.extend(_warning(warning) for warning in findings.warnings)
+    parts.extend(_warning(*each) for each in words.alike(findings.warnings))
     if words.unfinished(findings):
         parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
-    parts.append(Padding(Text(words.lines(findings.sentence)), (1, 0)))
+    parts.append(Padding(_sentences(findings), (1, 0)))
     parts.append(closing(findings, report))
     return Group(*parts)

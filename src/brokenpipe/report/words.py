@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
@@ -73,6 +73,22 @@ def fault(phase: PhaseFinding) -> str:
 def where(warning: Warn) -> str:
     """Say which phase and arm a warning is about, unless its text does."""
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)
+
+
+def alike(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
+    """Put together what is said of several arms: the first of each code and phase, and whom else it is about."""
+    gathered: dict[tuple[str, str | None, bool], list[Warn]] = defaultdict(list)
+    for warning in warnings:
+        gathered[warning.code, warning.phase, warning.unknown].append(warning)
+    return tuple((first, _likewise(others)) for first, *others in gathered.values())
+
+
+def _likewise(others: list[Warn]) -> str:
+    """Name the arms, or count what is about no arm; empty if there is nothing else."""
+    if not others:
+        return ""
+    arms = list(dict.fromkeys(other.arm for other in others if other.arm))
+    return f"likewise {', '.join(arms)}" if arms else f"and {len(others)} more like it"
 
 
 def owed_briefly(owed: Owed) -> str:

@@ -25,6 +25,7 @@ class Child:
     name: str
     log_path: Path
     popen: subprocess.Popen[bytes]
+    pump: threading.Thread | None = None  # copies its output to the log
 
     @property
     def pid(self) -> int:
@@ -43,7 +44,9 @@ class Child:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def last_lines(self, count: int = 12) -> tuple[str, ...]:
-        """The end of its log, for an error message."""
+        """The end of its log, for an error message: all of it, if it has ended."""
+        if self.pump and not self.running:
+            self.pump.join(timeout=1.0)  # a grandchild may hold the pipe open
         with suppress(OSError):
             return tuple(self.log_path.read_text(errors="replace").splitlines()[-count:])
         return ()
@@ -106,7 +109,7 @@ def child(
         ) from error
     assert popen.stdout is not None
     pump = threading.Thread(target=_pump, args=(popen.stdout, log_path), name=f"log of {name}", daemon=True)
-    running = Child(name, log_path, popen)
+    running = Child(name, log_path, popen, pump)
     try:
         pump.start()
         janitor.process(popen.pid, undo_signal)

@@ -1,0 +1,98 @@
+"""The evidence in a few sentences: what could have been prevented, what became of writes, which differences are real.
+
+They stand below the sentence of the verdict, on the first screen of the page and at the end of the terminal, for a
+reader who will see no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.findings import Comparison, Findings, Written
+from brokenpipe.measure.owed import Owed, Tie
+
+
+def sentences(findings: Findings) -> tuple[str, ...]:
+    """Each says one thing; those with nothing to say are left out."""
+    return tuple(said for say in (_preventable, _differences, _writes) for said in say(findings))
+
+
+def _preventable(findings: Findings) -> Iterator[str]:
+    """Of the control's failures: which a pool setting could have prevented, and which none could."""
+    owed = [cell.owed for (arm, _), cell in findings.cells.items() if arm == findings.control and cell.owed]
+    failed = sum(each.failed for each in owed)
+    if not failed:
+        return
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (sum(each.preventable for each in owed), "could have been prevented by pre-ping or recycle"),
+            (sum(each.not_preventable for each in owed), "by neither: only a retry in the service helps"),
+            (sum(map(_by_no_fault, owed)), "are owed to no fault on record"),
+            (sum(each.unknown - _by_no_fault(each) for each in owed), "cannot be told"),
+        )
+        if count
+    ]
+    subject = f"{numbers.plural(failed, 'failed request')} of {findings.control}"
+    yield f"Of the {subject}, {', '.join(parts)}."
+
+
+def _by_no_fault(owed: Owed) -> int:
+    """Unattributed, and so neither preventable nor not: a subset of what is unknown."""
+    return min(owed.by_tie.get(Tie.UNATTRIBUTED, 0), owed.unknown)
+
+
+def _differences(findings: Findings) -> Iterator[str]:
+    """Which arms broke less, or more, than the control, beyond what chance does."""
+    rates = [
+        each for each in findings.comparisons if each.metric == "added_broken_pipe_rate" and each.differs
+    ]
+    for word, some in (("less", _of_sign(rates, -1)), ("more", _of_sign(rates, 1))):
+        if some:
+            yield f"Not by chance: {_by_phase(some)} broke {word} than {findings.control}."
+
+
+def _of_sign(comparisons: list[Comparison], sign: int) -> list[Comparison]:
+    return [each for each in comparisons if (each.difference or 0) * sign > 0]
+
+
+def _by_phase(comparisons: list[Comparison]) -> str:
+    """Name them: "pre_ping and both in idle_reset; pre_ping in socket_kill"."""
+    phases = dict.fromkeys(each.phase for each in comparisons)
+    return "; ".join(
+        f"{_and([each.arm for each in comparisons if each.phase == phase])} in {phase}" for phase in phases
+    )
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _writes(findings: Findings) -> Iterator[str]:
+    """Whether what users were told about their writes is so."""
+    books = findings.ledger.values()
+    if not books:
+        return
+    unread = [each.arm for each in books if each.unread]
+    if unread:
+        yield f"What became of the writes of {_and(unread)} is not known."
+    read = [each for each in books if not each.unread]
+    total = sum((each.total for each in read), Written())
+    if not total.asked:
+        return
+    lost = f"{total.lost:,}" if total.lost else "None"
+    said = f"{lost} of {numbers.plural(total.acknowledged, 'acknowledged write')} {_was(total.lost)} lost"
+    others = [
+        f"{count:,} {what}"
+        for count, what in (
+            (total.unacknowledged, "stored though never acknowledged"),
+            (total.doubled, "stored more than once"),
+        )
+        if count
+    ]
+    yield "; ".join([said, *others]) + "."
+
+
+def _was(count: int) -> str:
+    return "were" if count > 1 else "was"

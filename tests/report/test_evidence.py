@@ -1,0 +1,85 @@
+"""What stands below the sentence of the verdict, for someone who reads no table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from brokenpipe.measure.findings import Books, Comparison, Findings, Written
+from brokenpipe.measure.owed import Attribution, Owed, Tie, owed
+from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.report import evidence
+
+from . import samples
+
+
+def _attributed(count: int, *, pre_ping: bool | None, tie: Tie = Tie.DIRECT) -> list[Attribution]:
+    fault = "" if tie is Tie.UNATTRIBUTED else "socket_kill"
+    moment = RequestPhase.MID_STATEMENT
+    return [Attribution(tie, fault, "socket_kill", 1, "link", moment, pre_ping, recycle=None)] * count
+
+
+def _with_failures(of_control: Owed) -> Findings:
+    found = samples.default()
+    cells = {place: replace(cell, owed=None) for place, cell in found.cells.items()}
+    place = (found.control, "socket_kill")
+    cells[place] = replace(cells[place], owed=of_control)
+    return replace(found, cells=cells, comparisons=(), ledger={})
+
+
+def _compared(arm: str, phase: str, difference: float, p: float) -> Comparison:
+    return Comparison(arm, phase, "added_broken_pipe_rate", 12, difference, None, p, 0.01, 7)
+
+
+def _books(arm: str, written: Written, unread: str = "") -> Books:
+    return Books(arm, unread, {"steady": written}, 0, ())
+
+
+def test_failures_are_split_by_what_could_have_prevented_them() -> None:
+    """Preventable, not preventable, owed to nothing and not known add up to all failed requests of the control."""
+    some = [
+        *_attributed(6, pre_ping=True),
+        *_attributed(21, pre_ping=False),
+        *_attributed(2, pre_ping=None, tie=Tie.UNATTRIBUTED),
+        *_attributed(1, pre_ping=None),
+    ]
+    (said,) = evidence.sentences(_with_failures(owed(some)))
+    assert said == (
+        "Of the 30 failed requests of plain, 6 could have been prevented by pre-ping or recycle, "
+        "21 by neither: only a retry in the service helps, 2 are owed to no fault on record, 1 cannot be told."
+    )
+
+
+def test_only_differences_beyond_chance_are_named() -> None:
+    """Less and more are told apart, arms are gathered by phase, and what chance can do is not said."""
+    found = replace(
+        _with_failures(owed([])),
+        comparisons=(
+            _compared("pre_ping", "idle_reset", -0.03, 0.001),
+            _compared("both", "idle_reset", -0.03, 0.001),
+            _compared("recycle", "socket_kill", 0.02, 0.04),
+            _compared("both", "socket_kill", -0.02, 0.06),
+        ),
+    )
+    assert evidence.sentences(found) == (
+        "Not by chance: pre_ping and both in idle_reset broke less than plain.",
+        "Not by chance: recycle in socket_kill broke more than plain.",
+    )
+
+
+def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
+    """Lost writes are counted, and an arm whose database could not be read is named."""
+    written = Written(acknowledged=100, refused=3, unanswered=1, lost=0, unacknowledged=2, doubled=1)
+    ledger = {
+        "plain": _books("plain", written),
+        "both": _books("both", Written(acknowledged=50, lost=1)),
+        "recycle": _books("recycle", Written(), unread="Postgres was gone"),
+    }
+    assert evidence.sentences(replace(_with_failures(owed([])), ledger=ledger)) == (
+        "What became of the writes of recycle is not known.",
+        "1 of 150 acknowledged writes was lost; 2 stored though never acknowledged; 1 stored more than once.",
+    )
+
+
+def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
+    """No failure, no difference, no ledger: no sentence."""
+    assert evidence.sentences(_with_failures(owed([]))) == ()
