@@ -19,7 +19,8 @@ ASKED = {
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])
 def test_checkouts_and_a_stale_connection_belong_to_their_request(start_agent, tmp_path, driver):
     """As many checkouts as the request asks for, each with its port; after a kill the request's error is stale."""
-    with start_agent(DB_DRIVER=driver, AGENT_LLM_MS="5", **environment("arm", tmp_path)) as agent:
+    witness = environment("arm", tmp_path) | {"BROKENPIPE_EVERY_REQUEST": "1"}
+    with start_agent(DB_DRIVER=driver, AGENT_LLM_MS="5", **witness) as agent:
 
         def line(request_id):
             lines = (

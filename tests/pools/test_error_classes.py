@@ -10,8 +10,9 @@ import pytest
 
 from brokenpipe.measure.classify import ErrorClass, chain_of, classify
 from brokenpipe.measure.request_phase import act_of, request_phase
+from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 from .ground import Ground, standing_on
@@ -27,11 +28,13 @@ CELLS = [
 
 
 @pytest.fixture(scope="session")
-def ground(
-    database: Postgres, toxiproxy: ToxiproxyServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ground]:
-    """Servers and services for all of them."""
-    with standing_on(database, toxiproxy, tmp_path_factory.mktemp("ground")) as ground:
+def ground(toxiproxy: ToxiproxyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Servers and services for all of them. A Postgres of their own: other tests end whoever is connected to theirs."""
+    folder = tmp_path_factory.mktemp("ground")
+    with (
+        postgres(log_path=folder / "postgres.log", janitor=NoJanitor()) as database,
+        standing_on(database, toxiproxy, folder) as ground,
+    ):
         yield ground
 
 
