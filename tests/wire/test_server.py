@@ -122,7 +122,10 @@ def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -
     fault.inject(proxy)
     try:
         with psycopg.connect(plain.dsn()):
+            # A backend is there for a moment after its client has gone.
+            assert poll(lambda: plain.sessions() == 1 or None, timeout_s=5)
             below = see_held(proxy, fault, None)
+            assert poll(lambda: plain.sessions() == 1 or None, timeout_s=5)
             with psycopg.connect(plain.dsn()):
                 reached = see_held(proxy, fault, None)
     finally:
