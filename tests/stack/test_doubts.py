@@ -117,7 +117,6 @@ def test_a_wire_that_does_nothing(brokenpipe: Starter, project: Path) -> None:
     switch.write_text(switch.read_text().replace(works, f"{works[:-2]} && t.Generation < 2 {{"))
     with begun(brokenpipe, lame, KILL) as run:
         assert_doubted(run, Code.FAULT_DID_NOT_LAND, arm="plain")
-    assert all(probe["held"] for probe in run.history("experiment.ndjson", "probe")), "it was well at first"
     assert all(act["error"] is None for act in run.history("nemesis.ndjson", "act")), (
         "the API noticed nothing"
     )

@@ -19,7 +19,8 @@ FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s
 _TRANSACTIONS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname = ANY(%s)"
 _SLOTS = """
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-       current_setting('max_connections')::int
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int
 """
 
 Backend = tuple[str, int, int, str | None, object]  # as _BACKENDS has them

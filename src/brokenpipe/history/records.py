@@ -289,7 +289,7 @@ class PostgresGauge(Record):
 
 @dataclass(frozen=True, slots=True)
 class Slots(Record):
-    """Client backends of the whole server, and how many it allows."""
+    """Client backends of the whole server, and how many it allows, without those that it reserves."""
 
     KIND: ClassVar[str] = "slots"
     t: int
