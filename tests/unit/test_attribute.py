@@ -14,6 +14,7 @@ from brokenpipe.measure.attribute import attributed
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution, Tie
+from brokenpipe.measure.request_phase import RequestPhase
 
 PORT = 40_000
 EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]
@@ -33,11 +34,11 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **error: Any) -> None:
-    """A request that begins at `at`, is handed a connection 10 ms later, and fails 20 ms after that."""
+def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **error: Any) -> str:
+    """The id of a request that begins at `at`, is handed a connection 10 ms later, and fails 20 ms after that."""
     times = {"t": run.at(at + 0.03), "began": run.at(at + 0.02), "handed": run.at(at + 0.01)}
     said = {"where": where, "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
-    run.request("plain", at, 40, errors=[{**times, **said, "transaction": 0, "chain": chain, **error}])
+    return run.request("plain", at, 40, errors=[{**times, **said, "transaction": 0, "chain": chain, **error}])
 
 
 def of(run: Recorded) -> list[Attribution]:
@@ -116,15 +117,45 @@ def test_an_error_of_its_own_is_not_blamed_on_a_fault_that_is_there(run: Recorde
     assert (one.tie, one.preventable) == (Tie.UNATTRIBUTED, None)
 
 
+MANY = [link("asyncpg.exceptions.TooManyConnectionsError", "too many clients", sqlstate="53300")]
+
+
+def fails_to_connect(run: Recorded, at: float) -> str:
+    request = fails(run, at, MANY, "connect", port=None, handed=None)
+    run.witness("plain", k="connect_failed", t=run.at(at + 0.03), ms=20, id=request, chain=MANY)
+    return request
+
+
 def test_having_to_connect_for_a_sister_is_collateral(run: Recorded) -> None:
-    """The pool was invalidated by a connection that the strike had cut, and connecting anew failed."""
+    """The pool gave up its connections because the strike had cut one, and what took the place of another failed.
+
+    So did who tried again; once it has succeeded, nothing is owed any more, and the pool's growth is its own affair.
+    """
     opened(run, 1, PORT + 1)
     cut(run, 5.003, port=PORT + 1)
     run.witness("plain", k="invalidate", t=run.at(5.1), port=PORT + 1, soft=False, id="User-9")
-    many = [link("asyncpg.exceptions.TooManyConnectionsError", "too many clients", sqlstate="53300")]
-    fails(run, 5.2, many, "connect", port=None, handed=None)
+    close = {"port": PORT + 2, "age_ms": 9, "recycle_ms": None, "dead": False, "after": None}
+    request = fails_to_connect(run, 5.2)
+    run.witness("plain", k="close", t=run.at(5.21), id=request, pool_invalidated=True, **close)
+    fails_to_connect(run, 5.25)
+    run.witness("plain", k="connect", t=run.at(5.3), port=PORT + 3, ms=9, id="User-77")
+    fails_to_connect(run, 5.4)
+    first, again, later = of(run)
+    assert (first.tie, first.fault, first.episode) == (Tie.COLLATERAL, "socket_kill", 0)
+    assert again == first
+    assert later.tie is Tie.UNATTRIBUTED
+
+
+def test_silence_ends_a_connection_as_well(run: Recorded) -> None:
+    """Forgotten before it was handed out: its first statement met a stale connection, though the socket lives."""
+    run.act("plain", "inject", "idle_drop \u00b7 after 100 ms idle", 1, "steady")
+    opened(run, 0.5)
+    run.proxy("link_silenced", 2.0, arm="plain", port=PORT, toxic="idle_drop", reason="idle")
+    fails(run, 2.5, [link("builtins.TimeoutError")])
     (one,) = of(run)
-    assert (one.tie, one.fault, one.episode) == (Tie.COLLATERAL, "socket_kill", 0)
+    assert (one.tie, one.fault) == (Tie.DIRECT, "idle_drop")
+    assert one.moment is RequestPhase.STALE
+    assert one.preventable is False  # a ping would hang as well
 
 
 def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
@@ -144,6 +175,54 @@ def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> 
     """Too many requests for too small a pool, in a calm phase."""
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
     assert [one.tie for one in of(run)] == [Tie.UNATTRIBUTED]
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Recorded]:
+    """Answers that come 20 ms late (0 to 4 s), then a limit of 300 ms on statements (4 to 8 s)."""
+    limit = {"name": "server_setting", "setting": "statement_timeout", "after_ms": 300}
+    phases = (
+        {"name": "late", "fault": {"name": "latency", "ms": 20}, "seconds": 4},
+        {"name": "limit", "fault": limit, "seconds": 4},
+    )
+    with Recorded(tmp_path / "limited", scenario(*phases)) as recorded:
+        recorded.phase("late", [(0, 2, None), (2, 4, None)])
+        recorded.phase("limit", [(4, 6, None), (6, 8, None)])
+        recorded.act("plain", "inject", "latency \u00b7 20 ms downstream", -0.5, "late")
+        recorded.act("plain", "heal", "latency \u00b7 20 ms downstream", 3.9, "limit")
+        recorded.act("plain", "inject", "server_setting \u00b7 statement_timeout 300 ms", 3.95, "limit")
+        recorded.requests("plain", [9])
+        recorded.finish()
+        yield recorded
+
+
+@pytest.mark.parametrize(("took_s", "tie"), [(0.1, Tie.DIRECT), (0.9, Tie.UNATTRIBUTED)])
+def test_a_latency_is_blamed_for_as_much_as_it_makes(limited: Recorded, took_s: float, tie: Tie) -> None:
+    """A time limit of 100 ms may have been exceeded because of it, one of 900 ms was not."""
+    gave_up = [link("builtins.TimeoutError")]
+    fails(limited, 1.0, gave_up, began=limited.at(1.03 - took_s))
+    assert [one.tie for one in of(limited)] == [tie]
+
+
+def test_a_latency_does_not_fill_a_pool_by_being_there(limited: Recorded) -> None:
+    """Nobody hangs in the database for long: whoever holds the connections does something else with them."""
+    fails(limited, 1.0, EXHAUSTED, "checkout", port=None, handed=None)
+    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
+
+
+@pytest.mark.parametrize(("took_s", "tie"), [(0.3, Tie.DIRECT), (0.1, Tie.UNATTRIBUTED)])
+def test_a_statement_limit_cancels_what_takes_that_long(limited: Recorded, took_s: float, tie: Tie) -> None:
+    """What was cancelled after a third of it was cancelled by somebody else, such as a limit of the service's own."""
+    fails(limited, 5.0, CANCELLED, began=limited.at(5.03 - took_s))
+    assert [one.tie for one in of(limited)] == [tie]
+
+
+def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
+    """While statements are limited, a write that a read-only database refuses is somebody else's affair."""
+    fails(limited, 5.0, [link("psycopg.errors.ReadOnlySqlTransaction", sqlstate="25006")])
+    opened(limited, 4.5)
+    limited.proxy("link_ended", 5.02, arm="plain", port=PORT, ender="server")
+    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
 
 
 def test_refused_while_the_proxy_refuses(run: Recorded) -> None:

@@ -246,13 +246,13 @@ TABLES = (
         "connects",
         "witness-*.ndjson",
         "connect",
-        {"t": "BIGINT", "port": "INTEGER", "ms": "DOUBLE", "id": "VARCHAR"},
+        {"t": "BIGINT", "port": "INTEGER", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR"},
     ),
     Table(
         "connect_failures",
         "witness-*.ndjson",
         "connect_failed",
-        {"t": "BIGINT", "ms": "DOUBLE", "id": "VARCHAR", "chain": "JSON"},
+        {"t": "BIGINT", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR", "chain": "JSON"},
     ),
     Table(
         "ping_failures",
@@ -264,7 +264,7 @@ TABLES = (
         "invalidations",
         "witness-*.ndjson",
         "invalidate",
-        {"t": "BIGINT", "port": "INTEGER", "soft": "BOOLEAN", "id": "VARCHAR"},
+        {"t": "BIGINT", "port": "INTEGER", "soft": "BOOLEAN", "of": "INTEGER", "id": "VARCHAR"},
     ),
     Table(
         "closes",
@@ -278,6 +278,7 @@ TABLES = (
             "dead": "BOOLEAN",
             "after": "VARCHAR",
             "pool_invalidated": "BOOLEAN",
+            "of": "INTEGER",
             "id": "VARCHAR",
         },
     ),

@@ -17,33 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
-from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.deeds import HANGS, Deeds, deeds
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
+from brokenpipe.measure.replacements import failed_replacements
 from brokenpipe.measure.request_phase import Act, request_phase
 from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
 
 _OWES_NOTHING = (Tie.UNATTRIBUTED, None, None, "")
 _Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
 
-_HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
-
-# What a fault makes while it is there, without a link's end to tell: class → faults.
-_WHILE_THERE: Mapping[ErrorClass, frozenset[str]] = {
-    ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
-    ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
-    ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
-    ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
-    ErrorClass.IDLE_SESSION: frozenset({"server_setting"}),
-    ErrorClass.IDLE_IN_TRANSACTION: frozenset({"server_setting"}),
-    ErrorClass.STATEMENT_CANCELLED: frozenset({"server_setting"}),
-    ErrorClass.READ_ONLY: frozenset({"server_setting"}),
-    ErrorClass.TOO_MANY_CONNECTIONS: frozenset({"server_setting"}),
-    **dict.fromkeys(_HANGS, frozenset({"black_hole", "latency"})),
-}
-_AT_CONNECT = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill", "black_hole"})
-_BY_SERVER = frozenset({"refuse", "backend_kill", "server_restart", "server_setting"})
-_MAKE_WAIT = frozenset({"black_hole", "idle_drop", "latency", "server_restart", "refuse", "server_setting"})
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
 
 
@@ -55,12 +38,11 @@ class Attributor:
         self.windows: Windows = windows(history)
         self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
         self.begins = [row[0] for row in self.episodes]
-        self.invalidated = _by_arm(
-            history, "SELECT witness_arm, t, port FROM invalidations WHERE port IS NOT NULL ORDER BY t"
-        )
+        self.deeds: Deeds = deeds(history)
+        self.replacements = failed_replacements(history, self._ended_by)
         self.stalled = _by_arm(
             history,
-            "SELECT witness_arm, since, port FROM stalls WHERE port IS NOT NULL AND act != 'checkout' ORDER BY since",
+            "SELECT witness_arm, since, coalesce(port, 0) FROM stalls WHERE act != 'checkout' ORDER BY since",
         )
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
@@ -71,7 +53,6 @@ class Attributor:
         life = self.links.life(failure.arm, act.port, _time(act, failure)) if act else None
         tie, window, at, evidence = self._owed(failure, life)
         phase, episode = self._episode(window, failure.at if at is None else at)
-        over = life.over if life is not None and life.ender != "client" else None
         pre_ping, recycle = self._preventable(failure, life, tie)
         return Attribution(
             tie=tie,
@@ -79,7 +60,7 @@ class Attributor:
             phase=phase,
             episode=episode,
             evidence=evidence,
-            moment=request_phase(act, response_began=failure.response_began, link_ended=over),
+            moment=request_phase(act, response_began=failure.response_began, link_ended=_of_no_use(life)),
             pre_ping=pre_ping,
             recycle=recycle,
         )
@@ -93,22 +74,32 @@ class Attributor:
     def _by_link(self, failure: Failure, life: Life | None) -> _Owed | None:
         """The link of its connection was cut, silenced or ended, and that is why it failed."""
         until = _time(failure.act, failure) + SLACK_NS
-        if life is None or not (failure.error_class.is_disconnect or failure.error_class in _HANGS):
+        if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANGS):
             return None
-        owed = self._of_link(failure.arm, life, until)
+        began = failure.act.began if failure.act else None
+        owed = self._of_link(failure.arm, life, until, began)
         return (Tie.DIRECT, *owed, "link") if owed else None
 
-    def _of_link(self, arm: str, life: Life, until: int) -> tuple[Window, int] | None:
-        """The act that cut, silenced or ended a link, and when that was."""
+    def _of_link(
+        self, arm: str, life: Life, until: int, began: int | None = None
+    ) -> tuple[Window, int] | None:
+        """The act that cut, silenced or ended a link, and when that was. `began`: something was asked on it."""
         for struck in (life.cut, life.silenced):
             if struck is not None and struck <= until:
                 window = self._with_toxic(arm, life.toxic, struck)
                 return (window, struck) if window else None
         if life.ended is not None and life.ended <= until and life.ender in {"server", "no_server"}:
+            idle = began is None or life.ended <= began
             there = self.windows.during(arm, life.ended, life.ended)
-            window = next((each for each in there if each.fault in _BY_SERVER), None)
+            window = next((each for each in there if self.deeds.could_end(each, idle=idle)), None)
             return (window, life.ended) if window else None
         return None
+
+    def _ended_by(self, arm: str, port: int, at: int) -> tuple[Window, int] | None:
+        """The fault that had ended the link of a port, if one had; ourselves do not count."""
+        life = self.links.life(arm, port, at)
+        owed = self._of_link(arm, life, at + SLACK_NS) if life else None
+        return owed if owed and owed[0].fault != HARNESS else None
 
     def _with_toxic(self, arm: str, toxic: str | None, at: int) -> Window | None:
         """The last act that used this toxic. Between phases that is ourselves, with the switch that kills."""
@@ -124,24 +115,19 @@ class Attributor:
         act = failure.act
         if act is None or act.act == "checkout":
             return None
-        faults = _WHILE_THERE.get(failure.error_class, frozenset())
-        if act.act == "connect":
-            faults |= _AT_CONNECT
         until = _time(act, failure)
+        took_ns = until - act.began if act.began else None
         there = self.windows.during(failure.arm, act.began or until, until)
-        window = next((each for each in there if each.fault in faults), None)
+        possible = (w for w in there if self.deeds.could_fail(w, failure.error_class, act.act, took_ns))
+        window = next(possible, None)
         return (Tie.DIRECT, window, until, "fault at that time") if window else None
 
     def _by_sister(self, failure: Failure, _: Life | None) -> _Owed | None:
-        """It had to connect, because the pool had been invalidated by a connection that a fault had ended."""
-        act = failure.act
-        if act is None or act.act != "connect":
+        """It had to connect, for a connection that a fault had ended or the pool had given up because of one."""
+        if failure.act is None or failure.act.act != "connect":
             return None
-        for at, port in _latest(self.invalidated[failure.arm], _time(act, failure)):
-            life = self.links.life(failure.arm, port, at)
-            if life is not None and (owed := self._of_link(failure.arm, life, at + SLACK_NS)):
-                return (Tie.COLLATERAL, *owed, "link of its sister")
-        return None
+        owed = self.replacements.get((failure.arm, failure.id))
+        return (Tie.COLLATERAL, *owed, "link of its sister") if owed else None
 
     def _by_waiting(self, failure: Failure, _: Life | None) -> _Owed | None:
         """It waited in the pool's queue while others hung on links that were silent, or on what else was there."""
@@ -156,8 +142,15 @@ class Attributor:
                 owed = self._of_link(failure.arm, life, until)
                 return (Tie.SECONDARY, *owed, "links of others") if owed else None
         there = self.windows.during(failure.arm, began, until)
-        window = next((each for each in there if each.fault in _MAKE_WAIT), None)
+        window = next((each for each in there if self._hang_on(each, failure.arm, until)), None)
         return (Tie.SECONDARY, window, until, "fault at that time") if window else None
+
+    def _hang_on(self, window: Window, arm: str, until: int) -> bool:
+        """Whether others hang on it. In a black hole everyone does; in a latency those who have told so."""
+        if window.fault != "latency":
+            return window.fault == "black_hole"
+        since = (at for at, _ in _latest(self.stalled[arm], until) if at >= window.begins)
+        return any(self.deeds.could_delay(window, "statement", until - at) for at in since)
 
     def _by_time(self, failure: Failure, _: Life | None) -> _Owed | None:
         """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
@@ -217,6 +210,14 @@ def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attributi
 def _time(act: Act | None, failure: Failure) -> int:
     """When it failed, or was given up."""
     return act.t if act is not None and act.t is not None else failure.end
+
+
+def _of_no_use(life: Life | None) -> int | None:
+    """When a connection was no longer of any use: over, but not by its own client, or silent."""
+    if life is None:
+        return None
+    over = life.over if life.ender != "client" else None
+    return min((t for t in (over, life.silenced) if t is not None), default=None)
 
 
 def _before(earlier: int | None, later: int | None) -> bool:

@@ -37,9 +37,13 @@ class Failure:
 
 
 _QUERY = """
-WITH stalled AS (SELECT witness_arm, id, max_by(to_json(s), s.t) AS stall FROM stalls s GROUP BY ALL)
+WITH stalled AS (
+    SELECT s.witness_arm, s.id, max_by(to_json(s), s.t) AS stall
+    FROM stalls s JOIN outcomes o ON o.arm = s.witness_arm AND o.id = s.id AND s.since <= coalesce(o.t_end, o.t)
+    GROUP BY ALL
+)
 SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
-       w.errors, w.raised, coalesce(w.waiting, h.stall), w.began_t
+       w.errors, w.raised, w.waiting, h.stall, w.began_t
 FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
 LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
 WHERE o.failure IS NOT NULL AND o.phase IS NOT NULL
@@ -55,15 +59,16 @@ def failures(history: History) -> tuple[Failure, ...]:
 
 
 def _failure(row: tuple[Any, ...]) -> Failure:
-    (
-        arm, phase, episode, request_id, name, at, end, status, failed_by, error,
-        errors, raised, waiting, response_began,
-    ) = row  # fmt: skip
-    root = _root_error(json.loads(errors) if errors else [])
-    chain = chain_of(root["chain"] if root else json.loads(raised) if raised else None)
+    arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, response_began = row
+    told = _told(*(json.loads(part or "null") for part in testimony))
+    if failed_by == "timeout":
+        told = _when_given_up(told, end)
+    root = _root_error(told)
+    chain = chain_of(root["chain"] if root else told.raised)
     error_class = (
         classify(chain, root["where"] if root else None) if chain else _without_testimony(failed_by, status)
     )
+    act = root or told.waiting
     return Failure(
         arm=arm,
         phase=phase,
@@ -76,18 +81,56 @@ def _failure(row: tuple[Any, ...]) -> Failure:
         state=_state(root),
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
         chain=chain or (Link(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
-        act=act_of(root) if root else act_of(hung) if (hung := json.loads(waiting or "null")) else None,
-        response_began=response_began,
+        act=act_of(act) if act else None,
+        response_began=response_began if (response_began or end) <= end else None,
     )
 
 
-def _root_error(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the witness told of one request. `waiting`: what it was in when it was over or hung."""
+
+    errors: Sequence[Mapping[str, Any]]
+    raised: Sequence[Mapping[str, Any]] | None
+    waiting: Mapping[str, Any] | None
+
+
+def _told(errors: Any, raised: Any, waiting: Any, stall: Any) -> _Told:
+    return _Told(errors or (), raised, waiting or stall)
+
+
+def _when_given_up(told: _Told, end: int) -> _Told:
+    """What was known when its user gave up. A service goes on, and what it meets then is no cause of that.
+
+    An error that came later tells what the request was in, if that had begun.
+    """
+    before = [error for error in told.errors if error["t"] <= end]
+    if before:
+        return replace(told, errors=before)
+    after = next(iter(told.errors), None)
+    hung = {**after, "t": None} if after is not None else told.waiting
+    began = _since(hung)
+    return _Told((), None, hung if began is not None and began <= end else None)
+
+
+def _since(act: Mapping[str, Any] | None) -> int | None:
+    return None if act is None else act.get("began") or act.get("since")
+
+
+def _root_error(told: _Told) -> Mapping[str, Any] | None:
     """The first error that the request met: later ones, such as a rollback's, follow from it.
 
     A failed pre-ping is not the cause of a failure unless nothing else went wrong: the pool replaces that
-    connection.
+    connection. Nor is a rollback, if something else left the service, which had made it roll back.
     """
+    errors = [error for error in told.errors if error["where"] != "rollback" or _left(error, told.raised)]
     return next((error for error in errors if error["where"] != "ping"), errors[0] if errors else None)
+
+
+def _left(error: Mapping[str, Any], raised: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether this error is among those that left the service, if any did."""
+    types = {link.get("type") for link in error["chain"]}
+    return not raised or any(link.get("type") in types for link in raised)
 
 
 def _state(root: Mapping[str, Any] | None) -> State:

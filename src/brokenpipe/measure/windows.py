@@ -16,15 +16,20 @@ from dataclasses import dataclass
 from itertools import islice
 
 from brokenpipe.faults import Fault
+from brokenpipe.faults.contract import SERVER_LATE_S
 from brokenpipe.history.reader import History
 
 SLACK_NS = 5_000_000  # from an act to what a socket or a log line says of it
+_SERVER_SLACK_NS = int(SERVER_LATE_S * 1e9)  # a session is told by a signal, and ends when it sees to that
 HARNESS = "the harness, between phases"
 
 _MOMENTARY = frozenset(
     str(kind.model_fields["name"].default)
     for kind in Fault.__subclasses__()
     if kind.strikes and not kind.waits
+)
+_AT_SERVER = frozenset(
+    str(kind.model_fields["name"].default) for kind in Fault.__subclasses__() if kind.place == "server"
 )
 
 
@@ -87,6 +92,7 @@ def windows(history: History) -> Windows:
                 by_arm[arm].append(Window(HARNESS, "", phase, None, t0, t1))
             elif action == "inject":
                 over = (later[5] for later in islice(done, n + 1, None) if later[0] in _OVER)
-                ends = t1 if name in _MOMENTARY else next(over, _FOR_EVER)
+                late_ns = _SERVER_SLACK_NS if name in _AT_SERVER else 0
+                ends = t1 + late_ns if name in _MOMENTARY else next(over, _FOR_EVER)
                 by_arm[arm].append(Window(name, fault, phase, episode, t0, ends))
     return Windows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})

@@ -15,7 +15,7 @@ from typing import Any
 
 from brokenpipe_witness import gauge, wire
 from brokenpipe_witness.chain import describe
-from brokenpipe_witness.lives import Life, begin, life_of
+from brokenpipe_witness.lives import Life, begin, life_of, number_of
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds, request_id
 from brokenpipe_witness.tape import now, write
@@ -130,7 +130,7 @@ def _watch_creator(real: Method) -> Method:
             try:
                 connection = create(record)
             except BaseException as error:
-                _connect_failed(began, error)
+                _connect_failed(began, its_pool, error)
                 raise
             checkout.connect_ns = (checkout.connect_ns or 0) + now() - began
             _connected(record, connection, its_pool, now() - began)
@@ -145,11 +145,14 @@ def _watch_creator(real: Method) -> Method:
 def _connected(record: Any, connection: Any, pool: weakref.ref[Any], took_ns: int) -> None:
     life = Life(wire.port(connection), pool)
     begin(record, life)
-    write({"k": "connect", "t": now(), "port": life.port, "ms": milliseconds(took_ns), "id": request_id()})
+    ms = milliseconds(took_ns)
+    of = number_of(pool())
+    write({"k": "connect", "t": now(), "port": life.port, "ms": ms, "of": of, "id": request_id()})
 
 
 @quietly
-def _connect_failed(began: int, error: BaseException) -> None:
+def _connect_failed(began: int, pool: weakref.ref[Any], error: BaseException) -> None:
     t = now()
     ms = milliseconds(t - began)
-    write({"k": "connect_failed", "t": t, "ms": ms, "id": request_id(), "chain": describe(error)})
+    of = number_of(pool())
+    write({"k": "connect_failed", "t": t, "ms": ms, "of": of, "id": request_id(), "chain": describe(error)})

@@ -5,6 +5,7 @@ What is known of it lies in the pool's own `record.info`, which the pool clears 
 
 from __future__ import annotations
 
+import itertools
 import time
 import weakref
 from typing import Any
@@ -15,6 +16,10 @@ from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds, r
 from brokenpipe_witness.tape import now, write
 
 _KEY = "brokenpipe_witness"
+_NUMBERS: weakref.WeakKeyDictionary[Any, int] = (
+    weakref.WeakKeyDictionary()
+)  # of pools, by their first connection
+_COUNT = itertools.count(1)
 
 
 class Life:
@@ -27,6 +32,15 @@ class Life:
         self.pool = pool
         self.checkout: Checkout | None = None
         self.trouble: str | None = None
+
+
+def number_of(pool: Any) -> int | None:
+    """Which pool of this process; None for one that is gone."""
+    if pool is None:
+        return None
+    if pool not in _NUMBERS:
+        _NUMBERS[pool] = next(_COUNT)
+    return _NUMBERS[pool]
 
 
 def begin(record: Any, life: Life) -> None:
@@ -74,6 +88,7 @@ def _on_close(connection: Any, record: Any) -> None:
             "dead": wire.is_dead(connection),
             "after": life.trouble if life else None,
             "pool_invalidated": getattr(pool, "_invalidate_time", 0) > record.starttime,
+            "of": number_of(pool),
             "id": request_id(),
         }
     )
@@ -82,19 +97,22 @@ def _on_close(connection: Any, record: Any) -> None:
 @quietly
 def _on_invalidate(_connection: Any, record: Any, error: BaseException | None) -> None:
     life = life_of(record)
-    port = life.port if life else None
     if not _found_by_ping(life):
         _confirm_disconnect(error)
         if life is not None and life.trouble is None and error is not None:
             life.trouble = "reset"  # no request saw it: the roll-back when it was given back failed
-    write({"k": "invalidate", "t": now(), "port": port, "soft": False, "id": request_id()})
+    _write_invalidation(life, soft=False)
 
 
 @quietly
 def _on_soft_invalidate(_connection: Any, record: Any, _error: BaseException | None) -> None:
-    life = life_of(record)
+    _write_invalidation(life_of(record), soft=True)
+
+
+def _write_invalidation(life: Life | None, *, soft: bool) -> None:
     port = life.port if life else None
-    write({"k": "invalidate", "t": now(), "port": port, "soft": True, "id": request_id()})
+    of = number_of(life.pool()) if life else None
+    write({"k": "invalidate", "t": now(), "port": port, "soft": soft, "of": of, "id": request_id()})
 
 
 def _found_by_ping(life: Life | None) -> bool:
