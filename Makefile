@@ -13,7 +13,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest report calibrate test lint format up down schema clean
+.PHONY: help setup loadtest report calibrate bench test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -41,6 +41,9 @@ report: setup ## Make the report of RUN again from what was recorded
 
 test: setup ## Run every test, against real servers
 	@$(BIN)/python -m pytest
+
+bench: setup ## Print what the instrument itself costs; takes ten minutes on a quiet machine
+	@flock /tmp/brokenpipe-bench.lock $(BIN)/python -m bench $(PART)
 
 calibrate: setup ## Record RUNS experiments with equal arms and count false differences
 	@$(BIN)/brokenpipe calibrate --runs $(RUNS)

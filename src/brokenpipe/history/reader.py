@@ -29,7 +29,7 @@ from brokenpipe.history.tables import EVERY_FILE, TABLES, VIEWS, Table
 Row = tuple[Any, ...]
 
 # DuckDB's own share of the memory; Python and what is measured need as much again.
-MEMORY = "250MB"
+MEMORY = "160MB"
 SMALL_BYTES = 32_000_000  # what fits into that memory with all that is made of it
 SCRATCH = "brokenpipe-reading-"  # and the pid, so that what a killed reader left can be told
 BATCH = 2048  # rows handed over at a time

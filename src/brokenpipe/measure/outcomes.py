@@ -21,15 +21,22 @@ SELECT x.*, c.phase, c.episode
 FROM ({lines}) x LEFT JOIN tenths c ON x.{time} // {tenth} = c.tenth AND x.{time} >= c.begins AND x.{time} < c.ends
 """
 
+_LAST = """
+SELECT greatest((SELECT max(t) FROM started), (SELECT max(coalesce(t, t0 + (ms * 1e6)::BIGINT)) FROM ended))
+"""
+
+# An id leads to the witness's testimony, so only those are kept of which there is some, or should be.
 # A request without an end was either never answered within its time limit, which is a failure, or cut off by
 # the end of the run, which says nothing. The last line of the log tells how long it could have waited.
 # Of an open load, latency counts from when a request was due.
 _OUTCOMES = """
-SELECT arm, id, name, t, t_end, {ms}::FLOAT AS ms, coalesce(status, 0) AS status,
+SELECT arm, name, t, t_end,
+       CASE WHEN t_end IS NULL OR failure IS NOT NULL OR id IN (SELECT id FROM testimonies) THEN id END AS id,
+       {ms}::FLOAT AS ms, coalesce(status, 0) AS status,
        CASE WHEN t_end IS NULL THEN 'timeout' ELSE failure END AS failure,
        CASE WHEN t_end IS NULL THEN 'never answered' ELSE error END AS error
 FROM {requests}
-WHERE t_end IS NOT NULL OR (SELECT max(greatest(t, coalesce(t_end, t))) FROM requests) - t > {limit_ns}
+WHERE t_end IS NOT NULL OR {last} - t > {limit_ns}
 """
 
 
@@ -48,6 +55,7 @@ def _outcomes(history: History, limit_s: float) -> str:
     late = history.one("SELECT count(*) FROM late")[0]
     return _OUTCOMES.format(
         limit_ns=int(limit_s * 1e9),
+        last=history.one(_LAST)[0] or 0,
         ms="(ms + coalesce(late_ms, 0))" if late else "ms",
         requests="requests LEFT JOIN (SELECT arm, id, ms AS late_ms FROM late) USING (arm, id)"
         if late

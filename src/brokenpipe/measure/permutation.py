@@ -18,8 +18,8 @@ from brokenpipe.measure.statistics import ERROR
 
 EXACT = 14  # differences that are not 0: up to here all 2^k flips are tried, beyond a sample of as many
 POWER = 0.8
+_PARTS = 16  # at a time: with a thousand episodes, all the flips as numbers of 8 bytes are 130 MB
 _SAMPLE_SEED = 1  # the same history, the same p
-Array = npt.NDArray[np.float64]
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -28,20 +28,24 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     if not len(x):
         return 1.0
     seen, scale = abs(x.sum()), np.abs(x).sum()
-    extreme = np.abs(_signs(min(len(x), EXACT + 1), len(x)) @ x) >= seen - 1e-9 * scale
+    ways = _signs(min(len(x), EXACT + 1), len(x))
+    sums = np.concatenate([np.abs(some @ x) for some in np.array_split(ways, _PARTS)])
+    extreme = sums >= seen - 1e-9 * scale
     if len(x) <= EXACT:
         return float(extreme.mean())
     return float((extreme.sum() + 1) / (len(extreme) + 1))
 
 
-@lru_cache(maxsize=16)
-def _signs(kind: int, k: int) -> Array:
+@lru_cache(maxsize=4)
+def _signs(kind: int, k: int) -> npt.NDArray[np.int8]:
     """Every way to give k signs up to the first, which is +; from EXACT + 1 on a seeded sample of ways."""
     if kind <= EXACT:
         bits = (np.arange(2 ** (k - 1))[:, None] >> np.arange(k)) & 1
     else:
-        bits = np.random.default_rng(_SAMPLE_SEED).integers(0, 2, (2**EXACT, k))
-    return (1 - 2 * bits).astype(float)
+        draws = np.random.default_rng(_SAMPLE_SEED)
+        rows = 2**EXACT // _PARTS
+        bits = np.concatenate([draws.integers(0, 2, (rows, k)).astype(np.int8) for _ in range(_PARTS)])
+    return (1 - 2 * bits).astype(np.int8)
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:
