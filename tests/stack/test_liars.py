@@ -21,8 +21,8 @@ CUTS = "".join(
 [[phases]]
 name = "{lost}_lost"
 fault = {{ name = "commit_cut", lost = "{lost}" }}
-episodes = 4
-every_s = 1.0
+episodes = 3
+every_s = 0.8
 """
     for lost in ("reply", "commit")
 )
