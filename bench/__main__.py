@@ -1,4 +1,4 @@
-"""`python -m bench [report plugin hop]`: all parts, or those that are named. Ends with 1 if a part could not run."""
+"""`python -m bench [plugin hop witness report]`: all parts or those named. Ends with 1 if a part could not run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
-from bench import hop, plugin, report
+from bench import hop, plugin, report, witness
 
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "plugin": ("Our part in Locust", plugin.rows),
     "hop": ("One Toxiproxy hop, pgbench select only", hop.rows),
+    "witness": ("The witness inside a service that only selects a one", witness.rows),
     "report": ("`brokenpipe report`", report.rows),
 }
 
