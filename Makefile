@@ -39,6 +39,9 @@ loadtest: setup ## Run the experiment SCENARIO and write its report
 report: setup ## Make the report of RUN again from what was recorded
 	@$(BIN)/brokenpipe report $(RUN)
 
+truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
+	@$(BIN)/python -m tests.truth
+
 test: setup ## Run every test, against real servers
 	@$(BIN)/python -m pytest
 

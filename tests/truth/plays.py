@@ -41,6 +41,7 @@ RAISE = Script("raise", ("ask", "raise"))
 CLASH = Script("clash", ("ask", "clash"))
 END_ONESELF = Script("end oneself", ("ask", "end oneself"))
 IMPATIENT = Script("impatient", ("ask", "sleep"), limit_s=1.0)
+HURRY = Script("hurry", ("ask",), limit_s=0.12)  # ask takes a few milliseconds
 READ_SMALL = Script("read, small pool", ("ask", "commit"), pool="small")
 READ_BEHIND_A_FENCE = Script("read behind a fence", ("ask", "pause", "fence", "commit"))
 HOG = Script("hog the small pool", ("ask", "think", "commit"), pool="small")
@@ -119,6 +120,7 @@ HELD = (
     Play("black_hole", "seconds = 4", (READ, READ_SMALL, READ, READ_SMALL, DAWDLE), 'name = "black_hole"'),
     Play("after_a_black_hole", BLOCK, (READ, RAISE, WRONG_DOOR)),
     Play("late_answers", "seconds = 4", (READ, HOG, *OWN), 'name = "latency", ms = 20'),
+    Play("answers_too_late", "seconds = 4", (READ, READ, READ, HURRY), 'name = "latency", ms = 150'),
     Play("pool_taken", BLOCK, (HOG,)),
     Play("forgotten_connections", bursts(2), (READ,), 'name = "idle_drop", after_ms = 300'),
 )  # fmt: skip

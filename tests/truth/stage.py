@@ -5,15 +5,31 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stack.runs import REPOSITORY, Run, Starter
-from tests.truth.plays import READ, Play, by_phase, write_scenario
+from tests.truth.plays import HELD, MOMENTARY, READ, Play, by_phase, write_scenario
+from tests.truth.tally import Tally, tally
 
 PROJECT = Path(__file__).parent / "project"
+SCENARIOS: Mapping[str, Sequence[Play]] = {"momentary": MOMENTARY, "held": HELD}
+PASS, FAIL, UNKNOWN = 0, 1, 3  # exit codes of a run that was recorded to its end
 EVERY_S = 0.02  # the load begins a second before anything counts
+
+
+def performed(folder: Path) -> Tally:
+    """Both scenarios, side by side: what was planted beside what was found."""
+    with ExitStack() as running:
+        runs: dict[str, Run] = {}
+        for name, plays in SCENARIOS.items():
+            (folder / name).mkdir()
+            runs[name] = running.enter_context(performing(name, plays, folder / name))
+        for name, run in runs.items():
+            assert run.end() in {PASS, FAIL, UNKNOWN}, f"{name} did not get to its end:\n{run.out}"
+    first, *others = (tally(run.folder, folder / name, SCENARIOS[name]) for name, run in runs.items())
+    return sum(others, start=first)
 
 
 @contextmanager

@@ -45,6 +45,7 @@ _UNKNOWN = {
     Aspect.MOMENT: RequestPhase.UNKNOWN,
     Aspect.TIE: Tie.UNATTRIBUTED,
     Aspect.FAULT: "none",
+    Aspect.STRIKE: "None",
     Aspect.PREVENTABLE: "not known",
 }
 

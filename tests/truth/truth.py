@@ -244,6 +244,9 @@ def _before_use(play: Play, told: Told, strike: Strike) -> Planted:
 
 
 def _stale(play: Play, told: Told, driver: str) -> Planted:
+    if told.step == "check out" and play.fault_name == "idle_reset":  # it took longer than one may be silent
+        classes = frozenset({E.RESET, E.EOF})
+        return Planted(classes, P.CONNECTING, Tie.DIRECT, "idle_reset", preventable=False)
     assert told.is_first_statement, f"only what was idle can fail in {play.phase}: {told}"
     error_class = _ENDS[_ENDED[play.phase], False][driver]
     return Planted(frozenset({error_class}), P.STALE, Tie.DIRECT, play.fault_name or "", preventable=True)
@@ -293,6 +296,15 @@ def _forgotten(play: Play, told: Told, _driver: str) -> Planted:
     return Planted(frozenset({E.TIMEOUT}), P.STALE, Tie.DIRECT, play.fault_name or "", preventable=False)
 
 
+def _too_late(play: Play, told: Told, _driver: str) -> Planted | None:
+    """The answer was under way for longer than one was in a hurry; so was a connection, or a place in the queue."""
+    assert told.script == "hurry", f"everyone else has time: {told}"
+    if told.step == "check out":
+        return None
+    classes = frozenset({E.CLIENT_TIMEOUT})
+    return Planted(classes, P.MID_STATEMENT, Tie.DIRECT, play.fault_name or "", preventable=False)
+
+
 _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {
     "idle_limit_on_the_wire": _stale,
     "idle_session_limit": _stale,
@@ -303,4 +315,5 @@ _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {
     "nobody_listens": _at("check out", E.REFUSED, P.CONNECTING),
     "black_hole": _silence,
     "forgotten_connections": _forgotten,
+    "answers_too_late": _too_late,
 }

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribute import attributed
-from brokenpipe.measure.causes import failures
+from brokenpipe.measure.attribute import attributed, by_their_links
+from brokenpipe.measure.causes import Failure, failures
+from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.request_phase import RequestPhase
@@ -46,6 +47,13 @@ def of(run: Recorded) -> list[Attribution]:
     with reading(run.folder) as history:
         tabulate(history, limit_s=1)
         return list(attributed(history, failures(history)))
+
+
+def found(run: Recorded) -> list[Failure]:
+    """The failures themselves, in order."""
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        return list(failures(history))
 
 
 def opened(run: Recorded, at: float, port: int = PORT) -> None:
@@ -248,3 +256,81 @@ def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None
         "time alone",
     )
     assert second.tie is Tie.UNATTRIBUTED
+
+
+def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
+    """The service went on and failed to connect, a second after its user had left: nobody waited for that."""
+    error = {"where": "connect", "t": run.at(3.4), "began": run.at(3.0), "port": None, "chain": REFUSED}
+    run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
+    (failure,), (one,) = found(run), of(run)
+    assert failure.error_class is ErrorClass.TIMEOUT
+    assert (one.tie, one.moment) == (Tie.UNATTRIBUTED, RequestPhase.UNKNOWN)
+
+
+def test_what_a_user_gave_up_waiting_for_is_told_by_its_end(run: Recorded) -> None:
+    """The statement that was under way then failed later, when its link was cut: that is what it hung in."""
+    said = {"where": "statement", "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
+    times = {"t": run.at(4.4), "began": run.at(1.1), "handed": run.at(1.05)}
+    run.request(
+        "plain", 1.0, 1000, failure="timeout", errors=[{**said, **times, "transaction": 0, "chain": RESET}]
+    )
+    (failure,), (one,) = found(run), of(run)
+    assert failure.error_class is ErrorClass.TIMEOUT
+    assert one.moment is RequestPhase.MID_STATEMENT
+
+
+@pytest.mark.parametrize(
+    ("left", "error_class"), [("KeyError", "application error"), (None, "connection reset")]
+)
+def test_a_rollback_is_a_cause_if_nothing_else_left_the_service(
+    run: Recorded, left: str | None, error_class: str
+) -> None:
+    """An exception of the service's own made it roll back, on a connection that had just died: it failed by itself."""
+    request = run.request("plain", 1.0, 40, status=500, failure="status")
+    rollback = {"where": "rollback", "t": run.at(1.03), "began": run.at(1.02), "port": PORT, "chain": RESET}
+    raised = [link(f"builtins.{left}")] if left else RESET
+    times = {"t0": run.at(1.0), "t1": run.at(1.04), "status": None, "failed": True}
+    run.witness("plain", k="request", id=request, checkouts=[], errors=[rollback], raised=raised, **times)
+    assert [failure.error_class for failure in found(run)] == [error_class]
+
+
+def test_where_the_pool_pings_a_ping_has_not_helped(run: Recorded) -> None:
+    """It was alive when it was pinged, and dead when it was handed out: nobody prevents that by pinging."""
+    opened(run, 1)
+    cut(run, 5.003)
+    pinged = {
+        "k": "tally",
+        "t0": run.at(1),
+        "t": run.at(2),
+        "requests": 9,
+        "checkouts": 9,
+        "pings": 9,
+        "ping_ms": 9.0,
+    }
+    run.witness("plain", **pinged)
+    fails(run, 5.2, CLOSED, dead_at_checkout=True, dead=True)
+    assert [one.pre_ping for one in of(run)] == [False]
+
+
+def test_the_proxy_knows_first(run: Recorded) -> None:
+    """Its link was cut before it was handed out, though its socket had not heard of that yet: it was stale."""
+    opened(run, 5.0)
+    cut(run, 5.203)
+    fails(run, 5.2, CLOSED)
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        failed = failures(history)
+        (one,) = by_their_links(failed, attributed(history, failed))
+    assert (failed[0].state, one.state) == ("in use", "stale")
+
+
+def test_a_stall_that_is_over_is_no_moment(run: Recorded) -> None:
+    """It had waited long for its connection, got it, and failed by itself later on: not while connecting."""
+    request = run.request("plain", 1.0, 900, status=500, failure="status")
+    run.witness("plain", k="stall", t=run.at(1.6), id=request, act="connect", since=run.at(1.05), port=None)
+    times = {"t0": run.at(1.0), "t1": run.at(1.9), "status": None, "failed": True}
+    raised = [link("builtins.KeyError")]
+    run.witness(
+        "plain", k="request", id=request, checkouts=[], errors=[], raised=raised, waiting=None, **times
+    )
+    assert [one.moment for one in of(run)] == [RequestPhase.UNKNOWN]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
@@ -21,13 +22,19 @@ from brokenpipe.measure.deeds import HANGS, Deeds, deeds
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.replacements import failed_replacements
-from brokenpipe.measure.request_phase import Act, request_phase
+from brokenpipe.measure.request_phase import Act, RequestPhase, request_phase
 from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
 
 _OWES_NOTHING = (Tie.UNATTRIBUTED, None, None, "")
 _Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
 
+_HEARD_LATE_NS = 1_000_000_000
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
+
+_PINGING = """
+SELECT witness_arm FROM tallies WHERE pings > 0
+UNION SELECT witness_arm FROM testimonies WHERE len(list_filter(checkouts, lambda c: c.ping_ms IS NOT NULL)) > 0
+"""
 
 
 class Attributor:
@@ -46,6 +53,7 @@ class Attributor:
         )
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
+        self.pinging = {arm for (arm,) in history.rows(_PINGING)}
 
     def attribution(self, failure: Failure) -> Attribution:
         """What this failed request is owed to."""
@@ -73,9 +81,11 @@ class Attributor:
 
     def _by_link(self, failure: Failure, life: Life | None) -> _Owed | None:
         """The link of its connection was cut, silenced or ended, and that is why it failed."""
-        until = _time(failure.act, failure) + SLACK_NS
         if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANGS):
             return None
+        # A connection ends once. On a busy machine its client may hear of it before the proxy has written it down.
+        slack_ns = _HEARD_LATE_NS if failure.error_class.is_disconnect else SLACK_NS
+        until = _time(failure.act, failure) + slack_ns
         began = failure.act.began if failure.act else None
         owed = self._of_link(failure.arm, life, until, began)
         return (Tie.DIRECT, *owed, "link") if owed else None
@@ -188,7 +198,8 @@ class Attributor:
         if not dead and not silent and failure.state == "" and life is None and tie is Tie.DIRECT:
             return (False, False) if act.act in {"connect", "checkout"} else (None, None)
         old = self._old_enough(handed, life) if life else None
-        return dead and not silent, old and (dead or silent)
+        pinged = failure.arm in self.pinging  # and it was alive then: it died right after
+        return dead and not silent and not pinged, old and (dead or silent)
 
     def _old_enough(self, handed: int | None, life: Life) -> bool | None:
         """At its last checkout, for the shortest recycle of this experiment."""
@@ -205,6 +216,16 @@ def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attributi
     known: dict[Attribution, Attribution] = {}  # a strike breaks many requests alike
     each = (attributor.attribution(failure) for failure in failures)
     return tuple(known.setdefault(one, one) for one in each)
+
+
+def by_their_links(failures: Sequence[Failure], owings: Sequence[Attribution]) -> tuple[Failure, ...]:
+    """The failures, stale where the proxy knew of the end before the service's own socket did."""
+    return tuple(
+        replace(failure, state="stale")
+        if failure.state == "in use" and owed.moment is RequestPhase.STALE
+        else failure
+        for failure, owed in zip(failures, owings, strict=True)
+    )
 
 
 def _time(act: Act | None, failure: Failure) -> int:

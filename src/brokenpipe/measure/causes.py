@@ -60,8 +60,9 @@ def failures(history: History) -> tuple[Failure, ...]:
 
 def _failure(row: tuple[Any, ...]) -> Failure:
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, response_began = row
-    told = _told(*(json.loads(part or "null") for part in testimony))
-    if failed_by == "timeout":
+    given_up = failed_by == "timeout"
+    told = _told(*(json.loads(part or "null") for part in testimony), given_up=given_up)
+    if given_up:
         told = _when_given_up(told, end)
     root = _root_error(told)
     chain = chain_of(root["chain"] if root else told.raised)
@@ -95,8 +96,9 @@ class _Told:
     waiting: Mapping[str, Any] | None
 
 
-def _told(errors: Any, raised: Any, waiting: Any, stall: Any) -> _Told:
-    return _Told(errors or (), raised, waiting or stall)
+def _told(errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool) -> _Told:
+    """A stall tells what it was in when nobody waited for its end, or it had none; else that may be long over."""
+    return _Told(errors or (), raised, waiting or (stall if given_up or errors is None else None))
 
 
 def _when_given_up(told: _Told, end: int) -> _Told:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brokenpipe.faults import Fault
+from brokenpipe.faults.idle_reset import IdleReset
 from brokenpipe.faults.latency import Latency
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.history.reader import History
@@ -50,8 +51,8 @@ class Deeds:
 
     def could_fail(self, window: Window, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
         """Whether it makes an act fail in this way. `took_ns` None: not known."""
-        if act == "connect" and error_class.is_disconnect and window.fault in _END_WHILE_CONNECTING:
-            return True
+        if act == "connect" and error_class.is_disconnect:
+            return self._could_end_while_connecting(window, took_ns)
         if window.fault == "server_setting":
             return self._could_limit(window, error_class, took_ns)
         made = window.fault in _MAKES.get(error_class, frozenset())
@@ -71,6 +72,12 @@ class Deeds:
             return window.fault in {"latency", "black_hole"}
         late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
         return 2 * late_ms * 1_000_000 >= took_ns
+
+    def _could_end_while_connecting(self, window: Window, took_ns: int | None) -> bool:
+        fault = self._fault(window)
+        if isinstance(fault, IdleReset) and took_ns is not None:
+            return took_ns + SLACK_NS >= fault.after_ms * 1_000_000
+        return window.fault in _END_WHILE_CONNECTING
 
     def _could_limit(self, window: Window, error_class: ErrorClass, took_ns: int | None) -> bool:
         setting, wanted = self._setting(window), _OF_SETTING.get(error_class)

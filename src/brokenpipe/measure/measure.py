@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from brokenpipe.errors import ReportError
 from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.arrivals import arrival_doubts, arrivals
-from brokenpipe.measure.attribute import attributed
+from brokenpipe.measure.attribute import attributed, by_their_links
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
@@ -70,13 +70,14 @@ def _findings(
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
     failed = failures(history)
+    owings = attributed(history, failed)
+    failed = by_their_links(failed, owings)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
     arrived = arrivals(history, scenario)
     witnessed, kept_quiet = _witnessed(history), swallowed(history)
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
-    owings = attributed(history, failed)
     table = with_round_trips(scenario, table)
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
     state = health(history, cores=int(environment.get("cores", 1)))

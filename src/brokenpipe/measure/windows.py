@@ -20,7 +20,8 @@ from brokenpipe.faults.contract import SERVER_LATE_S
 from brokenpipe.history.reader import History
 
 SLACK_NS = 5_000_000  # from an act to what a socket or a log line says of it
-_SERVER_SLACK_NS = int(SERVER_LATE_S * 1e9)  # a session is told by a signal, and ends when it sees to that
+# A session is told by a signal and ends when it sees to that; on a busy machine later than its contract promises.
+_SERVER_SLACK_NS = int(2.5 * SERVER_LATE_S * 1e9)
 HARNESS = "the harness, between phases"
 
 _MOMENTARY = frozenset(
