@@ -25,13 +25,15 @@ _LAST = """
 SELECT greatest((SELECT max(t) FROM started), (SELECT max(coalesce(t, t0 + (ms * 1e6)::BIGINT)) FROM ended))
 """
 
-# An id leads to the witness's testimony, so only those are kept of which there is some, or should be.
+# An id leads to the witness's testimony or to a late beginning, so only those are kept of which there is one, or
+# should be.
 # A request without an end was either never answered within its time limit, which is a failure, or cut off by
 # the end of the run, which says nothing. The last line of the log tells how long it could have waited.
 # Of an open load, latency counts from when a request was due.
 _OUTCOMES = """
 SELECT arm, name, t, t_end,
-       CASE WHEN t_end IS NULL OR failure IS NOT NULL OR id IN (SELECT id FROM testimonies) THEN id END AS id,
+       CASE WHEN t_end IS NULL OR failure IS NOT NULL OR id IN (SELECT id FROM testimonies UNION SELECT id FROM late)
+            THEN id END AS id,
        {ms}::FLOAT AS ms, coalesce(status, 0) AS status,
        CASE WHEN t_end IS NULL THEN 'timeout' ELSE failure END AS failure,
        CASE WHEN t_end IS NULL THEN 'never answered' ELSE error END AS error
