@@ -219,8 +219,27 @@ def test_a_setting_that_does_not_take_is_an_error(plain: Database) -> None:
     with psycopg.connect(plain.server.dsn(), autocommit=True) as admin:
         admin.execute("ALTER ROLE arm_plain SET statement_timeout = '7s'")
         try:
-            with pytest.raises(PostgresError, match="statement_timeout is not 200ms"):
-                plain.set("statement_timeout", "200ms")
+            with pytest.raises(PostgresError, match="statement_timeout is not 200 "):
+                plain.set("statement_timeout", "200")
         finally:
             admin.execute("ALTER ROLE arm_plain RESET statement_timeout")
             plain.set("statement_timeout", None)
+
+
+@pytest.mark.parametrize("ms", [1000, 1500, 3_600_000])
+def test_a_limit_of_whole_seconds_or_hours_takes(proxy: Proxy, ms: int) -> None:
+    """Postgres shows 1000 ms as 1s and an hour as 1h: that is the same limit, and no failure to set it."""
+    limit = ServerSetting(setting="idle_session_timeout", after_ms=ms)
+    try:
+        limit.inject(proxy)
+    finally:
+        limit.heal(proxy)
+
+
+def test_an_admin_session_that_ends_is_an_error_of_ours(plain: Database) -> None:
+    """Whatever Postgres answers to what a fault does, the nemesis can write down: no driver's exception gets out."""
+    with (
+        pytest.raises(PostgresError, match="terminating connection"),
+        plain._admin() as admin,
+    ):
+        admin.execute("SELECT pg_terminate_backend(pg_backend_pid())")

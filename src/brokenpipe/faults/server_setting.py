@@ -102,7 +102,7 @@ class ServerSetting(Fault):
         if self.connections is not None:
             wire.server.set(self.setting, str(self.connections))
         else:
-            wire.server.set(self.setting, "on" if self.after_ms is None else f"{self.after_ms}ms")
+            wire.server.set(self.setting, "on" if self.after_ms is None else str(self.after_ms))
 
     def heal(self, wire: Wire) -> None:
         wire.server.set(self.setting, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ _TAKES_EFFECT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
 _REMEDY = "See logs/postgres.log; nothing measured since is valid."
 
 _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
-_SHOWN = "SELECT current_setting(name), source FROM pg_settings WHERE name = %s"
+_SHOWN = "SELECT setting, source FROM pg_settings WHERE name = %s"  # in the setting's own unit: 1000, not 1s
 _TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -60,7 +61,10 @@ class Database:
         return int(str(row[0])) if row else 0
 
     def set(self, setting: str, value: str | None) -> None:
-        """Change a setting of the server, or this database's connection limit; None: back to what it was."""
+        """Change a setting of the server, or this database's connection limit; None: back to what it was.
+
+        A time is a number of milliseconds, without a unit.
+        """
         with self._admin() as admin:
             if setting == CONNECTION_LIMIT:
                 change = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
@@ -93,12 +97,16 @@ class Database:
                 f"{self.name}: {setting} is not {value or 'back'} {_TAKES_EFFECT_S:g} s later", remedy=_REMEDY
             )
 
-    def _admin(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _admin(self) -> AbstractContextManager[psycopg.Connection[tuple[object, ...]]]:
         return _connected(self.server.dsn())
 
 
-def _connected(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+@contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session for as long as the block lasts. Raises PostgresError when there is none, or it ends in the block."""
     try:
-        return psycopg.connect(dsn, autocommit=True, connect_timeout=2)
-    except psycopg.OperationalError as error:
-        raise PostgresError(f"postgres cannot be reached: {error}".strip(), remedy=_REMEDY) from error
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=2) as session:
+            yield session
+    except psycopg.Error as error:
+        what = "refused" if error.sqlstate else "cannot be reached"
+        raise PostgresError(f"postgres: {what}: {' '.join(str(error).split())}", remedy=_REMEDY) from error
