@@ -125,6 +125,7 @@ def test_what_cannot_be_decided_is_a_doubt(books: Open, dsn: str, tmp_path: Path
         ("SELECT key FROM notes", "has 1 columns (key), not a key and a count"),
         ("SELECT key, 1, 2 FROM notes", "has 3 columns"),
         ("SELECT key, 'twice' FROM notes", "must be a whole number: found 'twice'"),
+        ("SELECT key, 'NaN'::numeric FROM notes", "must be a whole number: found Decimal('NaN')"),
         ("SELECT 'x'::bytea, 1", "the key, is bytea"),
         ("WITH w AS (DELETE FROM notes RETURNING key) SELECT key, 1 FROM w", "data-modifying"),
         ("SELECT key, lo_create(0)::int FROM notes", "read-only transaction"),
@@ -159,3 +160,14 @@ def test_a_database_that_is_gone(
     (balance,) = _records(tmp_path)
     assert balance["edge"] == "end"
     assert "refused" in balance["error"]
+
+
+def test_a_service_between_two_of_its_transactions_is_not_settled(dsn: str) -> None:
+    """Nothing open at the last look is not enough: who had something open just before may begin again."""
+    with psycopg.connect(dsn, autocommit=True) as ours, psycopg.connect(dsn) as service:
+        activity = module._Activity(ours, ["postgres"])
+        service.execute("SELECT 1")
+        assert activity.over() is None
+        service.commit()
+        assert activity.over() is None
+        assert activity.open == {"postgres"}

@@ -8,6 +8,7 @@ It only reads: the statement is declared as a cursor in a read-only transaction.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -108,7 +109,8 @@ class DatabaseLedger:
         try:
             with psycopg.connect(self.server.dsn(), autocommit=True, connect_timeout=2) as connection:
                 activity = _Activity(connection, list(arms))
-                poll(activity.over, timeout_s=SETTLE_S, every_s=0.05)
+                if poll(activity.over, timeout_s=SETTLE_S, every_s=0.05):
+                    return []
                 return sorted(arms[database] for database in activity.open)
         except psycopg.Error:
             return []
@@ -123,7 +125,7 @@ class DatabaseLedger:
 
 @dataclass(slots=True)
 class _Activity:
-    """Which of these databases have a transaction open, as of the last look."""
+    """Which of these databases had a transaction open, the last time that any had one."""
 
     connection: psycopg.Connection[tuple[Any, ...]]
     databases: list[str]
@@ -132,9 +134,10 @@ class _Activity:
 
     def over(self) -> bool | None:
         """Look. True once nothing was open for long enough."""
-        self.open = {name for (name,) in self.connection.execute(_OPEN, (self.databases,))}
+        found = {name for (name,) in self.connection.execute(_OPEN, (self.databases,))}
         now = time.monotonic()
-        self.since = None if self.open else self.since or now
+        self.open = found or self.open
+        self.since = None if found else self.since or now
         return True if self.since is not None and now - self.since >= SETTLED_S else None
 
 
@@ -164,9 +167,10 @@ def _key(value: object) -> str | None:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value) or value < 0:
+    whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and math.isfinite(value)
+    if not whole or value != int(value) or value < 0:  # type: ignore[operator, call-overload]
         raise _NotALedger(f"the second column, the count, must be a whole number: found {value!r}")
-    return int(value)
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager
