@@ -63,6 +63,16 @@ def _add(began: int, checkouts: Any) -> None:
                 sums.connect += checkout.connect_ns
 
 
+def _anew() -> None:
+    """In a forked child: the parent tells its own sums, and its thread may have held the lock."""
+    global _LOCK, _sums
+    _LOCK, _sums = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_anew)
+
+
 @quietly
 def tell() -> None:
     """Write the sums down and begin anew. Nothing when there is nothing."""
