@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from itertools import islice, pairwise
+from pathlib import Path
 
 import pytest
 
+from brokenpipe.drive.generator import Generator
+from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.poisson import due_times
 
 from .conftest import eventually
@@ -122,3 +127,17 @@ def test_arrivals_are_a_poisson_process():
     assert deviation == pytest.approx(0.02, rel=0.1)
     assert times == list(islice(due_times(1, 1, 50.0), 5_000))
     assert times[0] != next(due_times(1, 2, 50.0))
+
+
+def test_what_takes_turns_leaves_the_other_openings_their_own_arrivals():
+    """An opening without a number gets the next one, whatever numbers the turns before it were given."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, theirs.makefile("r") as orders:
+        load = Generator(LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0), None, ours)  # type: ignore[arg-type]
+        load.open()
+        for _ in range(2):
+            load.open(("plain",), stretch=1_000_000)
+        load.open()
+        stretches = [json.loads(orders.readline())["stretch"] for _ in range(4)]
+        load._stopping = True
+    assert stretches == [1, 1_000_000, 1_000_000, 2]

@@ -108,8 +108,9 @@ class Generator:
 
         `stretch` numbers what arrives under an open load: by default every opening has arrivals of its own.
         """
-        self._stretch = self._stretch + 1 if stretch is None else stretch
-        self._say(Gate(open=True, stretch=self._stretch, arms=None if arms is None else tuple(arms)))
+        if stretch is None:
+            self._stretch = stretch = self._stretch + 1
+        self._say(Gate(open=True, stretch=stretch, arms=None if arms is None else tuple(arms)))
 
     def close(self) -> None:
         """Let no user begin another request. What is under way goes on: see `drain`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Column, Table
 
+from brokenpipe.measure import numbers
 from brokenpipe.plan.looks import most_s
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario
@@ -20,10 +21,9 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     yield f"target      {sources.target_folder}"
     yield f"locustfile  {sources.locustfile}"
     rate = scenario.load.arrivals_per_s
-    asks = (
-        f"{rate:g} arrivals/s, carried by up to {scenario.load.users}" if rate else f"{scenario.load.users}"
-    )
-    yield f"load        {asks} users × {len(scenario.arms)} arms, seed {scenario.seed}\n"
+    users = numbers.plural(scenario.load.users, "user")
+    asks = f"{rate:g} arrivals/s, carried by up to {users}" if rate else users
+    yield f"load        {asks} × {numbers.plural(len(scenario.arms), 'arm')}, seed {scenario.seed}\n"
     yield _phases(scenario)
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""
