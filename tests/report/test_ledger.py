@@ -11,8 +11,9 @@ from rich.console import Console
 from tests.report import samples
 from tests.report.test_html import visible
 
+from brokenpipe.measure.books import Books, Entry, Written
 from brokenpipe.measure.classify import Link
-from brokenpipe.measure.findings import Books, Entry, Findings, Swallowed, Written
+from brokenpipe.measure.findings import Findings, Swallowed
 from brokenpipe.report.html import render_html
 from brokenpipe.report.summary import summary
 from brokenpipe.report.terminal import conclusion

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
-from brokenpipe.measure.findings import Findings, Verdict, Written
+from brokenpipe.measure.books import Written
+from brokenpipe.measure.findings import Findings, Verdict
 
 Write = Callable[..., str]
 NONE_LOST = {"arm": "plain", "phase": "steady", "metric": "lost", "equals": 0}

@@ -7,11 +7,12 @@ record, latencies are milliseconds of successful requests, rates are shares 0..1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
 from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.classify import Link
 from brokenpipe.measure.owed import Owed
 from brokenpipe.measure.price import Masked, Price
@@ -43,57 +44,6 @@ class Latency:
     p50: float | None
     p95: float | None
     p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of the writes that clients gave a key: what they were told, and what the database holds.
-
-    asked = acknowledged + refused + unanswered. `refused`: an answer that says no. `unanswered`: the client does
-    not know. `lost`: acknowledged and not there. `unacknowledged`: there, though refused or unanswered. `doubled`:
-    there more than once.
-    """
-
-    acknowledged: int = 0
-    refused: int = 0
-    unanswered: int = 0
-    lost: int = 0
-    unacknowledged: int = 0
-    doubled: int = 0
-
-    @property
-    def asked(self) -> int:
-        return self.acknowledged + self.refused + self.unanswered
-
-    def __add__(self, other: Written) -> Written:
-        return Written(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One write that came out otherwise than its client was told, as an example."""
-
-    what: str  # "lost", "doubled", "unacknowledged" or "never asked for"
-    phase: str  # in which it was asked for; empty between phases
-    key: str
-    request: str  # its name, e.g. "POST /memories"; empty if nobody asked
-    request_id: str
-    count: int  # how often the database holds it
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """One arm's ledger. `unread` says why nothing is known of it; empty if it is."""
-
-    arm: str
-    unread: str
-    by_phase: Mapping[str, Written]  # by the phase in which a write was first asked for; "" between phases
-    never_asked_for: int  # keys that the database holds and that no request carried
-    examples: tuple[Entry, ...]
-
-    @property
-    def total(self) -> Written:
-        return sum(self.by_phase.values(), Written())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from dataclasses import replace
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Books, Cell, Entry, Warn, Written
+from brokenpipe.measure.books import Books, Entry, Written
+from brokenpipe.measure.findings import Cell, Warn
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 

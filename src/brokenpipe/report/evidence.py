@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Comparison, Findings, Written
+from brokenpipe.measure.books import Written
+from brokenpipe.measure.findings import Comparison, Findings
 from brokenpipe.measure.owed import Owed, Tie
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure.findings import Books, Entry, Findings, Written
+from brokenpipe.measure.books import Books, Entry, Written
+from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.numbers import count, plural
 
 _EXPLAINED = {

@@ -7,7 +7,8 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from brokenpipe.measure.findings import Arrivals, Books, Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.books import Books
+from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Warn
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.report import atomic, evidence
 
