@@ -78,8 +78,8 @@ class Play:
         return json.dumps({"name": self.phase, "scripts": [asdict(script) for script in self.scripts]})
 
 
-def bursts(episodes: int) -> str:
-    return f"episodes = {episodes}\nquiet_s = 0.5\nburst_s = 0.4"
+def bursts(episodes: int, quiet_s: float = 0.5) -> str:
+    return f"episodes = {episodes}\nquiet_s = {quiet_s}\nburst_s = 0.4"
 
 
 def strikes(episodes: int, every_s: float = 1.0) -> str:
@@ -100,7 +100,7 @@ MOMENTARY = (
     Play("after_a_kill", BLOCK, (READ, RAISE, WRONG_DOOR)),
     Play("reply_of_the_commit_lost", strikes(4, 0.5), (WRITE, RAISE), 'name = "commit_cut", lost = "reply"', "rst"),
     Play("commit_lost", strikes(4, 0.5), (WRITE, READ), 'name = "commit_cut", lost = "commit", how = "fin"', "fin"),
-    Play("idle_sessions_terminated", bursts(3), (READ,), 'name = "backend_kill"', "terminated"),
+    Play("idle_sessions_terminated", bursts(3, 1.2), (READ,), 'name = "backend_kill"', "terminated"),
     Play("sessions_terminated_in_use", strikes(3), IN_USE, 'name = "backend_kill"', "terminated"),
     Play("server_restarted", strikes(2, 4.0), (SLEEP, THINK, READ, RAISE), 'name = "server_restart"', "terminated"),
     Play("crowd_after_a_kill", bursts(2), (READ_BEHIND_A_FENCE,), 'name = "socket_kill", how = "reset"', "rst"),

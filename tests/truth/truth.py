@@ -18,6 +18,7 @@ from brokenpipe.measure.classify import ErrorClass as E
 from brokenpipe.measure.request_phase import RequestPhase as P
 
 EDGE_NS = 10_000_000  # a strike so near to the edge of a step may have hit either of the two
+SERVER_EDGE_NS = 250_000_000  # a session that is terminated ends some time after the call
 LATE_S = 0.6  # a time limit is over by then, on a busy machine
 
 
@@ -66,14 +67,14 @@ class Told:
         """The last step; for ever, if it never ended."""
         return float("inf") if self.over is None else (self.over - self.steps[-1][1]) / 1e9
 
-    def hit(self, strike: Strike) -> str | None:
+    def hit(self, strike: Strike, edge_ns: int) -> str | None:
         """The step that was under way from before a strike until after it, or until it ended everything."""
         ends: list[int | None] = [begin for _, begin in self.steps[1:]]
         return next(
             (
                 step
                 for (step, begin), end in zip(self.steps, [*ends, None], strict=True)
-                if begin + EDGE_NS < strike.t0 and (end is None or strike.t1 + EDGE_NS < end)
+                if begin + EDGE_NS < strike.t0 and (end is None or strike.t1 + edge_ns < end)
             ),
             None,
         )
@@ -190,14 +191,19 @@ def _struck(play: Play, told: Told, strikes: Sequence[Strike], driver: str) -> P
         assert told.step == "commit", f"{told.step} cannot fail in {play.phase}: {told}"
         return _ended(play, told, driver, P.COMMIT, before[-1])
     # Whoever holds a connection loses it by the first strike that comes.
-    if since := [strike for strike in before if strike.t1 + EDGE_NS > handed]:
+    edge_ns = _edge_ns(play)
+    if since := [strike for strike in before if strike.t1 + edge_ns > handed]:
         return _in_use(play, told, driver, since[0])
     assert told.is_first_statement, f"nothing has struck since it began: {told}"
     return _ended(play, told, driver, P.STALE, before[-1])
 
 
+def _edge_ns(play: Play) -> int:
+    return SERVER_EDGE_NS if play.ends == "terminated" else EDGE_NS
+
+
 def _in_use(play: Play, told: Told, driver: str, strike: Strike) -> Planted | None:
-    hit = told.hit(strike)
+    hit = told.hit(strike, _edge_ns(play))
     if hit == "think":
         moment = P.ROLLBACK if told.step == "roll back" else P.BETWEEN
     elif hit == told.step == "sleep":
