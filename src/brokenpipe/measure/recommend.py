@@ -20,6 +20,7 @@ _ENGINE = {
     "POOL_TIMEOUT": ("pool_timeout", float),
     "POOL_USE_LIFO": ("pool_use_lifo", bool),
 }
+_BLOCKING = frozenset({"psycopg2", "pg8000"})  # drivers that have no asynchronous engine
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 
 
@@ -89,7 +90,11 @@ def engine_settings(environment: Mapping[str, str]) -> str:
     ]
     if not arguments:
         return "\n".join(f"{variable}={value}" for variable, value in environment.items())
-    return "\n".join(["create_async_engine(", "    DATABASE_URL,", *arguments, ")"])
+    blocks = any(
+        variable.endswith("DRIVER") and value in _BLOCKING for variable, value in environment.items()
+    )
+    made_by = "create_engine" if blocks else "create_async_engine"
+    return "\n".join([f"{made_by}(", "    DATABASE_URL,", *arguments, ")"])
 
 
 def _python(value: str, kind: type) -> str:
