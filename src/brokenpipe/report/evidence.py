@@ -30,7 +30,7 @@ def _preventable(findings: Findings) -> Iterator[str]:
         for count, what in (
             (sum(each.preventable for each in owed), "could have been prevented by pre-ping or recycle"),
             (sum(each.not_preventable for each in owed), "by neither: only a retry in the service helps"),
-            (sum(map(_by_no_fault, owed)), "are owed to no fault on record"),
+            (sum(map(_by_no_fault, owed)), "owed to no fault on record"),
             (sum(each.unknown - _by_no_fault(each) for each in owed), "cannot be told"),
         )
         if count
