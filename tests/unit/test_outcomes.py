@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, error, scenario
 
-from brokenpipe.history import records
+from brokenpipe.history import reader, records
 from brokenpipe.measure.findings import Cell, Findings, Interval, Verdict
 from brokenpipe.measure.measure import measure
 
@@ -81,6 +81,24 @@ def test_cut_off_by_the_end_is_no_failure(tmp_path: Path) -> None:
         recorded.finish()
     cell = _plain(measure(tmp_path))
     assert (cell.requests, cell.failed) == (2, 1)
+
+
+def test_a_large_history_says_what_it_would_say_if_it_were_small(
+    calm: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large ones are read in another way, successes apart from all other lines: every finding is the same."""
+    calm.request("plain", 5.5, ms=None)
+    calm.request("pre_ping", 8.9, ms=None)
+    calm.request("plain", 3.2, failure="status", status=500)
+    calm.connect("plain", 1)
+    small = calm.measured()
+    assert (_plain(small).requests, _plain(small).failed) == (4, 2)
+    monkeypatch.setattr(reader, "SMALL_BYTES", 0)
+    assert calm.measured() == small
+    sample = Path(__file__).parents[2] / "reports" / "sample"
+    large = measure(sample)
+    monkeypatch.undo()
+    assert large == measure(sample)
 
 
 def test_a_torn_last_line_is_dropped(calm: Recorded) -> None:

@@ -2,9 +2,10 @@
 
     files of one writer ──one pass──▶ one wide table ──▶ a view for each kind of line in it
 
-Every file is parsed once, whatever is asked of it later. What does not fit into memory lies in a temporary database on
-disk, which is gone when reading is over. A torn last line is dropped. Tables of the witness's files carry the arm,
-which is part of the file's name.
+Every file is parsed once, whatever is asked of it later. Of a large history plain successes alone are not kept: to
+store all of their columns costs more than to parse them again, once, when they are counted. What does not fit into
+memory lies in a temporary database on disk, which is gone when reading is over. A torn last line is dropped. Tables of
+the witness's files carry the arm, which is part of the file's name.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from brokenpipe.history.tables import EVERY_FILE, TABLES, VIEWS, Table
 
 Row = tuple[Any, ...]
 
-# DuckDB's own share of the memory; Python and what is measured need as much again.
-MEMORY = "160MB"
+# DuckDB's own share of the memory, 100 MB of it buffers for parsing; Python and what is measured need as much again.
+MEMORY = "240MB"
 SMALL_BYTES = 32_000_000  # what fits into that memory with all that is made of it
 SCRATCH = "brokenpipe-reading-"  # and the pid, so that what a killed reader left can be told
 BATCH = 2048  # rows handed over at a time
@@ -81,7 +82,7 @@ def reading(folder: Path) -> Iterator[History]:
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
         )
     with _database(folder) as connection:
-        _load(connection, folder)
+        _load(connection, folder, large=_is_large(folder))
         yield History(folder, connection)
 
 
@@ -96,7 +97,7 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "memory_limit": MEMORY,
         "preserve_insertion_order": False,
     }
-    if sum(path.stat().st_size for path in folder.glob(EVERY_FILE)) < SMALL_BYTES:
+    if not _is_large(folder):
         with duckdb.connect(":memory:", config={**settings, "temp_directory": ""}) as connection:
             yield connection
         return
@@ -113,6 +114,10 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
 
 
+def _is_large(folder: Path) -> bool:
+    return sum(path.stat().st_size for path in folder.glob(EVERY_FILE)) >= SMALL_BYTES
+
+
 def _sweep() -> None:
     """Remove what readers left that were killed. Nothing else leaves anything."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
@@ -121,18 +126,22 @@ def _sweep() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, folder: Path, *, large: bool) -> None:
     """A table for each group of files, a view for each kind of line, and what is drawn from several."""
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     for n, (tables, files) in enumerate(_groups(folder)):
-        connection.execute(f"CREATE TABLE lines_{n} AS {_parsed(tables, files)}")
+        passing = [table for table in tables if large and not table.kept]
+        connection.execute(f"CREATE VIEW parsed_{n} AS {_parsed(tables, files)}")
+        kept = " AND ".join(f"{table.where} IS NOT TRUE" for table in passing) or "true"
+        connection.execute(f"CREATE TABLE lines_{n} AS FROM parsed_{n} WHERE {kept}")
         for table in tables:
-            sources[table.name].append(f"lines_{n}")
+            sources[table.name].append(f"parsed_{n}" if table in passing else f"lines_{n}")
     for table in TABLES:
         typed = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
         columns = ", ".join((*typed, "witness_arm") if table.from_witness else typed)
         parts = (
-            f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)}" for one in sources[table.name]
+            f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)} AND {table.where}"
+            for one in sources[table.name]
         )
         connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(parts)}")
     for name, query in VIEWS.items():

@@ -21,14 +21,20 @@ SELECT x.*, c.phase, c.episode
 FROM ({lines}) x LEFT JOIN tenths c ON x.{time} // {tenth} = c.tenth AND x.{time} >= c.begins AND x.{time} < c.ends
 """
 
-_LAST = """
-SELECT greatest((SELECT max(t) FROM started), (SELECT max(coalesce(t, t0 + (ms * 1e6)::BIGINT)) FROM ended))
+# The last line of the log tells how long a request without an end could have waited.
+_CUT_OFF = """
+DELETE FROM outcomes WHERE t_end IS NULL AND t >= -{limit_ns} + greatest(
+    (SELECT max(t_end) FROM outcomes),
+    (SELECT max(t) FROM started),
+    (SELECT max(coalesce(t, t0 + (ms * 1e6)::BIGINT)) FROM ended),
+    0
+)
 """
 
 # An id leads to the witness's testimony or to a late beginning, so only those are kept of which there is one, or
 # should be.
 # A request without an end was either never answered within its time limit, which is a failure, or cut off by
-# the end of the run, which says nothing. The last line of the log tells how long it could have waited.
+# the end of the run, which says nothing: those are removed once the end is known.
 # Of an open load, latency counts from when a request was due.
 _OUTCOMES = """
 SELECT arm, name, t, t_end,
@@ -38,7 +44,6 @@ SELECT arm, name, t, t_end,
        CASE WHEN t_end IS NULL THEN 'timeout' ELSE failure END AS failure,
        CASE WHEN t_end IS NULL THEN 'never answered' ELSE error END AS error
 FROM {requests}
-WHERE t_end IS NOT NULL OR {last} - t > {limit_ns}
 """
 
 
@@ -46,18 +51,17 @@ def tabulate(history: History, *, limit_s: float) -> None:
     """Make the tables `outcomes`, `testimony` and `closed`, whose `phase` is NULL for what does not count."""
     history.sql("CREATE TABLE episode_list AS SELECT * FROM episodes ORDER BY t0")
     history.sql(_TENTHS.format(tenth=TENTH_NS))
-    history.sql(f"CREATE TABLE outcomes AS {placed(_outcomes(history, limit_s), 't')}")
+    history.sql(f"CREATE TABLE outcomes AS {placed(_outcomes(history), 't')}")
+    history.sql(_CUT_OFF.format(limit_ns=int(limit_s * 1e9)))
     # What the witness saw, likewise by the request's start.
     history.sql(f"CREATE VIEW testimony AS {placed('FROM testimonies', 't0')}")
     history.sql(f"CREATE TABLE closed AS {placed('FROM closes', 't')}")
 
 
-def _outcomes(history: History, limit_s: float) -> str:
+def _outcomes(history: History) -> str:
     """Only an open load has anything to join, and ten million requests need not try."""
     late = history.one("SELECT count(*) FROM late")[0]
     return _OUTCOMES.format(
-        limit_ns=int(limit_s * 1e9),
-        last=history.one(_LAST)[0] or 0,
         ms="(ms + coalesce(late_ms, 0))" if late else "ms",
         requests="requests LEFT JOIN (SELECT arm, id, ms AS late_ms FROM late) USING (arm, id)"
         if late

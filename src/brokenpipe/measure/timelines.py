@@ -26,7 +26,7 @@ def end_of(history: History) -> int:
     query = """
         SELECT coalesce(max(t), 0) FROM (
             SELECT max(t) AS t FROM finishes UNION ALL SELECT max(t) FROM phase_edges
-            UNION ALL SELECT max(t1) FROM episodes UNION ALL SELECT max(t) FROM ends
+            UNION ALL SELECT max(t1) FROM episodes UNION ALL SELECT max(t_end) FROM outcomes
             UNION ALL SELECT max(t) FROM clocks)"""
     return int(history.one(query)[0])
 
