@@ -10,8 +10,12 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """A CI job that runs out of time is terminated: end as by Ctrl-C, so that fixtures stop what they have started."""
+    """A CI job that runs out of time is terminated: end as by Ctrl-C, so that fixtures stop what they have started.
+
+    In the background of a shell Ctrl-C is ignored, also by what is started from here: tests that press it need it.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

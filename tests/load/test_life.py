@@ -173,7 +173,7 @@ def test_a_cut_body_is_an_outcome_and_no_mistake(bench):
 
 
 def test_kill_9_loses_little_and_tears_at_most_one_line(bench):
-    """Every full line can be read; what is missing began less than a second before; some starts have no end."""
+    """Every full line can be read; what is missing began less than a second before; no end is without its request."""
     with bench.load(QUICK.replace("/ok", "/slow/0.05"), users=10) as load:
         load.wait_ready()
         load.open()
@@ -187,7 +187,7 @@ def test_kill_9_loses_little_and_tears_at_most_one_line(bench):
     lost = [seen for seen in bench.server.seen if (seen.arm, seen.id) not in ids]
     assert all(last_ns - seen.t_ns < 1e9 for seen in lost)
     assert len(ids) > 100
-    assert len(ids) > len(bench.every_end())
+    assert len(ids) >= len(bench.every_end())  # more, if a request was under way at the last flush
 
 
 @pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
