@@ -68,8 +68,10 @@ class Deeds:
     def could_delay(self, window: Window, act: str, took_ns: int | None) -> bool:
         """Whether it is at least half of an act's time: all of it in a black hole, some round trips in a latency."""
         fault = self._fault(window)
-        if not isinstance(fault, Latency) or took_ns is None:
+        if not isinstance(fault, Latency):
             return window.fault in {"latency", "black_hole"}
+        if took_ns is None:
+            return False  # nothing is guessed
         late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
         return 2 * late_ms * 1_000_000 >= took_ns
 
