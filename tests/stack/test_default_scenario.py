@@ -88,14 +88,14 @@ class TestDefaultScenario:
         assert sum(cell.in_use for cell in outcomes[driver].phase("socket_kill").values()) > 0
 
     def test_a_ping_costs_its_round_trips(self, outcomes: dict[str, Outcome], driver: str) -> None:
-        """Under latency, POST /chat takes longer with pre-ping by the ping's round trips, within 15 %."""
+        """Under latency, POST /chat takes longer with pre-ping by the ping's round trips, no more and no fewer."""
         cells = outcomes[driver].phase("latency")
         plain, pinged = (cells[arm].latency_by_request["POST /chat"].p50 for arm in ("plain", "pre_ping"))
         assert plain is not None
         assert pinged is not None
         expected_ms = ROUND_TRIPS_OF_A_PING[driver] * DELAY_MS
         # The seeded LLM delays are the same in both arms; what is left is the machine's noise on a median.
-        assert pinged - plain == pytest.approx(expected_ms, rel=0.15, abs=5)
+        assert pinged - plain == pytest.approx(expected_ms, rel=0, abs=DELAY_MS / 2)
 
     def test_every_strike_was_seen_by_a_raw_socket(self, outcomes: dict[str, Outcome], driver: str) -> None:
         """All faults held their contracts before the run, and every landing was witnessed in it."""
