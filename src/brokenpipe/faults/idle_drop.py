@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from brokenpipe.faults.base import Fault
-from brokenpipe.faults.contract import LATE_S, Contract, Expectation
-from brokenpipe.faults.idle_reset import BRIEF_MS, MOST_MS
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import Seen
+from brokenpipe.faults.idle import IdleLimit
+from brokenpipe.faults.wire import Toxic
 
 IDLE_DROP = Toxic("idle_drop", "idle_drop", "upstream", {"idle_ms": 0})
 
 
-class IdleDrop(Fault):
+class IdleDrop(IdleLimit):
     """What a NAT gateway or a cloud's load balancer does whose entry for a connection has expired.
 
     Nobody is told. A pool hands such a connection out as usable; whoever asks on it waits. It stays so for the
@@ -22,31 +19,13 @@ class IdleDrop(Fault):
     """
 
     name: Literal["idle_drop"] = "idle_drop"
-    after_ms: int = Field(ge=50, le=MOST_MS)
 
-    strikes: ClassVar[bool] = False
+    toxic: ClassVar[Toxic] = IDLE_DROP
 
     @property
     def manner(self) -> str:
         return f"after {self.after_ms} ms idle"
 
     @property
-    def silence_ms(self) -> int:
-        return self.after_ms
-
-    @property
-    def contract(self) -> Contract:
-        after_s = self.after_ms / 1000
-        silent = Expectation("silence", "last_byte", after_s, after_s + LATE_S)
-        return Contract(
-            idle=silent, fresh=silent, mid_transfer=Expectation("alive", "injection", 0.0, 1.5 * after_s)
-        )
-
-    def toxics(self) -> tuple[Toxic, ...]:
-        return (IDLE_DROP,)
-
-    def inject(self, wire: Wire) -> None:
-        wire.update(IDLE_DROP.name, idle_ms=self.after_ms)
-
-    def brief(self) -> IdleDrop:
-        return self.model_copy(update={"after_ms": min(self.after_ms, BRIEF_MS)})
+    def seen(self) -> Seen:
+        return "silence"

@@ -1,0 +1,51 @@
+"""What every limit on a client's silence has in common, whatever happens to the connection then."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from brokenpipe.faults.base import Fault
+from brokenpipe.faults.contract import LATE_S, Contract, Expectation, Seen
+from brokenpipe.faults.wire import Toxic, Wire
+
+_BRIEF_MS = 1000
+MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watches, and that is its most
+
+
+class IdleLimit(Fault):
+    """Something that happens to each connection `after_ms` after its client's last byte."""
+
+    after_ms: int = Field(ge=50, le=MOST_MS)
+
+    strikes: ClassVar[bool] = False
+    toxic: ClassVar[Toxic]
+    """Ours, with the limit as its `idle_ms`."""
+
+    @property
+    @abstractmethod
+    def seen(self) -> Seen:
+        """What a client's socket sees of it."""
+
+    @property
+    def silence_ms(self) -> int:
+        return self.after_ms
+
+    @property
+    def contract(self) -> Contract:
+        after_s = self.after_ms / 1000
+        over = Expectation(self.seen, "last_byte", after_s, after_s + LATE_S)
+        return Contract(
+            idle=over, fresh=over, mid_transfer=Expectation("alive", "injection", 0.0, 1.5 * after_s)
+        )
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return (self.toxic,)
+
+    def inject(self, wire: Wire) -> None:
+        wire.update(self.toxic.name, idle_ms=self.after_ms)
+
+    def brief(self) -> Self:
+        return self.model_copy(update={"after_ms": min(self.after_ms, _BRIEF_MS)})
