@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from brokenpipe import cli
+from brokenpipe.commands import console
 
 COLUMNS = 400  # wide enough that no path of a temporary folder is broken in two
 
@@ -36,13 +37,13 @@ def brokenpipe(*arguments: str) -> Answer:
 
 @contextmanager
 def _wide_terminal() -> Iterator[None]:
-    before = cli.out, cli.err
-    cli.out = Console(highlight=False, width=COLUMNS)
-    cli.err = Console(stderr=True, highlight=False, width=COLUMNS)
+    before = console.out, console.err
+    console.out = Console(highlight=False, width=COLUMNS)
+    console.err = Console(stderr=True, highlight=False, width=COLUMNS)
     try:
         yield
     finally:
-        cli.out, cli.err = before
+        console.out, console.err = before
 
 
 def assert_answers_a_mistake(answer: Answer) -> None:

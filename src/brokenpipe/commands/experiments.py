@@ -1,0 +1,97 @@
+"""`run` and `calibrate`: the commands that record something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brokenpipe.commands import console
+from brokenpipe.commands.carry_out import carry_out
+from brokenpipe.commands.options import (
+    AtMostOption,
+    EnvOption,
+    IsolateOption,
+    OnlyOption,
+    RelabelledOption,
+    ReportsOption,
+    RunsOption,
+    ScenarioArgument,
+    SeedOption,
+    StackKind,
+    UntilDecidedOption,
+    UsersOption,
+    names,
+    variables,
+)
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.plan import Overrides, make_plan
+from brokenpipe.plan.project import find_project
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples: brokenpipe run default --users 20 --env DB_DRIVER=psycopg | "
+    "brokenpipe run default --until-decided --at-most 48"
+)
+def run(
+    scenario: ScenarioArgument,
+    users: UsersOption = None,
+    seed: SeedOption = None,
+    only: OnlyOption = None,
+    env: EnvOption = None,
+    stack: Annotated[StackKind, typer.Option(help="Where the stack runs.")] = StackKind.LOCAL,
+    isolate: IsolateOption = False,
+    until_decided: UntilDecidedOption = False,
+    at_most: AtMostOption = None,
+    reports: ReportsOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")] = False,
+) -> None:
+    """Run one experiment: start the stack, drive the load, break the wire, write the report."""
+    with console.answering_for_errors():
+        if stack is StackKind.COMPOSE:
+            raise UsageError(
+                "--stack compose: containers are not supported by this version",
+                remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
+            )
+        project = find_project(Path.cwd())
+        overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
+        plan, sources = make_plan(project, scenario, overrides)
+        if dry_run:
+            from brokenpipe.report.forecast import forecast
+
+            for renderable in forecast(plan, sources):
+                console.out.print(renderable, soft_wrap=isinstance(renderable, str))
+            raise typer.Exit
+        raise typer.Exit(carry_out(plan, sources, project, reports or project.reports))
+
+
+@app.command(epilog="Example: brokenpipe calibrate --runs 10")
+def calibrate(
+    scenario: ScenarioArgument = "equal_arms",
+    runs: RunsOption = 0,
+    relabelled: RelabelledOption = 1000,
+    reports: ReportsOption = None,
+) -> None:
+    """How often does this machine see a difference between arms that are all the same?"""
+    from brokenpipe.measure import calibration
+    from brokenpipe.report.calibration import as_table
+
+    with console.answering_for_errors():
+        project = find_project(Path.cwd())
+        plan, _ = make_plan(project, scenario, Overrides())
+        calibration.equal_arms(plan.scenario)
+        recorded = (reports or project.reports) / plan.stem
+        for _ in range(runs):
+            before = len(calibration.finished_runs(recorded))
+            code = carry_out(
+                *make_plan(project, scenario, Overrides(seed=1 + before)), project, recorded.parent
+            )
+            if len(calibration.finished_runs(recorded)) == before:  # it was ended, or could not run
+                raise typer.Exit(code)
+        found = calibration.calibrate(recorded, relabelled)
+        console.out.print(as_table(found))
+        console.out.print(f"Counted was every finished run in {recorded}.", soft_wrap=True)
+        raise typer.Exit(0 if found.holds else 1)

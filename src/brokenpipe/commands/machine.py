@@ -1,0 +1,51 @@
+"""`doctor`, `build` and `schema`: the commands for the machine and its editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.plan.project import find_project
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: brokenpipe doctor")
+def doctor() -> None:
+    """Is this machine able to measure? Versions, ports, and every fault tried on raw sockets."""
+    from brokenpipe.drive.doctor import examine
+
+    with console.answering_for_errors():
+        good = True
+        for finding in examine(find_project(Path.cwd())):
+            good &= finding.good
+            mark = Text("ok  ", style="green") if finding.good else Text("BAD ", style="bold red")
+            console.out.print(mark + Text(f"{finding.what}: {finding.found}"))
+            if not finding.good:
+                console.out.print(Text(f"     {finding.remedy}", style="yellow"))
+        console.out.print(
+            "This machine can measure." if good else "This machine cannot be trusted to measure now."
+        )
+        raise typer.Exit(0 if good else EXIT_UNKNOWN)
+
+
+@app.command(epilog="Example: brokenpipe build")
+def build() -> None:
+    """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
+    from brokenpipe.stack.toolchain import toxiproxy_binary
+
+    with console.answering_for_errors():
+        console.out.print(f"{toxiproxy_binary(find_project(Path.cwd()).proxies)}", soft_wrap=True)
+
+
+@app.command(epilog="Example: brokenpipe schema > scenarios/scenario.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors. `make schema` writes it to its file."""
+    from brokenpipe.plan.schema import scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,42 @@
+"""From a report folder to its summary, its page, the end of a run in the terminal, and an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.errors import BrokenpipeError
+
+EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
+
+
+def write_report(folder: Path) -> int:
+    """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code.
+
+    Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
+    """
+    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.measure.measure import measure
+    from brokenpipe.report.html import write_html
+    from brokenpipe.report.summary import write_summary
+    from brokenpipe.report.terminal import closing, conclusion
+
+    findings = measure(folder)
+    page = folder / "report.html"
+    try:
+        write_summary(findings, folder / "summary.json")
+        write_html(findings, page)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
+    console.out.print(said, crop=False)
+    return EXIT_OF[findings.verdict.value]
+
+
+def report_what_there_is(folder: Path) -> None:
+    """After a failure: what was recorded is reported if that is possible, and never hides the failure."""
+    try:
+        write_report(folder)
+    except BrokenpipeError as error:
+        console.complain(error)

@@ -1,0 +1,68 @@
+"""`up` and `down`: a stack that is left standing, to look at or to break by hand."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import typer
+from rich.table import Table
+
+from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.options import EnvOption, OnlyOption, ScenarioArgument, names, variables
+from brokenpipe.plan.plan import Overrides, make_plan
+from brokenpipe.plan.project import find_project
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: brokenpipe up default --only plain,pre_ping")
+def up(scenario: ScenarioArgument = "default", only: OnlyOption = None, env: EnvOption = None) -> None:
+    """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
+    from brokenpipe.drive import hold
+
+    with console.answering_for_errors():
+        project = find_project(Path.cwd())
+        make_plan(project, scenario, Overrides(only=names(only), env=variables(env or [])))
+        arguments = [scenario, *(["--only", only] if only else []), *(f"--env={each}" for each in env or [])]
+        with console.out.status("starting the stack"):
+            note = hold.up(project, arguments)
+        table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
+        for arm, url in note.targets.items():
+            table.add_row(arm, url, note.proxies[arm])
+        console.out.print(table)
+        console.out.print(f"Toxiproxy's API: {note.toxiproxy}   Postgres: {note.postgres}")
+        console.out.print("End it with: brokenpipe down")
+
+
+@app.command(hidden=True)
+def keep(scenario: ScenarioArgument, only: OnlyOption = None, env: EnvOption = None) -> None:
+    """Hold the stack until SIGTERM: the process behind `up`."""
+    from brokenpipe.drive.hold import keep as keep_standing
+    from brokenpipe.drive.run import Terminated
+
+    def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    with console.answering_for_errors():
+        project = find_project(Path.cwd())
+        overrides = Overrides(only=names(only), env=variables(env or []))
+        plan, sources = make_plan(project, scenario, overrides)
+        try:
+            keep_standing(plan, sources, project)
+        except Terminated:
+            raise typer.Exit(EXIT_UNKNOWN) from None
+
+
+@app.command(epilog="Example: brokenpipe down")
+def down() -> None:
+    """End the stack that `up` started."""
+    from brokenpipe.drive import hold
+
+    with console.answering_for_errors():
+        note = hold.down(find_project(Path.cwd()))
+        console.out.print(f"{note.scenario}: ended" if note else "Nothing stands.")
