@@ -1,0 +1,142 @@
+"""May two experiments be held against each other? Only what was asked in the same way has answers that compare.
+
+What is compared may differ: arms' settings, versions, the service's code, the seed, how many episodes there were.
+How it was asked may not: who asked how often, what was broken and how. Plans in, no history needed, so that a gate
+can refuse before half an hour was spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
+
+_LIKEWISE = "Run both in the same way: the same scenario, with the same --users and --only."
+
+
+class NotComparable(UsageError):
+    """Two experiments did not ask the same: what differs between them would not be what was to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """Something that has to be alike, and is not."""
+
+    what: str  # e.g. "[load] users", "phase idle_reset: quiet_s"
+    base: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.base} in the baseline, {self.new} in the new run"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What two experiments have in common, and what keeps them from being compared.
+
+    `arms` and `phases` are those to compare: in both, phases also laid out alike.
+    """
+
+    arms: tuple[str, ...]
+    phases: tuple[str, ...]
+    obstacles: tuple[Unlike, ...]  # with any of these, nothing of the two compares
+    unlike_phases: Mapping[str, tuple[Unlike, ...]]  # of a name in both: what differs between them
+    only_base: tuple[str, ...]  # "arm recycle", "phase latency"
+    only_new: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there is anything that may be compared at all."""
+        return not self.obstacles and bool(self.arms) and bool(self.phases)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All that is not alike, a line each: obstacles, then phases, then what only one of the two has."""
+        phases = (str(unlike) for found in self.unlike_phases.values() for unlike in found)
+        return (
+            *map(str, self.obstacles),
+            *phases,
+            *(f"{name}: only in the baseline" for name in self.only_base),
+            *(f"{name}: only in the new run" for name in self.only_new),
+        )
+
+
+def shared(base: Plan, new: Plan) -> Shared:
+    """Hold one plan against the other."""
+    one, other = base.scenario, new.scenario
+    unlike = {
+        name: found for name in _common(_phases(one), _phases(other)) if (found := _layout(name, one, other))
+    }
+    return Shared(
+        arms=_common(one.arms, other.arms),
+        phases=tuple(name for name in _common(_phases(one), _phases(other)) if name not in unlike),
+        obstacles=tuple(_obstacles(one, other)),
+        unlike_phases=unlike,
+        only_base=_missing(one, other),
+        only_new=_missing(other, one),
+    )
+
+
+def demand_comparable(base: Plan, new: Plan, base_name: str) -> Shared:
+    """What may be compared; the new run may have arms and phases besides. Raises NotComparable.
+
+    Of the baseline nothing may be missing: a gate that skips what is no longer run does not gate it.
+    """
+    found = shared(base, new)
+    if found.comparable and not found.unlike_phases and not found.only_base:
+        return found
+    raise NotComparable(
+        f"{base_name}: cannot be the baseline of this run", remedy=_LIKEWISE, details=found.reasons
+    )
+
+
+def _obstacles(one: Scenario, other: Scenario) -> Iterator[Unlike]:
+    yield from _differing("target", one.target, other.target)
+    yield from _differing("control", one.control, other.control)
+    for name in ("locustfile", "users", "arrivals_per_s", "timeout_s"):
+        yield from _differing(f"[load] {name}", getattr(one.load, name), getattr(other.load, name))
+
+
+def _layout(name: str, one: Scenario, other: Scenario) -> tuple[Unlike, ...]:
+    """What differs between two phases of a name, other than how long they last."""
+    base, new = one.phase(name), other.phase(name)
+    isolates = "one arm at a time", one.isolates(base), other.isolates(new)
+    pairs = [
+        ("fault", base.fault, new.fault),
+        ("pattern", base.pattern.value, new.pattern.value),
+        *((key, getattr(base, key), getattr(new, key)) for key in ("every_s", "quiet_s", "burst_s")),
+        isolates,
+    ]
+    return tuple(unlike for what, *values in pairs for unlike in _differing(f"phase {name}: {what}", *values))
+
+
+def _differing(what: str, base: object, new: object) -> Iterator[Unlike]:
+    if base != new:
+        yield Unlike(what, _said(base), _said(new))
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _phases(scenario: Scenario) -> list[str]:
+    return [phase.name for phase in scenario.phases]
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    others = set(other)
+    return tuple(name for name in one if name in others)
+
+
+def _missing(one: Scenario, other: Scenario) -> tuple[str, ...]:
+    """The arms and phases that only the first has."""
+    arms = (f"arm {name}" for name in one.arms if name not in other.arms)
+    phases = (f"phase {name}" for name in _phases(one) if name not in _phases(other))
+    return (*arms, *phases)
