@@ -12,23 +12,22 @@ EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
 
 
 def write_report(folder: Path) -> int:
-    """Measure, write summary.json and report.html, print the end of a run. The verdict's exit code.
+    """Measure, write every file of the report, print the end of a run. The verdict's exit code.
 
     Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
     """
+    from brokenpipe.commands.on_github import tell_github
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.measure import measure
-    from brokenpipe.report.html import write_html
-    from brokenpipe.report.summary import write_summary
+    from brokenpipe.report.files import write_files
     from brokenpipe.report.terminal import closing, conclusion
 
     findings = measure(folder)
-    page = folder / "report.html"
     try:
-        write_summary(findings, folder / "summary.json")
-        write_html(findings, page)
+        page = write_files(findings, folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    tell_github(findings)
     said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
     console.out.print(said, crop=False)
     return EXIT_OF[findings.verdict.value]

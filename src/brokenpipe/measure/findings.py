@@ -97,8 +97,21 @@ class PhaseFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """Of a check against a baseline: what was held against what. `p` is adjusted for all such checks of the run."""
+
+    base: float | None
+    new: float | None
+    matters: float  # the smallest rise that matters
+    p: float | None  # how often chance alone shows such a rise
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation, decided. `bound` reads like the scenario: "above 0", "equals 0"."""
+    """One expectation, decided. `bound` reads like the scenario: "above 0", "equals 0".
+
+    Against a baseline `value` is the rise since then: of a rate a difference of shares, of a latency a share of it.
+    """
 
     arm: str
     phase: str
@@ -110,6 +123,7 @@ class Check:
     text: str  # one sentence with the figures
     open: bool = False  # unknown only because the interval reaches across the bound
     more_episodes: int | None = None  # about how many more would settle it; None: they would not, or need not
+    against: Against | None = None  # None: an expectation of the scenario
 
 
 @dataclass(frozen=True, slots=True)

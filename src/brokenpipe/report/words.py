@@ -75,6 +75,18 @@ def where(warning: Warn) -> str:
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)
 
 
+def doubt(warning: Warn, likewise: str = "") -> str:
+    """Say a doubt on one line: where, what, and what to do."""
+    place = where(warning)
+    said = "; ".join(filter(None, (f"{place}: {warning.text}" if place else warning.text, likewise)))
+    return f"{said} → {warning.remedy}"
+
+
+def of_the_whole_run(findings: Findings) -> list[str]:
+    """List the doubts that leave every check undecided: they are not repeated in the checks' own texts."""
+    return [doubt(each) for each in findings.warnings if each.unknown and not each.phase and not each.arm]
+
+
 def alike(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
     """Put together what is said of several arms: the first of each code and phase, and whom else it is about."""
     gathered: dict[tuple[str, str | None, bool], list[Warn]] = defaultdict(list)

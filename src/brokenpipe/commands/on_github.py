@@ -1,0 +1,26 @@
+"""Inside a job of GitHub Actions: annotations in its log, and the summary on its page. Elsewhere nothing happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from brokenpipe.commands import console
+from brokenpipe.measure.findings import Findings
+from brokenpipe.report.annotations import workflow_commands
+from brokenpipe.report.markdown import markdown
+
+
+def tell_github(findings: Findings) -> None:
+    """Print annotations, and append to the file that GitHub names. A summary that cannot be written is only said."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for command in workflow_commands(findings):
+            console.out.print(command, markup=False, soft_wrap=True)
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not page:
+        return
+    try:
+        with Path(page).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(markdown(findings))
+    except OSError as error:
+        console.err.print(f"GITHUB_STEP_SUMMARY={page}: cannot be written: {error.strerror}", soft_wrap=True)

@@ -1,0 +1,47 @@
+"""Annotations of a GitHub job: workflow commands, a line each, that its page shows above the log.
+
+A failed check is an error, an unknown one and a doubt are warnings. GitHub shows ten of each a step: the last says
+how many more there are. The syntax is that of its "workflow commands"; what is escaped is what its runner unescapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.report import words
+
+SHOWN = 10
+
+
+def workflow_commands(findings: Findings) -> Iterator[str]:
+    """Errors, then warnings."""
+    failed = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.FAIL]
+    open_ = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.UNKNOWN]
+    doubts = [("in doubt", words.doubt(*each)) for each in words.alike(findings.warnings) if each[0].unknown]
+    unfinished = [("unfinished", said)] if (said := words.unfinished(findings)) else []
+    yield from _commands("error", failed, findings)
+    yield from _commands("warning", [*unfinished, *doubts, *open_], findings)
+
+
+def _of(check: Check, findings: Findings) -> tuple[str, str]:
+    repeat = f"Repeat it with: {words.lines(findings.command)}"
+    return f"{check.verdict.value}, {check.phase}, {check.arm}", f"{words.lines(check.text)}\n{repeat}"
+
+
+def _commands(command: str, said: Sequence[tuple[str, str]], findings: Findings) -> Iterator[str]:
+    shown = said if len(said) <= SHOWN else said[: SHOWN - 1]
+    for title, text in shown:
+        yield f"::{command} title={_property(f'{findings.stem}: {title}')}::{_message(text)}"
+    if len(shown) < len(said):
+        more = f"{len(said) - len(shown)} more in the summary of this job and in junit.xml"
+        yield f"::{command} title={_property(findings.stem)}::{more}"
+
+
+def _message(text: str) -> str:
+    lines = (words.lines(line).replace("%", "%25") for line in text.split("\n"))
+    return "%0A".join(lines)
+
+
+def _property(text: str) -> str:
+    return _message(words.lines(text)).replace(":", "%3A").replace(",", "%2C")

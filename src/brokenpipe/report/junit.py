@@ -1,0 +1,72 @@
+"""`junit.xml`: what every CI server can read. A test case is one check; a failure failed, an error is unknown.
+
+What makes the whole run doubtful is a test case of its own, so that a file without failures and errors is a pass and
+nothing else is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.report import atomic, words
+
+_KINDS = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}
+
+
+def junit(findings: Findings) -> JUnitXml:
+    """One suite for what the scenario expects, one for the baseline if there is one, one for the instrument."""
+    whole = JUnitXml("brokenpipe")
+    expected = [check for check in findings.checks if check.against is None]
+    held = [check for check in findings.checks if check.against is not None]
+    for name, checks in (("expectations", expected), ("baseline", held)):
+        if checks:
+            whole.add_testsuite(_suite(findings, name, (_check(check, findings) for check in checks)))
+    whole.add_testsuite(_suite(findings, "instrument", _instrument(findings)))
+    return whole
+
+
+def _suite(findings: Findings, name: str, cases: Iterator[TestCase]) -> TestSuite:
+    suite = TestSuite(words.lines(f"{findings.stem} {name}"))
+    suite.timestamp = findings.started.removesuffix("Z")  # the schema knows no time zone; it is UTC
+    for key, value in (("target", findings.target), ("seed", findings.seed), ("command", findings.command)):
+        suite.add_property(key, words.lines(str(value)))
+    suite.add_testcases(list(cases))
+    return suite
+
+
+def _check(check: Check, findings: Findings) -> TestCase:
+    said = [check.text]
+    if check.verdict is Verdict.UNKNOWN:
+        said += words.of_the_whole_run(findings)
+    name = f"{check.arm}: {check.metric} {check.bound}"
+    return _case(findings, check.phase, name, check.verdict, *said)
+
+
+def _instrument(findings: Findings) -> Iterator[TestCase]:
+    doubts = [words.doubt(warning) for warning in findings.warnings if warning.unknown]
+    yield _case(findings, "run", "can be trusted", Verdict.UNKNOWN if doubts else Verdict.PASS, *doubts)
+    unfinished = words.unfinished(findings)
+    reached = Verdict.UNKNOWN if unfinished else Verdict.PASS
+    yield _case(findings, "run", "reached its end", reached, *filter(None, [unfinished]))
+
+
+def _case(findings: Findings, group: str, name: str, verdict: Verdict, *said: str) -> TestCase:
+    case = TestCase(words.lines(name), words.lines(f"brokenpipe.{findings.stem}.{group}"))
+    if verdict in _KINDS:
+        lines = [words.lines(text) for text in said]
+        result = _KINDS[verdict](lines[0], verdict.value)
+        result.text = "\n".join([*lines, f"Repeat it with: {words.lines(findings.command)}"])
+        case.result = result
+    return case
+
+
+def write_junit(findings: Findings, path: Path) -> None:
+    """Write it in one step. Raises OSError when it cannot be written."""
+    text = io.BytesIO()
+    junit(findings).write(text, pretty=True)
+    atomic.write_text(path, text.getvalue().decode())

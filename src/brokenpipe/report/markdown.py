@@ -1,0 +1,93 @@
+"""`summary.md`: the run on a page of a CI job. Figures first, then what did not pass, then how to repeat it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.findings import Cell, Findings, Verdict
+from brokenpipe.report import atomic, words
+
+_SPECIAL = re.compile(r"([\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w))")
+_AT_THE_BEGINNING = re.compile(r"^(\d*)([#+\-.)]+)(?=\s|$)")  # a heading, a list
+
+
+def escaped(text: str) -> str:
+    """Write any text on one line, so that Markdown shows it as it is: no markup, no table cell, no link."""
+    found = _SPECIAL.sub(r"\\\1", words.lines(text)).replace("://", ":\\//")
+    return _AT_THE_BEGINNING.sub(r"\1\\\2", found)
+
+
+def markdown(findings: Findings) -> str:
+    """Write the whole page as text."""
+    return "\n".join(_lines(findings)) + "\n"
+
+
+def _lines(findings: Findings) -> Iterator[str]:
+    verdict = findings.verdict
+    yield f"## {words.MARK[verdict]} {verdict.value}: {escaped(findings.title)}"
+    yield from ("", escaped(findings.question), "", escaped(findings.sentence))
+    yield from _table(findings)
+    yield from _checks(findings)
+    yield from _doubts(findings)
+    yield from ("", "Repeat it with:", "", f"    {words.lines(findings.command)}")
+    yield from ("", f"{findings.started}, {words.size(findings)}, seed {findings.seed}")
+
+
+def _table(findings: Findings) -> Iterator[str]:
+    """Arms × phases: the broken-pipe rate with its interval, and the 95th percentile of what succeeded."""
+    if not findings.phases:
+        return
+    yield from (
+        "",
+        "Broken-pipe rate with its 95 % interval, and the 95th percentile of successful requests:",
+        "",
+    )
+    yield _row("arm", *(f"{phase.name}: {words.fault(phase)}" for phase in findings.phases))
+    yield "|---" * (len(findings.phases) + 1) + "|"
+    for arm in findings.arms:
+        cells = (findings.cells.get((arm, phase.name)) for phase in findings.phases)
+        yield _row(arm + (" (control)" if arm == findings.control else ""), *map(_said, cells))
+
+
+def _row(*texts: str) -> str:
+    return "| " + " | ".join(escaped(text) for text in texts) + " |"
+
+
+def _said(cell: Cell | None) -> str:
+    if cell is None or cell.requests == 0:
+        return numbers.NOTHING
+    interval = numbers.percent_interval(cell.ci95)
+    rate = numbers.percent(cell.broken_pipe_rate) + (f" ({interval})" if interval else "")
+    return numbers.plain(f"{rate}, {numbers.milliseconds(cell.latency_ms.p95)}")
+
+
+def _checks(findings: Findings) -> Iterator[str]:
+    yield from ("", f"### Checks: {words.counts(findings)}", "")
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+        for check in findings.checks:
+            if check.verdict is verdict:
+                yield f"- {words.MARK[verdict]} **{verdict.value}** {escaped(numbers.plain(check.text))}"
+    passed = [check for check in findings.checks if check.verdict is Verdict.PASS]
+    if passed:
+        yield from ("", f"<details><summary>{numbers.plural(len(passed), 'check')} passed</summary>", "")
+        yield from (f"- {words.MARK[Verdict.PASS]} {escaped(numbers.plain(check.text))}" for check in passed)
+        yield from ("", "</details>")
+
+
+def _doubts(findings: Findings) -> Iterator[str]:
+    unfinished = words.unfinished(findings)
+    if unfinished:
+        yield from ("", f"**{escaped(unfinished)}**")
+    if findings.warnings:
+        yield from ("", "### In doubt", "")
+    for warning, likewise in words.alike(findings.warnings):
+        kind = "**in doubt:**" if warning.unknown else "note:"
+        yield f"- {kind} {escaped(words.doubt(warning, likewise))}"
+
+
+def write_markdown(findings: Findings, path: Path) -> None:
+    """Write `summary.md` in one step. Raises OSError when it cannot be written."""
+    atomic.write_text(path, markdown(findings))

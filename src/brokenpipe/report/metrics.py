@@ -1,0 +1,75 @@
+"""`metrics.jsonl`: a line for each metric as `name, unit, value, range`, the form that benchmark actions chart.
+
+Of all of them smaller is better. What was not measured has no line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.findings import Cell, Findings, Interval
+from brokenpipe.report import atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric of one arm in one phase."""
+
+    name: str
+    unit: str
+    value: float
+    range: str  # the 95 % interval in the same unit, "2.4–4.9"; empty: none
+    extra: str  # what it rests on
+
+
+def lines(findings: Findings) -> Iterator[Line]:
+    """Every figure of the table, in its order."""
+    for (arm, phase), cell in findings.cells.items():
+        place = f"{findings.stem} · {phase} · {arm}"
+        for what, unit, value, interval in _figures(cell):
+            if value is not None:
+                rests_on = (
+                    f"{numbers.plural(cell.episodes, 'episode')}, {numbers.plural(cell.requests, 'request')}"
+                )
+                yield Line(f"{place} · {what}", unit, value, _range(interval), rests_on)
+
+
+def _figures(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval | None]]:
+    if not cell.requests:
+        return
+    rate, interval, latency = cell.broken_pipe_rate, cell.ci95, cell.latency_ms
+    percent = None if interval is None else Interval(interval.low * 100, interval.high * 100)
+    yield "broken-pipe rate", "%", None if rate is None else rate * 100, percent
+    yield "failed", "%", cell.failed / cell.requests * 100, None
+    yield "latency p50", "ms", latency.p50, None
+    yield "latency p95", "ms", latency.p95, None
+    if cell.written is not None:
+        yield "lost writes", "writes", cell.written.lost, None
+        yield "doubled writes", "writes", cell.written.doubled, None
+
+
+def _range(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.low:.4g}–{interval.high:.4g}"
+
+
+def write_metrics(findings: Findings, path: Path) -> None:
+    """Write `metrics.jsonl` in one step. Raises OSError when it cannot be written."""
+    texts = (
+        json.dumps(
+            {
+                "name": line.name,
+                "unit": line.unit,
+                "value": line.value,
+                "range": line.range,
+                "extra": line.extra,
+            },
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        for line in lines(findings)
+    )
+    atomic.write_text(path, "".join(f"{text}\n" for text in texts))
