@@ -4,6 +4,7 @@ SCENARIO ?= default
 USERS    ?=
 SEED     ?=
 STACK    ?= local
+DURATION ?= 30m
 RUNS     ?= 10
 RUN      ?= reports/$(SCENARIO)/latest
 PYTHON   ?= python3
@@ -13,14 +14,14 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest report calibrate bench test lint format up down schema clean
+.PHONY: help setup loadtest soak report calibrate bench test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
 	@echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 	@echo
-	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN) RUNS=$(RUNS)"
+	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN) RUNS=$(RUNS) DURATION=$(DURATION)"
 	@echo "  Example:   make loadtest USERS=20"
 
 setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
@@ -35,6 +36,9 @@ setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
 
 loadtest: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
+
+soak: setup ## Play SCENARIO round after round for DURATION, at twice its users
+	@$(BIN)/brokenpipe soak $(SCENARIO) --duration $(DURATION) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 report: setup ## Make the report of RUN again from what was recorded
 	@$(BIN)/brokenpipe report $(RUN)

@@ -1,9 +1,9 @@
-"""`run` and `calibrate`: the commands that record something."""
+"""`run`, `soak` and `calibrate`: the commands that record something."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -11,6 +11,8 @@ from brokenpipe.commands import console
 from brokenpipe.commands.carry_out import carry_out
 from brokenpipe.commands.options import (
     AtMostOption,
+    DryRunOption,
+    DurationOption,
     EnvOption,
     IsolateOption,
     OnlyOption,
@@ -22,12 +24,13 @@ from brokenpipe.commands.options import (
     StackKind,
     UntilDecidedOption,
     UsersOption,
+    duration_s,
     names,
     variables,
 )
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Overrides, make_plan
-from brokenpipe.plan.project import find_project
+from brokenpipe.plan.project import Project, find_project
 
 app = typer.Typer()
 
@@ -47,7 +50,7 @@ def run(
     until_decided: UntilDecidedOption = False,
     at_most: AtMostOption = None,
     reports: ReportsOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Run one experiment: start the stack, drive the load, break the wire, write the report."""
     with console.answering_for_errors():
@@ -58,14 +61,42 @@ def run(
             )
         project = find_project(Path.cwd())
         overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
-        plan, sources = make_plan(project, scenario, overrides)
-        if dry_run:
-            from brokenpipe.report.forecast import forecast
+        _plan_and_play(project, scenario, overrides, reports, dry_run=dry_run)
 
-            for renderable in forecast(plan, sources):
-                console.out.print(renderable, soft_wrap=isinstance(renderable, str))
-            raise typer.Exit
-        raise typer.Exit(carry_out(plan, sources, project, reports or project.reports))
+
+@app.command(epilog="Example: brokenpipe soak default --duration 2h --users 40")
+def soak(
+    scenario: ScenarioArgument = "default",
+    duration: DurationOption = "30m",
+    users: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Users of each arm; default: twice the scenario's.")
+    ] = None,
+    seed: SeedOption = None,
+    only: OnlyOption = None,
+    env: EnvOption = None,
+    reports: ReportsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Play a scenario's phases round after round, at twice its users: what shows only after a while?"""
+    with console.answering_for_errors():
+        project = find_project(Path.cwd())
+        overrides = Overrides(
+            users, seed, names(only), variables(env or []), soak_s=float(duration_s(duration))
+        )
+        _plan_and_play(project, scenario, overrides, reports, dry_run=dry_run)
+
+
+def _plan_and_play(
+    project: Project, scenario: str, overrides: Overrides, reports: Path | None, *, dry_run: bool
+) -> NoReturn:
+    plan, sources = make_plan(project, scenario, overrides)
+    if dry_run:
+        from brokenpipe.report.forecast import forecast
+
+        for renderable in forecast(plan, sources):
+            console.out.print(renderable, soft_wrap=isinstance(renderable, str))
+        raise typer.Exit
+    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports))
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,10 @@ RunsOption = Annotated[
 RelabelledOption = Annotated[
     int, typer.Option(min=1, max=100_000, help="Experiments made from the runs by shuffling the arms' names.")
 ]
+DurationOption = Annotated[
+    str, typer.Option(metavar="TIME", help="How long to go on, such as 90s, 30m or 1h30m.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 
@@ -77,3 +82,21 @@ def variables(assignments: list[str]) -> dict[str, str]:
             )
         variables[name] = value
     return variables
+
+
+LONGEST_S = 7 * 24 * 3600
+_DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+def duration_s(text: str) -> int:
+    """How many seconds `--duration` says: at most a week. Raises UsageError for what says none."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if not total:
+        raise UsageError(
+            f"--duration {text!r}: found no time", remedy="Write for example --duration 90s, 30m or 1h30m."
+        )
+    if total > LONGEST_S:
+        raise UsageError(f"--duration {text}: longer than a week", remedy="Give at most 168h.")
+    return total

@@ -22,6 +22,7 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
+from brokenpipe.plan.scenario import Scenario
 from brokenpipe.progress import ArmProgress, Progress
 
 SHOW_EVERY_S = 0.25
@@ -37,11 +38,12 @@ STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault 
 class Experiment:
     """One execution of a timeline on a running stack and a ready load.
 
-    `further` is asked when everything is played and written down, with the number of each phase's episodes, for
-    what to play next; it is asked again after that, until there is nothing.
+    `stretches` is what to play, in order. `further` is asked when everything is played and written down, with the
+    number of each phase's episodes, for what to play next; it is asked again after that, until there is nothing.
     """
 
-    phases: Sequence[Phase]
+    scenario: Scenario
+    stretches: Sequence[Stretch]
     load: Generator
     nemesis: Nemesis
     log: Writer
@@ -50,7 +52,6 @@ class Experiment:
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
-    isolates: Callable[[Phase], bool] = lambda _: False
     further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
     _phase: Phase | None = None
     _episodes: int = 0
@@ -58,8 +59,8 @@ class Experiment:
     _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def run(self) -> None:
-        """Play every phase. Raises UsageError, StackError or RecordingError when it cannot go on."""
-        stretches: Sequence[Stretch] = [Stretch(phase, 0, phase.count) for phase in self.phases]
+        """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
+        stretches = self.stretches
         played: dict[str, int] = {}
         warm_up_s = WARM_UP_S
         while stretches:
@@ -84,7 +85,7 @@ class Experiment:
             return ()
         self._wait(time.monotonic() + WRITTEN_S)
         stretches = self.further(played)
-        left_s = sum(stretch.forecast_s * self._turns_in(stretch.phase) for stretch in stretches)
+        left_s = sum(stretch.forecast_of(self.scenario) for stretch in stretches)
         self.total_s = time.monotonic() - self.started + left_s
         return stretches
 
@@ -118,7 +119,7 @@ class Experiment:
     # --- the three patterns -------------------------------------------------------------------------
 
     def _play_blocks(self, stretch: Stretch) -> None:
-        if self.isolates(stretch.phase):
+        if self.scenario.isolates(stretch.phase):
             self._play_turns(stretch)
             return
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
@@ -150,9 +151,6 @@ class Experiment:
                 self._wait(time.monotonic() + phase.episode_s)
                 self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
                 self._pause()
-
-    def _turns_in(self, phase: Phase) -> int:
-        return len(self.nemesis.proxies) if self.isolates(phase) else 1
 
     def _play_strikes(self, stretch: Stretch) -> None:
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()

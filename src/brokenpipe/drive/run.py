@@ -62,7 +62,7 @@ class Run:
     @property
     def total_s(self) -> float:
         """How long all of it will take, as far as one can say before."""
-        return START_UP_S + self.plan.scenario.forecast_s
+        return START_UP_S + self.plan.forecast_s
 
     def say(self, message: str) -> None:
         """Tell whoever watches what is being done outside of phases."""
@@ -177,13 +177,13 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         Experiment(
-            phases=scenario.phases,
+            scenario=scenario,
+            stretches=what.plan.stretches,
             load=load,
             nemesis=actor,
             log=log,
             roll_call=RollCall(stack, log),
             on_progress=what.on_progress,
-            isolates=scenario.isolates,
             drain_s=scenario.load.timeout_s + 1.0,
             started=what.started,
             total_s=what.total_s,

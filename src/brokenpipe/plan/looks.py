@@ -24,10 +24,10 @@ class Stretch:
     first: int
     count: int
 
-    @property
-    def forecast_s(self) -> float:
-        """How long it will take, with what precedes it."""
-        return self.phase.forecast_s + (self.count - self.phase.count) * self.phase.episode_s
+    def forecast_of(self, scenario: Scenario) -> float:
+        """How long it will take in that scenario, with what precedes it."""
+        fewer = self.phase.count - self.count
+        return scenario.forecast_of(self.phase) - fewer * scenario.episode_s_of(self.phase)
 
 
 def planned_looks(count: int, at_most: int) -> tuple[int, ...]:

@@ -10,9 +10,10 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
-from brokenpipe.plan.looks import looks_of
+from brokenpipe.plan.looks import Stretch, looks_of
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.scenario import Scenario, parse
+from brokenpipe.plan.rounds import rounds
+from brokenpipe.plan.scenario import Load, Scenario, parse
 from brokenpipe.plan.strict import Strict
 from brokenpipe.plan.target import Target, parse_target
 from brokenpipe.plan.wording import did_you_mean, problem_of
@@ -33,6 +34,7 @@ class Overrides:
     isolate: bool = False
     until_decided: bool = False
     at_most: int | None = None  # episodes of a phase, with until_decided
+    soak_s: float | None = None  # play rounds for so long, with twice the load if `users` says nothing
 
 
 class Plan(Strict):
@@ -43,6 +45,21 @@ class Plan(Strict):
     target: Target
     looks: Mapping[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(default_factory=dict)
     """With --until-decided: after how many episodes each phase is judged. Without, once, at its end."""
+
+    soak_s: Annotated[float, Field(gt=0)] | None = None
+    """Of a soak: how long its rounds take together. Without, every phase is played once."""
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """What is played, in order; with --until-decided, what is played first."""
+        if self.soak_s is not None:
+            return rounds(self.scenario, self.soak_s)
+        return tuple(Stretch(phase, 0, phase.count) for phase in self.scenario.phases)
+
+    @property
+    def forecast_s(self) -> float:
+        """How long that will take."""
+        return sum(stretch.forecast_of(self.scenario) for stretch in self.stretches)
 
     def looks_at(self, phase: str) -> int:
         """How many times its expectations may be judged: so many share the error of an interval."""
@@ -71,7 +88,10 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     if problems := tuple(_without_ledger(parsed, target, folder)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
     run = overridden(parsed, overrides)
-    plan = Plan(stem=path.stem, scenario=run, target=target, looks=_looks(run, overrides))
+    plan = Plan(
+        stem=path.stem, scenario=run, target=target, looks=_looks(run, overrides), soak_s=overrides.soak_s
+    )
+    _ = plan.stretches  # which there must be
     return plan, Sources(path, text, folder, _locustfile(path, parsed))
 
 
@@ -95,6 +115,8 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
     changes: dict[str, object] = {}
     if overrides.users is not None:
         changes["load"] = scenario.load.model_copy(update={"users": overrides.users})
+    elif overrides.soak_s is not None:
+        changes["load"] = _doubled(scenario.load)
     if overrides.seed is not None:
         changes["seed"] = overrides.seed
     if overrides.isolate:
@@ -112,6 +134,14 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
             f"--{option}: found {problem.found}; {problem.allowed}",
             remedy="`brokenpipe run --help` says what each option takes.",
         ) from invalid
+
+
+def _doubled(load: Load) -> Load:
+    """Twice the users, and of an open load twice as many arrivals, too."""
+    rate = load.arrivals_per_s
+    return load.model_copy(
+        update={"users": 2 * load.users, "arrivals_per_s": None if rate is None else 2 * rate}
+    )
 
 
 def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:

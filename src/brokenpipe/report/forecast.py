@@ -28,7 +28,9 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""
         yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
-    yield f"\nIt will take about {scenario.forecast_s:.0f} s, and a few more to start and to report."
+    yield f"\nIt will take about {plan.forecast_s:.0f} s, and a few more to start and to report."
+    if plan.soak_s is not None:
+        yield _rounds(plan)
     if plan.looks:
         yield _looks(plan)
 
@@ -39,6 +41,17 @@ def _looks(plan: Plan) -> str:
     )
     longest = f"At most {most_s(plan.scenario, plan.looks):.0f} s if nothing is decided before."
     return f"What intervals decide is judged at these looks, and no longer once it is decided: {looks}. {longest}"
+
+
+def _rounds(plan: Plan) -> str:
+    """The first round in its order, and how many there are."""
+    order = [stretch.phase.name for stretch in plan.stretches]
+    per_round = len(plan.scenario.phases)
+    first = ", ".join(order[:per_round])
+    return (
+        f"The phases come round after round, {len(order)} stretches in all, each round in an order that the seed "
+        f"draws. The first: {first}."
+    )
 
 
 def _phases(scenario: Scenario) -> Table:

@@ -1,0 +1,53 @@
+"""Rounds: the phases of a scenario again and again, each round in an order of its own, until a time is filled.
+
+    round 1   steady │ latency │ socket_kill │ idle_reset
+    round 2   idle_reset │ steady │ socket_kill │ latency
+    …         and of the last one, what still fits
+
+The order is drawn from the seed, so that nothing depends on which phase came before another, and the same seed plays
+the same. Episodes of a phase are numbered on from round to round.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import count
+
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.looks import Stretch
+from brokenpipe.plan.phases import Phase
+from brokenpipe.plan.scenario import Scenario
+
+
+def rounds(scenario: Scenario, seconds: float) -> tuple[Stretch, ...]:
+    """What to play, in order, so that it takes about so long. Raises UsageError if one round does not fit."""
+    if seconds < scenario.forecast_s:
+        raise UsageError(
+            f"--duration: {seconds:g} s are too short for one round of the scenario, {scenario.forecast_s:.0f} s",
+            remedy="Give it more time, or play the scenario once with `brokenpipe run`.",
+        )
+    played = dict.fromkeys((phase.name for phase in scenario.phases), 0)
+    found: list[Stretch] = []
+    for phase in _drawn(scenario):
+        episodes = _that_fit(scenario, phase, seconds)
+        if not episodes:
+            return tuple(found)
+        found.append(Stretch(phase, played[phase.name], episodes))
+        played[phase.name] += episodes
+        seconds -= found[-1].forecast_of(scenario)
+    raise AssertionError("rounds never end")
+
+
+def _drawn(scenario: Scenario) -> Iterator[Phase]:
+    """Phases without end."""
+    for number in count(1):
+        order = list(scenario.phases)
+        random.Random(f"{scenario.seed}/round {number}").shuffle(order)  # noqa: S311  # an order, no secret
+        yield from order
+
+
+def _that_fit(scenario: Scenario, phase: Phase, seconds: float) -> int:
+    """How many of a phase's episodes fit into what is left: at most those of the scenario."""
+    before_s = scenario.forecast_of(phase) - phase.count * scenario.episode_s_of(phase)
+    return max(0, min(phase.count, int((seconds - before_s + 1e-6) / scenario.episode_s_of(phase))))
