@@ -153,6 +153,22 @@ class Best(Strict):
     cost_ms: float | None
 
 
+class Memory(Strict):
+    role: str
+    arm: str | None
+    counts_shared_pages_once: bool
+    early_s: float | None
+    early_bytes: int | None
+    end_bytes: int
+    peak_bytes: int
+    grew: bool | None
+
+
+class History(Strict):
+    requests: int
+    bytes: int
+
+
 class Summary(Strict):
     schema_: Literal[1] = Field(alias="schema")
     scenario: str
@@ -173,6 +189,8 @@ class Summary(Strict):
     checks: list[Check]
     comparisons: list[Comparison]
     warnings: list[Warn]
+    memory: list[Memory]
+    history: History
 
 
 @pytest.mark.parametrize("name", samples.EVERY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from brokenpipe.commands import console
@@ -19,15 +20,20 @@ def write_report(folder: Path) -> int:
     from brokenpipe.commands.on_github import tell_github
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.measure import measure
+    from brokenpipe.measure.numbers import megabytes, plain
     from brokenpipe.report.files import write_files
     from brokenpipe.report.terminal import closing, conclusion
 
+    began = time.monotonic()
     findings = measure(folder)
     try:
         page = write_files(findings, folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     tell_github(findings)
+    if findings.phases:
+        read = f"{findings.health.requests:,} requests, {megabytes(findings.health.history_bytes)} of history"
+        console.out.print(f"{plain(read)}: measured and reported in {time.monotonic() - began:.1f} s")
     said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
     console.out.print(said, crop=False)
     return EXIT_OF[findings.verdict.value]

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import psutil
@@ -21,6 +22,7 @@ from brokenpipe.history.writer import Writer
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
+SHARED_EVERY = 10  # gauges: who shares which page takes the kernel a millisecond for each process
 
 Role = Literal["harness", "load", "toxiproxy", "postgres", "target"]
 
@@ -78,26 +80,29 @@ class _Probe:
     def run(self, stop: threading.Event) -> None:
         # A full disk ends the experiment through the other writers; here it only ends the gauges.
         with suppress(RecordingError):
+            turns = count()
             while not stop.wait(EVERY_S):
                 self._log.write(tick())
                 if gauge := self._machine.gauge():
                     self._log.write(gauge)
-                self._gauge_processes()
+                self._gauge_processes(shared=next(turns) % SHARED_EVERY == 0)
                 for record in self._database.gauges(self._server.child.pid):
                     self._log.write(record)
         self._database.close()
 
-    def _gauge_processes(self) -> None:
+    def _gauge_processes(self, *, shared: bool) -> None:
         children = defaultdict(list)
         for process in psutil.process_iter(["ppid"]):
             children[process.info["ppid"]].append(process.pid)
         pids = [each.current_pid() for each in self._watched]
         now = time.monotonic_ns()
         for each, pid in zip(self._watched, pids, strict=True):
-            usages = [_usage(member, pid) for member in _with_descendants(pid, children, set(pids))]
+            members = list(_with_descendants(pid, children, set(pids)))
+            usages = [_usage(member, pid) for member in members]
             cpu_s, rss_bytes = sum(cpu for cpu, _ in usages), sum(rss for _, rss in usages)
             if rss_bytes:
-                self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes))
+                pss_bytes = _pss_bytes(members) if shared else None
+                self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, pss_bytes))
 
 
 def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
@@ -127,6 +132,18 @@ def _usage(pid: int, root: int) -> tuple[float, int]:
         ended = times.children_user + times.children_system if pid == root else 0.0
         return times.user + times.system + ended, rss
     return 0.0, 0
+
+
+def _pss_bytes(pids: Sequence[int]) -> int | None:
+    """Memory of processes together, each shared page counted once; None where the system does not say."""
+    total = 0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            try:
+                total += psutil.Process(pid).memory_full_info().pss
+            except (psutil.AccessDenied, AttributeError):
+                return None
+    return total or None
 
 
 def _with_descendants(root: int, children: Mapping[int, Sequence[int]], roots: set[int]) -> Iterator[int]:

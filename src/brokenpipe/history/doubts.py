@@ -59,6 +59,7 @@ class Code(StrEnum):
     MACHINE_BUSY = "machine_busy"
     MACHINE_THROTTLED = "machine_throttled"
     MACHINE_STOLEN = "machine_stolen"
+    MEMORY_GREW = "memory_grew"
     MACHINE_SUSPENDED = "machine_suspended"
     CLOCK_JUMPED = "clock_jumped"
     # the plan
@@ -92,6 +93,9 @@ SATURATED_MACHINE = 0.9
 BUSY_MACHINE = 0.6  # latencies begin to measure the machine
 STOLEN = 0.05
 THROTTLED = 0.05
+EARLY_S = 300.0  # by then a process has warmed up
+GROWN_BYTES = 8e6
+GROWN_SHARE = 0.05
 JUMP_S = 0.25
 FULL = 0.98
 NEARLY_FULL = 0.9
@@ -277,6 +281,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "a hypervisor took more than 5 % of the processor away",
         "note",
         "Latencies include that; run on a quieter machine.",
+    ),
+    Code.MEMORY_GREW: Kind(
+        "the memory of a process went on growing from the fifth minute to the end, by 5 % and 8 MB at least",
+        "note",
+        "Of a service: find out what it keeps. Of anything else: please report this with your versions.",
     ),
     Code.MACHINE_SUSPENDED: Kind(
         "the machine slept during the run",

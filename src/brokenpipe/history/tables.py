@@ -176,7 +176,14 @@ TABLES = (
         "process_gauges",
         "gauges.ndjson",
         "process",
-        {"t": "BIGINT", "role": "VARCHAR", "arm": "VARCHAR", "cpu_s": "DOUBLE", "rss_bytes": "BIGINT"},
+        {
+            "t": "BIGINT",
+            "role": "VARCHAR",
+            "arm": "VARCHAR",
+            "cpu_s": "DOUBLE",
+            "rss_bytes": "BIGINT",
+            "pss_bytes": "BIGINT",
+        },
     ),
     Table(
         "machine_gauges",

@@ -14,6 +14,7 @@ from brokenpipe.measure.database_doubts import database_doubts
 from brokenpipe.measure.findings import Cell, ContractProbe, Health, Warn
 from brokenpipe.measure.health import missed_landings
 from brokenpipe.measure.machine_doubts import machine_doubts
+from brokenpipe.measure.memory import memory_doubts
 from brokenpipe.measure.warm_up import warm_up_doubts
 from brokenpipe.plan.scenario import Scenario
 
@@ -35,6 +36,7 @@ def doubts(
         *_traffic(cells, scenario.control),
         *database_doubts(history, cells),
         *machine_doubts(history, health),
+        *memory_doubts(health.memory),
         *_witness(history),
         *_unseen(history, cells),
         *_expected(scenario, cells),

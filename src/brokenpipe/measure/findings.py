@@ -239,6 +239,25 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """One process, with its children, over time: resident bytes.
+
+    `shared`: a page that several of them share counts once. `early_bytes` at `early_s`, five minutes after the begin,
+    and `grew`: whether it went on growing from then to the end. None for a run that is too short to tell.
+    """
+
+    role: str
+    arm: str | None
+    shared: bool
+    series: Series
+    early_s: float | None
+    early_bytes: int | None
+    end_bytes: int
+    peak_bytes: int
+    grew: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The instrument: how busy, how late."""
 
@@ -251,6 +270,9 @@ class Health:
     median_landing_ms: float | None  # from strike to what a raw socket saw
     landings: int
     landed: int
+    memory: tuple[Memory, ...] = ()  # ours first
+    requests: int = 0  # recorded, those between phases and of lead-ins included
+    history_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

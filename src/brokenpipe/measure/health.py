@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 from brokenpipe.history.reader import History
+from brokenpipe.history.tables import EVERY_FILE
 from brokenpipe.measure.findings import ContractProbe, Health, Load
+from brokenpipe.measure.memory import memory
+from brokenpipe.measure.timelines import begin_of
 
 _BUSY = """
 WITH g AS (
@@ -19,7 +22,7 @@ FROM g GROUP BY ALL ORDER BY role, arm
 """
 
 
-def health(history: History, *, cores: int) -> Health:
+def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
     """From the first phase's begin to the last one's end, so that starting up does not count."""
     begin, end = history.one("SELECT coalesce(min(t), 0), coalesce(max(t), 0) FROM phase_edges")
     busy, peak, stolen = history.one(
@@ -43,6 +46,9 @@ def health(history: History, *, cores: int) -> Health:
         median_landing_ms=after,
         landings=landings,
         landed=landed,
+        memory=memory(history, arms, begin_of(history)),
+        requests=history.one("SELECT count(*) FROM outcomes")[0],
+        history_bytes=sum(path.stat().st_size for path in history.folder.glob(EVERY_FILE)),
     )
 
 

@@ -80,7 +80,7 @@ def _findings(
     table = cells(history, by_place, failed, witnessed, errors)
     table = with_round_trips(scenario, table)
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
-    state = health(history, cores=int(environment.get("cores", 1)))
+    state = health(history, cores=int(environment.get("cores", 1)), arms=tuple(scenario.arms))
     contract = certificate(history)
     estimator = Estimator(history, table, by_place, scenario.control, errors)
     reached = [phase.name for phase in begun]

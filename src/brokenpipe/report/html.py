@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, differences, evidence, ledger, recovery, table, words
+from brokenpipe.report import atomic, differences, evidence, ledger, memory, recovery, table, words
 from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
 
 _FILTERS = (
@@ -119,6 +119,7 @@ def render_html(findings: Findings) -> str:
             charts=drawn.shown,
             drawn=_drawn(drawn),
             rows=table.rows(findings),
+            memory=memory.rows(findings),
             panels=recovery.panels(findings),
             groups=_by_weight(findings.failures),
             books=ledger.rows(findings),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe.measure.books import Books
-from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Warn
+from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Memory, Warn
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.report import atomic, evidence
 
@@ -154,6 +154,19 @@ def _warning(warning: Warn) -> Json:
     }
 
 
+def _memory(one: Memory) -> Json:
+    return {
+        "role": one.role,
+        "arm": one.arm,
+        "counts_shared_pages_once": one.shared,
+        "early_s": one.early_s,
+        "early_bytes": one.early_bytes,
+        "end_bytes": one.end_bytes,
+        "peak_bytes": one.peak_bytes,
+        "grew": one.grew,
+    }
+
+
 def _finite(value: object) -> object:
     """Replace what JSON has no word for (NaN, infinity) by null, at any depth."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -192,6 +205,8 @@ def summary(findings: Findings) -> Json:
         "checks": [_check(check) for check in findings.checks],
         "comparisons": [_comparison(comparison) for comparison in findings.comparisons],
         "warnings": [_warning(warning) for warning in findings.warnings],
+        "memory": [_memory(each) for each in findings.health.memory],
+        "history": {"requests": findings.health.requests, "bytes": findings.health.history_bytes},
     }
     return {key: _finite(value) for key, value in whole.items()}
 

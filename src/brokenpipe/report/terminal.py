@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings, Verdict, Warn
-from brokenpipe.report import evidence, ledger, table, words
+from brokenpipe.report import evidence, ledger, memory, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -185,6 +185,9 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
     parts.extend(_warning(*each) for each in words.alike(findings.warnings))
     if words.unfinished(findings):
         parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
+    if grown := memory.briefly(findings):
+        said = f"{' · '.join(grown)}, five minutes after the begin and at the end"
+        parts.append(_hanging("memory", "dim", Text(numbers.plain(said), style="dim")))
     parts.append(Padding(_sentences(findings), (1, 0)))
     parts.append(closing(findings, report))
     return Group(*parts)

@@ -1,0 +1,77 @@
+"""Memory of each process over time: a small curve, what it was early and at the end, and whether it grew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.findings import Findings, Memory
+
+WIDTH, HEIGHT = 300, 36  # of a curve, in pixels; the page may stretch it
+FEWEST_POINTS = 3
+HEADROOM = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One process: its curve in a box of WIDTH × HEIGHT that begins at 0 bytes, and where the early figure is."""
+
+    role: str
+    arm: str | None
+    curve: str
+    early_x: float | None
+    early: str
+    end: str
+    peak: str
+    said: str
+
+
+def rows(findings: Findings) -> tuple[Row, ...]:
+    """Build a row for each process; none if too little was gauged for a curve."""
+    known = [one for one in findings.health.memory if len(one.series.at_s) >= FEWEST_POINTS]
+    if not known:
+        return ()
+    first = min(one.series.at_s[0] for one in known)
+    last = max(one.series.at_s[-1] for one in known)
+    return tuple(_row(one, first, max(last - first, 1.0)) for one in known)
+
+
+def _row(one: Memory, first_s: float, span_s: float) -> Row:
+    def x(at_s: float) -> float:
+        return round(WIDTH * (at_s - first_s) / span_s, 1)
+
+    top = one.peak_bytes * HEADROOM
+    points = (
+        f"{x(at_s):g},{HEIGHT * (1 - value / top):.1f}"
+        for at_s, value in zip(one.series.at_s, one.series.values, strict=True)
+        if value is not None
+    )
+    return Row(
+        role=one.role,
+        arm=one.arm,
+        curve=" ".join(points),
+        early_x=None if one.early_s is None else x(one.early_s),
+        early=numbers.NOTHING if one.early_bytes is None else numbers.megabytes(one.early_bytes),
+        end=numbers.megabytes(one.end_bytes),
+        peak=numbers.megabytes(one.peak_bytes),
+        said=_said(one),
+    )
+
+
+def _said(one: Memory) -> str:
+    """The change since five minutes after the begin, and what it is held to be."""
+    if one.early_bytes is None:
+        return numbers.NOTHING
+    changed = one.end_bytes - one.early_bytes
+    sign = "−" if changed < 0 else "+"
+    kept = "still growing" if one.grew else "flat"
+    return f"{sign}{numbers.megabytes(abs(changed))}, {kept}"
+
+
+def briefly(findings: Findings) -> tuple[str, ...]:
+    """What each process had five minutes after the begin and has at the end; empty for a run too short for that."""
+    return tuple(
+        f"{one.arm or one.role} {numbers.megabytes(one.early_bytes)} → {numbers.megabytes(one.end_bytes)}"
+        for one in findings.health.memory
+        if one.early_bytes is not None
+    )
