@@ -30,6 +30,22 @@ def row_of_arm(name: str, arm: str) -> str:
     return f"{name} · {arm}"
 
 
+class _Names(dict[tuple[str, str], tuple[str, str]]):
+    """What requests of one arm are called, in the history and in Locust's tables, by method and name.
+
+    As many as Locust has rows in its tables.
+    """
+
+    def __init__(self, arm: str) -> None:
+        super().__init__()
+        self._arm = arm
+
+    def __missing__(self, asked: tuple[str, str]) -> tuple[str, str]:
+        named = row(*asked)
+        self[asked] = names = named, row_of_arm(named, self._arm)
+        return names
+
+
 class Courier:
     """Stands in for `client.request` of one user.
 
@@ -42,6 +58,7 @@ class Courier:
         self.arrives = False  # its requests are arrivals of an open load; those of its on_start are not
         self._own = own
         self._arm = own.arm
+        self._names = _Names(own.arm)
         self._person = person
         self._client = client
         self._send: Callable[..., Any] = client.request
@@ -65,10 +82,10 @@ class Courier:
             self._gate.wait()
         due_ns = self._arrival() if self.arrives else None
         path = self._own.path(self._client.base_url, url)
-        named = row(method, name or self._client.request_name or path)
+        named, in_tables = self._names[method, name or self._client.request_name or path]
         flight = self._take_off(named, kwargs, due_ns)
         try:
-            response = self._send(method, url, row_of_arm(named, self._arm), *args, **kwargs)
+            response = self._send(method, url, in_tables, *args, **kwargs)
         except GreenletExit:
             flight.forget()
             raise
@@ -95,28 +112,32 @@ class Courier:
 
     def _take_off(self, named: str, kwargs: dict[str, Any], due_ns: int | None) -> Flight:
         """Mark the request, so that its outcome and the target can be matched."""
-        given = kwargs.get("headers")
-        headers = dict(given) if given else {}
-        request_id = self._identify(headers)
+        request_id = self._person.next_request_id()
+        key = None
+        if given := kwargs.get("headers"):
+            headers = dict(given)
+            key = _key(headers)
+            request_id = self._identify(headers, request_id)
+        else:
+            headers = {HEADER: request_id}
         kwargs["headers"] = headers
         if self._is_requests:
             kwargs["timeout"] = _limited(kwargs.get("timeout"), self._tower.config.time_limit_s)
         stream = bool(kwargs.get("stream"))
-        flight = Flight(self._tower, self._arm, request_id, named, _key(headers), stream=stream)
+        flight = Flight(self._tower, self._arm, request_id, named, key, stream=stream)
         context = kwargs.get("context")
         kwargs["context"] = {**context, MARK: flight.mark} if context else {MARK: flight.mark}
         if due_ns is not None and self._tower.arrivals:
             self._tower.arrivals.began(self._arm, request_id, due_ns, flight.start_ns)
         return flight
 
-    def _identify(self, headers: MutableMapping[str, Any]) -> str:
-        """The request's id, put into its headers unless the locustfile has set one, which then is the id."""
-        request_id = self._person.next_request_id()
+    def _identify(self, headers: MutableMapping[str, Any], ours: str) -> str:
+        """The request's id: ours, put into its headers, unless the locustfile has set one."""
         for key, value in headers.items():
             if key.lower() == "x-request-id" and value is not None:
-                return self._taken_over(str(value), request_id)
-        headers[HEADER] = request_id
-        return request_id
+                return self._taken_over(str(value), ours)
+        headers[HEADER] = ours
+        return ours
 
     def _taken_over(self, given: str, ours: str) -> str:
         """An id given by the locustfile; with ours behind it if a user of this arm has given it before."""

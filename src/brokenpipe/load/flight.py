@@ -113,7 +113,7 @@ class Flight:
         """The client raised instead of answering: a defect of the locustfile, which Locust does not count."""
         if not self.done:
             ms = (time.monotonic_ns() - self.start_ns) / 1e6
-            self._tower.ended(self, ms=ms, status=0, failure=defect(error))
+            self._tower.ended(self, ms, 0, defect(error))
             self._over()
 
     def forget(self) -> None:
@@ -125,7 +125,8 @@ class Flight:
     def _over(self) -> None:
         self.done = True
         del self._tower.flights[self.mark]
-        self._answered()
+        if not self.answered:
+            self._answered()
 
     def _conclude(self, *, silent: bool = False) -> None:
         if self._meta is not None and not self.done:
@@ -141,10 +142,10 @@ class Flight:
             meta["response_time"] = (self._last_read_ns - self.start_ns) / 1e6
         if self._body_error is not None and not self._declared_success():
             meta["exception"] = self._body_error
-        response, ms = meta["response"], meta["response_time"]
+        response, error = meta["response"], meta["exception"]
         status = response.status_code
-        failure = failure_of(meta["exception"], status, response)
-        self._tower.ended(self, ms=ms, status=status, failure=failure)
+        failure = None if error is None else failure_of(error, status, response)
+        self._tower.ended(self, meta["response_time"], status, failure)
         self._answer = self._meta = None  # they lead back here: no cycles for the garbage collector
         self._over()
 

@@ -72,5 +72,5 @@ class RequestEvent(EventHook):
         status = getattr(meta.get("response"), "status_code", None) or 0
         self.tower.tallies[arm].started += 1
         failure = failure_of_event(meta.get("exception"))
-        self.tower.ended(Told(start_ns, arm, request_id, name), ms=ms, status=status, failure=failure)
+        self.tower.ended(Told(start_ns, arm, request_id, name), ms, status, failure)
         meta["name"] = row_of_arm(name, arm)

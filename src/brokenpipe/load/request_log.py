@@ -15,6 +15,8 @@ from typing import Protocol
 
 from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
 
+_END = f'{{"k":"{End.KIND}","t0":'
+
 
 class Request(Protocol):
     """What the log says of a request. `begun`: its start is in the log."""
@@ -55,27 +57,22 @@ class RequestLog:
             f'"name":{quote(request.name)},"key":{key}}}\n'
         )
 
-    def end(self, request: Request, ms: float, status: int) -> None:
-        """A success. What is not the case is left out, here and below: millions of lines are alike."""
-        self._lines.append(f"{self._ended(request, ms, status)}}}\n")
-
-    def failed_end(self, request: Request, ms: float, status: int, failure: str, error: str) -> None:
-        self._lines.append(
-            f'{self._ended(request, ms, status)},"failure":"{failure}","error":{quote(error)}}}\n'
-        )
-
-    def _ended(self, request: Request, ms: float, status: int) -> str:
+    def end(self, request: Request, ms: float, status: int, rest: str = "") -> None:
+        """A success, unless `rest` says otherwise. What is not the case is left out: millions of lines are alike."""
         place = request.arm, request.name
         row = self._rows.get(place)
         if row is None:
             row = self._rows[place] = f'"arm":{quote(request.arm)},"name":{quote(request.name)}'
-        line = (
-            f'{{"k":"{End.KIND}","t0":{request.start_ns},{row},"id":{quote(request.id)},'
-            f'"ms":{ms:.3f},"status":{status}'
-        )
+        if request.begun:
+            rest = f',"begun":true{rest}'
         if request.key is not None:
-            line += f',"key":{quote(request.key)}'
-        return f'{line},"begun":true' if request.begun else line
+            rest = f',"key":{quote(request.key)}{rest}'
+        self._lines.append(
+            f'{_END}{request.start_ns},{row},"id":{quote(request.id)},"ms":{ms:.3f},"status":{status}{rest}}}\n'
+        )
+
+    def failed_end(self, request: Request, ms: float, status: int, failure: str, error: str) -> None:
+        self.end(request, ms, status, f',"failure":"{failure}","error":{quote(error)}')
 
     def lag(self, t_ns: int, ms: float) -> None:
         self._lines.append(f'{{"k":"{Lag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')

@@ -63,7 +63,7 @@ class Tower:
             flight.begun = True
             self.log.start(flight)
 
-    def ended(self, request: Request, *, ms: float, status: int, failure: Failure | None) -> None:
+    def ended(self, request: Request, ms: float, status: int, failure: Failure | None) -> None:
         tally = self.tallies[request.arm]
         tally.ended += 1
         if failure is None:
