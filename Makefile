@@ -14,7 +14,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest soak report calibrate bench test lint format up down schema clean
+.PHONY: help setup loadtest soak report compare calibrate bench test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -42,6 +42,10 @@ soak: setup ## Play SCENARIO round after round for DURATION, at twice its users
 
 report: setup ## Make the report of RUN again from what was recorded
 	@$(BIN)/brokenpipe report $(RUN)
+
+compare: setup ## Hold the run B (or several: B="B C") against the run A
+	@test -n "$(A)" && test -n "$(B)" || { echo "make compare A=reports/default/20260314T020000Z B=reports/default/latest" >&2; exit 2; }
+	@$(BIN)/brokenpipe report $(A) $(B) $(if $(OUTPUT),--output $(OUTPUT))
 
 truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
 	@$(BIN)/python -m tests.truth

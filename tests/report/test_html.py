@@ -17,7 +17,8 @@ from brokenpipe.measure.findings import Series
 from brokenpipe.report import recovery
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
 from brokenpipe.report.differences import lines
-from brokenpipe.report.html import Script, data, render_html, write_html
+from brokenpipe.report.html import render_html, write_html
+from brokenpipe.report.page import Script, data
 
 LIMIT_BYTES = 2_000_000
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 from tests.report import building, samples
+from tests.report.browsing import Opened, open_from_disk
 from tests.report.pages import rendered
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 LINES = """() => JSON.parse(document.getElementById("drawn").textContent).roles.lines.map(
     ([id, arm]) => [arm, Bokeh.documents[0].get_model_by_id(id).visible])"""
@@ -36,32 +31,6 @@ SMUGGLED = """async (address) => {
     const fetched = fetch(address, { mode: "no-cors" }).then(() => "sent", () => "refused");
     return { image: await loaded, fetch: await fetched, script: window.pwned ?? null };
 }"""
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@dataclass
-class Opened:
-    """A page, and all that it did which a page from disk must not do."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def assert_quiet(self) -> None:
-        assert self.requests == [], "the page asked the network"
-        assert self.errors == [], "the page reported an error"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module; skipped where the system has none."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip("no Chromium on PATH: install the package chromium to check the page in a browser")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -73,38 +42,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser window of its own, 1000 pixels wide, light."""
-    context = browser.new_context(viewport={"width": 1000, "height": 900}, color_scheme="light")
-    yield context
-    context.close()
-
-
 def open_page(context: BrowserContext, folder: Path, name: str) -> Opened:
     """Open a sample from disk and wait until its charts are drawn."""
-    opened = Opened(context.new_page())
-    page = opened.page
-    page.on(
-        "request", lambda r: None if r.url.startswith(("file:", "data:")) else opened.requests.append(r.url)
-    )
-    page.on("console", lambda m: opened.errors.append(m.text) if m.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: opened.errors.append(str(error)))
-    page.goto((folder / f"{name}.html").as_uri())
-    if page.locator("#drawn").count():
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
-    return opened
+    return open_from_disk(context, folder / f"{name}.html")
 
 
 @pytest.mark.parametrize("name", samples.EVERY)
 def test_every_page_opens_from_disk_at_every_size(context: BrowserContext, folder: Path, name: str) -> None:
     """No request, no error, and no sideways scrolling at 400 and at 1600 pixels, light and dark."""
     opened = open_page(context, folder, name)
-    for width in (400, 1600):
-        opened.page.set_viewport_size({"width": width, "height": 900})
-        assert opened.page.evaluate(WIDER) <= 0, f"wider than {width} px"
-    opened.page.emulate_media(color_scheme="dark")
-    assert opened.page.evaluate(WIDER) <= 0, "wider in the dark"
+    opened.assert_fits()
     opened.assert_quiet()
     assert opened.page.locator("h1").count() == 1
 

@@ -55,6 +55,10 @@ DurationOption = Annotated[
     str, typer.Option(metavar="TIME", help="How long to go on, such as 90s, 30m or 1h30m.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the timeline and stop.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Where a comparison goes; default: reports/compare-….html."),
+]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 

@@ -8,26 +8,32 @@ from typing import Annotated
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.options import ReportsOption
+from brokenpipe.commands.comparing import no_output, write_comparison
+from brokenpipe.commands.options import OutputOption, ReportsOption
 from brokenpipe.commands.reporting import write_report
-from brokenpipe.errors import UsageError
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: brokenpipe report reports/default/latest")
+@app.command(
+    epilog="Examples: brokenpipe report reports/default/latest | "
+    "brokenpipe report reports/default/20260314T020000Z reports/default/latest"
+)
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="A report folder.", metavar="RUN…")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="A report folder; several are compared with the first.", metavar="RUN…"),
+    ],
+    output: OutputOption = None,
 ) -> None:
-    """Make the report of a recorded experiment again, from its folder alone."""
+    """Make the report of a recorded experiment again, from its folder alone; or compare several."""
     with console.answering_for_errors():
         if len(runs) > 1:
-            raise UsageError(
-                f"{len(runs)} folders given: this version cannot compare reports",
-                remedy="Give one folder.",
-            )
-        write_report(runs[0])
+            write_comparison(runs, find_project(Path.cwd()).reports, output)
+        else:
+            no_output(output)
+            write_report(runs[0])
 
 
 @app.command(name="list", epilog="Example: brokenpipe list")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+import brokenpipe
+from brokenpipe.drive.revision import revision_of
 from brokenpipe.errors import RecordingError
 from brokenpipe.plan.plan import Plan, Sources
 
@@ -58,8 +60,10 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
         raise cannot_write(folder, error) from error
 
 
-def write_environment(folder: Path, plan: Plan, command: str, servers: Mapping[str, str]) -> None:
-    """`environment.json`: versions, machine, seed, and the command that repeats it."""
+def write_environment(
+    folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
+) -> None:
+    """`environment.json`: versions, revisions of the code, machine, seed, and the command that repeats it."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         versions[package] = metadata.version(package)
@@ -71,6 +75,11 @@ def write_environment(folder: Path, plan: Plan, command: str, servers: Mapping[s
         "machine": platform.machine(),
         "system": platform.platform(),
         "versions": {**versions, **servers},
+        "code": {
+            "target": revision_of(sources.target_folder),
+            "locustfile": revision_of(sources.locustfile),
+            "brokenpipe": revision_of(Path(brokenpipe.__file__).parent),
+        },
     }
     try:
         _write(folder / "environment.json", json.dumps(document, indent=2) + "\n")

@@ -77,7 +77,7 @@ def run(what: Run) -> Ending:
     """
     ending: Ending = "failed"
     # First of all: whatever has a history can be read.
-    write_environment(what.folder, what.plan, what.command, {})
+    write_environment(what.folder, what.plan, what.sources, what.command, {})
     with writing(what.folder / "experiment.ndjson", "experiment") as log:
         try:
             with janitor(secrets.token_hex(8)) as undo:
@@ -106,7 +106,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     ):
         books.begin()
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
-        write_environment(what.folder, what.plan, what.command, servers)
+        write_environment(what.folder, what.plan, what.sources, what.command, servers)
         what.say("probing what each fault does on this machine")
         _certify(what, stack, undo, log)
         what.say("starting Locust")

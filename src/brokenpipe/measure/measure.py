@@ -17,6 +17,7 @@ from brokenpipe.measure.attribute import attributed, by_their_links
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
+from brokenpipe.measure.code import code_of
 from brokenpipe.measure.comparisons import comparisons, too_few
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.estimates import Estimator
@@ -39,14 +40,14 @@ from brokenpipe.plan.plan import Plan
 def measure(folder: Path) -> Findings:
     """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
     with reading(folder) as history:
-        return _findings(history, plan_of(history), history.document("environment.json"))
+        return findings_of(history, plan_of(history), history.document("environment.json"))
 
 
 def open_phases(folder: Path) -> frozenset[str]:
     """The phases in which more episodes could decide a check. Of an experiment that is under way."""
     with reading(folder) as history:
         plan, environment = plan_of(history), history.document("environment.json")
-        found = _findings(history, plan, environment, under_way=True)
+        found = findings_of(history, plan, environment, under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
 
 
@@ -62,10 +63,13 @@ def plan_of(history: History) -> Plan:
         ) from error
 
 
-def _findings(
+def findings_of(
     history: History, plan: Plan, environment: Mapping[str, Any], *, under_way: bool = False
 ) -> Findings:
-    """`under_way`: what is read only after the last phase, such as the ledger, is not missed."""
+    """The same of a history that was opened just now.
+
+    `under_way`: what is read only after the last phase, such as the ledger, is not missed.
+    """
     scenario = plan.scenario
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
@@ -138,8 +142,9 @@ def _findings(
 
 
 def _environment(document: Mapping[str, Any]) -> dict[str, str]:
-    """Versions, then the machine."""
+    """Versions, then the code, then the machine."""
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
+    shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
     for name in ("system", "machine", "cores"):
         if name in document:
             shown[name] = str(document[name])

@@ -60,9 +60,9 @@ class Chart:
 
 @dataclass
 class Roles:
-    """Model ids by what they are drawn as."""
+    """Model ids by what they are drawn as. A line is of an arm and, where several are compared, of a run."""
 
-    lines: list[tuple[str, int]] = field(default_factory=list)
+    lines: list[tuple[str, int] | tuple[str, int, int]] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
     bands: list[str] = field(default_factory=list)
@@ -130,6 +130,37 @@ def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float
     ]
 
 
+def blank(height: int, x_range: Range, y_range: Range) -> figure:
+    """Make an empty chart that looks like all of ours. Its colours are the page's, by the roles of its models."""
+    plot = figure(
+        height=height,
+        sizing_mode="stretch_width",
+        x_range=x_range,
+        y_range=y_range,
+        tools="",
+        toolbar_location=None,
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border_left=LEFT_PX,
+        min_border_right=RIGHT_PX,
+        min_border_top=6,
+        min_border_bottom=22,
+    )
+    plot.xgrid.grid_line_color = None
+    return plot
+
+
+def dress(plot: figure, roles: Roles) -> None:
+    """Give a chart few ticks and our font, and note who is painted."""
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
+    plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
+    plot.axis.minor_tick_line_color = None
+    plot.axis.major_label_text_font = FONT
+    roles.axes.extend(axis.id for axis in plot.axis)
+    roles.grids.extend(grid.id for grid in plot.ygrid)
+
+
 class _Drawing:
     """Draws charts, noting every model's role."""
 
@@ -153,22 +184,7 @@ class _Drawing:
         self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
 
     def _figure(self, element: str, height: int, y_range: Range) -> figure:
-        plot = figure(
-            height=height,
-            sizing_mode="stretch_width",
-            x_range=self.x_range,
-            y_range=y_range,
-            tools="",
-            toolbar_location=None,
-            background_fill_color=None,
-            border_fill_color=None,
-            outline_line_color=None,
-            min_border_left=LEFT_PX,
-            min_border_right=RIGHT_PX,
-            min_border_top=6,
-            min_border_bottom=22,
-        )
-        plot.xgrid.grid_line_color = None
+        plot = blank(height, self.x_range, y_range)
         self._shade(plot)
         self.plots[element] = plot
         return plot
@@ -213,15 +229,10 @@ class _Drawing:
             if arm in series
         ]
         y_range.renderers = [*lines]
-        plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
-        plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
-        plot.axis.minor_tick_line_color = None
-        plot.axis.major_label_text_font = FONT
+        dress(plot, self.roles)
         zoom = BoxZoomTool(dimensions="width")
         plot.add_tools(zoom, self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
         self.roles.zooms.append(zoom.id)
-        self.roles.axes.extend(axis.id for axis in plot.axis)
-        self.roles.grids.extend(grid.id for grid in plot.ygrid)
 
     def _line(self, plot: figure, index: int, arm: str, series: Series, factor: float) -> DataRenderer:
         at, values = parted(*thin(series))

@@ -34,12 +34,12 @@ def lines(findings: Findings) -> tuple[Line, ...]:
 
 def _line(each: Comparison, control: str) -> Line:
     metric = Metric(each.metric)
-    amount, ends = _writers(metric)
+    amount, ends = writers(metric)
     return Line(
         phase=each.phase,
         arm=each.arm,
         what=_NAMES[metric],
-        difference=_signed(each.difference, amount),
+        difference=signed(each.difference, amount),
         interval=ends(each.ci95),
         chance=numbers.chance(each.p),
         said=said(each, control),
@@ -49,7 +49,7 @@ def _line(each: Comparison, control: str) -> Line:
 
 def said(each: Comparison, control: str) -> str:
     """Say whether it differs; if not, from which size on this run would have seen it."""
-    amount, _ = _writers(Metric(each.metric))
+    amount, _ = writers(Metric(each.metric))
     if each.differs and each.difference is not None:
         return f"{'more' if each.difference > 0 else 'less'} than {control}"
     if each.smallest_seen is None:
@@ -58,15 +58,17 @@ def said(each: Comparison, control: str) -> str:
     return f"no difference seen; this run could have seen one of {amount(each.smallest_seen)} or more"
 
 
-def _writers(
+def writers(
     metric: Metric,
 ) -> tuple[Callable[[float | None], str], Callable[[Interval | None], str]]:
+    """How a difference of a metric is written, and how its interval."""
     if metric.is_latency:
         return numbers.milliseconds, numbers.milliseconds_interval
     return numbers.points, numbers.points_interval
 
 
-def _signed(value: float | None, amount: Callable[[float | None], str]) -> str:
+def signed(value: float | None, amount: Callable[[float | None], str]) -> str:
+    """Write a difference with its sign."""
     if not value:
         return amount(value)
     return ("+" if value > 0 else "−") + amount(abs(value))

@@ -1,90 +1,14 @@
-"""`report.html`: one file that shows everything, opens from disk, and asks the network for nothing.
-
-Three locks on text that others chose (arm names, exceptions): Jinja escapes every value, the charts' JSON
-carries no `<`, and the page's own policy names the hash of each script that may run and allows no request.
-"""
+"""`report.html`: one file that shows everything about one experiment."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
-from bokeh.resources import Resources
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, differences, evidence, ledger, memory, recovery, table, words
-from brokenpipe.report.charts import Charts, charts, colour_of, dash_of
-
-_FILTERS = (
-    numbers.percent,
-    numbers.percent_interval,
-    numbers.milliseconds,
-    numbers.added_ms,
-    numbers.milliseconds_interval,
-    numbers.seconds,
-    numbers.count,
-    numbers.plural,
-    numbers.megabytes,
-    numbers.cores,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script of the page and the hash by which the page's policy admits it."""
-
-    text: Markup
-    source: str
-
-    @classmethod
-    def of(cls, text: str) -> Script:
-        """Wrap a script that we or Bokeh wrote; it must not contain the end of its own element."""
-        if "</script" in text.lower():
-            raise ValueError("a script with an end tag inside would end too early")
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        return cls(Markup(text), f"'sha256-{digest}'")  # noqa: S704 - never text that a run produced
-
-
-def _read(name: str) -> str:
-    return resources.files("brokenpipe.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-@cache
-def _scripts() -> tuple[Script, ...]:
-    """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours."""
-    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    return tuple(Script.of(text) for text in (bokeh, _read("charts.js"), _read("page.js")))
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("brokenpipe.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.filters["data"] = data
-    return environment
-
-
-def data(value: object) -> Markup:
-    """Write JSON that is harmless inside a `<script type="application/json">`, whatever its strings say."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - no character that HTML knows is left
+from brokenpipe.report import atomic, differences, evidence, ledger, memory, recovery, table
+from brokenpipe.report.charts import Charts, charts
+from brokenpipe.report.page import render
 
 
 def _drawn(drawn: Charts) -> Mapping[str, object]:
@@ -109,31 +33,22 @@ def _by_verdict(checks: tuple[Check, ...]) -> list[Check]:
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
     drawn = charts(findings)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            f=findings,
-            style=Markup(_read("style.css")),  # noqa: S704 - our own file
-            scripts=_scripts(),
-            charts=drawn.shown,
-            drawn=_drawn(drawn),
-            rows=table.rows(findings),
-            memory=memory.rows(findings),
-            panels=recovery.panels(findings),
-            groups=_by_weight(findings.failures),
-            books=ledger.rows(findings),
-            checks=_by_verdict(findings.checks),
-            differences=differences.lines(findings),
-            words=words,
-            evidence=evidence.sentences(findings),
-            mark=words.MARK,
-            colour_of=colour_of,
-            dash_of=dash_of,
-            by_request=table.by_request(findings),
-            phase_index={phase.name: index for index, phase in enumerate(findings.phases)},
-            arm_index={arm: index for index, arm in enumerate(findings.arms)},
-        )
+    return render(
+        "report.html.j2",
+        f=findings,
+        charts=drawn.shown,
+        drawn=_drawn(drawn) if drawn.shown else None,
+        rows=table.rows(findings),
+        memory=memory.rows(findings),
+        panels=recovery.panels(findings),
+        groups=_by_weight(findings.failures),
+        books=ledger.rows(findings),
+        checks=_by_verdict(findings.checks),
+        differences=differences.lines(findings),
+        evidence=evidence.sentences(findings),
+        by_request=table.by_request(findings),
+        phase_index={phase.name: index for index, phase in enumerate(findings.phases)},
+        arm_index={arm: index for index, arm in enumerate(findings.arms)},
     )
 
 

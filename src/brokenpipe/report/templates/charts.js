@@ -1,11 +1,12 @@
-// The timelines: draws the document, follows the colour scheme, hides an arm in every chart at once,
-// names the phases as far as there is room, and zooms all charts together.
+// Charts: draws the document, follows the colour scheme, hides an arm or a run in every chart at once. On one shared
+// axis of time it also names the phases as far as there is room, and zooms all charts together.
 "use strict";
 (() => {
   const source = document.getElementById("drawn");
   if (!source) return;
   const drawn = JSON.parse(source.textContent);
   const section = document.getElementById("timelines");
+  const strip = document.getElementById("phase-names");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const printing = matchMedia("print");
   const coarse = matchMedia("(pointer: coarse)");
@@ -39,7 +40,6 @@
 
   function name() { // the longest name of a phase that fits its band
     const range = model(drawn.range);
-    const strip = document.getElementById("phase-names");
     const perSecond = (strip.clientWidth - stripLeft - stripRight) / (range.end - range.start);
     measure.font = "12px system-ui, sans-serif";
     drawn.roles.labels.forEach((label) => {
@@ -52,15 +52,17 @@
   }
 
   function wireLegend() {
-    section.querySelectorAll("button[data-arm]").forEach((button) => {
-      button.addEventListener("click", () => {
-        const hide = button.getAttribute("aria-pressed") === "true";
-        button.setAttribute("aria-pressed", String(!hide));
-        drawn.roles.lines.forEach(([id, arm]) => {
-          if (String(arm) === button.dataset.arm) model(id).visible = !hide;
-        });
-      });
+    const buttons = [...section.querySelectorAll("button[data-arm], button[data-run]")];
+    const off = (kind, value) => buttons.some((button) =>
+      button.dataset[kind] === String(value) && button.getAttribute("aria-pressed") === "false");
+    const show = () => drawn.roles.lines.forEach(([id, arm, run]) => {
+      model(id).visible = !off("arm", arm) && !off("run", run);
     });
+    buttons.forEach((button) => button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") === "false"));
+      show();
+    }));
+    show(); // some may be hidden from the start
   }
 
   function wireZoom() {
@@ -80,14 +82,20 @@
       { docid: "report", roots: drawn.roots, root_ids: Object.keys(drawn.roots) },
     ]);
     paint();
-    name();
     wireLegend();
-    wireZoom();
     dark.addEventListener("change", paint);
-    const range = model(drawn.range);
-    range.properties.start.change.connect(name);
-    range.properties.end.change.connect(name);
-    new ResizeObserver(name).observe(document.getElementById("phase-names"));
+    if (strip) {
+      name();
+      wireZoom();
+      const range = model(drawn.range);
+      range.properties.start.change.connect(name);
+      range.properties.end.change.connect(name);
+      new ResizeObserver(name).observe(strip);
+    } else { // a double click shows all of every axis again
+      section.addEventListener("dblclick", () => {
+        Bokeh.documents[0].roots().forEach((plot) => plot.x_range.reset());
+      });
+    }
     if (coarse.matches) { // a finger scrolls the page; buttons zoom
       each(drawn.roles.zooms, (zoom) => { zoom.active = false; });
     }
@@ -98,7 +106,7 @@
   start();
 
   addEventListener("beforeprint", () => { // paper is narrower than most windows
-    const width = document.getElementById("phase-names").clientWidth;
+    const width = section.querySelector(".chart").clientWidth;
     const style = document.documentElement.style;
     style.setProperty("--print-width", `${width}px`);
     style.setProperty("--print-zoom", Math.min(1, 690 / width));

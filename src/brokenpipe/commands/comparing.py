@@ -1,0 +1,42 @@
+"""From several report folders to one page that holds them against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from brokenpipe.commands import console
+from brokenpipe.errors import UsageError
+
+
+def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None) -> None:
+    """Compare, write the page, print the table; the last line is where the page is.
+
+    Raises NotComparable, ReportError, UsageError.
+    """
+    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.measure.compare import compare
+    from brokenpipe.report.compare import page
+    from brokenpipe.report.compare.terminal import comparison
+
+    with console.out.status("reading the runs"):
+        compared = compare(folders)
+    path = output or reports / page.file_name(compared)
+    try:
+        if output is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        page.write_comparison(compared, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    for renderable in comparison(compared):
+        console.out.print(renderable, crop=False)
+    console.out.print(f"{path}", soft_wrap=True)
+
+
+def no_output(output: Path | None) -> None:
+    """Raises UsageError: the report of one run has its place in the run's folder."""
+    if output is not None:
+        raise UsageError(
+            f"--output {output}: says where a comparison goes, and one run was given",
+            remedy="Give two runs or more, or leave --output out: the report is written into the run's folder.",
+        )

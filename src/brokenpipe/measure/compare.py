@@ -1,0 +1,122 @@
+"""Runs held against the first of them: what was done otherwise, what came out otherwise, what fails otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.errors import UsageError
+from brokenpipe.measure.comparable import NotComparable, Shared, shared
+from brokenpipe.measure.recorded_run import RecordedRun, read_run
+from brokenpipe.measure.run_differences import RunDifference, run_differences
+from brokenpipe.measure.what_differs import Differing, what_differs
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """One error class in what both runs were asked: how many requests failed of it, by arm. 0 in an arm is left out."""
+
+    error_class: str
+    base: Mapping[str, int]
+    new: Mapping[str, int]
+
+    @property
+    def status(self) -> str:
+        """Whether it is "new", has "vanished", or is in "both"."""
+        return "both" if self.base and self.new else "new" if self.new else "vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A later run against the first."""
+
+    new: RecordedRun
+    shared: Shared
+    differences: tuple[RunDifference, ...]
+    classes: tuple[ClassChange, ...]
+
+    @property
+    def differing(self) -> tuple[RunDifference, ...]:
+        """What chance alone does not show."""
+        return tuple(each for each in self.differences if each.differs)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsCompared:
+    """The first run is the base."""
+
+    runs: tuple[RecordedRun, ...]
+    differing: tuple[Differing, ...]
+    against: tuple[Against, ...]
+
+    @property
+    def base(self) -> RecordedRun:
+        return self.runs[0]
+
+
+def compare(folders: Sequence[Path]) -> RunsCompared:
+    """Compare two runs or more. Raises NotComparable, or UsageError for folders that are no two runs."""
+    _distinct(folders)
+    base, *others = runs = tuple(read_run(folder) for folder in folders)
+    return RunsCompared(
+        runs=runs, differing=what_differs(runs), against=tuple(_against(base, new) for new in others)
+    )
+
+
+def _distinct(folders: Sequence[Path]) -> None:
+    seen: dict[Path, Path] = {}
+    for folder in folders:
+        if folder.resolve() in seen:
+            raise UsageError(
+                f"{folder} and {seen[folder.resolve()]} are the same run",
+                remedy="Give two runs; `brokenpipe list` shows which there are.",
+            )
+        seen[folder.resolve()] = folder
+
+
+def _against(base: RecordedRun, new: RecordedRun) -> Against:
+    common = shared(base.plan, new.plan)
+    reached = [
+        phase
+        for phase in common.phases
+        if all(phase in {each.name for each in run.findings.phases} for run in (base, new))
+    ]
+    if not common.comparable or not reached:
+        raise NotComparable(
+            f"{new.folder}: cannot be compared with {base.folder}",
+            remedy="Run both in the same way: the same scenario, with the same --users and --only.",
+            details=common.reasons or ("no phase was reached in both",),
+        )
+    return Against(
+        new=new,
+        shared=common,
+        differences=run_differences(base, new, reached, common.arms),
+        classes=tuple(_classes(base, new, reached, common.arms)),
+    )
+
+
+def _classes(
+    base: RecordedRun, new: RecordedRun, phases: Sequence[str], arms: Sequence[str]
+) -> Iterator[ClassChange]:
+    """What is new first, then what vanished, then the rest; the most frequent first."""
+    counted = [_by_class(run, phases, arms) for run in (base, new)]
+    found = [
+        ClassChange(name, counted[0].get(name, {}), counted[1].get(name, {}))
+        for name in dict.fromkeys((*counted[1], *counted[0]))
+    ]
+    order = ("new", "vanished", "both")
+    yield from sorted(
+        found, key=lambda each: (order.index(each.status), -sum((*each.base.values(), *each.new.values())))
+    )
+
+
+def _by_class(run: RecordedRun, phases: Sequence[str], arms: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for arm in arms:
+        for phase in phases:
+            cell = run.findings.cells.get((arm, phase))
+            for name, count in cell.failed_by_class.items() if cell else ():
+                found.setdefault(name, Counter())[arm] += count
+    return {name: dict(counts) for name, counts in found.items()}

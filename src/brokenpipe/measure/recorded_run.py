@@ -1,0 +1,107 @@
+"""One side of a comparison: a recorded run, with what each of its episodes says and its lines over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from brokenpipe.history.reader import History, reading
+from brokenpipe.measure.aligned import Aligned, aligned
+from brokenpipe.measure.attribute import attributed, by_their_links
+from brokenpipe.measure.causes import failures
+from brokenpipe.measure.cells import episodes_by_place
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.measure import findings_of, plan_of
+from brokenpipe.measure.statistics import ERROR, smallest_visible_rate
+from brokenpipe.measure.unpaired import Sample
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.plan import Plan
+
+COMPARED = (
+    Metric.BROKEN_PIPE_RATE,
+    Metric.FAILURE_RATE,
+    Metric.P50_MS,
+    Metric.P95_MS,
+    Metric.ADDED_P50_MS,
+)
+
+Spot = tuple[Metric, str, str]  # metric, arm, phase
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """`floors`: of each phase, the rate of an episode in which a single request failed."""
+
+    folder: Path
+    findings: Findings
+    plan: Plan
+    environment: Mapping[str, Any]
+    samples: Mapping[Spot, Sample]
+    floors: Mapping[str, float]
+    lines: Mapping[str, Aligned]  # by phase
+
+
+def read_run(folder: Path) -> RecordedRun:
+    """Everything a comparison needs. Raises ReportError if it is not a report folder."""
+    with reading(folder) as history:
+        plan, environment = plan_of(history), history.document("environment.json")
+        findings = findings_of(history, plan, environment)
+        estimator = _estimator(history, plan, findings)
+        return RecordedRun(
+            folder=folder,
+            findings=findings,
+            plan=plan,
+            environment=environment,
+            samples=_samples(estimator, findings),
+            floors=_floors(estimator, findings),
+            lines=aligned(history, findings),
+        )
+
+
+def _estimator(history: History, plan: Plan, findings: Findings) -> Estimator:
+    """As the run's own report has it."""
+    failed = failures(history)
+    failed = by_their_links(failed, attributed(history, failed))
+    by_place = episodes_by_place(history, findings.cells, failed)
+    errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in findings.phases}
+    return Estimator(history, findings.cells, by_place, findings.control, errors)
+
+
+def _samples(estimator: Estimator, findings: Findings) -> dict[Spot, Sample]:
+    found = {}
+    for metric, (arm, phase) in product(COMPARED, findings.cells):
+        if metric.against_control and arm == findings.control:
+            continue
+        sample = _sample(estimator, metric, arm, phase)
+        if sample is not None and sample.episodes:
+            found[metric, arm, phase] = sample
+    return found
+
+
+def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sample | None:
+    """None where the run itself could not tell."""
+    estimate = estimator.estimate(metric, (arm, phase))
+    if estimate.value is None:
+        return None
+    if metric.against_control:
+        return Sample.of_values(estimator.paired(metric, (arm, phase)), estimate.ci95)
+    if metric.is_latency:
+        return Sample.of_values([*estimator.by_episode(metric, (arm, phase)).values()], estimate.ci95)
+    episodes = estimator.by_place[arm, phase]
+    events = episodes.failed if metric is Metric.FAILURE_RATE else episodes.broken
+    counted = [(float(e), float(n)) for e, n in zip(events, episodes.requests, strict=True) if n]
+    sums, weights = zip(*counted, strict=True)
+    return Sample(sums, weights, estimate.ci95)
+
+
+def _floors(estimator: Estimator, findings: Findings) -> dict[str, float]:
+    return {
+        phase.name: smallest_visible_rate(
+            [n for (_, name), each in estimator.by_place.items() if name == phase.name for n in each.requests]
+        )
+        for phase in findings.phases
+    }

@@ -1,0 +1,94 @@
+"""A run against the one before it: what differs, arm by arm and phase by phase, and what it could have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.permutation import holm
+from brokenpipe.measure.recorded_run import COMPARED, RecordedRun, Spot
+from brokenpipe.measure.statistics import ERROR
+from brokenpipe.measure.unpaired import Sample, difference_interval, least_p, relabelling_p, smallest_seen
+from brokenpipe.plan.expectations import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class RunDifference:
+    """One metric of one arm in one phase, `new` − `base`. Rates are shares, latencies milliseconds.
+
+    `p` is adjusted for everything else that is asked of the two runs: all rates, or all latencies (Holm).
+    """
+
+    metric: Metric
+    arm: str
+    phase: str
+    base: Sample | None
+    new: Sample | None
+    difference: float | None = None  # None: one of the runs has nothing to say here
+    ci95: Interval | None = None
+    p: float | None = None
+    smallest_seen: float | None = None  # None: too few episodes to see any
+    tests: int = 1  # how many were asked together
+
+    @property
+    def differs(self) -> bool:
+        """Whether chance alone would show as much, anywhere in the family, in less than 5 of 100 pairs of runs."""
+        return self.p is not None and self.p <= ERROR
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no difference at all could have been told from chance."""
+        if self.base is None or self.new is None:
+            return False
+        return least_p(self.base.episodes, self.new.episodes) * self.tests > ERROR
+
+
+def run_differences(
+    base: RecordedRun, new: RecordedRun, phases: Sequence[str], arms: Sequence[str]
+) -> tuple[RunDifference, ...]:
+    """Every metric in these phases and arms, of which both runs were asked the same; in their order.
+
+    All rates are one family of tests and all latencies another, so that a page on which nothing differs says so.
+    A place of which one run has nothing to say is there, too.
+    """
+    spots = [(metric, arm, phase) for metric in COMPARED for phase in phases for arm in arms]
+    families = ([spot for spot in spots if spot[0].is_latency is latency] for latency in (False, True))
+    return tuple(each for family in families for each in _family(family, base, new))
+
+
+def _family(spots: Sequence[Spot], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
+    pairs = {
+        spot: (base.samples[spot], new.samples[spot])
+        for spot in spots
+        if spot in base.samples and spot in new.samples
+    }
+    adjusted = holm({"\0".join(spot): relabelling_p(*pair) for spot, pair in pairs.items()})
+    for spot in spots:
+        if spot in pairs:
+            yield _between(spot, pairs[spot], adjusted["\0".join(spot)], len(pairs), (base, new))
+        elif spot in base.samples or spot in new.samples:
+            yield RunDifference(*spot, base.samples.get(spot), new.samples.get(spot))
+
+
+def _between(
+    spot: Spot, pair: tuple[Sample, Sample], p: float, tests: int, runs: tuple[RecordedRun, RecordedRun]
+) -> RunDifference:
+    old, new = pair
+    assert old.value is not None
+    assert new.value is not None
+    metric, arm, phase = spot
+    looks = max(run.plan.looks_at(phase) for run in runs)
+    floor = 0.0 if metric.is_latency else min(run.floors[phase] for run in runs)
+    return RunDifference(
+        metric=metric,
+        arm=arm,
+        phase=phase,
+        base=old,
+        new=new,
+        difference=new.value - old.value,
+        ci95=difference_interval(old, new),
+        p=min(1.0, p * looks),
+        smallest_seen=smallest_seen(old, new, tests=tests, floor=floor, error=ERROR / looks),
+        tests=tests,
+    )

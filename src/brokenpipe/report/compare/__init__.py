@@ -1,0 +1,1 @@
+"""Comparing runs: the page, and the table of the terminal."""

@@ -1,0 +1,64 @@
+"""The comparison as one self-contained page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from brokenpipe.measure.compare import RunsCompared
+from brokenpipe.report import atomic
+from brokenpipe.report.compare import view
+from brokenpipe.report.compare.charts import dash_of_run, draw, run_name
+from brokenpipe.report.page import render
+
+
+def render_comparison(compared: RunsCompared, path: Path) -> str:
+    """Render the page as text; `path` is where it will be, for links to the runs' own reports."""
+    arms = view.arms(compared)
+    phases = tuple(dict.fromkeys(name for each in compared.against for name in view.phases(each)))
+    drawn = draw(compared, arms, phases)
+    names = [run_name(index, len(compared.runs)) for index in range(len(compared.runs))]
+    pairs = list(zip(compared.against, names[1:], strict=True))
+    return render(
+        "compare.html.j2",
+        c=compared,
+        base=compared.base.findings,
+        runs=view.run_views(compared, [_link(run.folder, path) for run in compared.runs]),
+        names=names,
+        pairs=[
+            {
+                "name": name,
+                "against": each,
+                "sentence": view.sentence(each, name),
+                "lines": view.lines(each, name),
+                "headlines": view.headlines(view.lines(each, name)),
+                "rows": view.rows(compared, each, name),
+                "phases": view.phases(each),
+                "left_out": view.incomparable(each),
+            }
+            for each, name in pairs
+        ],
+        doubts=[(name, view.doubts(run)) for name, run in zip(names, compared.runs, strict=True)],
+        phase_charts=drawn.phases,
+        drawn=drawn.data,
+        run_dash=dash_of_run,
+        arms=arms,
+        arm_index={arm: index for index, arm in enumerate(arms)},
+        command="brokenpipe report " + " ".join(str(run.folder) for run in compared.runs),
+    )
+
+
+def _link(folder: Path, page: Path) -> str:
+    """The way from the page to a run's report, which works as long as both stay where they are."""
+    return os.path.relpath(folder.resolve() / "report.html", page.resolve().parent)
+
+
+def file_name(compared: RunsCompared) -> str:
+    """Name the page after the scenario and the runs' folders, so that the same comparison has the same name."""
+    folders = [run.folder.resolve().name for run in compared.runs]
+    return "-".join(["compare", compared.base.findings.stem, *folders]) + ".html"
+
+
+def write_comparison(compared: RunsCompared, path: Path) -> None:
+    """Write the page in one step. Raises OSError when it cannot be written."""
+    atomic.write_text(path, render_comparison(compared, path))

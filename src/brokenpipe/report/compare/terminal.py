@@ -1,0 +1,95 @@
+"""The comparison in the terminal: renderables only, no line wider than 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.compare import Against, RunsCompared
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.report import words
+from brokenpipe.report.compare import view
+from brokenpipe.report.compare.charts import run_name
+
+_SHOWN = {Metric.BROKEN_PIPE_RATE: "broken", Metric.P50_MS: "median"}
+_COLUMNS = (("", 7), ("base", 8), ("new", 8), ("difference", 13), ("95 % interval", 20), ("", 7))
+_STYLE = {"worse": "bold red", "better": "bold green"}
+
+
+def comparison(compared: RunsCompared) -> Iterator[RenderableType]:
+    """What was done otherwise, a table for each later run, and what it comes to."""
+    yield Text(words.lines(compared.base.findings.question), style="bold")
+    for index, run in enumerate(compared.runs):
+        name = run_name(index, len(compared.runs))
+        yield Text(words.lines(f"{name:6} {view.label(run)}  {run.findings.verdict.value}"))
+    yield Text()
+    yield from _otherwise(compared)
+    for index, against in enumerate(compared.against, start=1):
+        yield from _against(compared, against, run_name(index, len(compared.runs)))
+
+
+def _otherwise(compared: RunsCompared) -> Iterator[RenderableType]:
+    if not compared.differing:
+        yield Text("Nothing was done otherwise, as far as it was recorded.")
+        return
+    yield Text("Done otherwise", style="bold")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for each in compared.differing:
+        values = [Text(words.lines(value), overflow="fold") for value in each.values]
+        grid.add_row(Text(words.lines(each.what), overflow="fold"), *values)
+    yield Padding(grid, (0, 0, 0, 2))
+
+
+def _against(compared: RunsCompared, against: Against, name: str) -> Iterator[RenderableType]:
+    rows = view.rows(compared, against, name)
+    width = min(max((len(words.lines(row.arm)) for row in rows), default=0) + 2, 15)
+    yield Text()
+    yield _head(width, name)
+    for index, phase in enumerate(view.phases(against)):
+        yield Text(words.lines(phase), style="bold")
+        grid = _grid(width)
+        for row in rows:
+            shown = [line for line in row.places[index].lines if line.metric in _SHOWN]
+            for n, line in enumerate(shown):
+                grid.add_row(Text("" if n else words.lines(row.arm)), *_cells(line))
+        yield Padding(grid, (0, 0, 0, 2))
+    yield from _classes(against)
+    for reason in view.incomparable(against):
+        yield Text(f"not compared: {words.lines(reason)}", style="yellow")
+    yield Padding(Text(words.lines(view.sentence(against, name)), style="bold"), (1, 0, 0, 0))
+    yield Text(f"{view.CANNOT_SAY}: no further apart than chance alone would show.", style="dim")
+
+
+def _grid(arm_width: int) -> Table:
+    grid = Table.grid()
+    grid.add_column(width=arm_width, overflow="fold")
+    for n, (_, width) in enumerate(_COLUMNS):
+        grid.add_column(width=width, justify="left" if n == 0 else "right", overflow="fold")
+    return grid
+
+
+def _head(arm_width: int, name: str) -> RenderableType:
+    grid = _grid(arm_width)
+    heads = [name if head == "new" else head for head, _ in _COLUMNS]
+    grid.add_row("", *(Text(head, style="dim") for head in heads))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _cells(line: view.Line) -> list[Text]:
+    texts = (_SHOWN[line.metric], line.base, line.new, line.difference, line.interval)
+    style = _STYLE.get(line.mark, "dim")
+    return [*(Text(numbers.plain(text)) for text in texts), Text(line.mark, style=style)]
+
+
+def _classes(against: Against) -> Iterator[RenderableType]:
+    """Only what one of the two runs lacks."""
+    for each in against.classes:
+        if each.status != "both":
+            counts = each.new if each.status == "new" else each.base
+            arms = ", ".join(f"{arm} {count:,}" for arm, count in counts.items())
+            yield Text(words.lines(f"{each.status} error class: {each.error_class} ({arms})"), style="yellow")

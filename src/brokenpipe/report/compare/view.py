@@ -1,0 +1,207 @@
+"""What a comparison comes to in words: the same in the page and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.compare import Against, RunsCompared
+from brokenpipe.measure.recorded_run import RecordedRun
+from brokenpipe.measure.run_differences import RunDifference
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.report.compare.charts import run_name
+from brokenpipe.report.differences import signed, writers
+
+NAMES = {
+    Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
+    Metric.FAILURE_RATE: "failure rate",
+    Metric.P50_MS: "median latency",
+    Metric.P95_MS: "95th percentile",
+    Metric.ADDED_P50_MS: "median above the control's",
+}
+IN_THE_TABLE = (Metric.BROKEN_PIPE_RATE, Metric.P50_MS, Metric.P95_MS)
+CANNOT_SAY = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric of one place. `mark`: "worse", "better", or `~` where nothing can be said."""
+
+    metric: Metric
+    name: str
+    phase: str
+    arm: str
+    base: str
+    new: str
+    difference: str
+    interval: str
+    chance: str
+    mark: str
+    said: str
+
+    @property
+    def differs(self) -> bool:
+        return self.mark != CANNOT_SAY
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run, as the head of the page names it."""
+
+    index: int
+    name: str  # "base", "new"
+    label: str  # its folder below reports/
+    started: str
+    verdict: str
+    link: str  # to its own report, from where the page will be
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place of the table: a line for each metric that stands in it."""
+
+    phase: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm of the table."""
+
+    index: int  # of the arm: its colour
+    arm: str
+    is_control: bool
+    places: tuple[Place, ...]
+
+
+def label(run: RecordedRun) -> str:
+    """Name a run by its folder: "default/20261121T162121Z"."""
+    folder = run.folder.resolve()
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def arms(compared: RunsCompared) -> tuple[str, ...]:
+    """Every arm of any run; those of the base keep the colours they have in its report."""
+    return tuple(dict.fromkeys(arm for run in compared.runs for arm in run.findings.arms))
+
+
+def phases(against: Against) -> tuple[str, ...]:
+    """The phases that were held against each other."""
+    return tuple(dict.fromkeys(each.phase for each in against.differences))
+
+
+def lines(against: Against, name: str) -> tuple[Line, ...]:
+    """Every figure that was compared, what differs first."""
+    found = [_line(each, name) for each in against.differences]
+    return tuple(sorted(found, key=lambda line: not line.differs))
+
+
+def headlines(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """What differs, without a failure rate that only says again what the broken-pipe rate says."""
+    said = {
+        (line.arm, line.phase, line.difference) for line in lines if line.metric is Metric.BROKEN_PIPE_RATE
+    }
+    return tuple(
+        line
+        for line in lines
+        if line.differs
+        and not (line.metric is Metric.FAILURE_RATE and (line.arm, line.phase, line.difference) in said)
+    )
+
+
+def rows(compared: RunsCompared, against: Against, name: str) -> tuple[Row, ...]:
+    """Lay the table arms × phases out."""
+    known = {(each.metric, each.arm, each.phase): _line(each, name) for each in against.differences}
+    return tuple(
+        Row(
+            index=index,
+            arm=arm,
+            is_control=arm == compared.base.findings.control,
+            places=tuple(
+                Place(
+                    phase,
+                    tuple(known[m, arm, phase] for m in IN_THE_TABLE if (m, arm, phase) in known),
+                )
+                for phase in phases(against)
+            ),
+        )
+        for index, arm in enumerate(arms(compared))
+        if arm in against.shared.arms
+    )
+
+
+def sentence(against: Against, name: str) -> str:
+    """Say in one sentence whether the runs differ."""
+    asked = sum(each.p is not None for each in against.differences)
+    found = against.differing
+    if not asked:
+        return f"Nothing that was measured in both can be compared with {name}."
+    if not found:
+        return (
+            f"Nothing can be said to differ: none of {numbers.plural(asked, 'figure')} is further apart than "
+            "chance alone would show."
+        )
+    worse = sum(_is_worse(each) for each in found)
+    parts = [f"{count} worse" for count in (worse,) if count]
+    parts += [f"{count} better" for count in (len(found) - worse,) if count]
+    return f"Of {numbers.plural(asked, 'figure')}, {name} has {' and '.join(parts)} than base."
+
+
+def incomparable(against: Against) -> tuple[str, ...]:
+    """Say what was left out because only one of the two runs has it, or has it otherwise."""
+    return against.shared.reasons
+
+
+def doubts(run: RecordedRun) -> tuple[str, ...]:
+    """The doubts about a run that make its verdict unknown."""
+    return tuple(warning.text for warning in run.findings.warnings if warning.unknown)
+
+
+def run_views(compared: RunsCompared, links: Sequence[str]) -> tuple[RunView, ...]:
+    """The runs in the order in which they were given."""
+    return tuple(
+        RunView(
+            index=index,
+            name=run_name(index, len(compared.runs)),
+            label=label(run),
+            started=run.findings.started,
+            verdict=run.findings.verdict.value,
+            link=link,
+        )
+        for index, (run, link) in enumerate(zip(compared.runs, links, strict=True))
+    )
+
+
+def _line(each: RunDifference, name: str) -> Line:
+    write, ends = writers(each.metric)
+    value = numbers.milliseconds if each.metric.is_latency else numbers.percent
+    return Line(
+        metric=each.metric,
+        name=NAMES[each.metric],
+        phase=each.phase,
+        arm=each.arm,
+        base=value(each.base.value if each.base else None),
+        new=value(each.new.value if each.new else None),
+        difference=signed(each.difference, write),
+        interval=ends(each.ci95),
+        chance=numbers.chance(each.p),
+        mark=("worse" if _is_worse(each) else "better") if each.differs else CANNOT_SAY,
+        said=_said(each, name),
+    )
+
+
+def _is_worse(each: RunDifference) -> bool:
+    """More of anything that is compared is worse."""
+    return each.difference is not None and each.difference > 0
+
+
+def _said(each: RunDifference, name: str) -> str:
+    if each.base is None or each.new is None:
+        return f"not known of {'base' if each.base is None else name}"
+    if each.differs:
+        return f"{'more' if _is_worse(each) else 'less'} than base"
+    if each.smallest_seen is None:
+        return f"{each.base.episodes} and {numbers.plural(each.new.episodes, 'episode')} cannot tell"
+    write, _ = writers(each.metric)
+    return f"no difference seen; one of {write(each.smallest_seen)} or more would have been"

@@ -1,0 +1,104 @@
+"""What every page of ours is made of: one file, opened from disk, that asks the network for nothing.
+
+Three locks on text that others chose (arm names, exceptions): Jinja escapes every value, the charts' JSON
+carries no `<`, and the page's own policy names the hash of each script that may run and allows no request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from brokenpipe.measure import numbers
+from brokenpipe.report import words
+from brokenpipe.report.charts import colour_of, dash_of
+
+_FILTERS = (
+    numbers.percent,
+    numbers.percent_interval,
+    numbers.milliseconds,
+    numbers.added_ms,
+    numbers.milliseconds_interval,
+    numbers.seconds,
+    numbers.count,
+    numbers.plural,
+    numbers.megabytes,
+    numbers.cores,
+    numbers.points,
+    numbers.points_interval,
+    numbers.chance,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the page and the hash by which the page's policy admits it."""
+
+    text: Markup
+    source: str
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        """Wrap a script that we or Bokeh wrote; it must not contain the end of its own element."""
+        if "</script" in text.lower():
+            raise ValueError("a script with an end tag inside would end too early")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        return cls(Markup(text), f"'sha256-{digest}'")  # noqa: S704 - never text that a run produced
+
+
+def _read(name: str) -> str:
+    return resources.files("brokenpipe.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _scripts() -> tuple[Script, ...]:
+    """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours."""
+    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
+    return tuple(Script.of(text) for text in (bokeh, _read("charts.js"), _read("page.js")))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("brokenpipe.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({function.__name__: function for function in _FILTERS})
+    environment.filters["data"] = data
+    return environment
+
+
+def data(value: object) -> Markup:
+    """Write JSON that is harmless inside a `<script type="application/json">`, whatever its strings say."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - no character that HTML knows is left
+
+
+def render(template: str, **values: object) -> str:
+    """A page from its template, with the styles, scripts and small words that all of them share."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(_read("style.css")),  # noqa: S704 - our own file
+            scripts=_scripts(),
+            words=words,
+            mark=words.MARK,
+            colour_of=colour_of,
+            dash_of=dash_of,
+            **values,
+        )
+    )
