@@ -2,10 +2,10 @@
 
     files of one writer ──one pass──▶ one wide table ──▶ a view for each kind of line in it
 
-Every file is parsed once, whatever is asked of it later. Of a large history plain successes alone are not kept: to
-store all of their columns costs more than to parse them again, once, when they are counted. What does not fit into
-memory lies in a temporary database on disk, which is gone when reading is over. A torn last line is dropped. Tables of
-the witness's files carry the arm, which is part of the file's name.
+Every file is parsed once, whatever is asked of it later. Nearly all lines of a large history are plain successes: those
+have few columns, and what other lines of their files say lies together in one more, because a column costs as much
+where it is empty. What does not fit into memory lies in a temporary database on disk, which is gone when reading is
+over. A torn last line is dropped. Tables of the witness's files carry the arm, which is part of the file's name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def reading(folder: Path) -> Iterator[History]:
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
         )
     with _database(folder) as connection:
-        _load(connection, folder, large=_is_large(folder))
+        _load(connection, folder)
         yield History(folder, connection)
 
 
@@ -126,23 +126,25 @@ def _sweep() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, folder: Path, *, large: bool) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """A table for each group of files, a view for each kind of line, and what is drawn from several."""
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     for n, (tables, files) in enumerate(_groups(folder)):
-        passing = [table for table in tables if large and not table.kept]
-        connection.execute(f"CREATE VIEW parsed_{n} AS {_parsed(tables, files)}")
-        kept = " AND ".join(f"{table.where} IS NOT TRUE" for table in passing) or "true"
-        connection.execute(f"CREATE TABLE lines_{n} AS FROM parsed_{n} WHERE {kept}")
+        columns = _columns(tables)
+        lines = _parsed(columns, tables, files)
+        plain = next((table for table in tables if table.plain), None)
+        if plain:
+            connection.execute(f"CREATE TABLE packed_{n} AS {_packed(plain, columns, lines)}")
+            lines = f"SELECT unnest(other[1]) FROM packed_{n} WHERE other IS NOT NULL"
+        connection.execute(f"CREATE TABLE lines_{n} AS {lines}")
         for table in tables:
-            sources[table.name].append(f"parsed_{n}" if table in passing else f"lines_{n}")
+            kind = f"k = {_quoted(table.kind)} AND {table.where}"
+            here = f"packed_{n} WHERE other IS NULL" if table is plain else f"lines_{n} WHERE {kind}"
+            sources[table.name].append(here)
     for table in TABLES:
-        typed = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
-        columns = ", ".join((*typed, "witness_arm") if table.from_witness else typed)
-        parts = (
-            f"SELECT {columns} FROM {one} WHERE k = {_quoted(table.kind)} AND {table.where}"
-            for one in sources[table.name]
-        )
+        selected = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
+        selected += ["witness_arm"] * table.from_witness + ["id_hash"] * table.plain
+        parts = (f"SELECT {', '.join(selected)} FROM {source}" for source in sources[table.name])
         connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(parts)}")
     for name, query in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {query}")
@@ -159,13 +161,18 @@ def _groups(folder: Path) -> Iterator[tuple[list[Table], list[Path]]]:
     yield everywhere, sorted(rest)
 
 
-def _parsed(tables: Sequence[Table], files: Sequence[Path]) -> str:
-    """All lines of some files, with the columns of all of their kinds."""
+def _columns(tables: Sequence[Table]) -> dict[str, str]:
+    """Those of all kinds of line in the same files, with their types."""
     columns = {"k": "VARCHAR"}
     for table in tables:
         for name, kind in table.columns.items():
             # Where another kind of line has a column of that name and another type, its view casts.
             columns[name] = kind if columns.get(name, kind) == kind else "JSON"
+    return columns
+
+
+def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Path]) -> str:
+    """All lines of some files."""
     witnesses = any(table.from_witness for table in tables)
     full = [str(path) for path in files if path.stat().st_size]
     if not full:
@@ -176,6 +183,16 @@ def _parsed(tables: Sequence[Table], files: Sequence[Path]) -> str:
         f"SELECT {', '.join(columns)}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "
         f"filename = {str(witnesses).lower()}, maximum_object_size = 16777216)"
+    )
+
+
+def _packed(plain: Table, columns: Iterable[str], lines: str) -> str:
+    """The columns of plain lines; all columns of the others together in one, which is NULL nearly everywhere."""
+    other = ", ".join(f"{_quoted(name)}: {name}" for name in columns)
+    is_plain = f"k = {_quoted(plain.kind)} AND {plain.where}"
+    return (
+        f"SELECT {', '.join(plain.columns)}, hash(id) AS id_hash, "
+        f"CASE WHEN ({is_plain}) IS NOT TRUE THEN [{{{other}}}] END AS other FROM ({lines})"
     )
 
 

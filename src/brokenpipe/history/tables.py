@@ -21,9 +21,7 @@ class Table:
     kind: str
     columns: Mapping[str, str]
     where: str = "true"  # which lines of that kind
-    kept: bool = (
-        True  # False: of a large history these are parsed when they are asked for, which should be once
-    )
+    plain: bool = False  # nearly all lines of its files, so that a request's id is kept as a hash, `id_hash`
 
     @property
     def from_witness(self) -> bool:
@@ -157,12 +155,11 @@ TABLES = (
             "t0": "BIGINT",
             "arm": "VARCHAR",
             "name": "VARCHAR",
-            "id": "VARCHAR",
             "ms": "DOUBLE",
             "status": "INTEGER",
         },
         where=_PLAIN,
-        kept=False,
+        plain=True,
     ),
     Table(
         "late",
@@ -346,17 +343,17 @@ TABLES = (
 # A request is known from its end, which says all that its start says. Where a start was written because the end was
 # not there yet, or before ends said so much, the two belong together by arm and id.
 VIEWS: Mapping[str, str] = {
-    "requests": """
-        SELECT arm, id, name, NULL::VARCHAR AS key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status,
-               NULL::VARCHAR AS failure, NULL::VARCHAR AS error
-        FROM plain_ends
-        UNION ALL
-        SELECT arm, id, name, key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status, failure, error
+    "other_requests": """
+        SELECT arm, id, hash(id) AS id_hash, name, key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status,
+               failure, error
         FROM ended WHERE t0 IS NOT NULL
         UNION ALL
-        SELECT s.arm, s.id, s.name, s.key, s.t, e.t, e.ms, e.status, e.failure, e.error
+        SELECT s.arm, s.id, hash(s.id), s.name, s.key, s.t, e.t, e.ms, e.status, e.failure, e.error
         FROM started s LEFT JOIN (FROM ended WHERE t0 IS NULL OR begun) e ON s.arm = e.arm AND s.id = e.id
         WHERE e.t0 IS NULL""",
-    "starts": "SELECT t, arm, id, name, key FROM requests",
-    "ends": "SELECT t_end AS t, arm, id, ms, status, failure, error FROM requests WHERE t_end IS NOT NULL",
+    "requests": """
+        SELECT arm, NULL::VARCHAR AS id, id_hash, name, NULL::VARCHAR AS key, t0 AS t,
+               t0 + (ms * 1e6)::BIGINT AS t_end, ms, status, NULL::VARCHAR AS failure, NULL::VARCHAR AS error
+        FROM plain_ends
+        UNION ALL FROM other_requests""",
 }

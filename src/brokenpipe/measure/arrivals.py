@@ -13,8 +13,8 @@ from brokenpipe.plan.scenario import Scenario
 Place = tuple[str, str]  # arm, phase
 
 _BEGUN = """
-SELECT o.arm, o.phase, count(*), count(*) FILTER (l.ms > ?), max(l.ms)
-FROM outcomes o LEFT JOIN late l ON o.arm = l.arm AND o.id = l.id WHERE o.phase IS NOT NULL GROUP BY ALL
+SELECT arm, phase, count(*), count(*) FILTER (late_ms > ?), max(late_ms)
+FROM outcomes WHERE phase IS NOT NULL GROUP BY ALL
 """
 _MISSED = """
 SELECT m.arm, c.phase, count(*) FROM missed m ASOF JOIN episode_list c ON m.t >= c.t0

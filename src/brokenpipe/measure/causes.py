@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from brokenpipe.history.reader import History
@@ -40,7 +41,7 @@ _QUERY = """
 WITH stalled AS (
     SELECT s.witness_arm, s.id, max_by(to_json(s), s.t) AS stall
     FROM stalls s JOIN outcomes o ON o.arm = s.witness_arm AND o.id = s.id AND s.since <= coalesce(o.t_end, o.t)
-    GROUP BY ALL
+    WHERE o.failure IS NOT NULL GROUP BY ALL
 )
 SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
        w.errors, w.raised, w.waiting, h.stall, w.began_t
@@ -53,22 +54,20 @@ ORDER BY o.t
 
 def failures(history: History) -> tuple[Failure, ...]:
     """Every failed request that counts, in order of its start."""
-    known: dict[tuple[Link, ...], tuple[Link, ...]] = {}  # a strike breaks many requests in the same words
-    found = (_failure(row) for row in history.stream(_QUERY))
-    return tuple(replace(each, chain=known.setdefault(each.chain, each.chain)) for each in found)
+    return tuple(_failure(row) for row in history.stream(_QUERY))
 
 
 def _failure(row: tuple[Any, ...]) -> Failure:
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, response_began = row
     given_up = failed_by == "timeout"
-    told = _told(*(json.loads(part or "null") for part in testimony), given_up=given_up)
+    told = _told(*(None if part is None else json.loads(part) for part in testimony), given_up=given_up)
     if given_up:
         told = _when_given_up(told, end)
     root = _root_error(told)
-    chain = chain_of(root["chain"] if root else told.raised)
-    error_class = (
-        classify(chain, root["where"] if root else None) if chain else _without_testimony(failed_by, status)
-    )
+    words = tuple(tuple(link.items()) for link in (root["chain"] if root else told.raised) or ())
+    chain, error_class = _read(words, root["where"] if root else None)
+    if not chain:
+        error_class = _without_testimony(failed_by, status)
     act = root or told.waiting
     return Failure(
         arm=arm,
@@ -85,6 +84,15 @@ def _failure(row: tuple[Any, ...]) -> Failure:
         act=act_of(act) if act else None,
         response_began=response_began if (response_began or end) <= end else None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _read(
+    words: tuple[tuple[tuple[str, Any], ...], ...], where: str | None
+) -> tuple[tuple[Link, ...], ErrorClass]:
+    """A chain and its class. A strike breaks many requests in the same words, which are read once."""
+    chain = chain_of([dict(link) for link in words])
+    return chain, classify(chain, where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,7 @@ def episodes_by_place(
     """Requests, failed and broken requests of each counted episode."""
     requests: dict[tuple[str, str, int], int] = {
         (arm, phase, n): count
-        for arm, phase, n, count in history.rows(
-            "SELECT arm, phase, episode, count(*) FROM outcomes WHERE phase IS NOT NULL GROUP BY ALL"
-        )
+        for arm, phase, n, count in history.rows("SELECT arm, phase, episode, requests FROM by_episode")
     }
     failed = Counter((f.arm, f.phase, f.episode) for f in failures)
     broken = Counter((f.arm, f.phase, f.episode) for f in failures if f.broken)
@@ -89,7 +87,7 @@ def cells(
 ) -> dict[Place, Cell]:
     """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
-    recovery = _recovery(history, failures)
+    recovery = _recovery(history, by_place, failures)
     masked, prices = masked_and_prices(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
     failed_at: dict[Place, list[Failure]] = defaultdict(list)
@@ -127,24 +125,28 @@ def cells(
     return found
 
 
-_PERCENTILES = "quantile_cont(ms, [0.5, 0.95, 0.99])"
-_SUCCESSFUL = "FROM outcomes WHERE failure IS NULL AND phase IS NOT NULL GROUP BY ALL"
+# Read once for both: `name` is NULL for all requests together.
+_LATENCIES = """
+SELECT arm, phase, CASE WHEN grouping(name) = 0 THEN name END, quantile_cont(ms, [0.5, 0.95, 0.99])
+FROM outcomes WHERE failure IS NULL AND phase IS NOT NULL
+GROUP BY GROUPING SETS ((arm, phase), (arm, phase, name)) ORDER BY name
+"""
 
 
 def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict[str, Latency]]]:
-    whole = {
-        (arm, phase): Latency(*quantiles)
-        for arm, phase, quantiles in history.rows(f"SELECT arm, phase, {_PERCENTILES} {_SUCCESSFUL}")
-    }
+    whole: dict[Place, Latency] = {}
     by_request: dict[Place, dict[str, Latency]] = defaultdict(dict)
-    for arm, phase, name, quantiles in history.rows(
-        f"SELECT arm, phase, name, {_PERCENTILES} {_SUCCESSFUL} ORDER BY name"
-    ):
-        by_request[arm, phase][name] = Latency(*quantiles)
+    for arm, phase, name, quantiles in history.rows(_LATENCIES):
+        if name is None:
+            whole[arm, phase] = Latency(*quantiles)
+        else:
+            by_request[arm, phase][name] = Latency(*quantiles)
     return whole, by_request
 
 
-def _recovery(history: History, failures: Sequence[Failure]) -> dict[Place, tuple[float, ...]]:
+def _recovery(
+    history: History, by_place: Mapping[Place, Episodes], failures: Sequence[Failure]
+) -> dict[Place, tuple[float, ...]]:
     """Seconds from the strike to the end of the last broken request, for each episode that was struck."""
     last: dict[tuple[str, str, int], int] = defaultdict(int)
     for failure in failures:
@@ -155,7 +157,7 @@ def _recovery(history: History, failures: Sequence[Failure]) -> dict[Place, tupl
         "SELECT phase, n, strike FROM episode_list WHERE counts AND strike IS NOT NULL ORDER BY phase, n"
     )
     recovered: dict[Place, list[float]] = defaultdict(list)
-    for (arm,) in history.rows("SELECT DISTINCT arm FROM outcomes"):
+    for arm in {arm for (arm, _), episodes in by_place.items() if any(episodes.requests)}:
         for phase, n, strike in strikes:
             end = last[arm, phase, n]
             recovered[arm, phase].append(max(0, end - strike) / 1e9 if end else 0.0)

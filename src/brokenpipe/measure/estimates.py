@@ -14,6 +14,13 @@ from brokenpipe.measure.findings import Cell, Interval
 from brokenpipe.measure.statistics import mean_interval, unlike_share
 from brokenpipe.plan.expectations import Metric
 
+_NAMES = {0.5: "p50", 0.95: "p95"}
+_OF_EPISODES = "SELECT arm, phase, episode, {name} FROM by_episode WHERE successes > 0 ORDER BY ALL"
+_OF_ONE_REQUEST = """
+SELECT arm, phase, episode, quantile_cont(ms, ?) FROM outcomes
+WHERE failure IS NULL AND phase IS NOT NULL AND name = ? GROUP BY ALL ORDER BY ALL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -100,11 +107,12 @@ class Estimator:
         """A percentile of each episode's successful requests, everywhere: read once, however often it is asked."""
         if (share, request) not in self._percentiles:
             found: dict[Place, dict[int, float]] = defaultdict(dict)
-            for arm, phase, episode, ms in self.history.rows(
-                "SELECT arm, phase, episode, quantile_cont(ms, ?) FROM outcomes WHERE failure IS NULL "
-                "AND phase IS NOT NULL AND (?::VARCHAR IS NULL OR name = ?) GROUP BY ALL ORDER BY ALL",
-                (share, request, request),
-            ):
+            rows = (
+                self.history.rows(_OF_EPISODES.format(name=_NAMES[share]))
+                if request is None
+                else self.history.rows(_OF_ONE_REQUEST, (share, request))
+            )
+            for arm, phase, episode, ms in rows:
                 found[arm, phase][episode] = ms
             self._percentiles[share, request] = found
         return self._percentiles[share, request]

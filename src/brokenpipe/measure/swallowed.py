@@ -27,10 +27,13 @@ from brokenpipe.plan.scenario import Scenario
 _HARMLESS = frozenset({"ping", "rollback"})
 
 _QUERY = """
-SELECT o.arm, o.phase, o.id, o.name, o.status, w.errors, w.checkouts
-FROM outcomes o JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
-WHERE o.failure IS NULL AND o.phase IS NOT NULL AND w.errors::VARCHAR NOT IN ('[]', 'null')
-ORDER BY o.t
+WITH met AS (
+    SELECT witness_arm AS arm, id, hash(id) AS id_hash, errors, checkouts FROM testimonies
+    WHERE errors::VARCHAR NOT IN ('[]', 'null')
+    AND (witness_arm, id) NOT IN (SELECT (arm, id) FROM other_outcomes WHERE failure IS NOT NULL)
+)
+SELECT arm, phase, met.id, name, status, errors, checkouts
+FROM outcomes JOIN met USING (arm, id_hash) WHERE failure IS NULL AND phase IS NOT NULL ORDER BY t
 """
 
 

@@ -26,7 +26,7 @@ def end_of(history: History) -> int:
     query = """
         SELECT coalesce(max(t), 0) FROM (
             SELECT max(t) AS t FROM finishes UNION ALL SELECT max(t) FROM phase_edges
-            UNION ALL SELECT max(t1) FROM episodes UNION ALL SELECT max(t_end) FROM outcomes
+            UNION ALL SELECT max(t1) FROM episodes UNION ALL SELECT t FROM last_end
             UNION ALL SELECT max(t) FROM clocks)"""
     return int(history.one(query)[0])
 
@@ -39,7 +39,7 @@ def timelines(history: History, arms: Sequence[str]) -> Timelines:
         SELECT arm, {_bin("t", begin, bin_s)} AS at,
                avg((failure IS NOT NULL)::INT) AS failed,
                quantile_cont(ms, 0.95) FILTER (failure IS NULL) AS p95, count(*) / {bin_s} AS per_s
-        FROM outcomes GROUP BY ALL ORDER BY ALL"""
+        FROM outcomes_everywhere GROUP BY ALL ORDER BY ALL"""
     pools = f"""
         SELECT witness_arm, {_bin("t", begin, bin_s)} AS at, max(out) AS out, min(idle) AS idle
         FROM pools GROUP BY ALL ORDER BY ALL"""

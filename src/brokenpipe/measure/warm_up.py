@@ -16,10 +16,7 @@ SLOWER_MS = 10.0
 OPENED = 3  # connections in the first episode, and how many times the most of any other
 
 _MEDIANS = """
-SELECT arm, list(p50 ORDER BY episode) FROM (
-    SELECT arm, episode, median(ms) AS p50 FROM outcomes
-    WHERE phase = ? AND failure IS NULL GROUP BY ALL HAVING count(*) >= 5
-) GROUP BY arm ORDER BY arm
+SELECT arm, list(p50 ORDER BY episode) FROM by_episode WHERE phase = ? AND successes >= 5 GROUP BY arm ORDER BY arm
 """
 _OPENED = """
 SELECT arm, list(opened ORDER BY n) FROM (
