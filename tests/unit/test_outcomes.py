@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_cut_off_by_the_end_is_no_failure(tmp_path: Path) -> None:
 def test_a_large_history_says_what_it_would_say_if_it_were_small(
     calm: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Large ones are read in another way, successes apart from all other lines: every finding is the same."""
+    """Large ones are read into a database on disk: every finding is the same."""
     calm.request("plain", 5.5, ms=None)
     calm.request("pre_ping", 8.9, ms=None)
     calm.request("plain", 3.2, failure="status", status=500)
@@ -115,7 +116,8 @@ def test_a_torn_last_line_is_dropped(calm: Recorded) -> None:
     for name, line in torn.items():
         with (calm.folder / name).open("ab") as file:
             file.write(line)
-    assert calm.measured() == before
+    after = calm.measured()
+    assert replace(after, health=replace(after.health, history_bytes=before.health.history_bytes)) == before
 
 
 def test_a_torn_line_in_the_middle_takes_no_other_with_it(calm: Recorded) -> None:

@@ -47,7 +47,7 @@ def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
         landings=landings,
         landed=landed,
         memory=memory(history, arms, begin_of(history)),
-        requests=history.one("SELECT count(*) FROM outcomes")[0],
+        requests=history.one("SELECT count(*) FROM outcomes_everywhere")[0],
         history_bytes=sum(path.stat().st_size for path in history.folder.glob(EVERY_FILE)),
     )
 
