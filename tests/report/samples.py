@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.report.building import ARMS, CHECKS, HOSTILE, PHASES, Plan, build
 
 from brokenpipe.measure.findings import (
+    Against,
     Best,
     Check,
     ContractProbe,
@@ -82,6 +83,28 @@ def empty() -> Findings:
     )  # fmt: skip
 
 
+def held() -> Findings:
+    """The default scenario, held against a baseline: one rate is worse, one latency open, one arm not in it."""
+    found = build()
+    worse = Against(0.0, 0.031, 0.0, 0.05, 0.0004)
+    open_, good = Against(1.31, 1.52, 0.25, 1.0, 0.4), Against(0.082, 0.079, 0.041, 0.05, None)
+    checks = (
+        Check("pre_ping", "socket_kill", "rise_of_broken_pipe_rate", "at most 0", 0.031, Interval(0.012, 0.047),
+              Verdict.FAIL, "pre_ping, socket_kill: broken-pipe rate 3.1 %, 0 % in the baseline", against=worse),
+        Check("pre_ping", "latency", "rise_of_p50_against_control", "at most 0.25", 0.16, Interval(-0.4, 1.2),
+              Verdict.UNKNOWN, "pre_ping, latency: median latency 152 % of plain's", against=open_),
+        Check("plain", "socket_kill", "rise_of_broken_pipe_rate", "at most 0.041", -0.003, Interval(-0.02, 0.018),
+              Verdict.PASS, "plain, socket_kill: broken-pipe rate 7.9 %, 8.2 % in the baseline", against=good),
+        Check("both", "idle_reset", "rise_of_p95_against_control", "at most 0.25", None, None,
+              Verdict.UNKNOWN, "both, idle_reset: 95th percentile latency not measured",
+              against=Against(1.1, None, 0.25, 1.0, None)),
+    )  # fmt: skip
+    return replace(
+        found, checks=(*found.checks, *checks), verdict=Verdict.FAIL,
+        baseline="default/20260313T020000Z of 2026-03-13T02:00:00Z",
+    )  # fmt: skip
+
+
 def cut_off() -> Findings:
     """An experiment of the default scenario that was killed in its second phase."""
     found = build()
@@ -131,5 +154,6 @@ EVERY = {
     "nothing_broke": nothing_broke,
     "empty": empty,
     "cut_off": cut_off,
+    "held": held,
     "hostile": hostile,
 }

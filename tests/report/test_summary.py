@@ -114,6 +114,14 @@ class Arm(Strict):
     ledger: Ledger | None
 
 
+class Against(Strict):
+    base: float | None
+    new: float | None
+    tolerated: float
+    matters: float
+    p: Share | None
+
+
 class Check(Strict):
     arm: str
     phase: str
@@ -124,6 +132,7 @@ class Check(Strict):
     verdict: Decided
     text: str
     more_episodes: int | None
+    against: Against | None
 
 
 class Comparison(Strict):
@@ -184,6 +193,7 @@ class Summary(Strict):
     isolated: list[str]
     arrivals_per_s: float | None
     seed: int
+    baseline: str | None
     best: Best | None
     arms: dict[str, Arm]
     checks: list[Check]

@@ -34,6 +34,7 @@ def scenario(
     *phases: Mapping[str, Any],
     arms: Sequence[str] = ("plain", "pre_ping"),
     expect: Sequence[Mapping[str, Any]] = (),
+    regression: Mapping[str, float] | None = None,
 ) -> Scenario:
     """A scenario of these phases; the first arm is the control."""
     data = {
@@ -45,6 +46,7 @@ def scenario(
         "arms": {arm: {"POOL_PRE_PING": "true"} if arm == "pre_ping" else {} for arm in arms},
         "phases": list(phases),
         "expect": list(expect),
+        "regression": regression or {},
     }
     return validated(Scenario, data, Path("by hand"), ScenarioError, "")
 

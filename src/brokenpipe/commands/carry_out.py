@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brokenpipe.commands import console
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, AskedToEnd
+from brokenpipe.commands.baselines import keep_baseline
 from brokenpipe.commands.reporting import report_what_there_is, write_report
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 
+if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
+    from brokenpipe.measure.baseline import Baseline
 
-def carry_out(plan: Plan, sources: Sources, project: Project, reports: Path) -> int:
-    """Run it in a new folder below `reports` and report it. The exit code."""
+
+def carry_out(
+    plan: Plan, sources: Sources, project: Project, reports: Path, baseline: Baseline | None = None
+) -> int:
+    """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
     from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
     from brokenpipe.drive.run import Run, Terminated
     from brokenpipe.drive.run import run as run_experiment
@@ -24,6 +31,7 @@ def carry_out(plan: Plan, sources: Sources, project: Project, reports: Path) -> 
     try:
         folder = new_report_folder(reports, plan.stem)
         write_plan(folder, plan, sources)
+        keep_baseline(folder, baseline)
         try:
             with display_for(console.out) as shown:
                 what = Run(plan, sources, project, folder, command_line(), shown.show, open_phases)

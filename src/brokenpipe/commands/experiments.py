@@ -8,9 +8,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from brokenpipe.commands import console
+from brokenpipe.commands.baselines import baseline_for
 from brokenpipe.commands.carry_out import carry_out
 from brokenpipe.commands.options import (
     AtMostOption,
+    BaselineOption,
     DryRunOption,
     DurationOption,
     EnvOption,
@@ -37,7 +39,8 @@ app = typer.Typer()
 
 @app.command(
     epilog="Examples: brokenpipe run default --users 20 --env DB_DRIVER=psycopg | "
-    "brokenpipe run default --until-decided --at-most 48"
+    "brokenpipe run default --until-decided --at-most 48 | "
+    "brokenpipe run quick --baseline reports/quick/20260314T092653Z"
 )
 def run(
     scenario: ScenarioArgument,
@@ -49,6 +52,7 @@ def run(
     isolate: IsolateOption = False,
     until_decided: UntilDecidedOption = False,
     at_most: AtMostOption = None,
+    baseline: BaselineOption = None,
     reports: ReportsOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -61,7 +65,7 @@ def run(
             )
         project = find_project(Path.cwd())
         overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
-        _plan_and_play(project, scenario, overrides, reports, dry_run=dry_run)
+        _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
 
 
 @app.command(epilog="Example: brokenpipe soak default --duration 2h --users 40")
@@ -74,6 +78,7 @@ def soak(
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
+    baseline: BaselineOption = None,
     reports: ReportsOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -83,20 +88,27 @@ def soak(
         overrides = Overrides(
             users, seed, names(only), variables(env or []), soak_s=float(duration_s(duration))
         )
-        _plan_and_play(project, scenario, overrides, reports, dry_run=dry_run)
+        _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
 
 
 def _plan_and_play(
-    project: Project, scenario: str, overrides: Overrides, reports: Path | None, *, dry_run: bool
+    project: Project,
+    scenario: str,
+    overrides: Overrides,
+    reports: Path | None,
+    baseline: Path | None,
+    *,
+    dry_run: bool,
 ) -> NoReturn:
     plan, sources = make_plan(project, scenario, overrides)
+    held = baseline_for(plan, baseline)
     if dry_run:
         from brokenpipe.report.forecast import forecast
 
         for renderable in forecast(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
-    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports))
+    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held))
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")

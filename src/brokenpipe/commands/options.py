@@ -59,6 +59,10 @@ OutputOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Where a comparison goes; default: reports/compare-….html."),
 ]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(metavar="REPORT", help="A report folder: fail if anything got worse since then."),
+]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 

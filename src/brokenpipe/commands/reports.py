@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from brokenpipe.commands import console
+from brokenpipe.commands.baselines import hold_against, no_baseline
 from brokenpipe.commands.comparing import no_output, write_comparison
-from brokenpipe.commands.options import OutputOption, ReportsOption
+from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption
 from brokenpipe.commands.reporting import write_report
 from brokenpipe.plan.project import find_project
 
@@ -18,22 +19,31 @@ app = typer.Typer()
 
 @app.command(
     epilog="Examples: brokenpipe report reports/default/latest | "
-    "brokenpipe report reports/default/20260314T020000Z reports/default/latest"
+    "brokenpipe report reports/default/20260314T020000Z reports/default/latest | "
+    "brokenpipe report reports/default/latest --baseline reports/default/20260314T020000Z"
 )
 def report(
     runs: Annotated[
         list[Path],
         typer.Argument(help="A report folder; several are compared with the first.", metavar="RUN…"),
     ],
+    baseline: BaselineOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Make the report of a recorded experiment again, from its folder alone; or compare several."""
+    """Make the report of a recorded experiment again, from its folder alone; or compare several.
+
+    With --baseline it is held against another one, and the exit code is the verdict's, as that of `run`.
+    """
     with console.answering_for_errors():
         if len(runs) > 1:
+            no_baseline(baseline)
             write_comparison(runs, find_project(Path.cwd()).reports, output)
-        else:
-            no_output(output)
-            write_report(runs[0])
+            return
+        no_output(output)
+        if baseline is not None:
+            hold_against(runs[0], baseline)
+        code = write_report(runs[0])
+        raise typer.Exit(0 if baseline is None else code)
 
 
 @app.command(name="list", epilog="Example: brokenpipe list")

@@ -67,6 +67,9 @@ class Code(StrEnum):
     FEW_EPISODES = "few_episodes"
     TOO_FEW_TO_COMPARE = "too_few_to_compare"
     WARM_UP_SHORT = "warm_up_short"
+    # the baseline
+    BASELINE_IN_DOUBT = "baseline_in_doubt"
+    BASELINE_NOT_COVERED = "baseline_not_covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,5 +319,15 @@ DOUBTS: Mapping[Code, Kind] = {
         "the first episode of a calm phase was unlike the others: much slower, or pools were still being filled",
         "note",
         "Put a phase that nothing is expected of first, or make this one longer.",
+    ),
+    Code.BASELINE_IN_DOUBT: Kind(
+        "the run was held against a baseline that has an unknown of this list itself",
+        "unknown",
+        "Record a baseline without doubts, and hold this run against that: `brokenpipe report RUN --baseline …`.",
+    ),
+    Code.BASELINE_NOT_COVERED: Kind(
+        "something of the run could not be held against the baseline, and no check is about it",
+        "note",
+        "Record a new baseline on this machine, with enough episodes, if that is to be gated, too.",
     ),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from statistics import fmean
 from brokenpipe.history.reader import History
 from brokenpipe.measure.cells import Episodes, Place, interval_of, largest_rate
 from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.findings import Cell, Interval
 from brokenpipe.measure.statistics import mean_interval, unlike_share
 from brokenpipe.plan.expectations import Metric
@@ -69,6 +70,19 @@ class Estimator:
         said = self.by_place[place]
         episodes = zip(said.numbers, said.broken, said.requests, strict=True)
         return {n: broken / requests for n, broken, requests in episodes if requests}
+
+    def figures(self, place: Place) -> Figures:
+        """What each of its episodes says, in order."""
+        said = self.by_place[place]
+        p50_ms, p95_ms = (self.by_episode(metric, place) for metric in (Metric.P50_MS, Metric.P95_MS))
+        return Figures(
+            numbers=said.numbers,
+            requests=said.requests,
+            failed=said.failed,
+            broken=None if self.cells[place].broken_pipe_rate is None else said.broken,
+            p50_ms=tuple(p50_ms.get(n) for n in said.numbers),
+            p95_ms=tuple(p95_ms.get(n) for n in said.numbers),
+        )
 
     def difference(self, metric: Metric, differences: Sequence[float], phase: str) -> Estimate:
         """The mean of paired differences.

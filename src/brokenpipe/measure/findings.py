@@ -14,6 +14,7 @@ from typing import Self
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.classify import Link
+from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.owed import Owed
 from brokenpipe.measure.price import Masked, Price
 
@@ -102,7 +103,8 @@ class Against:
 
     base: float | None
     new: float | None
-    matters: float  # the smallest rise that matters
+    tolerated: float  # the largest rise that may be
+    matters: float  # the smallest rise that must not be missed
     p: float | None  # how often chance alone shows such a rise
 
 
@@ -346,6 +348,11 @@ class Findings:
     comparisons: tuple[Comparison, ...] = field(default=())
     swallowed: tuple[Swallowed, ...] = ()
     ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none
+    figures: Mapping[tuple[str, str], Figures] = field(
+        default_factory=dict
+    )  # (arm, phase), episode by episode
+    machine: str = ""  # what latencies depend on
+    baseline: str | None = None  # what it was held against, and when that was recorded
 
     def cell(self, arm: str, phase: str) -> Cell:
         """What one arm did in one phase."""

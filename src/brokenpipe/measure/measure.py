@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from brokenpipe.errors import ReportError
+from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.arrivals import arrival_doubts, arrivals
 from brokenpipe.measure.attribute import attributed, by_their_links
+from brokenpipe.measure.baseline import Baseline, baseline_of, machine_of, read_baseline
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
@@ -30,6 +32,7 @@ from brokenpipe.measure.looks import look_notes
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recommend import best_arm, costs, sentence
+from brokenpipe.measure.regression import Held, Run, held_against
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.swallowed import swallowed, tallied
 from brokenpipe.measure.swallowed import warnings as swallowed_warnings
@@ -43,12 +46,28 @@ def measure(folder: Path) -> Findings:
         return findings_of(history, plan_of(history), history.document("environment.json"))
 
 
+def as_baseline(folder: Path) -> Baseline:
+    """What is kept of a recorded experiment, for others to be held against it.
+
+    Raises ReportError if it is none, and NotComparable if it did not reach its end.
+    """
+    with reading(folder) as history:
+        plan = plan_of(history)
+        return baseline_of(folder, findings_of(history, plan, history.document("environment.json")), plan)
+
+
 def open_phases(folder: Path) -> frozenset[str]:
     """The phases in which more episodes could decide a check. Of an experiment that is under way."""
     with reading(folder) as history:
         plan, environment = plan_of(history), history.document("environment.json")
         found = findings_of(history, plan, environment, under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """What was run in a report folder. Raises ReportError."""
+    with reading(folder) as history:
+        return plan_of(history)
 
 
 def plan_of(history: History) -> Plan:
@@ -96,7 +115,13 @@ def findings_of(
         *swallowed_warnings(scenario, table, kept_quiet),
         *(() if under_way else ledger_warnings(books)),
     )
-    decided = tuple(checks(scenario, estimator, warnings))
+    figures = {place: estimator.figures(place) for place in table}
+    baseline = None if under_way else read_baseline(history.folder)
+    if baseline is not None:  # a scenario that expects nothing asks something all the same
+        warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
+    held = _held(baseline, Run(plan, figures, warnings, machine_of(environment)))
+    decided = (*checks(scenario, estimator, warnings), *held.checks)
+    warnings = (*warnings, *held.doubts)
     finished = _finished(history)
     verdict = overall(decided, warnings, finished=finished == "done")
     added = costs(scenario, estimator, reached)
@@ -138,7 +163,14 @@ def findings_of(
             *look_notes(plan.looks, table),
         ),
         comparisons=compared,
+        figures=figures,
+        machine=machine_of(environment),
+        baseline=f"{baseline.name} of {baseline.started}" if baseline else None,
     )
+
+
+def _held(baseline: Baseline | None, run: Run) -> Held:
+    return held_against(baseline, run) if baseline else Held((), ())
 
 
 def _environment(document: Mapping[str, Any]) -> dict[str, str]:

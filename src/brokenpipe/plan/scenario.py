@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
 from brokenpipe.plan.phases import TURN_S, Name, Phase
+from brokenpipe.plan.regression import Regression
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import VARIABLE, did_you_mean
 
@@ -87,6 +88,9 @@ class Scenario(Strict):
 
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = ()
     """What must hold for the run to pass."""
+
+    regression: Regression = Regression()
+    """By how much a run may be worse than its baseline, with `--baseline`."""
 
     @property
     def forecast_s(self) -> float:

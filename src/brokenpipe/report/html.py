@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, differences, evidence, ledger, memory, recovery, table
+from brokenpipe.report import atomic, baseline, differences, evidence, ledger, memory, recovery, table
 from brokenpipe.report.charts import Charts, charts
 from brokenpipe.report.page import render
 
@@ -43,7 +43,8 @@ def render_html(findings: Findings) -> str:
         panels=recovery.panels(findings),
         groups=_by_weight(findings.failures),
         books=ledger.rows(findings),
-        checks=_by_verdict(findings.checks),
+        checks=_by_verdict(tuple(check for check in findings.checks if check.against is None)),
+        held=baseline.rows(findings),
         differences=differences.lines(findings),
         evidence=evidence.sentences(findings),
         by_request=table.by_request(findings),

@@ -66,6 +66,8 @@ def _said(cell: Cell | None) -> str:
 
 def _checks(findings: Findings) -> Iterator[str]:
     yield from ("", f"### Checks: {words.counts(findings)}", "")
+    if findings.baseline:
+        yield from (f"Held against {escaped(findings.baseline)}.", "")
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         for check in findings.checks:
             if check.verdict is verdict:

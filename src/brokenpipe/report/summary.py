@@ -126,6 +126,7 @@ def _check(check: Check) -> Json:
         "verdict": check.verdict.value,
         "text": check.text,
         "more_episodes": check.more_episodes,
+        "against": None if check.against is None else asdict(check.against),
     }
 
 
@@ -194,6 +195,7 @@ def summary(findings: Findings) -> Json:
         "isolated": list(findings.isolated),
         "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
+        "baseline": findings.baseline,
         "best": None
         if best is None
         else {

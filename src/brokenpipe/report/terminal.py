@@ -122,6 +122,8 @@ def _hanging(label: str, style: str, *lines: Text) -> Table:
 
 def _checks(findings: Findings) -> Iterator[RenderableType]:
     """List what did not pass, and count what did. A doubt about the whole run leaves nothing to list."""
+    if findings.baseline:
+        yield Text(words.lines(f"held against {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
         number = numbers.plural(len(findings.checks), "check")
         label = f"{words.MARK[Verdict.UNKNOWN]} {Verdict.UNKNOWN.value.upper()}"

@@ -1,0 +1,61 @@
+"""`--baseline`: a report that a run is held against. Refused before anything runs if the two do not compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.plan import Plan
+
+if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
+    from brokenpipe.measure.baseline import Baseline
+
+
+def baseline_for(plan: Plan, folder: Path | None) -> Baseline | None:
+    """The recorded experiment in `folder`, for a run of `plan`. Raises ReportError or NotComparable."""
+    if folder is None:
+        return None
+    from brokenpipe.measure.comparable import demand_comparable
+    from brokenpipe.measure.measure import as_baseline
+
+    baseline = as_baseline(folder)
+    demand_comparable(baseline.plan, plan, str(folder))
+    return baseline
+
+
+def hold_against(run: Path, folder: Path) -> None:
+    """Hold a recorded run against `folder`, from its next report on.
+
+    Raises ReportError, NotComparable or UsageError.
+    """
+    from brokenpipe.measure.measure import recorded_plan
+
+    if run.resolve() == folder.resolve():
+        raise UsageError(
+            f"--baseline {folder}: is the run itself", remedy="Give the folder of an earlier experiment."
+        )
+    keep_baseline(run, baseline_for(recorded_plan(run), folder))
+
+
+def keep_baseline(run: Path, baseline: Baseline | None) -> None:
+    """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
+    if baseline is None:
+        return
+    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.measure.baseline import NAME
+    from brokenpipe.report import atomic
+
+    try:
+        atomic.write_text(run / NAME, baseline.model_dump_json() + "\n")
+    except OSError as error:
+        raise cannot_write(run, error) from error
+
+
+def no_baseline(baseline: Path | None) -> None:
+    """Raises UsageError: of several runs the first is what the others are compared with."""
+    if baseline is not None:
+        raise UsageError(
+            f"--baseline {baseline}: holds one run against another, and several were given",
+            remedy="Give one run with --baseline, or several without.",
+        )

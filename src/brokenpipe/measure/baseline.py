@@ -1,0 +1,110 @@
+"""The baseline of a run: what is kept of an earlier experiment, so that this one can be held against it for ever.
+
+It stands as `baseline.json` in the folder of the run that is held against it. So a report is made again from its own
+folder, when the baseline's may long be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from brokenpipe.errors import ReportError
+from brokenpipe.history.doubts import Code
+from brokenpipe.measure.cells import Place
+from brokenpipe.measure.comparable import NotComparable
+from brokenpipe.measure.figures import Figures
+from brokenpipe.measure.findings import Findings, Warn
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.strict import Strict
+
+NAME = "baseline.json"
+
+_BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLEN, Code.MACHINE_THROTTLED})
+# What a run asked of it does not make a run doubtful, whatever it is held against itself.
+_OF_THE_GATE = frozenset({Code.NOTHING_EXPECTED, Code.BASELINE_IN_DOUBT})
+
+
+class Doubt(Strict):
+    """Why something of the baseline is not known. Of all of it, or of a phase, an arm, or both."""
+
+    text: str
+    phase: str | None
+    arm: str | None
+
+
+class Baseline(Strict):
+    """An experiment, cut down to what another is held against."""
+
+    form: Literal[1] = 1
+    name: str
+    """Its folder below reports/, such as default/20260314T092653Z."""
+
+    started: str
+    plan: Plan
+    machine: str
+    """What its latencies were measured on."""
+
+    busy: bool
+    """Was that machine so busy that latencies include the wait for a core?"""
+
+    doubts: Annotated[tuple[Doubt, ...], Field(strict=False)]
+    arms: Mapping[str, Mapping[str, Figures]]
+    """By arm and phase."""
+
+    @property
+    def figures(self) -> dict[Place, Figures]:
+        return {(arm, phase): found for arm, phases in self.arms.items() for phase, found in phases.items()}
+
+
+def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
+    """What is kept of a run. Raises NotComparable if it did not reach its end."""
+    if findings.finished != "done":
+        raise NotComparable(
+            f"{folder}: cannot be a baseline: that experiment was {findings.finished} before its end",
+            remedy="Give the folder of one that reached its end.",
+        )
+    arms: dict[str, dict[str, Figures]] = {}
+    for (arm, phase), found in findings.figures.items():
+        arms.setdefault(arm, {})[phase] = found
+    return Baseline(
+        name=f"{plan.stem}/{folder.resolve().name}",
+        started=findings.started,
+        plan=plan,
+        machine=findings.machine,
+        busy=is_busy(findings.warnings),
+        doubts=tuple(
+            Doubt(text=each.text, phase=each.phase, arm=each.arm)
+            for each in findings.warnings
+            if each.unknown and each.code not in _OF_THE_GATE
+        ),
+        arms=arms,
+    )
+
+
+def is_busy(warnings: Iterable[Warn]) -> bool:
+    """Was the machine so busy, or so much of it taken away, that latencies measure it?"""
+    return any(warning.code in _BUSY for warning in warnings)
+
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """What latencies depend on, as far as `environment.json` knows it."""
+    memory = f"{environment.get('memory_bytes', 0) / 1e9:.0f} GB"
+    return f"{environment.get('cores', '?')} cores, {environment.get('machine', '?')}, {memory}"
+
+
+def read_baseline(folder: Path) -> Baseline | None:
+    """The one in a run's folder; None if it has none. Raises ReportError if this version cannot read it."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        return Baseline.model_validate_json(path.read_bytes(), strict=False)
+    except (OSError, ValidationError) as error:
+        raise ReportError(
+            f"{path}: this version cannot read it",
+            remedy="Give the baseline again with --baseline, or remove that file to report without one.",
+        ) from error

@@ -1,0 +1,27 @@
+"""What each episode of one arm in one phase says by itself: what another run's episodes can be held against."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from brokenpipe.plan.strict import Strict
+
+Counts = Annotated[tuple[int, ...], Field(strict=False)]
+Milliseconds = Annotated[tuple[float | None, ...], Field(strict=False)]
+
+
+class Figures(Strict):
+    """One entry for each episode that counts, in order."""
+
+    numbers: Counts
+    requests: Counts
+    failed: Counts
+    broken: Counts | None
+    """None: nobody could count them."""
+
+    p50_ms: Milliseconds
+    """Of its successful requests. None: it had none."""
+
+    p95_ms: Milliseconds

@@ -1,0 +1,51 @@
+"""The table of what became of each rate and latency since the baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenpipe.measure import regression_words as said
+from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.rises import Rise
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One check against the baseline, as texts."""
+
+    verdict: Verdict
+    phase: str
+    arm: str
+    what: str
+    base: str
+    new: str
+    change: str
+    interval: str
+    tolerated: str
+
+
+def rows(findings: Findings) -> tuple[Row, ...]:
+    """Give every check against the baseline: what is worse first, then what is open."""
+    found = []
+    for check in findings.checks:
+        if check.against is None:
+            continue
+        rise, risen = Rise(check.metric), check.value
+        base, new = (
+            said.measured(rise, value, findings.control) for value in (check.against.base, check.against.new)
+        )
+        found.append(
+            Row(
+                verdict=check.verdict,
+                phase=check.phase,
+                arm=check.arm,
+                what=said.LABELS[rise],
+                base=base,
+                new=new,
+                change="" if risen is None else said.change(rise, risen),
+                interval=said.ends(rise, check.ci95),
+                tolerated=said.change(rise, check.against.tolerated),
+            )
+        )
+    order = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS)
+    return tuple(sorted(found, key=lambda row: order.index(row.verdict)))

@@ -1,0 +1,294 @@
+"""Held against a baseline: what fails, what passes, what is not known. Histories written by hand, and drawn ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.unit.drawn import MODELS, episodes
+from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
+from tests.unit.shell import brokenpipe
+
+from brokenpipe.history.doubts import Code
+from brokenpipe.measure.baseline import NAME, Doubt
+from brokenpipe.measure.comparable import NotComparable
+from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.measure.measure import as_baseline, measure
+from brokenpipe.measure.numbers import plain
+from brokenpipe.measure.permutation import holm
+from brokenpipe.measure.rise_p import rise_p
+from brokenpipe.measure.statistics import ERROR
+from brokenpipe.measure.unpaired import Sample
+
+REQUESTS = 20  # of an arm in each strike
+SOME = [1, 1, 2, 1, 1, 0, 1, 1, 1, 2, 1, 1]
+NONE = [0] * 12
+CALM = [{"arm": "*", "phase": "kill", "metric": "refused", "equals": 0}]
+PROMISED = 200  # gates drawn
+DEALT = 399
+
+
+def _run(
+    folder: Path,
+    broken: Mapping[str, Sequence[int]],
+    *,
+    ms: Mapping[str, float] | None = None,
+    finish: str = "done",
+    **planned: Any,
+) -> Path:
+    """Twelve strikes, twenty requests of each arm in each; of those so many break. Latencies vary by a tenth."""
+    count = len(next(iter(broken.values())))
+    draw = np.random.default_rng(sum(folder.name.encode()))
+    played = scenario(KILL | {"episodes": count}, **({"arms": tuple(broken), "expect": CALM} | planned))
+    with Recorded(folder, played) as run:
+        run.probe()
+        run.phase("kill", [(n, n + 1, n + 0.5) for n in range(count)])
+        for arm, counts in broken.items():
+            run.land(arm, "kill", count)
+            for n, hits in enumerate(counts):
+                for i in range(REQUESTS):
+                    at = n + (i + 0.5) / REQUESTS
+                    if i < hits:
+                        run.request(arm, at, errors=[error("query", RESET)])
+                    else:
+                        run.request(arm, at, (ms or {}).get(arm, 40) * draw.uniform(0.9, 1.1))
+        run.finish(finish)
+    return folder
+
+
+def _held(base: Path, new: Path) -> Findings:
+    (new / NAME).write_text(as_baseline(base).model_dump_json())
+    return measure(new)
+
+
+def _check(findings: Findings, metric: str, arm: str = "pre_ping") -> Check:
+    (found,) = (each for each in findings.checks if each.metric == metric and each.arm == arm)
+    return found
+
+
+def _verdicts(findings: Findings) -> set[Verdict]:
+    return {check.verdict for check in findings.checks if check.against}
+
+
+def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
+    """What never broke breaks in most strikes: fail, with both figures, and the control's rate is not blamed."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    findings = _held(base, _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME[::-1]}))
+    worse = _check(findings, "rise_of_broken_pipe_rate")
+    assert worse.verdict is Verdict.FAIL
+    assert worse.value == pytest.approx(sum(SOME) / (12 * REQUESTS))
+    assert worse.against is not None
+    assert worse.against.base == 0
+    assert worse.against.p is not None
+    assert worse.against.p < 0.01
+    assert "5.4 %, 0 % in the baseline: +5.4 points" in plain(worse.text)
+    assert _check(findings, "rise_of_broken_pipe_rate", "plain").verdict is Verdict.PASS
+    assert findings.verdict is Verdict.FAIL
+
+
+def test_the_same_again_passes(tmp_path: Path) -> None:
+    """The strikes in another order, latencies otherwise drawn: nothing is worse, and nothing is left open."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    findings = _held(base, _run(tmp_path / "new", {"plain": SOME[::-1], "pre_ping": NONE}))
+    assert _verdicts(findings) == {Verdict.PASS}
+    assert findings.verdict is Verdict.PASS
+    assert findings.baseline is not None
+    assert findings.baseline.startswith("by_hand/base of ")
+
+
+def test_better_is_no_regression(tmp_path: Path) -> None:
+    """An arm that breaks no more passes."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": SOME})
+    assert _verdicts(_held(base, _run(tmp_path / "new", {"plain": SOME, "pre_ping": NONE}))) == {Verdict.PASS}
+
+
+def test_what_could_hide_is_unknown(tmp_path: Path) -> None:
+    """Two strikes each cannot rule out a rise that matters: unknown, with how many episodes would."""
+    base = _run(tmp_path / "base", {"plain": [2, 4], "pre_ping": NONE[:2]})
+    findings = _held(base, _run(tmp_path / "new", {"plain": [4, 3], "pre_ping": NONE[:2]}))
+    open_ = _check(findings, "rise_of_broken_pipe_rate")
+    assert open_.verdict is Verdict.UNKNOWN
+    assert "could hide; about" in open_.text
+    assert findings.verdict is Verdict.UNKNOWN
+    (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
+    assert left_out == "latencies of kill are left out: fewer than 6 episodes in one of the two runs"
+
+
+def test_a_slower_machine_is_no_slower_arm(tmp_path: Path) -> None:
+    """Both arms half as slow again: the ratio to the control is what it was, and twice is what its own may rise to."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    findings = _held(
+        base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"plain": 60, "pre_ping": 60})
+    )
+    assert _verdicts(findings) == {Verdict.PASS}
+    assert _check(findings, "rise_of_p50", "plain").value == pytest.approx(0.5, abs=0.05)
+    assert _check(findings, "rise_of_p50_against_control").value == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("slower", "metric", "arm"),
+    [
+        ({"pre_ping": 56}, "rise_of_p50_against_control", "pre_ping"),
+        ({"pre_ping": 56}, "rise_of_p95_against_control", "pre_ping"),
+        ({"plain": 100, "pre_ping": 100}, "rise_of_p50", "plain"),
+    ],
+)
+def test_a_slower_arm_fails(tmp_path: Path, slower: dict[str, float], metric: str, arm: str) -> None:
+    """Four tenths slower than the control is too much; so is a control that takes two and a half times as long."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms=slower))
+    assert _check(findings, metric, arm).verdict is Verdict.FAIL
+
+
+def test_how_much_is_tolerated_stands_in_the_scenario(tmp_path: Path) -> None:
+    """The new run's own [regression] decides."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    allowed = {"latency_tolerated": 0.6}
+    new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"pre_ping": 56}, regression=allowed)
+    assert _check(_held(base, new), "rise_of_p50_against_control").verdict is Verdict.PASS
+
+
+def test_latencies_of_another_machine_are_left_out(tmp_path: Path) -> None:
+    """The control's own are not held against those of other hardware, and a note says so; ratios are."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    (base / "environment.json").write_text('{"cores": 64}')
+    findings = _held(
+        base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"plain": 400, "pre_ping": 400})
+    )
+    assert _verdicts(findings) == {Verdict.PASS}
+    metrics = {check.metric for check in findings.checks if check.against}
+    assert "rise_of_p50" not in metrics
+    assert "rise_of_p50_against_control" in metrics
+    (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
+    assert "another machine (64 cores" in left_out
+
+
+def test_a_doubtful_baseline_leaves_all_unknown(tmp_path: Path) -> None:
+    """What was not known then is not known of the difference either."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    doubt = Doubt(text="the machine slept", phase=None, arm=None)
+    text = as_baseline(base).model_copy(update={"doubts": (doubt,)})
+    new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE})
+    (new / NAME).write_text(text.model_dump_json())
+    findings = measure(new)
+    assert _verdicts(findings) == {Verdict.UNKNOWN}
+    (said,) = (w for w in findings.warnings if w.code == Code.BASELINE_IN_DOUBT)
+    assert (said.text, said.unknown) == ("of the baseline: the machine slept", True)
+
+
+def test_a_scenario_without_expectations_can_be_gated(tmp_path: Path) -> None:
+    """Not to be worse than the baseline is something to ask."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE}, expect=())
+    new = _run(tmp_path / "new", {"plain": SOME, "pre_ping": NONE}, expect=())
+    assert measure(new).verdict is Verdict.UNKNOWN
+    assert _held(base, new).verdict is Verdict.PASS
+
+
+def test_a_new_arm_is_named_and_not_judged(tmp_path: Path) -> None:
+    """What the baseline did not have cannot be worse; that no check is about it is said."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE, "recycle": SOME}))
+    assert not [check for check in findings.checks if check.against and check.arm == "recycle"]
+    assert "only this run has arm recycle" in {w.text for w in findings.warnings}
+
+
+def test_a_baseline_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    """Half an experiment is no yardstick."""
+    with pytest.raises(NotComparable, match="interrupted before its end"):
+        as_baseline(_run(tmp_path / "base", {"plain": NONE}, finish="interrupted"))
+
+
+# --- from the command line ------------------------------------------------------------------------------
+
+
+def test_report_gates_and_needs_the_baseline_only_once(tmp_path: Path) -> None:
+    """Exit 1 for what is worse; the run's folder then holds what it takes to say so again, on another machine."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    new = _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME})
+    said = brokenpipe("report", str(new), "--baseline", str(base))
+    assert said.exit_code == 1, said.said
+    assert "held against by_hand/base" in said.out
+    assert "pre_ping, kill: broken-pipe rate" in said.out
+    first = (new / "summary.json").read_text()
+    base.rename(tmp_path / "gone")
+    again = brokenpipe("report", str(new))
+    assert again.exit_code == 0  # without --baseline, report only reports
+    assert (new / "summary.json").read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"arms": ("plain",)}, "arm pre_ping: only in the baseline"),
+        (None, "is the run itself"),
+    ],
+)
+def test_what_cannot_be_a_baseline_is_refused(
+    tmp_path: Path, other: dict[str, Any] | None, said: str
+) -> None:
+    """Exit 2 with what is not alike, and the folder of the run stays as it was."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    new = _run(tmp_path / "new", {"plain": SOME}, **other) if other else base
+    refused = brokenpipe("report", str(new), "--baseline", str(base))
+    assert refused.exit_code == 2
+    assert said in refused.said
+    assert "Traceback" not in refused.said
+    assert not (new / NAME).exists()
+
+
+def test_a_run_is_refused_before_it_begins(tmp_path: Path) -> None:
+    """A baseline of another scenario is found out at once, not after the experiment."""
+    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    refused = brokenpipe("run", "quick", "--baseline", str(base), "--reports", str(tmp_path / "reports"))
+    assert refused.exit_code == 2
+    assert "[load] users: 2 in the baseline, 6 in the new run" in refused.said
+    assert not (tmp_path / "reports").exists()
+
+
+# --- what it promises, drawn ----------------------------------------------------------------------------
+
+
+def _gate(draw: np.random.Generator, model: str, begins: bool = False) -> dict[str, float]:
+    """The corrected p of each of four arms that did not change. `begins`: but the first of them never broke before."""
+    base, new = (episodes(model, draw, (4, 12)) for _ in range(2))
+    if begins:
+        base[0][0] = 0
+    ps = {}
+    for arm in range(4):
+        one, other = (Sample(tuple(run[0][arm]), tuple(run[1][arm])) for run in (base, new))
+        p = rise_p(one, other, tolerated=0.0, dealt=DEALT)
+        if p is not None:
+            ps[str(arm)] = p
+    return holm(ps)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_change_hardly_ever_fails(model: str) -> None:
+    """Of two hundred gates without any change and without any tolerance 5 of 100 fail at most, all arms together."""
+    draw = np.random.default_rng(5)
+    false = sum(min(_gate(draw, model).values(), default=1) <= ERROR for _ in range(PROMISED))
+    assert false <= stats.binom.ppf(0.999, PROMISED, ERROR), f"{false} of {PROMISED}"
+
+
+def test_more_episodes_in_one_run_make_no_false_alarm() -> None:
+    """A short run against a long one, at the very edge of what is tolerated: still 5 of 100 at most."""
+    draw = np.random.default_rng(6)
+    false = 0
+    for _ in range(PROMISED):
+        base, new = episodes("in_use", draw, (1, 12)), episodes("in_use", draw, (1, 60))
+        worse = Sample(tuple(new[0][0] * 1.5), tuple(new[1][0]))
+        p = rise_p(Sample(tuple(base[0][0]), tuple(base[1][0])), worse, tolerated=0.5, dealt=DEALT)
+        false += p is not None and p <= ERROR
+    assert false <= stats.binom.ppf(0.999, PROMISED, ERROR), f"{false} of {PROMISED}"
+
+
+@pytest.mark.parametrize("model", ["in_use", "many", "one", "all"])
+def test_what_begins_to_break_is_seen(model: str) -> None:
+    """Twelve strikes see, in nine of ten gates, that one of four arms breaks which never did before."""
+    draw = np.random.default_rng(7)
+    seen = sum(_gate(draw, model, begins=True)["0"] <= ERROR for _ in range(PROMISED))
+    assert seen / PROMISED > 0.9, seen
