@@ -95,7 +95,7 @@ class Experiment:
         self._pause()
         self.nemesis.prepare(phase)
         if phase.fault and not phase.fault.strikes:
-            self.nemesis.inject(phase.fault, phase.name)
+            self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
         self.load.open()
         lead_in_s = max(phase.burst_s or 0.0, SETTLE_S)
         self._wait(time.monotonic() + warm_up_s + lead_in_s)
@@ -126,7 +126,7 @@ class Experiment:
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
             if phase.fault:
-                self.nemesis.watch_held(phase.fault, phase.name, n)
+                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
             t0 = begin_ns + round(i * phase.episode_s * 1e9)
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 1) * phase.episode_s)
@@ -142,7 +142,7 @@ class Experiment:
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
             if phase.fault:
-                self.nemesis.watch_held(phase.fault, phase.name, n)
+                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
                 self.nemesis.join()  # nobody but the arm whose turn it is
             for arm in arms if n % 2 == 0 else reversed(arms):
                 self.load.open((arm,), stretch=FIRST_TURN + n)  # what arrives is the same in every arm
@@ -160,7 +160,8 @@ class Experiment:
             t0 = begin_ns + round(i * phase.episode_s * 1e9)
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 0.5) * phase.episode_s)
-            strike = self.nemesis.strike(phase.fault, phase.name, n, begin + (i + 1) * phase.episode_s)
+            over = begin + (i + 1) * phase.episode_s
+            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
             if strike >= t1:
                 self._doubt_late_strike(phase, n)
             self._wait(begin + (i + 1) * phase.episode_s)
@@ -196,9 +197,10 @@ class Experiment:
         if phase.fault and phase.fault.strikes:
             assert phase.quiet_s is not None
             self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
-            strike = self.nemesis.strike(phase.fault, phase.name, n, until + (phase.burst_s or 0.0))
+            over = until + (phase.burst_s or 0.0)
+            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
         elif phase.fault:
-            self.nemesis.watch_held(phase.fault, phase.name, n)
+            self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
         self._wait(until)
         return strike
 

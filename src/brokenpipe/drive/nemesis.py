@@ -1,6 +1,7 @@
 """The single actor that breaks the wire and mends it, and writes down each act.
 
-Every act goes to all arms at the same moment, from a thread for each, with the time before and after the call.
+Every act goes to all arms at the same moment, or to those that are named, from a thread for each, with the time
+before and after the call.
 Of each strike a raw socket of our own, through the arm's own proxy, testifies that it landed.
 """
 
@@ -34,6 +35,15 @@ from brokenpipe.stack.toxiproxy import ToxiproxyServer
 Action = Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
 OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
 NOTHING = "none"  # the fault of an act that belongs to none, in the history
+EVERY_ARM: tuple[str, ...] = ()  # of `arms`, as in a scenario: nobody is named, so it is everyone
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What was injected and is to be healed, and where."""
+
+    fault: Fault
+    arms: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -45,63 +55,74 @@ class Nemesis:
     log: Writer
     doubts: Writer
     pool: ThreadPoolExecutor
-    _held: Fault | None = None
+    armed: bool | None = None
+    """How connections that open now will end; None: nobody has decided yet."""
+    _held: _Held | None = None
     _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
     _watches: list[Future[None]] = field(default_factory=list)
 
     def prepare(self, phase: Phase) -> None:
         """Between phases, drained: heal, decide how new connections end, and end those of the phase before."""
         self.heal(phase.name)
-        armed = phase.fault is not None and phase.fault.armed
-        self._act("arm" if armed else "disarm", NOTHING, phase.name, None, lambda proxy: proxy.arm(armed))
-        self.clear(phase.name)
+        self.turn(phase.name, armed=phase.fault is not None and phase.fault.armed)
+
+    def turn(self, phase: str, *, armed: bool) -> None:
+        """Drained and healed: decide how new connections end, and end those that are open."""
+        self.armed = armed
+        self._act("arm" if armed else "disarm", NOTHING, phase, None, lambda proxy: proxy.arm(armed))
+        self.clear(phase)
         self._quiet_trip_ms.clear()
         for arm, proxy in self.proxies.items():
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
                 self._quiet_trip_ms[arm] = round_trip_ms(proxy)
 
-    def inject(self, fault: Fault, phase: str, episode: int | None = None) -> int:
-        """Inject it in all arms. The time at which the first call was made."""
+    def inject(
+        self, fault: Fault, phase: str, episode: int | None = None, arms: tuple[str, ...] = EVERY_ARM
+    ) -> int:
+        """Inject it. The time at which the first call was made."""
         before = time.monotonic_ns()
         if not fault.strikes or fault.waits:
-            self._held = fault
+            self._held = _Held(fault, arms)
         if fault.shared:
             everywhere = tuple(self.proxies.values())
             self._act_once("inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere))
         else:
-            self._act("inject", str(fault), phase, episode, fault.inject)
+            self._act("inject", str(fault), phase, episode, fault.inject, arms)
         return before
 
     def heal(self, phase: str) -> None:
         """Heal what is held, if anything is."""
         if self._held is not None:
-            fault, self._held = self._held, None
+            fault, arms = self._held.fault, self._held.arms
+            self._held = None
             if fault.shared:
                 anywhere = next(iter(self.proxies.values()))
                 self._act_once("heal", str(fault), phase, None, lambda: fault.heal(anywhere))
             else:
-                self._act("heal", str(fault), phase, None, fault.heal)
+                self._act("heal", str(fault), phase, None, fault.heal, arms)
 
-    def strike(self, fault: Fault, phase: str, episode: int, until: float) -> int:
+    def strike(
+        self, fault: Fault, phase: str, episode: int, until: float, arms: tuple[str, ...] = EVERY_ARM
+    ) -> int:
         """Inject a momentary fault while raw sockets watch. The time at which the first call was made.
 
         `until` is the end of the episode (time.monotonic()): a strike that waits for its occasion has as long.
         """
         if fault.waits:
-            before = self.inject(fault, phase, episode)
-            for arm, proxy in self.proxies.items():
+            before = self.inject(fault, phase, episode, arms)
+            for arm, proxy in self._of(arms).items():
                 self._watch(arm, fault, phase, episode, partial(see_cut, proxy, fault, before, until))
             return before
-        opened = {arm: self.pool.submit(open_for, fault, proxy) for arm, proxy in self.proxies.items()}
+        opened = {arm: self.pool.submit(open_for, fault, proxy) for arm, proxy in self._of(arms).items()}
         wait(opened.values(), timeout=OPEN_S)  # one that is not open by then has nothing to testify
-        before = self.inject(fault, phase, episode)
+        before = self.inject(fault, phase, episode, arms)
         for arm, sentinel in opened.items():
             self._watch(arm, fault, phase, episode, partial(see_end, sentinel, fault, before))
         return before
 
-    def watch_held(self, fault: Fault, phase: str, episode: int) -> None:
+    def watch_held(self, fault: Fault, phase: str, episode: int, arms: tuple[str, ...] = EVERY_ARM) -> None:
         """Have one raw socket an arm testify that what is held is there."""
-        for arm, proxy in self.proxies.items():
+        for arm, proxy in self._of(arms).items():
             quiet_ms = self._quiet_trip_ms.get(arm)
             self._watch(arm, fault, phase, episode, partial(see_held, proxy, fault, quiet_ms))
 
@@ -114,6 +135,9 @@ class Nemesis:
         watches, self._watches = self._watches, []
         for watch in watches:
             watch.result()
+
+    def _of(self, arms: tuple[str, ...]) -> Mapping[str, Proxy]:
+        return {arm: self.proxies[arm] for arm in arms} if arms else self.proxies
 
     def _watch(self, arm: str, fault: Fault, phase: str, episode: int, look: Callable[[], Testimony]) -> None:
         def testify() -> None:
@@ -135,16 +159,22 @@ class Nemesis:
         self._watches.append(self.pool.submit(testify))
 
     def _act(
-        self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[Proxy], None]
+        self,
+        action: Action,
+        fault: str,
+        phase: str,
+        episode: int | None,
+        do: Callable[[Proxy], None],
+        arms: tuple[str, ...] = EVERY_ARM,
     ) -> None:
-        """Do it to every arm at once and write down each. A server that hangs is restarted, and doubted."""
+        """Do it to these arms at once and write down each. A server that hangs is restarted, and doubted."""
 
         def one(arm: str, proxy: Proxy) -> StackError | None:
             t0, problem = time.monotonic_ns(), _attempted(partial(do, proxy))
             self._note(action, fault, phase, episode, arm, t0, problem)
             return problem
 
-        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self.proxies.items()]
+        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self._of(arms).items()]
         self._regret([problem for each in done if (problem := each.result())], phase, episode)
 
     def _act_once(
@@ -181,7 +211,7 @@ class Nemesis:
     def _restart(self, phase: str, episode: int | None) -> None:
         t0 = time.monotonic_ns()
         self.server.restart()
-        if self._held and self._held.place == "wire":
+        if self._held and self._held.fault.place == "wire":
             self._held = None  # every toxic is neutral now
         for arm in self.proxies:
             t1 = time.monotonic_ns()

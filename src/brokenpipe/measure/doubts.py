@@ -32,7 +32,7 @@ def doubts(
     return (
         *_written(history),
         *_contract(contract, faulty),
-        *_landing(history, tuple(scenario.arms), faulty),
+        *_landing(history, scenario, faulty),
         *_traffic(cells, scenario.control),
         *database_doubts(history, cells),
         *machine_doubts(history, health),
@@ -61,9 +61,9 @@ def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> I
             )
 
 
-def _landing(history: History, arms: tuple[str, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
-    for (arm, phase), (missed, total) in missed_landings(history, arms, faulty).items():
-        if missed:
+def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[Warn]:
+    for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
+        if missed and arm in (scenario.phase(phase).arms or scenario.arms):
             text = f"{missed} of {total} strikes on {arm} in {phase} were not seen by a raw socket"
             yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 

@@ -107,7 +107,9 @@ def findings_of(
     contract = certificate(history)
     estimator = Estimator(history, table, by_place, scenario.control, errors)
     reached = [phase.name for phase in begun]
-    compared = comparisons(scenario, estimator, reached)
+    # Where a fault happened to some arms only, the others are no answer to what it does.
+    common = [name for name in reached if not scenario.phase(name).arms]
+    compared = comparisons(scenario, estimator, common)
     warnings = (
         *doubts(history, scenario, table, state, contract),
         *too_few(scenario, compared),
@@ -125,7 +127,7 @@ def findings_of(
     finished = _finished(history)
     verdict = overall(decided, warnings, finished=finished == "done")
     added = costs(scenario, estimator, reached)
-    best = best_arm(scenario, table, reached, added)
+    best = best_arm(scenario, table, common, added)
     return Findings(
         stem=plan.stem,
         title=scenario.title,

@@ -103,6 +103,8 @@ def trips(scenario: Scenario, prices: Mapping[Place, Price]) -> dict[str, Trips]
         return {}
     found = {}
     for arm in scenario.arms:
+        if slow.arms and arm not in slow.arms:
+            continue
         before, then = prices.get((arm, calm)), prices.get((arm, slow.name))
         if before and then:
             ping = _added(before.ping_ms, then.ping_ms, slow.fault.ms)

@@ -52,6 +52,9 @@ class Phase(Strict):
     fault: AnyFault | None = None
     """What happens to the wire. Without one, nothing does."""
 
+    arms: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """The arms that it happens to; without this key, all of them."""
+
     seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400)] | None = None
     """How long it lasts, for a phase without a fault or with one that is held, such as latency."""
 
@@ -89,6 +92,14 @@ class Phase(Strict):
                 f"{self.fault.name} is momentary: say how often with episodes + every_s, "
                 "or episodes + quiet_s + burst_s, instead of seconds"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_fit(self) -> Self:
+        if self.arms and not self.fault:
+            raise ValueError("arms says which arms the fault happens to, and this phase has none")
+        if self.arms and self.fault and self.fault.shared:
+            raise ValueError(f"{self.fault} happens to what all arms share: leave arms out")
         return self
 
     @model_validator(mode="after")

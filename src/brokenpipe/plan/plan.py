@@ -159,7 +159,17 @@ def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
         if (expectation.arm == "*" or expectation.arm in arms)
         and not (expectation.metric.against_control and control != scenario.control)
     )
-    return {"arms": arms, "control": control, "expect": kept}
+    for phase in scenario.phases:
+        if phase.arms and not set(phase.arms) & set(arms):
+            raise UsageError(
+                f"--only {','.join(only)}: the fault of {phase.name} happens to {', '.join(phase.arms)} only",
+                remedy="Name one of these arms, too.",
+            )
+    phases = tuple(
+        phase.model_copy(update={"arms": tuple(arm for arm in phase.arms if arm in arms)})
+        for phase in scenario.phases
+    )
+    return {"arms": arms, "control": control, "expect": kept, "phases": phases}
 
 
 def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:

@@ -135,6 +135,11 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
+    for index, phase in enumerate(scenario.phases):
+        for arm in phase.arms:
+            if arm not in scenario.arms:
+                allowed = did_you_mean(arm, scenario.arms)
+                yield Problem(f"phases[{index}].arms", repr(arm), f"no such arm; {allowed}")
     for index, expectation in enumerate(scenario.expect):
         yield from _expectation_problems(scenario, f"expect[{index}]", expectation, names)
 
