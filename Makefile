@@ -14,7 +14,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest soak report compare calibrate bench test lint format up down schema clean
+.PHONY: help setup loadtest web soak report compare calibrate bench test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -39,6 +39,9 @@ loadtest: setup ## Run the experiment SCENARIO and write its report
 
 soak: setup ## Play SCENARIO round after round for DURATION, at twice its users
 	@$(BIN)/brokenpipe soak $(SCENARIO) --duration $(DURATION) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
+
+web: setup ## Open SCENARIO in Locust's web UI: start, stop, and break the wire by hand
+	@$(BIN)/brokenpipe run $(SCENARIO) --web $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 report: setup ## Make the report of RUN again from what was recorded
 	@$(BIN)/brokenpipe report $(RUN)

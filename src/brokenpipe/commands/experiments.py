@@ -26,10 +26,13 @@ from brokenpipe.commands.options import (
     StackKind,
     UntilDecidedOption,
     UsersOption,
+    WebOption,
+    WebPortOption,
     duration_s,
     names,
     variables,
 )
+from brokenpipe.commands.sitting import carry_out_by_hand
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import Project, find_project
@@ -40,7 +43,7 @@ app = typer.Typer()
 @app.command(
     epilog="Examples: brokenpipe run default --users 20 --env DB_DRIVER=psycopg | "
     "brokenpipe run default --until-decided --at-most 48 | "
-    "brokenpipe run quick --baseline reports/quick/20260314T092653Z"
+    "brokenpipe run quick --baseline reports/quick/20260314T092653Z | brokenpipe run quick --web"
 )
 def run(
     scenario: ScenarioArgument,
@@ -54,6 +57,8 @@ def run(
     at_most: AtMostOption = None,
     baseline: BaselineOption = None,
     reports: ReportsOption = None,
+    web: WebOption = False,
+    web_port: WebPortOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Run one experiment: start the stack, drive the load, break the wire, write the report."""
@@ -65,6 +70,11 @@ def run(
             )
         project = find_project(Path.cwd())
         overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
+        if web and not dry_run:
+            plan, sources = make_plan(project, scenario, overrides)
+            raise typer.Exit(carry_out_by_hand(plan, sources, project, reports or project.reports, web_port))
+        if web_port is not None and not web:
+            raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
         _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
 
 

@@ -63,6 +63,13 @@ BaselineOption = Annotated[
     Path | None,
     typer.Option(metavar="REPORT", help="A report folder: fail if anything got worse since then."),
 ]
+WebOption = Annotated[
+    bool, typer.Option("--web", help="Locust's web UI on 127.0.0.1: start, stop, and break the wire by hand.")
+]
+WebPortOption = Annotated[
+    int | None,
+    typer.Option(min=1024, max=65535, metavar="PORT", help="With --web; default: 8089, or a free one."),
+]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
@@ -34,6 +33,10 @@ WRITTEN_S = 1.0  # until everything that happened can be read: the load writes f
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
 
+class BrokenOff(Exception):
+    """Somebody wants no more of this timeline. Raised by whoever is asked while it waits: the roll call."""
+
+
 @dataclass(slots=True)
 class Experiment:
     """One execution of a timeline on a running stack and a ready load.
@@ -47,7 +50,7 @@ class Experiment:
     load: Generator
     nemesis: Nemesis
     log: Writer
-    roll_call: RollCall
+    roll_call: Callable[[str | None], None]
     on_progress: Callable[[Progress], None]
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
@@ -77,7 +80,11 @@ class Experiment:
         self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
         self._turn_to(phase, warm_up_s)
         self._mark(phase, "begin")
-        _PLAYERS[phase.pattern](self, stretch)
+        try:
+            _PLAYERS[phase.pattern](self, stretch)
+        except BrokenOff:
+            self._mark(phase, "end")
+            raise
         self._mark(phase, "end")
 
     def _ask_further(self, played: Mapping[str, int]) -> Sequence[Stretch]:

@@ -22,13 +22,14 @@ from brokenpipe.plan.plan import Plan, Sources
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
 
 
-def new_report_folder(reports: Path, stem: str) -> Path:
-    """reports/<stem>/<UTC time>, and `latest` pointing at it. Raises RecordingError."""
+def new_report_folder(reports: Path, stem: str, *, latest: bool = True) -> Path:
+    """reports/<stem>/<UTC time>, and `latest` pointing at it unless that is for later. Raises RecordingError."""
     try:
         (reports / stem).mkdir(parents=True, exist_ok=True)
         folder = _unused(reports / stem)
         (folder / "logs").mkdir()
-        _point_latest_at(folder)
+        if latest:
+            point_latest_at(folder)
     except OSError as error:
         raise cannot_write(reports / stem, error) from error
     return folder
@@ -45,7 +46,8 @@ def _unused(parent: Path) -> Path:
             return folder
 
 
-def _point_latest_at(folder: Path) -> None:
+def point_latest_at(folder: Path) -> None:
+    """Make it the newest of its scenario."""
     fresh = folder.parent / f".latest-{os.getpid()}"
     fresh.symlink_to(folder.name)
     fresh.replace(folder.parent / "latest")

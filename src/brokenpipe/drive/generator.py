@@ -29,8 +29,11 @@ from brokenpipe.load.messages import (
     encode,
     news,
 )
+from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.process import Child, child, clean_environment
+
+Hear = Callable[[WebNews], None]
 
 STOP_TIMEOUT_S = 1  # what Locust gives requests under way when it ends
 LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
@@ -55,12 +58,16 @@ class Generator:
     RecordingError when the request log cannot be written, StackError when the process ended by itself.
     """
 
-    def __init__(self, config: LoadConfig, process: Child, channel: socket.socket) -> None:
+    def __init__(
+        self, config: LoadConfig, process: Child, channel: socket.socket, on_web: Hear | None = None
+    ) -> None:
         self._config = config
+        self._on_web = on_web
         self._process = process
         self._channel = channel
         self._heard = _Heard()
         self._news = threading.Condition()
+        self._saying = threading.Lock()  # the run and the pages speak from threads of their own
         self._turn = 0
         self._stretch = 0
         self._stopping = False
@@ -103,6 +110,10 @@ class Generator:
             )
         return self._heard.ready
 
+    def tell(self, message: WebOrder) -> None:
+        """Tell the web UI something."""
+        self._say(message)
+
     def open(self, arms: Sequence[str] | None = None, *, stretch: int | None = None) -> None:
         """Let all users act, or those of some arms.
 
@@ -137,7 +148,7 @@ class Generator:
 
     def _say(self, message: Order) -> None:
         self.check()
-        with suppress(OSError):  # it is gone: the next check says why
+        with suppress(OSError), self._saying:  # it is gone: the next check says why
             self._channel.sendall(encode(message))
 
     def _wait(self, come_true: Callable[[], bool], timeout_s: float) -> bool:
@@ -153,11 +164,21 @@ class Generator:
             # ValueError: the last line of a load that was killed in the middle of it.
             with suppress(OSError, ValueError), self._channel.makefile("rb") as lines:
                 for line in lines:
-                    self._hear(news(line))
+                    message = news(line)
+                    self._hear(message)
+                    if isinstance(message, WebNews):
+                        self._hear_of_web(message)
         finally:
             with self._news:
                 self._heard.gone = True
                 self._news.notify_all()
+
+    def _hear_of_web(self, message: WebNews) -> None:
+        if isinstance(message, Swarm):
+            with self._news:
+                self._heard.ready = None  # they are only on their way
+        if self._on_web:
+            self._on_web(message)
 
     def _hear(self, message: News) -> None:
         heard = self._heard
@@ -204,11 +225,12 @@ def generator(
     janitor: Janitor,
     *,
     environment: Mapping[str, str] | None = None,
+    on_web: Hear | None = None,
 ) -> Iterator[Generator]:
     """A Locust process for as long as the block lasts; its users wait at the closed gate.
 
-    `environment` is what the locustfile is to find in its environment beside the usual. Raises StackError
-    when Locust cannot be started.
+    `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
+    what somebody wants in the web UI. Raises StackError when Locust cannot be started.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -223,7 +245,7 @@ def generator(
             stop_timeout_s=STOP_TIMEOUT_S + 2.0,
         ) as process:
             theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
-            yield Generator(config, process, ours)
+            yield Generator(config, process, ours, on_web)
 
 
 def _argv(config: LoadConfig) -> list[str]:
@@ -231,10 +253,14 @@ def _argv(config: LoadConfig) -> list[str]:
     return [
         sys.executable, "-P",  # what lies in the working folder must not take the place of a library
         "-m", "locust", "-f", str(load_config.LOCUSTFILE),
-        "--headless", "--only-summary", "--web-host", "127.0.0.1",
+        *_web(config), "--web-host", "127.0.0.1",
         "--users", users, "--spawn-rate", users,
         "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
     ]  # fmt: skip
+
+
+def _web(config: LoadConfig) -> list[str]:
+    return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
 
 
 def _environment(config: LoadConfig) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.roll_call import RollCall
+from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, Finish, Probe
 from brokenpipe.history.writer import Writer, writing
@@ -108,43 +109,41 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_environment(what.folder, what.plan, what.sources, what.command, servers)
         what.say("probing what each fault does on this machine")
-        _certify(what, stack, undo, log)
+        faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
+        for probe in probes(faults, stack, what.folder, undo):
+            log.write(probe)
         what.say("starting Locust")
         with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
             load.wait_ready(LOAD_READY_S)
             _play(what, stack, load, books, log)
-            _note(load.notices, log)
+            note(load.notices, log)
         what.say("stopping")
 
 
-def _certify(what: Run, stack: Stack, undo: Janitor, log: Writer) -> None:
-    faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
-    scratch_log = what.folder / "logs" / "postgres-scratch.log"
+def probes(faults: Sequence[Fault], stack: Stack, folder: Path, undo: Janitor) -> Iterator[Probe]:
+    """What each of these faults does on this machine, as it is written down. Raises StackError."""
+    scratch_log = folder / "logs" / "postgres-scratch.log"
     scratch = partial(postgres, log_path=scratch_log, janitor=undo)
     for probe in certify(faults, stack.toxiproxy, scratch):
-        log.write(
-            Probe(
-                t=time.monotonic_ns(),
-                fault=probe.parameters,
-                situation=probe.situation,
-                expected=str(probe.expected),
-                seen=probe.seen,
-                after_ms=probe.after_ms,
-                held=probe.held,
-            )
+        yield Probe(
+            t=time.monotonic_ns(),
+            fault=probe.parameters,
+            situation=probe.situation,
+            expected=str(probe.expected),
+            seen=probe.seen,
+            after_ms=probe.after_ms,
+            held=probe.held,
         )
 
     for cut in probe_commits(faults, stack.toxiproxy, stack.postgres):
-        log.write(
-            Probe(
-                t=time.monotonic_ns(),
-                fault=cut.parameters,
-                situation=SITUATION,
-                expected=cut.expected,
-                seen=cut.seen,
-                after_ms=cut.after_ms,
-                held=cut.held,
-            )
+        yield Probe(
+            t=time.monotonic_ns(),
+            fault=cut.parameters,
+            situation=SITUATION,
+            expected=cut.expected,
+            seen=cut.seen,
+            after_ms=cut.after_ms,
+            held=cut.held,
         )
 
 
@@ -173,7 +172,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
     with (
         writing(what.folder / "nemesis.ndjson", "nemesis") as acts,
         writing(what.folder / "gauges.ndjson", "probe") as gauges,
-        probing(_watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
+        probing(watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         Experiment(
@@ -203,13 +202,14 @@ def _further(what: Run, played: Mapping[str, int]) -> Sequence[Stretch]:
     return further(plan.scenario, plan.looks, played, what.open_phases(what.folder))
 
 
-def _note(notices: Iterable[Notice], log: Writer) -> None:
+def note(notices: Iterable[Notice], log: Writer) -> None:
     """What the load has to say about the locustfile, for the reader of the report."""
     for notice in notices:
         log.write(Doubt.of(Code(f"load_{notice.code}"), notice.text))
 
 
-def _watched(stack: Stack, load: Generator) -> list[Watched]:
+def watched(stack: Stack, load: Generator) -> list[Watched]:
+    """Every process whose gauges are read."""
     return [
         Watched("harness", None, os.getpid),
         Watched("load", None, lambda: load.pid),

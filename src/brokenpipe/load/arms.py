@@ -22,10 +22,20 @@ from brokenpipe.load.tower import Tower
 from brokenpipe.load.user_file import where
 
 
-def arm_classes(shares: Mapping[type[User], int], tower: Tower) -> dict[str, type[User]]:
-    """Every class that Locust is to run, by name. `shares` says how many users of a class each arm gets."""
+def arm_classes(
+    shares: Mapping[type[User], int], tower: Tower, *, all_of_them: bool = False
+) -> dict[str, type[User]]:
+    """Every class that Locust is to run, by name. `shares` says how many users of a class each arm gets.
+
+    `all_of_them`: those without a user as well, who may get some later.
+    """
     owns = [Own(tower, arm) for arm in tower.config.arms]
-    classes = (_arm_class(base, users, own, tower) for base, users in shares.items() if users for own in owns)
+    classes = (
+        _arm_class(base, users, own, tower)
+        for base, users in shares.items()
+        if users or all_of_them
+        for own in owns
+    )
     return {made.__name__: made for made in classes}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,7 +32,8 @@ def begin() -> dict[str, type[User]]:
     event = RequestEvent()
     event.tower = tower = Tower(config, log, event.publish)
     events.request = event  # before the user's file adds its listeners, and Locust its own
-    Steering(tower, channel).attach(events)
+    steering = Steering(tower, channel)
+    steering.attach(events)
     draws.install(config.seed)
     _leave_the_path()
     try:
@@ -40,6 +42,11 @@ def begin() -> dict[str, type[User]]:
     except user_file.LocustfileDefect as defect:
         _give_up(channel, Failed("locustfile", str(defect)))
     _tell(tower, found, counts)
+    if config.web:
+        from brokenpipe.load.web_stage import Stage
+
+        steering.stage = stage = Stage(config, partial(_counts, found), event, steering)
+        stage.attach(events)
     return arm_classes(counts, tower)
 
 

@@ -12,12 +12,21 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")  # what `locust -f` is gi
 
 
 @dataclass(frozen=True, slots=True)
+class Web:
+    """Locust's web UI: the port of 127.0.0.1 it listens on, and a file with the page that we add to it."""
+
+    port: int
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadConfig:
     """Everything that a Locust process needs to know.
 
     `arms` maps each arm to its base URL, such as `http://127.0.0.1:8001`. `users` counts users of one arm.
     A request that waits longer than `time_limit_s` for the next byte of its answer has failed. With `arrivals_per_s`
-    the load is open: so many requests a second arrive at each arm, and users are there to carry them.
+    the load is open: so many requests a second arrive at each arm, and users are there to carry them. With `web` they
+    come when somebody starts them in Locust's web UI.
     """
 
     locustfile: Path
@@ -28,6 +37,7 @@ class LoadConfig:
     time_limit_s: float
     control_fd: int = -1
     arrivals_per_s: float | None = None
+    web: Web | None = None
 
     @property
     def total_users(self) -> int:
@@ -41,4 +51,5 @@ class LoadConfig:
     def from_json(cls, text: str) -> LoadConfig:
         found = json.loads(text)
         paths = {key: Path(found[key]) for key in ("locustfile", "requests_path")}
-        return cls(**(found | paths))
+        web = found["web"] and Web(**found["web"])
+        return cls(**(found | paths | {"web": web}))

@@ -8,7 +8,8 @@ Shared by both ends, so nothing of Locust is imported here.
                        {"notice": CODE, "text": …}   {"refused": URL}
                        {"failed": "locustfile" | "recording", "text": …}
 
-The end of the stream speaks too: whoever meets it knows that the other is gone.
+What is said only when Locust's web UI is on is in web_messages. The end of the stream speaks too: whoever meets it
+knows that the other is gone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from brokenpipe.load.web_messages import WEB_NEWS, WebNews, WebOrder, web_order
 
 # --- harness to load --------------------------------------------------------------------------------
 
@@ -123,8 +126,8 @@ class Failed:
         return {"failed": self.what, "text": self.text}
 
 
-Order = Gate | Stop
-News = Ready | Drained | Progress | Notice | Refused | Failed
+Order = Gate | Stop | WebOrder
+News = Ready | Drained | Progress | Notice | Refused | Failed | WebNews
 
 
 def encode(message: Order | News) -> bytes:
@@ -134,7 +137,8 @@ def encode(message: Order | News) -> bytes:
 
 def order(line: bytes) -> Order:
     """What the harness says. Raises ValueError for a line that it never writes."""
-    match json.loads(line):
+    said = json.loads(line)
+    match said:
         case {"gate": "open", "stretch": stretch, "arms": arms}:
             return Gate(open=True, stretch=stretch, arms=tuple(arms))
         case {"gate": "open", "stretch": stretch}:
@@ -143,6 +147,8 @@ def order(line: bytes) -> Order:
             return Gate(open=False, turn=turn)
         case {"stop": True}:
             return Stop()
+    if (ours := web_order(said)) is not None:
+        return ours
     raise ValueError(f"the harness never says {line!r}")
 
 
@@ -153,6 +159,7 @@ _NEWS: dict[str, Callable[[Any], News]] = {
     "notice": lambda said: Notice(said["notice"], said["text"]),
     "refused": lambda said: Refused(said["refused"]),
     "failed": lambda said: Failed(said["failed"], said["text"]),
+    **WEB_NEWS,
 }
 
 

@@ -85,6 +85,10 @@ class RequestLog:
     def missed(self, due_ns: int, arm: str) -> None:
         self._lines.append(f'{{"k":"{Missed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
 
+    def close(self) -> None:
+        """What was flushed is kept; nothing may be flushed any more."""
+        os.close(self._fd)
+
     def flush(self) -> None:
         """Hand everything to the kernel. Raises OSError when the disk refuses it."""
         lines, self._lines = self._lines, []

@@ -9,7 +9,7 @@ import os
 import socket  # gevent's, as everywhere in this process: Locust patches the standard library
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from locust import TaskSet
@@ -21,6 +21,10 @@ from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order,
 from brokenpipe.load.refusal import RefusedError
 from brokenpipe.load.tower import Tower
 from brokenpipe.load.user_file import where
+from brokenpipe.load.web_messages import Aim, Answer, Show
+
+if TYPE_CHECKING:
+    from brokenpipe.load.web_stage import Stage
 
 TICK_S = 0.025  # how soon "drained" or a refusal is told
 FLUSH_TICKS = 8  # 0.2 s: what a kill -9 may cost
@@ -52,6 +56,18 @@ class Steering:
         self._turn: int | None = None  # the closing that waits for its last request
         self._spawned_at: float | None = None
         self._ready = self._ending = False
+        self.stage: Stage | None = None  # with Locust's web UI, where runs follow each other
+
+    def take(self, tower: Tower) -> None:
+        """From now on the users are those of another tower. What was to be told still is."""
+        tower.outbox = self._tower.outbox
+        self._tower = tower
+        self._turn = self._spawned_at = None
+        self._ready = False
+
+    def tell(self, news: News) -> None:
+        """Have it sent with the next tick."""
+        self._tower.outbox.append(news)
 
     def attach(self, events: Events) -> None:
         """Take part in Locust's life. What a listener raises Locust swallows, so these do not raise."""
@@ -86,7 +102,7 @@ class Steering:
 
     def _quit(self, **_: Any) -> None:
         self._tower.settle()
-        self._flush()
+        self.flush()
         self._tower.outbox.append(self._tower.progress())
         self._send()
 
@@ -105,11 +121,13 @@ class Steering:
             case Gate(open=True, arms=arms, stretch=stretch):
                 self._turn = None
                 self._tower.open(arms, stretch)
-            case Gate(turn=turn):
+            case Gate(open=False, turn=turn):
                 self._tower.close()
                 self._turn = turn
             case Stop():
                 self._end(hard=False)
+            case Aim() | Show() | Answer() if self.stage:
+                self.stage.obey(message)
 
     def _tick(self) -> None:
         worst_ns, ticks = 0, 0
@@ -124,7 +142,7 @@ class Steering:
                 self._tower.outbox.append(self._tower.progress())
                 worst_ns = 0
             if ticks % FLUSH_TICKS == 0:
-                self._flush()
+                self.flush()
             self._look()
             self._send()
 
@@ -153,7 +171,8 @@ class Steering:
             except OSError:
                 self._end(hard=True)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand the request log to the kernel. A disk that refuses it ends the run."""
         try:
             self._tower.flush()
         except OSError as error:

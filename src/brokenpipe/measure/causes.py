@@ -54,10 +54,11 @@ ORDER BY o.t
 
 def failures(history: History) -> tuple[Failure, ...]:
     """Every failed request that counts, in order of its start."""
-    return tuple(_failure(row) for row in history.stream(_QUERY))
+    return tuple(failure_of(row) for row in history.stream(_QUERY))
 
 
-def _failure(row: tuple[Any, ...]) -> Failure:
+def failure_of(row: tuple[Any, ...]) -> Failure:
+    """The failure that a row of the query tells of."""
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, response_began = row
     given_up = failed_by == "timeout"
     told = _told(*(None if part is None else json.loads(part) for part in testimony), given_up=given_up)

@@ -54,7 +54,8 @@ class Script:
         return cls(Markup(text), f"'sha256-{digest}'")  # noqa: S704 - never text that a run produced
 
 
-def _read(name: str) -> str:
+def text_of(name: str) -> str:
+    """One of our own files beside the templates."""
     return resources.files("brokenpipe.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -62,7 +63,7 @@ def _read(name: str) -> str:
 def _scripts() -> tuple[Script, ...]:
     """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours."""
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    return tuple(Script.of(text) for text in (bokeh, _read("charts.js"), _read("page.js")))
+    return tuple(Script.of(text) for text in (bokeh, text_of("charts.js"), text_of("page.js")))
 
 
 @cache
@@ -87,13 +88,18 @@ def data(value: object) -> Markup:
     return Markup(text)  # noqa: S704 - no character that HTML knows is left
 
 
+def bokeh_script() -> Markup:
+    """BokehJS alone, for a page that a server of ours sends."""
+    return _scripts()[0].text
+
+
 def render(template: str, **values: object) -> str:
     """A page from its template, with the styles, scripts and small words that all of them share."""
     return (
         _environment()
         .get_template(template)
         .render(
-            style=Markup(_read("style.css")),  # noqa: S704 - our own file
+            style=Markup(text_of("style.css")),  # noqa: S704 - our own file
             scripts=_scripts(),
             words=words,
             mark=words.MARK,

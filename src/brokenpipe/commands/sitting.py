@@ -1,0 +1,63 @@
+"""`run --web`: Locust's web UI for as long as somebody wants it, with a report for each of its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, AskedToEnd
+from brokenpipe.errors import BrokenpipeError, UsageError
+from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.project import Project
+
+USUAL_PORT = 8089  # Locust's own
+
+
+def carry_out_by_hand(plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None) -> int:
+    """Serve the pages until Ctrl-C or SIGTERM, which every run's report survives. The exit code."""
+    from brokenpipe.drive.folder import command_line
+    from brokenpipe.drive.run import Terminated
+    from brokenpipe.drive.sitting import Sitting, sit
+    from brokenpipe.measure.lookout import Lookout
+    from brokenpipe.report.web_page import web_page
+
+    asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
+    what = Sitting(
+        plan=plan,
+        sources=sources,
+        project=project,
+        reports=reports,
+        command=command_line(),
+        port=_port(port),
+        page=web_page(plan),
+        lookout=Lookout,
+        on_say=_say,
+    )
+    _say(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
+    try:
+        sit(what)
+    except BrokenpipeError as error:
+        asked.only_noted = True
+        console.complain(error)
+        code = error.exit_code
+    except (Terminated, KeyboardInterrupt):
+        asked.only_noted = True
+    return code if asked.exit_code is None else asked.exit_code
+
+
+def _port(wished: int | None) -> int:
+    """Locust's usual port if nobody has it, else any. Raises UsageError if somebody has the one that was asked for."""
+    from brokenpipe.stack.ports import free_port, taken
+
+    if wished is None:
+        return free_port() if taken(USUAL_PORT) else USUAL_PORT
+    if taken(wished):
+        raise UsageError(
+            f"--web-port {wished}: another program listens on that port of 127.0.0.1",
+            remedy="Name another one, or leave --web-port out: a free one is found then.",
+        )
+    return wished
+
+
+def _say(text: str) -> None:
+    console.out.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,244 @@
+"""A run by hand: users act, and somebody at the web page breaks the wire when they like.
+
+It is written down as a run by file is, so that it is measured and reported in the same way. Its phases are made as they
+are needed, one for each fault with its parameters and the arms that it happens to; `hands_off` lies between them:
+
+    hands_off      ▇▇▇▇│▇▇▇▇│▇▇▁▁▁▁▁▁▇▇▇▇│▇▇▇▇▁▁▁▁▁▁▁▁▁▁▁▁▇▇▇▇
+    hand_…                    ├▇▇↯▇▇┤           ├▇▇▇▇│▇▇▇▇│▇┤
+                            a strike is          held: blocks of 2 s,
+                            one episode          the last as long as it lasted
+
+What was struck began in its own episode, so that one starts a moment before its strike. A block of hands_off that is
+cut short by a fault does not count, nor does what follows a healing at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from brokenpipe.drive.desk import Desk, Wish
+from brokenpipe.drive.experiment import WARM_UP_S, BrokenOff, Experiment
+from brokenpipe.drive.generator import Generator
+from brokenpipe.drive.hand_phases import HANDS_OFF, HandPhases
+from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.faults import Fault
+from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.writer import Writer
+from brokenpipe.plan.looks import Stretch
+from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
+from brokenpipe.plan.plan import Plan
+from brokenpipe.progress import Progress
+
+TICK_S = 0.1
+LEAD_S = (
+    0.5  # of an episode before its strike: requests that take no longer begin in the episode that breaks them
+)
+TAIL_S = 1.5  # … and after it
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+@dataclass(slots=True)
+class ByHand:
+    """Fulfils the wishes of a desk until somebody presses Stop.
+
+    `on_plan` is told what the plan is from now on, before any of it happens. `certify` tries a fault on raw sockets.
+    `doing` says what is going on, in words for the page.
+    """
+
+    plan: Plan
+    load: Generator
+    nemesis: Nemesis
+    log: Writer
+    roll_call: Callable[[str | None], None]
+    desk: Desk
+    on_plan: Callable[[Plan], None]
+    certify: Callable[[Fault], None]
+    drain_s: float
+    doing: str = "starting"
+    playing: Progress | None = None
+    _phases: HandPhases = field(default_factory=HandPhases)
+    _phase: Phase | None = None
+    _since: int = 0  # when the block under way began, or when load counts again
+
+    @property
+    def phase(self) -> str:
+        return self._phase.name if self._phase else ""
+
+    def run(self) -> None:
+        """Until Stop. Raises StackError, UsageError or RecordingError when it cannot go on."""
+        self._turn(armed=True, settle_s=WARM_UP_S + SETTLE_S)
+        while self.desk.halting is None:
+            wish = self.desk.next(TICK_S)
+            self._look()
+            if wish:
+                _FULFILLED[wish.what](self, wish)
+        self._leave(self.desk.halting)
+        self.nemesis.heal(self.phase or HANDS_OFF.name)
+        self.desk.held = None
+
+    # --- what is wished -----------------------------------------------------------------------------
+
+    def _strike(self, wish: Wish) -> None:
+        assert wish.fault is not None
+        fault, phase = wish.fault, self._ready_for(wish.fault, wish.arms)
+        begin = max(self._since, time.monotonic_ns() - _ns(LEAD_S))
+        self._wait(begin + _ns(LEAD_S))
+        if self.desk.halting is not None:
+            return
+        self._leave(begin)
+        self._mark(phase, "begin", begin)
+        n = self._phases.next_episode(phase)
+        tail_s = max(TAIL_S, fault.least_every_s)
+        self.doing = f"{fault} struck"
+        strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, wish.arms)
+        self._wait(strike + _ns(tail_s))
+        self.nemesis.join()
+        if fault.waits:
+            self.nemesis.heal(phase.name)
+        end = min(time.monotonic_ns(), self.desk.halting or time.monotonic_ns())
+        self._note(phase, n, begin, end, strike)
+        self._mark(phase, "end", end)
+        self._enter(HANDS_OFF, end)
+
+    def _hold(self, wish: Wish) -> None:
+        assert wish.fault is not None
+        phase = self._ready_for(wish.fault, wish.arms)
+        self._leave(time.monotonic_ns())
+        self.desk.held = wish.fault
+        self.nemesis.inject(wish.fault, phase.name, arms=wish.arms)
+        self._enter(phase, time.monotonic_ns())
+        self.doing = f"{wish.fault} is held"
+
+    def _heal(self, _: Wish | None = None) -> None:
+        assert self._phase is not None
+        name = self._phase.name
+        self._leave(time.monotonic_ns())
+        self.nemesis.heal(name)
+        self.desk.held = None
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+
+    def _play(self, _: Wish) -> None:
+        """The scenario's own timeline, as in a run by file; then hands off again."""
+        self._leave(time.monotonic_ns())
+        self.desk.playing = True
+        scenario = self.plan.scenario
+        self._plan(timeline=True)
+        try:
+            Experiment(
+                scenario=scenario,
+                stretches=[Stretch(phase, 0, phase.count) for phase in scenario.phases],
+                load=self.load,
+                nemesis=self.nemesis,
+                log=self.log,
+                roll_call=self._unless_broken_off,
+                on_progress=self._show_progress,
+                drain_s=self.drain_s,
+                started=time.monotonic(),
+                total_s=scenario.forecast_s,
+            ).run()
+        except BrokenOff:
+            self.nemesis.heal(HANDS_OFF.name)
+        self.desk.playing, self.playing = False, None
+        if self.desk.halting is None:
+            self._turn(armed=True)
+
+    def _nothing(self, _: Wish) -> None:
+        """What came too late, or is somebody else's."""
+
+    # --- phases and their blocks --------------------------------------------------------------------
+
+    def _ready_for(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
+        """The phase of a fault, once this machine was seen to do it and connections are open that end as it asks."""
+        self.doing = f"trying {fault} on raw sockets"
+        self.certify(fault)
+        phase = self._phases.of(fault, arms)
+        self._plan()
+        if fault.armed != self.nemesis.armed:
+            self._leave(time.monotonic_ns())
+            self._turn(armed=fault.armed)
+        return phase
+
+    def _turn(self, *, armed: bool, settle_s: float = SETTLE_S) -> None:
+        """Have all connections opened anew, for their ends to be an RST or a FIN."""
+        self.doing = f"opening connections anew, to end by {'RST' if armed else 'FIN'}"
+        if not self.load.drain(self.drain_s):
+            text = f"requests were still under way {self.drain_s:g} s after the load paused"
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=HANDS_OFF.name))
+        self.nemesis.turn(HANDS_OFF.name, armed=armed)
+        self.load.open()
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(settle_s))
+
+    def _enter(self, phase: Phase, at: int) -> None:
+        self._wait(at)
+        self._phase, self._since = phase, at
+        self._mark(phase, "begin", at)
+        self.doing = "hands off"
+        self._watch()
+
+    def _leave(self, at: int) -> None:
+        """End the phase under way. The last block of what is held counts, however short."""
+        if self._phase is None:
+            return
+        phase, self._phase = self._phase, None
+        self.nemesis.join()
+        at = max(at, self._since)
+        if phase.fault and at > self._since:
+            self._note(phase, self._phases.next_episode(phase), self._since, at, None)
+        self._mark(phase, "end", at)
+        self._plan()
+
+    def _look(self) -> None:
+        """Whether everything goes on, and whether a block is over."""
+        self.load.check()
+        self.roll_call(self.phase or None)
+        while self._phase and time.monotonic_ns() >= self._since + _ns(BLOCK_S):
+            over = self._since + _ns(BLOCK_S)
+            self._note(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
+            self._since = over
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._phase and self._phase.fault:
+            n = self._phases.episodes(self._phase)
+            self.nemesis.watch_held(self._phase.fault, self._phase.name, n, self._phase.arms)
+
+    def _wait(self, until_ns: int) -> None:
+        while (left_s := (until_ns - time.monotonic_ns()) / 1e9) > 0 and self.desk.halting is None:
+            self._look()
+            time.sleep(min(left_s, TICK_S))
+
+    def _plan(self, *, timeline: bool = False) -> None:
+        self.on_plan(self._phases.planned(self.plan, timeline=timeline))
+
+    def _mark(self, phase: Phase, edge: str, at: int) -> None:
+        self.log.write(records.Phase(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
+
+    def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
+        self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
+
+    # --- while the timeline is played ---------------------------------------------------------------
+
+    def _unless_broken_off(self, phase: str | None) -> None:
+        self.roll_call(phase)
+        if self.desk.halting is not None or self.desk.wants("break_off"):
+            raise BrokenOff
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.playing = replace(progress, arms=())
+        self.doing = f"the timeline: {progress.phase or progress.message}"
+
+
+_FULFILLED: dict[str, Callable[[ByHand, Wish], None]] = {
+    "strike": ByHand._strike,
+    "hold": ByHand._hold,
+    "heal": ByHand._heal,
+    "play": ByHand._play,
+    "break_off": ByHand._nothing,
+    "report": ByHand._nothing,
+}

@@ -1,0 +1,74 @@
+"""The phases of a run by hand, made as they are needed: what its plan.json says was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from brokenpipe.faults import Fault
+from brokenpipe.plan.phases import BLOCK_S, Phase
+from brokenpipe.plan.plan import Plan
+
+HANDS_OFF = Phase(name="hands_off", seconds=BLOCK_S)
+"""What lies between two faults."""
+
+LONGEST_NAME = 40  # as of every phase
+
+
+def phase_of(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Phase:
+    """The phase in which this is done by hand, once. Raises ValidationError where a phase cannot be of that kind."""
+    if fault.strikes:
+        every_s = max(2.0, fault.least_every_s)
+        return Phase(name=name, fault=fault, arms=arms, episodes=1, every_s=every_s)  # type: ignore[arg-type]
+    return Phase(name=name, fault=fault, arms=arms, seconds=BLOCK_S)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class HandPhases:
+    """One for each fault with its parameters and arms, in the order in which they were first asked for."""
+
+    _made: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
+    _episodes: dict[str, int] = field(default_factory=dict)
+    _with_timeline: bool = False
+
+    def of(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
+        """Its phase, the same each time."""
+        key = (fault, arms)
+        if key not in self._made:
+            self._made[key] = phase_of(fault, arms, self._name(fault, arms))
+        return self._made[key]
+
+    def episodes(self, phase: Phase) -> int:
+        """How many there have been so far."""
+        return self._episodes.get(phase.name, 0)
+
+    def next_episode(self, phase: Phase) -> int:
+        """The number of the one that comes."""
+        n = self.episodes(phase)
+        self._episodes[phase.name] = n + 1
+        return n
+
+    def planned(self, plan: Plan, *, timeline: bool = False) -> Plan:
+        """The plan as it has become. What the scenario expects is expected of its timeline, once that is played."""
+        self._with_timeline |= timeline
+        scenario = plan.scenario
+        by_hand = (self._sized(HANDS_OFF), *(self._sized(phase) for phase in self._made.values()))
+        changes: dict[str, object] = {
+            "phases": (*(scenario.phases if self._with_timeline else ()), *by_hand),
+            "expect": scenario.expect if self._with_timeline else (),
+            "isolate": scenario.isolate and self._with_timeline,
+        }
+        return plan.model_copy(update={"scenario": scenario.model_copy(update=changes), "looks": {}})
+
+    def _sized(self, phase: Phase) -> Phase:
+        """With as many episodes as there have been."""
+        count = max(1, self.episodes(phase))
+        size: dict[str, object] = (
+            {"seconds": count * BLOCK_S} if phase.seconds is not None else {"episodes": count}
+        )
+        return phase.model_copy(update=size)
+
+    def _name(self, fault: Fault, arms: tuple[str, ...]) -> str:
+        name = "_".join(("hand", fault.name, *arms))
+        name = name if len(name) <= LONGEST_NAME - 3 else f"hand_{fault.name}"
+        taken = {phase.name for phase in self._made.values()}
+        return next(each for n in range(1, 1000) if (each := name if n == 1 else f"{name}_{n}") not in taken)

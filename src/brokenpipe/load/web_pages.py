@@ -1,0 +1,152 @@
+"""What we add to Locust's web UI, in Locust's own manner: two tabs, a bar above them, and a page of our own.
+
+What they show is made by the harness and passed on as it is; what somebody asks for there goes to the harness.
+https://docs.locust.io/en/stable/extending-locust.html
+"""
+
+# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
+# (Locust and Flask's decorators carry no types)
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify, request, send_file
+
+from brokenpipe.load.config import Web
+from brokenpipe.load.web_guard import Guard
+from brokenpipe.load.web_messages import WHATS
+
+if TYPE_CHECKING:
+    from brokenpipe.load.web_stage import Stage
+
+PREFIX = "/brokenpipe"
+POINTS = 900  # a quarter of an hour of the charts, a point a second
+MOST_BYTES = 20_000  # of what somebody asks for
+
+_TABLES: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
+    "arms": (
+        "Arms",
+        [
+            ("arm", "Arm"),
+            ("rate", "Broken-pipe rate, last 10 s"),
+            ("broken", "Broken requests"),
+            ("failed", "Failed requests"),
+            ("masked", "Masked disconnects"),
+            ("p95", "p95, last 10 s"),
+            ("pool", "Pool: out / idle"),
+            ("postgres", "Postgres connections"),
+        ],
+    ),
+    "faults": ("Faults", [("what", "What"), ("phase", "Phase"), ("arms", "Arms"), ("when", "When")]),
+}
+_OF_RUN = ("tables", "shades", "deeds")
+_BAR = """
+<style>.MuiFormControl-root:has(input[name="host"]) {{ display: none }}</style>
+<nav style="font:14px system-ui,sans-serif;background:#10231c;color:#dfe9e4;padding:7px 16px;display:flex;gap:20px">
+<b>brokenpipe</b><a style="color:#7fd6a8" href="{prefix}/">Arms, faults and report</a>
+<span>Users are the total of {arms} arms, rounded up so that all have as many.</span></nav>
+"""
+
+
+class Pages:
+    """What the web UI shows beside Locust's own. Nothing of it is kept when the page's server ends."""
+
+    def __init__(self, stage: Stage, web: Web, arms: tuple[str, ...]) -> None:
+        self._stage = stage
+        self._web = web
+        self._arms = arms
+        self._scene: Mapping[str, Any] = {"state": "preparing", "said": "", "reports": [], "tables": {}}
+        self._points: deque[Mapping[str, Any]] = deque(maxlen=POINTS)
+        self._run: str | None = None
+
+    def show(self, scene: Mapping[str, Any]) -> None:
+        """The newest state of everything. Its `point` is added to the charts, which begin anew with each run."""
+        if scene["run"] is None:  # between two runs, what the last one showed stays
+            scene = {**scene, **{key: self._scene.get(key, {}) for key in _OF_RUN}}
+        elif scene["run"] != self._run:
+            self._run = scene["run"]
+            self._points.clear()
+        if scene["point"]:
+            self._points.append(scene["point"])
+        self._scene = scene
+
+    def attach(self, web_ui: Any) -> None:
+        """Add everything to Locust's application, and put the guard in front of all of it."""
+        app = web_ui.app
+        web_ui.template_args |= {
+            "extended_tabs": [{"key": key, "title": title} for key, (title, _) in _TABLES.items()],
+            "extended_tables": [
+                {"key": key, "structure": [{"key": name, "title": head} for name, head in columns]}
+                for key, (_, columns) in _TABLES.items()
+            ],
+            "extended_csv_files": [{"href": f"{PREFIX}/", "title": "Arms, faults and report of brokenpipe"}],
+        }
+        app.debug = False
+        app.before_request(self._not_yet)
+        app.after_request(self._extend)
+        app.register_blueprint(self._blueprint())
+        app.wsgi_app = Guard(app.wsgi_app, self._web.port)
+
+    # --- Locust's own routes ------------------------------------------------------------------------
+
+    def _not_yet(self) -> Response | None:
+        if request.path == "/swarm" and not self._stage.ready:
+            said = self._scene["said"] or "the stack for the next run is being prepared"
+            return jsonify({"success": False, "message": f"Not yet: {said}. Try again in some seconds."})
+        return None
+
+    def _extend(self, response: Response) -> Response:
+        if request.path == "/" and response.mimetype == "text/html":
+            bar = _BAR.format(prefix=PREFIX, arms=len(self._arms))
+            response.set_data(response.get_data(as_text=True).replace("<body>", f"<body>{bar}", 1))
+        elif request.path == "/stats/requests" and isinstance(response.json, dict):
+            extended = [{"key": key, "data": self._scene["tables"].get(key, [])} for key in _TABLES]
+            response.set_data(json.dumps({**response.json, "extended_stats": extended}))
+        return response
+
+    # --- ours ---------------------------------------------------------------------------------------
+
+    def _blueprint(self) -> Blueprint:
+        ours = Blueprint("brokenpipe", __name__, url_prefix=PREFIX)
+        ours.get("/")(self._page)
+        ours.get("/state")(self._state)
+        ours.get("/series")(self._series)
+        ours.get("/reports/<int:number>")(self._report)
+        ours.post("/ask")(self._ask)
+        return ours
+
+    def _page(self) -> Response:
+        return send_file(self._web.page, mimetype="text/html", max_age=0)
+
+    def _state(self) -> Response:
+        return jsonify({key: part for key, part in self._scene.items() if key != "point"})
+
+    def _series(self) -> Response:
+        columns: dict[str, list[Any]] = {}
+        for point in self._points:
+            for name, value in point.items():
+                columns.setdefault(name, []).append(value)
+        return jsonify(columns)
+
+    def _report(self, number: int) -> Response | tuple[str, int]:
+        """One of the reports of this sitting, by its place in the list."""
+        reports = self._scene["reports"]
+        page = Path(reports[number]["page"]) if number < len(reports) else None
+        if page is None or not page.is_file():
+            return "There is no report of that run yet.", 404
+        return send_file(page, mimetype="text/html", max_age=0)
+
+    def _ask(self) -> tuple[Response, int]:
+        asked = request.get_json(silent=True) if (request.content_length or 0) <= MOST_BYTES else None
+        if not isinstance(asked, dict) or asked.get("what") not in WHATS:
+            return jsonify({"refusal": f"asked for nothing that there is: {', '.join(WHATS)}"}), 400
+        fault, arms = asked.get("fault") or {}, asked.get("arms") or []
+        if not isinstance(fault, dict) or not all(isinstance(arm, str) for arm in arms):
+            return jsonify({"refusal": "fault is an object, arms a list of names"}), 400
+        refusal = self._stage.ask(asked["what"], fault, tuple(arms))
+        return jsonify({"refusal": refusal}), 409 if refusal else 202

@@ -1,0 +1,100 @@
+"""What somebody may wish at the web page, and what they are told when they may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from brokenpipe.drive.desk import Desk
+from brokenpipe.load.web_messages import Ask, What
+
+KILL = {"name": "socket_kill"}
+LATENCY = {"name": "latency", "ms": 25}
+
+
+def _desk(**state: Any) -> Desk:
+    return Desk(("plain", "pre_ping"), **{"running": True, **state})
+
+
+def _ask(desk: Desk, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
+    return desk.ask(Ask(1, what, fault or {}, arms))
+
+
+@pytest.mark.parametrize(
+    ("fault", "arms", "says"),
+    [
+        ({}, (), "fault.name"),
+        ({"name": "socket_kil"}, (), "did you mean 'socket_kill'"),
+        ({"name": "latency", "ms": 0}, (), "fault.ms: found 0; must be 1 or more"),
+        ({"name": "latency", "ms": "25"}, (), "fault.ms: found '25'"),
+        ({"name": "latency"}, (), "required"),
+        ({"name": "latency", "ms": 5, "jitter_ms": 9}, (), "jitter_ms is at most ms"),
+        ({"name": "idle_reset", "after_ms": 5000}, (), "cannot be witnessed in a block of 2 s"),
+        ({"name": "server_setting", "setting": "statement_timeout"}, (), "takes after_ms"),
+        (LATENCY, ("plane",), "no such arm: plane; there are plain, pre_ping"),
+        (
+            {"name": "server_setting", "setting": "default_transaction_read_only"},
+            ("plain",),
+            "happens to what all arms share",
+        ),
+        (KILL, (), "happens at one moment: strike it"),
+    ],
+)
+def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says: str) -> None:
+    """Whoever filled in the form is told which field, what was found, and what is allowed; nothing is done."""
+    desk = _desk()
+    assert says in (_ask(desk, "hold", fault, *arms) or "")
+    assert desk.next(0) is None
+
+
+def test_what_is_right_is_done_in_order() -> None:
+    """Wishes are taken one after the other; an empty field is one that was left out, and naming all arms is all."""
+    desk = _desk()
+    assert _ask(desk, "strike", KILL, "plain") is None
+    assert _ask(desk, "hold", {**LATENCY, "jitter_ms": ""}, "plain", "pre_ping") is None
+    strike, hold = desk.next(0), desk.next(0)
+    assert strike
+    assert (strike.what, str(strike.fault), strike.arms) == (
+        "strike",
+        "socket_kill · reset",
+        ("plain",),
+    )
+    assert hold
+    assert (hold.what, str(hold.fault), hold.arms) == ("hold", "latency · 25 ms downstream", ())
+
+
+def test_one_fault_at_a_time() -> None:
+    """While something is held, or will be, nothing else may be begun: every failure has one cause."""
+    desk = _desk()
+    assert _ask(desk, "heal") == "nothing is held"
+    assert _ask(desk, "hold", LATENCY) is None
+    assert "heal it first" in (_ask(desk, "strike", KILL) or "")
+    assert "heal it first" in (_ask(desk, "play") or "")
+    assert _ask(desk, "heal") is None
+    assert _ask(desk, "strike", KILL) is None
+
+
+@pytest.mark.parametrize("state", [{"running": False}, {"halting": 1}])
+def test_without_a_run_nothing_can_be_done(state: dict[str, Any]) -> None:
+    """Before Start and after Stop the answer says what to press."""
+    assert "press Start" in (_ask(_desk(**state), "strike", KILL) or "")
+
+
+def test_while_the_timeline_is_played() -> None:
+    """It can be broken off, and reported; nobody strikes between its faults."""
+    desk = _desk(playing=True)
+    assert "break it off first" in (_ask(desk, "strike", KILL) or "")
+    assert _ask(desk, "report") is None
+    assert _ask(desk, "break_off") is None
+    assert desk.wants("break_off")
+    assert not desk.wants("break_off"), "a wish is fulfilled once"
+    assert "not being played" in (_ask(_desk(), "break_off") or "")
+
+
+def test_a_click_is_not_a_drum() -> None:
+    """Who clicks and clicks is told that it has arrived."""
+    desk = _desk()
+    answers = [_ask(desk, "strike", KILL) for _ in range(10)]
+    assert answers[0] is None
+    assert "waiting already" in (answers[-1] or "")
