@@ -54,7 +54,10 @@ truth: setup ## Plant failures of every kind, compare what is found, write docs/
 	@$(BIN)/python -m tests.truth
 
 test: setup ## Run every test, against real servers
-	@$(BIN)/python -m pytest
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile || failed=1; \
+	$(BIN)/python -m pytest -m alone || failed=1; \
+	exit $$failed
 
 bench: setup ## Print what the instrument itself costs; takes ten minutes on a quiet machine
 	@$(BIN)/python -m bench $(PART)

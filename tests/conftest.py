@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 
 def pytest_configure() -> None:
@@ -16,6 +19,13 @@ def pytest_configure() -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a raw socket sees of a fault is a matter of milliseconds, and planted truth is one of causes: alone."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "wire") or item.path.is_relative_to(TESTS / "truth"):
+            item.add_marker("alone")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,8 @@ from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
 from brokenpipe.measure.findings import Cell, Findings
 from brokenpipe.measure.measure import measure
 
+pytestmark = pytest.mark.alone
+
 SHORTER = (('"steady"\nseconds = 14', '"steady"\nseconds = 4'), ("episodes = 12", "episodes = 4"))
 ATTEMPTS = 3
 DELAY_MS = 25

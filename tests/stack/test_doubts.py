@@ -11,9 +11,12 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
 from brokenpipe.history.doubts import DOUBTS, Code
+
+pytestmark = pytest.mark.alone
 
 TOXIPROXY = " -host 127.0.0.1 -port "  # so begin its arguments
 

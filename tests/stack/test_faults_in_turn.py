@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
+pytestmark = pytest.mark.alone
+
 PHASES = """
 [[phases]]
 name = "backend_kill"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
 
+pytestmark = pytest.mark.alone
+
 EXPECT = """
 [[expect]]
 arm = "plain"

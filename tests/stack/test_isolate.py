@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Starter, write_scenario
+
+pytestmark = pytest.mark.alone
 
 KILL = """
 [[phases]]

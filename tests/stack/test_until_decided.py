@@ -9,6 +9,8 @@ from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
 
 from brokenpipe.measure.measure import measure
 
+pytestmark = pytest.mark.alone
+
 # Nothing is above what it is: the first can never be decided in an arm where nothing breaks. The second is at once.
 EXPECT = """
 [[expect]]
