@@ -16,6 +16,8 @@ from brokenpipe.load.poisson import due_times
 
 from .conftest import eventually
 
+pytestmark = pytest.mark.alone
+
 ASKING = """
     from locust import FastHttpUser, constant, task
 
