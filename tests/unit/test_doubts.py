@@ -244,7 +244,7 @@ def test_every_doubt_is_tested() -> None:
         Code.ERRORS_SWALLOWED,
     }  # there, and test_swallowed.py
     outcomes = {Code.REQUESTS_UNSEEN}  # in test_outcomes.py
-    memory = {Code.MEMORY_GREW}  # in test_memory.py
+    memory = {Code.MEMORY_GREW, Code.RESUMED}  # in test_memory.py and test_parts.py
     baseline = {Code.BASELINE_IN_DOUBT, Code.BASELINE_NOT_COVERED}  # in test_regression.py
     assert set(RAISED) | LIVE | alone | arrivals | ledger | outcomes | memory | baseline == set(Code)
 

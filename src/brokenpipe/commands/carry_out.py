@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,37 +15,65 @@ from brokenpipe.errors import BrokenpipeError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 
-if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
+if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
+    from brokenpipe.drive.run import Run
     from brokenpipe.measure.baseline import Baseline
+    from brokenpipe.measure.unfinished import Unfinished
 
 
 def carry_out(
     plan: Plan, sources: Sources, project: Project, reports: Path, baseline: Baseline | None = None
 ) -> int:
     """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
-    from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
-    from brokenpipe.drive.run import Run, Terminated
+
+    def begin() -> Run:
+        from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
+        from brokenpipe.drive.run import Run
+        from brokenpipe.measure.measure import open_phases
+
+        folder = new_report_folder(reports, plan.stem)
+        write_plan(folder, plan, sources)
+        keep_baseline(folder, baseline)
+        return Run(plan, sources, project, folder, command_line(), open_phases=open_phases)
+
+    return _play(begin)
+
+
+def carry_on(found: Unfinished, sources: Sources, project: Project, folder: Path) -> int:
+    """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
+
+    def begin() -> Run:
+        from brokenpipe.drive.folder import command_line
+        from brokenpipe.drive.run import Run
+        from brokenpipe.measure.measure import open_phases
+
+        return Run(
+            found.plan, sources, project, folder, command_line(), open_phases=open_phases,
+            part=found.part, left=found.left, played=found.played,
+        )  # fmt: skip
+
+    return _play(begin)
+
+
+def _play(begin: Callable[[], Run]) -> int:
+    from brokenpipe.drive.run import Terminated
     from brokenpipe.drive.run import run as run_experiment
-    from brokenpipe.measure.measure import open_phases
     from brokenpipe.report.live import display_for
 
     asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
-        folder = new_report_folder(reports, plan.stem)
-        write_plan(folder, plan, sources)
-        keep_baseline(folder, baseline)
+        what = begin()
         try:
             with display_for(console.out) as shown:
-                what = Run(plan, sources, project, folder, command_line(), shown.show, open_phases)
-                run_experiment(what)
+                run_experiment(replace(what, on_progress=shown.show))
                 asked.only_noted = True  # from here on the report is finished in any case
         except BrokenpipeError as error:
             asked.only_noted = True
             console.complain(error)
-            report_what_there_is(folder)
+            report_what_there_is(what.folder)
             code = error.exit_code
         else:
-            code = write_report(folder)
+            code = write_report(what.folder)
     except Terminated:  # before anything was begun
         console.err.print("terminated")
     return code if asked.exit_code is None else asked.exit_code

@@ -56,6 +56,7 @@ class Experiment:
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
     further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
+    before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
@@ -63,8 +64,8 @@ class Experiment:
 
     def run(self) -> None:
         """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
-        stretches = self.stretches
-        played: dict[str, int] = {}
+        played = dict(self.before)
+        stretches = self.stretches or self._ask_further(played)
         warm_up_s = WARM_UP_S
         while stretches:
             for stretch in stretches:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +18,7 @@ import psutil
 
 import brokenpipe
 from brokenpipe.drive.revision import revision_of
-from brokenpipe.errors import RecordingError
+from brokenpipe.errors import RecordingError, ReportError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
 
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
@@ -53,6 +55,33 @@ def point_latest_at(folder: Path) -> None:
     fresh.replace(folder.parent / "latest")
 
 
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Keep everybody else from recording into a report folder; the hold ends with this process, however that ends.
+
+    Raises UsageError if somebody records into it now, ReportError if it is no folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: is no report folder: {error.strerror}",
+            remedy="Give one that `brokenpipe run` or `soak` made; `brokenpipe list` names them.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"{folder}: an experiment is being recorded there now",
+            remedy="Wait for its end, or end it first.",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
     """`scenario.toml` as it was read, and `plan.json`: what is run, after every override."""
     try:
@@ -65,12 +94,13 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
 def write_environment(
     folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
 ) -> None:
-    """`environment.json`: versions, revisions of the code, machine, seed, and the command that repeats it."""
+    """`environment.json`: versions, revisions of the code, machine, seed, the command that repeats it, and its file."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         versions[package] = metadata.version(package)
     document = {
         "command": command,
+        "scenario_file": str(sources.scenario_path.resolve()),
         "seed": plan.scenario.seed,
         "cores": os.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,

@@ -175,12 +175,12 @@ def _count(value: object) -> int:
 
 @contextmanager
 def ledger(
-    statement: str | None, target_toml: Path, stack: Stack, folder: Path, doubts: Writer
+    statement: str | None, target_toml: Path, stack: Stack, path: Path, doubts: Writer
 ) -> Iterator[Ledger]:
-    """The target's ledger for as long as the block lasts. Raises RecordingError."""
+    """The target's ledger, in that file, for as long as the block lasts. Raises RecordingError."""
     if statement is None:
         yield NoLedger()
         return
-    with writing(folder / "ledger.ndjson", "ledger") as log:
+    with writing(path, "ledger") as log:
         databases = {name: arm.database for name, arm in stack.arms.items()}
         yield DatabaseLedger(statement, target_toml, stack.postgres, databases, log, doubts)

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.drive.experiment import Experiment
-from brokenpipe.drive.folder import write_environment
+from brokenpipe.drive.folder import holding, write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
@@ -23,7 +23,9 @@ from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
-from brokenpipe.history.records import Doubt, Finish, Probe
+from brokenpipe.history.keeping import Keeper, keeping
+from brokenpipe.history.records import Doubt, Finish, Probe, Resumed
+from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Notice
@@ -55,15 +57,30 @@ class Run:
     project: Project
     folder: Path
     command: str
-    on_progress: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None] = lambda _: None
     open_phases: Callable[[Path], Collection[str]] | None = None
     """Where more episodes could decide what is undecided, from the history so far. None: nobody looks."""
+    part: int = 1
+    """More than one: the experiment was cut off before, and goes on in the same folder."""
+    left: tuple[Stretch, ...] | None = None
+    """What is still to be played of it; None: all."""
+    played: Mapping[str, int] = field(default_factory=dict)
+    """How many episodes of each phase were finished before."""
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """What is played, in order."""
+        return self.plan.stretches if self.left is None else self.left
+
+    def file(self, writer: str) -> Path:
+        """Where a writer's records go."""
+        return file_of(self.folder, writer, self.part)
 
     @property
     def total_s(self) -> float:
         """How long all of it will take, as far as one can say before."""
-        return START_UP_S + self.plan.forecast_s
+        return START_UP_S + sum(stretch.forecast_of(self.plan.scenario) for stretch in self.stretches)
 
     def say(self, message: str) -> None:
         """Tell whoever watches what is being done outside of phases."""
@@ -77,12 +94,21 @@ def run(what: Run) -> Ending:
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
     ending: Ending = "failed"
-    # First of all: whatever has a history can be read.
-    write_environment(what.folder, what.plan, what.sources, what.command, {})
-    with writing(what.folder / "experiment.ndjson", "experiment") as log:
+    if what.part == 1:  # First of all: whatever has a history can be read.
+        write_environment(what.folder, what.plan, what.sources, what.command, {})
+    with (
+        holding(what.folder),
+        keeping(what.folder) as keeper,
+        writing(what.file("experiment"), "experiment") as log,
+    ):
         try:
-            with janitor(secrets.token_hex(8)) as undo:
-                _execute(what, undo, log)
+            if what.part > 1:
+                log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
+            if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
+                with janitor(secrets.token_hex(8)) as undo:
+                    _execute(
+                        replace(what, on_progress=partial(_checked, keeper, what.on_progress)), undo, log
+                    )
             ending = "done"
         except KeyboardInterrupt:
             ending = "interrupted"
@@ -93,6 +119,12 @@ def run(what: Run) -> Ending:
     return ending
 
 
+def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progress) -> None:
+    """Go on only while the disk keeps what is recorded."""
+    keeper.check()
+    show(progress)
+
+
 def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     with (
         local_stack(
@@ -100,6 +132,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             project=what.project,
             target_folder=what.sources.target_folder,
             report=what.folder,
+            part=what.part,
             janitor=undo,
             on_step=what.say,
         ) as stack,
@@ -107,7 +140,8 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     ):
         books.begin()
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
-        write_environment(what.folder, what.plan, what.sources, what.command, servers)
+        if what.part == 1:
+            write_environment(what.folder, what.plan, what.sources, what.command, servers)
         what.say("probing what each fault does on this machine")
         faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
         for probe in probes(faults, stack, what.folder, undo):
@@ -154,15 +188,16 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
         arms={name: arm.service.url for name, arm in stack.arms.items()},
         users=scenario.load.users,
         seed=scenario.seed,
-        requests_path=what.folder / "requests.ndjson",
+        requests_path=what.file("requests"),
         time_limit_s=scenario.load.timeout_s,
         arrivals_per_s=scenario.load.arrivals_per_s,
+        part=what.part,
     )
 
 
 def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledger]:
     target_toml = what.sources.target_folder / "target.toml"
-    return ledger(what.plan.target.ledger, target_toml, stack, what.folder, log)
+    return ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
 
 
 def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) -> None:
@@ -170,14 +205,15 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
     with (
-        writing(what.folder / "nemesis.ndjson", "nemesis") as acts,
-        writing(what.folder / "gauges.ndjson", "probe") as gauges,
+        writing(what.file("nemesis"), "nemesis") as acts,
+        writing(what.file("gauges"), "probe") as gauges,
         probing(watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         Experiment(
             scenario=scenario,
-            stretches=what.plan.stretches,
+            stretches=what.stretches,
+            before=what.played,
             load=load,
             nemesis=actor,
             log=log,

@@ -62,6 +62,7 @@ class Code(StrEnum):
     MEMORY_GREW = "memory_grew"
     MACHINE_SUSPENDED = "machine_suspended"
     CLOCK_JUMPED = "clock_jumped"
+    RESUMED = "resumed"
     # the plan
     NOTHING_EXPECTED = "nothing_expected"
     FEW_EPISODES = "few_episodes"
@@ -299,6 +300,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "the wall clock moved against the monotonic clock by more than 0.25 s within a few seconds",
         "unknown",
         "Run again when the clock is in step: SQLAlchemy tells the age of a connection by it, so recycle is off.",
+    ),
+    Code.RESUMED: Kind(
+        "the run was cut off and resumed: its services and its database were new from then on",
+        "note",
+        "Writes are compared with the last database only; run again if they, or drift over time, matter.",
     ),
     Code.NOTHING_EXPECTED: Kind(
         "the scenario expects nothing, so nothing can pass",

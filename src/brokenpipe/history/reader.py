@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ import duckdb
 import psutil
 
 from brokenpipe.errors import ReportError
+from brokenpipe.history.parts import on_one_axis
 from brokenpipe.history.tables import EVERY_FILE, TABLES, VIEWS, Table
 
 Row = tuple[Any, ...]
@@ -82,7 +84,8 @@ def reading(folder: Path) -> Iterator[History]:
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
         )
     with _database(folder) as connection:
-        _load(connection, folder)
+        with on_one_axis(sorted(folder.glob(EVERY_FILE))) as files:
+            _load(connection, files)
         yield History(folder, connection)
 
 
@@ -126,10 +129,10 @@ def _sweep() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """A table for each group of files, a view for each kind of line, and what is drawn from several."""
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
-    for n, (tables, files) in enumerate(_groups(folder)):
+    for n, (tables, files) in enumerate(_groups(paths)):
         columns = _columns(tables)
         lines = _parsed(columns, tables, files)
         plain = next((table for table in tables if table.plain), None)
@@ -150,12 +153,12 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         connection.execute(f"CREATE VIEW {name} AS {query}")
 
 
-def _groups(folder: Path) -> Iterator[tuple[list[Table], list[Path]]]:
+def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[Table], list[Path]]]:
     """The files of each writer with the kinds of line that stand in them; last, files of nobody we know."""
     everywhere = [table for table in TABLES if table.files == EVERY_FILE]
-    rest = set(folder.glob(EVERY_FILE))
+    rest = set(paths)
     for pattern in dict.fromkeys(table.files for table in TABLES if table.files != EVERY_FILE):
-        files = set(folder.glob(pattern))
+        files = {path for path in rest if fnmatchcase(path.name, pattern)}
         rest -= files
         yield [*everywhere, *(table for table in TABLES if table.files == pattern)], sorted(files)
     yield everywhere, sorted(rest)
@@ -178,7 +181,11 @@ def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Pa
     if not full:
         empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
         return f"SELECT {empty}{', NULL::VARCHAR AS witness_arm' if witnesses else ''} WHERE false"
-    arm = r", regexp_extract(filename, 'witness-([^/]*)-\d+\.ndjson$', 1) AS witness_arm" if witnesses else ""
+    arm = (
+        r", regexp_extract(filename, 'witness-([^/]*)-\d+(\.r\d+)?\.ndjson$', 1) AS witness_arm"
+        if witnesses
+        else ""
+    )
     return (
         f"SELECT {', '.join(columns)}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "

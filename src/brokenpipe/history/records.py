@@ -2,7 +2,7 @@
 
 Each file has one writer, and none is ever rewritten:
 
-    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Finish
+    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Resumed, Finish
     nemesis.ndjson           the nemesis   Act, Landing
     requests.ndjson          the load      Start, End, Lag, Late, Missed
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
@@ -11,7 +11,8 @@ Each file has one writer, and none is ever rewritten:
     ledger.ndjson            the harness   Entry, Balance: only of a target that has a ledger
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
-`Clock` that ties it to the wall clock.
+`Clock` that ties it to the wall clock. Large files go on in further ones, and an experiment that was cut off and
+resumed has files for each part: `segments.py` says how they are called, `parts.py` how their clocks are joined.
 """
 
 from __future__ import annotations
@@ -108,6 +109,16 @@ class Probe(Record):
     seen: str
     after_ms: float | None
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Record):
+    """The first line of a later part: what was cut off goes on, with a new stack. `part` counts from 1."""
+
+    KIND: ClassVar[str] = "resumed"
+    t: int
+    part: int
+    command: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ TABLES = (
         "clock",
         {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR"},
     ),
-    Table("phase_edges", "experiment.ndjson", "phase", {"t": "BIGINT", "name": "VARCHAR", "edge": "VARCHAR"}),
+    Table(
+        "phase_edges", "experiment*.ndjson", "phase", {"t": "BIGINT", "name": "VARCHAR", "edge": "VARCHAR"}
+    ),
     Table(
         "episodes",
-        "experiment.ndjson",
+        "experiment*.ndjson",
         "episode",
         {
             "phase": "VARCHAR",
@@ -64,7 +66,7 @@ TABLES = (
     ),
     Table(
         "doubts",
-        "experiment.ndjson",
+        "experiment*.ndjson",
         "doubt",
         {
             "t": "BIGINT",
@@ -78,7 +80,7 @@ TABLES = (
     ),
     Table(
         "probes",
-        "experiment.ndjson",
+        "experiment*.ndjson",
         "probe",
         {
             "t": "BIGINT",
@@ -90,10 +92,16 @@ TABLES = (
             "held": "BOOLEAN",
         },
     ),
-    Table("finishes", "experiment.ndjson", "finish", {"t": "BIGINT", "how": "VARCHAR"}),
+    Table(
+        "resumptions",
+        "experiment*.ndjson",
+        "resumed",
+        {"t": "BIGINT", "part": "INTEGER", "command": "VARCHAR"},
+    ),
+    Table("finishes", "experiment*.ndjson", "finish", {"t": "BIGINT", "how": "VARCHAR"}),
     Table(
         "acts",
-        "nemesis.ndjson",
+        "nemesis*.ndjson",
         "act",
         {
             "t0": "BIGINT",
@@ -108,7 +116,7 @@ TABLES = (
     ),
     Table(
         "landings",
-        "nemesis.ndjson",
+        "nemesis*.ndjson",
         "landing",
         {
             "t": "BIGINT",
@@ -171,7 +179,7 @@ TABLES = (
     Table("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
     Table(
         "process_gauges",
-        "gauges.ndjson",
+        "gauges*.ndjson",
         "process",
         {
             "t": "BIGINT",
@@ -184,15 +192,15 @@ TABLES = (
     ),
     Table(
         "machine_gauges",
-        "gauges.ndjson",
+        "gauges*.ndjson",
         "machine",
         {"t": "BIGINT", "busy": "DOUBLE", "stolen": "DOUBLE", "throttled": "DOUBLE"},
     ),
-    Table("ticks", "gauges.ndjson", "tick", {"t": "BIGINT", "wall_ns": "BIGINT", "boot_ns": "BIGINT"}),
-    Table("slots", "gauges.ndjson", "slots", {"t": "BIGINT", "used": "INTEGER", "allowed": "INTEGER"}),
+    Table("ticks", "gauges*.ndjson", "tick", {"t": "BIGINT", "wall_ns": "BIGINT", "boot_ns": "BIGINT"}),
+    Table("slots", "gauges*.ndjson", "slots", {"t": "BIGINT", "used": "INTEGER", "allowed": "INTEGER"}),
     Table(
         "postgres_gauges",
-        "gauges.ndjson",
+        "gauges*.ndjson",
         "postgres",
         {
             "t": "BIGINT",
@@ -208,13 +216,13 @@ TABLES = (
     ),
     Table(
         "entries",
-        "ledger.ndjson",
+        "ledger*.ndjson",
         "entry",
         {"arm": "VARCHAR", "edge": "VARCHAR", "key": "VARCHAR", "count": "BIGINT"},
     ),
     Table(
         "balances",
-        "ledger.ndjson",
+        "ledger*.ndjson",
         "balance",
         {"t": "BIGINT", "arm": "VARCHAR", "edge": "VARCHAR", "entries": "BIGINT", "error": "VARCHAR"},
     ),
@@ -317,23 +325,23 @@ TABLES = (
         {"t": "BIGINT", "size": "INTEGER", "idle": "INTEGER", "out": "INTEGER", "overflow": "INTEGER"},
     ),
     Table(
-        "links_opened", "links.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}
+        "links_opened", "links*.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}
     ),
     Table(
         "links_ended",
-        "links.ndjson",
+        "links*.ndjson",
         "link_ended",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "ender": "VARCHAR"},
     ),
     Table(
         "links_cut",
-        "links.ndjson",
+        "links*.ndjson",
         "link_cut",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
     Table(
         "links_silenced",
-        "links.ndjson",
+        "links*.ndjson",
         "link_silenced",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),

@@ -49,7 +49,8 @@ def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[Use
         fixed_count = users  # Locust spawns exactly these; weights could not keep the arms equal
 
         def __init__(self, environment: Environment) -> None:
-            self._person = Person(tower.config.seed, base.__name__, next(numbers))
+            config = tower.config
+            self._person = Person(config.seed, base.__name__, next(numbers), config.part)
             with being(self._person), _telling_that_it_cannot_be_made(base, tower):
                 super().__init__(environment)
             client = getattr(self, "client", None)

@@ -38,6 +38,7 @@ class LoadConfig:
     control_fd: int = -1
     arrivals_per_s: float | None = None
     web: Web | None = None
+    part: int = 1  # of an experiment; in each, users are other people with other draws
 
     @property
     def total_users(self) -> int:

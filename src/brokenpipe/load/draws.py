@@ -27,8 +27,9 @@ class Person:
 
     __slots__ = ("generator", "id", "requests")
 
-    def __init__(self, seed: int, user_class: str, number: int) -> None:
-        self.id = f"{user_class}-{number}".encode("ascii", "backslashreplace").decode()  # goes into a header
+    def __init__(self, seed: int, user_class: str, number: int, part: int = 1) -> None:
+        name = f"{user_class}-{number}" if part == 1 else f"r{part}-{user_class}-{number}"
+        self.id = name.encode("ascii", "backslashreplace").decode()  # goes into a header
         self.generator = random.Random(f"{seed}/{self.id}")  # noqa: S311  # simulated behaviour
         self.requests = 0
 

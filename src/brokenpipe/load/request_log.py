@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
+from brokenpipe.history.segments import LARGE_BYTES, segment
 
 _END = f'{{"k":"{End.KIND}","t0":'
 
@@ -36,12 +37,16 @@ class Request(Protocol):
 
 
 class RequestLog:
-    """An append-only file with one writer. Whatever raises OSError here is for `flush`'s caller to report."""
+    """An append-only file with one writer, in segments. What raises OSError here is for `flush`'s caller to report."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: list[str] = []
         self._rows: dict[tuple[str, str], str] = {}  # arm and name as they stand in a line
+        self._segment, self._size = 1, 0
+        self._open(path)
+
+    def _open(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         clock = Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer="load")
         self._lines.append(
@@ -93,5 +98,14 @@ class RequestLog:
         """Hand everything to the kernel. Raises OSError when the disk refuses it."""
         lines, self._lines = self._lines, []
         data = memoryview("".join(lines).encode())
+        self._size += len(data)
         while data:
             data = data[os.write(self._fd, data) :]
+        if self._size >= LARGE_BYTES:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Close this file for good and open the next."""
+        os.close(self._fd)
+        self._segment, self._size = self._segment + 1, 0
+        self._open(segment(self.path, self._segment))

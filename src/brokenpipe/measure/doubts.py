@@ -15,6 +15,7 @@ from brokenpipe.measure.findings import Cell, ContractProbe, Health, Warn
 from brokenpipe.measure.health import missed_landings
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
+from brokenpipe.measure.resumed import resumed_notes
 from brokenpipe.measure.warm_up import warm_up_doubts
 from brokenpipe.plan.scenario import Scenario
 
@@ -40,6 +41,7 @@ def doubts(
         *_witness(history),
         *_unseen(history, cells),
         *_expected(scenario, cells),
+        *resumed_notes(history),
         *warm_up_doubts(history, scenario, begun),
     )
 

@@ -237,7 +237,7 @@ class Load:
     arm: str | None
     mean_cores: float
     peak_cores: float
-    peak_rss_bytes: int
+    peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,16 @@ from brokenpipe.measure.timelines import begin_of
 
 _BUSY = """
 WITH g AS (
-    SELECT role, arm, t, cpu_s, rss_bytes,
-           (cpu_s - lag(cpu_s) OVER w) / nullif((t - lag(t) OVER w) / 1e9, 0) AS cores
+    SELECT role, arm, t, rss_bytes, lag(t) OVER w AS before, cpu_s - lag(cpu_s) OVER w AS used_s
     FROM process_gauges WHERE t BETWEEN ? AND ? WINDOW w AS (PARTITION BY role, arm ORDER BY t)
+), spans AS (
+    SELECT role, arm, rss_bytes, used_s, nullif((t - before) / 1e9, 0) AS span_s,
+           NOT EXISTS (FROM resumptions r WHERE r.t BETWEEN g.before AND g.t) AS whole
+    FROM g
 )
-SELECT role, arm, (max(cpu_s) - min(cpu_s)) / nullif((max(t) - min(t)) / 1e9, 0), max(cores), max(rss_bytes)
-FROM g GROUP BY ALL ORDER BY role, arm
+SELECT role, arm, sum(used_s) FILTER (whole) / sum(span_s) FILTER (whole), max(used_s / span_s) FILTER (whole),
+       max(rss_bytes)
+FROM spans GROUP BY ALL ORDER BY role, arm
 """
 
 
@@ -33,9 +37,11 @@ def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
         "SELECT count(*), count(*) FILTER (landed), "
         "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
     )
+    over_time = memory(history, arms, begin_of(history))
+    shared = {(one.role, one.arm): one.peak_bytes for one in over_time if one.shared}
     return Health(
         processes=tuple(
-            Load(role, arm, mean or 0.0, top or 0.0, rss)
+            Load(role, arm, mean or 0.0, top or 0.0, shared.get((role, arm)) or rss)
             for role, arm, mean, top, rss in history.rows(_BUSY, (begin, end))
         ),
         cores=cores,
@@ -46,7 +52,7 @@ def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
         median_landing_ms=after,
         landings=landings,
         landed=landed,
-        memory=memory(history, arms, begin_of(history)),
+        memory=over_time,
         requests=history.one("SELECT count(*) FROM outcomes_everywhere")[0],
         history_bytes=sum(path.stat().st_size for path in history.folder.glob(EVERY_FILE)),
     )

@@ -7,7 +7,8 @@
     more than once               doubled        doubled, unacknowledged
 
 A client names a write by its key. Requests with the same key are one write, asked for more than once. What the
-database held before the first request is subtracted.
+database held before the first request is subtracted. Of an experiment that was resumed, all this is about its last
+part: the database of the others is no more.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WITH asked AS (
            CASE WHEN bool_or(t_end IS NOT NULL AND failure IS NULL) THEN 'acknowledged'
                 WHEN bool_or(t_end IS NULL OR failure IN ('transport', 'timeout')) THEN 'unanswered'
                 ELSE 'refused' END AS told
-    FROM requests WHERE key IS NOT NULL GROUP BY arm, key
+    FROM requests WHERE key IS NOT NULL AND t >= (SELECT coalesce(max(t), 0) FROM resumptions) GROUP BY arm, key
 ),
 held AS (
     SELECT arm, coalesce(key, '(no key)') AS key,

@@ -33,11 +33,11 @@ _ENOUGH_LAGS = 4  # half seconds: fewer have no median worth the name
 _JUMPS = """
 WITH d AS (
     SELECT t, (wall_ns - t - lag(wall_ns - t) OVER w) / 1e9 AS wall,
-           coalesce((boot_ns - t - lag(boot_ns - t) OVER w) / 1e9, 0) AS slept
+           coalesce((boot_ns - t - lag(boot_ns - t) OVER w) / 1e9, 0) AS slept, lag(t) OVER w AS before
     FROM ticks WINDOW w AS (ORDER BY t)
 )
 SELECT coalesce(max(slept), 0), coalesce(arg_max(wall - slept, abs(wall - slept)), 0)
-FROM d WHERE t BETWEEN ? AND ?
+FROM d WHERE t BETWEEN ? AND ? AND NOT EXISTS (FROM resumptions r WHERE r.t BETWEEN d.before AND d.t)
 """
 
 

@@ -124,8 +124,8 @@ def findings_of(
     held = _held(baseline, Run(plan, figures, warnings, machine_of(environment)))
     decided = (*checks(scenario, estimator, warnings), *held.checks)
     warnings = (*warnings, *held.doubts)
-    finished = _finished(history)
-    verdict = overall(decided, warnings, finished=finished == "done")
+    ended = finished(history)
+    verdict = overall(decided, warnings, finished=ended == "done")
     added = costs(scenario, estimator, reached)
     best = best_arm(scenario, table, common, added)
     return Findings(
@@ -135,7 +135,7 @@ def findings_of(
         target=scenario.target,
         started=_started(history),
         duration_s=(end_of(history) - begin_of(history)) / 1e9,
-        finished=finished,
+        finished=ended,
         verdict=verdict,
         sentence=sentence(best, scenario, table, verdict),
         users_per_arm=scenario.load.users,
@@ -161,7 +161,7 @@ def findings_of(
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=arrived,
         notes=(
-            *_notes(finished, begun, [phase.name for phase in scenario.phases]),
+            *_notes(ended, begun, [phase.name for phase in scenario.phases]),
             *look_notes(plan.looks, table),
         ),
         comparisons=compared,
@@ -197,8 +197,11 @@ def _witnessed(history: History) -> frozenset[str]:
     return frozenset(arm for (arm,) in rows)
 
 
-def _finished(history: History) -> str:
-    rows = history.rows("SELECT how FROM finishes ORDER BY t DESC LIMIT 1")
+def finished(history: History) -> str:
+    """How it ended. A later part that was cut off has said nothing, whatever the one before it said."""
+    rows = history.rows(
+        "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
+    )
     return str(rows[0][0]) if rows else "cut off"
 
 

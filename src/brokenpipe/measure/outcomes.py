@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brokenpipe.history.parts import GAP_NS
 from brokenpipe.history.reader import History
 
 TENTH_NS = 100_000_000
@@ -34,14 +35,21 @@ FROM other_requests
 
 _LAST_END = "CREATE TABLE last_end AS SELECT coalesce(max(t_end), 0) AS t FROM requests"
 
-# The last line of the log tells how long a request without an end could have waited.
+# The last line of the log tells how long a request without an end could have waited; before a resumption, what was
+# under way was cut off as well.
 _CUT_OFF = """
-DELETE FROM other_outcomes WHERE t_end IS NULL AND t >= -{limit_ns} + greatest(
+DELETE FROM other_outcomes o WHERE t_end IS NULL AND (t >= -{limit_ns} + greatest(
     (SELECT t FROM last_end),
     (SELECT max(t) FROM started),
     (SELECT max(coalesce(t, t0 + (ms * 1e6)::BIGINT)) FROM ended),
     0
-)
+) OR EXISTS (FROM resumptions r WHERE o.t < r.t AND o.t >= r.t - {gap_ns} - {limit_ns}))
+"""
+
+# An episode in which the arms take turns is played again from its first turn if it was cut off between two.
+_EPISODES = """
+CREATE TABLE episode_list AS
+SELECT * FROM episodes QUALIFY row_number() OVER (PARTITION BY phase, n, arm, counts ORDER BY t0 DESC) = 1 ORDER BY t0
 """
 
 # Plain successes stay where they were read: to store ten million rows again would cost more than all questions.
@@ -72,11 +80,11 @@ SELECT arm, phase, episode, requests, successes, quantiles[1] AS p50, quantiles[
 
 def tabulate(history: History, *, limit_s: float) -> None:
     """Make `outcomes`, `testimony` and `closed`, whose `phase` is NULL for what does not count, and `by_episode`."""
-    history.sql("CREATE TABLE episode_list AS SELECT * FROM episodes ORDER BY t0")
+    history.sql(_EPISODES)
     history.sql(_TENTHS.format(tenth=TENTH_NS))
     history.sql(_OTHERS)
     history.sql(_LAST_END)
-    history.sql(_CUT_OFF.format(limit_ns=int(limit_s * 1e9)))
+    history.sql(_CUT_OFF.format(limit_ns=int(limit_s * 1e9), gap_ns=GAP_NS))
     history.sql(_everywhere(history))
     history.sql(f"CREATE VIEW outcomes AS {placed('FROM outcomes_everywhere', 't')}")
     history.sql(_BY_EPISODE)

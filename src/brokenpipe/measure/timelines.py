@@ -89,7 +89,7 @@ def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
         stretches[name].append(((t0 - begin) / 1e9, ((end if t1 is None else t1) - begin) / 1e9))
     struck = defaultdict(list)
     for name, t0, t1, strike in history.rows(
-        "SELECT phase, t0, t1, strike FROM episodes WHERE counts ORDER BY t0"
+        "SELECT phase, t0, t1, strike FROM episode_list WHERE counts ORDER BY t0"
     ):
         struck[name].append((t0, t1, strike))
     found = []

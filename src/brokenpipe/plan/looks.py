@@ -30,6 +30,16 @@ class Stretch:
         return scenario.forecast_of(self.phase) - fewer * scenario.episode_s_of(self.phase)
 
 
+def remaining(planned: Sequence[Stretch], played: Mapping[str, int]) -> tuple[Stretch, ...]:
+    """What is left of these when so many episodes of each phase have been played."""
+    found = []
+    for stretch in planned:
+        first = max(stretch.first, played.get(stretch.phase.name, 0))
+        if first < stretch.first + stretch.count:
+            found.append(Stretch(stretch.phase, first, stretch.first + stretch.count - first))
+    return tuple(found)
+
+
 def planned_looks(count: int, at_most: int) -> tuple[int, ...]:
     """Numbers of episodes: those of the scenario, then twice as many, and so on up to the most."""
     looks = [count]

@@ -95,6 +95,11 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     return plan, Sources(path, text, folder, _locustfile(path, parsed))
 
 
+def sources_of(project: Project, path: Path, text: str, plan: Plan) -> Sources:
+    """The files behind a plan that was made before. Raises UsageError or ScenarioError if one is gone."""
+    return Sources(path, text, project.target_folder(plan.scenario.target), _locustfile(path, plan.scenario))
+
+
 def _looks(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, ...]]:
     if overrides.until_decided:
         return looks_of(scenario, overrides.at_most)

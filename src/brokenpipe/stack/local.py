@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.history.segments import file_of, suffix
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.database import Database
@@ -52,11 +53,19 @@ class Stack:
 
 @contextmanager
 def local_stack(
-    plan: Plan, *, project: Project, target_folder: Path, report: Path, janitor: Janitor, on_step: Step
+    plan: Plan,
+    *,
+    project: Project,
+    target_folder: Path,
+    report: Path,
+    part: int = 1,
+    janitor: Janitor,
+    on_step: Step,
 ) -> Iterator[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts.
 
-    Logs go to `report`/logs, the witness and the proxies write into `report`. Raises StackError for what did not start.
+    Logs go to `report`/logs, the witness and the proxies write into `report`, in the files of that part. Raises
+    StackError for what did not start.
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -72,11 +81,11 @@ def local_stack(
             binary,
             log_path=logs / "toxiproxy.log",
             janitor=janitor,
-            links_path=report / "links.ndjson",
+            links_path=file_of(report, "links", part),
         )
         toxiproxy = running.enter_context(proxies)
         on_step(f"starting {len(plan.scenario.arms)} targets")
-        ground = _Ground(plan, target_folder, report, database, toxiproxy, janitor)
+        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor)
         arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
         for arm in arms.values():  # all were started first, so that they come up together
             wait_ready(arm.service, plan.target)
@@ -100,6 +109,7 @@ class _Ground:
     plan: Plan
     target_folder: Path
     report: Path
+    part: int
     database: Postgres
     toxiproxy: ToxiproxyServer
     janitor: Janitor
@@ -135,4 +145,7 @@ class _Ground:
         if not self.plan.target.witness:
             return chosen
         pythonpath = chosen.get("PYTHONPATH", self.plan.target.env.get("PYTHONPATH", ""))
-        return {**chosen, **witness_environment(name, self.report, pythonpath=pythonpath)}
+        return {
+            **chosen,
+            **witness_environment(name, self.report, pythonpath=pythonpath, suffix=suffix(self.part)),
+        }

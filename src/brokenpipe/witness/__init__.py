@@ -16,17 +16,20 @@ from pathlib import Path
 SITE = Path(__file__).parent / "site"  # goes on the target's PYTHONPATH
 FOLDER_VARIABLE = "BROKENPIPE_WITNESS"  # where its files go; a process without it is left alone
 ARM_VARIABLE = "BROKENPIPE_ARM"
+PART_VARIABLE = "BROKENPIPE_PART"  # what its files are called besides, in an experiment that was resumed
 
 
-def environment(arm: str, folder: Path, *, pythonpath: str = "") -> dict[str, str]:
+def environment(arm: str, folder: Path, *, pythonpath: str = "", suffix: str = "") -> dict[str, str]:
     """The variables that load the witness into a target's Python processes.
 
-    `folder` is where its files go, and must exist; `pythonpath` is the target's own, kept behind ours.
+    `folder` is where its files go, and must exist; `pythonpath` is the target's own, kept behind ours. `suffix` goes
+    before `.ndjson` in the names of its files.
     """
     return {
         "PYTHONPATH": os.pathsep.join(part for part in (str(SITE), pythonpath) if part),
         FOLDER_VARIABLE: str(folder.resolve()),
         ARM_VARIABLE: arm,
+        **({PART_VARIABLE: suffix} if suffix else {}),
     }
 
 

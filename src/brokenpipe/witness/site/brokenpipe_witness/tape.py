@@ -45,7 +45,8 @@ class _Tape:
 
     def _open(self) -> None:
         arm = os.environ.get("BROKENPIPE_ARM", "")
-        name = f"witness-{re.sub(r'[^A-Za-z0-9_.-]', '_', arm)}-{os.getpid()}.ndjson"
+        part = os.environ.get("BROKENPIPE_PART", "")
+        name = f"witness-{re.sub(r'[^A-Za-z0-9_.-]', '_', arm)}-{os.getpid()}{part}.ndjson"
         path = f"{os.environ['BROKENPIPE_WITNESS']}/{name}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._identity = _identity(self._descriptor)

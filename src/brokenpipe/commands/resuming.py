@@ -1,0 +1,54 @@
+"""`resume`: the command that finishes what was cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brokenpipe.commands import console
+from brokenpipe.commands.carry_out import carry_on
+from brokenpipe.errors import UsageError
+from brokenpipe.plan.plan import sources_of
+from brokenpipe.plan.project import find_project
+
+if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
+    from brokenpipe.measure.unfinished import Unfinished
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: brokenpipe resume reports/default/latest")
+def resume(
+    report: Annotated[Path, typer.Argument(help="The report folder of a run that was cut off.")],
+) -> None:
+    """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
+    from brokenpipe.drive.folder import holding
+    from brokenpipe.measure.unfinished import unfinished
+
+    with console.answering_for_errors():
+        project = find_project(Path.cwd())
+        folder = report.resolve()
+        with holding(folder):
+            found = unfinished(folder)
+        if found.ended == "done":
+            raise UsageError(
+                f"{report}: this run was finished: nothing of it is left to play",
+                remedy=f"`brokenpipe report {report}` makes its report again; `brokenpipe run` begins a new one.",
+            )
+        scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
+        text = (folder / "scenario.toml").read_text(encoding="utf-8")
+        sources = sources_of(project, scenario_file, text, found.plan)
+        console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)
+        raise typer.Exit(carry_on(found, sources, project, folder))
+
+
+def _left(found: Unfinished) -> str:
+    """What will be played, briefly."""
+    if not found.left:
+        return "All of it was played; what is missing is its end."
+    episodes = sum(stretch.count for stretch in found.left)
+    names = ", ".join(dict.fromkeys(stretch.phase.name for stretch in found.left))
+    forecast_s = sum(stretch.forecast_of(found.plan.scenario) for stretch in found.left)
+    return f"Left to play: {episodes} episodes of {names}, about {forecast_s:.0f} s."

@@ -1,0 +1,78 @@
+"""Keeping a history: what its writers handed to the kernel is on the disk a second later.
+
+A `kill -9` loses nothing that the kernel has. A power cut loses what is not on the disk, so once a second every file
+that grew is synced, whoever writes it: to wait for a disk is nothing that a load generator or a service under test
+should do, and a file can be synced from any process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from brokenpipe.errors import RecordingError
+from brokenpipe.history.tables import EVERY_FILE
+
+EVERY_S = 0.5  # writers hand over at least every 0.2 s, so that leaves a disk 0.3 s for a sync
+
+
+class Keeper:
+    """Knows how much of each file is on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[Path, int] = {}
+        self._failure: RecordingError | None = None
+
+    def keep(self) -> None:
+        """Sync what grew since the last time. Of a disk that fails tells `check`."""
+        try:
+            for path in self._folder.glob(EVERY_FILE):
+                size = path.stat().st_size
+                if self._kept.get(path) != size:
+                    _sync(path)
+                    if path not in self._kept:
+                        _sync(self._folder)  # its name
+                    self._kept[path] = size
+        except OSError as error:
+            self._failure = RecordingError(
+                f"{self._folder}: the history cannot be kept: {error.strerror or error}",
+                remedy="See to that disk (or point --reports at another one) and run again; "
+                "what was recorded so far is kept.",
+            )
+
+    def check(self) -> None:
+        """Raises RecordingError if the disk refused what it had taken."""
+        if self._failure is not None:
+            raise self._failure
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[Keeper]:
+    """Sync the files of this folder for as long as the block lasts, and once more at its end."""
+    keeper, stop = Keeper(folder), threading.Event()
+
+    def go_on() -> None:
+        while not stop.wait(EVERY_S):
+            keeper.keep()
+
+    thread = threading.Thread(target=go_on, name="keeper", daemon=True)
+    thread.start()
+    try:
+        yield keeper
+    finally:
+        stop.set()
+        thread.join()
+        keeper.keep()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(InterruptedError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

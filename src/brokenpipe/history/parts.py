@@ -1,0 +1,87 @@
+"""The parts of an experiment that was cut off and resumed, put on one axis of time.
+
+    part 1   ├──────────✂                    the machine may have been started anew in between, and its monotonic
+    part 2                    ├────────┤     clock with it; whoever resumes may have slept over it
+    read as  ├──────────┤·5 s·├────────┤
+
+Files are never rewritten: copies of the later parts' files are, with all their times moved. An earlier part's ledger
+is left out, since the database that it was read from is no more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from brokenpipe.errors import ReportError
+from brokenpipe.history.segments import part_of
+
+GAP_NS = 5_000_000_000  # between two parts, on the axis
+TAIL_BYTES = 65_536
+
+# Keys of monotonic times in every kind of line. Inside of a string a quotation mark has a backslash before it.
+_TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began_t|since|handed)": ?)(\d+)')
+
+
+@contextmanager
+def on_one_axis(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """The same files, where there is one part; else with copies of the later ones, for as long as the block lasts."""
+    parts: dict[int, list[Path]] = {}
+    for path in sorted(files):
+        parts.setdefault(part_of(path), []).append(path)
+    if len(parts) < 2:
+        yield list(files)
+        return
+    last = max(parts)
+    with tempfile.TemporaryDirectory(prefix=f"brokenpipe-reading-{os.getpid()}-") as scratch:
+        found, end = [], 0
+        for part in sorted(parts):
+            mine = [path for path in parts[part] if part == last or not path.name.startswith("ledger")]
+            by = end + GAP_NS - _first(mine) if end else 0
+            end = by + _last(mine)
+            found += [_moved(path, by, Path(scratch)) for path in mine] if by else mine
+        yield found
+
+
+def _first(files: Sequence[Path]) -> int:
+    """When a part began: every file opens with a clock."""
+    return min((time for path in files for time in _times(path, head=True)), default=0)
+
+
+def _last(files: Sequence[Path]) -> int:
+    """The latest time that stands near the end of a file."""
+    return max((time for path in files for time in _times(path, head=False)), default=0)
+
+
+def _times(path: Path, *, head: bool) -> Iterator[int]:
+    with path.open("rb") as file:
+        if head:
+            yield from (int(found) for _, found in _TIME.findall(file.readline()))
+            return
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        for line in file:
+            if line.endswith(b"\n"):  # the number at the end of a torn line may be another
+                yield from (int(found) for _, found in _TIME.findall(line))
+
+
+def _moved(path: Path, by: int, scratch: Path) -> Path:
+    """A copy with every time moved by so many nanoseconds."""
+
+    def later(found: re.Match[bytes]) -> bytes:
+        return b"%b%d" % (found[1], int(found[2]) + by)
+
+    copy = scratch / path.name
+    try:
+        with path.open("rb") as source, copy.open("wb") as target:
+            for line in source:
+                target.write(_TIME.sub(later, line))
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot be read beside the part before it: {error.strerror or error}",
+            remedy=f"Make room in {tempfile.gettempdir()}, or name another place in TMPDIR.",
+        ) from error
+    return copy
