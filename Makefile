@@ -6,6 +6,7 @@ SEED     ?=
 STACK    ?= local
 DURATION ?= 30m
 RUNS     ?= 10
+REPORTS  ?= reports
 RUN      ?= reports/$(SCENARIO)/latest
 PYTHON   ?= python3
 
@@ -14,7 +15,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare calibrate bench test lint format up down schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate bench test lint format up down schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -49,6 +50,9 @@ report: setup ## Make the report of RUN again from what was recorded
 compare: setup ## Hold the run B (or several: B="B C") against the run A
 	@test -n "$(A)" && test -n "$(B)" || { echo "make compare A=reports/default/20260314T020000Z B=reports/default/latest" >&2; exit 2; }
 	@$(BIN)/brokenpipe report $(A) $(B) $(if $(OUTPUT),--output $(OUTPUT))
+
+trend: setup ## Show what changed over the runs in REPORTS, and when
+	@$(BIN)/brokenpipe trend $(REPORTS) $(if $(OUTPUT),--output $(OUTPUT))
 
 truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
 	@$(BIN)/python -m tests.truth

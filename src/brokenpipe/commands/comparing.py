@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brokenpipe.commands import console
+from brokenpipe.commands.start_page import refresh_start_page
 from brokenpipe.errors import UsageError
 
 
@@ -28,6 +29,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
         page.write_comparison(compared, path)
     except OSError as error:
         raise cannot_write(path, error) from error
+    refresh_start_page(reports if path.parent.resolve() == reports.resolve() else None)
     for renderable in comparison(compared):
         console.out.print(renderable, crop=False)
     console.out.print(f"{path}", soft_wrap=True)

@@ -70,6 +70,10 @@ WebPortOption = Annotated[
     int | None,
     typer.Option(min=1024, max=65535, metavar="PORT", help="With --web; default: 8089, or a free one."),
 ]
+TrendOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Where the page goes; default: trend.html in the folder."),
+]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 

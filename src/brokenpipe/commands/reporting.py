@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brokenpipe.commands import console
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.start_page import refresh_start_page
 from brokenpipe.errors import BrokenpipeError
 
 EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
@@ -22,6 +23,7 @@ def write_report(folder: Path) -> int:
     from brokenpipe.measure.measure import measure
     from brokenpipe.measure.numbers import megabytes, plain
     from brokenpipe.report.files import write_files
+    from brokenpipe.report.shelf import shelf_of
     from brokenpipe.report.terminal import closing, conclusion
 
     began = time.monotonic()
@@ -30,6 +32,7 @@ def write_report(folder: Path) -> int:
         page = write_files(findings, folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    refresh_start_page(shelf_of(folder, findings.stem))
     tell_github(findings)
     if findings.phases:
         read = f"{findings.health.requests:,} requests, {megabytes(findings.health.history_bytes)} of history"

@@ -1,4 +1,4 @@
-"""`report` and `list`: the commands that read what was recorded."""
+"""`report`, `trend` and `list`: the commands that read what was recorded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 from brokenpipe.commands import console
 from brokenpipe.commands.baselines import hold_against, no_baseline
 from brokenpipe.commands.comparing import no_output, write_comparison
-from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption
+from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption, TrendOption
 from brokenpipe.commands.reporting import write_report
+from brokenpipe.commands.trending import write_trend_page
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
@@ -44,6 +45,19 @@ def report(
             hold_against(runs[0], baseline)
         code = write_report(runs[0])
         raise typer.Exit(0 if baseline is None else code)
+
+
+@app.command(epilog="Example: brokenpipe trend reports/")
+def trend(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where summaries lie, at any depth; default: reports/.", metavar="FOLDER"),
+    ] = None,
+    output: TrendOption = None,
+) -> None:
+    """What changed over many runs, and when: every summary.json below a folder as one page."""
+    with console.answering_for_errors():
+        write_trend_page(folder or find_project(Path.cwd()).reports, output)
 
 
 @app.command(name="list", epilog="Example: brokenpipe list")

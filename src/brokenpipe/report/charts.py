@@ -60,9 +60,11 @@ class Chart:
 
 @dataclass
 class Roles:
-    """Model ids by what they are drawn as. A line is of an arm and, where several are compared, of a run."""
+    """Model ids by what they are drawn as. A line is of an arm, and of a run or a group where there are several."""
 
-    lines: list[tuple[str, int] | tuple[str, int, int]] = field(default_factory=list)
+    lines: list[tuple[str, int] | tuple[str, int, int | None] | tuple[str, int, int | None, int]] = field(
+        default_factory=list
+    )
     axes: list[str] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
     bands: list[str] = field(default_factory=list)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from rich.table import Table
 
 from brokenpipe.errors import ScenarioError, TargetError
 from brokenpipe.faults import AnyFault
+from brokenpipe.measure import numbers
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse
 from brokenpipe.plan.target import parse_target
+from brokenpipe.report.shelf import Shelf, shelf
+
+SHOWN = 20  # of each scenario; the start page shows all
 
 
 def inventory(project: Project, reports: Path) -> Iterator[Table]:
-    """One table each of scenarios, targets, faults and reports."""
+    """One table each of scenarios, targets, faults, reports, and of the pages made from several."""
     yield _scenarios(project)
     yield _targets(project)
     yield _faults()
-    yield _reports(reports)
+    there = shelf(reports)
+    yield _reports(there)
+    yield from _pages(there)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -61,20 +66,28 @@ def _faults() -> Table:
     return table
 
 
-def _reports(reports: Path) -> Table:
-    table = _table(f"Reports ({reports.name}/)", "folder", "verdict", "took")
-    for folder in sorted(path for path in reports.glob("*/*") if path.is_dir() and not path.is_symlink()):
-        if not (folder / "plan.json").is_file():
-            continue
-        summary = _summary(folder)
-        took = f"{summary['duration_s']:.0f} s" if "duration_s" in summary else ""
-        table.add_row(f"{folder.parent.name}/{folder.name}", str(summary.get("verdict", "no summary")), took)
+def _reports(there: Shelf) -> Table:
+    table = _table(f"Reports ({there.folder.name}/), the newest first", "folder", "verdict", "took")
+    table.add_column("requests", justify="right")
+    for stem, runs in there.scenarios:
+        for run in runs[:SHOWN]:
+            place = f"{run.folder.parent.name}/{run.folder.name}"
+            if run.found is None:
+                table.add_row(place, run.why, "", "")
+                continue
+            summary = run.found.summary
+            ended = "" if summary.finished == "done" else f", {summary.finished}"
+            took = numbers.plain(numbers.seconds(summary.duration_s))
+            table.add_row(place, f"{summary.verdict}{ended}", took, numbers.count(run.found.requests))
+        if len(runs) > SHOWN:
+            table.add_row(f"{stem}: {len(runs) - SHOWN} older ones", "", "", "")
     return table
 
 
-def _summary(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _pages(there: Shelf) -> Iterator[Table]:
+    """Of comparisons and trends, if there are any."""
+    if there.pages:
+        table = _table("Comparisons and trends", "page", "of")
+        for page in there.pages[:SHOWN]:
+            table.add_row(page.path.name, page.title)
+        yield table

@@ -204,6 +204,8 @@ def summary(findings: Findings) -> Json:
             "cost_ms": best.cost.added_ms if best.cost else None,
         },
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
+        "phases": {phase.name: {"fault": phase.fault} for phase in findings.phases},
+        "environment": dict(findings.environment),
         "checks": [_check(check) for check in findings.checks],
         "comparisons": [_comparison(comparison) for comparison in findings.comparisons],
         "warnings": [_warning(warning) for warning in findings.warnings],

@@ -53,10 +53,11 @@
 
   function wireLegend() {
     const buttons = [...section.querySelectorAll("button[data-arm], button[data-run]")];
-    const off = (kind, value) => buttons.some((button) =>
-      button.dataset[kind] === String(value) && button.getAttribute("aria-pressed") === "false");
-    const show = () => drawn.roles.lines.forEach(([id, arm, run]) => {
-      model(id).visible = !off("arm", arm) && !off("run", run);
+    const off = (kind, value, group) => buttons.some((button) =>
+      button.dataset[kind] === String(value) && button.getAttribute("aria-pressed") === "false"
+      && (group === undefined || button.dataset.group === String(group)));
+    const show = () => drawn.roles.lines.forEach(([id, arm, run, group]) => {
+      model(id).visible = !off("arm", arm, group) && !off("run", run, group);
     });
     buttons.forEach((button) => button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") === "false"));

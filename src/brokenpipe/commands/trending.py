@@ -1,0 +1,39 @@
+"""From the summaries of many runs to the page of their trend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokenpipe.commands import console
+from brokenpipe.commands.start_page import refresh_start_page
+from brokenpipe.errors import ReportError
+
+
+def write_trend_page(folder: Path, output: Path | None) -> None:
+    """Write the page, print what changed and what was skipped; the last line is where the page is.
+
+    Raises ReportError if there is no such folder, or no summary in it.
+    """
+    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.report.index import FILE as INDEX
+    from brokenpipe.report.summaries import read_summaries
+    from brokenpipe.report.trend import page
+    from brokenpipe.report.trend.series import trends
+    from brokenpipe.report.trend.terminal import trend_lines
+
+    found, skipped = read_summaries(folder)
+    if not found and not skipped:
+        raise ReportError(
+            f"{folder}: no summary.json in it, at any depth",
+            remedy="Give a folder of reports, or of summaries that were kept from earlier runs.",
+        )
+    path, groups = output or folder / page.FILE, trends(found)
+    try:
+        page.write_trend(folder, (found, skipped), groups, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if path.parent.resolve() == folder.resolve() and (folder / INDEX).is_file():
+        refresh_start_page(folder)
+    for renderable in trend_lines(groups, skipped):
+        console.out.print(renderable, crop=False)
+    console.out.print(f"{path}", soft_wrap=True)

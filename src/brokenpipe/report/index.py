@@ -1,0 +1,39 @@
+"""`index.html`: the start page of a folder of reports. Written anew whenever something there is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from brokenpipe.report import atomic
+from brokenpipe.report.page import render
+from brokenpipe.report.shelf import Run, shelf
+
+FILE = "index.html"
+
+
+def write_index(folder: Path) -> Path:
+    """Write it in one step. Raises OSError when it cannot be written."""
+    path = folder / FILE
+    atomic.write_text(path, render_index(folder))
+    return path
+
+
+def render_index(folder: Path) -> str:
+    """Render the page as text."""
+    there = shelf(folder)
+    return render(
+        "index.html.j2",
+        shelf=there,
+        scenarios=[(stem, [(run, _link(run, folder)) for run in runs]) for stem, runs in there.scenarios],
+        pages=[(page, os.path.relpath(page.path, folder)) for page in there.pages],
+        drawn=None,
+        arm_index={},
+    )
+
+
+def _link(run: Run, folder: Path) -> str:
+    """The way to the run's report, or to what there is of it. Empty for a run that nobody reported."""
+    if run.found is None:
+        return ""
+    return os.path.relpath(run.found.page or run.found.path, folder)

@@ -1,0 +1,173 @@
+"""`summary.json` read back: what lists, the start page and the trend know of a run. No history is needed.
+
+A summary may lie anywhere below a folder, by itself or in its report folder. What is none, or of a later version, is
+skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FILE = "summary.json"
+
+
+class _Read(BaseModel):
+    """Fields are added to summaries, never renamed: what is not known here is not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LatencyRead(_Read):
+    """Milliseconds of successful requests."""
+
+    p50: float | None = None
+    p95: float | None = None
+
+
+Ends = tuple[float, float] | None
+
+
+class CellRead(_Read):
+    """One arm in one phase."""
+
+    requests: int
+    failed: int
+    broken: int
+    broken_pipe_rate: float | None
+    ci95: Ends = None
+    latency_ms: LatencyRead = LatencyRead()
+
+
+class ArmRead(_Read):
+    """One arm."""
+
+    env: Mapping[str, str] = Field(default_factory=dict)
+    phases: Mapping[str, CellRead]
+
+
+class ComparisonRead(_Read):
+    """An arm against the control in one phase."""
+
+    arm: str
+    phase: str
+    metric: str
+    difference: float | None
+    ci95: Ends = None
+
+
+class PhaseRead(_Read):
+    """What was done in a phase; empty for nothing."""
+
+    fault: str = ""
+
+
+class Summary(_Read):
+    """What `summary.json` says of a run."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    scenario: str
+    started: datetime
+    duration_s: float
+    verdict: Literal["pass", "fail", "unknown"]
+    finished: str = "done"
+    sentence: str = ""
+    target: str = ""
+    control: str = ""
+    users_per_arm: int | None = None
+    arrivals_per_s: float | None = None
+    arms: Mapping[str, ArmRead]
+    comparisons: tuple[ComparisonRead, ...] = ()
+    phases: Mapping[str, PhaseRead] = Field(default_factory=dict)
+    environment: Mapping[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A summary and the file it was read from."""
+
+    path: Path
+    summary: Summary
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def page(self) -> Path | None:
+        """The run's own report, where it lies beside the summary."""
+        page = self.folder / "report.html"
+        return page if page.is_file() else None
+
+    @property
+    def requests(self) -> int:
+        """Of all arms in all phases."""
+        cells = (cell for arm in self.summary.arms.values() for cell in arm.phases.values())
+        return sum(cell.requests for cell in cells)
+
+    @property
+    def label(self) -> str:
+        """Name it by its folder: "default/20260314T020000Z"."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be read as a summary, and why."""
+
+    path: Path
+    why: str
+
+
+def read_summaries(folder: Path) -> tuple[tuple[Found, ...], tuple[Skipped, ...]]:
+    """Every run below a folder, the oldest first, and what was skipped. A run that lies there twice counts once."""
+    read = [_read(path) for path in _files(folder)]
+    found = sorted((each for each in read if isinstance(each, Found)), key=_order)
+    once = {(each.summary.scenario, each.summary.started): each for each in reversed(found)}
+    return (
+        tuple(sorted(once.values(), key=_order)),
+        tuple(each for each in read if isinstance(each, Skipped)),
+    )
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """The summary of one report folder; None if there is none that can be read."""
+    read = _read(folder / FILE)
+    return read.summary if isinstance(read, Found) else None
+
+
+def newest_first(found: Sequence[Found]) -> list[Found]:
+    """The order in which one looks for a run."""
+    return sorted(found, key=lambda each: each.summary.started, reverse=True)
+
+
+def _order(found: Found) -> tuple[datetime, bool, str]:
+    """Of two copies of a run, the one with its page comes first."""
+    return found.summary.started, found.page is None, str(found.path)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Not through links: `latest` is a run that is there anyway."""
+    for path in sorted(folder.rglob(FILE)):
+        if not any(part.is_symlink() for part in (path, *path.parents) if folder in part.parents):
+            yield path
+
+
+def _read(path: Path) -> Found | Skipped:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Found(path, Summary.model_validate(document))
+    except OSError as error:
+        return Skipped(path, f"cannot be read: {error.strerror}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        return Skipped(path, f"no summary that this version can read ({key}: {first['msg'].lower()})")
+    except ValueError as error:
+        return Skipped(path, f"is not JSON: {error}")

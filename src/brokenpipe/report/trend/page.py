@@ -1,0 +1,79 @@
+"""The trend as one self-contained page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.change_points import runs_after
+from brokenpipe.report import atomic
+from brokenpipe.report.page import render
+from brokenpipe.report.summaries import Found, Skipped
+from brokenpipe.report.trend.charts import draw
+from brokenpipe.report.trend.series import METRICS, Change, Trend
+
+FILE = "trend.html"
+
+
+def write_trend(
+    folder: Path, read: tuple[Sequence[Found], Sequence[Skipped]], groups: Sequence[Trend], path: Path
+) -> None:
+    """Write the page of what was read below a folder, in one step. Raises OSError when it cannot be written."""
+    found, skipped = read
+    links = [[link(run, path) for run in group.runs] for group in groups]
+    drawn = draw(groups, links)
+    in_groups = {run.path for group in groups for run in group.runs}
+    text = render(
+        "trend.html.j2",
+        trends=[
+            {
+                "trend": group,
+                "number": number,
+                "charts": charts,
+                "runs": list(zip(group.runs, run_links, strict=True)),
+                "arm_index": {arm: index for index, arm in enumerate(group.arms)},
+                "changes": [(change, said(change)) for change in group.changes],
+                "can_see": can_see(group),
+                "phases": dict.fromkeys(chart.phase for chart in charts),
+            }
+            for number, (group, charts, run_links) in enumerate(zip(groups, drawn.charts, links, strict=True))
+        ],
+        metrics=METRICS,
+        skipped=[(os.path.relpath(each.path, folder), each.why) for each in skipped],
+        alone=[run.label for run in found if run.path not in in_groups],
+        drawn=drawn.data,
+        arm_index={},
+    )
+    atomic.write_text(path, text)
+
+
+def link(run: Found, page: Path) -> str:
+    """The way from the page to the run's report, or to its summary where that is all there is."""
+    return os.path.relpath((run.page or run.path).resolve(), page.resolve().parent)
+
+
+def said(change: Change) -> tuple[str, str, str]:
+    """The level before a change, after it, and the difference."""
+    if change.metric.is_latency:
+        return (
+            numbers.milliseconds(change.before),
+            numbers.milliseconds(change.after),
+            numbers.added_ms(change.after - change.before),
+        )
+    points = numbers.points(abs(change.after - change.before))
+    sign = "+" if change.after > change.before else "−"
+    return numbers.percent(change.before), numbers.percent(change.after), sign + points
+
+
+def can_see(trend: Trend) -> str:
+    """Say from how many runs on a change can be told from chance, and how soon after it."""
+    runs, tested = len(trend.runs), max(trend.tested, 1)
+    soonest = runs_after(runs, tested)
+    if soonest is None:
+        return (
+            f"{runs} runs are too few to tell any change from chance, with {tested} series that could change: "
+            f"it takes {trend.runs_needed} or more."
+        )
+    return f"With {runs} runs, the clearest change can be told from chance from {soonest} runs after it on."

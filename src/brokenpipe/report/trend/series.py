@@ -1,0 +1,192 @@
+"""Runs that were asked the same, as series: one for each metric, phase and arm, with the change points in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from brokenpipe.measure.change_points import change_points, runs_needed
+from brokenpipe.measure.findings import Interval
+from brokenpipe.report.summaries import Ends, Found, Summary
+
+LEAST_RUNS = 2  # to draw a line; a change point takes more
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One kind of panel."""
+
+    key: str
+    heading: str
+    is_latency: bool
+
+
+RATE = Metric("rate", "Broken-pipe rate", is_latency=False)
+P95 = Metric("p95", "Latency, 95th percentile", is_latency=True)
+COST = Metric("cost", "Median above the control's", is_latency=True)
+METRICS = (RATE, P95, COST)
+
+Key = tuple[str, str, str]  # metric, phase, arm
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The figure of one run. `run` counts the runs of the group from 0."""
+
+    run: int
+    value: float
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From this run on it is different: the medians of the runs between two changes."""
+
+    metric: Metric
+    phase: str
+    arm: str
+    run: int
+    before: float
+    after: float
+    otherwise: tuple[str, ...]  # what the run itself wrote down that the one before it had otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One arm in a panel."""
+
+    arm: str
+    points: tuple[Point, ...]
+    levels: tuple[tuple[int, int, float], ...]  # first run, last run, median: one more than there are changes
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One metric in one phase."""
+
+    metric: Metric
+    phase: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One group of runs: the same question, asked in the same way."""
+
+    runs: tuple[Found, ...]
+    arms: tuple[str, ...]
+    panels: tuple[Panel, ...]
+    changes: tuple[Change, ...]
+    tested: int  # how many series could change
+
+    @property
+    def newest(self) -> Summary:
+        return self.runs[-1].summary
+
+    @property
+    def runs_needed(self) -> int:
+        """The fewest runs in which any change could be seen."""
+        return runs_needed(max(self.tested, 1))
+
+
+def trends(found: Sequence[Found]) -> tuple[Trend, ...]:
+    """Group the runs and find what changed; the group of the newest run first. A lone run is no group."""
+    groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    for each in found:
+        s = each.summary
+        groups[s.scenario, s.target, s.control, s.users_per_arm, s.arrivals_per_s].append(each)
+    newest = sorted(groups.values(), key=lambda runs: runs[-1].summary.started, reverse=True)
+    return tuple(_trend(runs) for runs in newest if len(runs) >= LEAST_RUNS)
+
+
+def _trend(runs: list[Found]) -> Trend:
+    points = _points(runs)
+    splits = _splits(points)
+    arms = tuple(dict.fromkeys(arm for run in reversed(runs) for arm in run.summary.arms))
+    phases = dict.fromkeys(phase for _, phase, _ in points)
+    panels = []
+    for metric in METRICS:
+        for phase in phases:
+            lines = tuple(
+                Line(arm, points[key], _levels(points[key], splits.get(key, ())))
+                for arm in arms
+                if (key := (metric.key, phase, arm)) in points
+            )
+            if lines:
+                panels.append(Panel(metric, phase, lines))
+    changes = [change for panel in panels for line in panel.lines for change in _changes(runs, panel, line)]
+    return Trend(
+        runs=tuple(runs),
+        arms=arms,
+        panels=tuple(panels),
+        changes=tuple(sorted(changes, key=lambda change: -change.run)),
+        tested=sum(len({point.value for point in each}) > 1 for each in points.values()),
+    )
+
+
+def _points(runs: Sequence[Found]) -> dict[Key, tuple[Point, ...]]:
+    found: dict[Key, list[Point]] = defaultdict(list)
+    for number, run in enumerate(runs):
+        for key, value, ends in _figures(run.summary):
+            found[key].append(Point(number, value, Interval(*ends) if ends else None))
+    return {key: tuple(points) for key, points in found.items()}
+
+
+def _figures(summary: Summary) -> Iterator[tuple[Key, float, Ends]]:
+    for arm, each in summary.arms.items():
+        for phase, cell in each.phases.items():
+            if cell.broken_pipe_rate is not None:
+                yield (RATE.key, phase, arm), cell.broken_pipe_rate, cell.ci95
+            if cell.latency_ms.p95 is not None:
+                yield (P95.key, phase, arm), cell.latency_ms.p95, None
+    for comparison in summary.comparisons:
+        faulty = comparison.phase in summary.phases and summary.phases[comparison.phase].fault
+        if comparison.metric == "added_p50_ms" and comparison.difference is not None and not faulty:
+            yield (COST.key, comparison.phase, comparison.arm), comparison.difference, comparison.ci95
+
+
+def _splits(points: dict[Key, tuple[Point, ...]]) -> dict[Key, tuple[int, ...]]:
+    """The change points of every series: rates are one family of tests, latencies another."""
+    found: dict[Key, tuple[int, ...]] = {}
+    for latency in (False, True):
+        keys = {metric.key for metric in METRICS if metric.is_latency is latency}
+        family = {
+            "\0".join(key): [point.value for point in each] for key, each in points.items() if key[0] in keys
+        }
+        split = change_points(family)
+        found |= {key: split["\0".join(key)] for key in points if key[0] in keys}
+    return found
+
+
+def _levels(points: Sequence[Point], splits: Sequence[int]) -> tuple[tuple[int, int, float], ...]:
+    ends = [0, *splits, len(points)]
+    parts = [points[begin:end] for begin, end in pairwise(ends)]
+    return tuple((part[0].run, part[-1].run, median(point.value for point in part)) for part in parts)
+
+
+def _changes(runs: Sequence[Found], panel: Panel, line: Line) -> Iterator[Change]:
+    for (_, last, before), (first, _, after) in pairwise(line.levels):
+        otherwise = tuple(_otherwise(runs[last].summary, runs[first].summary))
+        yield Change(panel.metric, panel.phase, line.arm, first, before, after, otherwise)
+
+
+def _otherwise(before: Summary, after: Summary) -> Iterator[str]:
+    """What two runs themselves wrote down: versions, code and machine, arms' settings, faults."""
+    if before.environment and after.environment:
+        yield from _differing("", before.environment, after.environment)
+    for arm in dict.fromkeys((*before.arms, *after.arms)):
+        envs = [run.arms[arm].env if arm in run.arms else {} for run in (before, after)]
+        yield from _differing(f"{arm}: ", *envs)
+    faults = [{name: phase.fault for name, phase in run.phases.items()} for run in (before, after)]
+    if all(faults):
+        yield from _differing("fault of ", *faults)
+
+
+def _differing(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    for key in dict.fromkeys((*before, *after)):
+        old, new = before.get(key, "–"), after.get(key, "–")
+        if old != new:
+            yield f"{prefix}{key} {old} → {new}"
