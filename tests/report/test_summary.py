@@ -178,6 +178,10 @@ class History(Strict):
     bytes: int
 
 
+class Played(Strict):
+    fault: str
+
+
 class Summary(Strict):
     schema_: Literal[1] = Field(alias="schema")
     scenario: str
@@ -196,6 +200,8 @@ class Summary(Strict):
     baseline: str | None
     best: Best | None
     arms: dict[str, Arm]
+    phases: dict[str, Played]
+    environment: dict[str, str]
     checks: list[Check]
     comparisons: list[Comparison]
     warnings: list[Warn]
