@@ -37,6 +37,11 @@ def resume(
                 f"{report}: this run was finished: nothing of it is left to play",
                 remedy=f"`brokenpipe report {report}` makes its report again; `brokenpipe run` begins a new one.",
             )
+        if found.plan.by_hand:
+            raise UsageError(
+                f"{report}: was run by hand: what else would have been done nobody knows",
+                remedy=f"`brokenpipe report {report}` reports what was.",
+            )
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
         text = (folder / "scenario.toml").read_text(encoding="utf-8")
         sources = sources_of(project, scenario_file, text, found.plan)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from brokenpipe.drive.by_hand import ByHand
 from brokenpipe.drive.desk import Desk
-from brokenpipe.drive.folder import new_report_folder, point_latest_at, write_environment, write_plan
+from brokenpipe.drive.folder import holding, new_report_folder, point_latest_at, write_environment, write_plan
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import ledger
 from brokenpipe.drive.nemesis import nemesis
@@ -33,7 +33,9 @@ from brokenpipe.drive.run import LOAD_READY_S, Ending, Terminated, note, probes,
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
+from brokenpipe.history.keeping import keeping
 from brokenpipe.history.records import Finish, Probe
+from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews
@@ -168,7 +170,10 @@ class _Table:
         users = self._desk.users
         load_ = self._what.plan.scenario.load.model_copy(update={"users": users})
         plan = self._what.plan.model_copy(
-            update={"scenario": self._what.plan.scenario.model_copy(update={"load": load_})}
+            update={
+                "scenario": self._what.plan.scenario.model_copy(update={"load": load_}),
+                "by_hand": True,
+            }
         )
         servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_plan(folder, plan, self._what.sources)
@@ -177,7 +182,12 @@ class _Table:
         self._board.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
-        with writing(folder / "experiment.ndjson", "experiment") as log, _finishing(log):
+        with (
+            holding(folder),
+            keeping(folder),
+            writing(file_of(folder, "experiment"), "experiment") as log,
+            _finishing(log),
+        ):
             for probe in known:
                 log.write(probe)
             self._folder = folder
@@ -198,9 +208,9 @@ class _Table:
                     log.write(probe)
 
         with (
-            ledger(plan.target.ledger, target_toml, stack, folder, log) as books,
-            writing(folder / "nemesis.ndjson", "nemesis") as acts,
-            writing(folder / "gauges.ndjson", "probe") as gauges,
+            ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as books,
+            writing(file_of(folder, "nemesis"), "nemesis") as acts,
+            writing(file_of(folder, "gauges"), "probe") as gauges,
             probing(watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):

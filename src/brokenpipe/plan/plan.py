@@ -46,6 +46,9 @@ class Plan(Strict):
     looks: Mapping[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(default_factory=dict)
     """With --until-decided: after how many episodes each phase is judged. Without, once, at its end."""
 
+    by_hand: bool = False
+    """At the web UI: the phases are what somebody did, and nothing is left to play."""
+
     soak_s: Annotated[float, Field(gt=0)] | None = None
     """Of a soak: how long its rounds take together. Without, every phase is played once."""
 
