@@ -264,13 +264,13 @@ def _in_transaction(play: Play, told: Told, driver: str) -> Planted:
     return Planted(frozenset({error_class}), P.BETWEEN, Tie.DIRECT, play.fault_name or "", preventable=False)
 
 
-def _at(step: str, error_class: E, moment: P, *others: E) -> Callable[[Play, Told, str], Planted]:
-    """A failure that can come in one step only. `others`: classes that it has by chance."""
+def _at(step: str, error_class: E, moment: P) -> Callable[[Play, Told, str], Planted]:
+    """A failure that can come in one step only."""
 
     def rule(play: Play, told: Told, _driver: str) -> Planted:
         assert told.step == step, f"{told.step} cannot fail in {play.phase}: {told}"
         fault = play.fault_name or ""
-        return Planted(frozenset({error_class, *others}), moment, Tie.DIRECT, fault, preventable=False)
+        return Planted(frozenset({error_class}), moment, Tie.DIRECT, fault, preventable=False)
 
     return rule
 
@@ -318,8 +318,7 @@ _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {
     "statement_limit": _at("sleep", E.STATEMENT_CANCELLED, P.MID_STATEMENT),
     "read_only": _at("insert", E.READ_ONLY, P.MID_STATEMENT),
     "connection_limit": _at("check out", E.TOO_MANY_CONNECTIONS, P.CONNECTING),
-    # Its port is free meanwhile: whoever else listens there for a moment hangs up.
-    "nobody_listens": _at("check out", E.REFUSED, P.CONNECTING, E.EOF),
+    "nobody_listens": _at("check out", E.REFUSED, P.CONNECTING),
     "black_hole": _silence,
     "forgotten_connections": _forgotten,
     "answers_too_late": _too_late,

@@ -1,10 +1,12 @@
-"""Free ports on the loopback, and waiting for something to answer there."""
+"""Free ports on the loopback, ports that stay ours, and waiting for something to answer there."""
 
 from __future__ import annotations
 
 import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,6 +41,41 @@ def taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+class HeldPort:
+    """A port of the loopback that stays ours while nobody listens there: connects are refused, strangers get no bind.
+
+    It is held by a socket that is bound and never listens. On Linux a server of ours may listen there all the same
+    if both sockets allow it at the moment of its bind (SO_REUSEADDR, which Go's listeners have): see `shared`.
+    Elsewhere that cannot be, and the port is merely one that was free.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        if sys.platform == "linux":
+            self._allow(True)  # it must have been so when the port was first bound
+            self._socket.bind((LOOPBACK, 0))
+            self.port: int = self._socket.getsockname()[1]
+            self._allow(False)
+        else:
+            self.port = free_port()
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Somebody may begin to listen on it, for as long as the block lasts."""
+        self._allow(True)
+        try:
+            yield
+        finally:
+            self._allow(False)
+
+    def release(self) -> None:
+        """Give it up. May be called again."""
+        self._socket.close()
+
+    def _allow(self, yes: bool) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(yes))
 
 
 def poll(attempt: Callable[[], T | None], *, timeout_s: float, every_s: float = 0.02) -> T | None:

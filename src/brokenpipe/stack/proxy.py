@@ -15,7 +15,7 @@ from dataclasses import replace
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
 from brokenpipe.stack.database import Database
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.ports import LOOPBACK, HeldPort
 from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
 
 Address = tuple[str, int]
@@ -48,9 +48,10 @@ class Proxy:
         self._neutral = tuple(
             ToxicState(t.name, t.type, t.stream, toxicity=1.0, attributes=dict(t.neutral)) for t in toxics
         )
+        self._held = HeldPort()
         self._wanted = ProxyState(
             name,
-            listen=f"{LOOPBACK}:0",
+            listen=f"{LOOPBACK}:{self._held.port}",
             upstream=f"{upstream[0]}:{upstream[1]}",
             enabled=False,
             toxics=self._neutral + ((_ARMED,) if armed else ()),
@@ -60,8 +61,8 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """The port clients connect to. It outlives restarts of the server."""
-        return int(self._wanted.listen.rpartition(":")[2])
+        """The port clients connect to. It outlives restarts of the server, and is ours when nobody listens there."""
+        return self._held.port
 
     @property
     def server(self) -> Database:
@@ -84,33 +85,32 @@ class Proxy:
             for toxic in self._wanted.toxics:
                 self._api.add_toxic(self.name, toxic)
             self._compare()
-            self._listen()
-
-    def _listen(self) -> None:
-        self._api.set_enabled(self.name, True)
-        if self.port == 0:  # the server knows the real port only once it listens
-            self._wanted = replace(self._wanted, listen=self._api.proxy(self.name).listen)
-        self._wanted = replace(self._wanted, enabled=True)
-        self._compare()
+            self.accept()
 
     def delete(self) -> None:
-        """Remove it from the server; its connections are closed."""
+        """Remove it from the server; its connections are closed, its port is free."""
         with self._lock:
             self._api.delete_proxy(self.name)
+            self.release()
+
+    def release(self) -> None:
+        """Give up its port. The server may be gone already."""
+        self._held.release()
 
     def refuse(self) -> None:
-        """Close every connection and refuse new ones."""
-        self._enabled(False)
+        """Close every connection and refuse new ones. Nobody else can listen on the port meanwhile (on Linux)."""
+        with self._lock:
+            self._enabled(False)
 
     def accept(self) -> None:
-        """Listen again, on the same port."""
-        self._enabled(True)
+        """Listen, always on the same port."""
+        with self._lock, self._held.shared():
+            self._enabled(True)
 
     def _enabled(self, on: bool) -> None:
-        with self._lock:
-            self._api.set_enabled(self.name, on)
-            self._wanted = replace(self._wanted, enabled=on)
-            self._compare()
+        self._api.set_enabled(self.name, on)
+        self._wanted = replace(self._wanted, enabled=on)
+        self._compare()
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         """Set attributes of a toxic on this proxy, for live connections too."""

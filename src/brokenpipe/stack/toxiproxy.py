@@ -61,7 +61,11 @@ class ToxiproxyServer:
         Raises ProxyError, for example when the name is taken.
         """
         proxy = Proxy(self._api, name, upstream, toxics=toxics, armed=armed, database=database)
-        proxy.create()
+        try:
+            proxy.create()
+        except BaseException:
+            proxy.release()
+            raise
         self._proxies.append(proxy)
         return proxy
 
@@ -76,7 +80,10 @@ class ToxiproxyServer:
             yield proxy
         finally:
             self._proxies.remove(proxy)
-            proxy.delete()
+            try:
+                proxy.delete()
+            finally:
+                proxy.release()
 
     def restart(self) -> None:
         """Kill the server, however stuck it is, start it on the same port and create every proxy anew.
@@ -133,6 +140,12 @@ class ToxiproxyServer:
         """End the process and wait for its end."""
         self._process.close()
 
+    def close(self) -> None:
+        """End the process and give up the ports of its proxies."""
+        self.stop()
+        for proxy in self._proxies:
+            proxy.release()
+
 
 def _require_free(port: int) -> None:
     """Nobody else may listen here: another Toxiproxy would answer in the place of ours, which could not start."""
@@ -162,7 +175,7 @@ def toxiproxy_server(
     try:
         yield server
     finally:
-        server.stop()
+        server.close()
 
 
 def _started(
