@@ -40,14 +40,14 @@ def hold_against(run: Path, folder: Path) -> None:
 
 def keep_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
-    if baseline is None:
-        return
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.baseline import NAME
-    from brokenpipe.report import atomic
+    from brokenpipe.report.files import write_baseline
 
+    if baseline is None:
+        return
     try:
-        atomic.write_text(run / NAME, baseline.model_dump_json() + "\n")
+        write_baseline(baseline, run / NAME)
     except OSError as error:
         raise cannot_write(run, error) from error
 

@@ -20,9 +20,10 @@ def write_report(folder: Path) -> int:
     """
     from brokenpipe.commands.on_github import tell_github
     from brokenpipe.drive.folder import cannot_write
-    from brokenpipe.measure.measure import measure
+    from brokenpipe.measure.baseline import OWN, baseline_of
+    from brokenpipe.measure.measure import measure, recorded_plan
     from brokenpipe.measure.numbers import megabytes, plain
-    from brokenpipe.report.files import write_files
+    from brokenpipe.report.files import write_baseline, write_files
     from brokenpipe.report.shelf import shelf_of
     from brokenpipe.report.terminal import closing, conclusion
 
@@ -30,6 +31,8 @@ def write_report(folder: Path) -> int:
     findings = measure(folder)
     try:
         page = write_files(findings, folder)
+        if findings.finished == "done":  # no other run is held against half an experiment
+            write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / OWN)
     except OSError as error:
         raise cannot_write(folder, error) from error
     refresh_start_page(shelf_of(folder, findings.stem))

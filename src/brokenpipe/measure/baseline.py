@@ -1,7 +1,7 @@
 """The baseline of a run: what is kept of an earlier experiment, so that this one can be held against it for ever.
 
-It stands as `baseline.json` in the folder of the run that is held against it. So a report is made again from its own
-folder, when the baseline's may long be gone.
+Every report has it as `episodes.json`: what others can be held against, even when the history is gone. What a run was
+held against stands as `baseline.json` in its own folder, from which it is reported again when the other is gone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.strict import Strict
 
 NAME = "baseline.json"
+OWN = "episodes.json"
 
 _BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLEN, Code.MACHINE_THROTTLED})
 # What a run asked of it does not make a run doubtful, whatever it is held against itself.
@@ -96,9 +97,8 @@ def machine_of(environment: Mapping[str, Any]) -> str:
     return f"{environment.get('cores', '?')} cores, {environment.get('machine', '?')}, {memory}"
 
 
-def read_baseline(folder: Path) -> Baseline | None:
-    """The one in a run's folder; None if it has none. Raises ReportError if this version cannot read it."""
-    path = folder / NAME
+def read_baseline(path: Path) -> Baseline | None:
+    """One that was kept; None if there is none. Raises ReportError if this version cannot read it."""
     if not path.exists():
         return None
     try:
@@ -106,5 +106,5 @@ def read_baseline(folder: Path) -> Baseline | None:
     except (OSError, ValidationError) as error:
         raise ReportError(
             f"{path}: this version cannot read it",
-            remedy="Give the baseline again with --baseline, or remove that file to report without one.",
+            remedy="Make it again with the version at hand: `brokenpipe report`, with --baseline if it had one.",
         ) from error

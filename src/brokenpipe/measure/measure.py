@@ -15,7 +15,7 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.arrivals import arrival_doubts, arrivals
 from brokenpipe.measure.attribute import attributed, by_their_links
-from brokenpipe.measure.baseline import Baseline, baseline_of, machine_of, read_baseline
+from brokenpipe.measure.baseline import NAME, OWN, Baseline, baseline_of, machine_of, read_baseline
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
@@ -51,6 +51,8 @@ def as_baseline(folder: Path) -> Baseline:
 
     Raises ReportError if it is none, and NotComparable if it did not reach its end.
     """
+    if not (folder / "experiment.ndjson").exists() and (kept := read_baseline(folder / OWN)):
+        return kept
     with reading(folder) as history:
         plan = plan_of(history)
         return baseline_of(folder, findings_of(history, plan, history.document("environment.json")), plan)
@@ -118,7 +120,7 @@ def findings_of(
         *(() if under_way else ledger_warnings(books)),
     )
     figures = {place: estimator.figures(place) for place in table}
-    baseline = None if under_way else read_baseline(history.folder)
+    baseline = None if under_way else read_baseline(history.folder / NAME)
     if baseline is not None:  # a scenario that expects nothing asks something all the same
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
     held = _held(baseline, Run(plan, figures, warnings, machine_of(environment)))

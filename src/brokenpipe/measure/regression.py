@@ -27,6 +27,7 @@ from brokenpipe.measure.rise_p import rise_p
 from brokenpipe.measure.rises import RATES, Rise, Side
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.unpaired import Sample, difference_interval
+from brokenpipe.plan.phases import Pattern, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.regression import Regression
 
@@ -84,7 +85,7 @@ def _asked(baseline: Baseline, run: Run, shared: Shared) -> Iterator[_Question]:
     allowed = run.plan.scenario.regression
     alone = _why_not_alone(baseline, run) is None
     for phase, arm in product(shared.phases, shared.arms):
-        for rise in _rises(arm == new.control, alone=alone):
+        for rise in _rises(run.plan.scenario.phase(phase), arm == new.control, alone=alone):
             one, other = (side.sample(rise, (arm, phase)) for side in (base, new))
             fewest = 2 if rise.is_rate else FEWEST_EPISODES
             if one is None or min(each.episodes for each in (one, other) if each) < fewest:
@@ -106,13 +107,20 @@ def _adjusted(asked: Sequence[_Question], plan: Plan) -> dict[str, float]:
     return adjusted
 
 
-def _rises(is_control: bool, *, alone: bool) -> Iterator[Rise]:
-    """`alone`: may the control's own latencies be compared?"""
+def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[Rise]:
+    """`alone`: may the control's own latencies be compared?
+
+    Where something strikes, some requests find a connection and others open one: the median lies between the two, and
+    jumps from one to the other with the machine.
+    """
     yield from RATES
+    calm = phase.pattern is Pattern.BLOCKS
     if not is_control:
-        yield from (Rise.P50_AGAINST_CONTROL, Rise.P95_AGAINST_CONTROL)
+        yield from (Rise.P50_AGAINST_CONTROL,) if calm else ()
+        yield Rise.P95_AGAINST_CONTROL
     elif alone:
-        yield from (Rise.P50, Rise.P95)
+        yield from (Rise.P50,) if calm else ()
+        yield Rise.P95
 
 
 def _side(plan: Plan, figures: Mapping[Place, Figures]) -> Side:

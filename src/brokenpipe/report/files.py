@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brokenpipe.measure.baseline import Baseline
 from brokenpipe.measure.findings import Findings
+from brokenpipe.report import atomic
 from brokenpipe.report.html import write_html
 from brokenpipe.report.junit import write_junit
 from brokenpipe.report.markdown import write_markdown
@@ -18,6 +20,11 @@ WRITERS = {
     "metrics.jsonl": write_metrics,
     "report.html": write_html,
 }
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """Write what another run is held against, in one step. Raises OSError when it cannot be written."""
+    atomic.write_text(path, baseline.model_dump_json() + "\n")
 
 
 def write_files(findings: Findings, folder: Path) -> Path:
