@@ -22,7 +22,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     One of them has an interpreter of its own: a virtual environment, with the same packages in reach.
     """
-    folder = tmp_path_factory.mktemp("project")
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+def make_project(folder: Path) -> Path:
+    """Lay it out in that folder."""
     shutil.copytree(
         Path(__file__).parent / "project",
         folder,
