@@ -60,8 +60,10 @@ def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
 
 def certificate(history: History) -> tuple[ContractProbe, ...]:
     """What raw sockets saw of each fault before the experiment."""
+    # An experiment that was resumed has a certificate for each part; the last of equal lines stands for all.
     rows = history.rows(
-        "SELECT fault, situation, expected, seen, after_ms, held FROM probes ORDER BY t, fault, situation"
+        "SELECT fault, situation, expected, seen, after_ms, held FROM probes QUALIFY row_number() "
+        "OVER (PARTITION BY fault, situation, held ORDER BY t DESC) = 1 ORDER BY t, fault, situation"
     )
     return tuple(ContractProbe(*row) for row in rows)
 

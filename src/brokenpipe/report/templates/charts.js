@@ -67,9 +67,11 @@
   }
 
   function wireZoom() {
-    section.querySelectorAll("button[data-from]").forEach((button) => {
+    section.querySelectorAll("button[data-stretches]").forEach((button) => {
+      const stretches = JSON.parse(button.dataset.stretches); // of a phase: each click shows the next
+      let next = 0;
       button.addEventListener("click", () => {
-        const from = Number(button.dataset.from), to = Number(button.dataset.to);
+        const [from, to] = stretches[next++ % stretches.length];
         const margin = (to - from) * 0.04;
         const [first, last] = drawn.whole;
         model(drawn.range).setv({ start: Math.max(first, from - margin), end: Math.min(last, to + margin) });
