@@ -96,6 +96,18 @@ def _postgres(run: Recorded, *, each_s: int = 10, worked: int = 0, direct: int =
         run.gauge(records.Slots(run.at(at), used, 100))
 
 
+def _damage(run: Recorded) -> None:
+    """Half a line in the middle of a file, and at its end one that is being written."""
+    with (run.folder / "nemesis.ndjson").open("ab") as file:
+        file.write(b'{"k":"act","t0":1,"ar\n{"k":"finish","t":1,"how":"done"}\n{"k":"act","t0"')
+
+
+def _cut_off(run: Recorded) -> None:
+    """The last line of a file."""
+    with (run.folder / "nemesis.ndjson").open("ab") as file:
+        file.write(b'{"k":"act","t0":1,"ar')
+
+
 def _opened(run: Recorded, *times: float) -> None:
     for at in times:
         run.connect("plain", at)
@@ -115,6 +127,7 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.BYPASSES_PROXY: lambda run: _postgres(run, direct=3),
     Code.NO_DATABASE_TRAFFIC: lambda run: _postgres(run, each_s=0),
     Code.WITNESS_TROUBLE: lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
+    Code.LINES_UNREADABLE: _damage,
     Code.POSTGRES_FULL: lambda run: _postgres(run, used=99),
     Code.POSTGRES_NEARLY_FULL: lambda run: _postgres(run, used=92),
     Code.MACHINE_SATURATED: lambda run: _machine(run, busy=0.95),
@@ -141,6 +154,7 @@ def test_what_raises_a_doubt(run: Recorded, code: Code) -> None:
 
 ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "nothing": lambda _: None,
+    "a last line that was cut off": _cut_off,
     "a generator with a little room": lambda run: _cores(run, 0.84),
     "late, not very": lambda run: _lags(run, 90, 90, 90, 90, 450),
     "late between phases": lambda run: run.load(records.Lag(run.at(20), 5_000)),

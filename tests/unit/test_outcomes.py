@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, error, scenario
 
+from brokenpipe.errors import ReportError
 from brokenpipe.history import reader, records
 from brokenpipe.measure.findings import Cell, Findings, Interval, Verdict
 from brokenpipe.measure.measure import measure
@@ -100,6 +101,19 @@ def test_a_large_history_says_what_it_would_say_if_it_were_small(
     large = measure(sample)
     monkeypatch.undo()
     assert large == measure(sample)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_history_that_does_not_fit_is_an_error_that_says_so(
+    calm: Recorded, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Without enough memory the error names the folder and what it takes; nothing is measured by halves."""
+    monkeypatch.setattr(reader, "MEMORY", "1MB")
+    if large:
+        monkeypatch.setattr(reader, "SMALL_BYTES", 0)
+    with pytest.raises(ReportError, match="the history cannot be read") as caught:
+        calm.measured()
+    assert "1MB of memory" in caught.value.remedy
 
 
 def test_a_torn_last_line_is_dropped(calm: Recorded) -> None:

@@ -63,6 +63,7 @@ class Code(StrEnum):
     MACHINE_SUSPENDED = "machine_suspended"
     CLOCK_JUMPED = "clock_jumped"
     RESUMED = "resumed"
+    LINES_UNREADABLE = "lines_unreadable"
     # the plan
     NOTHING_EXPECTED = "nothing_expected"
     FEW_EPISODES = "few_episodes"
@@ -305,6 +306,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "the run was cut off and resumed: its services and its database were new from then on",
         "note",
         "Writes are compared with the last database only; run again if they, or drift over time, matter.",
+    ),
+    Code.LINES_UNREADABLE: Kind(
+        "lines of the history cannot be read; a last line that was cut off does not count",
+        "unknown",
+        "Find out what damaged that file: a full disk, or another program that wrote to it. Then run again.",
     ),
     Code.NOTHING_EXPECTED: Kind(
         "the scenario expects nothing, so nothing can pass",

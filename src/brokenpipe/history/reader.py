@@ -5,7 +5,8 @@
 Every file is parsed once, whatever is asked of it later. Nearly all lines of a large history are plain successes: those
 have few columns, and what other lines of their files say lies together in one more, because a column costs as much
 where it is empty. What does not fit into memory lies in a temporary database on disk, which is gone when reading is
-over. A torn last line is dropped. Tables of the witness's files carry the arm, which is part of the file's name.
+over. A torn last line is dropped; other lines that cannot be read are counted in the table `unreadable`. Tables of the
+witness's files carry the arm, which is part of the file's name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -35,6 +36,7 @@ Row = tuple[Any, ...]
 MEMORY = "240MB"
 SMALL_BYTES = 32_000_000  # what fits into that memory with all that is made of it
 SCRATCH = "brokenpipe-reading-"  # and the pid, so that what a killed reader left can be told
+OBJECT_BYTES = 16_777_216  # of one line at most
 BATCH = 2048  # rows handed over at a time
 
 
@@ -99,22 +101,25 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "threads": 2,
         "memory_limit": MEMORY,
         "preserve_insertion_order": False,
+        "temp_directory": "",
     }
-    if not _is_large(folder):
-        with duckdb.connect(":memory:", config={**settings, "temp_directory": ""}) as connection:
-            yield connection
-        return
-    _sweep()
-    with TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
-        place = {**settings, "temp_directory": str(Path(scratch) / "spilled")}
-        try:
-            with duckdb.connect(Path(scratch) / "history.duckdb", config=place) as connection:
-                yield connection
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise ReportError(
-                f"{folder}: the history cannot be read: {error}",
-                remedy=f"Make room in {tempfile.gettempdir()}, or name another place in TMPDIR.",
-            ) from error
+    database = ":memory:"
+    try:
+        with ExitStack() as open_until_read:
+            if _is_large(folder):
+                _sweep()
+                scratch = Path(
+                    open_until_read.enter_context(TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-"))
+                )
+                settings["temp_directory"] = str(scratch / "spilled")
+                database = str(scratch / "history.duckdb")
+            yield open_until_read.enter_context(duckdb.connect(database, config=settings))
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise ReportError(
+            f"{folder}: the history cannot be read: {error}",
+            remedy=f"It takes {MEMORY} of memory; a large one takes room in {tempfile.gettempdir()} as well: "
+            "make some, or name another place in TMPDIR.",
+        ) from error
 
 
 def _is_large(folder: Path) -> bool:
@@ -132,6 +137,7 @@ def _sweep() -> None:
 def _load(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """A table for each group of files, a view for each kind of line, and what is drawn from several."""
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
+    connection.execute("CREATE TABLE unreadable (files VARCHAR, lines BIGINT)")
     for n, (tables, files) in enumerate(_groups(paths)):
         columns = _columns(tables)
         lines = _parsed(columns, tables, files)
@@ -140,6 +146,11 @@ def _load(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
             connection.execute(f"CREATE TABLE packed_{n} AS {_packed(plain, columns, lines)}")
             lines = f"SELECT unnest(other[1]) FROM packed_{n} WHERE other IS NOT NULL"
         connection.execute(f"CREATE TABLE lines_{n} AS {lines}")
+        connection.execute(
+            f"INSERT INTO unreadable SELECT ?, lost FROM (SELECT count(*) - ? AS lost FROM lines_{n} WHERE k IS NULL) "
+            "WHERE lost > 0",
+            (tables[-1].files, sum(map(_is_torn, files))),
+        )
         for table in tables:
             kind = f"k = {_quoted(table.kind)} AND {table.where}"
             here = f"packed_{n} WHERE other IS NULL" if table is plain else f"lines_{n} WHERE {kind}"
@@ -162,6 +173,21 @@ def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[Table], list[Path]]]:
         rest -= files
         yield [*everywhere, *(table for table in TABLES if table.files == pattern)], sorted(files)
     yield everywhere, sorted(rest)
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the last line of a file was cut off, by a kill or because it is being written: that is no damage."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 1))
+        if file.read() in (b"", b"\n"):
+            return False
+        file.seek(max(0, size - OBJECT_BYTES))
+        last = file.read().rpartition(b"\n")[2]
+    try:
+        return "k" not in json.loads(last)
+    except (ValueError, TypeError):
+        return True
 
 
 def _columns(tables: Sequence[Table]) -> dict[str, str]:
@@ -189,7 +215,7 @@ def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Pa
     return (
         f"SELECT {', '.join(columns)}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "
-        f"filename = {str(witnesses).lower()}, maximum_object_size = 16777216)"
+        f"filename = {str(witnesses).lower()}, maximum_object_size = {OBJECT_BYTES})"
     )
 
 

@@ -15,6 +15,7 @@ from brokenpipe.measure.findings import Cell, ContractProbe, Health, Warn
 from brokenpipe.measure.health import missed_landings
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
+from brokenpipe.measure.numbers import plural
 from brokenpipe.measure.resumed import resumed_notes
 from brokenpipe.measure.warm_up import warm_up_doubts
 from brokenpipe.plan.scenario import Scenario
@@ -32,6 +33,7 @@ def doubts(
     faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
     return (
         *_written(history),
+        *_unreadable(history),
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
         *_traffic(cells, scenario.control),
@@ -49,6 +51,11 @@ def doubts(
 def _written(history: History) -> Iterator[Warn]:
     for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
         yield Warn(*row)
+
+
+def _unreadable(history: History) -> Iterator[Warn]:
+    for files, lines in history.rows("SELECT files, lines FROM unreadable ORDER BY files"):
+        yield Warn.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
 
 
 def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
