@@ -17,7 +17,8 @@ from brokenpipe.errors import RecordingError, ReportError
 from brokenpipe.history import records
 from brokenpipe.history.reader import reading
 from brokenpipe.history.records import Record
-from brokenpipe.history.tables import TABLES, Table
+from brokenpipe.history.table import Table
+from brokenpipe.history.tables import TABLES
 from brokenpipe.history.writer import writing
 
 KINDS = sorted(Record.__subclasses__(), key=lambda kind: kind.KIND)

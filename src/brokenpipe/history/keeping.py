@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from brokenpipe.errors import RecordingError
-from brokenpipe.history.tables import EVERY_FILE
+from brokenpipe.history.table import EVERY_FILE
 
 EVERY_S = 0.5  # writers hand over at least every 0.2 s, so that leaves a disk 0.3 s for a sync
 

@@ -28,7 +28,8 @@ import psutil
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.parts import on_one_axis
-from brokenpipe.history.tables import EVERY_FILE, TABLES, VIEWS, Table
+from brokenpipe.history.table import EVERY_FILE, Table
+from brokenpipe.history.tables import TABLES, VIEWS
 
 Row = tuple[Any, ...]
 

@@ -1,44 +1,18 @@
 """The columns of every kind of line, so that reading needs no guessing and a torn line changes nothing.
 
-The lines of `witness-*.ndjson` and of `links.ndjson` are described here only: the witness imports nothing of
-ours, and the Toxiproxy server is no Python. `arm` of a link is the name of its proxy; those of probes are called
-scratch_1 and so on. The n-th end of a port belongs to its n-th opening, unless a `clock` of the writer toxiproxy
-stands between: then the server was restarted, and all links had ended without a line.
+Here are those of the harness and the load; others' are in `foreign_tables.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Lines of one kind in the files that match `files`; `columns` are DuckDB types."""
-
-    name: str
-    files: str
-    kind: str
-    columns: Mapping[str, str]
-    where: str = "true"  # which lines of that kind
-    plain: bool = False  # nearly all lines of its files, so that a request's id is kept as a hash, `id_hash`
-
-    @property
-    def from_witness(self) -> bool:
-        """Whether its lines carry the arm in their file's name, which becomes the column `witness_arm`."""
-        return self.files.startswith("witness")
-
-
-EVERY_FILE = "*.ndjson"
+from brokenpipe.history.foreign_tables import FOREIGN_TABLES
+from brokenpipe.history.table import EVERY_FILE, Table
 
 # A success of whose start nothing is written and who wrote nothing: nearly every line of a large history.
 _PLAIN = """(k = 'end' AND t0 IS NOT NULL AND ms IS NOT NULL AND begun IS NOT TRUE AND t IS NULL
     AND key IS NULL AND failure IS NULL AND error IS NULL)"""
-
-_CHECKOUT = (
-    "STRUCT(t BIGINT, port INTEGER, wait_ms DOUBLE, ping_ms DOUBLE, connect_ms DOUBLE, "
-    "fresh BOOLEAN, dead BOOLEAN, held_ms DOUBLE, statements INTEGER)[]"
-)
 
 TABLES = (
     Table(
@@ -226,126 +200,7 @@ TABLES = (
         "balance",
         {"t": "BIGINT", "arm": "VARCHAR", "edge": "VARCHAR", "entries": "BIGINT", "error": "VARCHAR"},
     ),
-    Table(
-        "testimonies",
-        "witness-*.ndjson",
-        "request",
-        {
-            "id": "VARCHAR",
-            "t0": "BIGINT",
-            "t1": "BIGINT",
-            "status": "INTEGER",
-            "began": "BOOLEAN",
-            "began_t": "BIGINT",
-            "failed": "BOOLEAN",
-            "checkouts": _CHECKOUT,
-            "errors": "JSON",
-            "waiting": "JSON",
-            "raised": "JSON",
-            "pool": "JSON",
-        },
-    ),
-    Table(
-        "tallies",
-        "witness-*.ndjson",
-        "tally",
-        {
-            "t0": "BIGINT",
-            "t": "BIGINT",
-            "requests": "INTEGER",
-            "checkouts": "INTEGER",
-            "pings": "INTEGER",
-            "ping_ms": "DOUBLE",
-            "wait_ms": "DOUBLE",
-            "connects": "INTEGER",
-            "connect_ms": "DOUBLE",
-        },
-    ),
-    Table(
-        "stalls",
-        "witness-*.ndjson",
-        "stall",
-        {
-            "t": "BIGINT",
-            "id": "VARCHAR",
-            "act": "VARCHAR",
-            "since": "BIGINT",
-            "port": "INTEGER",
-            "dead_at_checkout": "BOOLEAN",
-            "dead": "BOOLEAN",
-            "handed": "BIGINT",
-            "statement": "INTEGER",
-            "transaction": "INTEGER",
-        },
-    ),
-    Table(
-        "connects",
-        "witness-*.ndjson",
-        "connect",
-        {"t": "BIGINT", "port": "INTEGER", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR"},
-    ),
-    Table(
-        "connect_failures",
-        "witness-*.ndjson",
-        "connect_failed",
-        {"t": "BIGINT", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR", "chain": "JSON"},
-    ),
-    Table(
-        "ping_failures",
-        "witness-*.ndjson",
-        "ping_failed",
-        {"t": "BIGINT", "port": "INTEGER", "id": "VARCHAR", "ms": "DOUBLE"},
-    ),
-    Table(
-        "invalidations",
-        "witness-*.ndjson",
-        "invalidate",
-        {"t": "BIGINT", "port": "INTEGER", "soft": "BOOLEAN", "of": "INTEGER", "id": "VARCHAR"},
-    ),
-    Table(
-        "closes",
-        "witness-*.ndjson",
-        "close",
-        {
-            "t": "BIGINT",
-            "port": "INTEGER",
-            "age_ms": "DOUBLE",
-            "recycle_ms": "DOUBLE",
-            "dead": "BOOLEAN",
-            "after": "VARCHAR",
-            "pool_invalidated": "BOOLEAN",
-            "of": "INTEGER",
-            "id": "VARCHAR",
-        },
-    ),
-    Table(
-        "pools",
-        "witness-*.ndjson",
-        "pool",
-        {"t": "BIGINT", "size": "INTEGER", "idle": "INTEGER", "out": "INTEGER", "overflow": "INTEGER"},
-    ),
-    Table(
-        "links_opened", "links*.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}
-    ),
-    Table(
-        "links_ended",
-        "links*.ndjson",
-        "link_ended",
-        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "ender": "VARCHAR"},
-    ),
-    Table(
-        "links_cut",
-        "links*.ndjson",
-        "link_cut",
-        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
-    ),
-    Table(
-        "links_silenced",
-        "links*.ndjson",
-        "link_silenced",
-        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
-    ),
-    Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
+    *FOREIGN_TABLES,
 )
 
 # A request is known from its end, which says all that its start says. Where a start was written because the end was

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.tables import EVERY_FILE
+from brokenpipe.history.table import EVERY_FILE
 from brokenpipe.measure.findings import ContractProbe, Health, Load
 from brokenpipe.measure.memory import memory
 from brokenpipe.measure.timelines import begin_of

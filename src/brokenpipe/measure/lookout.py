@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brokenpipe.history.tables import EVERY_FILE
+from brokenpipe.history.table import EVERY_FILE
 from brokenpipe.measure.causes import failure_of
 
 LATELY_S = 10.0
