@@ -31,10 +31,13 @@ class Bench:
     @contextmanager
     def load(self, locustfile: str, **changes: Any) -> Iterator[Generator]:
         """A load with this locustfile; `changes` are fields of its LoadConfig."""
-        self.config.locustfile.write_text(textwrap.dedent(locustfile))
-        self.config = replace(self.config, **changes)
+        self.configure(locustfile, **changes)
         with generator(self.config, self.folder / "load.log", NoJanitor()) as load:
             yield load
+
+    def configure(self, locustfile: str, **changes: Any) -> None:
+        self.config.locustfile.write_text(textwrap.dedent(locustfile))
+        self.config = replace(self.config, **changes)
 
     def run(
         self, locustfile: str, *, until: Callable[[], bool], timeout_s: float = 10.0, **changes: Any
@@ -50,6 +53,11 @@ class Bench:
     def records(self, kind: str) -> list[dict[str, Any]]:
         lines = self.config.requests_path.read_text().split("\n")[:-1]
         return [record for record in map(json.loads, lines) if record["k"] == kind]
+
+    def ends_of(self, worker: str, kind: str = "end") -> list[dict[str, Any]]:
+        """What the log of one worker has of that kind."""
+        path = self.config.requests_path.with_name(f"requests-{worker}.ndjson")
+        return [record for record in map(json.loads, path.read_text().splitlines()) if record["k"] == kind]
 
     def every_end(self) -> list[dict[str, Any]]:
         """The end of each request, with what a line leaves out because it is not the case."""

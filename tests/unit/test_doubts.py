@@ -22,7 +22,7 @@ LIVE = frozenset(
         Code.NOT_DRAINED, Code.STRIKE_LATE, Code.ACT_FAILED, Code.PROXY_RESTARTED, Code.PROXY_HUNG,
         Code.TOXIPROXY_DIED, Code.TARGET_DIED, Code.TARGET_RESTARTED, Code.POSTGRES_DIED, Code.LOAD_SHAPE,
         Code.CLASS_WITHOUT_USERS, Code.USER_ENDED, Code.TASK_ERROR, Code.NOTICES_CAPPED,
-        Code.LEDGER_NOT_SETTLED,
+        Code.LEDGER_NOT_SETTLED, Code.WORKER_LOST,
     }
 )  # fmt: skip
 LONG = STEADY | {"seconds": 12}
@@ -80,6 +80,10 @@ def _lags(run: Recorded, *lags_ms: float) -> None:
         run.load(records.Lag(run.at(4 + n / 2), ms))
 
 
+def _sync(run: Recorded, error_ms: float) -> None:
+    run.experiment(records.Sync(run.at(1), "w1", 0, round(error_ms * 1e6)))
+
+
 def _clocks(run: Recorded, *, wall_s: float = 0.0, slept_s: float = 0.0) -> None:
     """Ticks a second apart. Half-way the wall clock jumps, or the machine sleeps."""
     for n in range(6):
@@ -122,6 +126,7 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.GENERATOR_SATURATED: lambda run: _cores(run, 0.9),
     Code.GENERATOR_STARVED: lambda run: _lags(run, 2, 1_500, 2),
     Code.GENERATOR_LAGGED: lambda run: _lags(run, 2, 800, 2),
+    Code.CLOCKS_APART: lambda run: _sync(run, 21.0),
     Code.CONTRACT_NOT_HELD: lambda run: run.probe(held=False),
     Code.UNEQUAL_LOAD: lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6, 14.2, 14.3, 14.4]),
     Code.BYPASSES_PROXY: lambda run: _postgres(run, direct=3),
@@ -156,6 +161,7 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "nothing": lambda _: None,
     "a last line that was cut off": _cut_off,
     "a generator with a little room": lambda run: _cores(run, 0.84),
+    "a worker whose clock is known": lambda run: _sync(run, 19.0),
     "late, not very": lambda run: _lags(run, 90, 90, 90, 90, 450),
     "late between phases": lambda run: run.load(records.Lag(run.at(20), 5_000)),
     "late before the first phase": lambda run: run.load(records.Lag(run.at(-1), 5_000)),

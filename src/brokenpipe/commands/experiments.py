@@ -28,6 +28,7 @@ from brokenpipe.commands.options import (
     UsersOption,
     WebOption,
     WebPortOption,
+    WorkersOption,
     duration_s,
     names,
     variables,
@@ -48,6 +49,7 @@ app = typer.Typer()
 def run(
     scenario: ScenarioArgument,
     users: UsersOption = None,
+    workers: WorkersOption = None,
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
@@ -69,7 +71,14 @@ def run(
                 remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
             )
         project = find_project(Path.cwd())
-        overrides = Overrides(users, seed, names(only), variables(env or []), isolate, until_decided, at_most)
+        overrides = Overrides(
+            users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers
+        )
+        if web and workers is not None:
+            raise UsageError(
+                f"--workers {workers}: not with --web, whose users come and go by hand",
+                remedy="Leave one of them out.",
+            )
         if web and not dry_run:
             plan, sources = make_plan(project, scenario, overrides)
             raise typer.Exit(carry_out_by_hand(plan, sources, project, reports or project.reports, web_port))

@@ -23,6 +23,12 @@ ScenarioArgument = Annotated[
     str, typer.Argument(help="A TOML file, or the name of one in scenarios/.", metavar="SCENARIO")
 ]
 UsersOption = Annotated[int | None, typer.Option(min=1, max=10_000, help="Users of each arm.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="Locust processes that share the users: more requests than one core can send."
+    ),
+]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn by chance.")]
 OnlyOption = Annotated[str | None, typer.Option(metavar="ARM,…", help="Run these arms only.")]
 EnvOption = Annotated[

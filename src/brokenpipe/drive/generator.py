@@ -1,20 +1,24 @@
-"""The load generator seen from the harness: one Locust process, started, steered and ended."""
+"""The load generator seen from the harness: Locust, started, steered and ended.
+
+One process, or a master with workers: the harness speaks with the master alone (`load/master.py`).
+"""
 
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from brokenpipe.drive.load_worker import LOCUST, STOP_TIMEOUT_S, load_worker, see_that_it_runs
 from brokenpipe.errors import BrokenpipeError, LocustfileError, RecordingError, StackError
 from brokenpipe.load import config as load_config
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import (
+    Aligned,
     Count,
     Drained,
     Failed,
@@ -31,11 +35,12 @@ from brokenpipe.load.messages import (
 )
 from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
 from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK, free_port
 from brokenpipe.stack.process import Child, child, clean_environment
 
 Hear = Callable[[WebNews], None]
 
-STOP_TIMEOUT_S = 1  # what Locust gives requests under way when it ends
+WORKERS_LOOK_S = 0.5  # between two looks, whether all workers still start
 LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
 
 
@@ -59,11 +64,19 @@ class Generator:
     """
 
     def __init__(
-        self, config: LoadConfig, process: Child, channel: socket.socket, on_web: Hear | None = None
+        self,
+        config: LoadConfig,
+        process: Child,
+        channel: socket.socket,
+        on_web: Hear | None = None,
+        workers: Sequence[Child] = (),
+        on_aligned: Callable[[Aligned], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._on_web = on_web
         self._process = process
+        self._workers = workers
+        self._on_aligned = on_aligned
         self._channel = channel
         self._heard = _Heard()
         self._news = threading.Condition()
@@ -76,6 +89,11 @@ class Generator:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def worker_pids(self) -> Mapping[str, int]:
+        """The workers that run on this machine, by name. Empty if one process has all users."""
+        return {f"w{number}": worker.pid for number, worker in enumerate(self._workers, 1)}
 
     @property
     def progress(self) -> Mapping[str, Count]:
@@ -101,7 +119,12 @@ class Generator:
 
     def wait_ready(self, timeout_s: float = 30.0) -> int:
         """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
-        self._wait(lambda: self._heard.ready is not None, timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while not self._wait(lambda: self._heard.ready is not None, WORKERS_LOOK_S):
+            for worker in self._workers:
+                see_that_it_runs(worker)
+            if time.monotonic() > deadline:
+                break
         if self._heard.ready is None:
             raise StackError(
                 f"locust: {self._config.total_users} users were not ready within {timeout_s:g} s",
@@ -192,6 +215,8 @@ class Generator:
                     heard.progress = arms
                 case Notice():
                     heard.notices += (message,)
+                case Aligned():
+                    self._on_aligned(message)
                 case Refused(url=url):
                     heard.failure = heard.failure or self._refused(url)
                 case Failed(what=what, text=text):
@@ -226,36 +251,55 @@ def generator(
     *,
     environment: Mapping[str, str] | None = None,
     on_web: Hear | None = None,
+    on_aligned: Callable[[Aligned], None] = lambda _: None,
 ) -> Iterator[Generator]:
-    """A Locust process for as long as the block lasts; its users wait at the closed gate.
+    """Locust for as long as the block lasts; its users wait at the closed gate.
 
     `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
-    what somebody wants in the web UI. Raises StackError when Locust cannot be started.
+    what somebody wants in the web UI, and `on_aligned` each measurement of a worker's clock. Raises StackError when
+    Locust cannot be started.
     """
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with ours, theirs, ExitStack() as started:
         told = replace(config, control_fd=theirs.fileno())
-        with child(
-            "locust",
-            _argv(told),
-            log_path=log_path,
-            janitor=janitor,
-            env=clean_environment({**(environment or {}), **_environment(told)}),
-            pass_fds=(theirs.fileno(),),
-            stop_timeout_s=STOP_TIMEOUT_S + 2.0,
-        ) as process:
-            theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
-            yield Generator(config, process, ours, on_web)
+        port = free_port() if told.workers else 0
+        # The order of sets is a kind of chance as well.
+        found = {**(environment or {}), "PYTHONHASHSEED": str(told.seed % 2**32)}
+        process = started.enter_context(
+            child(
+                "locust",
+                _argv(told, port),
+                log_path=log_path,
+                janitor=janitor,
+                env=clean_environment({**found, load_config.VARIABLE: told.to_json()}),
+                pass_fds=(theirs.fileno(),),
+                stop_timeout_s=STOP_TIMEOUT_S + 2.0,
+            )
+        )
+        theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
+        workers = [
+            started.enter_context(load_worker(number, port, log_path, janitor, found))
+            for number in range(told.workers)
+        ]
+        yield Generator(config, process, ours, on_web, workers, on_aligned)
 
 
-def _argv(config: LoadConfig) -> list[str]:
-    users = str(config.total_users)
+def _argv(config: LoadConfig, port: int) -> list[str]:
+    users, workers = str(config.total_users), str(config.workers)
+    master = [
+        "--master",
+        "--master-bind-host",
+        LOOPBACK,
+        "--master-bind-port",
+        str(port),
+        "--expect-workers",
+        workers,
+    ]
     return [
-        sys.executable, "-P",  # what lies in the working folder must not take the place of a library
-        "-m", "locust", "-f", str(load_config.LOCUSTFILE),
-        *_web(config), "--web-host", "127.0.0.1",
+        *LOCUST, *_web(config), "--web-host", LOOPBACK,
         "--users", users, "--spawn-rate", users,
         "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
+        *(master if config.workers else []),
     ]  # fmt: skip
 
 
@@ -263,14 +307,11 @@ def _web(config: LoadConfig) -> list[str]:
     return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
 
 
-def _environment(config: LoadConfig) -> dict[str, str]:
-    # The order of sets is a kind of chance as well.
-    return {load_config.VARIABLE: config.to_json(), "PYTHONHASHSEED": str(config.seed % 2**32)}
-
-
 def _failed(what: str, text: str) -> BrokenpipeError:
     if what == "recording":
         return RecordingError(text, remedy="Make room on that disk and run again; what was recorded is kept.")
+    if what == "workers":
+        return StackError(f"locust: {text}", remedy="See logs/load-w1.log and those beside it.")
     return LocustfileError(text, remedy="Correct the locustfile; `locust -f FILE --list` loads it alone.")
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
 
 import psutil
 
@@ -24,14 +23,12 @@ from brokenpipe.stack.toxiproxy import ToxiproxyServer
 EVERY_S = 1.0
 SHARED_EVERY = 10  # gauges: who shares which page takes the kernel a millisecond for each process
 
-Role = Literal["harness", "load", "toxiproxy", "postgres", "target"]
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A process to gauge, together with all its children. Of Toxiproxy and Postgres, the one that runs now."""
 
-    role: Role
+    role: str  # as in ProcessGauge
     arm: str | None
     current_pid: Callable[[], int]
 

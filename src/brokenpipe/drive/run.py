@@ -24,11 +24,11 @@ from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.keeping import Keeper, keeping
-from brokenpipe.history.records import Doubt, Finish, Probe, Resumed
+from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
 from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.messages import Notice
+from brokenpipe.load.messages import Aligned, Notice
 from brokenpipe.plan.looks import Stretch, further
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
@@ -147,7 +147,12 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         for probe in probes(faults, stack, what.folder, undo):
             log.write(probe)
         what.say("starting Locust")
-        with generator(_load_config(what, stack), what.folder / "logs" / "load.log", undo) as load:
+        with generator(
+            _load_config(what, stack),
+            what.folder / "logs" / "load.log",
+            undo,
+            on_aligned=partial(_keep, log),
+        ) as load:
             load.wait_ready(LOAD_READY_S)
             _play(what, stack, load, books, log)
             note(load.notices, log)
@@ -192,7 +197,13 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
         time_limit_s=scenario.load.timeout_s,
         arrivals_per_s=scenario.load.arrivals_per_s,
         part=what.part,
+        workers=scenario.load.workers if scenario.load.workers > 1 else 0,
     )
+
+
+def _keep(log: Writer, measured: Aligned) -> None:
+    """Without it a worker's times mean nothing, so it is written down at once."""
+    log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
 def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledger]:
@@ -249,6 +260,7 @@ def watched(stack: Stack, load: Generator) -> list[Watched]:
     return [
         Watched("harness", None, os.getpid),
         Watched("load", None, lambda: load.pid),
+        *(Watched(f"worker {name}", None, partial(int, pid)) for name, pid in load.worker_pids.items()),
         Watched("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
         Watched("postgres", None, lambda: stack.postgres.child.pid),
         *(Watched("target", arm.name, partial(_pid_of, arm)) for arm in stack.arms.values()),

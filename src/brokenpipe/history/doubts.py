@@ -31,6 +31,8 @@ class Code(StrEnum):
     USER_ENDED = "load_user_ended"
     TASK_ERROR = "load_task_error"
     NOTICES_CAPPED = "load_notices_capped"
+    WORKER_LOST = "load_worker_lost"
+    CLOCKS_APART = "clocks_apart"
     # the faults and what does them
     CONTRACT_NOT_PROBED = "contract_not_probed"
     CONTRACT_NOT_HELD = "contract_not_held"
@@ -89,6 +91,7 @@ class Kind:
 
 SATURATED_CORES = 0.85  # one Locust process has one core; above this it sends later than users would
 LAG_MS = 500.0
+APART_MS = 20.0  # as much as a strike takes to land; an episode is longer by far
 STARVED_MS = 1000.0
 STARVED_MEDIAN_MS = 100.0
 LATE_MS = 50.0
@@ -111,9 +114,9 @@ _LOAD_LOG = "See logs/load.log, and the locustfile."
 
 DOUBTS: Mapping[Code, Kind] = {
     Code.GENERATOR_SATURATED: Kind(
-        "Locust used more than 85 % of the one core it can use",
+        "a process of Locust used more than 85 % of the one core it can use",
         "unknown",
-        "Lower --users: a generator without room sends late, and its latencies are its own.",
+        "Lower --users, or give it --workers: a generator without room sends late, and its latencies are its own.",
     ),
     Code.GENERATOR_STARVED: Kind(
         "Locust's event loop woke more than 1 s late, or more than 100 ms late in half of all half seconds",
@@ -160,6 +163,16 @@ DOUBTS: Mapping[Code, Kind] = {
     Code.TASK_ERROR: Kind("a task of the locustfile raised an exception", "note", _LOAD_LOG),
     Code.NOTICES_CAPPED: Kind(
         "the locustfile gave more occasions for notes than are kept", "note", _LOAD_LOG
+    ),
+    Code.WORKER_LOST: Kind(
+        "a worker of the load said nothing for 3 s: it ended, was stopped, or could not be reached",
+        "unknown",
+        "See its log, logs/load-w1.log for w1: its users were missing from then on, and its last requests may be.",
+    ),
+    Code.CLOCKS_APART: Kind(
+        "a worker's clock is known to no better than 20 ms, or was not measured",
+        "unknown",
+        "Bring the worker nearer, or lower its load: its requests may be counted in the wrong episode.",
     ),
     Code.CONTRACT_NOT_PROBED: Kind(
         "no fault was tried on a raw socket before the experiment",

@@ -11,20 +11,16 @@ is left out, since the database that it was read from is no more.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokenpipe.errors import ReportError
+from brokenpipe.history.moved import TIME, moved
 from brokenpipe.history.segments import part_of
 
 GAP_NS = 5_000_000_000  # between two parts, on the axis
 TAIL_BYTES = 65_536
-
-# Keys of monotonic times in every kind of line. Inside of a string a quotation mark has a backslash before it.
-_TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began_t|since|handed)": ?)(\d+)')
 
 
 @contextmanager
@@ -43,7 +39,7 @@ def on_one_axis(files: Sequence[Path]) -> Iterator[list[Path]]:
             mine = [path for path in parts[part] if part == last or not path.name.startswith("ledger")]
             by = end + GAP_NS - _first(mine) if end else 0
             end = by + _last(mine)
-            found += [_moved(path, by, Path(scratch)) for path in mine] if by else mine
+            found += [moved(path, by, Path(scratch)) for path in mine] if by else mine
         yield found
 
 
@@ -60,28 +56,9 @@ def _last(files: Sequence[Path]) -> int:
 def _times(path: Path, *, head: bool) -> Iterator[int]:
     with path.open("rb") as file:
         if head:
-            yield from (int(found) for _, found in _TIME.findall(file.readline()))
+            yield from (int(found) for _, found in TIME.findall(file.readline()))
             return
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         for line in file:
             if line.endswith(b"\n"):  # the number at the end of a torn line may be another
-                yield from (int(found) for _, found in _TIME.findall(line))
-
-
-def _moved(path: Path, by: int, scratch: Path) -> Path:
-    """A copy with every time moved by so many nanoseconds."""
-
-    def later(found: re.Match[bytes]) -> bytes:
-        return b"%b%d" % (found[1], int(found[2]) + by)
-
-    copy = scratch / path.name
-    try:
-        with path.open("rb") as source, copy.open("wb") as target:
-            for line in source:
-                target.write(_TIME.sub(later, line))
-    except OSError as error:
-        raise ReportError(
-            f"{path}: cannot be read beside the part before it: {error.strerror or error}",
-            remedy=f"Make room in {tempfile.gettempdir()}, or name another place in TMPDIR.",
-        ) from error
-    return copy
+                yield from (int(found) for _, found in TIME.findall(line))

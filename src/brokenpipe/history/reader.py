@@ -30,6 +30,7 @@ from brokenpipe.errors import ReportError
 from brokenpipe.history.parts import on_one_axis
 from brokenpipe.history.table import EVERY_FILE, Table
 from brokenpipe.history.tables import TABLES, VIEWS
+from brokenpipe.history.worker_clocks import on_our_clock
 
 Row = tuple[Any, ...]
 
@@ -87,7 +88,7 @@ def reading(folder: Path) -> Iterator[History]:
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
         )
     with _database(folder) as connection:
-        with on_one_axis(sorted(folder.glob(EVERY_FILE))) as files:
+        with on_our_clock(sorted(folder.glob(EVERY_FILE))) as ours, on_one_axis(ours) as files:
             _load(connection, files)
         yield History(folder, connection)
 

@@ -2,17 +2,18 @@
 
 Each file has one writer, and none is ever rewritten:
 
-    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Resumed, Finish
+    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Sync, Resumed, Finish
     nemesis.ndjson           the nemesis   Act, Landing
-    requests.ndjson          the load      Start, End, Lag, Late, Missed
+    requests.ndjson          the load      Start, End, Lag, Late, Missed; of each worker, requests-w1.ndjson
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
     ledger.ndjson            the harness   Entry, Balance: only of a target that has a ledger
 
-Every time is `time.monotonic_ns()`, which all processes of one machine share. Each file opens with a
-`Clock` that ties it to the wall clock. Large files go on in further ones, and an experiment that was cut off and
-resumed has files for each part: `segments.py` says how they are called, `parts.py` how their clocks are joined.
+Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
+says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
+experiment that was cut off and resumed has files for each part: `segments.py` says how they are called, `parts.py` how
+their clocks are joined.
 """
 
 from __future__ import annotations
@@ -109,6 +110,17 @@ class Probe(Record):
     seen: str
     after_ms: float | None
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sync(Record):
+    """A worker's clock, measured: to its times `offset_ns` is to be added, give or take `error_ns`."""
+
+    KIND: ClassVar[str] = "sync"
+    t: int
+    worker: str
+    offset_ns: int
+    error_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +266,7 @@ class ProcessGauge(Record):
 
     KIND: ClassVar[str] = "process"
     t: int
-    role: Literal["harness", "load", "toxiproxy", "postgres", "target"]
+    role: str  # harness, load, worker w1, toxiproxy, postgres or target
     arm: str | None
     cpu_s: float
     rss_bytes: int

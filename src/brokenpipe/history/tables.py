@@ -74,6 +74,12 @@ TABLES = (
     ),
     Table("finishes", "experiment*.ndjson", "finish", {"t": "BIGINT", "how": "VARCHAR"}),
     Table(
+        "syncs",
+        "experiment*.ndjson",
+        "sync",
+        {"t": "BIGINT", "worker": "VARCHAR", "offset_ns": "BIGINT", "error_ns": "BIGINT"},
+    ),
+    Table(
         "acts",
         "nemesis*.ndjson",
         "act",

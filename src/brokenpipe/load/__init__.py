@@ -18,5 +18,14 @@
     tower.py         what all users share: gate, counts, log
     steering.py      the Locust end of the channel to the harness
 
+and with `--workers`, where the users are in other processes:
+
+    seats.py         which worker has which users
+    dealer.py        Locust's dispatcher, dealing them so
+    master.py        between harness and workers
+    worker.py        steered and recorded through the master
+    wire.py          what these two say to each other
+    alignment.py     a worker's clock against the harness's
+
 `config` and `messages` are what both ends of the channel know: they import nothing of Locust.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,23 +29,29 @@ def arm_classes(
     `all_of_them`: those without a user as well, who may get some later.
     """
     owns = [Own(tower, arm) for arm in tower.config.arms]
-    classes = (
-        _arm_class(base, users, own, tower)
-        for base, users in shares.items()
-        if users or all_of_them
-        for own in owns
-    )
+    classes: list[type[User]] = []
+    before = 0
+    for base, users in shares.items():
+        if users or all_of_them:
+            classes += (_arm_class(base, users, before, own, tower) for own in owns)
+        before += users
     return {made.__name__: made for made in classes}
 
 
-def _arm_class(base: type[User], users: int, own: Own, tower: Tower) -> type[User]:
-    numbers = itertools.count()
+def _numbers(tower: Tower, before: int) -> Iterator[int]:
+    """Asked for the first time when users are made: a worker has its seat by then."""
+    yield from tower.seat.numbers(before)
+
+
+def _arm_class(base: type[User], users: int, users_before: int, own: Own, tower: Tower) -> type[User]:
+    numbers = _numbers(tower, users_before)
 
     class ArmUser(base):  # type: ignore[valid-type, misc]
         """A user of one arm. Its number, and with it all it draws, is the same in every arm."""
 
         host = tower.config.arms[own.arm]
         fixed_count = users  # Locust spawns exactly these; weights could not keep the arms equal
+        before = users_before  # of the same arm, in classes before this one
 
         def __init__(self, environment: Environment) -> None:
             config = tower.config

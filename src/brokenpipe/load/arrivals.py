@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import gevent
 from gevent.event import AsyncResult
@@ -25,6 +26,7 @@ from locust.exception import StopUser
 
 from brokenpipe.load.poisson import due_times
 from brokenpipe.load.request_log import RequestLog
+from brokenpipe.load.seats import ALONE, Seat
 
 ON_TIME_NS = (
     1_000_000  # what begins within this of its time needs no line: the event loop itself takes part of it
@@ -79,13 +81,19 @@ class Arrivals:
         self._next_ns = 0
         self._clock: gevent.Greenlet | None = None
 
-    def open(self, arms: Sequence[str], stretch: int) -> None:
-        """Let them arrive from now on at these arms. The same stretch has the same arrivals."""
+    def open(
+        self, arms: Sequence[str], stretch: int, seat: Seat = ALONE, began_ns: int | None = None
+    ) -> None:
+        """Let them arrive from now on at these arms. The same stretch has the same arrivals.
+
+        Workers take them in turn: of three, each takes every third.
+        """
         if self._clock is not None:
             return
-        began_ns = time.monotonic_ns()
+        began_ns = time.monotonic_ns() if began_ns is None else began_ns
         self._open = arms
-        self._times = (began_ns + int(at_s * 1e9) for at_s in due_times(self._seed, stretch, self._per_s))
+        due = islice(due_times(self._seed, stretch, self._per_s), seat.number, None, seat.of)
+        self._times = (began_ns + int(at_s * 1e9) for at_s in due)
         self._next_ns = next(self._times)
         self._clock = gevent.spawn(self._run)
 

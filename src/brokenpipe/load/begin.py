@@ -13,26 +13,30 @@ from locust import User, events
 from brokenpipe.load import draws, user_file
 from brokenpipe.load.arms import arm_classes
 from brokenpipe.load.config import VARIABLE, LoadConfig
+from brokenpipe.load.master import Master
 from brokenpipe.load.messages import Failed, Notice
 from brokenpipe.load.request_event import RequestEvent
 from brokenpipe.load.request_log import RequestLog
 from brokenpipe.load.shares import Wish, shares
 from brokenpipe.load.steering import Channel, Steering, unwritable
 from brokenpipe.load.tower import Tower
+from brokenpipe.load.wire import MASTER
+from brokenpipe.load.worker import Mail, WorkerSteering, join
 
 
 def begin() -> dict[str, type[User]]:
     """The user classes that Locust is to run, by name. Ends the process when there are none."""
+    if master := os.environ.get(MASTER):
+        return _begin(join(master), Mail())
     config = LoadConfig.from_json(os.environ[VARIABLE])
-    channel = Channel(config.control_fd)
-    try:
-        log = RequestLog(config.requests_path)
-    except OSError as error:
-        _give_up(channel, unwritable(config.requests_path, error))
+    return _begin(config, Channel(config.control_fd))
+
+
+def _begin(config: LoadConfig, channel: Channel | Mail) -> dict[str, type[User]]:
     event = RequestEvent()
-    event.tower = tower = Tower(config, log, event.publish)
+    event.tower = tower = Tower(config, _log(config, channel), event.publish)
     events.request = event  # before the user's file adds its listeners, and Locust its own
-    steering = Steering(tower, channel)
+    steering = _steering(tower, channel)
     steering.attach(events)
     draws.install(config.seed)
     _leave_the_path()
@@ -42,12 +46,29 @@ def begin() -> dict[str, type[User]]:
     except user_file.LocustfileDefect as defect:
         _give_up(channel, Failed("locustfile", str(defect)))
     _tell(tower, found, counts)
-    if config.web:
+    if config.web and isinstance(steering, Steering):
         from brokenpipe.load.web_stage import Stage
 
         steering.stage = stage = Stage(config, partial(_counts, found), event, steering)
         stage.attach(events)
     return arm_classes(counts, tower)
+
+
+def _log(config: LoadConfig, channel: Channel | Mail) -> RequestLog:
+    if isinstance(channel, Mail):
+        return RequestLog(config.requests_path, channel.record)
+    if config.workers:
+        return RequestLog(config.requests_path, lambda *_: None)  # a master has no users
+    try:
+        return RequestLog(config.requests_path)
+    except OSError as error:
+        _give_up(channel, unwritable(config.requests_path, error))
+
+
+def _steering(tower: Tower, channel: Channel | Mail) -> Steering | Master:
+    if isinstance(channel, Mail):
+        return WorkerSteering(tower, channel)
+    return Master(tower, channel) if tower.config.workers else Steering(tower, channel)
 
 
 def _counts(found: user_file.UserFile, users: int) -> dict[type[User], int]:
@@ -74,6 +95,6 @@ def _leave_the_path() -> None:
     sys.path[:] = [entry for entry in sys.path if entry != ours]
 
 
-def _give_up(channel: Channel, failed: Failed) -> NoReturn:
+def _give_up(channel: Channel | Mail, failed: Failed) -> NoReturn:
     channel.send(failed)
-    sys.exit(1)
+    sys.exit(f"{failed.text}")

@@ -26,7 +26,8 @@ class LoadConfig:
     `arms` maps each arm to its base URL, such as `http://127.0.0.1:8001`. `users` counts users of one arm.
     A request that waits longer than `time_limit_s` for the next byte of its answer has failed. With `arrivals_per_s`
     the load is open: so many requests a second arrive at each arm, and users are there to carry them. With `web` they
-    come when somebody starts them in Locust's web UI.
+    come when somebody starts them in Locust's web UI. With `workers` users are in so many other processes, and this
+    one is their master.
     """
 
     locustfile: Path
@@ -39,6 +40,7 @@ class LoadConfig:
     arrivals_per_s: float | None = None
     web: Web | None = None
     part: int = 1  # of an experiment; in each, users are other people with other draws
+    workers: int = 0
 
     @property
     def total_users(self) -> int:

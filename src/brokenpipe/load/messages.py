@@ -6,7 +6,8 @@ Shared by both ends, so nothing of Locust is imported here.
                        {"gate": "closed", "turn": 3}   {"stop": true}
     load ──▶ harness   {"ready": 40}   {"drained": 3}   {"progress": {"plain": [120, 118, 2]}}
                        {"notice": CODE, "text": …}   {"refused": URL}
-                       {"failed": "locustfile" | "recording", "text": …}
+                       {"failed": "locustfile" | "recording" | "workers", "text": …}
+                       {"aligned": "w1", "offset_ns": …, "error_ns": …}
 
 What is said only when Locust's web UI is on is in web_messages. The end of the stream speaks too: whoever meets it
 knows that the other is gone.
@@ -96,9 +97,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about the locustfile that a reader of the results should know. `code` never changes."""
+    """Something about the load that a reader of the results should know. `code` never changes."""
 
-    code: Literal["load_shape", "class_without_users", "user_ended", "task_error", "notices_capped"]
+    code: Literal[
+        "load_shape", "class_without_users", "user_ended", "task_error", "notices_capped", "worker_lost"
+    ]
     text: str
 
     def to_json(self) -> dict[str, object]:
@@ -117,17 +120,29 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The load cannot go on: a locustfile that does not work, or a request log that cannot be written."""
+    """The load cannot go on: a locustfile that does not work, a request log that cannot be written, no workers."""
 
-    what: Literal["locustfile", "recording"]
+    what: Literal["locustfile", "recording", "workers"]
     text: str
 
     def to_json(self) -> dict[str, object]:
         return {"failed": self.what, "text": self.text}
 
 
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """What is to be added to a worker's clock to get the harness's, and what that may be wrong by."""
+
+    worker: str
+    offset_ns: int
+    error_ns: int
+
+    def to_json(self) -> dict[str, object]:
+        return {"aligned": self.worker, "offset_ns": self.offset_ns, "error_ns": self.error_ns}
+
+
 Order = Gate | Stop | WebOrder
-News = Ready | Drained | Progress | Notice | Refused | Failed | WebNews
+News = Ready | Drained | Progress | Notice | Refused | Failed | Aligned | WebNews
 
 
 def encode(message: Order | News) -> bytes:
@@ -159,6 +174,7 @@ _NEWS: dict[str, Callable[[Any], News]] = {
     "notice": lambda said: Notice(said["notice"], said["text"]),
     "refused": lambda said: Refused(said["refused"]),
     "failed": lambda said: Failed(said["failed"], said["text"]),
+    "aligned": lambda said: Aligned(said["aligned"], said["offset_ns"], said["error_ns"]),
     **WEB_NEWS,
 }
 

@@ -68,9 +68,13 @@ class RequestEvent(EventHook):
         age_s = time.time() - meta["start_time"] if meta.get("start_time") else ms / 1e3
         start_ns = now_ns - int(age_s * 1e9)
         person = current()
-        request_id = person.next_request_id() if person else f"event-{next(self._strangers)}"
+        request_id = person.next_request_id() if person else self._stranger()
         status = getattr(meta.get("response"), "status_code", None) or 0
         self.tower.tallies[arm].started += 1
         failure = failure_of_event(meta.get("exception"))
         self.tower.ended(Told(start_ns, arm, request_id, name), ms, status, failure)
         meta["name"] = row_of_arm(name, arm)
+
+    def _stranger(self) -> str:
+        seat = self.tower.seat
+        return f"event-{next(self._strangers) * seat.of + seat.number}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps costs ten times as much
 from pathlib import Path
 from typing import Protocol
@@ -37,17 +38,23 @@ class Request(Protocol):
 
 
 class RequestLog:
-    """An append-only file with one writer, in segments. What raises OSError here is for `flush`'s caller to report."""
+    """An append-only file with one writer, in segments. What raises OSError here is for `flush`'s caller to report.
 
-    def __init__(self, path: Path) -> None:
+
+    `send` takes the lines instead, and in which segment they belong, where somebody else is to write them down.
+    """
+
+    def __init__(self, path: Path, send: Callable[[bytes, int], None] | None = None) -> None:
         self.path = path
+        self._send = send
         self._lines: list[str] = []
         self._rows: dict[tuple[str, str], str] = {}  # arm and name as they stand in a line
         self._segment, self._size = 1, 0
         self._open(path)
 
     def _open(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if not self._send:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         clock = Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer="load")
         self._lines.append(
             f'{{"k":"{clock.KIND}","t":{clock.t},"wall_ns":{clock.wall_ns},"pid":{clock.pid},'
@@ -92,20 +99,25 @@ class RequestLog:
 
     def close(self) -> None:
         """What was flushed is kept; nothing may be flushed any more."""
-        os.close(self._fd)
+        if not self._send:
+            os.close(self._fd)
 
     def flush(self) -> None:
         """Hand everything to the kernel. Raises OSError when the disk refuses it."""
         lines, self._lines = self._lines, []
-        data = memoryview("".join(lines).encode())
+        data = "".join(lines).encode()
         self._size += len(data)
-        while data:
-            data = data[os.write(self._fd, data) :]
+        if self._send:
+            self._send(data, self._segment)
+        else:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._fd, left) :]
         if self._size >= LARGE_BYTES:
             self._go_on()
 
     def _go_on(self) -> None:
         """Close this file for good and open the next."""
-        os.close(self._fd)
+        self.close()
         self._segment, self._size = self._segment + 1, 0
         self._open(segment(self.path, self._segment))

@@ -71,7 +71,7 @@ class Steering:
 
     def attach(self, events: Events) -> None:
         """Take part in Locust's life. What a listener raises Locust swallows, so these do not raise."""
-        events.init_command_line_parser.add_listener(_no_configuration_files)
+        events.init_command_line_parser.add_listener(no_configuration_files)
         events.init.add_listener(self._init)
         events.spawning_complete.add_listener(self._spawned)
         events.user_error.add_listener(self._user_error)
@@ -101,10 +101,7 @@ class Steering:
         self._tower.end()
 
     def _quit(self, **_: Any) -> None:
-        self._tower.settle()
-        self.flush()
-        self._tower.outbox.append(self._tower.progress())
-        self._send()
+        self._last_words()
 
     # --- the two greenlets --------------------------------------------------------------------------
 
@@ -152,11 +149,19 @@ class Steering:
         if self._turn is not None and tower.in_flight == 0:
             tower.outbox.append(Drained(self._turn))
             self._turn = None
-        if not self._ready and self._spawned_at is not None:
-            patience_over = time.monotonic() - self._spawned_at > SETTLE_S
-            if tower.users_begun >= tower.config.total_users or patience_over:
-                self._ready = True
-                tower.outbox.append(Ready(tower.config.total_users))
+        if not self._ready and self._is_ready():
+            self._ready = True
+            tower.outbox.append(Ready(self._users))
+
+    def _is_ready(self) -> bool:
+        if self._spawned_at is None:
+            return False
+        return self._tower.users_begun >= self._users or time.monotonic() - self._spawned_at > SETTLE_S
+
+    @property
+    def _users(self) -> int:
+        """How many there will be in this process."""
+        return self._tower.config.total_users
 
     # --- what they do -------------------------------------------------------------------------------
 
@@ -170,6 +175,13 @@ class Steering:
                 self._channel.send(self._tower.outbox.popleft())
             except OSError:
                 self._end(hard=True)
+
+    def _last_words(self) -> None:
+        """Everything that is known, recorded and told."""
+        self._tower.settle()
+        self.flush()
+        self._tower.outbox.append(self._tower.progress())
+        self._send()
 
     def flush(self) -> None:
         """Hand the request log to the kernel. A disk that refuses it ends the run."""
@@ -190,6 +202,11 @@ class Steering:
         if hard:
             self._environment.stop_timeout = 0.0
             gevent.spawn_later(GRACE_S, os._exit, 1)
+        self._quit_locust(hard=hard)
+
+    def _quit_locust(self, *, hard: bool) -> None:  # noqa: ARG002
+        assert self._environment is not None
+        assert self._environment.runner is not None
         self._environment.runner.quit()
 
 
@@ -197,6 +214,6 @@ def unwritable(path: Path, error: OSError) -> Failed:
     return Failed("recording", f"{path}: the requests cannot be written: {error.strerror or error}")
 
 
-def _no_configuration_files(parser: Any, **_: Any) -> None:
+def no_configuration_files(parser: Any, **_: Any) -> None:
     """A locust.conf or pyproject.toml that happens to lie about must not change an experiment."""
     parser._default_config_files = []  # as Locust does where it wants none

@@ -11,6 +11,7 @@ from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.gate import Gate
 from brokenpipe.load.messages import Count, News, Notice, Progress
 from brokenpipe.load.request_log import Request, RequestLog
+from brokenpipe.load.seats import ALONE
 
 if TYPE_CHECKING:
     from brokenpipe.load.flight import Flight
@@ -31,7 +32,8 @@ class Tally:
 class Tower:
     """Knows every request that is under way, and writes down how each one starts and ends.
 
-    `publish` hands an outcome to Locust. `outbox` holds what the harness is to be told; steering sends it.
+    `publish` hands an outcome to Locust. `outbox` holds what the harness is to be told; steering sends it. `seat` is
+    this process's place among the workers.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Tower:
         self.gates = {arm: Gate() for arm in config.arms}
         rate = config.arrivals_per_s
         self.arrivals = Arrivals(rate, config.seed, config.arms, log) if rate else None
+        self.seat = ALONE
         self.ending = False
         self.log = log
         self.publish = publish
@@ -79,13 +82,13 @@ class Tower:
                 self.note_start(flight)
         self.log.flush()
 
-    def open(self, arms: Sequence[str] | None, stretch: int) -> None:
-        """Let the users of these arms act, of all if it is None."""
+    def open(self, arms: Sequence[str] | None, stretch: int, began_ns: int | None = None) -> None:
+        """Let the users of these arms act, of all if it is None. An open load counts from `began_ns`; None: now."""
         opened = tuple(self.gates) if arms is None else tuple(arms)
         for arm in opened:
             self.gates[arm].open()
         if self.arrivals and not self.ending:
-            self.arrivals.open(opened, stretch)
+            self.arrivals.open(opened, stretch, self.seat, began_ns)
 
     def close(self) -> None:
         """Let nobody begin another request."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Self
 
 from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.worker_clocks import WorkerClock
 from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.classify import Link
 from brokenpipe.measure.figures import Figures
@@ -275,6 +276,7 @@ class Health:
     memory: tuple[Memory, ...] = ()  # ours first
     requests: int = 0  # recorded, those between phases and of lead-ins included
     history_bytes: int = 0
+    workers: tuple[WorkerClock, ...] = ()  # of the load; none: one process had all users
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.table import EVERY_FILE
+from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
 from brokenpipe.measure.findings import ContractProbe, Health, Load
 from brokenpipe.measure.memory import memory
 from brokenpipe.measure.timelines import begin_of
@@ -26,7 +27,7 @@ FROM spans GROUP BY ALL ORDER BY role, arm
 """
 
 
-def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
+def health(history: History, *, cores: int, arms: Sequence[str], workers: int) -> Health:
     """From the first phase's begin to the last one's end, so that starting up does not count."""
     begin, end = history.one("SELECT coalesce(min(t), 0), coalesce(max(t), 0) FROM phase_edges")
     busy, peak, stolen = history.one(
@@ -55,7 +56,15 @@ def health(history: History, *, cores: int, arms: Sequence[str]) -> Health:
         memory=over_time,
         requests=history.one("SELECT count(*) FROM outcomes_everywhere")[0],
         history_bytes=sum(path.stat().st_size for path in history.folder.glob(EVERY_FILE)),
+        workers=tuple(_workers(history, workers)),
     )
+
+
+def _workers(history: History, count: int) -> Iterator[WorkerClock]:
+    """Of one process there is nothing to say."""
+    clocks = {clock.worker: clock for clock in worker_clocks(history.folder)}
+    for name in (f"w{number + 1}" for number in range(count if count > 1 else len(clocks))):
+        yield clocks.get(name, WorkerClock(name, 0, None, 0))
 
 
 def certificate(history: History) -> tuple[ContractProbe, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brokenpipe.history.doubts import (
+    APART_MS,
     BUSY_MACHINE,
     JUMP_S,
     LAG_MS,
@@ -49,6 +50,7 @@ def machine_doubts(history: History, health: Health) -> tuple[Warn, ...]:
     )
     return (
         *_generator(history, health),
+        *_workers(health),
         *_machine(health, throttled),
         *_clocks(history, begin, end),
     )
@@ -56,8 +58,10 @@ def machine_doubts(history: History, health: Health) -> tuple[Warn, ...]:
 
 def _generator(history: History, health: Health) -> Iterator[Warn]:
     for process in health.processes:
-        if process.role == "load" and process.mean_cores > SATURATED_CORES:
-            text = f"Locust used {percent(process.mean_cores)} of its core"
+        generates = process.role.partition(" ")[0] in {"load", "worker"}
+        if generates and process.mean_cores > SATURATED_CORES:
+            who = "Locust" if process.role == "load" else f"Locust's {process.role}"
+            text = f"{who} used {percent(process.mean_cores)} of its core"
             yield Warn.of(Code.GENERATOR_SATURATED, text)
     starved = False
     for phase, worst_ms, median_ms, count in history.rows(_LAGS):
@@ -73,6 +77,15 @@ def _generator(history: History, health: Health) -> Iterator[Warn]:
         yield Warn.of(
             Code.GENERATOR_LAGGED, f"Locust's event loop once woke {health.worst_lag_ms:.0f} ms late"
         )
+
+
+def _workers(health: Health) -> Iterator[Warn]:
+    for clock in health.workers:
+        if clock.error_ns is None:
+            yield Warn.of(Code.CLOCKS_APART, f"the clock of worker {clock.worker} was never measured")
+        elif clock.error_ns > APART_MS * 1e6:
+            text = f"the clock of worker {clock.worker} is known to ± {clock.error_ns / 1e6:.1f} ms only"
+            yield Warn.of(Code.CLOCKS_APART, text)
 
 
 def _machine(health: Health, throttled: float | None) -> Iterator[Warn]:

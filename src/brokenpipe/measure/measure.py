@@ -105,7 +105,12 @@ def findings_of(
     table = cells(history, by_place, failed, witnessed, errors)
     table = with_round_trips(scenario, table)
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
-    state = health(history, cores=int(environment.get("cores", 1)), arms=tuple(scenario.arms))
+    state = health(
+        history,
+        cores=int(environment.get("cores", 1)),
+        arms=tuple(scenario.arms),
+        workers=scenario.load.workers,
+    )
     contract = certificate(history)
     estimator = Estimator(history, table, by_place, scenario.control, errors)
     reached = [phase.name for phase in begun]

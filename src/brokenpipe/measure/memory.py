@@ -15,7 +15,7 @@ from brokenpipe.measure.numbers import megabytes
 FINEST_S = 10.0
 MOST_POINTS = 180
 AROUND_S = 30.0  # a figure at a moment is the median of what lies so near
-ROLES = ("harness", "load", "toxiproxy", "postgres", "target")
+ROLES = ("harness", "load", "worker", "toxiproxy", "postgres", "target")
 QUARTERS = 4
 
 # Where it is known what processes share, that is what counts: Postgres' backends share most of what they have.
@@ -52,7 +52,10 @@ def memory(history: History, arms: Sequence[str], begin: int) -> tuple[Memory, .
     series: dict[tuple[str, str | None, bool], list[tuple[float, float]]] = {}
     for role, arm, shared, at_s, value in history.rows(_MEMORY.format(bin_s=bin_s), (since, begin)):
         series.setdefault((role, arm, shared), []).append((at_s, value))
-    order = sorted(series, key=lambda one: (ROLES.index(one[0]), arms.index(one[1]) if one[1] in arms else 0))
+    order = sorted(
+        series,
+        key=lambda one: (ROLES.index(one[0].partition(" ")[0]), arms.index(one[1]) if one[1] in arms else 0),
+    )
     return tuple(_memory(*place, series[place], span.early_s) for place in order)
 
 

@@ -34,6 +34,7 @@ class Overrides:
     isolate: bool = False
     until_decided: bool = False
     at_most: int | None = None  # episodes of a phase, with until_decided
+    workers: int | None = None
     soak_s: float | None = None  # play rounds for so long, with twice the load if `users` says nothing
 
 
@@ -120,11 +121,7 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
     Raises UsageError for an arm that does not exist, and for what would be a mistake in a file, too: a plan
     that was run must be one that `report` can read back.
     """
-    changes: dict[str, object] = {}
-    if overrides.users is not None:
-        changes["load"] = scenario.load.model_copy(update={"users": overrides.users})
-    elif overrides.soak_s is not None:
-        changes["load"] = _doubled(scenario.load)
+    changes: dict[str, object] = {"load": _load(scenario.load, overrides)}
     if overrides.seed is not None:
         changes["seed"] = overrides.seed
     if overrides.isolate:
@@ -137,11 +134,21 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
         return Scenario.model_validate(scenario.model_copy(update=changes).model_dump())
     except ValidationError as invalid:
         problem = problem_of(Scenario, invalid.errors(include_url=False)[0])
-        option = {"load.users": "users"}.get(problem.key, problem.key.partition(".")[0])
+        option = {"load.users": "users", "load.workers": "workers"}.get(
+            problem.key, problem.key.partition(".")[0]
+        )
         raise UsageError(
             f"--{option}: found {problem.found}; {problem.allowed}",
             remedy="`brokenpipe run --help` says what each option takes.",
         ) from invalid
+
+
+def _load(load: Load, overrides: Overrides) -> Load:
+    if overrides.users is not None:
+        load = load.model_copy(update={"users": overrides.users})
+    elif overrides.soak_s is not None:
+        load = _doubled(load)
+    return load if overrides.workers is None else load.model_copy(update={"workers": overrides.workers})
 
 
 def _doubled(load: Load) -> Load:

@@ -37,6 +37,9 @@ class Load(Strict):
     before them are answered; latency counts from when each was due. Without it users wait for an answer before they ask
     again, and wait_time of the locustfile says how soon."""
 
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Locust processes that the users of every arm are dealt to: where one core is not enough to ask fast enough."""
+
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Seconds after which a request without an answer has failed."""
 

@@ -1,0 +1,47 @@
+"""A worker of the load on this machine: how it is started, and whether it still runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from brokenpipe.errors import StackError
+from brokenpipe.load import config as load_config
+from brokenpipe.load import wire
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.process import Child, child, clean_environment
+
+STOP_TIMEOUT_S = 1  # what Locust gives requests under way when it ends
+# -P: what lies in the working folder must not take the place of a library.
+LOCUST = (sys.executable, "-P", "-m", "locust", "-f", str(load_config.LOCUSTFILE))
+
+
+def load_worker(
+    number: int, port: int, log_path: Path, janitor: Janitor, environment: Mapping[str, str]
+) -> AbstractContextManager[Child]:
+    """One on this machine. It is told where its master is, and nothing else: as one elsewhere would be.
+
+    Raises StackError when Locust cannot be started.
+    """
+    master = {wire.MASTER: f"{LOOPBACK}:{port}", wire.WANTED: str(number)}
+    return child(
+        f"worker w{number + 1} of the load",
+        [*LOCUST, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)],
+        log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
+        janitor=janitor,
+        env=clean_environment({**environment, **master}),
+        stop_timeout_s=STOP_TIMEOUT_S + 2.0,
+    )
+
+
+def see_that_it_runs(worker: Child) -> None:
+    """Raises StackError if it does not."""
+    if not worker.running:
+        raise StackError(
+            f"{worker.name} ended before its users were ready ({worker.exit_text})",
+            remedy=f"See {worker.log_path}.",
+            details=worker.last_lines(),
+        )
