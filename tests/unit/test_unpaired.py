@@ -46,6 +46,14 @@ def test_the_interval_covers_the_difference() -> None:
     assert 0.92 <= share <= 0.995, share
 
 
+def test_the_interval_leans_to_the_side_that_its_runs_lean_to() -> None:
+    """Beside a base that is known exactly, a lopsided interval stays lopsided; from the other side, mirrored."""
+    exact = Sample.of_values([10.0], Interval(10.0, 10.0))
+    lopsided = Sample.of_values([30.0], Interval(29.0, 50.0))
+    assert difference_interval(exact, lopsided) == Interval(19.0, 40.0)
+    assert difference_interval(lopsided, exact) == Interval(-40.0, -19.0)
+
+
 def test_equal_runs_are_rarely_told_apart() -> None:
     """Of three hundred pairs of equal runs not more are told apart than 5 of 100 allow; real differences are."""
     draw = np.random.default_rng(2)

@@ -9,7 +9,14 @@ from brokenpipe.measure.findings import Interval
 from brokenpipe.measure.permutation import holm
 from brokenpipe.measure.recorded_run import COMPARED, RecordedRun, Spot
 from brokenpipe.measure.statistics import ERROR
-from brokenpipe.measure.unpaired import Sample, difference_interval, least_p, relabelling_p, smallest_seen
+from brokenpipe.measure.unpaired import (
+    Sample,
+    can_differ,
+    difference_interval,
+    least_p,
+    relabelling_p,
+    smallest_seen,
+)
 from brokenpipe.plan.expectations import Metric
 
 
@@ -58,17 +65,25 @@ def run_differences(
 
 
 def _family(spots: Sequence[Spot], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
+    """What could not come out otherwise (nothing ever broke) is no test, and the same figures twice are one."""
     pairs = {
         spot: (base.samples[spot], new.samples[spot])
         for spot in spots
         if spot in base.samples and spot in new.samples
     }
-    adjusted = holm({"\0".join(spot): relabelling_p(*pair) for spot, pair in pairs.items()})
+    asked = {_same(pair): pair for pair in pairs.values() if can_differ(*pair)}
+    adjusted = holm({name: relabelling_p(*pair) for name, pair in asked.items()})
     for spot in spots:
         if spot in pairs:
-            yield _between(spot, pairs[spot], adjusted["\0".join(spot)], len(pairs), (base, new))
+            p = adjusted.get(_same(pairs[spot]), 1.0)
+            yield _between(spot, pairs[spot], p, max(len(asked), 1), (base, new))
         elif spot in base.samples or spot in new.samples:
             yield RunDifference(*spot, base.samples.get(spot), new.samples.get(spot))
+
+
+def _same(pair: tuple[Sample, Sample]) -> str:
+    """A name for the figures alone: where all that failed was broken, both rates say the same."""
+    return repr([(sample.sums, sample.weights) for sample in pair])
 
 
 def _between(

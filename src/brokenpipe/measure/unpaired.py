@@ -72,14 +72,21 @@ def difference_interval(base: Sample, new: Sample) -> Interval | None:
     return Interval(new.value - base.value - least, new.value - base.value + most)
 
 
+def can_differ(base: Sample, new: Sample) -> bool:
+    """Whether any way of dealing the labels could show a difference: not if every episode says the same."""
+    if not base.episodes or not new.episodes:
+        return False
+    return bool(np.ptp(np.array(base.sums + new.sums) / np.array(base.weights + new.weights)) > 0)
+
+
 def relabelling_p(base: Sample, new: Sample) -> float:
     """How often labels that are dealt anew to the episodes show as large a difference: two-sided, of 0..1.
 
     Every way of dealing them is tried where there are up to ten thousand, a seeded sample of ways beyond.
     """
-    sums, weights = np.array(base.sums + new.sums), np.array(base.weights + new.weights)
-    if not base.episodes or not new.episodes or np.ptp(sums / weights) == 0:
+    if not can_differ(base, new):
         return 1.0
+    sums, weights = np.array(base.sums + new.sums), np.array(base.weights + new.weights)
     ways = _ways(base.episodes, new.episodes)
     found = np.concatenate([_apart(some, sums, weights) for some in np.array_split(ways, _PARTS)])
     extreme = int(

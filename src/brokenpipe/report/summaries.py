@@ -7,7 +7,7 @@ skipped with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -127,19 +127,13 @@ class Skipped:
 
 def read_summaries(folder: Path) -> tuple[tuple[Found, ...], tuple[Skipped, ...]]:
     """Every run below a folder, the oldest first, and what was skipped. A run that lies there twice counts once."""
-    read = [_read(path) for path in _files(folder)]
+    read = [_read(path) for path in sorted(folder.rglob(FILE))]  # not through links such as `latest`
     found = sorted((each for each in read if isinstance(each, Found)), key=_order)
     once = {(each.summary.scenario, each.summary.started): each for each in reversed(found)}
     return (
         tuple(sorted(once.values(), key=_order)),
         tuple(each for each in read if isinstance(each, Skipped)),
     )
-
-
-def read_summary(folder: Path) -> Summary | None:
-    """The summary of one report folder; None if there is none that can be read."""
-    read = _read(folder / FILE)
-    return read.summary if isinstance(read, Found) else None
 
 
 def newest_first(found: Sequence[Found]) -> list[Found]:
@@ -150,13 +144,6 @@ def newest_first(found: Sequence[Found]) -> list[Found]:
 def _order(found: Found) -> tuple[datetime, bool, str]:
     """Of two copies of a run, the one with its page comes first."""
     return found.summary.started, found.page is None, str(found.path)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Not through links: `latest` is a run that is there anyway."""
-    for path in sorted(folder.rglob(FILE)):
-        if not any(part.is_symlink() for part in (path, *path.parents) if folder in part.parents):
-            yield path
 
 
 def _read(path: Path) -> Found | Skipped:

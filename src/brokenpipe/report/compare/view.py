@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -134,7 +135,7 @@ def rows(compared: RunsCompared, against: Against, name: str) -> tuple[Row, ...]
 def sentence(against: Against, name: str) -> str:
     """Say in one sentence whether the runs differ."""
     asked = sum(each.p is not None for each in against.differences)
-    found = against.differing
+    found = headlines(lines(against, name))
     if not asked:
         return f"Nothing that was measured in both can be compared with {name}."
     if not found:
@@ -142,10 +143,9 @@ def sentence(against: Against, name: str) -> str:
             f"Nothing can be said to differ: none of {numbers.plural(asked, 'figure')} is further apart than "
             "chance alone would show."
         )
-    worse = sum(_is_worse(each) for each in found)
-    parts = [f"{count} worse" for count in (worse,) if count]
-    parts += [f"{count} better" for count in (len(found) - worse,) if count]
-    return f"Of {numbers.plural(asked, 'figure')}, {name} has {' and '.join(parts)} than base."
+    counts = Counter(line.mark for line in found)
+    said = " and ".join(f"{counts[mark]} {mark}" for mark in ("worse", "better") if counts[mark])
+    return f"Of {numbers.plural(asked, 'figure')}, {name} has {said} than base."
 
 
 def incomparable(against: Against) -> tuple[str, ...]:

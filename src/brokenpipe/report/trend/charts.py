@@ -28,7 +28,7 @@ from brokenpipe.report.trend.series import Line, Panel, Trend
 
 HEIGHT_PX = 190
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
-TICKS = 6
+TICKS = 5
 SPREAD = 0.36  # of the room between two runs, shared by the arms, so that intervals stand side by side
 
 
@@ -59,7 +59,7 @@ class _Drawing:
         last = len(trend.runs) - 1
         ends = (-0.6, last + 0.6)
         x_range = Range1d(start=ends[0], end=ends[1], bounds=ends)
-        dates = [run.summary.started.strftime("%m-%d %H:%M") for run in trend.runs]
+        dates = _dates(trend)
         charts = []
         for n, panel in enumerate(trend.panels):
             element = f"trend-{number}-{n}"
@@ -145,6 +145,13 @@ class _Drawing:
             HoverTool(tooltips=tips, renderers=points),
             TapTool(renderers=points, callback=OpenURL(url="@link", same_tab=True)),
         )
+
+
+def _dates(trend: Trend) -> list[str]:
+    """Name each run by its day; by the hour, too, where a day has several."""
+    begun = [run.summary.started for run in trend.runs]
+    days = [at.strftime("%m-%d") for at in begun]
+    return days if len({at.date() for at in begun}) == len(begun) else [f"{at:%m-%d %H:%M}" for at in begun]
 
 
 def draw(trends: Sequence[Trend], links: Sequence[Sequence[str]]) -> Drawn:
