@@ -165,6 +165,16 @@ def test_what_does_not_compare_is_refused_with_every_reason(tmp_path: Path) -> N
     assert "phase kill: only in the baseline" in answer.said
 
 
+def test_a_run_that_reached_nothing_is_refused(tmp_path: Path) -> None:
+    """A run that was cut off before its first phase has nothing to compare, and says so."""
+    base = recorded(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    with Recorded(tmp_path / "cut", scenario(KILL | {"episodes": 12})):
+        pass
+    answer = brokenpipe("report", str(base), str(tmp_path / "cut"))
+    assert_answers_a_mistake(answer)
+    assert "no phase was reached in both" in answer.said
+
+
 def test_the_command_says_where_the_page_is(tmp_path: Path) -> None:
     """The last line is the page; a run twice, or a place for the report of one, is a mistake."""
     base = recorded(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})

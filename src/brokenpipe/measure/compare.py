@@ -9,6 +9,7 @@ from pathlib import Path
 
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.comparable import NotComparable, Shared, shared
+from brokenpipe.measure.measure import recorded_plan
 from brokenpipe.measure.recorded_run import RecordedRun, read_run
 from brokenpipe.measure.run_differences import RunDifference, run_differences
 from brokenpipe.measure.what_differs import Differing, what_differs
@@ -59,6 +60,8 @@ class RunsCompared:
 def compare(folders: Sequence[Path]) -> RunsCompared:
     """Compare two runs or more. Raises NotComparable, or UsageError for folders that are no two runs."""
     _distinct(folders)
+    for folder in folders[1:]:  # before histories are read, which may take minutes
+        _demand(shared(recorded_plan(folders[0]), recorded_plan(folder)), folders[0], folder)
     base, *others = runs = tuple(read_run(folder) for folder in folders)
     return RunsCompared(
         runs=runs, differing=what_differs(runs), against=tuple(_against(base, new) for new in others)
@@ -76,6 +79,16 @@ def _distinct(folders: Sequence[Path]) -> None:
         seen[folder.resolve()] = folder
 
 
+def _demand(common: Shared, base: Path, new: Path) -> None:
+    """Raises NotComparable, with all that is not alike."""
+    if not common.comparable:
+        raise NotComparable(
+            f"{new}: cannot be compared with {base}",
+            remedy="Run both in the same way: the same scenario, with the same --users and --only.",
+            details=common.reasons,
+        )
+
+
 def _against(base: RecordedRun, new: RecordedRun) -> Against:
     common = shared(base.plan, new.plan)
     reached = [
@@ -83,11 +96,11 @@ def _against(base: RecordedRun, new: RecordedRun) -> Against:
         for phase in common.phases
         if all(phase in {each.name for each in run.findings.phases} for run in (base, new))
     ]
-    if not common.comparable or not reached:
+    if not reached:
         raise NotComparable(
-            f"{new.folder}: cannot be compared with {base.folder}",
-            remedy="Run both in the same way: the same scenario, with the same --users and --only.",
-            details=common.reasons or ("no phase was reached in both",),
+            f"{new.folder}: cannot be compared with {base.folder}: no phase was reached in both",
+            remedy="Compare runs that came to their end; `brokenpipe list` shows which did.",
+            details=common.reasons,
         )
     return Against(
         new=new,
