@@ -67,14 +67,19 @@ class History:
 
     def document(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder. Raises ReportError."""
-        path = self.folder / name
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ReportError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
-        except ValueError as error:
-            raise ReportError(f"{path}: is not JSON: {error}", remedy=_REMEDY) from error
-        return content
+        return document(self.folder, name)
+
+
+def document(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file of a report folder, for which no history has to be opened. Raises ReportError."""
+    path = folder / name
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
+    except ValueError as error:
+        raise ReportError(f"{path}: is not JSON: {error}", remedy=_REMEDY) from error
+    return content
 
 
 _REMEDY = "Give a folder that `brokenpipe run` made: reports/<scenario>/<time>, or its `latest`."

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.doubts import Code
-from brokenpipe.history.reader import History, reading
+from brokenpipe.history.reader import History, document, reading
 from brokenpipe.measure.arrivals import arrival_doubts, arrivals
 from brokenpipe.measure.attribute import attributed, by_their_links
 from brokenpipe.measure.baseline import NAME, OWN, Baseline, baseline_of, machine_of, read_baseline
@@ -66,20 +66,18 @@ def open_phases(folder: Path) -> frozenset[str]:
     return frozenset(check.phase for check in found.checks if check.open)
 
 
-def recorded_plan(folder: Path) -> Plan:
-    """What was run in a report folder. Raises ReportError."""
-    with reading(folder) as history:
-        return plan_of(history)
-
-
 def plan_of(history: History) -> Plan:
     """What was run. Raises ReportError if this version cannot read it."""
-    document = history.document("plan.json")
+    return recorded_plan(history.folder)
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """What was run in a report folder; its history is not read. Raises ReportError if this version cannot read it."""
     try:
-        return Plan.model_validate(document, strict=False)
+        return Plan.model_validate(document(folder, "plan.json"), strict=False)
     except ValidationError as error:
         raise ReportError(
-            f"{history.folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
+            f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
             remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
         ) from error
 
