@@ -238,7 +238,7 @@ def main() -> None:
     cuts = []
     with tempfile.TemporaryDirectory(prefix="cut-soaks-") as made:
         project = make_project(Path(made) / "project")
-        for number in range(asked.soaks):
+        for number in chance.sample(range(asked.soaks), asked.soaks):  # so that some of them are of all kinds
             after_s = (number + chance.random()) * (asked.seconds + 8) / asked.soaks
 
             def moment(run: Run, after_s: float = after_s) -> None:
