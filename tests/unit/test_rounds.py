@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.recorded import KILL, SLOW, STEADY, scenario
+from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 
 from brokenpipe.commands.options import duration_s
+from brokenpipe.drive.run import Run, next_rounds
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.looks import Stretch
-from brokenpipe.plan.plan import Overrides, overridden
+from brokenpipe.plan.plan import Overrides, Plan, Sources, overridden
+from brokenpipe.plan.project import Project
 from brokenpipe.plan.rounds import rounds
 from brokenpipe.plan.scenario import Scenario
 
@@ -62,6 +68,26 @@ def test_arms_that_take_turns_count() -> None:
     isolated = overridden(SCENARIO, Overrides(isolate=True))
     assert len(rounds(isolated, 400.0)) < len(rounds(SCENARIO, 400.0))
     assert _takes_s(rounds(isolated, 400.0), isolated) <= 400.0
+
+
+def _soak(began_ago_s: float, played: dict[str, int]) -> Sequence[Stretch]:
+    """What a soak of 100 s plays next, so many seconds after it began."""
+    plan = Plan(stem="by_hand", scenario=SCENARIO, target=TARGET, soak_s=100.0)
+    nowhere = Path("nowhere")
+    what = Run(plan, Sources(nowhere, "", nowhere, nowhere), Project(nowhere), nowhere, "brokenpipe soak")
+    return next_rounds(what, time.monotonic() - began_ago_s, played)
+
+
+def test_a_soak_that_is_faster_than_was_thought_goes_on() -> None:
+    """With everything played and time left there is another stretch, numbered on, that fits; without, there is none."""
+    played: dict[str, int] = defaultdict(int)
+    for stretch in rounds(SCENARIO, 100.0):
+        played[stretch.phase.name] += stretch.count
+    (more,) = _soak(70.0, played)
+    assert more.first == played[more.phase.name]
+    assert more.forecast_of(SCENARIO) < 30.0
+    assert _soak(98.0, played) == ()
+    assert _soak(250.0, played) == ()
 
 
 def test_too_short_for_one_round() -> None:

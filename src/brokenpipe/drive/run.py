@@ -29,9 +29,10 @@ from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Aligned, Notice
-from brokenpipe.plan.looks import Stretch, further
+from brokenpipe.plan.looks import Stretch, further, remaining
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.plan.rounds import rounds
 from brokenpipe.progress import Progress
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.local import Arm, Stack, local_stack
@@ -233,14 +234,33 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
             drain_s=scenario.load.timeout_s + 1.0,
             started=what.started,
             total_s=what.total_s,
-            further=partial(_further, what) if what.plan.looks else None,
+            further=_what_further(what),
         ).run()
         if what.plan.target.ledger:
             what.say("reading the ledger")
         books.end(actor.clear)
 
 
-def _further(what: Run, played: Mapping[str, int]) -> Sequence[Stretch]:
+def _what_further(what: Run) -> Callable[[Mapping[str, int]], Sequence[Stretch]] | None:
+    """Whom the experiment asks for more, from now on."""
+    if what.plan.looks:
+        return partial(_next_look, what)
+    if what.plan.soak_s is not None:
+        return partial(next_rounds, what, time.monotonic())
+    return None
+
+
+def next_rounds(what: Run, began: float, played: Mapping[str, int]) -> Sequence[Stretch]:
+    """Of a soak: what fits into the time that is left, because all before took less than was thought."""
+    plan = what.plan
+    assert plan.soak_s is not None
+    planned_s = sum(stretch.forecast_of(plan.scenario) for stretch in what.stretches)
+    left_s = planned_s - (time.monotonic() - began)
+    more = remaining(rounds(plan.scenario, plan.soak_s + max(0.0, left_s)), played)
+    return tuple(stretch for stretch in more[:1] if stretch.forecast_of(plan.scenario) <= left_s)
+
+
+def _next_look(what: Run, played: Mapping[str, int]) -> Sequence[Stretch]:
     """What the next look asks for. Nothing is judged when there is no room for more episodes anyway."""
     plan = what.plan
     if what.open_phases is None or not further(plan.scenario, plan.looks, played, plan.looks):

@@ -49,8 +49,8 @@ def _rounds(plan: Plan) -> str:
     per_round = len(plan.scenario.phases)
     first = ", ".join(order[:per_round])
     return (
-        f"The phases come round after round, {len(order)} stretches in all, each round in an order that the seed "
-        f"draws. The first: {first}."
+        f"The phases come round after round, {len(order)} stretches or a few more, each round in an order that the "
+        f"seed draws. The first: {first}."
     )
 
 
