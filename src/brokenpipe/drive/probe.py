@@ -98,7 +98,7 @@ class _Probe:
             usages = [_usage(member, pid) for member in members]
             cpu_s, rss_bytes = sum(cpu for cpu, _ in usages), sum(rss for _, rss in usages)
             if rss_bytes:
-                pss_bytes = _pss_bytes(members) if shared else None
+                pss_bytes = _pss_bytes(members) if shared and each.role == "postgres" else None
                 self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, pss_bytes))
 
 

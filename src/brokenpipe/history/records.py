@@ -260,8 +260,9 @@ class Missed(Record):
 class ProcessGauge(Record):
     """Processor time (cumulative) and memory of one process with all its children.
 
-    `rss_bytes` counts a page once for each process that has it; `pss_bytes` once in all, which makes the difference
-    for Postgres. It costs more to find out: every tenth gauge has it, where there is such a figure.
+    `rss_bytes` counts a page once for each process that has it; `pss_bytes` once in all. Only Postgres' processes share
+    enough for that to matter, and elsewhere it jumps when somebody else ends who has the same libraries. It costs more
+    to find out: every tenth gauge has it, where there is such a figure.
     """
 
     KIND: ClassVar[str] = "process"
