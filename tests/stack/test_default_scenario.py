@@ -16,7 +16,7 @@ from brokenpipe.measure.findings import Cell, Findings
 from brokenpipe.measure.measure import measure
 from brokenpipe.measure.outcomes import placed, tabulate
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]  # two drivers, and a second run of each in need
 
 SHORTER = (('"steady"\nseconds = 14', '"steady"\nseconds = 4'), ("episodes = 12", "episodes = 4"))
 ATTEMPTS = 3
