@@ -1,4 +1,4 @@
-"""`python -m bench [plugin hop witness report]`: all parts or those named. Ends with 1 if a part could not run."""
+"""`python -m bench [plugin workers hop witness report]`: all parts or those named. Ends with 1 if one could not run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
-from bench import hop, plugin, report, witness
+from bench import hop, plugin, report, witness, workers
 
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "plugin": ("Our part in Locust", plugin.rows),
+    "workers": ("Two workers of the load", workers.rows),
     "hop": ("One Toxiproxy hop, pgbench select only", hop.rows),
     "witness": ("The witness inside a service that only selects a one", witness.rows),
     "report": ("`brokenpipe report`", report.rows),

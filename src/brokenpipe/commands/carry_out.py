@@ -17,12 +17,18 @@ from brokenpipe.plan.project import Project
 
 if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
     from brokenpipe.drive.run import Run
+    from brokenpipe.load.config import Bind
     from brokenpipe.measure.baseline import Baseline
     from brokenpipe.measure.unfinished import Unfinished
 
 
 def carry_out(
-    plan: Plan, sources: Sources, project: Project, reports: Path, baseline: Baseline | None = None
+    plan: Plan,
+    sources: Sources,
+    project: Project,
+    reports: Path,
+    baseline: Baseline | None = None,
+    master_bind: Bind | None = None,
 ) -> int:
     """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
 
@@ -34,7 +40,9 @@ def carry_out(
         folder = new_report_folder(reports, plan.stem)
         write_plan(folder, plan, sources)
         keep_baseline(folder, baseline)
-        return Run(plan, sources, project, folder, command_line(), open_phases=open_phases)
+        return Run(
+            plan, sources, project, folder, command_line(), open_phases=open_phases, master_bind=master_bind
+        )
 
     return _play(begin)
 

@@ -17,6 +17,7 @@ from brokenpipe.commands.options import (
     DurationOption,
     EnvOption,
     IsolateOption,
+    MasterBindOption,
     OnlyOption,
     RelabelledOption,
     ReportsOption,
@@ -29,12 +30,14 @@ from brokenpipe.commands.options import (
     WebOption,
     WebPortOption,
     WorkersOption,
+    address,
     duration_s,
     names,
     variables,
 )
 from brokenpipe.commands.sitting import carry_out_by_hand
 from brokenpipe.errors import UsageError
+from brokenpipe.load.config import Bind
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import Project, find_project
 
@@ -44,12 +47,14 @@ app = typer.Typer()
 @app.command(
     epilog="Examples: brokenpipe run default --users 20 --env DB_DRIVER=psycopg | "
     "brokenpipe run default --until-decided --at-most 48 | "
-    "brokenpipe run quick --baseline reports/quick/20260314T092653Z | brokenpipe run quick --web"
+    "brokenpipe run quick --baseline reports/quick/20260314T092653Z | brokenpipe run quick --web | "
+    "brokenpipe run quick --workers 2"
 )
 def run(
     scenario: ScenarioArgument,
     users: UsersOption = None,
     workers: WorkersOption = None,
+    master_bind: MasterBindOption = None,
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
@@ -74,9 +79,9 @@ def run(
         overrides = Overrides(
             users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers
         )
-        if web and workers is not None:
+        if web and (workers is not None or master_bind is not None):
             raise UsageError(
-                f"--workers {workers}: not with --web, whose users come and go by hand",
+                "--web: not with --workers or --master-bind, since its users come and go by hand",
                 remedy="Leave one of them out.",
             )
         if web and not dry_run:
@@ -84,7 +89,8 @@ def run(
             raise typer.Exit(carry_out_by_hand(plan, sources, project, reports or project.reports, web_port))
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
-        _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
+        bind = None if master_bind is None else Bind(*address(master_bind, "--master-bind"))
+        _plan_and_play(project, scenario, overrides, reports, baseline, bind, dry_run=dry_run)
 
 
 @app.command(epilog="Example: brokenpipe soak default --duration 2h --users 40")
@@ -94,6 +100,7 @@ def soak(
     users: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="Users of each arm; default: twice the scenario's.")
     ] = None,
+    workers: WorkersOption = None,
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
@@ -105,7 +112,12 @@ def soak(
     with console.answering_for_errors():
         project = find_project(Path.cwd())
         overrides = Overrides(
-            users, seed, names(only), variables(env or []), soak_s=float(duration_s(duration))
+            users,
+            seed,
+            names(only),
+            variables(env or []),
+            workers=workers,
+            soak_s=float(duration_s(duration)),
         )
         _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
 
@@ -116,6 +128,7 @@ def _plan_and_play(
     overrides: Overrides,
     reports: Path | None,
     baseline: Path | None,
+    bind: Bind | None = None,
     *,
     dry_run: bool,
 ) -> NoReturn:
@@ -127,7 +140,7 @@ def _plan_and_play(
         for renderable in forecast(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
-    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held))
+    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind))
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")

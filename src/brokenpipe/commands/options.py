@@ -29,6 +29,13 @@ WorkersOption = Annotated[
         min=1, max=64, help="Locust processes that share the users: more requests than one core can send."
     ),
 ]
+MasterBindOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Start no workers, let them join there from other machines; the service listens on HOST, too.",
+    ),
+]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn by chance.")]
 OnlyOption = Annotated[str | None, typer.Option(metavar="ARM,…", help="Run these arms only.")]
 EnvOption = Annotated[
@@ -81,6 +88,16 @@ TrendOption = Annotated[
     typer.Option("--output", metavar="FILE", help="Where the page goes; default: trend.html in the folder."),
 ]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
+
+
+def address(text: str, option: str) -> tuple[str, int]:
+    """What HOST:PORT says. Raises UsageError for what does not."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"{option} {text}: found no HOST:PORT", remedy=f"Write for example {option} 192.168.1.5:5557."
+        )
+    return host, int(port)
 
 
 def names(joined: str | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from brokenpipe.drive.load_worker import LOCUST, STOP_TIMEOUT_S, load_worker, see_that_it_runs
 from brokenpipe.errors import BrokenpipeError, LocustfileError, RecordingError, StackError
 from brokenpipe.load import config as load_config
-from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import (
     Aligned,
     Count,
@@ -252,23 +252,24 @@ def generator(
     environment: Mapping[str, str] | None = None,
     on_web: Hear | None = None,
     on_aligned: Callable[[Aligned], None] = lambda _: None,
+    bind: Bind | None = None,
 ) -> Iterator[Generator]:
     """Locust for as long as the block lasts; its users wait at the closed gate.
 
     `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
-    what somebody wants in the web UI, and `on_aligned` each measurement of a worker's clock. Raises StackError when
-    Locust cannot be started.
+    what somebody wants in the web UI, and `on_aligned` each measurement of a worker's clock. With `bind` workers
+    are not started but join there. Raises StackError when Locust cannot be started.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as started:
         told = replace(config, control_fd=theirs.fileno())
-        port = free_port() if told.workers else 0
+        master = bind or Bind(LOOPBACK, free_port())
         # The order of sets is a kind of chance as well.
         found = {**(environment or {}), "PYTHONHASHSEED": str(told.seed % 2**32)}
         process = started.enter_context(
             child(
                 "locust",
-                _argv(told, port),
+                _argv(told, master),
                 log_path=log_path,
                 janitor=janitor,
                 env=clean_environment({**found, load_config.VARIABLE: told.to_json()}),
@@ -278,28 +279,25 @@ def generator(
         )
         theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
         workers = [
-            started.enter_context(load_worker(number, port, log_path, janitor, found))
-            for number in range(told.workers)
+            started.enter_context(load_worker(number, master.port, log_path, janitor, found))
+            for number in range(0 if bind else told.workers)
         ]
-        yield Generator(config, process, ours, on_web, workers, on_aligned)
+        load = Generator(config, process, ours, on_web, workers, on_aligned)
+        try:
+            yield load
+        finally:
+            if told.workers:
+                load.stop()  # all together, and with what they have not handed over yet
 
 
-def _argv(config: LoadConfig, port: int) -> list[str]:
+def _argv(config: LoadConfig, bind: Bind) -> list[str]:
     users, workers = str(config.total_users), str(config.workers)
-    master = [
-        "--master",
-        "--master-bind-host",
-        LOOPBACK,
-        "--master-bind-port",
-        str(port),
-        "--expect-workers",
-        workers,
-    ]
+    master = ["--master", "--master-bind-host", bind.host, "--master-bind-port", str(bind.port)]
     return [
         *LOCUST, *_web(config), "--web-host", LOOPBACK,
         "--users", users, "--spawn-rate", users,
         "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
-        *(master if config.workers else []),
+        *([*master, "--expect-workers", workers] if config.workers else []),
     ]  # fmt: skip
 
 

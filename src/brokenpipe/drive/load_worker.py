@@ -20,21 +20,30 @@ LOCUST = (sys.executable, "-P", "-m", "locust", "-f", str(load_config.LOCUSTFILE
 
 
 def load_worker(
-    number: int, port: int, log_path: Path, janitor: Janitor, environment: Mapping[str, str]
+    number: int, port: int, log_path: Path, janitor: Janitor, found: Mapping[str, str]
 ) -> AbstractContextManager[Child]:
     """One on this machine. It is told where its master is, and nothing else: as one elsewhere would be.
 
     Raises StackError when Locust cannot be started.
     """
-    master = {wire.MASTER: f"{LOOPBACK}:{port}", wire.WANTED: str(number)}
     return child(
         f"worker w{number + 1} of the load",
-        [*LOCUST, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)],
+        argv(LOOPBACK, port),
         log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
         janitor=janitor,
-        env=clean_environment({**environment, **master}),
+        env=clean_environment({**found, **environment(LOOPBACK, port), wire.WANTED: str(number)}),
         stop_timeout_s=STOP_TIMEOUT_S + 2.0,
     )
+
+
+def argv(host: str, port: int) -> list[str]:
+    """The command of a worker whose master is there."""
+    return [*LOCUST, "--worker", "--master-host", host, "--master-port", str(port)]
+
+
+def environment(host: str, port: int) -> dict[str, str]:
+    """What makes it one of ours."""
+    return {wire.MASTER: f"{host}:{port}"}
 
 
 def see_that_it_runs(worker: Child) -> None:

@@ -27,7 +27,7 @@ from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
 from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
-from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Aligned, Notice
 from brokenpipe.plan.looks import Stretch, further, remaining
 from brokenpipe.plan.plan import Plan, Sources
@@ -36,9 +36,11 @@ from brokenpipe.plan.rounds import rounds
 from brokenpipe.progress import Progress
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.local import Arm, Stack, local_stack
+from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import postgres
 
 LOAD_READY_S = 60.0
+JOIN_S = 600.0  # for somebody to start workers on other machines
 START_UP_S = 6.0  # measured with four arms; only for the forecast
 
 
@@ -67,6 +69,8 @@ class Run:
     """What is still to be played of it; None: all."""
     played: Mapping[str, int] = field(default_factory=dict)
     """How many episodes of each phase were finished before."""
+    master_bind: Bind | None = None
+    """Where workers of the load join from elsewhere, and targets listen. None: nothing leaves the loopback."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -136,6 +140,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             part=what.part,
             janitor=undo,
             on_step=what.say,
+            host=what.master_bind.host if what.master_bind else LOOPBACK,
         ) as stack,
         _ledger(what, stack, log) as books,
     ):
@@ -153,8 +158,9 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             what.folder / "logs" / "load.log",
             undo,
             on_aligned=partial(_keep, log),
+            bind=what.master_bind,
         ) as load:
-            load.wait_ready(LOAD_READY_S)
+            _wait_for_users(what, load)
             _play(what, stack, load, books, log)
             note(load.notices, log)
         what.say("stopping")
@@ -198,8 +204,19 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
         time_limit_s=scenario.load.timeout_s,
         arrivals_per_s=scenario.load.arrivals_per_s,
         part=what.part,
-        workers=scenario.load.workers if scenario.load.workers > 1 else 0,
+        workers=scenario.load.workers if scenario.load.workers > 1 or what.master_bind else 0,
     )
+
+
+def _wait_for_users(what: Run, load: Generator) -> None:
+    if what.master_bind is None:
+        load.wait_ready(LOAD_READY_S)
+        return
+    count = what.plan.scenario.load.workers
+    what.say(
+        f"waiting for {count} workers: `brokenpipe worker --master {what.master_bind}` on their machines"
+    )
+    load.wait_ready(JOIN_S)
 
 
 def _keep(log: Writer, measured: Aligned) -> None:

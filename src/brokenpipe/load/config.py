@@ -20,6 +20,17 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """An address to listen on that others may reach."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class LoadConfig:
     """Everything that a Locust process needs to know.
 

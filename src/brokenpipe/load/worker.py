@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -77,6 +79,7 @@ def _here(path: Path, text: str) -> Path:
     except OSError:
         pass  # another machine
     folder = Path(tempfile.mkdtemp(prefix="brokenpipe-worker-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = folder / path.name
     own.write_text(text, encoding="utf-8")
     return own

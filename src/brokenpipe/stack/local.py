@@ -17,6 +17,7 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
@@ -61,11 +62,12 @@ def local_stack(
     part: int = 1,
     janitor: Janitor,
     on_step: Step,
+    host: str = LOOPBACK,
 ) -> Iterator[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts.
 
     Logs go to `report`/logs, the witness and the proxies write into `report`, in the files of that part. Raises
-    StackError for what did not start.
+    StackError for what did not start. Targets listen on `host`, everything else on the loopback.
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ def local_stack(
         )
         toxiproxy = running.enter_context(proxies)
         on_step(f"starting {len(plan.scenario.arms)} targets")
-        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor)
+        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor, host)
         arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
         for arm in arms.values():  # all were started first, so that they come up together
             wait_ready(arm.service, plan.target)
@@ -113,6 +115,7 @@ class _Ground:
     database: Postgres
     toxiproxy: ToxiproxyServer
     janitor: Janitor
+    host: str
 
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
@@ -128,6 +131,7 @@ class _Ground:
             env=self._environment(name),
             log_path=self.report / "logs" / f"target-{name}.log",
             janitor=self.janitor,
+            host=self.host,
         ) as started:
             yield Arm(name, own_database.name, proxy, started)
 

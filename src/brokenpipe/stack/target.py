@@ -40,10 +40,11 @@ def service(
     env: Mapping[str, str],
     log_path: Path,
     janitor: Janitor,
+    host: str = LOOPBACK,
 ) -> Iterator[Service]:
     """The target for as long as the block lasts; started, but not yet ready: see `wait_ready`.
 
-    `env` is laid over the target's own; `dsn` goes into the variable that the target names.
+    `env` is laid over the target's own; `dsn` goes into the variable that the target names. It listens on `host`.
     Raises StackError when the command cannot be started.
     """
     port = free_port()
@@ -52,14 +53,14 @@ def service(
     environment = clean_environment({"PYTHONUNBUFFERED": "1", **target.env, **env, target.dsn_env: dsn})
     with child(
         f"target of arm {arm}",
-        target.argv(python=python, host=LOOPBACK, port=str(port)),
+        target.argv(python=python, host=host, port=str(port)),
         log_path=log_path,
         janitor=janitor,
         env=environment,
         cwd=folder,
         stop_timeout_s=STOP_TIMEOUT_S,
     ) as process:
-        yield Service(arm, f"http://{LOOPBACK}:{port}", process, time.monotonic())
+        yield Service(arm, f"http://{host}:{port}", process, time.monotonic())
 
 
 def wait_ready(started: Service, target: Target) -> None:

@@ -1,0 +1,28 @@
+"""`worker`: some of the users of a run that another machine has begun."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from brokenpipe.commands import console
+from brokenpipe.commands.options import address
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: brokenpipe worker --master 192.168.1.5:5557")
+def worker(
+    master: Annotated[str, typer.Option(metavar="HOST:PORT", help="What `run` was given as --master-bind.")],
+) -> None:
+    """Carry some of the users of a run on another machine, until it is over (docs/distributed.md)."""
+    from brokenpipe.drive.load_worker import argv, environment
+    from brokenpipe.stack.process import clean_environment
+
+    with console.answering_for_errors():
+        host, port = address(master, "--master")
+        console.out.print(f"joining {host}:{port}; Ctrl-C leaves, and the run will doubt itself")
+        command = argv(host, port)
+        os.execve(command[0], command, clean_environment(environment(host, port)))  # noqa: S606
