@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from brokenpipe.errors import UsageError
 from brokenpipe.plan.phases import BETWEEN_S, BLOCK_S, SETTLE_S, Pattern, Phase
+from brokenpipe.plan.plan import Overrides, overridden
 from brokenpipe.plan.scenario import Scenario
 
 KILL = {"name": "socket_kill"}
@@ -63,3 +66,29 @@ def test_a_scenario_is_the_sum_of_its_phases() -> None:
     assert scenario.forecast_s == pytest.approx(sum(phase.forecast_s for phase in scenario.phases))
     assert 60 < scenario.forecast_s < 120, "a newcomer should not have to wait longer"
     assert all(phase.count >= 12 for phase in scenario.phases if phase.pattern is not Pattern.BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"seconds": 4, "arms": ["plain"]}, "this phase has none"),
+        (
+            {"episodes": 1, "every_s": 9, "fault": {"name": "server_restart"}, "arms": ["plain"]},
+            "happens to what all arms share",
+        ),
+    ],
+)
+def test_a_fault_on_some_arms_needs_a_fault_that_can(keys: dict[str, Any], says: str) -> None:
+    """Without a fault there is nothing to choose arms for, and what all arms share breaks for all of them."""
+    with pytest.raises(ValidationError, match=says):
+        _phase(**keys)
+
+
+def test_the_arms_of_a_fault_are_arms_of_the_scenario() -> None:
+    """`--only` leaves the fault to those of its arms that run, and says so when none does."""
+    data = tomllib.loads((PROJECT / "scenarios" / "default.toml").read_text(encoding="utf-8"))
+    data["phases"][1]["arms"] = ["plain", "both"]
+    scenario = Scenario.model_validate(data)
+    assert overridden(scenario, Overrides(only=("both", "recycle"))).phases[1].arms == ("both",)
+    with pytest.raises(UsageError, match="happens to plain, both only"):
+        overridden(scenario, Overrides(only=("recycle",)))

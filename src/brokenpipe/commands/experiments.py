@@ -79,9 +79,9 @@ def run(
         overrides = Overrides(
             users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers
         )
-        if web and (workers is not None or master_bind is not None):
+        if web and (workers is not None or master_bind is not None or baseline is not None):
             raise UsageError(
-                "--web: not with --workers or --master-bind, since its users come and go by hand",
+                "--web: not with --workers, --master-bind or --baseline, since its users come and go by hand",
                 remedy="Leave one of them out.",
             )
         if web and not dry_run:

@@ -43,6 +43,17 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
+_NO_END = frozenset({"alive", "delayed", "silence", "refused"})
+
+
+def _needs(fault: Fault) -> bool | None:
+    """Whether connections must have been opened to end by RST, or by FIN; None: it promises no end of either kind."""
+    promised = {
+        each.seen for each in (fault.contract.idle, fault.contract.fresh, fault.contract.mid_transfer)
+    }
+    return fault.armed if fault.armed or fault.waits or promised - _NO_END else None
+
+
 @dataclass(slots=True)
 class ByHand:
     """Fulfils the wishes of a desk until somebody presses Stop.
@@ -62,6 +73,7 @@ class ByHand:
     drain_s: float
     doing: str = "starting"
     playing: Progress | None = None
+    _users: int = 0  # of each arm, as was last written down
     _phases: HandPhases = field(default_factory=HandPhases)
     _phase: Phase | None = None
     _since: int = 0  # when the block under way began, or when load counts again
@@ -72,7 +84,11 @@ class ByHand:
 
     def run(self) -> None:
         """Until Stop. Raises StackError, UsageError or RecordingError when it cannot go on."""
-        self._turn(armed=True, settle_s=WARM_UP_S + SETTLE_S)
+        self._users = self.plan.scenario.load.users
+        self.nemesis.armed = True  # since the stack was made, so that nothing has to be ended to begin with
+        self.nemesis.time_round_trips()
+        self.load.open()
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
         while self.desk.halting is None:
             wish = self.desk.next(TICK_S)
             self._look()
@@ -159,12 +175,12 @@ class ByHand:
         self.certify(fault)
         phase = self._phases.of(fault, arms)
         self._plan()
-        if fault.armed != self.nemesis.armed:
+        if _needs(fault) not in {None, self.nemesis.armed}:
             self._leave(time.monotonic_ns())
             self._turn(armed=fault.armed)
         return phase
 
-    def _turn(self, *, armed: bool, settle_s: float = SETTLE_S) -> None:
+    def _turn(self, *, armed: bool) -> None:
         """Have all connections opened anew, for their ends to be an RST or a FIN."""
         self.doing = f"opening connections anew, to end by {'RST' if armed else 'FIN'}"
         if not self.load.drain(self.drain_s):
@@ -172,10 +188,11 @@ class ByHand:
             self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=HANDS_OFF.name))
         self.nemesis.turn(HANDS_OFF.name, armed=armed)
         self.load.open()
-        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(settle_s))
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)
+        at = min(at, time.monotonic_ns())  # somebody may have pressed Stop meanwhile
         self._phase, self._since = phase, at
         self._mark(phase, "begin", at)
         self.doing = "hands off"
@@ -196,12 +213,19 @@ class ByHand:
     def _look(self) -> None:
         """Whether everything goes on, and whether a block is over."""
         self.load.check()
+        self._count_users()
         self.roll_call(self.phase or None)
         while self._phase and time.monotonic_ns() >= self._since + _ns(BLOCK_S):
             over = self._since + _ns(BLOCK_S)
             self._note(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
             self._since = over
             self._watch()
+
+    def _count_users(self) -> None:
+        if self.desk.users != self._users:
+            text = f"each arm has {self.desk.users} users instead of {self._users}"
+            self.log.write(records.Doubt.of(Code.USERS_CHANGED, text))
+            self._users = self.desk.users
 
     def _watch(self) -> None:
         if self._phase and self._phase.fault:

@@ -71,6 +71,10 @@ class Nemesis:
         self.armed = armed
         self._act("arm" if armed else "disarm", NOTHING, phase, None, lambda proxy: proxy.arm(armed))
         self.clear(phase)
+        self.time_round_trips()
+
+    def time_round_trips(self) -> None:
+        """While nothing is on: what latency is compared with."""
         self._quiet_trip_ms.clear()
         for arm, proxy in self.proxies.items():
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be

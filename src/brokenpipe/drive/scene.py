@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from brokenpipe.drive.by_hand import ByHand
 from brokenpipe.drive.desk import Desk
@@ -17,63 +17,11 @@ from brokenpipe.drive.generator import Generator
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.load.web_messages import Show
 from brokenpipe.plan.plan import Plan
+from brokenpipe.sight import Deed, Looks, Sight
 
 EVERY_S = 0.5
 POINT_EVERY = 2  # looks: the charts have a point a second
 AFTERGLOW_S = 0.6  # how wide a strike is shaded
-
-
-class Sighted(Protocol):
-    """One arm now, see `measure.lookout`."""
-
-    @property
-    def rate(self) -> float | None: ...
-    @property
-    def broken(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def requests(self) -> int: ...
-    @property
-    def masked(self) -> int: ...
-    @property
-    def p95_ms(self) -> float | None: ...
-    @property
-    def pool_out(self) -> int | None: ...
-    @property
-    def pool_idle(self) -> int | None: ...
-    @property
-    def postgres(self) -> int | None: ...
-
-
-class Done(Protocol):
-    """One act of the nemesis, see `measure.lookout`."""
-
-    @property
-    def t(self) -> int: ...
-    @property
-    def fault(self) -> str: ...
-    @property
-    def phase(self) -> str: ...
-    @property
-    def arms(self) -> tuple[str, ...]: ...
-    @property
-    def held(self) -> bool: ...
-    @property
-    def ended(self) -> int | None: ...
-    @property
-    def landed(self) -> int: ...
-    @property
-    def watched(self) -> int: ...
-    @property
-    def error(self) -> str | None: ...
-
-
-class Looks(Protocol):
-    """Reads the newest of a history, see `measure.lookout`."""
-
-    def look(self, now: int) -> Mapping[str, Sighted]: ...
-    def deeds(self) -> Sequence[Done]: ...
 
 
 Lookout = Callable[[Path, Sequence[str]], Looks]
@@ -156,7 +104,7 @@ class Watcher:
             "users": self.desk.users,
         }
 
-    def _point(self, sights: Mapping[str, Sighted], now: int) -> dict[str, float | None]:
+    def _point(self, sights: Mapping[str, Sight], now: int) -> dict[str, float | None]:
         point: dict[str, float | None] = {"t": round((now - self.begun) / 1e9, 2)}
         for n, sight in enumerate(sights.values()):
             rate = None if sight.rate is None else 100 * sight.rate
@@ -170,11 +118,11 @@ class Watcher:
                 point[f"{what}_{n}"] = value
         return point
 
-    def _deed(self, deed: Done, now: int) -> dict[str, object]:
+    def _deed(self, deed: Deed, now: int) -> dict[str, object]:
         return {
             "at_s": round((deed.t - self.begun) / 1e9, 1),
             "fault": deed.fault,
-            "arms": list(deed.arms),
+            "arms": self._arms(deed),
             "phase": deed.phase,
             "on": deed.held and deed.ended is None,
             "lasted_s": round(((deed.ended or now) - deed.t) / 1e9, 1) if deed.held else None,
@@ -182,7 +130,12 @@ class Watcher:
             "error": deed.error or "",
         }
 
-    def _faults(self, deeds: Sequence[Done]) -> list[dict[str, str]]:
+    def _arms(self, deed: Deed) -> list[str]:
+        """In the scenario's order; they were all struck at once."""
+        arms = tuple(self.board.plan.scenario.arms)
+        return ["all"] if set(deed.arms) == set(arms) else sorted(deed.arms, key=arms.index)
+
+    def _faults(self, deeds: Sequence[Deed]) -> list[dict[str, str]]:
         """The rows of the tab: what is on now, the timeline, then what was done."""
         current = self._now()
         rows = [{"what": f"NOW: {current['doing']}", "phase": str(current["phase"]), "arms": "", "when": ""}]
@@ -190,7 +143,7 @@ class Watcher:
             {
                 "what": deed.fault + (f" failed: {deed.error}" if deed.error else ""),
                 "phase": deed.phase,
-                "arms": ", ".join(deed.arms),
+                "arms": ", ".join(self._arms(deed)),
                 "when": f"{(deed.t - self.begun) / 1e9:.1f} s"
                 + (
                     ""
@@ -214,7 +167,7 @@ class Watcher:
         return rows
 
 
-def _row(arm: str, sight: Sighted) -> dict[str, object]:
+def _row(arm: str, sight: Sight) -> dict[str, object]:
     return {
         "arm": arm,
         "rate": "–" if sight.rate is None else f"{100 * sight.rate:.1f} %",
@@ -228,7 +181,7 @@ def _row(arm: str, sight: Sighted) -> dict[str, object]:
     }
 
 
-def _shades(deeds: Sequence[Done], begun: int, now: int) -> dict[str, list[object]]:
+def _shades(deeds: Sequence[Deed], begun: int, now: int) -> dict[str, list[object]]:
     shades: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
     for deed in deeds:
         begin = (deed.t - begun) / 1e9

@@ -29,7 +29,7 @@ from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import probing
 from brokenpipe.drive.reporter import Reporter
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.drive.run import LOAD_READY_S, Ending, Terminated, note, probes, watched
+from brokenpipe.drive.run import Ending, Terminated, note, probes, watched
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
@@ -144,6 +144,7 @@ class _Table:
                 report=folder,
                 janitor=self._undo,
                 on_step=partial(self._say, "preparing"),
+                armed=True,
             ) as stack:
                 self._say("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
@@ -159,7 +160,15 @@ class _Table:
         finally:
             self._watcher, self._folder = None, None
             if (folder / "experiment.ndjson").exists():
-                self._reporter.make(folder, last=True)
+                self._report(folder)
+
+    def _report(self, folder: Path) -> None:
+        """Of a run that is over; somebody who ends the sitting now gets it all the same."""
+        try:
+            self._reporter.make(folder, last=True)
+        except (KeyboardInterrupt, Terminated):
+            self._reporter.make(folder, last=True)
+            raise
 
     def _wait_for_start(self, load: Generator) -> None:
         while not self._desk.users:
@@ -215,7 +224,7 @@ class _Table:
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             books.begin()
-            self._say("running", "users are on their way")
+            self._say("starting", "users are on their way")
             load.open()
             self._wait_ready(load)
             hand = ByHand(
@@ -242,6 +251,7 @@ class _Table:
     def _open_for_wishes(self, load: Generator) -> Iterator[None]:
         """While the block lasts. If it does not end well, nothing is asked of a stack that is taken down."""
         self._desk.running = True
+        self._say("running", "users are there")
         try:
             yield
         except BaseException:
@@ -253,15 +263,11 @@ class _Table:
 
     def _wait_ready(self, load: Generator) -> None:
         """As many users as were asked for, however slowly they come; or nobody wants them any more."""
-        since = time.monotonic()
         while self._desk.halting is None:
-            with suppress(StackError):
-                load.check()
+            with suppress(StackError):  # they are still coming
                 load.wait_ready(TICK_S)
                 return
             load.check()
-            if time.monotonic() - since > LOAD_READY_S * 60:
-                raise StackError("locust: its users did not come within an hour", remedy="See its log.")
 
     # --- the pages ----------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ class Code(StrEnum):
     NO_TRAFFIC = "no_traffic"
     UNEQUAL_LOAD = "unequal_load"
     NOT_DRAINED = "not_drained"
+    USERS_CHANGED = "users_changed"
     LOAD_SHAPE = "load_load_shape"
     CLASS_WITHOUT_USERS = "load_class_without_users"
     USER_ENDED = "load_user_ended"
@@ -152,6 +153,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "requests were still under way when they should have ended after the load paused",
         "note",
         "Raise [load] timeout_s, or find out why the target does not answer (logs/).",
+    ),
+    Code.USERS_CHANGED: Kind(
+        "somebody changed the number of users in the middle of a run at the web UI",
+        "note",
+        "Rates of before and after are of different loads: make a run of its own for each number of users.",
     ),
     Code.LOAD_SHAPE: Kind("the locustfile has a load shape, which is ignored", "note", _LOAD_LOG),
     Code.CLASS_WITHOUT_USERS: Kind("a user class of the locustfile gets no users", "note", _LOAD_LOG),

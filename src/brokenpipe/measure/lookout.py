@@ -16,51 +16,15 @@ from typing import Any
 
 from brokenpipe.history.table import EVERY_FILE
 from brokenpipe.measure.causes import failure_of
+from brokenpipe.sight import LATELY_S, Deed, Sight
 
-LATELY_S = 10.0
 TESTIMONY_S = 1.0  # a failed request waits so long for what the witness says of it
 MOST_ACTS = 40
 _FOR_EVER = 2**63 - 1
-_OF_NO_USE = frozenset({"links.ndjson", "ledger.ndjson"})
+_OF_NO_USE = frozenset({"links", "ledger"})
 _SHOWN = frozenset({"inject", "heal", "restart"})
 
 Line = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One arm, now: counts since the beginning of the run, rates and percentiles of the last `LATELY_S` seconds."""
-
-    requests: int
-    failed: int
-    broken: int
-    masked: int
-    requests_lately: int
-    broken_lately: int
-    p95_ms: float | None
-    pool_out: int | None
-    pool_idle: int | None
-    postgres: int | None
-
-    @property
-    def rate(self) -> float | None:
-        """The broken-pipe rate; None without a request."""
-        return self.broken_lately / self.requests_lately if self.requests_lately else None
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """One act of the nemesis, with what raw sockets saw of it. `ended`: when what was held was healed."""
-
-    t: int
-    fault: str
-    phase: str
-    arms: tuple[str, ...]
-    held: bool
-    ended: int | None
-    landed: int
-    watched: int
-    error: str | None
 
 
 @dataclass(slots=True)
@@ -112,10 +76,13 @@ class Lookout:
 
     def look(self, now: int) -> Mapping[str, Sight]:
         """Everything that was written since the last look. `now` is time.monotonic_ns()."""
-        for path in sorted(each for each in self._folder.glob(EVERY_FILE) if each.name not in _OF_NO_USE):
-            arm = path.stem.removeprefix("witness-").rpartition("-")[0] if path.match("witness-*") else None
+        for path in sorted(self._folder.glob(EVERY_FILE)):
+            writer = path.name.partition(".")[0]  # a long run has several files of each
+            if writer in _OF_NO_USE:
+                continue
+            arm = writer.removeprefix("witness-").rpartition("-")[0] if path.match("witness-*") else None
             for line in self._added(path):
-                self._take(line, now, arm, path.stem)
+                self._take(line, now, arm, writer)
         self._judge(now)
         return {name: arm.sight(now) for name, arm in self._arms.items()}
 
@@ -188,7 +155,7 @@ class Lookout:
             case "pool":
                 arm.pools[file] = line
             case "close":
-                arm.masked += _masks(line)
+                arm.masked += _masks(line) and self._counts(line["t"])
 
     def _turn_to(self, edge: Line) -> None:
         if edge["edge"] == "begin":

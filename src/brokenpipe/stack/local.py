@@ -63,11 +63,13 @@ def local_stack(
     janitor: Janitor,
     on_step: Step,
     host: str = LOOPBACK,
+    armed: bool = False,
 ) -> Iterator[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts.
 
-    Logs go to `report`/logs, the witness and the proxies write into `report`, in the files of that part. Raises
-    StackError for what did not start. Targets listen on `host`, everything else on the loopback.
+    Logs go to `report`/logs, the witness and the proxies write into `report`, in the files of that part. Targets
+    listen on `host`, everything else on the loopback. `armed`: connections end by RST from the first on. Raises
+    StackError for what did not start.
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ def local_stack(
         )
         toxiproxy = running.enter_context(proxies)
         on_step(f"starting {len(plan.scenario.arms)} targets")
-        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor, host)
+        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor, host, armed)
         arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
         for arm in arms.values():  # all were started first, so that they come up together
             wait_ready(arm.service, plan.target)
@@ -116,6 +118,7 @@ class _Ground:
     toxiproxy: ToxiproxyServer
     janitor: Janitor
     host: str
+    armed: bool
 
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
@@ -123,6 +126,7 @@ class _Ground:
         own_database = self.database.create_database(f"arm_{name}")
         address = (self.database.host, self.database.port)
         proxy = self.toxiproxy.proxy(name, address, database=own_database)
+        proxy.arm(self.armed)
         with service(
             self.plan.target,
             arm=name,
