@@ -76,7 +76,14 @@ class Sitting:
         if self.state["state"] == "ready":
             locust = page.context.new_page()
             locust.goto(self.url)
-            locust.fill("input[name=userCount]", str(users))
+            field, new = (
+                locust.locator("input[name=userCount]"),
+                locust.get_by_role("button", name="New", exact=True),
+            )
+            field.or_(new).first.wait_for()
+            if not field.count():  # after a run Locust shows its statistics, with a button for the form
+                new.click()
+            field.fill(str(users))
             locust.get_by_role("button", name="Start", exact=True).click()
             locust.close()
         page.wait_for_selector(
@@ -129,8 +136,10 @@ class Sitting:
 
         def calm() -> bool:
             state = self.state
-            counts = [(row["broken"], row["failed"]) for row in state["tables"].get("arms", [])]
-            seen.append(counts if state["now"].get("doing") == "hands off" else None)
+            arms = state["tables"].get("arms", [])
+            counts = [(row["broken"], row["failed"]) for row in arms]
+            well = state["now"].get("doing") == "hands off" and all(row["p95"] != "–" for row in arms)
+            seen.append(counts if well else None)
             time.sleep(0.3)
             return len(seen) > LINGERS and counts != [] and all(each == counts for each in seen[-LINGERS:])
 

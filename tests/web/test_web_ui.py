@@ -6,7 +6,8 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -46,6 +47,11 @@ def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, pag
     )
     assert "at once" in sitting.press(page, "strike" if strikes else "hold")
     assert sitting.newest(fault, deeds)["arms"] == [STRUCK]
+    if strikes:  # one may find nobody at work
+        for _ in range(5):
+            if _within(felt, 4.0):
+                break
+            sitting.press(page, "strike")
     eventually(felt, f"{what} of the struck arm does not rise: {sitting.arm(STRUCK)}", timeout_s=PATIENCE_S)
     if what == "broken":
         assert float(sitting.arm(STRUCK)["rate"].split()[0]) > 0, sitting.arm(STRUCK)
@@ -59,6 +65,13 @@ def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, pag
     newest = sitting.newest(fault, deeds)
     landed, watched = newest["seen"].split(" of ")
     assert landed == watched != "0", newest
+
+
+def _within(so: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (found := so()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
 
 
 def test_users_are_the_total_and_equal(sitting: Sitting, page: Page) -> None:
