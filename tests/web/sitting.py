@@ -128,7 +128,7 @@ class Sitting:
         return eventually(done, f"nobody did {fault}: {self.state['deeds'][:3]}", timeout_s=PATIENCE_S)
 
     def rest(self, page: Page) -> None:
-        """Wait until nothing is on and nothing lingers."""
+        """Heal what is held, and wait until nothing lingers."""
         if self.state["now"].get("held"):
             self.press(page, "heal")
 
