@@ -35,6 +35,7 @@ def _measured(
     errors: list[dict[str, Any]],
     checkouts: list[dict[str, Any]],
     *expect: dict[str, Any],
+    answered_failed: bool = False,
     **how: Any,
 ) -> Findings:
     """A run with one request that met these errors and one that met none."""
@@ -44,8 +45,9 @@ def _measured(
         run.request("plain", 11)
         request_id = run.request("plain", 11, **how)
         run.witness(
-            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), status=200, began=True,
-            failed=False, checkouts=checkouts, errors=errors, raised=None, pool=None,
+            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), began=True,
+            status=500 if answered_failed else 200, failed=answered_failed, checkouts=checkouts,
+            errors=errors, raised=None, pool=None,
         )  # fmt: skip
         run.finish()
         return run.measured()
@@ -133,3 +135,11 @@ def test_the_scenario_may_decide(tmp_path: Path) -> None:
         found = _measured(tmp_path / bound, error, checkouts, expect)
         assert [check.verdict for check in found.checks] == [verdict]
         assert "errors_swallowed" not in {warning.code for warning in found.warnings}
+
+
+def test_a_client_that_asked_twice_is_no_service_that_hides(tmp_path: Path) -> None:
+    """The service said 500, and the HTTP library sent the request again: seen with a GET, in a soak of half an hour."""
+    findings = _measured(
+        tmp_path, [_error("statement", RESET, statement=1)], [_checkout(5)], answered_failed=True
+    )
+    assert not findings.swallowed
