@@ -165,7 +165,7 @@ class Best(Strict):
 class Memory(Strict):
     role: str
     arm: str | None
-    counts_shared_pages_once: bool
+    private: bool
     early_s: float | None
     early_bytes: int | None
     end_bytes: int

@@ -70,11 +70,11 @@ def test_the_figures_are_those_of_five_minutes_and_of_the_end(tmp_path: Path) ->
     assert told.briefly(found)[0].startswith("load 105")
 
 
-def test_shared_pages_count_once_where_that_is_known(tmp_path: Path) -> None:
+def test_shared_pages_are_left_out_where_that_is_known(tmp_path: Path) -> None:
     """Resident memory counts them for each process: three times as much, and it is used only where nothing else is."""
     found = _recorded(tmp_path, CURVES["flat"][0])
-    assert _of(found, "load").shared
-    assert not _of(found, "target").shared
+    assert _of(found, "load").private
+    assert not _of(found, "target").private
     assert {each.end_bytes for each in found.health.memory} == {100 * MB}
 
 

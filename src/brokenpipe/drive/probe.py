@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from typing import NamedTuple
 
 import psutil
 
@@ -21,7 +21,6 @@ from brokenpipe.history.writer import Writer
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
-SHARED_EVERY = 10  # gauges: who shares which page takes the kernel a millisecond for each process
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +76,16 @@ class _Probe:
     def run(self, stop: threading.Event) -> None:
         # A full disk ends the experiment through the other writers; here it only ends the gauges.
         with suppress(RecordingError):
-            turns = count()
             while not stop.wait(EVERY_S):
                 self._log.write(tick())
                 if gauge := self._machine.gauge():
                     self._log.write(gauge)
-                self._gauge_processes(shared=next(turns) % SHARED_EVERY == 0)
+                self._gauge_processes()
                 for record in self._database.gauges(self._server.child.pid):
                     self._log.write(record)
         self._database.close()
 
-    def _gauge_processes(self, *, shared: bool) -> None:
+    def _gauge_processes(self) -> None:
         children = defaultdict(list)
         for process in psutil.process_iter(["ppid"]):
             children[process.info["ppid"]].append(process.pid)
@@ -96,10 +94,10 @@ class _Probe:
         for each, pid in zip(self._watched, pids, strict=True):
             members = list(_with_descendants(pid, children, set(pids)))
             usages = [_usage(member, pid) for member in members]
-            cpu_s, rss_bytes = sum(cpu for cpu, _ in usages), sum(rss for _, rss in usages)
+            cpu_s, rss_bytes = sum(usage.cpu_s for usage in usages), sum(usage.rss_bytes for usage in usages)
             if rss_bytes:
-                pss_bytes = _pss_bytes(members) if shared and each.role == "postgres" else None
-                self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, pss_bytes))
+                private_bytes = _private_bytes(usages) if each.role == "postgres" else None
+                self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, private_bytes))
 
 
 def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
@@ -120,27 +118,29 @@ def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Eve
                 silent = False
 
 
-def _usage(pid: int, root: int) -> tuple[float, int]:
-    """Processor seconds and resident bytes of one process; zeros if it has just ended."""
+class _Usage(NamedTuple):
+    cpu_s: float
+    rss_bytes: int
+    shared_bytes: (
+        int | None
+    )  # of those, what files and shared memory have in it; None where the system does not say
+
+
+def _usage(pid: int, root: int) -> _Usage:
+    """Processor time and memory of one process; zeros if it has just ended."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        times, rss = process.cpu_times(), process.memory_info().rss
+        times, memory = process.cpu_times(), process.memory_info()
         # What the root's ended children used, the kernel has added to the root; those of a backend are its own.
         ended = times.children_user + times.children_system if pid == root else 0.0
-        return times.user + times.system + ended, rss
-    return 0.0, 0
+        return _Usage(times.user + times.system + ended, memory.rss, getattr(memory, "shared", None))
+    return _Usage(0.0, 0, 0)
 
 
-def _pss_bytes(pids: Sequence[int]) -> int | None:
-    """Memory of processes together, each shared page counted once; None where the system does not say."""
-    total = 0
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):  # it has just ended
-            try:
-                total += psutil.Process(pid).memory_full_info().pss
-            except (psutil.AccessDenied, AttributeError):
-                return None
-    return total or None
+def _private_bytes(usages: Sequence[_Usage]) -> int | None:
+    """Memory of processes together without what they share; None where the system does not say."""
+    private = [usage.rss_bytes - usage.shared_bytes for usage in usages if usage.shared_bytes is not None]
+    return sum(private) if len(private) == len(usages) else None
 
 
 def _with_descendants(root: int, children: Mapping[int, Sequence[int]], roots: set[int]) -> Iterator[int]:

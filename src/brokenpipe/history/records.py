@@ -260,9 +260,8 @@ class Missed(Record):
 class ProcessGauge(Record):
     """Processor time (cumulative) and memory of one process with all its children.
 
-    `rss_bytes` counts a page once for each process that has it; `pss_bytes` once in all. Only Postgres' processes share
-    enough for that to matter, and elsewhere it jumps when somebody else ends who has the same libraries. It costs more
-    to find out: every tenth gauge has it, where there is such a figure.
+    `rss_bytes` counts a page once for each process that has it; `private_bytes` leaves out what is shared with others
+    or with a file. Only Postgres has it, whose processes share a cache that fills up by design, and only on Linux.
     """
 
     KIND: ClassVar[str] = "process"
@@ -271,7 +270,7 @@ class ProcessGauge(Record):
     arm: str | None
     cpu_s: float
     rss_bytes: int
-    pss_bytes: int | None = None
+    private_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

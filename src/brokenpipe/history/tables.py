@@ -167,7 +167,7 @@ TABLES = (
             "arm": "VARCHAR",
             "cpu_s": "DOUBLE",
             "rss_bytes": "BIGINT",
-            "pss_bytes": "BIGINT",
+            "private_bytes": "BIGINT",
         },
     ),
     Table(

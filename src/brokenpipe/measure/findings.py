@@ -245,13 +245,13 @@ class Load:
 class Memory:
     """One process, with its children, over time: resident bytes.
 
-    `shared`: a page that several of them share counts once. `early_bytes` at `early_s`, five minutes after the begin,
+    `private`: without what they share. `early_bytes` at `early_s`, five minutes after the begin,
     and `grew`: whether it went on growing from then to the end. None for a run that is too short to tell.
     """
 
     role: str
     arm: str | None
-    shared: bool
+    private: bool
     series: Series
     early_s: float | None
     early_bytes: int | None

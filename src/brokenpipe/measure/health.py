@@ -39,10 +39,10 @@ def health(history: History, *, cores: int, arms: Sequence[str], workers: int) -
         "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
     )
     over_time = memory(history, arms, begin_of(history))
-    shared = {(one.role, one.arm): one.peak_bytes for one in over_time if one.shared}
+    private = {(one.role, one.arm): one.peak_bytes for one in over_time if one.private}
     return Health(
         processes=tuple(
-            Load(role, arm, mean or 0.0, top or 0.0, shared.get((role, arm)) or rss)
+            Load(role, arm, mean or 0.0, top or 0.0, private.get((role, arm)) or rss)
             for role, arm, mean, top, rss in history.rows(_BUSY, (begin, end))
         ),
         cores=cores,

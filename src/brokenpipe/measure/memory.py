@@ -18,15 +18,15 @@ AROUND_S = 30.0  # a figure at a moment is the median of what lies so near
 ROLES = ("harness", "load", "worker", "toxiproxy", "postgres", "target")
 QUARTERS = 4
 
-# Where it is known what processes share, that is what counts: Postgres' backends share most of what they have.
+# Where it is known what is private, that is what counts: Postgres' backends share most of what they have.
 _MEMORY = """
 WITH g AS (
-    SELECT role, arm, t, count(pss_bytes) OVER (PARTITION BY role, arm) > 0 AS shared, pss_bytes, rss_bytes
+    SELECT role, arm, t, count(private_bytes) OVER (PARTITION BY role, arm) > 0 AS private, private_bytes, rss_bytes
     FROM process_gauges WHERE t >= ?
 )
-SELECT role, arm, shared, (floor((t - ?) / 1e9 / {bin_s}) + 0.5) * {bin_s} AS at,
-       median(CASE WHEN shared THEN pss_bytes ELSE rss_bytes END) AS bytes
-FROM g WHERE NOT shared OR pss_bytes IS NOT NULL GROUP BY ALL ORDER BY ALL
+SELECT role, arm, private, (floor((t - ?) / 1e9 / {bin_s}) + 0.5) * {bin_s} AS at,
+       median(CASE WHEN private THEN private_bytes ELSE rss_bytes END) AS bytes
+FROM g WHERE NOT private OR private_bytes IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -50,8 +50,8 @@ def memory(history: History, arms: Sequence[str], begin: int) -> tuple[Memory, .
     span = _Span((since - begin) / 1e9, (last - begin) / 1e9)
     bin_s = max(FINEST_S, (span.end_s - span.begin_s) / MOST_POINTS)
     series: dict[tuple[str, str | None, bool], list[tuple[float, float]]] = {}
-    for role, arm, shared, at_s, value in history.rows(_MEMORY.format(bin_s=bin_s), (since, begin)):
-        series.setdefault((role, arm, shared), []).append((at_s, value))
+    for role, arm, private, at_s, value in history.rows(_MEMORY.format(bin_s=bin_s), (since, begin)):
+        series.setdefault((role, arm, private), []).append((at_s, value))
     order = sorted(
         series,
         key=lambda one: (ROLES.index(one[0].partition(" ")[0]), arms.index(one[1]) if one[1] in arms else 0),
@@ -60,14 +60,14 @@ def memory(history: History, arms: Sequence[str], begin: int) -> tuple[Memory, .
 
 
 def _memory(
-    role: str, arm: str | None, shared: bool, points: Sequence[tuple[float, float]], early_s: float | None
+    role: str, arm: str | None, private: bool, points: Sequence[tuple[float, float]], early_s: float | None
 ) -> Memory:
     end_s = points[-1][0]
     early = None if early_s is None else _around(points, early_s)
     return Memory(
         role=role,
         arm=arm,
-        shared=shared,
+        private=private,
         series=Series(tuple(at for at, _ in points), tuple(value for _, value in points)),
         early_s=early_s,
         early_bytes=early,

@@ -159,7 +159,7 @@ def _memory(one: Memory) -> Json:
     return {
         "role": one.role,
         "arm": one.arm,
-        "counts_shared_pages_once": one.shared,
+        "private": one.private,
         "early_s": one.early_s,
         "early_bytes": one.early_bytes,
         "end_bytes": one.end_bytes,
