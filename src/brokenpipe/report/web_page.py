@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from bokeh.embed import components
-from bokeh.models import AjaxDataSource, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
+from bokeh.models import (
+    AdaptiveTicker,
+    AjaxDataSource,
+    ColumnDataSource,
+    DataRange1d,
+    HoverTool,
+    NumeralTickFormatter,
+)
 from bokeh.plotting import figure
 from markupsafe import Markup
 
@@ -74,6 +81,8 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
         output_backend="canvas",
     )
     chart.yaxis.formatter = NumeralTickFormatter(format=form)
+    if form == "0":  # no two ticks with the same number
+        chart.yaxis.ticker = AdaptiveTicker(min_interval=1, num_minor_ticks=0)
     bands = chart.vstrip("x0", "x1", source=shades, fill_color="#c0392b", fill_alpha=0.14, line_alpha=0)
     for n, arm in enumerate(arms):
         chart.line(
