@@ -22,6 +22,7 @@ BEYOND_A_SCHEMA = {
     "session_limit_longer_than_a_block", "session_limit_longer_than_a_pause",
     "setting_with_a_value_too_many", "setting_with_the_wrong_value", "setting_without_value",
     "bound_nan", "control_against_itself", "count_negative", "equals_on_a_rate", "every_arm_against_control",
+    "fault_on_unknown_arm",
     "idle_limit_longer_than_a_block",
     "jitter_above_latency", "locustfile_missing", "quiet_just_too_short", "quiet_too_short", "rate_in_percent",
     "request_on_a_count", "same_phase_name_twice", "seconds_on_a_kill", "several_that_do_not_fit",
