@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from tests.stack.runs import Run, Starter, eventually, write_scenario
 
 READY = re.compile(r"^ready: (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
 PATIENCE_S = 40.0
-LINGERS = 6  # looks, 0.3 s apart: a failed request waits a second for what is said of it
+LOOK_S = 0.3
+LINGERS = 6  # looks: a failed request waits a second for what is said of it
+CALM_S = 8.0  # after which something hangs
 STRUCK, SPARED = "struck", "spared"
 
 # Each fault of the wire stands in the timeline, so that it is certified before anybody can strike.
@@ -127,23 +130,35 @@ class Sitting:
 
         return eventually(done, f"nobody did {fault}: {self.state['deeds'][:3]}", timeout_s=PATIENCE_S)
 
-    def rest(self, page: Page) -> None:
-        """Heal what is held, and wait until nothing lingers."""
+    def heal(self, page: Page) -> None:
+        """Heal what is held, and wait as long as a failure takes until it is told."""
         if self.state["now"].get("held"):
             self.press(page, "heal")
+        time.sleep(LINGERS * LOOK_S)
 
-        seen: list[object] = []
+    def rest(self, page: Page) -> None:
+        """Heal what is held, and wait until nothing lingers.
 
-        def calm() -> bool:
+        What idle_drop silenced stays silent, and a pool without a time limit waits for it for ever: a kill ends that.
+        """
+        self.heal(page)
+        if not self._calm_within(CALM_S):
+            self.choose(page, "socket_kill", (STRUCK, SPARED))
+            self.press(page, "strike")
+            assert self._calm_within(PATIENCE_S), f"it does not come to rest: {self.state}"
+
+    def _calm_within(self, seconds: float) -> bool:
+        deadline, seen = time.monotonic() + seconds, deque[object](maxlen=LINGERS)
+        while time.monotonic() < deadline:
             state = self.state
             arms = state["tables"].get("arms", [])
             counts = [(row["broken"], row["failed"]) for row in arms]
             well = state["now"].get("doing") == "hands off" and all(row["p95"] != "–" for row in arms)
-            seen.append(counts if well else None)
-            time.sleep(0.3)
-            return len(seen) > LINGERS and counts != [] and all(each == counts for each in seen[-LINGERS:])
-
-        eventually(calm, f"it does not come to rest: {self.state['now']}", timeout_s=PATIENCE_S)
+            seen.append(counts if well and counts else None)
+            if len(seen) == LINGERS and counts and all(each == counts for each in seen):
+                return True
+            time.sleep(LOOK_S)
+        return False
 
     def summary(self, folder: Path) -> dict[str, Any]:
         """Once it is there: of the whole run, not of what there was so far."""

@@ -58,7 +58,7 @@ def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, pag
     if not strikes:
         page.locator("#state", has_text=f"{fault}").wait_for()
         page.locator("#deeds tr.on", has_text=fault).wait_for()
-    sitting.rest(page)
+    sitting.heal(page)
     after = sitting.arm(SPARED)
     assert (after["broken"], after["failed"]) == (spared["broken"], spared["failed"])
     newest = sitting.newest(fault, deeds)
