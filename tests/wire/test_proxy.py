@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -111,13 +112,25 @@ def test_a_web_proxy_in_the_environment_is_not_asked(server, echo, monkeypatch) 
         proxy.kill()
 
 
+def _stop(pid: int) -> None:
+    """SIGSTOP, and wait until every thread has: one that still runs may answer."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 5
+    tasks = Path(f"/proc/{pid}/task")
+    while tasks.exists() and any(
+        (task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_a_hung_server_is_told_within_3_seconds_and_recovers(start_server, echo, open_socket) -> None:
     """A server that answers nothing raises ProxyHung; restarted, the same proxy works on the same port."""
     own = start_server()
     proxy = own.proxy("arm", echo, armed=True)
     proxy.update("latency_downstream", latency=50)
     older, port, pid = open_socket(proxy), proxy.port, own.child.pid
-    os.kill(pid, signal.SIGSTOP)
+    _stop(pid)
     started = time.monotonic()
     with pytest.raises(ProxyHung, match="no answer within 2 s"):
         proxy.kill()
