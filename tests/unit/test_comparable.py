@@ -24,6 +24,11 @@ def _plan(played: Scenario, **overrides: Any) -> Plan:
     return Plan(stem="by_hand", scenario=overridden(played, Overrides(**overrides)), target=TARGET)
 
 
+def _with_locustfile(path: str) -> Plan:
+    played = scenario(STEADY, KILL, IDLE)
+    return _plan(played.model_copy(update={"load": played.load.model_copy(update={"locustfile": path})}))
+
+
 BASE = _plan(scenario(STEADY, KILL, IDLE))
 
 
@@ -32,6 +37,7 @@ BASE = _plan(scenario(STEADY, KILL, IDLE))
     [
         pytest.param(_plan(scenario(STEADY, KILL, IDLE), seed=7), id="another seed"),
         pytest.param(_plan(scenario(STEADY, KILL, IDLE), env={"DB_DRIVER": "psycopg"}), id="other settings"),
+        pytest.param(_with_locustfile(f"/elsewhere/{BASE.scenario.load.locustfile}"), id="another folder"),
         pytest.param(_plan(scenario(STEADY | {"seconds": 60}, KILL | {"episodes": 90}, IDLE)), id="longer"),
     ],
 )
@@ -48,6 +54,10 @@ def test_what_is_compared_may_differ(new: Plan) -> None:
         (
             _plan(scenario(STEADY, KILL, IDLE), users=3),
             "[load] users: 2 in the baseline, 3 in the new run",
+        ),
+        (
+            _with_locustfile("/elsewhere/other.py"),
+            "[load] locustfile: locustfile.py in the baseline, other.py in the new run",
         ),
         (
             _plan(scenario(STEADY, KILL, IDLE), isolate=True),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
@@ -96,7 +97,9 @@ def demand_comparable(base: Plan, new: Plan, base_name: str) -> Shared:
 def _obstacles(one: Scenario, other: Scenario) -> Iterator[Unlike]:
     yield from _differing("target", one.target, other.target)
     yield from _differing("control", one.control, other.control)
-    for name in ("locustfile", "users", "arrivals_per_s", "timeout_s"):
+    # Where it lies is nobody's business: a copy of a scenario elsewhere says so with another path.
+    yield from _differing("[load] locustfile", *(Path(each.load.locustfile).name for each in (one, other)))
+    for name in ("users", "arrivals_per_s", "timeout_s"):
         yield from _differing(f"[load] {name}", getattr(one.load, name), getattr(other.load, name))
 
 
