@@ -283,6 +283,13 @@ def _queued(play: Play, told: Told) -> Planted | None:
     return None
 
 
+def _refused(play: Play, told: Told, driver: str) -> Planted:
+    """Nobody listens. psycopg looks once, at once: a refusal that comes later it calls the end of a connection."""
+    assert told.step == "check out", f"{told.step} cannot fail in {play.phase}: {told}"
+    classes = frozenset({E.REFUSED, E.EOF} if driver == "psycopg" else {E.REFUSED})
+    return Planted(classes, P.CONNECTING, Tie.DIRECT, play.fault_name or "", preventable=False)
+
+
 def _silence(play: Play, told: Told, _driver: str) -> Planted:
     """Those with a place in the pool connect in vain; those without wait for a place."""
     if queued := _queued(play, told):
@@ -318,7 +325,7 @@ _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {
     "statement_limit": _at("sleep", E.STATEMENT_CANCELLED, P.MID_STATEMENT),
     "read_only": _at("insert", E.READ_ONLY, P.MID_STATEMENT),
     "connection_limit": _at("check out", E.TOO_MANY_CONNECTIONS, P.CONNECTING),
-    "nobody_listens": _at("check out", E.REFUSED, P.CONNECTING),
+    "nobody_listens": _refused,
     "black_hole": _silence,
     "forgotten_connections": _forgotten,
     "answers_too_late": _too_late,

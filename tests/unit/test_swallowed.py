@@ -35,7 +35,8 @@ def _measured(
     errors: list[dict[str, Any]],
     checkouts: list[dict[str, Any]],
     *expect: dict[str, Any],
-    answered_failed: bool = False,
+    answered: int | None = 200,
+    failed: bool = False,
     **how: Any,
 ) -> Findings:
     """A run with one request that met these errors and one that met none."""
@@ -45,9 +46,8 @@ def _measured(
         run.request("plain", 11)
         request_id = run.request("plain", 11, **how)
         run.witness(
-            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), began=True,
-            status=500 if answered_failed else 200, failed=answered_failed, checkouts=checkouts,
-            errors=errors, raised=None, pool=None,
+            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), began=answered is not None,
+            status=answered, failed=failed, checkouts=checkouts, errors=errors, raised=None, pool=None,
         )  # fmt: skip
         run.finish()
         return run.measured()
@@ -137,9 +137,17 @@ def test_the_scenario_may_decide(tmp_path: Path) -> None:
         assert "errors_swallowed" not in {warning.code for warning in found.warnings}
 
 
-def test_a_client_that_asked_twice_is_no_service_that_hides(tmp_path: Path) -> None:
-    """The service said 500, and the HTTP library sent the request again: seen with a GET, in a soak of half an hour."""
-    findings = _measured(
-        tmp_path, [_error("statement", RESET, statement=1)], [_checkout(5)], answered_failed=True
-    )
+@pytest.mark.parametrize("answered", [500, None])
+def test_a_client_that_asked_twice_is_no_service_that_hides(tmp_path: Path, answered: int | None) -> None:
+    """The service said 500 or hung up, and the HTTP library sent the request again: seen with a GET, in a long soak."""
+    error = [_error("statement", RESET, statement=1)]
+    findings = _measured(tmp_path, error, [_checkout(5)], answered=answered, failed=True)
     assert not findings.swallowed
+
+
+def test_a_commit_that_fails_after_the_answer_is_one(tmp_path: Path) -> None:
+    """It had said 200, and what then went wrong nobody heard of but its own log."""
+    found = _measured(
+        tmp_path, [_error("commit", RESET, statement=1)], [_checkout(5)], answered=200, failed=True
+    )
+    assert found.cell("plain", "steady").swallowed == 1

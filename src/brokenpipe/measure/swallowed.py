@@ -6,8 +6,9 @@
 That is fine if the service made up for it: its work was done again on a connection handed out later, or went on
 on the same one. What is left was swallowed, and no failure rate knows of it. A failed pre-ping is no error of the
 request, and a failed roll-back undoes what the end of the connection has undone anyway. Where the service did answer
-with a failure and its client has a success all the same, the client asked twice: HTTP libraries send a GET again whose
-kept connection was closed before an answer.
+with a failure, or not at all, and its client has a success all the same, the client asked twice: HTTP libraries send a
+GET again whose kept connection was closed before an answer. What a service met after it had answered counts: a commit
+that it had promised.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _QUERY = """
 WITH met AS (
     SELECT witness_arm AS arm, id, hash(id) AS id_hash, errors, checkouts FROM testimonies
     WHERE errors::VARCHAR NOT IN ('[]', 'null')
-    AND failed IS NOT TRUE
+    AND coalesce(status, 500) < 500
     AND (witness_arm, id) NOT IN (SELECT (arm, id) FROM other_outcomes WHERE failure IS NOT NULL)
 )
 SELECT arm, phase, met.id, name, status, errors, checkouts

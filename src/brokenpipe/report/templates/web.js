@@ -87,7 +87,17 @@
     button("report").disabled = !running;
   }
 
+  // What is shown already stays as it is: a link that is made anew twice a second cannot be relied on to be clicked.
+  const shown = {};
+  function isNew(place, data) {
+    const said = JSON.stringify(data);
+    const news = shown[place] !== said;
+    shown[place] = said;
+    return news;
+  }
+
   function rows(table, entries, cells) {
+    if (!isNew(table, entries)) return;
     one(`${table} tbody`).replaceChildren(
       ...entries.map((entry) => {
         const row = element("tr", "", { className: entry.on ? "on" : "" });
@@ -108,6 +118,7 @@
   }
 
   function showReports(reports) {
+    if (!isNew("#reports", reports)) return;
     one("#reports").replaceChildren(
       ...reports.map((report, n) => {
         const item = element("li", "");
