@@ -8,6 +8,7 @@
     │   └── LocustfileError                 a locustfile that does not work or leaves its arm
     ├── StackError                      4   something of the stack did not start
     │   ├── ToolchainError                  the Toxiproxy server could not be built
+    │   ├── NamespaceError                  no network namespace to lose packets in
     │   ├── PostgresError                   Postgres could not be started
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
@@ -92,6 +93,10 @@ class StackError(BrokenpipeError):
 
 class ToolchainError(StackError):
     """The Toxiproxy server could not be built: no Go, or no way to fetch its modules."""
+
+
+class NamespaceError(StackError):
+    """There is no network namespace with a packet filter to be had here, and the scenario drops packets."""
 
 
 class PostgresError(StackError):

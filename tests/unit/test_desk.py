@@ -39,6 +39,7 @@ def _ask(desk: Desk, what: What, fault: dict[str, Any] | None = None, *arms: str
             "happens to what all arms share",
         ),
         (KILL, (), "happens at one moment: strike it"),
+        ({"name": "packet_drop"}, (), "packet_drop takes a network namespace of the run's own"),
     ],
 )
 def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says: str) -> None:

@@ -17,6 +17,7 @@ from brokenpipe.faults import (
     IdleDrop,
     IdleReset,
     Latency,
+    PacketDrop,
     Refuse,
     ServerRestart,
     ServerSetting,
@@ -31,6 +32,7 @@ ALL = [
     IdleReset(after_ms=1000),
     IdleDrop(after_ms=1000),
     BlackHole(),
+    PacketDrop(),
     Refuse(),
     CommitCut(),
     CommitCut(lost="commit"),
@@ -50,6 +52,7 @@ class Ledger:
         self.toxics = {toxic.name: dict(toxic.neutral) for toxic in NEUTRAL_TOXICS}
         self.kills = 0
         self.refuses = False
+        self.drops = False
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         self.toxics[toxic] |= attributes
@@ -62,6 +65,9 @@ class Ledger:
 
     def accept(self) -> None:
         self.refuses = False
+
+    def drop(self, on: bool, /) -> None:
+        self.drops = on
 
     @property
     def server(self) -> Ledger:
@@ -105,6 +111,7 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "idle_reset", "after_ms": True},
         {"name": "idle_drop"},
         {"name": "black_hole", "after_ms": 100},
+        {"name": "packet_drop", "percent": 5},
         {"name": "refuse", "how": "fin"},
         {"name": "commit_cut", "lost": "rollback"},
         {"name": "server_restart", "mode": "smart"},
@@ -129,10 +136,12 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     fault.inject(wire)
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
-    assert (bool(changed) or wire.refuses or bool(wire.settings)) is (fault.waits or not fault.strikes)
+    assert (bool(changed) or wire.refuses or wire.drops or bool(wire.settings)) is (
+        fault.waits or not fault.strikes
+    )
     assert wire.kills == int(fault.strikes and not fault.waits)
     fault.heal(wire)
-    assert (wire.toxics, wire.refuses, wire.settings) == (whole.toxics, False, {})
+    assert (wire.toxics, wire.refuses, wire.drops, wire.settings) == (whole.toxics, False, False, {})
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)

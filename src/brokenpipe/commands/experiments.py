@@ -35,6 +35,7 @@ from brokenpipe.commands.options import (
     names,
     variables,
 )
+from brokenpipe.commands.seclusion import refuse_from_outside, seclude
 from brokenpipe.commands.sitting import carry_out_by_hand
 from brokenpipe.errors import UsageError
 from brokenpipe.load.config import Bind
@@ -84,8 +85,10 @@ def run(
                 "--web: not with --workers, --master-bind or --baseline, since its users come and go by hand",
                 remedy="Leave one of them out.",
             )
-        if web and not dry_run:
+        if web:
             plan, sources = make_plan(project, scenario, overrides)
+            refuse_from_outside(plan, "--web")
+        if web and not dry_run:
             raise typer.Exit(carry_out_by_hand(plan, sources, project, reports or project.reports, web_port))
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
@@ -133,6 +136,8 @@ def _plan_and_play(
     dry_run: bool,
 ) -> NoReturn:
     plan, sources = make_plan(project, scenario, overrides)
+    if bind is not None:
+        refuse_from_outside(plan, "--master-bind")
     held = baseline_for(plan, baseline)
     if dry_run:
         from brokenpipe.report.forecast import forecast
@@ -140,6 +145,7 @@ def _plan_and_play(
         for renderable in forecast(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
+    seclude(plan, project)
     raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind))
 
 
@@ -158,6 +164,8 @@ def calibrate(
         project = find_project(Path.cwd())
         plan, _ = make_plan(project, scenario, Overrides())
         calibration.equal_arms(plan.scenario)
+        if runs:
+            seclude(plan, project)
         recorded = (reports or project.reports) / plan.stem
         for _ in range(runs):
             before = len(calibration.finished_runs(recorded))

@@ -9,6 +9,7 @@ import typer
 
 from brokenpipe.commands import console
 from brokenpipe.commands.carry_out import carry_on
+from brokenpipe.commands.seclusion import seclude
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project
@@ -45,6 +46,7 @@ def resume(
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
         text = (folder / "scenario.toml").read_text(encoding="utf-8")
         sources = sources_of(project, scenario_file, text, found.plan)
+        seclude(found.plan, project)
         console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)
         raise typer.Exit(carry_on(found, sources, project, folder))
 

@@ -43,7 +43,7 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-_NO_END = frozenset({"alive", "delayed", "silence", "refused"})
+_NO_END = frozenset({"alive", "delayed", "silence", "unreached", "refused"})
 
 
 def _needs(fault: Fault) -> bool | None:

@@ -18,6 +18,7 @@ from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.wording import problem_of
+from brokenpipe.stack import namespace
 
 _FAULTS: TypeAdapter[Fault] = TypeAdapter(AnyFault)
 MOST_WAITING = 5  # strikes that somebody has clicked ahead
@@ -142,6 +143,8 @@ def _unfit(wish: Wish) -> dict[str, bool]:
     return {
         f"{name} is no strike: it is held until somebody heals it": wish.what == "strike" and not strikes,
         f"{name} happens at one moment: strike it": wish.what == "hold" and strikes,
+        f"{name} takes a network namespace of the run's own, into which no browser gets: `brokenpipe run` a "
+        "scenario that has it, or hold a black_hole": wish.fault.in_namespace and not namespace.entered(),
     }
 
 

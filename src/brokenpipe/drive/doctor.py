@@ -12,7 +12,7 @@ from pathlib import Path
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.drive.machine_examined import Examined, examine_machine
-from brokenpipe.errors import StackError
+from brokenpipe.errors import NamespaceError, StackError
 from brokenpipe.faults import (
     BackendKill,
     BlackHole,
@@ -28,6 +28,7 @@ from brokenpipe.faults import (
 )
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
+from brokenpipe.stack.namespace import find_way
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.toolchain import toxiproxy_binary
@@ -60,11 +61,24 @@ _FAULTS: tuple[Fault, ...] = (
 def examine(project: Project) -> Iterator[Examined]:
     """Each finding as soon as it is there."""
     yield from examine_machine(project)
+    yield _packet_drop()
     with ExitStack() as running:
         undo = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
         database = yield from _postgres(folder, undo, running)
         yield from _faults(project, folder, undo, running, database)
+
+
+def _packet_drop() -> Examined:
+    """No machine is bad for want of it: it is one fault of many, and a scenario that has it says so itself."""
+    try:
+        way = find_way()
+    except NamespaceError as error:
+        said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
+        return Examined("fault packet_drop", True, said)
+    return Examined(
+        "fault packet_drop", True, f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft"
+    )
 
 
 def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:

@@ -117,7 +117,7 @@ def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
     """What becomes of an attempt to connect and to ask something."""
     before_ns = time.monotonic_ns()
     seen = greet(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
-    took_ms = None if seen == "silence" else (time.monotonic_ns() - before_ns) / 1e6
+    took_ms = None if seen in {"silence", "unreached"} else (time.monotonic_ns() - before_ns) / 1e6
     return Testimony(seen, took_ms, landed=seen == fault.sign.seen)
 
 

@@ -21,9 +21,9 @@ class Sighting:
     t_ns: int
 
 
-def connect(address: Address) -> socket.socket:
-    """An open connection that sends small messages at once. Raises OSError."""
-    connection = socket.create_connection(address, timeout=CONNECT_TIMEOUT_S)
+def connect(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
+    """An open connection that sends small messages at once. Raises OSError: TimeoutError if nobody answers."""
+    connection = socket.create_connection(address, timeout=timeout_s)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

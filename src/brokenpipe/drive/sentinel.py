@@ -111,13 +111,13 @@ class Sentinel:
 
 
 def greet(host: str, port: int, patience_s: float) -> Seen:
-    """What somebody sees who connects and asks: refused, silence, an end, or an answer."""
+    """What somebody sees who connects and asks: refused, unreached, silence, an end, or an answer."""
     try:
         connection = connect((host, port))
     except ConnectionRefusedError:
         return "refused"
     except TimeoutError:
-        return "silence"
+        return "unreached"
     with connection:
         try:
             connection.sendall(_SSL_REQUEST)

@@ -13,7 +13,15 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from brokenpipe.drive.conversation import Conversation
-from brokenpipe.drive.raw_socket import Address, Sighting, connect, end_by, receive, watch
+from brokenpipe.drive.raw_socket import (
+    CONNECT_TIMEOUT_S,
+    Address,
+    Sighting,
+    connect,
+    end_by,
+    receive,
+    watch,
+)
 from brokenpipe.faults import Expectation, Seen, Situation
 from brokenpipe.faults.contract import STEADY
 
@@ -37,8 +45,8 @@ class Observation:
 class _Quiet:
     """A connection that speaks only when asked to."""
 
-    def __init__(self, address: Address) -> None:
-        self._socket = connect(address)
+    def __init__(self, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        self._socket = connect(address, timeout_s)
         self.last_byte_ns = time.monotonic_ns()
 
     def close(self) -> None:
@@ -75,10 +83,13 @@ def fresh(address: Address, inject: Inject, expected: Expectation) -> Observatio
     """Opened after the injection, quiet after one round trip."""
     injected_ns = time.monotonic_ns()
     inject()
+    timeout_s = expected.latest_s + GRACE_S if expected.seen == "unreached" else CONNECT_TIMEOUT_S
     try:
-        opened = _Quiet(address)
+        opened = _Quiet(address, timeout_s)
     except ConnectionRefusedError:
         return Observation("refused", _since(injected_ns))
+    except TimeoutError:
+        return Observation("unreached", _since(injected_ns))
     with closing(opened) as link:
         if expected.seen == "delayed":
             return _delay(link, expected)

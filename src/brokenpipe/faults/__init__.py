@@ -18,6 +18,7 @@ from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
 from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
+from brokenpipe.faults.packet_drop import PacketDrop
 from brokenpipe.faults.refuse import Refuse
 from brokenpipe.faults.server import NoServer, Server, StopMode
 from brokenpipe.faults.server_restart import ServerRestart
@@ -32,6 +33,7 @@ AnyFault = Annotated[
     | IdleReset
     | IdleDrop
     | BlackHole
+    | PacketDrop
     | Refuse
     | CommitCut
     | BackendKill
@@ -80,6 +82,7 @@ __all__ = [
     "Latency",
     "NoServer",
     "NoWire",
+    "PacketDrop",
     "Place",
     "Refuse",
     "Seen",

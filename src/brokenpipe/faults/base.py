@@ -37,6 +37,9 @@ class Fault(BaseModel):
 
     place: ClassVar[Place] = "wire"
 
+    in_namespace: ClassVar[bool] = False
+    """True: it can only happen in a network namespace of the run's own."""
+
     shows_on: ClassVar[Situation] = "idle"
     """Which connection tells best, in the middle of an experiment, that it is there."""
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Seen = Literal[
-    "reset", "eof", "refused", "silence", "alive", "delayed", "cut",
+    "reset", "eof", "refused", "silence", "unreached", "alive", "delayed", "cut",
     "57P01", "57P03", "57P05", "25P03", "57014", "25006", "53300",
 ]  # fmt: skip
-"""reset: RST. eof: FIN. refused: no connection. silence: sent, and no answer. alive: an answer came.
+"""reset: RST. eof: FIN. refused: no connection. silence: sent, and no answer. unreached: not even
+the attempt to connect was answered. alive: an answer came.
 delayed: an answer came, later than without the fault. cut: the connection ended at its
 COMMIT; only the one who cut it can tell. An SQLSTATE: the server said so; what it says as a FATAL,
 or as a warning of its own end, counts once the end has followed, by FIN.
@@ -31,7 +32,7 @@ DELAY_LATE_S = 0.002
 EARLY_S = 0.001
 """How much too early a time may look: clocks are read on two sides of a system call."""
 
-STEADY: frozenset[Seen] = frozenset({"alive", "silence"})
+STEADY: frozenset[Seen] = frozenset({"alive", "silence", "unreached"})
 """What is no moment but a stretch of time."""
 
 

@@ -42,6 +42,9 @@ class Wire(Protocol):
     def accept(self) -> None:
         """Let connections in again. Raises ProxyError."""
 
+    def drop(self, on: bool, /) -> None:
+        """Lose every packet to and from its port, or none any more. Raises ProxyError, also where it cannot be done."""
+
     @property
     def server(self) -> Server:
         """The database at its other end."""
@@ -60,6 +63,9 @@ class NoWire:
         pass
 
     def accept(self) -> None:
+        pass
+
+    def drop(self, on: bool, /) -> None:
         pass
 
     @property

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
-from brokenpipe.measure.deeds import HANGS, Deeds, deeds
+from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.replacements import failed_replacements
@@ -156,9 +156,9 @@ class Attributor:
         return (Tie.SECONDARY, window, until, "fault at that time") if window else None
 
     def _hang_on(self, window: Window, arm: str, until: int) -> bool:
-        """Whether others hang on it. In a black hole everyone does; in a latency those who have told so."""
+        """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
         if window.fault != "latency":
-            return window.fault == "black_hole"
+            return window.fault in SILENT
         since = (at for at, _ in _latest(self.stalled[arm], until) if at >= window.begins)
         return any(self.deeds.could_delay(window, "statement", until - at) for at in since)
 

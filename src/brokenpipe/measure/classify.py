@@ -176,6 +176,7 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("rejected ssl upgrade", ErrorClass.TLS),
     ("root certificate file", ErrorClass.TLS),
     ("timeout expired", ErrorClass.CONNECT_TIMEOUT),
+    ("connection timed out", ErrorClass.CONNECT_TIMEOUT),
     ("no route to host", ErrorClass.CONNECT_TIMEOUT),
     ("network is unreachable", ErrorClass.CONNECT_TIMEOUT),
     ("server closed the connection", ErrorClass.EOF),

@@ -24,12 +24,16 @@ _OF_OTHERS = 3
 
 HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
+SILENT = frozenset({"black_hole", "packet_drop"})
+"""In which everybody hangs."""
+
 _MAKES: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
     ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
     ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
     ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
-    **dict.fromkeys(HANGS, frozenset({"black_hole", "latency"})),
+    **dict.fromkeys(HANGS, SILENT | {"latency"}),
+    ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
 }
 _OF_SETTING: Mapping[ErrorClass, str] = {
     ErrorClass.IDLE_SESSION: "idle_session_timeout",
@@ -39,7 +43,7 @@ _OF_SETTING: Mapping[ErrorClass, str] = {
     ErrorClass.TOO_MANY_CONNECTIONS: "connection_limit",
 }
 _END_WHAT_IDLES = frozenset({"idle_session_timeout", "idle_in_transaction_session_timeout"})
-_END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill", "black_hole"})
+_END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill"}) | SILENT
 _END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
 
 
@@ -66,10 +70,10 @@ class Deeds:
         return idle and (setting is None or setting.setting in _END_WHAT_IDLES)
 
     def could_delay(self, window: Window, act: str, took_ns: int | None) -> bool:
-        """Whether it is at least half of an act's time: all of it in a black hole, some round trips in a latency."""
+        """Whether it is at least half of an act's time: all of it in silence, some round trips in a latency."""
         fault = self._fault(window)
         if not isinstance(fault, Latency):
-            return window.fault in {"latency", "black_hole"}
+            return window.fault == "latency" or window.fault in SILENT
         if took_ns is None:
             return False  # nothing is guessed
         late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)

@@ -100,6 +100,11 @@ class Scenario(Strict):
         """How long its phases will take together."""
         return sum(self.forecast_of(phase) for phase in self.phases)
 
+    @property
+    def in_namespace(self) -> bool:
+        """Whether the run has to take place in a network namespace of its own."""
+        return any(phase.fault is not None and phase.fault.in_namespace for phase in self.phases)
+
     def isolates(self, phase: Phase) -> bool:
         """Whether the arms take turns in this phase."""
         return self.isolate and phase.can_be_isolated and len(self.arms) > 1

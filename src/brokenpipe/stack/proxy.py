@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.stack import namespace, packet_filter
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.ports import LOOPBACK, HeldPort
 from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
@@ -85,6 +86,8 @@ class Proxy:
             for toxic in self._wanted.toxics:
                 self._api.add_toxic(self.name, toxic)
             self._compare()
+            if namespace.entered():
+                self.drop(False)
             self.accept()
 
     def delete(self) -> None:
@@ -126,6 +129,16 @@ class Proxy:
             toxics = tuple(changed if each is current else each for each in self._wanted.toxics)
             self._wanted = replace(self._wanted, toxics=toxics)
             self._compare()
+
+    def drop(self, on: bool, /) -> None:
+        """Lose every packet between clients and this proxy, or none any more. In a namespace of our own only."""
+        if not namespace.entered():
+            raise ProxyError(
+                f"{self.name}: packets are only dropped in a network namespace of the run's own, and this is none",
+                remedy="Run a scenario that has a phase with packet_drop.",
+            )
+        with self._lock:
+            packet_filter.dropping(self.port, on)
 
     def told(self, toxic: str) -> Mapping[str, int]:
         """All attributes of a toxic on this proxy, read anew, with those that it sets itself."""

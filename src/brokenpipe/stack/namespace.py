@@ -1,0 +1,131 @@
+"""A network namespace of the run's own, with a loopback, a packet filter, and nothing else.
+
+    brokenpipe run … ──▶ unshare --net ──▶ the same command again, and all that it starts
+
+Losing packets takes the kernel's packet filter, and a load test has no business in that of the machine. In a fresh
+namespace no rule of anybody else can be met, and nothing can leave the machine. It ends with the last process in it,
+and the rules with it, whatever way the run went. Without root a user namespace lends the rights for it, where the
+kernel allows that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from brokenpipe.errors import NamespaceError
+from brokenpipe.stack import packet_filter
+
+LEFT_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
+"""Names the network namespace that this program has left for one of its own."""
+
+_OWN = Path("/proc/self/ns/net")
+_SIOCSIFFLAGS = 0x8914  # <linux/sockios.h>
+_IFF_UP = 0x1  # <linux/if.h>
+TRY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to get into a namespace: a command prefix, and what it is called."""
+
+    name: str
+    prefix: tuple[str, ...]
+
+
+AS_ROOT = Way("as root", ("unshare", "--net", "--"))
+AS_USER = Way("in a user namespace", ("unshare", "--user", "--map-root-user", "--net", "--"))
+
+
+def entered() -> bool:
+    """Is this program in a namespace of its own?"""
+    left = os.environ.get(LEFT_VARIABLE)
+    return bool(left) and _namespace() not in {"", left}
+
+
+def find_way() -> Way:
+    """The first way that works here, tried with all that a run needs. Raises NamespaceError."""
+    missing = [name for name in ("unshare", "nft") if not _found(name)]
+    if missing:
+        raise NamespaceError(
+            f"packets cannot be dropped here: there is no {' and no '.join(missing)}",
+            remedy="Install nftables and util-linux (Linux only), or use the fault black_hole.",
+        )
+    tried = []
+    for way in (AS_ROOT, AS_USER) if os.geteuid() == 0 else (AS_USER,):
+        problem = _problem(way)
+        if problem is None:
+            return way
+        tried.append(f"{way.name}: {' '.join(way.prefix)} nft -f -: {problem}")
+    raise NamespaceError(
+        "packets cannot be dropped here: the kernel gives no network namespace with a packet filter",
+        remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, "
+        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or use black_hole.",
+        details=tuple(tried),
+    )
+
+
+def enter(command: Sequence[str]) -> NoReturn:
+    """Become this command in a fresh namespace: same process, same terminal. Raises NamespaceError.
+
+    Before anything was started, since what runs already stays where it is.
+    """
+    way = find_way()
+    os.environ[LEFT_VARIABLE] = _namespace()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvp(way.prefix[0], [*way.prefix, *command])  # noqa: S606
+
+
+def furnish() -> None:
+    """Once in the namespace: bring its loopback up and lay out the packet filter.
+
+    Raises NamespaceError or ProxyError.
+    """
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+            fcntl.ioctl(handle, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+    except OSError as error:
+        raise NamespaceError(
+            f"the loopback of the run's namespace does not come up: {error.strerror}"
+        ) from error
+    packet_filter.tell(packet_filter.RULES, what="the run's namespace")
+
+
+def _problem(way: Way) -> str | None:
+    """Why it does not work, in the words of what was tried; None: it does."""
+    nft = packet_filter.program() or "nft"
+    try:
+        done = subprocess.run(
+            [*way.prefix, nft, "-f", "-"],
+            input=packet_filter.RULES,
+            capture_output=True,
+            text=True,
+            timeout=TRY_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
+
+
+def _found(name: str) -> str | None:
+    return packet_filter.program() if name == "nft" else shutil.which(name)
+
+
+def _namespace() -> str:
+    try:
+        return str(_OWN.readlink())
+    except OSError:  # no Linux
+        return ""
