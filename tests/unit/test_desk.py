@@ -49,6 +49,12 @@ def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says
     assert desk.next(0) is None
 
 
+def test_what_tls_hides_cannot_be_struck() -> None:
+    """A cut waits for a COMMIT that passes: encrypted, none ever does. Without TLS it may be asked for."""
+    assert "TLS hides" in (_ask(_desk(tls=True), "strike", {"name": "commit_cut"}) or "")
+    assert _ask(_desk(), "strike", {"name": "commit_cut"}) is None
+
+
 def test_what_is_right_is_done_in_order() -> None:
     """Wishes are taken one after the other; an empty field is one that was left out, and naming all arms is all."""
     desk = _desk()

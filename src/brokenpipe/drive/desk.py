@@ -17,6 +17,7 @@ from brokenpipe.drive.hand_phases import phase_of
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 from brokenpipe.plan.phases import Phase
+from brokenpipe.plan.postgres import UNREADABLE
 from brokenpipe.plan.wording import problem_of
 from brokenpipe.stack import namespace
 
@@ -38,6 +39,7 @@ class Desk:
     """Takes wishes and refuses those that cannot be fulfilled now, with the reason."""
 
     arms: tuple[str, ...]
+    tls: bool = False  # between services and database
     running: bool = False  # somebody has pressed Start, and nobody Stop
     held: Fault | None = None
     playing: bool = False  # the scenario's timeline is under way
@@ -109,6 +111,8 @@ class Desk:
         arms = () if set(ask.arms) == set(self.arms) else ask.arms
         if fault:
             _fits(fault, arms)
+            if self.tls and fault.reads:
+                raise ValueError(f"{fault.name} {UNREADABLE}")
         return Wish(ask.what, fault, arms)
 
     def _refusal(self, wish: Wish) -> str | None:

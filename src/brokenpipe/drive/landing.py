@@ -45,7 +45,9 @@ def open_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
 def door_of(proxy: Proxy) -> Door:
     """Where the service's own role logs in."""
     database = proxy.server
-    return Door((proxy.host, proxy.port), Login(database.user, database.password, database.name))
+    certificates = database.server.certificates
+    authority = certificates.authority if certificates else None
+    return Door((proxy.host, proxy.port), Login(database.user, database.password, database.name, authority))
 
 
 def round_trip_ms(proxy: Proxy) -> float:

@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Self
 
 from brokenpipe.drive.raw_socket import Sighting, connect, end_by, receive
+from brokenpipe.drive.session import SSL_REQUEST
 from brokenpipe.faults import Seen
 
-_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
 ANSWER_TIMEOUT_S = 25.0  # an answer may be delayed by a fault, by 20 s and no more
 ALIVE_TIMEOUT_S = 0.5
@@ -120,7 +120,7 @@ def greet(host: str, port: int, patience_s: float) -> Seen:
         return "unreached"
     with connection:
         try:
-            connection.sendall(_SSL_REQUEST)
+            connection.sendall(SSL_REQUEST)
             answer = receive(connection, time.monotonic_ns() + round(patience_s * 1e9))
         except ConnectionError as error:
             answer = end_by(error)
@@ -133,7 +133,7 @@ def _ask(connection: socket.socket) -> float:
     """Milliseconds that an SSLRequest and its answer take."""
     sent_ns = time.monotonic_ns()
     connection.settimeout(ANSWER_TIMEOUT_S)
-    connection.sendall(_SSL_REQUEST)
+    connection.sendall(SSL_REQUEST)
     if connection.recv(1) not in {b"S", b"N"}:
         raise ConnectionAbortedError("no answer to an SSLRequest: is it Postgres behind this proxy?")
     took_ms = (time.monotonic_ns() - sent_ns) / 1e6

@@ -3,6 +3,7 @@
 A driver would do the login, but keeps to itself what a server says that ends it: of a refused login psycopg has no
 SQLSTATE, and that is what is to be seen here.
 
+   (──▶ SSLRequest              ◀── 'S', then TLS, if the login says who must have certified the server)
     ──▶ startup, password       ◀── 'Z' ready, or 'E' and the end
     ──▶ 'Q' statement           ◀── ... 'Z'
                                 ◀── 'E' or 'N' with an SQLSTATE, and the end
@@ -12,11 +13,13 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast, get_args
 
 from brokenpipe.drive.raw_socket import Address, Sighting, connect, end_by, receive
@@ -25,6 +28,7 @@ from brokenpipe.faults import Seen
 
 LOGIN_TIMEOUT_S = 5.0
 
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _PROTOCOL_3 = 196608
 _SASL, _SASL_CONTINUE = 10, 11
 _HEAD = struct.Struct("!ci")
@@ -37,6 +41,7 @@ class Login:
     user: str
     password: str = field(repr=False)
     database: str
+    authority: Path | None = None  # who must have certified the server; None: no TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Session:
 
     def __init__(self, address: Address) -> None:
         self._socket = connect(address)
+        self._host = address[0]
         self._buffer = b""
         self.last_byte_ns = time.monotonic_ns()
 
@@ -81,15 +87,38 @@ class Session:
         text = b"".join(word.encode() + b"\0" for word in words) + b"\0"
         scram = Scram(login.password)
         try:
+            if login.authority and (instead := self._encrypt(login.authority, until_ns)):
+                return instead
             self._socket.sendall(struct.pack("!ii", len(text) + 8, _PROTOCOL_3) + text)
             return self._until_ready(until_ns, scram)
         except ConnectionError as error:
             return end_by(error)
 
+    def _encrypt(self, authority: Path, until_ns: int) -> Sighting | None:
+        """None: from now on all is encrypted. Raises ssl.SSLCertVerificationError if it is not our server."""
+        self._socket.sendall(SSL_REQUEST)
+        answer = receive(self._socket, until_ns)
+        if not isinstance(answer, bytes):
+            return answer or Sighting("silence", time.monotonic_ns())
+        if answer != b"S":
+            raise ConnectionAbortedError("the server speaks no TLS")
+        self._socket.settimeout(max(until_ns - time.monotonic_ns(), 1) / 1e9)
+        context = ssl.create_default_context(cafile=str(authority))
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
+        except TimeoutError:
+            return Sighting("silence", time.monotonic_ns())
+        except ssl.SSLEOFError:
+            return Sighting("eof", time.monotonic_ns())
+        return None
+
     def ask(self, statement: str) -> None:
         """Send it. Raises ConnectionError."""
         self.last_byte_ns = time.monotonic_ns()
-        self._send(b"Q", statement.encode() + b"\0")
+        try:
+            self._send(b"Q", statement.encode() + b"\0")
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:  # a plain socket calls it a broken pipe
+            raise BrokenPipeError(*error.args) from error
 
     def answer(self, until_ns: int) -> Sighting:
         """What comes of what was asked: `alive` when it is done, an SQLSTATE, an end, or silence."""

@@ -91,7 +91,7 @@ class _Table:
         self._undo = undo
         self._reporter = reporter
         self._page = page
-        self._desk = Desk(tuple(what.plan.scenario.arms))
+        self._desk = Desk(tuple(what.plan.scenario.arms), tls=what.plan.scenario.postgres.tls)
         self._board = Board(what.plan)
         self._watcher: Watcher | None = None
         self._load: Generator | None = None

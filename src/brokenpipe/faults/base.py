@@ -35,6 +35,9 @@ class Fault(BaseModel):
     waits: ClassVar[bool] = False
     """True: a strike hits at the next occasion only, and until then it can be healed."""
 
+    reads: ClassVar[bool] = False
+    """True: it looks for something in what passes, and sees nothing of what is encrypted."""
+
     place: ClassVar[Place] = "wire"
 
     in_namespace: ClassVar[bool] = False

@@ -31,6 +31,7 @@ class CommitCut(Fault):
 
     strikes: ClassVar[bool] = True
     waits: ClassVar[bool] = True
+    reads: ClassVar[bool] = True
 
     @property
     def manner(self) -> str:

@@ -160,7 +160,7 @@ def findings_of(
         contract=contract,
         best=best,
         costs=added,
-        environment=_environment(environment),
+        environment=_environment(environment, scenario.postgres.chosen),
         command=str(environment.get("command", "")),
         isolated=tuple(name for name in reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
@@ -180,9 +180,11 @@ def _held(baseline: Baseline | None, run: Run) -> Held:
     return held_against(baseline, run) if baseline else Held((), ())
 
 
-def _environment(document: Mapping[str, Any]) -> dict[str, str]:
-    """Versions, then the code, then the machine."""
+def _environment(document: Mapping[str, Any], of_postgres: str) -> dict[str, str]:
+    """Versions, then what is set at the server, then the code, then the machine."""
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
+    if of_postgres:
+        shown["[postgres]"] = of_postgres
     shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
     for name in ("system", "machine", "cores"):
         if name in document:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
 from brokenpipe.plan.phases import TURN_S, Name, Phase
+from brokenpipe.plan.postgres import UNREADABLE, PostgresSettings
 from brokenpipe.plan.regression import Regression
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import VARIABLE, did_you_mean
@@ -80,6 +81,9 @@ class Scenario(Strict):
     load: Load = Load()
     """Who asks, and for how long a user waits for an answer."""
 
+    postgres: PostgresSettings = PostgresSettings()
+    """How the server behind all arms is set up."""
+
     env: Environment = Field(default_factory=dict)
     """Environment variables of the target in every arm."""
 
@@ -144,12 +148,18 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
     for index, phase in enumerate(scenario.phases):
-        for arm in phase.arms:
-            if arm not in scenario.arms:
-                allowed = did_you_mean(arm, scenario.arms)
-                yield Problem(f"phases[{index}].arms", repr(arm), f"no such arm; {allowed}")
+        yield from _phase_problems(scenario, f"phases[{index}]", phase)
     for index, expectation in enumerate(scenario.expect):
         yield from _expectation_problems(scenario, f"expect[{index}]", expectation, names)
+
+
+def _phase_problems(scenario: Scenario, key: str, phase: Phase) -> Iterator[Problem]:
+    for arm in phase.arms:
+        if arm not in scenario.arms:
+            allowed = did_you_mean(arm, scenario.arms)
+            yield Problem(f"{key}.arms", repr(arm), f"no such arm; {allowed}")
+    if scenario.postgres.tls and phase.fault and phase.fault.reads:
+        yield Problem(f"{key}.fault", phase.fault.name, UNREADABLE)
 
 
 def _expectation_problems(

@@ -73,12 +73,13 @@ def local_stack(
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    tls = plan.scenario.postgres.tls
     limit = CONNECTIONS_PER_ARM * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
     with ExitStack() as running:
         on_step("building the Toxiproxy server")
         binary = toxiproxy_binary(project.proxies, janitor)
         on_step("starting Postgres")
-        server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit)
+        server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
         database = running.enter_context(server)
         on_step("starting Toxiproxy")
         proxies = toxiproxy_server(
@@ -149,10 +150,12 @@ class _Ground:
         )
 
     def _environment(self, name: str) -> dict[str, str]:
-        chosen = {**self.plan.scenario.env, **self.plan.scenario.arms[name]}
+        certificates = self.database.certificates
+        tls = certificates.environment if certificates else {}
+        chosen = {**tls, **self.plan.target.env, **self.plan.scenario.env, **self.plan.scenario.arms[name]}
         if not self.plan.target.witness:
             return chosen
-        pythonpath = chosen.get("PYTHONPATH", self.plan.target.env.get("PYTHONPATH", ""))
+        pythonpath = chosen.get("PYTHONPATH", "")
         return {
             **chosen,
             **witness_environment(name, self.report, pythonpath=pythonpath, suffix=suffix(self.part)),

@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
+from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
@@ -75,6 +77,7 @@ class Postgres:
         self.child = child
         self.user = USER
         self.password = launch.cluster.password
+        self.certificates = launch.cluster.certificates
         self._launch = launch
         self._running = running
         self._lock = threading.Lock()
@@ -82,10 +85,10 @@ class Postgres:
 
     def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
         """A connection string that goes straight to the server, past any proxy, unless a proxy's `port` is given."""
-        return f"postgresql://{self.user}:{self.password}@{self.host}:{port or self.port}/{database}"
+        return self._launch.cluster.dsn(self.user, self.password, port or self.port, database)
 
     def dsn_of(self, user: str, password: str, database: str) -> str:
-        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
+        return self._launch.cluster.dsn(user, password, self.port, database)
 
     def create_database(self, name: str) -> Database:
         """An empty database, one for each arm, so that arms never wait for each other's locks.
@@ -158,6 +161,8 @@ class _Launch:
 
     def started(self) -> AbstractContextManager[Child]:
         settings = _SETTINGS | dict([_MEMORY])
+        if self.cluster.certificates:
+            settings |= self.cluster.certificates.of_server
         settings |= {"port": str(self.port), "max_connections": str(self.max_connections)}
         options = [part for setting in settings.items() for part in _option(*setting)]
         return child(
@@ -179,12 +184,14 @@ class _Cluster:
     programs: Path
     run_as: Runner
     password: str
+    certificates: Certificates | None  # None: no TLS
 
     def command(self, program: str, *arguments: str) -> list[str]:
         return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
 
-    def dsn(self, port: int) -> str:
-        return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{port}/postgres"
+    def dsn(self, user: str, password: str, port: int, database: str) -> str:
+        checked = f"?{urlencode(self.certificates.of_client)}" if self.certificates else ""
+        return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}{checked}"
 
 
 def binaries() -> Path:
@@ -210,14 +217,19 @@ def binaries() -> Path:
 
 
 @contextmanager
-def postgres(*, log_path: Path, janitor: Janitor, max_connections: int = 200) -> Iterator[Postgres]:
+def postgres(
+    *, log_path: Path, janitor: Janitor, max_connections: int = 200, tls: bool = False
+) -> Iterator[Postgres]:
     """A server for as long as the block lasts. Ready when it answers a query.
 
+    `tls`: it lets nobody in who does not encrypt, with a certificate of its own for this run.
     Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
     with scratch_folder("brokenpipe-pg-", janitor) as folder:
-        cluster = _cluster(folder)
+        cluster = _cluster(folder, tls=tls)
         _initialise(cluster, janitor)
+        if cluster.certificates:
+            demand_tls(cluster.data)
         server = _started(cluster, log_path, janitor, max_connections)
         try:
             yield server
@@ -225,14 +237,17 @@ def postgres(*, log_path: Path, janitor: Janitor, max_connections: int = 200) ->
             server.close()
 
 
-def _cluster(folder: Path) -> _Cluster:
+def _cluster(folder: Path, *, tls: bool) -> _Cluster:
     run_as = runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
     run_as.own(data)
     found = binaries()
     programs = run_as.readable(found.parent, folder) / found.name
-    return _Cluster(data, programs, run_as, secrets.token_urlsafe(18))
+    certificates = make_certificates(folder) if tls else None
+    if certificates:
+        run_as.own(certificates.key)
+    return _Cluster(data, programs, run_as, secrets.token_urlsafe(18), certificates)
 
 
 def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
@@ -273,15 +288,16 @@ def _started(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connection
     """A server that answers; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
+        dsn = cluster.dsn(USER, cluster.password, launch.port, "postgres")
         with ExitStack() as attempt:
             server = attempt.enter_context(launch.started())
             try:
-                version = _wait_ready(cluster.dsn(launch.port), server)
+                version = _wait_ready(dsn, server)
             except PostgresError:
                 if attempts_left and taken(launch.port):
                     continue
                 raise
-            _exempt(cluster.dsn(launch.port))
+            _exempt(dsn)
             return Postgres(launch, server, version, attempt.pop_all())
     raise AssertionError("the last attempt returns or raises")
 

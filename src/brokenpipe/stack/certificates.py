@@ -1,0 +1,71 @@
+"""A certificate authority for one run, and the certificate that it gives a server.
+
+    authority.pem     what a client trusts, and nobody else's      read by every client
+    server.pem        who the server is, signed by the authority   read by the server
+    server.key        by which it proves that                      read by the server alone
+
+The authority's own key is never written down, so that nothing else can be signed with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from brokenpipe.stack.ports import LOOPBACK
+
+LASTS = timedelta(days=30)  # longer than any soak
+MODE = "verify-full"
+NAMES = (LOOPBACK, "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Where the files are."""
+
+    authority: Path
+    server: Path
+    key: Path
+
+    @property
+    def of_server(self) -> Mapping[str, str]:
+        """The settings with which Postgres speaks TLS."""
+        return {"ssl": "on", "ssl_cert_file": str(self.server), "ssl_key_file": str(self.key)}
+
+    @property
+    def of_client(self) -> Mapping[str, str]:
+        """With which parameters of a connection string a client encrypts and checks who answers."""
+        return {"sslmode": MODE, "sslrootcert": str(self.authority)}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The same as environment variables, which libpq and asyncpg read where a connection string says nothing."""
+        return {f"PG{name.upper()}": value for name, value in self.of_client.items()}
+
+
+def make_certificates(
+    folder: Path, names: Sequence[str] = NAMES, *, until: datetime | None = None
+) -> Certificates:
+    """Make an authority and let it certify a server that is reached by these names and addresses.
+
+    `until`: when the server's certificate expires, LASTS from now by default. Raises OSError.
+    """
+    import trustme  # a sixth of a second, for those who ask for TLS
+
+    authority = trustme.CA()
+    issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + LASTS)
+    made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
+    made.authority.write_bytes(authority.cert_pem.bytes())
+    made.server.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    made.key.touch(mode=0o600, exist_ok=False)  # before there is anything in it to read
+    made.key.write_bytes(issued.private_key_pem.bytes())
+    return made
+
+
+def demand_tls(data: Path) -> None:
+    """Let nobody into the cluster in this folder over TCP who does not encrypt."""
+    rules = data / "pg_hba.conf"
+    rules.write_text(re.sub(r"^host\b", "hostssl", rules.read_text(), flags=re.MULTILINE))
