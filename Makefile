@@ -15,7 +15,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate bench test lint format up down schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate bench test lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -80,6 +80,9 @@ up: setup ## Start the stack of SCENARIO and leave it running
 
 down: setup ## End the stack that `make up` started
 	@$(BIN)/brokenpipe down
+
+images: setup ## Make the images of the stack in containers (docs/compose.md)
+	@compose/images.sh
 
 schema: setup ## Write the JSON Schema of scenarios, for editors
 	@$(BIN)/brokenpipe schema > scenarios/scenario.schema.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,25 @@ def test_a_changed_source_is_built_anew(module: Path) -> None:
     second = toxiproxy_binary(module)
     assert [path.name for path in (module / ".build").iterdir()] == [second.name]
     assert second != first
+
+
+def test_the_server_is_static(module: Path) -> None:
+    """It needs no C library, even where what it imports could use one: a container may hold nothing else."""
+    (module / "main.go").write_text('package main\n\nimport _ "net"\n\nfunc main() {}\n')
+    assert b"/ld-linux" not in toxiproxy_binary(module).read_bytes()
+
+
+def test_a_server_for_containers_is_built_beside_another_systems(
+    module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a system that is not Linux, neither of the two binaries removes the other."""
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    its_own = module / ".build" / "toxiproxy-0123456789abcdef"
+    its_own.parent.mkdir()
+    its_own.touch()
+    for_containers = toxiproxy_binary(module, system="Linux")
+    assert for_containers.read_bytes()[:4] == b"\x7fELF"
+    assert its_own.exists()
 
 
 def test_no_other_toolchain_is_fetched(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:

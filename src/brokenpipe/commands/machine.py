@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -13,6 +15,13 @@ from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
+
+
+class System(StrEnum):
+    """What the server can be built for. Containers are Linux, wherever they run."""
+
+    LINUX = "linux"
+    DARWIN = "darwin"
 
 
 @app.command(epilog="Example: brokenpipe doctor")
@@ -35,12 +44,19 @@ def doctor() -> None:
 
 
 @app.command(epilog="Example: brokenpipe build")
-def build() -> None:
+def build(
+    system: Annotated[
+        System | None, typer.Option("--for", help="What it is to run on; by default, this machine.")
+    ] = None,
+) -> None:
     """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
     from brokenpipe.stack.toolchain import toxiproxy_binary
 
     with console.answering_for_errors():
-        console.out.print(f"{toxiproxy_binary(find_project(Path.cwd()).proxies)}", soft_wrap=True)
+        binary = toxiproxy_binary(
+            find_project(Path.cwd()).proxies, system=system.value.capitalize() if system else None
+        )
+        console.out.print(f"{binary}", soft_wrap=True)
 
 
 @app.command(epilog="Example: brokenpipe schema > scenarios/scenario.schema.json")

