@@ -1,4 +1,7 @@
-"""Everything that can go wrong with the instrument goes wrong for real: the verdict is unknown, and says why."""
+"""Everything that can go wrong with the instrument goes wrong for real: the verdict is unknown, and says why.
+
+A machine that is busy with other tests only adds to the doubts.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,6 @@ import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
 from brokenpipe.history.doubts import DOUBTS, Code
-
-pytestmark = pytest.mark.alone
 
 TOXIPROXY = " -host 127.0.0.1 -port "  # so begin its arguments
 

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from tests.stack.runs import Run, Starter, write_scenario
 
-pytestmark = pytest.mark.alone
-
 ARMS = """
 honest = { LIE = "honest" }
 early = { LIE = "early" }
