@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import requests
 
+from brokenpipe.stack.certificates import MODE, Certificates, make_certificates
 from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.ports import LOOPBACK, free_port
 from brokenpipe.stack.postgres import Postgres, postgres
@@ -32,6 +33,7 @@ from brokenpipe.witness import environment
 from .conftest import APPS, ARM, Line, Service, Wire, until
 
 DRIVERS = ("asyncpg", "psycopg", "psycopg2")
+VERIFIED = {"asyncpg": {"ssl": MODE}, "psycopg": {"sslmode": MODE}, "psycopg2": {"sslmode": MODE}}
 
 # A COMMIT that takes its time: a deferred trigger sleeps in it.
 _SCHEMA = """
@@ -73,6 +75,7 @@ class Case:
     visits: Sequence[Any]
     where: Callable[[Ground], str] | None = None  # None: through a proxy of its own to `server`
     server: str = ""  # the common one
+    tls: bool = False  # to a server that lets nobody in without, and is checked
     armed: bool = True
     disturb: Callable[[Wire, str], None] | None = None  # the second: its application_name
     busy: bool = False
@@ -98,7 +101,11 @@ class Ground:
 
     def provoke(self, case: Case, driver: str) -> Line:
         """What the witness wrote about the request that failed."""
-        target = self.server(case.server) if case.server else self.database
+        if case.tls:
+            target = self.server("tls", tls=True)
+            case = replace(case, connect=VERIFIED)
+        else:
+            target = self.server(case.server) if case.server else self.database
         with self.toxiproxy.scratch_proxy((target.host, target.port), armed=case.armed) as proxy:
             wire = Wire(proxy, target)
             where = case.where(self) if case.where else address(target, proxy.port)
@@ -149,7 +156,14 @@ class Ground:
         if name not in self.made:
             log = self.folder / f"{name}.log"
             self.made[name] = self.ends.enter_context(postgres(log_path=log, janitor=NoJanitor(), **options))
+            if certificates := self.made[name].certificates:
+                self.trust(certificates)
         return self.made[name]
+
+    def trust(self, certificates: Certificates) -> None:
+        """Let the services trust whatever this authority certifies."""
+        with trusted(self.folder).open("ab") as known:
+            known.write(certificates.authority.read_bytes())
 
 
 @contextmanager
@@ -161,13 +175,24 @@ def standing_on(database: Postgres, toxiproxy: ToxiproxyServer, folder: Path) ->
     with ExitStack() as ends:
         holder = ends.enter_context(psycopg.connect(database.dsn()))
         holder.execute("LOCK TABLE locked")
-        services = {driver: ends.enter_context(_service(folder / driver)) for driver in DRIVERS}
+        trusted(folder).touch()
+        services = {
+            driver: ends.enter_context(_service(folder / driver, trusted(folder))) for driver in DRIVERS
+        }
         ground = Ground(database, toxiproxy, folder, services, ends)
+        spare = folder / "nobody"
+        spare.mkdir()
+        ground.trust(make_certificates(spare))  # a file without any could not be read
         yield ground
 
 
+def trusted(folder: Path) -> Path:
+    """The authorities that the services trust."""
+    return folder / "trusted.pem"
+
+
 @contextmanager
-def _service(folder: Path) -> Iterator[Service]:
+def _service(folder: Path, trusted: Path) -> Iterator[Service]:
     folder.mkdir()
     port = free_port()
     with (
@@ -177,7 +202,9 @@ def _service(folder: Path) -> Iterator[Service]:
             [sys.executable, "-m", "uvicorn", "provoked:app", "--host", LOOPBACK, "--port", str(port)],
             log_path=folder / "service.log",
             janitor=NoJanitor(),
-            env=clean_environment(environment(ARM, folder) | {"BROKENPIPE_EVERY_REQUEST": "1"}),
+            env=clean_environment(
+                environment(ARM, folder) | {"BROKENPIPE_EVERY_REQUEST": "1", "PGSSLROOTCERT": str(trusted)}
+            ),
             cwd=APPS,
         ) as process,
     ):

@@ -35,6 +35,16 @@ Compare arms with the same driver, or read the disconnects together.
 |---|---|{rule}|
 """
 
+_SAID = """
+## What one reads over TLS
+
+With `tls = true` below `[postgres]` in a scenario ([what a fault is](faults.md#over-tls)). These words stood in the
+chain of exceptions; the class is the same as without TLS.
+
+| provoked | {drivers} |
+|---|{rule}|
+"""
+
 _END = """
 ## What to know
 
@@ -63,7 +73,17 @@ def page() -> str:
         disconnects=disconnects, drivers=" | ".join(DRIVERS), rule="|".join(["---"] * len(DRIVERS))
     )
     rows = (_row(name, expected) for name, (_, expected) in PROVOCATIONS.items())
-    return begin + "".join(rows) + _END
+    return begin + "".join(rows) + _said() + _END
+
+
+def _said() -> str:
+    head = _SAID.format(drivers=" | ".join(DRIVERS), rule="|".join(["---"] * len(DRIVERS)))
+    rows = (
+        f"| {name} | {' | '.join(f'`{expected.says[driver]}`' for driver in DRIVERS)} |\n"
+        for name, (_, expected) in PROVOCATIONS.items()
+        if expected.says
+    )
+    return head + "".join(rows)
 
 
 def _row(name: str, expected: Expected) -> str:

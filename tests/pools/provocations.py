@@ -5,145 +5,28 @@ docs/error-classes.md is this table, printed by page.py.
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import psycopg
-
-from brokenpipe.faults.black_hole import BlackHole
 from brokenpipe.measure.classify import ErrorClass as E
 from brokenpipe.measure.request_phase import RequestPhase as P
-from brokenpipe.stack.ports import LOOPBACK, free_port
 
-from .conftest import Wire, until
-from .ground import DRIVERS, Case, Ground, address, terminate
-
-ONE = ["select 1"]
-IDLE = [ONE, "GATE", ONE]  # the wire is disturbed while the connection waits in the pool
-HELD = [["select 1", "GATE", "select 2"]]  # … while a request holds it, between two statements
-BUSY = [["select 1", "select pg_sleep(20)"]]  # … while a statement is under way
-COMMITTING = [["insert into slow_commit values (1)", "COMMIT"]]
-
-
-# --- disturbances -------------------------------------------------------------------------------------
-
-
-def cut(wire: Wire, _: str) -> None:
-    """RST if the proxy is armed, else FIN."""
-    wire.end("reset")
-
-
-def swallow(wire: Wire, _: str) -> None:
-    """Nothing passes any more, and nothing ends."""
-    BlackHole().inject(wire.proxy)
-
-
-def wait(_: Wire, __: str) -> None:
-    """The server acts by itself."""
-
-
-def cancel(wire: Wire, name: str) -> None:
-    with psycopg.connect(wire.database.dsn(), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [name]
-        )
-
-
-def crash(wire: Wire, _: str) -> None:
-    """kill -9 of one server process: the server ends all the others, and recovers."""
-    with psycopg.connect(wire.database.dsn(), autocommit=True) as victim:
-        os.kill(victim.info.backend_pid, signal.SIGKILL)
-    until(lambda: _answers(wire.database.dsn()), "the server to recover")
-
-
-def _answers(dsn: str) -> bool | None:
-    try:
-        psycopg.connect(dsn, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return None
-    return True
-
-
-# --- places that cannot be connected to ---------------------------------------------------------------
-
-
-def nobody(_: Ground) -> str:
-    return f"a:b@{LOOPBACK}:{free_port()}/x"
-
-
-def silent(ground: Ground) -> str:
-    """Takes the connection and says nothing."""
-    listener = ground.ends.enter_context(socket.create_server((LOOPBACK, 0)))
-    return f"a:b@{LOOPBACK}:{listener.getsockname()[1]}/x"
-
-
-def hangs_up(ground: Ground) -> str:
-    """Toxiproxy without its upstream: takes the connection and closes it."""
-    proxy = ground.ends.enter_context(ground.toxiproxy.scratch_proxy((LOOPBACK, free_port())))
-    return f"a:b@{LOOPBACK}:{proxy.port}/x"
-
-
-def nowhere(_: Ground) -> str:
-    return "a:b@nowhere.invalid:5432/x"
-
-
-def direct(ground: Ground) -> str:
-    return address(ground.database, ground.database.port)
-
-
-def wrong_password(ground: Ground) -> str:
-    return address(ground.database, ground.database.port, password="wrong")
-
-
-def no_such_database(ground: Ground) -> str:
-    return address(ground.database, ground.database.port, database="nothing")
-
-
-def crowded_role(ground: Ground) -> str:
-    return address(ground.database, ground.database.port, "crowded", "crowded")
-
-
-def crowded_database(ground: Ground) -> str:
-    return address(ground.database, ground.database.port, "plain", "plain", "crowded")
-
-
-def full_server(ground: Ground) -> str:
-    server = ground.server("full", max_connections=5)
-    if "full" not in ground.done:
-        for _ in range(5):
-            ground.ends.enter_context(psycopg.connect(server.dsn()))
-        ground.done.add("full")
-    return address(server, server.port)
-
-
-def closing_server(ground: Ground) -> str:
-    """Told to end when the last client has left; one stays."""
-    server = ground.server("closing")
-    if "closing" not in ground.done:
-        ground.ends.enter_context(psycopg.connect(server.dsn()))
-        os.kill(server.child.pid, signal.SIGTERM)
-        until(lambda: None if _answers(server.dsn()) else True, "the server to refuse")
-        ground.done.add("closing")
-    return address(server, server.port)
-
-
-def bouncer_nothing(ground: Ground) -> str:
-    return f"a:b@{LOOPBACK}:{ground.bouncer()}/nothing"
-
-
-def bouncer_full(ground: Ground) -> str:
-    """Its one server connection is taken by another client for as long as the tests last."""
-    port = ground.bouncer()
-    if "bouncer" not in ground.done:
-        ground.ends.enter_context(psycopg.connect(f"postgresql://a:b@{LOOPBACK}:{port}/taken")).execute(
-            "select 1"
-        )
-        ground.done.add("bouncer")
-    return f"a:b@{LOOPBACK}:{port}/taken"
-
+from .disturbances import BUSY, COMMITTING, HELD, IDLE, ONE, cancel, crash, cut, swallow, wait
+from .expected import EOF_ALL, LOST, MUTE, Expected, as_
+from .ground import Case, terminate
+from .over_tls import OVER_TLS
+from .places import (
+    bouncer_full,
+    bouncer_nothing,
+    closing_server,
+    crowded_database,
+    crowded_role,
+    direct,
+    full_server,
+    hangs_up,
+    no_such_database,
+    nobody,
+    nowhere,
+    silent,
+    wrong_password,
+)
 
 TLS = {"asyncpg": {"ssl": "require"}, "psycopg": {"sslmode": "require"}, "psycopg2": {"sslmode": "require"}}
 TWO_SECONDS = {
@@ -151,32 +34,6 @@ TWO_SECONDS = {
     "psycopg": {"connect_timeout": 2},
     "psycopg2": {"connect_timeout": 2},
 }
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a failure is, in which phase of the request, and what each driver leaves of it."""
-
-    truth: E
-    phase: P
-    by_driver: Mapping[str, E | str]  # a text: why this driver never fails so
-    last: bool = False  # the class of the request's last error, not of its first
-
-    def cells(self) -> dict[str, E | str]:
-        return dict.fromkeys(DRIVERS, self.truth) | dict(self.by_driver)
-
-
-def as_(truth: E, phase: P, *, last: bool = False, **by_driver: E | str) -> Expected:
-    """What is told by every driver, except where it says otherwise."""
-    return Expected(truth, phase, by_driver, last)
-
-
-EOF_ALL: dict[str, E | str] = dict.fromkeys(DRIVERS, E.EOF)
-LOST: dict[str, E | str] = {
-    "asyncpg": E.EOF,
-    "psycopg2": E.EOF,
-}  # psycopg alone keeps the server's last words
-MUTE: dict[str, E | str] = {"psycopg2": E.EOF}
 NO_LIMIT = "has no such limit"
 WAITS = "its calls wait for each other"
 
@@ -354,4 +211,6 @@ PROVOCATIONS: dict[str, tuple[Case, Expected]] = {
         as_(E.APPLICATION, P.MID_STATEMENT),
     ),
     "an exception of the service's own": (Case([["select 1", "RAISE"]]), as_(E.APPLICATION, P.UNKNOWN)),
+    # --- TLS ---
+    **OVER_TLS,
 }

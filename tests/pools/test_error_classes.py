@@ -48,6 +48,7 @@ def test_a_provoked_failure(ground: Ground, name: str, driver: str, found: Error
     doing = met or line["waiting"]
     phase = request_phase(act_of(doing) if doing else None, response_began=line["began_t"])
     assert (classify(chain, met["where"] if met else None), phase) == (found, expected.phase), chain
+    assert expected.says.get(driver, "") in " ".join(link.text for link in chain)
 
 
 def test_a_broken_pipe() -> None:

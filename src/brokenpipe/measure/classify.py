@@ -172,6 +172,7 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("unexpected eof while reading", ErrorClass.EOF),
     ("ssl connection has been closed", ErrorClass.EOF),
     ("certificate verify failed", ErrorClass.TLS),
+    ("does not match host name", ErrorClass.TLS),
     ("does not support ssl", ErrorClass.TLS),
     ("rejected ssl upgrade", ErrorClass.TLS),
     ("root certificate file", ErrorClass.TLS),

@@ -57,12 +57,17 @@ def make_certificates(
 
     authority = trustme.CA()
     issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + LASTS)
-    made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
+    made = certificates_in(folder)
     made.authority.write_bytes(authority.cert_pem.bytes())
     made.server.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
     made.key.touch(mode=0o600, exist_ok=False)  # before there is anything in it to read
     made.key.write_bytes(issued.private_key_pem.bytes())
     return made
+
+
+def certificates_in(folder: Path) -> Certificates:
+    """Those that were made there."""
+    return Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
 
 
 def demand_tls(data: Path) -> None:

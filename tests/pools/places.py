@@ -1,0 +1,98 @@
+"""Places where a database cannot be reached, each for a reason of its own: the DSN's part behind `//`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import psycopg
+
+from brokenpipe.stack.ports import LOOPBACK, free_port
+
+from .conftest import until
+from .ground import Ground, address
+
+
+def nobody(_: Ground) -> str:
+    return f"a:b@{LOOPBACK}:{free_port()}/x"
+
+
+def silent(ground: Ground) -> str:
+    """Takes the connection and says nothing."""
+    listener = ground.ends.enter_context(socket.create_server((LOOPBACK, 0)))
+    return f"a:b@{LOOPBACK}:{listener.getsockname()[1]}/x"
+
+
+def hangs_up(ground: Ground) -> str:
+    """Toxiproxy without its upstream: takes the connection and closes it."""
+    proxy = ground.ends.enter_context(ground.toxiproxy.scratch_proxy((LOOPBACK, free_port())))
+    return f"a:b@{LOOPBACK}:{proxy.port}/x"
+
+
+def nowhere(_: Ground) -> str:
+    return "a:b@nowhere.invalid:5432/x"
+
+
+def direct(ground: Ground) -> str:
+    return address(ground.database, ground.database.port)
+
+
+def wrong_password(ground: Ground) -> str:
+    return address(ground.database, ground.database.port, password="wrong")
+
+
+def no_such_database(ground: Ground) -> str:
+    return address(ground.database, ground.database.port, database="nothing")
+
+
+def crowded_role(ground: Ground) -> str:
+    return address(ground.database, ground.database.port, "crowded", "crowded")
+
+
+def crowded_database(ground: Ground) -> str:
+    return address(ground.database, ground.database.port, "plain", "plain", "crowded")
+
+
+def full_server(ground: Ground) -> str:
+    server = ground.server("full", max_connections=5)
+    if "full" not in ground.done:
+        for _ in range(5):
+            ground.ends.enter_context(psycopg.connect(server.dsn()))
+        ground.done.add("full")
+    return address(server, server.port)
+
+
+def closing_server(ground: Ground) -> str:
+    """Told to end when the last client has left; one stays."""
+    server = ground.server("closing")
+    if "closing" not in ground.done:
+        ground.ends.enter_context(psycopg.connect(server.dsn()))
+        os.kill(server.child.pid, signal.SIGTERM)
+        until(lambda: None if answers(server.dsn()) else True, "the server to refuse")
+        ground.done.add("closing")
+    return address(server, server.port)
+
+
+def bouncer_nothing(ground: Ground) -> str:
+    return f"a:b@{LOOPBACK}:{ground.bouncer()}/nothing"
+
+
+def bouncer_full(ground: Ground) -> str:
+    """Its one server connection is taken by another client for as long as the tests last."""
+    port = ground.bouncer()
+    if "bouncer" not in ground.done:
+        ground.ends.enter_context(psycopg.connect(f"postgresql://a:b@{LOOPBACK}:{port}/taken")).execute(
+            "select 1"
+        )
+        ground.done.add("bouncer")
+    return f"a:b@{LOOPBACK}:{port}/taken"
+
+
+def answers(dsn: str) -> bool | None:
+    """Whether somebody can log in there: True, or None."""
+    try:
+        psycopg.connect(dsn, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return None
+    return True
