@@ -16,7 +16,7 @@ from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import PATH, did_you_mean, shown
 
 COMMAND_WORDS = ("python", "host", "port")
-DSN_WORDS = ("user", "password", "host", "port", "database")
+DSN_WORDS = ("user", "password", "host", "port", "database", "sslmode", "sslrootcert")
 _PLACE = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
 _QUERY = re.compile(r"\s*(SELECT|WITH|TABLE|VALUES)\b", re.IGNORECASE)  # the database sees to the rest
 _EXAMPLE = "targets/agent/target.toml is a working example."

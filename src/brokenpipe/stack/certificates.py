@@ -20,6 +20,7 @@ from brokenpipe.stack.ports import LOOPBACK
 LASTS = timedelta(days=30)  # longer than any soak
 MODE = "verify-full"
 NAMES = (LOOPBACK, "localhost")
+NO_TLS = {"sslmode": "disable", "sslrootcert": ""}  # what a client without certificates is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from brokenpipe.history.segments import file_of, suffix
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.certificates import NO_TLS
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK
@@ -141,12 +142,14 @@ class _Ground:
             yield Arm(name, own_database.name, proxy, started)
 
     def _dsn(self, proxy: Proxy, database: Database) -> str:
+        certificates = self.database.certificates
         return self.plan.target.dsn.format(
             user=database.user,
             password=database.password,
             host=proxy.host,
             port=proxy.port,
             database=database.name,
+            **(certificates.of_client if certificates else NO_TLS),
         )
 
     def _environment(self, name: str) -> dict[str, str]:
