@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
 from brokenpipe.history.doubts import DOUBTS, Code
