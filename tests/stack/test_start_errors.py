@@ -187,6 +187,29 @@ def test_no_go_and_no_server_built(brokenpipe: Starter, workshop: Path) -> None:
     assert "make setup" in said
 
 
+# --- TLS --------------------------------------------------------------------------------------------------
+
+
+def test_a_postgres_without_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for TLS of a server that was built without it is told so, and which other to take."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    real = postgres.binaries()
+    for program in real.iterdir():
+        (programs / program.name).symlink_to(program)
+    (programs / "postgres").unlink()
+    (programs / "postgres").write_text(
+        '#!/bin/sh\ncase "$*" in *ssl=on*) echo "FATAL:  SSL is not supported by this build"; exit 1;; esac\n'
+        f'exec {real / "postgres"} "$@"\n'
+    )
+    (programs / "postgres").chmod(0o755)
+    monkeypatch.setenv(postgres.BINARIES_VARIABLE, str(programs))
+    start = postgres.postgres(log_path=tmp_path / "log", janitor=NoJanitor(), tls=True)
+    with pytest.raises(postgres.PostgresError, match="ended while starting") as refusal:
+        start.__enter__()
+    assert "leave tls out of [postgres]" in refusal.value.remedy
+
+
 # --- ports ------------------------------------------------------------------------------------------------
 
 

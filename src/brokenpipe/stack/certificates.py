@@ -75,3 +75,10 @@ def demand_tls(data: Path) -> None:
     """Let nobody into the cluster in this folder over TCP who does not encrypt."""
     rules = data / "pg_hba.conf"
     rules.write_text(re.sub(r"^host\b", "hostssl", rules.read_text(), flags=re.MULTILINE))
+
+
+def remedy_without_tls(log: Sequence[str]) -> str | None:
+    """What to do about a server that was built without TLS, if that is what its log says."""
+    if any("SSL is not supported by this build" in line for line in log):
+        return "Name the programs of one that has it in BROKENPIPE_PG_BIN, or leave tls out of [postgres]."
+    return None

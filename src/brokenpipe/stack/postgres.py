@@ -25,7 +25,7 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates
+from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates, remedy_without_tls
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
@@ -336,9 +336,9 @@ def _version(dsn: str, server: Child) -> str | None:
 
 
 def _not_ready(server: Child, what: str) -> PostgresError:
-    return PostgresError(
-        f"postgres {what}", remedy=f"The whole log is {server.log_path}.", details=server.last_lines()
-    )
+    lines = server.last_lines()
+    remedy = remedy_without_tls(lines) or f"The whole log is {server.log_path}."
+    return PostgresError(f"postgres {what}", remedy=remedy, details=lines)
 
 
 def _not_initialised(initdb: Child, what: str) -> PostgresError:
