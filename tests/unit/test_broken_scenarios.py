@@ -39,6 +39,12 @@ def test_the_good_file_is_good(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_set_at_the_server_is_announced(tmp_path: Path) -> None:
+    """As it stands in the file; nothing is said where nothing is set."""
+    assert "postgres    tls = true\n" in _dry_run(PROJECT / "scenarios" / "tls.toml", tmp_path).out
+    assert "postgres" not in _dry_run(PROJECT / "scenarios" / "quick.toml", tmp_path).out
+
+
 @pytest.mark.parametrize("path", sorted(BROKEN.glob("*.toml")), ids=lambda path: path.stem)
 def test_a_mistake_is_named(path: Path, tmp_path: Path) -> None:
     """The message names the file, each key with a mistake and no other, what was found, and what is allowed."""

@@ -54,7 +54,7 @@ def make_certificates(
 
     `until`: when the server's certificate expires, LASTS from now by default. Raises OSError.
     """
-    import trustme  # a sixth of a second, for those who ask for TLS
+    import trustme  # a tenth of a second, for those who ask for TLS
 
     authority = trustme.CA()
     issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + LASTS)
