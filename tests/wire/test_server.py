@@ -134,6 +134,25 @@ def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -
     assert (reached.seen, reached.landed) == ("53300", True)
 
 
+def test_a_limit_of_an_arms_own(running: Postgres, other: Database) -> None:
+    """Who comes beyond it is refused with 53300, in that arm alone; a fault's limit gives way to it again."""
+    limited = running.create_database("arm_limited", 2)
+    with psycopg.connect(limited.dsn()), psycopg.connect(limited.dsn()):
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            psycopg.connect(limited.dsn())
+        with psycopg.connect(other.dsn()):
+            pass
+    limited.set("connection_limit", "5")
+    limited.set("connection_limit", None)
+    assert poll(lambda: limited.sessions() == 0 or None, timeout_s=5)
+    with (
+        psycopg.connect(limited.dsn()),
+        psycopg.connect(limited.dsn()),
+        pytest.raises(psycopg.OperationalError, match="too many connections"),
+    ):
+        psycopg.connect(limited.dsn())
+
+
 def test_a_crash_loses_nothing_that_was_committed(proxy: Proxy, running: Postgres, plain: Database) -> None:
     """Rows that were acknowledged a moment before an immediate restart are there after it; the server is another."""
     before = running.child.pid

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+from pydantic import Field
 
 from brokenpipe.plan.strict import Strict
 
+RESERVED = 3  # connections that Postgres keeps for superusers by default (superuser_reserved_connections)
 UNREADABLE = (
     "waits for a message that TLS hides from the proxy: take another fault, or leave tls out of [postgres]"
 )
@@ -17,6 +21,15 @@ class PostgresSettings(Strict):
     tls: bool = False
     """Services reach their database over TLS only, and check who answers: sslmode=verify-full, with a certificate
     authority made for this run. Without it nothing is encrypted, as is usual on one machine."""
+
+    max_connections: Annotated[int, Field(ge=RESERVED + 1, le=1000)] | None = None
+    """How many connections Postgres allows each arm, as if it had a server of its own; three are reserved for
+    superusers, and whoever comes after the rest is refused with 53300. Without it, more than any arm asks for."""
+
+    @property
+    def room(self) -> int | None:
+        """Connections that the service of an arm may have; None: no limit of its own."""
+        return None if self.max_connections is None else self.max_connections - RESERVED
 
     @property
     def chosen(self) -> str:

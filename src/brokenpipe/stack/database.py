@@ -40,6 +40,8 @@ class Database:
     server: Postgres
     name: str
     password: str = field(repr=False)
+    limit: int = -1
+    """Connections that its owner may have; -1: as many as the server allows."""
 
     @property
     def user(self) -> str:
@@ -68,7 +70,7 @@ class Database:
         with self._admin() as admin:
             if setting == CONNECTION_LIMIT:
                 change = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
-                admin.execute(change.format(sql.Identifier(self.name), sql.Literal(int(value or -1))))
+                admin.execute(change.format(sql.Identifier(self.name), sql.Literal(int(value or self.limit))))
                 return
             name = sql.Identifier(setting)
             if value is None:

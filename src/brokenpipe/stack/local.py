@@ -75,7 +75,8 @@ def local_stack(
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     tls = plan.scenario.postgres.tls
-    limit = CONNECTIONS_PER_ARM * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+    of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
+    limit = of_arm * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
     with ExitStack() as running:
         on_step("building the Toxiproxy server")
         binary = toxiproxy_binary(project.proxies, janitor)
@@ -125,7 +126,7 @@ class _Ground:
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
         """One arm, started but not yet ready."""
-        own_database = self.database.create_database(f"arm_{name}")
+        own_database = self.database.create_database(f"arm_{name}", self.plan.scenario.postgres.room)
         address = (self.database.host, self.database.port)
         proxy = self.toxiproxy.proxy(name, address, database=own_database)
         proxy.arm(self.armed)

@@ -90,10 +90,11 @@ class Postgres:
     def dsn_of(self, user: str, password: str, database: str) -> str:
         return self._launch.cluster.dsn(user, password, self.port, database)
 
-    def create_database(self, name: str) -> Database:
+    def create_database(self, name: str, limit: int | None = None) -> Database:
         """An empty database, one for each arm, so that arms never wait for each other's locks.
 
-        Its owner is an ordinary role: a superuser is exempt from connection limits, and a service is none.
+        Its owner is an ordinary role: a superuser is exempt from connection limits, and a service is none. `limit`:
+        connections that it may have, so that no arm takes another's (docs/decisions/0117-a-limit-for-each-arm.md).
         """
         owner, password = sql.Identifier(name), secrets.token_urlsafe(18)
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
@@ -101,8 +102,10 @@ class Postgres:
             secret = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
             login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(secret.decode()))
             connection.execute(login)
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(owner, owner))
-        return Database(self, name, password)
+            most = -1 if limit is None else limit
+            create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
+            connection.execute(create.format(owner, owner, sql.Literal(most)))
+        return Database(self, name, password, most)
 
     def restart(
         self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
