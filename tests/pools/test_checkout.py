@@ -96,6 +96,8 @@ def test_connections_and_the_gauge(start, wire):
             lambda: next((line for line in service.lines("pool") if line["idle"] == 3), None), "the gauge"
         )
         assert (gauge["size"], gauge["out"], gauge["overflow"]) == (5, 0, 0)
+        assert (gauge["most"], gauge["timeout_s"]) == (5 + 10, 30.0)  # SQLAlchemy's defaults
+        assert gauge["pid"] == service.lines("clock")[0]["pid"]
         count = len(service.lines("pool"))
         more = service.until(
             lambda: lines if len(lines := service.lines("pool")) >= count + 3 else None, "gauges"

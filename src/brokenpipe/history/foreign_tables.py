@@ -46,6 +46,8 @@ FOREIGN_TABLES = (
             "pings": "INTEGER",
             "ping_ms": "DOUBLE",
             "wait_ms": "DOUBLE",
+            "waits_ms": "DOUBLE[]",
+            "held_ms": "DOUBLE",
             "connects": "INTEGER",
             "connect_ms": "DOUBLE",
         },
@@ -111,7 +113,16 @@ FOREIGN_TABLES = (
         "pools",
         "witness-*.ndjson",
         "pool",
-        {"t": "BIGINT", "size": "INTEGER", "idle": "INTEGER", "out": "INTEGER", "overflow": "INTEGER"},
+        {
+            "t": "BIGINT",
+            "pid": "INTEGER",
+            "size": "INTEGER",
+            "idle": "INTEGER",
+            "out": "INTEGER",
+            "overflow": "INTEGER",
+            "most": "INTEGER",
+            "timeout_s": "DOUBLE",
+        },
     ),
     Table(
         "links_opened", "links*.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}

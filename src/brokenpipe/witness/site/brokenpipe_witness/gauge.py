@@ -61,7 +61,17 @@ def _run() -> None:
 def _write() -> None:
     numbers = totals()
     if numbers is not None:
-        write({"k": "pool", "t": now(), **numbers})
+        write({"k": "pool", "t": now(), "pid": os.getpid(), **numbers, **_limits()})
+
+
+def _limits() -> dict[str, float | None]:
+    """How many connections the pools may open together (None: no limit), and how long the most patient one waits."""
+    pools = [pool for pool in (reference() for reference in tuple(_pools)) if pool is not None]
+    beyond = [getattr(pool, "_max_overflow", -1) for pool in pools]
+    waits = [getattr(pool, "_timeout", None) for pool in pools]
+    endless = any(more < 0 or not pool.size() for pool, more in zip(pools, beyond, strict=True))
+    most = None if endless else sum(pool.size() for pool in pools) + sum(beyond)
+    return {"most": most, "timeout_s": max((wait for wait in waits if wait is not None), default=None)}
 
 
 def _numbers(pool: Any) -> dict[str, int]:
