@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from brokenpipe import __version__
-from brokenpipe.commands import console, experiments, machine, reports, resuming, standing, working
+from brokenpipe.commands import advising, console, experiments, machine, reports, resuming, standing, working
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (experiments, resuming, reports, machine, standing, working):
+for group in (experiments, resuming, reports, advising, machine, standing, working):
     app.add_typer(group.app)
 
 

@@ -83,6 +83,41 @@ class Arrived(Strict):
     worst_ms: float | None
 
 
+class Pool(Strict):
+    processes: int
+    size: int
+    most: int | None
+    timeout_s: float | None
+    checkouts: int
+    gave_up: int
+    wait_ms: Percentiles
+    mean_out: float
+    peak_out: int
+    peak_connections: int | None
+
+
+class Size(Strict):
+    arm: str
+    most: int
+    wait_p95_ms: float
+    ci95: list[float] | None
+    timeouts: int
+    refused: int
+    answered_per_s: float
+    held_ms: float | None
+    room: Literal["short", "open", "enough"]
+
+
+class Sizing(Strict):
+    phase: str
+    known: bool
+    tolerable_ms: float
+    knee: int | None
+    unsure: list[int]
+    why: str | None
+    sizes: list[Size]
+
+
 class Phase(Strict):
     requests: int
     failed: int
@@ -104,6 +139,7 @@ class Phase(Strict):
     price: Price | None
     latency_ms: Percentiles
     arrivals: Arrived | None
+    pool: Pool | None
 
 
 class Arm(Strict):
@@ -200,6 +236,7 @@ class Summary(Strict):
     baseline: str | None
     best: Best | None
     arms: dict[str, Arm]
+    sizing: Sizing | None
     phases: dict[str, Played]
     environment: dict[str, str]
     checks: list[Check]

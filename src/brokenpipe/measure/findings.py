@@ -17,6 +17,7 @@ from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.classify import Link
 from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.owed import Owed
+from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.price import Masked, Price
 
 
@@ -354,6 +355,12 @@ class Findings:
         default_factory=dict
     )  # (arm, phase), episode by episode
     machine: str = ""  # what latencies depend on
+    pools: Mapping[tuple[str, str], PoolUse] = field(
+        default_factory=dict
+    )  # (arm, phase); where a witness saw it
+    max_connections: int | None = (
+        None  # of each arm's Postgres, as the scenario says; None: more than any arm asks for
+    )
     baseline: str | None = None  # what it was held against, and when that was recorded
 
     def cell(self, arm: str, phase: str) -> Cell:

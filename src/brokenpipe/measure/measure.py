@@ -30,6 +30,7 @@ from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.ledger import warnings as ledger_warnings
 from brokenpipe.measure.looks import look_notes
 from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.pools import pools
 from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recommend import best_arm, costs, sentence
 from brokenpipe.measure.regression import Held, Run, held_against
@@ -172,6 +173,8 @@ def findings_of(
         comparisons=compared,
         figures=figures,
         machine=machine_of(environment),
+        pools=pools(history),
+        max_connections=scenario.postgres.max_connections,
         baseline=f"{baseline.name} of {baseline.started}" if baseline else None,
     )
 

@@ -6,7 +6,7 @@ in which colour, so that the page can follow a dark scheme, hide an arm everywhe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,6 +72,7 @@ class Roles:
     strikes: list[str] = field(default_factory=list)
     labels: list[dict[str, object]] = field(default_factory=list)
     spans: list[str] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)  # names inside a chart that stay where they are
     zooms: list[str] = field(default_factory=list)
 
 
@@ -260,8 +261,11 @@ class _Drawing:
         )
 
 
-def charts(findings: Findings) -> Charts:
-    """Draw every chart for which something was recorded; those without a series are left out."""
+def charts(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | None = None) -> Charts:
+    """Draw every chart for which something was recorded; those without a series are left out.
+
+    `also` draws what has another axis, by the element that it goes into.
+    """
     drawing = _Drawing(findings)
     chosen = _chosen(findings)
     if chosen:
@@ -269,6 +273,8 @@ def charts(findings: Findings) -> Charts:
     for chart, series, factor in chosen:
         drawing.chart(chart, series, factor)
     roles = drawing.roles
+    if also is not None:
+        drawing.plots.update(also(roles))
     document = Document()
     for plot in drawing.plots.values():  # only when complete: a document walks all models at every change
         document.add_root(plot)

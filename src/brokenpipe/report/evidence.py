@@ -12,11 +12,20 @@ from brokenpipe.measure import numbers
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.findings import Comparison, Findings
 from brokenpipe.measure.owed import Owed, Tie
+from brokenpipe.measure.sizing import sizing_of
+from brokenpipe.report.sizing import knee_sentence
 
 
 def sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
-    return tuple(said for say in (_preventable, _differences, _writes) for said in say(findings))
+    return tuple(said for say in (_knee, _preventable, _differences, _writes) for said in say(findings))
+
+
+def _knee(findings: Findings) -> Iterator[str]:
+    """Of arms whose pools differ in size: which one is large enough."""
+    sized = sizing_of(findings)
+    if sized is not None:
+        yield knee_sentence(sized)
 
 
 def _preventable(findings: Findings) -> Iterator[str]:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
-from brokenpipe.report import atomic, baseline, differences, evidence, ledger, memory, recovery, table
+from brokenpipe.measure.sizing import sizing_of
+from brokenpipe.report import (
+    atomic,
+    baseline,
+    differences,
+    evidence,
+    ledger,
+    memory,
+    recovery,
+    size_chart,
+    sizing,
+    table,
+)
 from brokenpipe.report.charts import Charts, charts
 from brokenpipe.report.page import render
 
@@ -32,7 +45,8 @@ def _by_verdict(checks: tuple[Check, ...]) -> list[Check]:
 
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
-    drawn = charts(findings)
+    sized = sizing_of(findings)
+    drawn = charts(findings, partial(size_chart.plots, findings, sized) if sized else None)
     return render(
         "report.html.j2",
         f=findings,
@@ -40,6 +54,7 @@ def render_html(findings: Findings) -> str:
         drawn=_drawn(drawn) if drawn.shown else None,
         rows=table.rows(findings),
         memory=memory.rows(findings),
+        sizing=sizing.section(findings, sized) if sized else None,
         panels=recovery.panels(findings),
         groups=_by_weight(findings.failures),
         books=ledger.rows(findings),

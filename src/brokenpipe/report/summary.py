@@ -10,6 +10,8 @@ from pathlib import Path
 from brokenpipe.measure.books import Books
 from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Memory, Warn
 from brokenpipe.measure.owed import Owed, Tie
+from brokenpipe.measure.pool_use import PoolUse
+from brokenpipe.measure.sizing import Sizing, sizing_of
 from brokenpipe.report import atomic, evidence
 
 SCHEMA = 1
@@ -91,6 +93,52 @@ def _arrivals(arrived: Arrivals | None) -> Json | None:
     return {"due": arrived.due, "late": arrived.late, "missed": arrived.missed, "worst_ms": arrived.worst_ms}
 
 
+def _pool(use: PoolUse | None) -> Json | None:
+    """Null where no witness saw a pool, or in histories that do not tell its waits."""
+    if use is None:
+        return None
+    return {
+        "processes": use.processes,
+        "size": use.size,
+        "most": use.most,
+        "timeout_s": use.timeout_s,
+        "checkouts": use.checkouts,
+        "gave_up": use.gave_up,
+        "wait_ms": {"p50": use.wait_p50_ms, "p95": use.wait_p95_ms, "p99": use.wait_p99_ms},
+        "mean_out": use.mean_out,
+        "peak_out": use.peak_out,
+        "peak_connections": use.peak_connections,
+    }
+
+
+def _sizing(sizing: Sizing | None) -> Json | None:
+    """Null unless the arms' pools differ in size."""
+    if sizing is None:
+        return None
+    return {
+        "phase": sizing.phase,
+        "known": sizing.is_known,
+        "tolerable_ms": sizing.tolerable_ms,
+        "knee": None if sizing.knee is None else sizing.knee.most,
+        "unsure": [size.most for size in sizing.unsure],
+        "why": sizing.why or None,
+        "sizes": [
+            {
+                "arm": size.arm,
+                "most": size.most,
+                "wait_p95_ms": size.wait_p95_ms,
+                "ci95": _ends(size.ci95),
+                "timeouts": size.timeouts,
+                "refused": size.refused,
+                "answered_per_s": size.answered_per_s,
+                "held_ms": size.held_ms,
+                "room": size.room.value,
+            }
+            for size in sizing.sizes
+        ],
+    }
+
+
 def _arm(findings: Findings, arm: str) -> Json:
     phases = [phase.name for phase in findings.phases if (arm, phase.name) in findings.cells]
     cells = {phase: findings.cell(arm, phase) for phase in phases}
@@ -99,7 +147,9 @@ def _arm(findings: Findings, arm: str) -> Json:
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
         "phases": {
-            phase: _cell(cell) | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
+            phase: _cell(cell)
+            | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
+            | {"pool": _pool(findings.pools.get((arm, phase)))}
             for phase, cell in cells.items()
         },
         "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
@@ -204,6 +254,7 @@ def summary(findings: Findings) -> Json:
             "cost_ms": best.cost.added_ms if best.cost else None,
         },
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
+        "sizing": _sizing(sizing_of(findings)),
         "phases": {phase.name: {"fault": phase.fault} for phase in findings.phases},
         "environment": dict(findings.environment),
         "checks": [_check(check) for check in findings.checks],

@@ -1,0 +1,125 @@
+"""`advise`: from a recorded run whose arms have pools of different sizes to the settings of an engine."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.errors import ReportError, UsageError
+from brokenpipe.plan.project import find_project
+
+app = typer.Typer()
+
+SCENARIO = "sizing"
+_Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, metavar="N", help="Processes of your service, over all machines."),
+]
+_PerSecond = Annotated[
+    float | None, typer.Option(metavar="R", help="Requests a second that use the database, at peak.")
+]
+_Hold = Annotated[
+    float | None, typer.Option(metavar="MS", help="How long each keeps a connection, on average.")
+]
+_Most = Annotated[
+    int | None, typer.Option(min=4, max=262_143, metavar="M", help="max_connections of your Postgres.")
+]
+
+
+@app.command(
+    epilog="Examples: brokenpipe run sizing && brokenpipe advise | "
+    "brokenpipe advise --workers 4 --peak-per-s 40 --hold-ms 1500 --max-connections 100"
+)
+def advise(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A report folder whose arms differ in the size of their pools; default: reports/sizing/latest.",
+            metavar="REPORT",
+        ),
+    ] = None,
+    workers: _Workers = None,
+    peak_per_s: _PerSecond = None,
+    hold_ms: _Hold = None,
+    max_connections: _Most = None,
+) -> None:
+    """How large a pool should be, from a run that measured it: the curve, its knee, and an engine's settings.
+
+    What is left out of the options is taken from the run. Exits 0; 2 if the report says nothing about sizes, 3 if it
+    does not decide.
+    """
+    with console.answering_for_errors():
+        for option, value in (("--peak-per-s", peak_per_s), ("--hold-ms", hold_ms)):
+            _positive(option, value)
+        known = _advise(folder or _latest(), (workers, peak_per_s, hold_ms, max_connections))
+        raise typer.Exit(0 if known else EXIT_UNKNOWN)
+
+
+def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, int | None]) -> bool:
+    """Print what the run says; whether it decides. Raises ReportError if it says nothing about sizes."""
+    from brokenpipe.measure.advice import Numbers, advice, numbers_of
+    from brokenpipe.measure.measure import measure
+    from brokenpipe.measure.sizing import sizing_of
+    from brokenpipe.report import advice as report
+
+    findings = measure(folder)
+    sizing = sizing_of(findings)
+    run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
+    if sizing is None:
+        raise _no_sizes(folder, findings.pools, tuple(findings.arms))
+    for renderable in report.measured(findings, sizing, run):
+        console.out.print(renderable)
+    for renderable in report.held_against_rules(findings, sizing, run):
+        console.out.print(renderable)
+    own = numbers_of(findings, sizing)
+    if own is None or sizing.knee is None:
+        return False
+    given = (own.workers, own.peak_per_s, own.hold_ms, own.max_connections)
+    chosen = Numbers(*(mine if mine is not None else its for mine, its in zip(asked, given, strict=True)))  # type: ignore[arg-type]
+    for renderable in report.settings(findings, advice(findings, sizing, chosen, sizing.knee), run):
+        console.out.print(renderable)
+    return sizing.is_known
+
+
+def _latest() -> Path:
+    """Raises UsageError when there is no run of the sizing scenario yet."""
+    folder = find_project(Path.cwd()).reports / SCENARIO / "latest"
+    if not folder.exists():
+        raise UsageError(
+            f"{folder}: there is no run that measured pool sizes",
+            remedy=f"Run `brokenpipe run {SCENARIO}` first, or name a report folder.",
+        )
+    return folder
+
+
+def _no_sizes(folder: Path, pools: object, arms: tuple[str, ...]) -> ReportError:
+    """What was found instead of a curve."""
+    from brokenpipe.measure.pool_use import PoolUse
+
+    uses: dict[tuple[str, str], PoolUse] = dict(pools)  # type: ignore[call-overload]
+    seen = []
+    for arm in arms:
+        use = next((use for (of, _), use in uses.items() if of == arm), None)
+        if use is None:
+            what = "no pool seen: no witness, or recorded before waits were told"
+        elif use.most is None:
+            what = "a pool without a limit"
+        else:
+            what = f"{use.processes} × pools of {use.most // use.processes}"
+        seen.append(f"{arm}: {what}")
+    return ReportError(
+        f"{folder}: its pools are of no different sizes, so it says nothing about sizes",
+        remedy="Give a run with three arms or more whose pools differ in size, and with a phase that has no fault: "
+        f"`brokenpipe run {SCENARIO}`, or a copy of scenarios/{SCENARIO}.toml for your service.",
+        details=tuple(seen),
+    )
+
+
+def _positive(option: str, value: float | None) -> None:
+    if value is not None and not (0 < value < math.inf):
+        raise UsageError(f"{option} {value:g}: must be above 0", remedy=f"Write for example {option} 40.")

@@ -1,0 +1,34 @@
+"""How one arm's pools were used in one phase: who waited for a connection, for how long, and how many there were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """From the witness's testimony. Times are milliseconds unless their name says otherwise.
+
+    A checkout that gave up has waited for as long as it did: a pool that lets nobody in is not a pool without waits.
+    Percentiles are nearest ranks. `most` and `size` are of all processes together.
+    """
+
+    processes: int  # of the service that had a pool
+    size: int  # connections that the pools keep
+    most: int | None  # that they may open, overflow included; None: no limit, or not recorded
+    timeout_s: float | None  # how long a checkout waits; None: not recorded
+    checkouts: int  # asked for, given up or not
+    gave_up: int
+    wait_p50_ms: float
+    wait_p95_ms: float
+    wait_p99_ms: float
+    episode_p95_ms: tuple[float, ...]  # of each episode with a checkout
+    held_ms: float  # all checkouts together; 0 in histories that do not tell
+    seconds: float  # that count
+    peak_out: int  # most connections in use at once, looked at four times a second
+    peak_connections: int | None  # at Postgres, whoever holds them; None: not gauged
+
+    @property
+    def mean_out(self) -> float:
+        """Connections in use on average: Little's law, arrivals × hold."""
+        return self.held_ms / 1000 / self.seconds if self.seconds else 0.0

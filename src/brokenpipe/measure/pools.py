@@ -1,0 +1,136 @@
+"""The use of each arm's pools in each phase, asked of the history.
+
+Waits below a millisecond are counted, not listed, and are 0 here: percentiles are found by rank among those listed, so
+that a history of ten million requests is never held in memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.outcomes import placed
+from brokenpipe.measure.pool_use import PoolUse
+
+Place = tuple[str, str]  # arm, phase
+
+BIN_NS = 500_000_000  # gauges of several processes that are added up: each has two of its own in it
+
+_TALLIED = f"CREATE TEMP TABLE tallied AS {placed('FROM tallies', 't0')}"
+
+# One line for each wait of a request with a line of its own, one for each listed wait of the others.
+_WAITS = """
+CREATE TEMP TABLE waits AS
+SELECT witness_arm AS arm, phase, episode, c.wait_ms AS ms, false AS gave_up
+FROM (SELECT witness_arm, phase, episode, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL)
+UNION ALL
+SELECT witness_arm, phase, episode, unnest(waits_ms), false FROM tallied WHERE phase IS NOT NULL
+UNION ALL
+SELECT witness_arm, phase, episode, (e.t - e.began) / 1e6, true FROM (
+    SELECT witness_arm, phase, episode,
+           unnest(from_json(errors, '[{"where": "VARCHAR", "t": "BIGINT", "began": "BIGINT"}]')) AS e
+    FROM testimony WHERE phase IS NOT NULL
+) WHERE e."where" = 'checkout' AND e.began IS NOT NULL
+"""
+
+# How many there were: the listed ones, and those of the sums that were too short to be listed.
+_COUNTS = """
+CREATE TEMP TABLE wait_counts AS
+SELECT arm, phase, episode, sum(n)::BIGINT AS n, sum(short)::BIGINT AS short, sum(gave_up)::BIGINT AS gave_up FROM (
+    SELECT arm, phase, episode, count(*) AS n, 0 AS short, count(*) FILTER (gave_up) AS gave_up FROM waits GROUP BY ALL
+    UNION ALL
+    SELECT witness_arm, phase, episode, sum(checkouts - len(waits_ms)), sum(checkouts - len(waits_ms)), 0
+    FROM tallied WHERE phase IS NOT NULL GROUP BY ALL
+) GROUP BY ALL
+"""
+
+# The wait of a rank: ceil(share × n), below the short ones 0.
+_BY_EPISODE = """
+SELECT c.arm, c.phase, c.episode, coalesce(max(r.ms) FILTER (r.rank = ceil(0.95 * c.n) - c.short), 0)
+FROM wait_counts c LEFT JOIN (
+    SELECT *, row_number() OVER (PARTITION BY arm, phase, episode ORDER BY ms) AS rank FROM waits
+) r USING (arm, phase, episode)
+WHERE c.n > 0 GROUP BY c.arm, c.phase, c.episode ORDER BY c.episode
+"""
+_WHOLE = """
+WITH c AS (
+    SELECT arm, phase, sum(n) AS n, sum(short) AS short, sum(gave_up) AS gave_up FROM wait_counts GROUP BY ALL
+)
+SELECT c.arm, c.phase, c.n::BIGINT, c.gave_up::BIGINT,
+       coalesce(max(r.ms) FILTER (r.rank = ceil(0.5 * c.n) - c.short), 0),
+       coalesce(max(r.ms) FILTER (r.rank = ceil(0.95 * c.n) - c.short), 0),
+       coalesce(max(r.ms) FILTER (r.rank = ceil(0.99 * c.n) - c.short), 0)
+FROM c LEFT JOIN (
+    SELECT *, row_number() OVER (PARTITION BY arm, phase ORDER BY ms) AS rank FROM waits
+) r USING (arm, phase)
+WHERE c.n > 0 GROUP BY c.arm, c.phase, c.n, c.gave_up
+"""
+
+_HELD = """
+SELECT witness_arm, phase, coalesce(sum(held_ms), 0) FROM (
+    SELECT witness_arm, phase, held_ms FROM tallied
+    UNION ALL
+    SELECT witness_arm, phase, list_sum([c.held_ms FOR c IN checkouts]) FROM testimony
+) WHERE phase IS NOT NULL GROUP BY ALL
+"""
+
+_POOLS = f"""
+WITH each AS (
+    SELECT witness_arm AS arm, phase, coalesce(pid, 0) AS pid, (t // {BIN_NS}) AS bin, max(size) AS size,
+           max(most) AS most, max(timeout_s) AS timeout_s, max(out) AS out
+    FROM ({placed("FROM pools", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+), processes AS (
+    SELECT arm, phase, pid, max(size) AS size, max(most) AS most, bool_and(most IS NOT NULL) AS limited,
+           max(timeout_s) AS timeout_s
+    FROM each GROUP BY ALL
+), together AS (SELECT arm, phase, bin, sum(out) AS out FROM each GROUP BY ALL)
+SELECT arm, phase, count(*), sum(size)::BIGINT, CASE WHEN bool_and(limited) THEN sum(most)::BIGINT END, max(timeout_s),
+       (SELECT max(out)::BIGINT FROM together t WHERE t.arm = processes.arm AND t.phase = processes.phase)
+FROM processes GROUP BY ALL
+"""
+_CONNECTIONS = f"""
+SELECT arm, phase, max(connections)
+FROM ({placed("FROM postgres_gauges", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+"""
+# Of histories that were recorded before waits were told.
+_UNTOLD = "SELECT DISTINCT witness_arm FROM tallies WHERE waits_ms IS NULL"
+_SECONDS = "SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts GROUP BY ALL"
+
+
+def pools(history: History) -> dict[Place, PoolUse]:
+    """By arm and phase; nothing where no witness saw a pool and told of its waits."""
+    for table in (_TALLIED, _WAITS, _COUNTS):
+        history.sql(table)
+    by_episode: dict[Place, list[float]] = defaultdict(list)
+    for arm, phase, _, ms in history.rows(_BY_EPISODE):
+        by_episode[arm, phase].append(ms)
+    held = {(arm, phase): ms for arm, phase, ms in history.rows(_HELD)}
+    waits = {(arm, phase): rest for arm, phase, *rest in history.rows(_WHOLE)}
+    connections = {(arm, phase): most for arm, phase, most in history.rows(_CONNECTIONS)}
+    lasted: dict[tuple[str, str | None], float] = {
+        (phase, arm): seconds for phase, arm, seconds in history.rows(_SECONDS)
+    }
+    untold = {arm for (arm,) in history.rows(_UNTOLD)}
+    found = {}
+    for arm, phase, processes, size, most, timeout_s, peak_out in history.rows(_POOLS):
+        place = (arm, phase)
+        if place not in waits or arm in untold:
+            continue
+        checkouts, gave_up, p50, p95, p99 = waits[place]
+        found[place] = PoolUse(
+            processes=processes,
+            size=size,
+            most=most,
+            timeout_s=timeout_s,
+            checkouts=checkouts,
+            gave_up=gave_up,
+            wait_p50_ms=p50,
+            wait_p95_ms=p95,
+            wait_p99_ms=p99,
+            episode_p95_ms=tuple(by_episode[place]),
+            held_ms=held.get(place, 0.0),
+            seconds=lasted.get((phase, arm), lasted.get((phase, None), 0.0)),
+            peak_out=peak_out,
+            peak_connections=connections.get(place),
+        )
+    return found

@@ -1,0 +1,217 @@
+"""The pool-size curve in words: for the page, for the terminal, and for whoever follows a rule of thumb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from brokenpipe.measure import numbers
+from brokenpipe.measure.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.sizing import Room, Size, Sizing
+from brokenpipe.plan.postgres import RESERVED
+
+HEADS = (
+    "pool size",
+    "wait p95",
+    "95 % interval",
+    "in vain",
+    "53300",
+    "answered",
+    "in use (most)",
+    "at Postgres",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm: texts below `HEADS`, and whether the pool was large enough."""
+
+    arm: str
+    texts: tuple[str, ...]
+    room: Room
+    is_knee: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of thumb: what it says for the run's own numbers, what was measured, and whether the two agree."""
+
+    name: str
+    says: str
+    measured: str
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the page shows."""
+
+    sentence: str
+    setting: str
+    tolerable_ms: float
+    heads: tuple[str, ...]
+    rows: tuple[Row, ...]
+    rules: tuple[Rule, ...]
+
+
+def section(findings: Findings, sizing: Sizing) -> Section:
+    """Put it all into words."""
+    return Section(
+        knee_sentence(sizing),
+        setting(findings, sizing),
+        sizing.tolerable_ms,
+        HEADS,
+        rows(sizing),
+        rules(findings, sizing),
+    )
+
+
+def name_of(size: Size) -> str:
+    """Write a size as "16", with several processes as "2 × 8 = 16"."""
+    return str(size.most) if size.processes == 1 else f"{size.processes} × {size.of_process} = {size.most}"
+
+
+def rows(sizing: Sizing) -> tuple[Row, ...]:
+    """Build a row for each arm, from the smallest pool to the largest."""
+    return tuple(
+        Row(
+            size.arm, _texts(size), size.room, is_knee=sizing.knee is not None and size.arm == sizing.knee.arm
+        )
+        for size in sizing.sizes
+    )
+
+
+def _texts(size: Size) -> tuple[str, ...]:
+    use = size.use
+    return (
+        name_of(size),
+        numbers.milliseconds(_shown(size.wait_p95_ms)),
+        _interval(size),
+        numbers.percent(size.timeout_share),
+        numbers.percent(size.refused_share),
+        f"{size.answered_per_s:.1f}/s",
+        f"{use.mean_out:.1f} ({use.peak_out})",
+        numbers.count(use.peak_connections),
+    )
+
+
+def _interval(size: Size) -> str:
+    """Write "88–331 ms"; nothing where nobody waited."""
+    if size.ci95 is None or size.ci95.high < 1:
+        return ""
+    return f"{size.ci95.low:,.0f}–{size.ci95.high:,.0f}{numbers.THIN}ms"
+
+
+def _shown(wait_ms: float) -> float:
+    """Below a millisecond nobody waited."""
+    return wait_ms if wait_ms >= 1 else 0.0
+
+
+def knee_sentence(sizing: Sizing) -> str:
+    """Say where the knee is and what that means, or why nobody knows."""
+    if sizing.knee is None:
+        return f"Where the knee is, this run cannot say: {sizing.why}."
+    said = (
+        f"The knee is at {name_of(sizing.knee)} connections: the smallest pool in which 95 of 100 requests wait for "
+        f"{numbers.milliseconds(sizing.tolerable_ms)} at most (a tenth of the hold) and none waits in vain."
+    )
+    if sizing.knee.refused:
+        share = numbers.percent(sizing.knee.refused_share)
+        said += f" But Postgres refused {share} of its requests with 53300: it has no room for so many."
+    if sizing.unsure:
+        known = " and ".join(name_of(size) for size in sizing.unsure)
+        said += f" {known} may do as well: this run was too short to tell."
+    return said
+
+
+def setting(findings: Findings, sizing: Sizing) -> str:
+    """Say under which load the curve was measured."""
+    roomiest = sizing.sizes[-1]
+    rate = findings.arrivals_per_s
+    asked = (
+        f"{rate:g} requests a second arrive at each arm"
+        if rate
+        else f"{numbers.plural(findings.users_per_arm, 'user')} ask each arm"
+    )
+    held = numbers.milliseconds(roomiest.held_ms)
+    return (
+        f"{sizing.phase}, {sizing.episodes} blocks: {asked}, and each answered one held a connection for {held} on "
+        f"average."
+    )
+
+
+def rules(findings: Findings, sizing: Sizing) -> tuple[Rule, ...]:
+    """Hold each rule of thumb against the curve. None without a knee: there is nothing to hold it against."""
+    knee = sizing.knee
+    if knee is None:
+        return ()
+    return (*_room(findings, sizing), *_headroom(sizing, knee), *_ceiling(findings, sizing, knee))
+
+
+def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
+    name = "workers × (pool_size + max_overflow) ≤ max_connections"
+    allowed = findings.max_connections
+    if allowed is None:  # nothing was measured that it could be held against
+        return
+    room = allowed - RESERVED
+    above = [size for size in sizing.sizes if size.most > room]
+    within = [size for size in sizing.sizes if size.most <= room]
+    refused = [size for size in above if size.refused]
+    too_large = ", ".join(name_of(size) for size in above) or "none"
+    says = f"at most {room} ({allowed} − {RESERVED} reserved for superusers): {too_large} too large"
+    wrong = [size for size in within if size.refused]
+    seen = ", ".join(f"{name_of(s)}: {numbers.percent(s.refused_share)}" for s in (*wrong, *refused))
+    measured = (
+        f"refused with 53300: {seen}" if seen else f"nothing was refused: {sizing.peak} were in use at most"
+    )
+    yield Rule(name, says, measured, not wrong and bool(refused) if above else not wrong)
+
+
+def _headroom(sizing: Sizing, knee: Size) -> Iterator[Rule]:
+    for what, peak in (("most in use at once", float(sizing.peak)), ("average in use", knee.use.mean_out)):
+        each = by_rule(peak, knee.processes)
+        total = each * knee.processes
+        says = f"{peak:.3g} × {HEADROOM:g} / {numbers.plural(knee.processes, 'worker')} = {each}"
+        name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
+        yield Rule(name, says, _held_against(sizing, knee, total), knee.most <= total <= 1.5 * knee.most)
+
+
+def _held_against(sizing: Sizing, knee: Size, total: int) -> str:
+    if total >= knee.most:
+        more = total - knee.most
+        return f"enough, {more} more than the knee" if more else "the knee itself"
+    return _where(sizing, total)
+
+
+def _where(sizing: Sizing, total: int) -> str:
+    """What was measured at the largest size that is not above so many."""
+    size = at_least(sizing, total)
+    if size is None:
+        return f"below every size that was tried ({name_of(sizing.curve[0])})"
+    wait = numbers.milliseconds(_shown(size.wait_p95_ms))
+    return (
+        f"at {name_of(size)} the wait is {wait} (p95), and {numbers.percent(size.timeout_share)} wait in vain"
+    )
+
+
+def _ceiling(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
+    name = "half of max_connections for one service"
+    allowed = findings.max_connections
+    if allowed is None:
+        return
+    each = ceiling(allowed, knee.processes)
+    total = each * knee.processes
+    says = f"{allowed} × 0.5 / {numbers.plural(knee.processes, 'worker')} = {each}"
+    fits = knee.most <= total
+    measured = "the knee is below it" if fits else f"too small for this load: {_where(sizing, total)}"
+    yield Rule(name, says, measured, fits)
+
+
+def of_numbers(asked: Numbers) -> str:
+    """Write what somebody asked for."""
+    allowed = "" if asked.max_connections is None else f", max_connections {asked.max_connections}"
+    return (
+        f"{numbers.plural(asked.workers, 'worker')}, {asked.peak_per_s:.3g} requests/s at peak, "
+        f"{numbers.milliseconds(asked.hold_ms)} hold{allowed}"
+    )

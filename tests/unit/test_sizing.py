@@ -1,0 +1,293 @@
+"""The pool-size curve, its knee, and what carries over to other numbers, on figures that can be counted on fingers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from tests.unit.recorded import STEADY, Recorded, error, link, scenario
+
+from brokenpipe.measure.advice import Numbers, advice, by_rule, ceiling, numbers_of, scaled
+from brokenpipe.measure.findings import Findings, Interval
+from brokenpipe.measure.pool_use import PoolUse
+from brokenpipe.measure.sizing import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
+from brokenpipe.report.sizing import knee_sentence, rules
+from brokenpipe.report.summary import summary
+
+FULL = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
+NO_ROOM = [link("asyncpg.exceptions.TooManyConnectionsError", "too many connections", sqlstate="53300")]
+BLOCKS = 8
+ARMS = {"small": 2, "fitting": 4, "large": 8}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Recorded]:
+    """Eight blocks of 2 s; each arm is asked twice a block, and holds a connection for a second each time.
+
+    In the small pool every second request waits for 900 ms, and one gives up; one is refused in the large one.
+    """
+    phase = {**STEADY, "seconds": 2.0 * BLOCKS}
+    with Recorded(tmp_path / "sizing" / "20260101T000000Z", scenario(phase, arms=tuple(ARMS))) as recorded:
+        recorded.phase("steady", [(2.0 * n, 2.0 * n + 2, None) for n in range(BLOCKS)])
+        for arm, size in ARMS.items():
+            recorded.connect(arm, 0.1)
+            for n in range(BLOCKS):
+                gauge(recorded, arm, 2.0 * n + 0.2, size=size, out=min(size, 3))
+                gauge(recorded, arm, 2.0 * n + 0.7, size=size, out=1)
+                tally(recorded, arm, 2.0 * n + 0.5, [900.0] if arm == "small" else [])
+                recorded.requests(arm, [2.0 * n + 0.1, 2.0 * n + 0.3], ms=400)
+        waited = error("checkout", FULL)
+        began, gave_up = recorded.at(5.0), recorded.at(6.0)
+        recorded.request("small", 5.0, 1000, errors=[{**waited, "began": began, "t": gave_up}])
+        recorded.request("large", 5.0, 10, errors=[error("connect", NO_ROOM)])
+        recorded.finish()
+        yield recorded
+
+
+def gauge(run: Recorded, arm: str, at: float, *, size: int, out: int, pid: int = 77) -> None:
+    line = {"size": size, "idle": 0, "out": out, "overflow": 0, "most": size, "timeout_s": 1.0}
+    run.witness(arm, k="pool", t=run.at(at), pid=pid, **line)
+
+
+def tally(run: Recorded, arm: str, at: float, waits_ms: list[float]) -> None:
+    nothing = {"pings": 0, "ping_ms": 0.0, "connects": 0, "connect_ms": 0.0}
+    waits = {"waits_ms": waits_ms, "wait_ms": sum(waits_ms)}
+    run.witness(
+        arm,
+        k="tally",
+        t0=run.at(at),
+        t=run.at(at + 0.25),
+        requests=2,
+        checkouts=2,
+        held_ms=2000.0,
+        **waits,
+        **nothing,
+    )
+
+
+def sized(findings: Findings) -> Sizing:
+    found = sizing_of(findings)
+    assert found is not None
+    return found
+
+
+# --- from the history -----------------------------------------------------------------------------------
+
+
+def test_waits_are_those_of_everyone_who_asked(run: Recorded) -> None:
+    """Listed waits, those too short to be listed, and whoever gave up: each is one checkout."""
+    pools = run.measured().pools
+    small, large = pools["small", "steady"], pools["large", "steady"]
+    assert (small.checkouts, small.gave_up) == (2 * BLOCKS + 1, 1)
+    assert (small.wait_p50_ms, small.wait_p95_ms, small.wait_p99_ms) == (900.0, 1000.0, 1000.0)
+    assert small.episode_p95_ms == (900.0, 900.0, 1000.0, *[900.0] * (BLOCKS - 3))
+    assert (large.checkouts, large.wait_p99_ms) == (2 * BLOCKS, 0.0)
+    assert set(large.episode_p95_ms) == {0.0}
+
+
+def test_what_is_in_use_follows_littles_law(run: Recorded) -> None:
+    """Two holds of a second each in two seconds are one connection in use on average; at most there were three."""
+    use = run.measured().pools["large", "steady"]
+    assert (use.mean_out, use.peak_out, use.seconds) == (pytest.approx(1.0), 3, 2.0 * BLOCKS)
+    assert (use.processes, use.size, use.most, use.timeout_s) == (1, 8, 8, 1.0)
+
+
+def test_two_processes_have_two_pools(run: Recorded) -> None:
+    """Pools of several processes are added up: what they may open, and what is in use at the same time."""
+    gauge(run, "large", 4.3, size=8, out=5, pid=78)
+    use = run.measured().pools["large", "steady"]
+    assert (use.processes, use.most, use.peak_out) == (2, 16, 8)
+
+
+def test_a_history_that_does_not_list_waits_says_nothing(run: Recorded) -> None:
+    """Recorded before waits were told: percentiles of the rest would be of the worst requests alone."""
+    old = {
+        "requests": 1,
+        "checkouts": 1,
+        "pings": 0,
+        "ping_ms": 0.0,
+        "wait_ms": 0.0,
+        "connects": 0,
+        "connect_ms": 0.0,
+    }
+    run.witness("small", k="tally", t0=run.at(3), t=run.at(3.2), **old)
+    findings = run.measured()
+    assert [arm for arm, _ in findings.pools] == ["fitting", "large"]
+    assert sizing_of(findings) is None  # two sizes are no curve
+
+
+def test_the_knee_is_the_smallest_pool_in_which_nobody_waits(run: Recorded) -> None:
+    """The small pool is short, the next one is enough; the larger one is too, although Postgres refused somebody."""
+    sizing = sized(run.measured())
+    assert [(size.arm, size.room.value) for size in sizing.sizes] == [
+        ("small", "short"), ("fitting", "enough"), ("large", "enough"),
+    ]  # fmt: skip
+    assert sizing.knee is not None
+    assert sizing.knee.arm == "fitting"
+    assert (sizing.tolerable_ms, sizing.episodes) == (pytest.approx(100.0), BLOCKS)
+    assert [size.timeouts for size in sizing.sizes] == [1, 0, 0]
+    assert [size.refused for size in sizing.sizes] == [0, 0, 1]
+    assert "The knee is at 4 connections" in knee_sentence(sizing)
+
+
+def test_sizes_are_seen_not_read_from_variables(run: Recorded) -> None:
+    """The scenario's arms say nothing of a pool's size: the witness does."""
+    findings = run.measured()
+    assert all(not any("POOL_SIZE" in name for name in env) for env in findings.arms.values())
+    assert [size.most for size in sized(findings).sizes] == [2, 4, 8]
+
+
+def test_rules_are_held_against_the_knee(run: Recorded) -> None:
+    """Three in use at most: the rule says four, which is the knee; the average of one says two, which is short."""
+    findings = run.measured()
+    most, average = rules(findings, sized(findings))
+    assert (most.agrees, average.agrees) == (True, False)
+    assert "the knee itself" in most.measured
+    assert "at 2 the wait is" in average.measured
+
+
+def test_the_runs_own_numbers_get_what_was_measured(run: Recorded) -> None:
+    """Nothing is scaled then; for twice the arrivals it is."""
+    findings = run.measured()
+    sizing = sized(findings)
+    own = numbers_of(findings, sizing)
+    assert own is not None
+    assert (own.workers, own.peak_per_s, own.hold_ms) == (1, pytest.approx(1.0), pytest.approx(1000.0))
+    assert sizing.knee is not None
+    measured = advice(findings, sizing, own, sizing.knee)
+    assert (measured.pool_size, measured.measured, measured.fits) == (4, True, None)
+    twice = advice(findings, sizing, Numbers(1, 2.0, 1000.0, 20), sizing.knee)
+    assert (twice.measured, twice.fits) == (False, True)
+    assert twice.pool_size == 8  # users of a closed load wait: in proportion
+
+
+# --- the knee -------------------------------------------------------------------------------------------
+
+USE = PoolUse(1, 1, 1, 1.0, 10, 0, 0, 0, 0, (0.0,), 10.0, 2.0, 1, 1)
+
+
+def curve_of(rooms: Mapping[int, Room]) -> list[Size]:
+    return [
+        Size(f"size_{most}", USE, most, 10, 0, 0, 5.0, 100.0, 0.0, None, room) for most, room in rooms.items()
+    ]
+
+
+ROOMS = some.dictionaries(
+    some.integers(1, 60), some.sampled_from(list(Room)), min_size=3, max_size=12
+).map(lambda rooms: dict(sorted(rooms.items())))  # fmt: skip
+
+
+@given(ROOMS)
+def test_a_knee_is_enough_between_short_and_enough(rooms: dict[int, Room]) -> None:
+    """It is enough itself, some smaller size is short, no larger one is, and no size in between is enough."""
+    knee, why = knee_of(curve_of(rooms), 30)
+    if knee is None:
+        assert why
+        shorts = [most for most, room in rooms.items() if room is Room.SHORT]
+        beyond = [room for most, room in rooms.items() if shorts and most > shorts[-1]]
+        assert not shorts or Room.ENOUGH not in beyond
+        return
+    assert rooms[knee.most] is Room.ENOUGH
+    smaller = [room for most, room in rooms.items() if most < knee.most]
+    larger = [room for most, room in rooms.items() if most > knee.most]
+    assert Room.SHORT in smaller
+    assert Room.SHORT not in larger
+    last = len(smaller) - 1 - smaller[::-1].index(Room.SHORT)
+    assert Room.ENOUGH not in smaller[last:]
+
+
+S, M, E = Room.SHORT, Room.OPEN, Room.ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("rooms", "episodes", "why"),
+    [
+        ({2: S, 4: E}, 30, "2 sizes are no curve"),
+        ({2: S, 4: E, 8: E}, FEWEST_EPISODES - 1, "5 blocks of 2 s are too few"),
+        ({2: E, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
+        ({2: M, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
+        ({2: S, 4: E, 8: S}, 30, "even in the largest pool, 8"),
+        ({2: S, 4: M, 8: M}, 30, "whether 8 connections are enough cannot be told"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_knee(rooms: dict[int, Room], episodes: int, why: str) -> None:
+    """Each reason is named, with what to do about it."""
+    knee, said = knee_of(curve_of(rooms), episodes)
+    assert knee is None
+    assert why in said
+
+
+@pytest.mark.parametrize(
+    ("wait", "interval", "timeouts", "room"),
+    [
+        (10.0, Interval(5, 20), 0, E),
+        (10.0, Interval(5, 60), 0, M),
+        (80.0, Interval(51, 99), 0, S),
+        (10.0, Interval(5, 20), 1, S),  # a request that waited in vain is a fact
+        (0.0, None, 0, E),  # all episodes alike
+    ],
+)  # fmt: skip
+def test_when_a_pool_is_large_enough(
+    wait: float, interval: Interval | None, timeouts: int, room: Room
+) -> None:
+    """Decided on the interval, 50 ms being tolerable."""
+    assert room_of(wait, interval, timeouts, 50.0) is room
+
+
+# --- other numbers --------------------------------------------------------------------------------------
+
+IN_USE = some.floats(0.05, 500)
+
+
+@given(some.integers(1, 600), IN_USE, some.booleans())
+def test_the_same_numbers_keep_their_size(knee: int, in_use: float, opened: bool) -> None:
+    """Never less than was measured, and no more than are in use on average if that was above the knee."""
+    assert scaled(knee, in_use, in_use, opened=opened) == max(
+        knee, math.ceil(in_use - 1e-9) if opened else knee
+    )
+
+
+@given(some.integers(1, 600), IN_USE, IN_USE, IN_USE)
+def test_more_in_use_needs_more(knee: int, in_use: float, one: float, other: float) -> None:
+    """And at least as many as are in use on average."""
+    less, more = sorted((one, other))
+    small, large = (scaled(knee, in_use, asked, opened=True) for asked in (less, more))
+    assert small <= large
+    assert large >= more - 1e-6
+
+
+@given(some.integers(2, 200), some.floats(0.5, 100), some.integers(2, 16))
+def test_two_pools_need_more_than_one(knee: int, in_use: float, workers: int) -> None:
+    """What is idle in one worker's pool helps no other: together they need at least what one needs."""
+    one = scaled(knee, in_use, 20.0, opened=True)
+    each = scaled(knee, in_use, 20.0 / workers, opened=True)
+    assert workers * each >= one
+
+
+def test_rules_of_thumb() -> None:
+    """As people state them: rounded up to a connection, the ceiling rounded down."""
+    assert [by_rule(10, 1), by_rule(10, 2), by_rule(9.6, 1), by_rule(0.1, 4)] == [12, 6, 12, 1]
+    assert [ceiling(100, 1), ceiling(100, 4), ceiling(21, 2)] == [50, 12, 5]
+    assert Numbers(2, 40.0, 500.0, 100).room == 97
+    assert Numbers(2, 40.0, 500.0).in_use == 20
+
+
+def test_the_summary_tells_the_curve(run: Recorded) -> None:
+    """`summary.json` has the knee, every size, and of each cell how its pools were used."""
+    told = summary(run.measured())
+    sizing = told["sizing"]
+    assert isinstance(sizing, dict)
+    assert (sizing["knee"], sizing["known"], sizing["why"]) == (4, True, None)
+    assert [(size["most"], size["room"]) for size in sizing["sizes"]] == [
+        (2, "short"),
+        (4, "enough"),
+        (8, "enough"),
+    ]
+    arms = told["arms"]
+    assert isinstance(arms, dict)
+    pool = arms["small"]["phases"]["steady"]["pool"]
+    assert (pool["checkouts"], pool["gave_up"], pool["wait_ms"]["p95"]) == (17, 1, 1000.0)
