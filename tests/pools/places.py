@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+from contextlib import suppress
 
 import psycopg
 
@@ -25,9 +27,21 @@ def silent(ground: Ground) -> str:
 
 
 def hangs_up(ground: Ground) -> str:
-    """Toxiproxy without its upstream: takes the connection and closes it."""
-    proxy = ground.ends.enter_context(ground.toxiproxy.scratch_proxy((LOOPBACK, free_port())))
-    return f"a:b@{LOOPBACK}:{proxy.port}/x"
+    """Takes the connection, hears what is said first, and closes it.
+
+    Toxiproxy without its upstream does so, too, but may close before it has read: that is an RST.
+    """
+    listener = ground.ends.enter_context(socket.create_server((LOOPBACK, 0)))
+    ground.ends.callback(listener.shutdown, socket.SHUT_RDWR)  # wakes the thread, which a close would not
+    threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
+    return f"a:b@{LOOPBACK}:{listener.getsockname()[1]}/x"
+
+
+def _hang_up(listener: socket.socket) -> None:
+    with suppress(OSError):  # the tests are over
+        while True:
+            with listener.accept()[0] as connection:
+                connection.recv(65_536)
 
 
 def nowhere(_: Ground) -> str:
