@@ -7,14 +7,18 @@ start_engine() {
     engine=$(mktemp --directory)
     iptables-save > "$engine/iptables"
     ip link show docker0 > /dev/null 2>&1 || touch "$engine/bridge-is-ours"
+    if ! grep -q ' cgroup' /proc/mounts; then # a machine without systemd may not have mounted any
+        mount -t cgroup2 none /sys/fs/cgroup && touch "$engine/cgroups-are-ours"
+    fi
     # Its storage driver is up to it: overlay2, or vfs where the folder itself is on an overlay.
     dockerd --data-root "$engine/data" --exec-root "$engine/exec" --pidfile "$engine/pid" \
         --host "unix://$engine/socket" > "$engine/log" 2>&1 < /dev/null &
     engine_pid=$!
+    local deadline=$((SECONDS + 60)) # measured: 3 s
     export DOCKER_HOST="unix://$engine/socket"
     until docker version > /dev/null 2>&1; do
-        if ! kill -0 "$engine_pid" 2> /dev/null || [ "$((SECONDS))" -gt "${engine_deadline:=$((SECONDS + 60))}" ]; then
-            tail -n 20 "$engine/log" >&2
+        if ! kill -0 "$engine_pid" 2> /dev/null || [ "$SECONDS" -gt "$deadline" ]; then
+            grep -v module=grpc "$engine/log" | tail -n 20 >&2
             return 1
         fi
         sleep 0.2
@@ -27,6 +31,9 @@ end_engine() {
     [ -n "${engine:-}" ] || return 0
     kill "$engine_pid" 2> /dev/null || true
     wait "$engine_pid" 2> /dev/null || true
+    # It mounts its own folder, and does not take that back when it could not start.
+    awk -v folder="$engine/" 'index($2, folder) == 1 { print $2 }' /proc/mounts | xargs -r umount || true
+    [ ! -e "$engine/cgroups-are-ours" ] || umount /sys/fs/cgroup || true
     [ ! -e "$engine/bridge-is-ours" ] || ip link delete docker0 2> /dev/null || true
     iptables-restore < "$engine/iptables" || true
     rm -rf "$engine"
