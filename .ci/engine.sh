@@ -5,6 +5,10 @@
 start_engine() {
     docker version > /dev/null 2>&1 && return
     engine=$(mktemp --directory)
+    local table
+    for table in filter nat; do # one that was never used is not saved, and could not be restored: use it
+        iptables --table "$table" --new-chain of-brokenpipe && iptables --table "$table" --delete-chain of-brokenpipe
+    done
     iptables-save > "$engine/iptables"
     ip link show docker0 > /dev/null 2>&1 || touch "$engine/bridge-is-ours"
     if ! grep -q ' cgroup' /proc/mounts; then # a machine without systemd may not have mounted any
