@@ -14,6 +14,7 @@ start_engine() {
     if ! grep -q ' cgroup' /proc/mounts; then # a machine without systemd may not have mounted any
         mount -t cgroup2 none /sys/fs/cgroup && touch "$engine/cgroups-are-ours"
     fi
+    if [ -e /sys/fs/cgroup/cgroup.type ]; then divide_cgroups; fi
     # Its storage driver is up to it: overlay2, or vfs where the folder itself is on an overlay.
     dockerd --data-root "$engine/data" --exec-root "$engine/exec" --pidfile "$engine/pid" \
         --host "unix://$engine/socket" > "$engine/log" 2>&1 < /dev/null &
@@ -28,6 +29,19 @@ start_engine() {
         sleep 0.2
     done
     docker info --format 'A Docker engine of our own: {{.ServerVersion}}, {{.Driver}}'
+}
+
+# In a container, cgroups can have limits only once no process is left in the one that all are in.
+divide_cgroups() {
+    local process controller
+    mkdir -p /sys/fs/cgroup/ci
+    while read -r process; do
+        echo "$process" > /sys/fs/cgroup/ci/cgroup.procs || true # some have ended meanwhile
+    done < /sys/fs/cgroup/cgroup.procs
+    # shellcheck disable=SC2013 # one line of words
+    for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+        echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control
+    done
 }
 
 # Does nothing if none was started. Its containers end with it.

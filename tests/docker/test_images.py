@@ -130,9 +130,10 @@ def test_postgres_keeps_its_data_when_it_is_started_again(database: Database) ->
         assert connection.execute("SELECT to_regclass('kept') IS NOT NULL").fetchone() == (True,)
 
 
-def test_postgres_is_not_made_without_a_password() -> None:
-    """As the official image: an open database is nobody's wish."""
-    said = docker("run", "--rm", "--label=brokenpipe.test", POSTGRES, fails=True)
+@pytest.mark.parametrize("given", [(), ("--env=POSTGRES_PASSWORD=x", "--env=POSTGRES_PASSWORD_FILE=/etc/hostname")])
+def test_postgres_wants_one_password(given: tuple[str, ...]) -> None:
+    """As the official image: an open database is nobody's wish, and of two passwords one is a mistake."""
+    said = docker("run", "--rm", "--label=brokenpipe.test", *given, POSTGRES, fails=True)
     assert "POSTGRES_PASSWORD" in said
 
 

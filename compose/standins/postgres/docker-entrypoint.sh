@@ -2,9 +2,13 @@
 # What compose.yaml relies on in the entry point of the official image, and no more.
 set -Eeuo pipefail
 
-# NAME, or the content of the file that NAME_FILE names, or the second argument.
+# NAME, or the content of the file that NAME_FILE names, or the second argument. Both at once the official image refuses.
 setting() {
     local file="$1_FILE"
+    if [ -n "${!1:-}" ] && [ -n "${!file:-}" ]; then
+        echo "error: both $1 and $file are set (but are exclusive)" >&2
+        exit 1
+    fi
     if [ -n "${!1:-}" ]; then echo "${!1}"; elif [ -n "${!file:-}" ]; then cat "${!file}"; else echo "${2:-}"; fi
 }
 
