@@ -81,7 +81,7 @@ up: setup ## Start the stack of SCENARIO and leave it running
 down: setup ## End the stack that `make up` started
 	@$(BIN)/brokenpipe down
 
-images: setup ## Make the images of the stack in containers (docs/compose.md)
+images: setup ## Make the images of the stack in containers (docs/container-images.md)
 	@compose/images.sh
 
 schema: setup ## Write the JSON Schema of scenarios, for editors

@@ -130,7 +130,9 @@ def test_postgres_keeps_its_data_when_it_is_started_again(database: Database) ->
         assert connection.execute("SELECT to_regclass('kept') IS NOT NULL").fetchone() == (True,)
 
 
-@pytest.mark.parametrize("given", [(), ("--env=POSTGRES_PASSWORD=x", "--env=POSTGRES_PASSWORD_FILE=/etc/hostname")])
+@pytest.mark.parametrize(
+    "given", [(), ("--env=POSTGRES_PASSWORD=x", "--env=POSTGRES_PASSWORD_FILE=/etc/hostname")]
+)
 def test_postgres_wants_one_password(given: tuple[str, ...]) -> None:
     """As the official image: an open database is nobody's wish, and of two passwords one is a mistake."""
     said = docker("run", "--rm", "--label=brokenpipe.test", *given, POSTGRES, fails=True)
