@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.docker.containers import no_engine
+from tests.containers.containers import no_engine
 
 
 @pytest.fixture(scope="session")

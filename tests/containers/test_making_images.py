@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.docker.containers import IMAGES, REPOSITORY, docker
+from tests.containers.containers import IMAGES, REPOSITORY, docker
 
 SCRIPT = REPOSITORY / "compose" / "images.sh"
 DOCKERFILES = sorted((REPOSITORY / "compose" / "images").glob("*/Dockerfile"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import requests
-from tests.docker.containers import (
+from tests.containers.containers import (
     IMAGES,
     REPOSITORY,
     Container,
