@@ -16,10 +16,10 @@ command -v mmdebstrap > /dev/null ||
     stop "Stand-ins are made by mmdebstrap, and there is none." "On Debian or Ubuntu: apt-get install mmdebstrap. Elsewhere: let the engine reach an image registry."
 # shellcheck disable=SC2016 # apt-get's own placeholders
 # Where this machine has its Debian packages from, and through which proxy.
-mirror() {
-    apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
-        awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
-}
+mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
+    awk '$1 == "Debian" && $2 !~ /security/ && !found++ { print $2 }')
+[ -n "$mirror" ] ||
+    stop "Stand-ins are made of Debian packages, and apt has none to offer here." "Name a mirror of Debian's in apt's sources and run apt-get update."
 
 # SUITE NAME [MORE OPTIONS OF mmdebstrap …]: a minimal system as an image. It trusts the certificate authorities that
 # this machine trusts: what is installed in it later comes by the same ways as what is installed here. Its apt keeps
@@ -36,7 +36,7 @@ base() {
         --customize-hook="echo 'DPkg::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb\"; };' > \"\$1/etc/apt/apt.conf.d/no-packages-kept\"" \
         --customize-hook="mkdir -p \"\$1${CERTIFICATES%/*}\"" \
         --customize-hook="test ! -e $CERTIFICATES || cp --dereference $CERTIFICATES \"\$1$CERTIFICATES\"" \
-        "${@:3}" "$suite" "$tree" "$(mirror | grep . || echo http://deb.debian.org/debian)"
+        "${@:3}" "$suite" "$tree" "$mirror"
     docker import --change "LABEL $LABEL" --change 'CMD ["bash"]' \
         --change "ENV PIP_CERT=$CERTIFICATES" "$tree" "$name" > /dev/null
     rm -f "$tree"
