@@ -32,10 +32,10 @@ max_connections = 9
 
 @pytest.fixture(scope="module")
 def sized(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One run of eight blocks; a request holds its connection for 300 ms on average."""
+    """One run of eight blocks; a request holds its connection for 400 ms on average."""
     folder = tmp_path_factory.mktemp("sizing")
     text = (REPOSITORY / "scenarios" / "sizing_locustfile.py").read_text()
-    (folder / "users.py").write_text(re.sub(r"between\(.*?\)", "between(0.1, 0.1)", text))
+    (folder / "users.py").write_text(re.sub(r"between\(.*?\)", "between(0.15, 0.15)", text))
     scenario = write_scenario(
         folder / "sizing.toml",
         PHASE,
@@ -45,7 +45,7 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Run:
         arms="\n".join(f'size_{size} = {{ DB_POOL_SIZE = "{size}" }}' for size in SIZES),
         env={
             "AGENT_HOLD": "session",
-            "AGENT_LLM_MS": "300",
+            "AGENT_LLM_MS": "400",
             "DB_MAX_OVERFLOW": "0",
             "DB_POOL_TIMEOUT": "0.25",
         },
