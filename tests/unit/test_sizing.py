@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,35 @@ def test_rules_are_held_against_the_knee(run: Recorded) -> None:
     assert (most.agrees, average.agrees) == (True, False)
     assert "the knee itself" in most.measured
     assert "at 2 the wait is" in average.measured
+
+
+@pytest.mark.parametrize(
+    ("most", "room", "peak", "ceiling"),
+    [
+        (8, (True, "refused with 53300: 8: 5.9"), (True, "the knee itself"), (True, "the knee is below it")),
+        (
+            6,
+            (True, "refused with 53300: 8: 5.9"),
+            (False, "1 more than Postgres has room for"),
+            (False, "too small"),
+        ),
+        (
+            20,
+            (False, "refused with 53300: 8: 5.9"),
+            (True, "the knee itself"),
+            (True, "the knee is below it"),
+        ),
+    ],
+)
+def test_rules_about_max_connections(
+    run: Recorded, most: int, room: tuple[bool, str], peak: tuple[bool, str], ceiling: tuple[bool, str]
+) -> None:
+    """Refused in the pool of eight alone: right if Postgres has room for five or three, wrong if for seventeen."""
+    findings = replace(run.measured(), max_connections=most)
+    found = rules(findings, sized(findings))
+    for rule, (agrees, words) in zip((found[0], found[1], found[3]), (room, peak, ceiling), strict=True):
+        assert rule.agrees is agrees, rule
+        assert words in rule.measured.replace("\u202f", " "), rule
 
 
 def test_the_runs_own_numbers_get_what_was_measured(run: Recorded) -> None:

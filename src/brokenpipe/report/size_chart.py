@@ -90,7 +90,7 @@ def _shares(sizing: Sizing) -> Iterator[float]:
 def _names(upright: tuple[Mark, ...], most: int) -> Iterator[Label]:
     """Name each line, one above the other, so that none covers its neighbour; from the middle on to its left."""
     for n, mark in enumerate(upright):
-        left = mark.at > most * 0.55
+        left = mark.at > most * 0.6
         yield Label(
             x=mark.at, y=_WAIT_PX - 40 - n * _ROW_PX, y_units="screen", text=f"{mark.text}: {mark.at}",
             x_offset=-5 if left else 5, text_align="right" if left else "left", text_baseline="middle",

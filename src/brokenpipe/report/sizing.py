@@ -146,7 +146,7 @@ def rules(findings: Findings, sizing: Sizing) -> tuple[Rule, ...]:
     knee = sizing.knee
     if knee is None:
         return ()
-    return (*_room(findings, sizing), *_headroom(sizing, knee), *_ceiling(findings, sizing, knee))
+    return (*_room(findings, sizing), *_headroom(findings, sizing, knee), *_ceiling(findings, sizing, knee))
 
 
 def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
@@ -168,13 +168,17 @@ def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
     yield Rule(name, says, measured, not wrong and bool(refused) if above else not wrong)
 
 
-def _headroom(sizing: Sizing, knee: Size) -> Iterator[Rule]:
+def _headroom(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
     for what, peak in (("most in use at once", float(sizing.peak)), ("average in use", knee.use.mean_out)):
         each = by_rule(peak, knee.processes)
         total = each * knee.processes
         says = f"{peak:.3g} × {HEADROOM:g} / {numbers.plural(knee.processes, 'worker')} = {each}"
         name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
-        yield Rule(name, says, _held_against(sizing, knee, total), knee.most <= total <= 1.5 * knee.most)
+        room = None if findings.max_connections is None else findings.max_connections - RESERVED
+        beyond = 0 if room is None else max(0, total - room)
+        measured = _held_against(sizing, knee, total)
+        measured += f", and {beyond} more than Postgres has room for" if beyond else ""
+        yield Rule(name, says, measured, knee.most <= total <= 1.5 * knee.most and not beyond)
 
 
 def _held_against(sizing: Sizing, knee: Size, total: int) -> str:

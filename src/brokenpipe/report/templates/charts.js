@@ -34,7 +34,9 @@
     each(roles.strikes, (strike) => strike.setv({ line_color: colour("--strike"), line_alpha: 1 }));
     each(roles.zooms, (zoom) => zoom.overlay.setv({ fill_color: colour("--accent"), line_color: colour("--accent") }));
     each(roles.spans, (span) => { span.line_color = colour("--text"); });
-    each(roles.marks, (mark) => { mark.text_color = colour("--text"); });
+    each(roles.marks, (mark) => mark.setv({
+      text_color: colour("--text"), background_fill_color: colour("--page"), background_fill_alpha: 0.85,
+    }));
     roles.labels.forEach((label) => { model(label.id).text_color = colour("--text"); });
     document.documentElement.dataset.drawn = dark.matches ? "dark" : "light";
   }
