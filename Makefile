@@ -15,7 +15,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate bench test lint format up down images schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate silence bench test lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -56,6 +56,9 @@ trend: setup ## Show what changed over the runs in REPORTS, and when
 
 truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
 	@$(BIN)/python -m tests.truth
+
+silence: setup ## Measure what ends a silence, by driver and setting, write docs/silence.md
+	@$(BIN)/python -m tests.silence
 
 test: setup ## Run every test, against real servers
 	@failed=0; \

@@ -16,6 +16,8 @@ NUMBERS = {
     "DB_POOL_RECYCLE": ("-0.5", ["'-0.5'", "-1 (never)"]),
     "DB_CONNECT_TIMEOUT": ("1", ["'1'", "2 to 600"]),
     "DB_COMMAND_TIMEOUT": ("0", ["'0'", "above 0"]),
+    "DB_TCP_USER_TIMEOUT_MS": ("99", ["'99'", "milliseconds from 100"]),
+    "DB_KEEPALIVES": ("30,10", ["'30,10'", "such as 30,10,3"]),
     "AGENT_LLM_MS": ("nan", ["'nan'", "0 to 60000"]),
     "AGENT_STREAM_CHUNKS": ("0", ["'0'", "1 to 100"]),
 }

@@ -48,6 +48,16 @@ OURS = {
         "--at-most 12: leaves no room for more episodes: idle_reset has 12",
         "Give a larger number",
     ),
+    "a page of a run that nobody reaches": (
+        ["packet_loss", "--web"],
+        "--web: not with packet_loss",
+        "Leave --web out",
+    ),
+    "workers of a run that nobody reaches": (
+        ["packet_loss", "--master-bind", "127.0.0.1:5557"],
+        "--master-bind: not with packet_loss",
+        "Leave --master-bind out",
+    ),
     "compose": (["default", "--stack", "compose"], "--stack compose", "Leave --stack out"),
 }
 

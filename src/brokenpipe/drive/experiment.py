@@ -29,6 +29,7 @@ LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to
 FIRST_TURN = 1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
 LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
+UNDER_LOAD_S = 0.5  # of the first block before such a fault: what it hits in mid-request began in that block
 WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
@@ -102,7 +103,7 @@ class Experiment:
     def _turn_to(self, phase: Phase, warm_up_s: float) -> None:
         self._pause()
         self.nemesis.prepare(phase)
-        if phase.fault and not phase.fault.strikes:
+        if phase.fault and not phase.fault.strikes and not phase.under_load:
             self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
         self.load.open()
         lead_in_s = max(phase.burst_s or 0.0, SETTLE_S)
@@ -133,6 +134,9 @@ class Experiment:
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
+            if phase.fault and phase.under_load and i == 0:
+                self._wait(begin + UNDER_LOAD_S)
+                self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
             if phase.fault:
                 self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
             t0 = begin_ns + round(i * phase.episode_s * 1e9)

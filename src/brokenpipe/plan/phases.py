@@ -55,6 +55,9 @@ class Phase(Strict):
     arms: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """The arms that it happens to; without this key, all of them."""
 
+    under_load: bool = False
+    """The fault comes when pools are full and requests under way, not before the users: for silence, with `seconds`."""
+
     seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400)] | None = None
     """How long it lasts, for a phase without a fault or with one that is held, such as latency."""
 
@@ -100,6 +103,13 @@ class Phase(Strict):
             raise ValueError("arms says which arms the fault happens to, and this phase has none")
         if self.arms and self.fault and self.fault.shared:
             raise ValueError(f"{self.fault} happens to what all arms share: leave arms out")
+        return self
+
+    @model_validator(mode="after")
+    def _comes_under_load(self) -> Self:
+        silent = self.fault is not None and self.fault.contract.mid_transfer.seen == "silence"
+        if self.under_load and not (silent and self.pattern is Pattern.BLOCKS):
+            raise ValueError("under_load goes with seconds and with black_hole or packet_drop: leave it out")
         return self
 
     @model_validator(mode="after")

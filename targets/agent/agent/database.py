@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, Pool, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from agent import silence
 from agent.settings import Driver, Settings
 
 P = ParamSpec("P")
@@ -57,6 +58,8 @@ def make_database(settings: Settings) -> Database:
     if settings.db_driver is Driver.PSYCOPG2:
         return _threaded(url, settings)
     engine = create_async_engine(url, **_options(settings))
+    if settings.db_driver is Driver.ASYNCPG:
+        silence.on_each_socket(engine.sync_engine, settings)
     # What was loaded stays readable after a commit, without another query.
     return AsyncDatabase(engine, async_sessionmaker(engine, expire_on_commit=False))
 
@@ -165,8 +168,10 @@ def _options(settings: Settings) -> dict[str, object]:
 
 def _connect_arguments(settings: Settings) -> dict[str, float]:
     """Time limits that the driver keeps by itself, by the driver's own names for them."""
+    asyncpg = settings.db_driver is Driver.ASYNCPG
     limits = {
-        "timeout" if settings.db_driver is Driver.ASYNCPG else "connect_timeout": settings.db_connect_timeout,
+        "timeout" if asyncpg else "connect_timeout": settings.db_connect_timeout,
         "command_timeout": settings.db_command_timeout,
     }
-    return {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+    given = {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+    return given if asyncpg else {**given, **silence.libpq_arguments(settings)}

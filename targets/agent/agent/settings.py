@@ -3,14 +3,17 @@
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+T = TypeVar("T")
 
 OWN_PREFIXES = ("DB_", "AGENT_")
 """A variable that begins so is meant for this service: one that is not a field here is a spelling mistake."""
@@ -41,6 +44,14 @@ class Retry(StrEnum):
     NEVER = "never"
     NAIVE = "naive"
     KEYED = "keyed"
+
+
+class Keepalives(NamedTuple):
+    """Probes on a connection that has been idle: after how many seconds, how far apart, and how many go unanswered."""
+
+    idle_s: int
+    interval_s: int
+    count: int
 
 
 Flag = Annotated[bool, Field(description="true or false")]
@@ -81,6 +92,20 @@ class Settings(BaseSettings):
         None, gt=0, le=3600, description="seconds, above 0 and at most 3600, with DB_DRIVER=asyncpg only"
     )
 
+    # When the kernel gives up on a database that has fallen silent. Without them: after 15 minutes if something that
+    # was sent is not acknowledged, else never.
+    db_tcp_user_timeout_ms: int | None = Field(
+        None,
+        ge=100,
+        le=3_600_000,
+        description="a whole number of milliseconds from 100 to 3600000, on Linux only",
+    )
+    db_keepalives: str | None = Field(
+        None,
+        pattern=r"^[1-9]\d{0,3},[1-9]\d{0,3},[1-9]\d?$",
+        description="seconds idle, seconds between two probes, number of probes: such as 30,10,3; on Linux only",
+    )
+
     agent_hold: Hold = Field(Hold.SESSION, description=" or ".join(Hold))
     agent_retry: Retry = Field(Retry.NEVER, description=", ".join(Retry))
     agent_llm_ms: float = Field(40.0, ge=0, le=60_000, description="mean delay in ms, from 0 to 60000")
@@ -104,6 +129,18 @@ class Settings(BaseSettings):
         # SQLAlchemy takes everything above -1 for an age: -0.5 would silently mean "at every checkout".
         if value < 0 and value != -1:
             raise ValueError("a negative age")
+        return value
+
+    @property
+    def keepalives(self) -> Keepalives | None:
+        """DB_KEEPALIVES, read."""
+        return Keepalives(*map(int, self.db_keepalives.split(","))) if self.db_keepalives else None
+
+    @field_validator("db_tcp_user_timeout_ms", "db_keepalives")
+    @classmethod
+    def _is_something_the_system_has(cls, value: T) -> T:
+        if value is not None and sys.platform != "linux":
+            raise ValueError("not a setting of this system")
         return value
 
     @field_validator("db_command_timeout")

@@ -1,0 +1,123 @@
+"""Packets lost in a whole run: in a network of its own, beside a black hole, measured and attributed."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
+
+from brokenpipe.errors import NamespaceError
+from brokenpipe.stack import namespace
+
+pytestmark = pytest.mark.alone
+
+ARMS = """plain = {}
+limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
+SILENCES = """
+[[phases]]
+name = "black_hole"
+fault = { name = "black_hole" }
+under_load = true
+seconds = 4
+
+[[phases]]
+name = "packet_drop"
+fault = { name = "packet_drop" }
+under_load = true
+seconds = 6
+
+[[phases]]
+name = "afterwards"
+seconds = 2
+"""
+LOST = """
+[[phases]]
+name = "lost"
+fault = { name = "packet_drop" }
+seconds = 60
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _namespaces() -> None:
+    try:
+        namespace.find_way()
+    except NamespaceError as error:
+        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
+
+
+def _start(folder: Path, phases: str) -> Path:
+    return write_scenario(
+        folder / "lossy.toml",
+        phases,
+        target="agent",
+        locustfile=REPOSITORY / "scenarios/locustfile.py",
+        arms=ARMS,
+        users=3,
+        timeout_s=5.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("lossy")
+    return Starter(folder).run(_start(folder, SILENCES))
+
+
+def _broken(run: Run, arm: str, phase: str) -> int:
+    found: int = run.summary["arms"][arm]["phases"][phase]["broken"]
+    return found
+
+
+def test_both_silences_were_promised_and_seen(run: Run) -> None:
+    """Every contract held before, raw sockets saw each fault in every block, and no act failed."""
+    assert [probe for probe in run.history("experiment.ndjson", "probe") if not probe["held"]] == [], run.out
+    landings = run.history("nemesis.ndjson", "landing")
+    assert {landing["phase"] for landing in landings} == {"black_hole", "packet_drop"}
+    assert [landing for landing in landings if not landing["landed"]] == []
+    assert [act for act in run.history("nemesis.ndjson", "act") if act["error"]] == []
+
+
+def test_only_what_is_lost_is_given_up_by_the_kernel(run: Run) -> None:
+    """The arm with TCP_USER_TIMEOUT and keepalives breaks when packets are lost, never in a black hole; plain never."""
+    assert _broken(run, "limits", "packet_drop") > 0
+    assert _broken(run, "limits", "black_hole") == 0
+    assert _broken(run, "plain", "packet_drop") == _broken(run, "plain", "black_hole") == 0
+
+
+def test_what_the_kernel_gave_up_is_owed_to_the_loss(run: Run) -> None:
+    """Every request that failed in a silence is attributed to a fault."""
+    failed = {
+        phase: sum(arm["phases"][phase]["failed"] for arm in run.summary["arms"].values())
+        for phase in ("black_hole", "packet_drop", "afterwards")
+    }
+    assert failed["black_hole"] > 0
+    assert failed["packet_drop"] > 0
+    assert failed["afterwards"] == 0, run.out
+    assert "unattributed" not in run.out
+
+
+def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> None:
+    """No process outlives the harness, and the network with its rules is gone with the last one in it."""
+    ours = Path("/proc/self/ns/net").readlink()
+    with Starter(tmp_path).start("run", _start(tmp_path, LOST), "--reports", tmp_path / "reports") as run:
+        run.wait_for("lost · in both directions")
+        its = Path(f"/proc/{run.popen.pid}/ns/net").readlink()
+        assert its != ours
+        run.send(signal.SIGKILL)
+        run.popen.wait()
+        eventually(lambda: its not in _networks(), f"somebody is still in {its}", timeout_s=10)
+
+
+def _networks() -> set[Path]:
+    """Of every process that there is."""
+    found = set()
+    for pid in psutil.pids():
+        try:
+            found.add(Path(f"/proc/{pid}/ns/net").readlink())
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+    return found
