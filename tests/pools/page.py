@@ -51,6 +51,11 @@ _END = """
 - **"Broken pipe" is said by none of the three.** A write to a connection that is gone would be one (EPIPE), but
   asyncpg sees the end before it writes, and libpq reads the server's last words after a failed write and reports an
   end. The class is there for other drivers. The broken-pipe rate counts disconnects, whatever they are called.
+- **psycopg calls a late refusal the end of a connection.** It looks for the outcome of a connect once, at once; a
+  refusal that comes any later, as over any network but the loopback, it tells as *server closed the connection
+  unexpectedly*, and a time-out of the kernel's too. psycopg2 and asyncpg do not (`tests/wire/test_packet_drop.py`).
+  In a report such an end is *connection refused*, or *connect timeout* if it took a second or more, when the proxy
+  has let nobody in.
 - **A crash of the server is an end of the connection.** Postgres sends its reason (57P02) as a warning, not as an
   error, so no driver raises it.
 - **A time limit of the service's own** (`asyncio.timeout`) around psycopg2 ends the waiting, not the thread: the

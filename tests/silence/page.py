@@ -65,7 +65,9 @@ For libpq's drivers, as `connect_args` of the engine or in the DSN:
 connect_args = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,  # ms: above the longest hiccup that you want to survive
-    "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
 }
 ```
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -104,12 +106,33 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
     """No process outlives the harness, and the network with its rules is gone with the last one in it."""
     ours = Path("/proc/self/ns/net").readlink()
     with Starter(tmp_path).start("run", _start(tmp_path, LOST), "--reports", tmp_path / "reports") as run:
-        run.wait_for("lost · in both directions")
+        run.wait_for("lost · packet_drop", timeout_s=150)
         its = Path(f"/proc/{run.popen.pid}/ns/net").readlink()
         assert its != ours
         run.send(signal.SIGKILL)
         run.popen.wait()
         eventually(lambda: its not in _networks(), f"somebody is still in {its}", timeout_s=10)
+
+
+def test_where_there_is_no_namespace_it_is_refused(tmp_path: Path) -> None:
+    """Before anything is started: what was tried, in its own words, and what to do instead."""
+    none_left = "echo 0 > /proc/sys/user/max_net_namespaces"  # for those in this user namespace
+    command = (
+        f"{none_left} && {sys.executable} -m brokenpipe run {_start(tmp_path, LOST)} --reports {tmp_path}/r"
+    )
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--", "sh", "-c", command],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "packets cannot be dropped here" in done.stderr
+    assert "unshare --user --map-root-user --net -- nft -f -: unshare: unshare failed" in done.stderr
+    assert "or use black_hole" in done.stderr
+    assert not (tmp_path / "r").exists()
 
 
 def _networks() -> set[Path]:

@@ -16,6 +16,7 @@ from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.measure.unaccepted import as_nobody_accepted
 
 PORT = 40_000
 EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]
@@ -63,6 +64,40 @@ def opened(run: Recorded, at: float, port: int = PORT) -> None:
 def cut(run: Recorded, at: float, toxic: str = "kill_switch", port: int = PORT) -> None:
     run.proxy("link_cut", at, arm="plain", port=port, toxic=toxic, reason="killed")
     run.proxy("link_ended", at, arm="plain", port=port, ender="toxic")
+
+
+ENDED = [link("psycopg.OperationalError", "server closed the connection unexpectedly")]
+
+
+@pytest.mark.parametrize(
+    ("began", "came", "called"),
+    [
+        (5.7, None, ErrorClass.REFUSED),
+        (4.7, None, ErrorClass.CONNECT_TIMEOUT),  # no refusal takes a second
+        (5.7, 5.71, ErrorClass.EOF),  # somebody was accepted, and it may have been this one
+    ],
+)
+def test_an_end_of_what_was_never_accepted(
+    run: Recorded, began: float, came: float | None, called: ErrorClass
+) -> None:
+    """psycopg calls a late refusal the end of a connection; if the proxy has let nobody in, it was none."""
+    opened(run, 1)
+    if came:
+        opened(run, came, PORT + 1)
+    fails(run, 5.7, ENDED, where="connect", port=None, began=run.at(began))
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        (one,) = as_nobody_accepted(history, failures(history))
+    assert (one.error_class, one.broken) == (called, False)
+
+
+def test_without_a_log_of_links_an_end_stays_an_end(run: Recorded) -> None:
+    """Nobody knows then who was let in."""
+    fails(run, 5.7, ENDED, where="connect", port=None)
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        (one,) = as_nobody_accepted(history, failures(history))
+    assert one.error_class is ErrorClass.EOF
 
 
 def test_a_cut_link_is_direct_proof(run: Recorded) -> None:

@@ -5,9 +5,11 @@ A test suite is in no such namespace, so it starts this. Whatever is seen is pri
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +17,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import psycopg
+import psycopg2
+
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.echo import echo_server
 from brokenpipe.drive.landing import see_held
 from brokenpipe.drive.raw_socket import Address, connect
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
-from brokenpipe.stack import namespace
+from brokenpipe.measure.classify import Link, classify
+from brokenpipe.stack import namespace, packet_filter
 from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
@@ -33,6 +41,7 @@ WATCH_S = 5.0  # longer than any of these limits
 HELD_S = 0.8
 LETTER = bytes(range(256)) * 800  # 200 kB: more than one packet, less than a socket's buffers
 
+Driver = Callable[[str], object]
 Options = Mapping[tuple[int, int], int]
 USER_TIMEOUT: Options = {(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): USER_TIMEOUT_MS}
 KEEPALIVES: Options = {
@@ -105,6 +114,24 @@ def restarted(server: ToxiproxyServer, echo: Address) -> dict[str, Any]:
             return {"answers": _answered(connection)}
 
 
+def refused_late(driver: Driver) -> str:
+    """What a driver says of a port on which nobody listens, when the first packet to it is lost: its class."""
+    with socket.socket() as nobody:
+        nobody.bind((LOOPBACK, 0))
+        port = nobody.getsockname()[1]
+        packet_filter.dropping(port, True)
+        heal = threading.Timer(HELD_S / 2, packet_filter.dropping, (port, False))
+        heal.start()
+        try:
+            driver(f"postgresql://nobody:none@{LOOPBACK}:{port}/none")
+        except Exception as error:  # noqa: BLE001
+            kind = f"{type(error).__module__}.{type(error).__name__}"
+            return str(classify([Link(kind, str(error), errno=getattr(error, "errno", None))], "connect"))
+        finally:
+            heal.join()
+    return "connected"
+
+
 def probed(server: ToxiproxyServer, folder: Path, *, really: bool) -> list[dict[str, Any]]:
     """The certificate of the fault, injected really or on nothing."""
     scratch = partial(postgres, log_path=folder / "postgres.log", janitor=NoJanitor())
@@ -140,6 +167,9 @@ def main(folder: Path) -> None:
             "keepalives, swallowed": partial(given_up, server, echo, swallowed, KEEPALIVES, sends=False),
             "healed": partial(healed, server, echo),
             "held": partial(held, server, echo),
+            "refused late, psycopg": partial(refused_late, psycopg.connect),
+            "refused late, psycopg2": partial(refused_late, psycopg2.connect),
+            "refused late, asyncpg": partial(refused_late, lambda dsn: asyncio.run(asyncpg.connect(dsn))),
         }
         found = {
             "probed": probed(server, folder, really=True),

@@ -91,6 +91,19 @@ def test_lost_packets_are_told_from_a_black_hole_in_an_experiment(seen: dict[str
     assert seen["held"] == {"there": True, "gone": False, "other": False}
 
 
+@pytest.mark.parametrize(
+    ("driver", "called"),
+    [
+        ("psycopg", "unexpected end of connection"),
+        ("psycopg2", "connection refused"),
+        ("asyncpg", "connection refused"),
+    ],
+)
+def test_a_refusal_that_comes_late(seen: dict[str, Any], driver: str, called: str) -> None:
+    """The same refusal: psycopg has looked for it too early, and tells of a connection that has ended."""
+    assert seen[f"refused late, {driver}"] == called
+
+
 def test_a_server_that_is_restarted_begins_without_loss(seen: dict[str, Any]) -> None:
     """Its proxies are neutral again, as their toxics are."""
     assert seen["restarted"] == {"answers": True}

@@ -38,6 +38,7 @@ from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.swallowed import swallowed, tallied
 from brokenpipe.measure.swallowed import warnings as swallowed_warnings
 from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
+from brokenpipe.measure.unaccepted import as_nobody_accepted
 from brokenpipe.plan.plan import Plan
 
 
@@ -93,7 +94,7 @@ def findings_of(
     scenario = plan.scenario
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
-    failed = failures(history)
+    failed = as_nobody_accepted(history, failures(history))
     owings = attributed(history, failed)
     failed = by_their_links(failed, owings)
     by_place = episodes_by_place(history, product(scenario.arms, [phase.name for phase in begun]), failed)

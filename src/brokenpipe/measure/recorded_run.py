@@ -17,6 +17,7 @@ from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import findings_of, plan_of
 from brokenpipe.measure.statistics import ERROR, smallest_visible_rate
+from brokenpipe.measure.unaccepted import as_nobody_accepted
 from brokenpipe.measure.unpaired import Sample
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
@@ -64,7 +65,7 @@ def read_run(folder: Path) -> RecordedRun:
 
 def _estimator(history: History, plan: Plan, findings: Findings) -> Estimator:
     """As the run's own report has it."""
-    failed = failures(history)
+    failed = as_nobody_accepted(history, failures(history))
     failed = by_their_links(failed, attributed(history, failed))
     by_place = episodes_by_place(history, findings.cells, failed)
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in findings.phases}

@@ -175,7 +175,7 @@ class Phase(Strict):
     def describe(self) -> str:
         """The pattern in words."""
         if self.pattern is Pattern.BLOCKS:
-            return f"{self.seconds:g} s"
+            return f"{self.seconds:g} s" + (", comes under load" if self.under_load else "")
         if self.pattern is Pattern.STRIKES:
             return f"{self.episodes} strikes, one every {self.every_s:g} s"
         return f"{self.episodes} × ({self.quiet_s:g} s quiet, {self.burst_s:g} s burst)"

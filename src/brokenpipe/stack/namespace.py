@@ -68,7 +68,7 @@ def find_way() -> Way:
         tried.append(f"{way.name}: {' '.join(way.prefix)} nft -f -: {problem}")
     raise NamespaceError(
         "packets cannot be dropped here: the kernel gives no network namespace with a packet filter",
-        remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, "
+        remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, user.max_net_namespaces, "
         "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or use black_hole.",
         details=tuple(tried),
     )
