@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import text
@@ -27,6 +27,7 @@ from agent.settings import load_settings
 _IDLE, _MID_QUERY = SITUATIONS
 _USED = "SELECT 1"
 _LONG = "SELECT pg_sleep(1.5)"  # its answer comes while nothing gets through
+_ATTEMPTS = 5
 _voice = threading.Lock()
 
 
@@ -50,6 +51,14 @@ async def ask(database: Database, statement: str) -> None:
     """What a request does: borrow a connection, ask, give it back."""
     async with database.session() as session:
         await session.run_sync(lambda plain: _execute(plain, statement))
+
+
+async def warm(database: Database) -> None:
+    """Fill its pool, however often a limit of its settings cuts that short."""
+    for _ in range(_ATTEMPTS):
+        with suppress(Exception):
+            return await ask(database, _USED)
+    return await ask(database, _USED)
 
 
 def _execute(session: Session, statement: str) -> None:
@@ -90,7 +99,8 @@ async def main() -> None:
     cells = json.loads(lines.readline())
     begin, use = asyncio.Event(), asyncio.Event()
     databases = [database_of(cell) for cell in cells]
-    await asyncio.gather(*(ask(database, _USED) for database in databases))
+    for database in databases:  # all at once, a busy machine would not keep the connect timeout of some
+        await warm(database)
     plays = [
         asyncio.create_task(play(cell, database, begin, use))
         for cell, database in zip(cells, databases, strict=True)

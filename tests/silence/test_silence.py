@@ -40,7 +40,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=170,
         check=False,
     )
     assert done.returncode == 0, done.stderr
