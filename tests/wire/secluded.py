@@ -92,6 +92,26 @@ def healed(server: ToxiproxyServer, echo: Address) -> dict[str, Any]:
         return {"whole": back == LETTER, "next_door": next_door}
 
 
+def unheard(server: ToxiproxyServer) -> dict[str, Any]:
+    """What a client hears of a server that goes on talking while packets are lost, and after that."""
+    with (
+        socket.create_server((LOOPBACK, 0)) as listener,
+        server.scratch_proxy(listener.getsockname()) as proxy,
+        connect((proxy.host, proxy.port)) as client,
+        listener.accept()[0] as talker,
+    ):
+        PacketDrop().inject(proxy)
+        talker.sendall(b"!")
+        client.settimeout(HELD_S)
+        try:
+            meanwhile = client.recv(1).decode()
+        except TimeoutError:
+            meanwhile = ""
+        PacketDrop().heal(proxy)
+        client.settimeout(WATCH_S)
+        return {"meanwhile": meanwhile, "later": client.recv(1).decode()}
+
+
 def held(server: ToxiproxyServer, echo: Address) -> dict[str, Any]:
     """What the socket says that watches in the middle of an experiment; then without the fault, then with the other."""
     with server.scratch_proxy(echo) as proxy:
@@ -167,6 +187,7 @@ def main(folder: Path) -> None:
             "keepalives, swallowed": partial(given_up, server, echo, swallowed, KEEPALIVES, sends=False),
             "healed": partial(healed, server, echo),
             "held": partial(held, server, echo),
+            "unheard": partial(unheard, server),
             "refused late, psycopg": partial(refused_late, psycopg.connect),
             "refused late, psycopg2": partial(refused_late, psycopg2.connect),
             "refused late, asyncpg": partial(refused_late, lambda dsn: asyncio.run(asyncpg.connect(dsn))),

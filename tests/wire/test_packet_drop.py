@@ -86,6 +86,11 @@ def test_nothing_is_missing_when_it_is_healed(seen: dict[str, Any]) -> None:
     assert seen["healed"] == {"whole": True, "next_door": True}
 
 
+def test_answers_are_lost_as_questions_are(seen: dict[str, Any]) -> None:
+    """A server that goes on talking is heard when it is healed, not before."""
+    assert seen["unheard"] == {"meanwhile": "", "later": "!"}
+
+
 def test_lost_packets_are_told_from_a_black_hole_in_an_experiment(seen: dict[str, Any]) -> None:
     """A raw socket testifies while they are lost, not after that, and not of bytes that a proxy has swallowed."""
     assert seen["held"] == {"there": True, "gone": False, "other": False}
