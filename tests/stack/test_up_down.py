@@ -124,5 +124,5 @@ def test_the_doctor_answers_soon(brokenpipe: Starter, yard: Path) -> None:
         code = run.end(60)
     busy = re.search(r"BAD (machine at rest|processor ours|punctual)", run.out)
     assert code == 0 or (busy and code == 3), run.out
-    for what in ("processor cores", "Postgres: 1", "Toxiproxy", "fault socket_kill", "fault idle_reset"):
+    for what in ("processor cores", "Postgres: 1", "Toxiproxy", "fault socket_kill", "fault packet_drop"):
         assert what in run.out
