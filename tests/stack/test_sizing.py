@@ -23,7 +23,7 @@ SIZES = (2, 3, 4, 6)
 PHASE = """
 [[phases]]
 name = "steady"
-seconds = 16
+seconds = 14
 
 [postgres]
 max_connections = 9
@@ -32,7 +32,7 @@ max_connections = 9
 
 @pytest.fixture(scope="module")
 def sized(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One run of eight blocks; a request holds its connection for 400 ms on average."""
+    """One run of seven blocks; a request holds its connection for 400 ms on average."""
     folder = tmp_path_factory.mktemp("sizing")
     text = (REPOSITORY / "scenarios" / "sizing_locustfile.py").read_text()
     (folder / "users.py").write_text(re.sub(r"between\(.*?\)", "between(0.15, 0.15)", text))

@@ -32,7 +32,7 @@ _Most = Annotated[
 
 
 @app.command(
-    epilog="Examples: brokenpipe run sizing && brokenpipe advise | "
+    epilog="Examples: brokenpipe run sizing; brokenpipe advise | "
     "brokenpipe advise --workers 4 --peak-per-s 40 --hold-ms 1500 --max-connections 100"
 )
 def advise(
