@@ -1,14 +1,17 @@
 """How large a pool should be for somebody's own numbers, from a measured curve; and what rules of thumb would say.
 
-How much a pool needs beyond what is in use on average was measured: knee = a + β √a, with a = arrivals × hold
-(Little's law). β then carries over to another a: the square-root rule of staffing (Halfin and Whitt, 1981, Operations
-Research 29). Each process has a pool of its own and a share of the arrivals, so that two processes need more than one.
+With arrivals at random, the number of requests that want a connection at once is Poisson distributed about the number
+in use on average, a = arrivals × hold (Little's law; of the M/G/∞ queue, so that the distribution of holds does not
+matter). How often it reaches the size of the pool was measured, at the knee: another a gets the size that is reached as
+rarely. Each process has a pool of its own and a share of the arrivals, so that two processes need more than one.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+from scipy import stats
 
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.sizing import Size, Sizing
@@ -108,8 +111,8 @@ def scaled(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
         return knee
     if not opened:
         return max(1, math.ceil(knee * asked / in_use - EXACT))
-    beta = max(0.0, (knee - in_use) / math.sqrt(in_use))
-    return max(1, math.ceil(asked + beta * math.sqrt(asked) - EXACT))
+    rarely = float(stats.poisson.sf(knee - 1, in_use)) * (1 + EXACT)
+    return max(1, math.ceil(asked - EXACT), int(stats.poisson.isf(rarely, asked)) + 1 if rarely > 0 else knee)
 
 
 def by_rule(peak: float, workers: int) -> int:

@@ -14,7 +14,7 @@ from brokenpipe.measure.pool_use import PoolUse
 
 Place = tuple[str, str]  # arm, phase
 
-BIN_NS = 500_000_000  # gauges of several processes that are added up: each has two of its own in it
+TOGETHER_NS = 300_000_000  # each process has a gauge of its own every 250 ms
 
 _TALLIED = f"CREATE TEMP TABLE tallied AS {placed('FROM tallies', 't0')}"
 
@@ -74,19 +74,30 @@ SELECT witness_arm, phase, coalesce(sum(held_ms), 0) FROM (
 ) WHERE phase IS NOT NULL GROUP BY ALL
 """
 
+# What several processes have in use at once: at each gauge of one of them, the last of each of the others.
 _POOLS = f"""
-WITH each AS (
-    SELECT witness_arm AS arm, phase, coalesce(pid, 0) AS pid, (t // {BIN_NS}) AS bin, max(size) AS size,
-           max(most) AS most, max(timeout_s) AS timeout_s, max(out) AS out
-    FROM ({placed("FROM pools", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+WITH gauged AS (
+    SELECT witness_arm AS arm, phase, coalesce(pid, 0) AS pid, t, size, most, timeout_s, out
+    FROM ({placed("FROM pools", "t")}) WHERE phase IS NOT NULL
 ), processes AS (
     SELECT arm, phase, pid, max(size) AS size, max(most) AS most, bool_and(most IS NOT NULL) AS limited,
-           max(timeout_s) AS timeout_s
-    FROM each GROUP BY ALL
-), together AS (SELECT arm, phase, bin, sum(out) AS out FROM each GROUP BY ALL)
-SELECT arm, phase, count(*), sum(size)::BIGINT, CASE WHEN bool_and(limited) THEN sum(most)::BIGINT END, max(timeout_s),
-       (SELECT max(out)::BIGINT FROM together t WHERE t.arm = processes.arm AND t.phase = processes.phase)
-FROM processes GROUP BY ALL
+           max(timeout_s) AS timeout_s, max(out) AS out
+    FROM gauged GROUP BY ALL
+), several AS (
+    SELECT g.* FROM gauged g WHERE (SELECT count(*) FROM processes p WHERE p.arm = g.arm AND p.phase = g.phase) > 1
+), beside AS (
+    SELECT s.arm, s.phase, s.t, s.pid AS seen, o.pid, max(o.out) AS out
+    FROM several s JOIN several o
+      ON s.arm = o.arm AND s.phase = o.phase AND o.t <= s.t AND o.t > s.t - {TOGETHER_NS} GROUP BY ALL
+), together AS (
+    SELECT arm, phase, max(out)::BIGINT AS out FROM (
+        SELECT arm, phase, t, seen, sum(out) AS out FROM beside GROUP BY ALL
+    ) GROUP BY ALL
+)
+SELECT p.arm, p.phase, count(*), sum(p.size)::BIGINT, CASE WHEN bool_and(p.limited) THEN sum(p.most)::BIGINT END,
+       max(p.timeout_s), coalesce(max(t.out), max(p.out))::BIGINT
+FROM processes p LEFT JOIN together t USING (arm, phase) GROUP BY p.arm, p.phase
+ORDER BY p.arm, p.phase
 """
 _CONNECTIONS = f"""
 SELECT arm, phase, max(connections)

@@ -62,7 +62,7 @@ def settings(findings: Findings, given: Advice, run: str) -> Iterator[Renderable
     how = (
         "measured"
         if given.measured
-        else "scaled from what was measured, by the square-root rule: not measured itself"
+        else "scaled from what was measured, as arrivals pile up: not measured itself"
     )
     yield Text(numbers.plain(f"For {curve.of_numbers(given.numbers)} ({how}; {run})"), style="bold")
     if given.fits is False:
