@@ -42,7 +42,7 @@ soak: setup ## Play SCENARIO round after round for DURATION, at twice its users
 	@$(BIN)/brokenpipe soak $(SCENARIO) --duration $(DURATION) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 web: setup ## Open SCENARIO in Locust's web UI: start, stop, and break the wire by hand
-	@$(BIN)/brokenpipe run $(SCENARIO) --web $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/brokenpipe run $(SCENARIO) --web --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 report: setup ## Make the report of RUN again from what was recorded
 	@$(BIN)/brokenpipe report $(RUN)
@@ -79,7 +79,7 @@ format: setup ## Format the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
 
 up: setup ## Start the stack of SCENARIO and leave it running
-	@$(BIN)/brokenpipe up $(SCENARIO)
+	@$(BIN)/brokenpipe up $(SCENARIO) --stack $(STACK)
 
 down: setup ## End the stack that `make up` started
 	@$(BIN)/brokenpipe down

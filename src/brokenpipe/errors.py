@@ -12,6 +12,7 @@
     │   ├── PostgresError                   Postgres could not be started
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
+    │   ├── EngineError                     no Docker engine, or it refused a call
     │   └── TargetNotReady                  the service under test did not come up
     └── RecordingError                  3   the history could not be written, for example disk full
 
@@ -109,6 +110,10 @@ class ProxyError(StackError):
 
 class ProxyHung(ProxyError):
     """The Toxiproxy server did not answer in time. Only a restart helps; the phase is invalid."""
+
+
+class EngineError(StackError):
+    """Containers were asked for, and there is no Docker engine, no image, or the engine refused."""
 
 
 class TargetNotReady(StackError):

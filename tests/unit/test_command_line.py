@@ -58,7 +58,21 @@ OURS = {
         "--master-bind: not with packet_loss",
         "Leave --master-bind out",
     ),
-    "compose": (["default", "--stack", "compose"], "--stack compose", "Leave --stack out"),
+    "containers of a run that nobody reaches": (
+        ["packet_loss", "--stack", "compose"],
+        "--stack compose: not with packet_loss",
+        "Leave --stack compose out",
+    ),
+    "engine without containers": (
+        ["default", "--engine", "unix:///run/docker.sock"],
+        "--engine unix:///run/docker.sock",
+        "--stack compose",
+    ),
+    "compose and workers from elsewhere": (
+        ["default", "--stack", "compose", "--master-bind", "127.0.0.1:5557"],
+        "--master-bind",
+        "Leave one of them out",
+    ),
 }
 
 # What the option parser answers: the words must name the option and what it takes.

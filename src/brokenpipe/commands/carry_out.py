@@ -29,6 +29,7 @@ def carry_out(
     reports: Path,
     baseline: Baseline | None = None,
     master_bind: Bind | None = None,
+    engine: str | None = None,
 ) -> int:
     """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
 
@@ -41,8 +42,9 @@ def carry_out(
         write_plan(folder, plan, sources)
         keep_baseline(folder, baseline)
         return Run(
-            plan, sources, project, folder, command_line(), open_phases=open_phases, master_bind=master_bind
-        )
+            plan, sources, project, folder, command_line(), open_phases=open_phases,
+            master_bind=master_bind, engine=engine,
+        )  # fmt: skip
 
     return _play(begin)
 

@@ -15,6 +15,7 @@ from brokenpipe.commands.options import (
     BaselineOption,
     DryRunOption,
     DurationOption,
+    EngineOption,
     EnvOption,
     IsolateOption,
     MasterBindOption,
@@ -25,6 +26,7 @@ from brokenpipe.commands.options import (
     ScenarioArgument,
     SeedOption,
     StackKind,
+    StackOption,
     UntilDecidedOption,
     UsersOption,
     WebOption,
@@ -32,6 +34,7 @@ from brokenpipe.commands.options import (
     WorkersOption,
     address,
     duration_s,
+    engine_for,
     names,
     variables,
 )
@@ -59,7 +62,8 @@ def run(
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
-    stack: Annotated[StackKind, typer.Option(help="Where the stack runs.")] = StackKind.LOCAL,
+    stack: StackOption = StackKind.LOCAL,
+    engine: EngineOption = None,
     isolate: IsolateOption = False,
     until_decided: UntilDecidedOption = False,
     at_most: AtMostOption = None,
@@ -71,29 +75,33 @@ def run(
 ) -> None:
     """Run one experiment: start the stack, drive the load, break the wire, write the report."""
     with console.answering_for_errors():
-        if stack is StackKind.COMPOSE:
+        if stack is StackKind.COMPOSE and master_bind is not None:
             raise UsageError(
-                "--stack compose: containers are not supported by this version",
-                remedy="Leave --stack out: the local stack needs neither Docker nor an installed database.",
+                "--master-bind: not with --stack compose, whose containers nobody reaches from other machines",
+                remedy="Leave one of them out.",
             )
         project = find_project(Path.cwd())
         overrides = Overrides(
-            users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers
-        )
+            users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers,
+            stack=stack.value,
+        )  # fmt: skip
         if web and (workers is not None or master_bind is not None or baseline is not None):
             raise UsageError(
                 "--web: not with --workers, --master-bind or --baseline, since its users come and go by hand",
                 remedy="Leave one of them out.",
             )
+        engine = engine_for(stack, engine, look=not dry_run)
         if web:
             plan, sources = make_plan(project, scenario, overrides)
             refuse_from_outside(plan, "--web")
         if web and not dry_run:
-            raise typer.Exit(carry_out_by_hand(plan, sources, project, reports or project.reports, web_port))
+            raise typer.Exit(
+                carry_out_by_hand(plan, sources, project, reports or project.reports, web_port, engine)
+            )
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
         bind = None if master_bind is None else Bind(*address(master_bind, "--master-bind"))
-        _plan_and_play(project, scenario, overrides, reports, baseline, bind, dry_run=dry_run)
+        _plan_and_play(project, scenario, overrides, reports, baseline, bind, engine=engine, dry_run=dry_run)
 
 
 @app.command(epilog="Example: brokenpipe soak default --duration 2h --users 40")
@@ -133,11 +141,14 @@ def _plan_and_play(
     baseline: Path | None,
     bind: Bind | None = None,
     *,
+    engine: str | None = None,
     dry_run: bool,
 ) -> NoReturn:
     plan, sources = make_plan(project, scenario, overrides)
     if bind is not None:
         refuse_from_outside(plan, "--master-bind")
+    if plan.stack == "compose":
+        refuse_from_outside(plan, "--stack compose")
     held = baseline_for(plan, baseline)
     if dry_run:
         from brokenpipe.report.forecast import forecast
@@ -146,7 +157,7 @@ def _plan_and_play(
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
     seclude(plan, project)
-    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind))
+    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind, engine))
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")

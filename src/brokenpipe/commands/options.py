@@ -42,6 +42,13 @@ EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="K=V", help="An environment variable for every arm; may be repeated."),
 ]
+StackOption = Annotated[
+    StackKind, typer.Option(help="Where all but the load runs: child processes, or containers.")
+]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="With --stack compose: another Docker engine than the active one."),
+]
 IsolateOption = Annotated[
     bool,
     typer.Option("--isolate", help="One arm at a time where nothing strikes: for what settings cost."),
@@ -88,6 +95,26 @@ TrendOption = Annotated[
     typer.Option("--output", metavar="FILE", help="Where the page goes; default: trend.html in the folder."),
 ]
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
+
+
+def engine_for(stack: StackKind, named: str | None, *, look: bool = True) -> str | None:
+    """The engine that was named, if containers were asked for; one that answers, and is not elsewhere by accident.
+
+    Without `look` nobody asks it.
+
+    Raises UsageError or EngineError before anything is begun.
+    """
+    if stack is StackKind.LOCAL:
+        if named is not None:
+            raise UsageError(
+                f"--engine {named}: goes with --stack compose", remedy="Add it, or leave --engine out."
+            )
+        return None
+    if look:
+        from brokenpipe.stack.compose_engine import find_engine
+
+        find_engine(named)
+    return named
 
 
 def address(text: str, option: str) -> tuple[str, int]:

@@ -13,7 +13,9 @@ from brokenpipe.plan.project import Project
 USUAL_PORT = 8089  # Locust's own
 
 
-def carry_out_by_hand(plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None) -> int:
+def carry_out_by_hand(
+    plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None, engine: str | None = None
+) -> int:
     """Serve the pages until Ctrl-C or SIGTERM, which every run's report survives. The exit code."""
     from brokenpipe.drive.folder import command_line
     from brokenpipe.drive.run import Terminated
@@ -32,6 +34,7 @@ def carry_out_by_hand(plan: Plan, sources: Sources, project: Project, reports: P
         page=web_page(plan),
         lookout=Lookout,
         on_say=_say,
+        engine=engine,
     )
     _say(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
     try:

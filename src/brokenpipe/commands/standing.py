@@ -12,7 +12,17 @@ from rich.table import Table
 
 from brokenpipe.commands import console
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
-from brokenpipe.commands.options import EnvOption, OnlyOption, ScenarioArgument, names, variables
+from brokenpipe.commands.options import (
+    EngineOption,
+    EnvOption,
+    OnlyOption,
+    ScenarioArgument,
+    StackKind,
+    StackOption,
+    engine_for,
+    names,
+    variables,
+)
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import find_project
 
@@ -20,14 +30,22 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: brokenpipe up default --only plain,pre_ping")
-def up(scenario: ScenarioArgument = "default", only: OnlyOption = None, env: EnvOption = None) -> None:
+def up(
+    scenario: ScenarioArgument = "default",
+    only: OnlyOption = None,
+    env: EnvOption = None,
+    stack: StackOption = StackKind.LOCAL,
+    engine: EngineOption = None,
+) -> None:
     """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
     from brokenpipe.drive import hold
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
-        make_plan(project, scenario, Overrides(only=names(only), env=variables(env or [])))
+        make_plan(project, scenario, Overrides(only=names(only), env=variables(env or []), stack=stack.value))
+        engine = engine_for(stack, engine)
         arguments = [scenario, *(["--only", only] if only else []), *(f"--env={each}" for each in env or [])]
+        arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
         with console.out.status("starting the stack"):
             note = hold.up(project, arguments)
         table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
@@ -39,7 +57,13 @@ def up(scenario: ScenarioArgument = "default", only: OnlyOption = None, env: Env
 
 
 @app.command(hidden=True)
-def keep(scenario: ScenarioArgument, only: OnlyOption = None, env: EnvOption = None) -> None:
+def keep(
+    scenario: ScenarioArgument,
+    only: OnlyOption = None,
+    env: EnvOption = None,
+    stack: StackOption = StackKind.LOCAL,
+    engine: EngineOption = None,
+) -> None:
     """Hold the stack until SIGTERM: the process behind `up`."""
     from brokenpipe.drive.hold import keep as keep_standing
     from brokenpipe.drive.run import Terminated
@@ -50,10 +74,10 @@ def keep(scenario: ScenarioArgument, only: OnlyOption = None, env: EnvOption = N
     signal.signal(signal.SIGTERM, terminate)
     with console.answering_for_errors():
         project = find_project(Path.cwd())
-        overrides = Overrides(only=names(only), env=variables(env or []))
+        overrides = Overrides(only=names(only), env=variables(env or []), stack=stack.value)
         plan, sources = make_plan(project, scenario, overrides)
         try:
-            keep_standing(plan, sources, project)
+            keep_standing(plan, sources, project, engine)
         except Terminated:
             raise typer.Exit(EXIT_UNKNOWN) from None
 

@@ -21,6 +21,7 @@ from brokenpipe.drive.landing import door_of
 from brokenpipe.drive.server_certificate import observe_at_server
 from brokenpipe.drive.situations import OBSERVERS, Observation
 from brokenpipe.faults import Expectation, Fault, Situation, Wire
+from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -63,19 +64,21 @@ def certify(
     scratch: Scratch,
     *,
     wire_of: Callable[[Proxy], Wire] = _itself,
+    our_host: str = LOOPBACK,
 ) -> list[ContractProbe]:
     """Probe every different fault in every situation: those of the wire, then those at the server.
 
     Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
     fault at the server up to a second, one after the other, on a Postgres of their own that `scratch` starts.
     `wire_of` says what the faults are injected on; another than the proxy itself shows that a probe notices.
+    `our_host` is the address of ours at which the server reaches us.
 
     Raises StackError when a server fails.
     """
     different = dict.fromkeys(fault.brief() for fault in faults)
     # One after the other: a Postgres that starts would make the wires look late.
     return [
-        *_certify_wires([fault for fault in different if fault.place == "wire"], server, wire_of),
+        *_certify_wires([fault for fault in different if fault.place == "wire"], server, wire_of, our_host),
         *_certify_servers(
             [fault for fault in different if fault.place == "server"], server, scratch, wire_of
         ),
@@ -108,13 +111,13 @@ def _by_chance(probe: ContractProbe, observed: Observation | str) -> bool:
 
 
 def _certify_wires(
-    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], Wire]
+    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], Wire], our_host: str
 ) -> list[ContractProbe]:
     cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
         return []
     with ExitStack() as proxies:
-        upstream = proxies.enter_context(echo_server())
+        upstream = proxies.enter_context(echo_server(our_host))
         scratches = [
             proxies.enter_context(server.scratch_proxy(upstream, armed=fault.armed)) for fault, _ in cases
         ]

@@ -73,7 +73,7 @@ def _probe(
         psycopg.connect(postgres.dsn(), autocommit=True) as direct,
     ):
         direct.execute(sql.SQL("CREATE TABLE {} (n int)").format(table))
-        through = postgres.dsn(port=proxy.port)
+        through = postgres.dsn(host=proxy.host, port=proxy.port)
         try:
             before = time.monotonic()
             heard = _insert(through, table, lambda: fault.inject(wire_of(proxy)))

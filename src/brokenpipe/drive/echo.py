@@ -24,13 +24,13 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def echo_server() -> Iterator[Address]:
-    """Serve on a free port of the loopback for as long as the block lasts."""
-    with _Server((LOOPBACK, 0), _Echo) as server:
+def echo_server(host: str = LOOPBACK) -> Iterator[Address]:
+    """Serve on a free port of an address of this machine for as long as the block lasts."""
+    with _Server((host, 0), _Echo) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="echo", daemon=True)
         thread.start()
         try:
-            yield (LOOPBACK, server.server_address[1])
+            yield (host, server.server_address[1])
         finally:
             server.shutdown()
             thread.join()

@@ -28,8 +28,8 @@ from brokenpipe.drive.run import Terminated
 from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.choice import stack_of
 from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.local import local_stack
 from brokenpipe.stack.ports import poll
 
 START_TIMEOUT_S = 180.0  # the first start builds the Toxiproxy server
@@ -54,18 +54,19 @@ def keeper_folder(project: Project) -> Path:
     return project.reports / ".up"
 
 
-def keep(plan: Plan, sources: Sources, project: Project) -> None:
+def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = None) -> None:
     """Hold the stack until SIGTERM. This is what the keeper's process does."""
     folder = keeper_folder(project)
     with (
         janitor(secrets.token_hex(8)) as undo,
-        local_stack(
+        stack_of(
             plan,
             project=project,
             target_folder=sources.target_folder,
             report=folder,
             janitor=undo,
             on_step=_silent,
+            engine=engine,
         ) as stack,
     ):
         note = Note(
@@ -74,7 +75,7 @@ def keep(plan: Plan, sources: Sources, project: Project) -> None:
             scenario=plan.stem,
             targets={name: arm.service.url for name, arm in stack.arms.items()},
             proxies={name: f"{arm.proxy.host}:{arm.proxy.port}" for name, arm in stack.arms.items()},
-            toxiproxy=f"http://127.0.0.1:{stack.toxiproxy.api_port}",
+            toxiproxy=f"http://{stack.toxiproxy.host}:{stack.toxiproxy.api_port}",
             postgres=f"{stack.postgres.host}:{stack.postgres.port}",
         )
         fresh = folder / "note.fresh"

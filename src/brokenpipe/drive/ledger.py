@@ -23,9 +23,9 @@ from brokenpipe.errors import Problem, TargetError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Balance, Doubt, Entry
 from brokenpipe.history.writer import Writer, writing
-from brokenpipe.stack.local import Stack
 from brokenpipe.stack.ports import poll
 from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.stack import Stack
 
 Edge = Literal["begin", "end"]
 

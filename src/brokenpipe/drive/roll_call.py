@@ -15,8 +15,8 @@ import psutil
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer
-from brokenpipe.stack.local import Stack
 from brokenpipe.stack.process import Child
+from brokenpipe.stack.stack import Stack
 
 LAST_LINES = 3
 

@@ -34,10 +34,10 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.rounds import rounds
 from brokenpipe.progress import Progress
+from brokenpipe.stack.choice import stack_of
 from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.local import Arm, Stack, local_stack
 from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.stack import Arm, Stack
 
 LOAD_READY_S = 60.0
 JOIN_S = 600.0  # for somebody to start workers on other machines
@@ -71,6 +71,8 @@ class Run:
     """How many episodes of each phase were finished before."""
     master_bind: Bind | None = None
     """Where workers of the load join from elsewhere, and targets listen. None: nothing leaves the loopback."""
+    engine: str | None = None
+    """The Docker engine of a stack in containers; None: the active one."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -132,7 +134,7 @@ def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progres
 
 def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     with (
-        local_stack(
+        stack_of(
             what.plan,
             project=what.project,
             target_folder=what.sources.target_folder,
@@ -141,6 +143,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             janitor=undo,
             on_step=what.say,
             host=what.master_bind.host if what.master_bind else LOOPBACK,
+            engine=what.engine,
         ) as stack,
         _ledger(what, stack, log) as books,
     ):
@@ -150,7 +153,7 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             write_environment(what.folder, what.plan, what.sources, what.command, servers)
         what.say("probing what each fault does on this machine")
         faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
-        for probe in probes(faults, stack, what.folder, undo):
+        for probe in probes(faults, stack):
             log.write(probe)
         what.say("starting Locust")
         with generator(
@@ -166,11 +169,9 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         what.say("stopping")
 
 
-def probes(faults: Sequence[Fault], stack: Stack, folder: Path, undo: Janitor) -> Iterator[Probe]:
+def probes(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
     """What each of these faults does on this machine, as it is written down. Raises StackError."""
-    scratch_log = folder / "logs" / "postgres-scratch.log"
-    scratch = partial(postgres, log_path=scratch_log, janitor=undo)
-    for probe in certify(faults, stack.toxiproxy, scratch):
+    for probe in certify(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
         yield Probe(
             t=time.monotonic_ns(),
             fault=probe.parameters,

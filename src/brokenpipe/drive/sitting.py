@@ -41,10 +41,11 @@ from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.choice import stack_of
 from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.local import Stack, local_stack
 from brokenpipe.stack.ports import LOOPBACK, poll, taken
 from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.stack import Stack
 
 TICK_S = 0.1
 PAGE_S = 30.0  # for Locust to serve its page
@@ -65,6 +66,7 @@ class Sitting:
     page: str
     lookout: Lookout
     on_say: Callable[[str], None]
+    engine: str | None = None  # the Docker engine of a stack in containers; None: the active one
 
     @property
     def url(self) -> str:
@@ -137,7 +139,7 @@ class _Table:
         plan = self._what.plan
         self._say("preparing", "starting")
         try:
-            with local_stack(
+            with stack_of(
                 plan,
                 project=self._what.project,
                 target_folder=self._what.sources.target_folder,
@@ -145,10 +147,11 @@ class _Table:
                 janitor=self._undo,
                 on_step=partial(self._say, "preparing"),
                 armed=True,
+                engine=self._what.engine,
             ) as stack:
                 self._say("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
-                known = list(probes(faults, stack, folder, self._undo))
+                known = list(probes(faults, stack))
                 self._desk.anew()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
                 load.tell(Aim(urls, str(folder / "requests.ndjson")))
@@ -213,7 +216,7 @@ class _Table:
         def certify(fault: Fault) -> None:
             if fault.brief() not in certified:
                 certified.add(fault.brief())
-                for probe in probes([fault], stack, folder, self._undo):
+                for probe in probes([fault], stack):
                     log.write(probe)
 
         with (

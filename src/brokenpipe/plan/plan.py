@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -23,6 +23,9 @@ LEDGER_EXAMPLE = (
 )
 
 
+StackKind = Literal["local", "compose"]
+
+
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """What the command line changes. `env` applies to every arm; what an arm itself sets still wins."""
@@ -35,6 +38,7 @@ class Overrides:
     until_decided: bool = False
     at_most: int | None = None  # episodes of a phase, with until_decided
     workers: int | None = None
+    stack: StackKind = "local"
     soak_s: float | None = None  # play rounds for so long, with twice the load if `users` says nothing
 
 
@@ -52,6 +56,9 @@ class Plan(Strict):
 
     soak_s: Annotated[float, Field(gt=0)] | None = None
     """Of a soak: how long its rounds take together. Without, every phase is played once."""
+
+    stack: StackKind = "local"
+    """Where everything but the load runs."""
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
@@ -93,7 +100,12 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
     run = overridden(parsed, overrides)
     plan = Plan(
-        stem=path.stem, scenario=run, target=target, looks=_looks(run, overrides), soak_s=overrides.soak_s
+        stem=path.stem,
+        scenario=run,
+        target=target,
+        looks=_looks(run, overrides),
+        soak_s=overrides.soak_s,
+        stack=overrides.stack,
     )
     _ = plan.stretches  # which there must be
     return plan, Sources(path, text, folder, _locustfile(path, parsed))

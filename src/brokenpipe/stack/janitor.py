@@ -6,10 +6,11 @@ and the kernel did. The janitor lives in a session of its own and is deaf to INT
 
     register a folder ──▶ start what fills it ──▶ register the process ──▶ ... ──▶ EOF ──▶ sweep
 
-Order of a sweep: a postmaster gets SIGQUIT, with which it removes its backends itself (they call setsid, so
-killing its group would miss them); everything else gets SIGKILL with its tree; then whatever carries
-the run's id in its environment; the folders last, and with a folder the shared memory of a Postgres that
-was killed in it: a segment outlives every process, and only the lock file in the data folder names it.
+Order of a sweep: commands that undo what is no process (containers) are started; a postmaster gets SIGQUIT, with
+which it removes its backends itself (they call setsid, so killing its group would miss them); everything else gets
+SIGKILL with its tree; then whatever carries the run's id in its environment; the folders last, and with a folder the
+shared memory of a Postgres that was killed in it: a segment outlives every process, and only the lock file in the
+data folder names it.
 
 This file is run as a script, so it must not import anything of ours.
 """
@@ -24,7 +25,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ class Janitor(Protocol):
 
     def folder(self, path: Path) -> None: ...
 
+    def command(self, argv: Sequence[str]) -> None: ...
+
 
 class NoJanitor:
     """Nobody: for a caller that is content with context managers, such as a test."""
@@ -57,6 +60,9 @@ class NoJanitor:
         pass
 
     def folder(self, path: Path) -> None:
+        pass
+
+    def command(self, argv: Sequence[str]) -> None:
         pass
 
 
@@ -75,6 +81,10 @@ class _PipeJanitor:
     def folder(self, path: Path) -> None:
         """Have this folder removed when the harness is gone."""
         self._tell(folder=str(path))
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Have this program run when the harness is gone, for what is no process of ours: containers."""
+        self._tell(command=list(argv))
 
     def _tell(self, **undo: object) -> None:
         try:
@@ -139,6 +149,7 @@ class _Duties:
     run_id: str = ""
     processes: list[_Registered] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
+    commands: list[list[str]] = field(default_factory=list)
 
     def read(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -150,6 +161,8 @@ class _Duties:
                 self.run_id = undo["run_id"]
             elif "folder" in undo:
                 self.folders.append(Path(undo["folder"]))
+            elif "command" in undo:
+                self.commands.append(undo["command"])
             else:
                 self.processes.append(_Registered(undo["pid"], undo["born"], undo["signal"]))
 
@@ -192,6 +205,16 @@ def _sweep_processes(duties: _Duties) -> None:
         time.sleep(0.03)
 
 
+@contextmanager
+def _undoing(commands: list[list[str]]) -> Iterator[None]:
+    """Programs that undo what is no process, beside what happens in the block."""
+    undoing = [subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) for argv in commands]
+    yield
+    for each in undoing:
+        with suppress(subprocess.TimeoutExpired):
+            each.wait(PATIENCE_S)
+
+
 def remove(folder: Path) -> None:
     """Remove a folder, and the shared memory of a Postgres that was killed in a folder of it."""
     for lock in folder.glob("*/postmaster.pid"):
@@ -207,7 +230,8 @@ def _main() -> None:
         signal.signal(deaf_to, signal.SIG_IGN)
     duties = _Duties()
     duties.read(sys.stdin)
-    _sweep_processes(duties)
+    with _undoing(duties.commands):
+        _sweep_processes(duties)
     for folder in duties.folders:
         remove(folder)
 

@@ -6,51 +6,25 @@ load ──▶ target of an arm ──▶ proxy of that arm ──▶ Postgres
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from brokenpipe.history.segments import file_of, suffix
+from brokenpipe.history.segments import file_of
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.certificates import NO_TLS
-from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.process import Child
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.target import STOP_TIMEOUT_S, Service, service, wait_ready
+from brokenpipe.stack.settings import dsn_through, environment_of
+from brokenpipe.stack.stack import Arm, Stack, Step, connections_for
+from brokenpipe.stack.target import STOP_TIMEOUT_S, service, wait_ready
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
-from brokenpipe.witness import environment as witness_environment
-
-Step = Callable[[str], None]  # told what is being done, for the display
-
-# For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
-CONNECTIONS_PER_ARM = 60
-CONNECTIONS_OF_OURS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """What one arm consists of."""
-
-    name: str
-    database: str
-    proxy: Proxy
-    service: Service
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """A running stack."""
-
-    postgres: Postgres
-    toxiproxy: ToxiproxyServer
-    arms: Mapping[str, Arm]
 
 
 @contextmanager
@@ -75,8 +49,7 @@ def local_stack(
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     tls = plan.scenario.postgres.tls
-    of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
-    limit = of_arm * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+    limit = connections_for(plan)
     with ExitStack() as running:
         on_step("building the Toxiproxy server")
         binary = toxiproxy_binary(project.proxies, janitor)
@@ -97,12 +70,13 @@ def local_stack(
         for arm in arms.values():  # all were started first, so that they come up together
             wait_ready(arm.service, plan.target)
         try:
-            yield Stack(database, toxiproxy, arms)
+            scratch = partial(postgres, log_path=logs / "postgres-scratch.log", janitor=janitor)
+            yield Stack(database, toxiproxy, arms, scratch, LOOPBACK)
         finally:
-            _end_together([arm.service.child for arm in arms.values()])
+            end_together([arm.service.child for arm in arms.values()])
 
 
-def _end_together(targets: Sequence[Child]) -> None:
+def end_together(targets: Sequence[Child]) -> None:
     """Eight services that take three seconds each to end take three seconds."""
     with ThreadPoolExecutor(len(targets), "end") as enders:
         for target in targets:
@@ -134,33 +108,10 @@ class _Ground:
             self.plan.target,
             arm=name,
             folder=self.target_folder,
-            dsn=self._dsn(proxy, own_database),
-            env=self._environment(name),
+            dsn=dsn_through(proxy, own_database, self.plan.target, self.database.certificates),
+            env=environment_of(self.plan, name, self.report, self.part, self.database.certificates),
             log_path=self.report / "logs" / f"target-{name}.log",
             janitor=self.janitor,
             host=self.host,
         ) as started:
             yield Arm(name, own_database.name, proxy, started)
-
-    def _dsn(self, proxy: Proxy, database: Database) -> str:
-        certificates = self.database.certificates
-        return self.plan.target.dsn.format(
-            user=database.user,
-            password=database.password,
-            host=proxy.host,
-            port=proxy.port,
-            database=database.name,
-            **(certificates.of_client if certificates else NO_TLS),
-        )
-
-    def _environment(self, name: str) -> dict[str, str]:
-        certificates = self.database.certificates
-        tls = certificates.environment if certificates else {}
-        chosen = {**tls, **self.plan.target.env, **self.plan.scenario.env, **self.plan.scenario.arms[name]}
-        if not self.plan.target.witness:
-            return chosen
-        pythonpath = chosen.get("PYTHONPATH", "")
-        return {
-            **chosen,
-            **witness_environment(name, self.report, pythonpath=pythonpath, suffix=suffix(self.part)),
-        }

@@ -6,8 +6,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -41,6 +41,18 @@ def taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+class Port(Protocol):
+    """A port for a listener of ours, which nobody else takes while it does not listen."""
+
+    port: int
+
+    def shared(self) -> AbstractContextManager[None]:
+        """Somebody may begin to listen on it, for as long as the block lasts."""
+
+    def release(self) -> None:
+        """Give it up. May be called again."""
 
 
 class HeldPort:

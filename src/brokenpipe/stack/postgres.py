@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
 import psycopg
@@ -49,11 +50,10 @@ _EXEMPTIONS = {
 
 # Shared memory inside the data folder, so that removing the folder is enough.
 _MEMORY = ("dynamic_shared_memory_type", "mmap")
-# No socket files, no flushing: the disk is not what is measured, and a server killed without an operating-system
-# crash loses nothing by it. Without synchronous_commit it would: what is committed could still be in its memory.
-_SETTINGS = {
-    "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",
+_PLACES = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}  # no socket files
+# No flushing: the disk is not what is measured, and a server killed without an operating-system crash loses nothing
+# by it. Without synchronous_commit it would: what is committed could still be in its memory.
+SETTINGS = dict([_MEMORY]) | {
     "shared_buffers": "64MB",
     "fsync": "off",
     "synchronous_commit": "on",
@@ -70,25 +70,26 @@ class Postgres:
     `child` is its process, another one after a restart.
     """
 
-    def __init__(self, launch: _Launch, child: Child, version: str, running: ExitStack) -> None:
-        self.host = LOOPBACK
+    def __init__(self, launch: Launch, child: Child, version: str, running: ExitStack) -> None:
+        self.host = launch.host
         self.port = launch.port
         self.version = version
         self.child = child
         self.user = USER
-        self.password = launch.cluster.password
-        self.certificates = launch.cluster.certificates
+        self.password = launch.password
+        self.certificates = launch.certificates
         self._launch = launch
         self._running = running
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
-    def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
-        """A connection string that goes straight to the server, past any proxy, unless a proxy's `port` is given."""
-        return self._launch.cluster.dsn(self.user, self.password, port or self.port, database)
+    def dsn(self, database: str = "postgres", *, host: str | None = None, port: int | None = None) -> str:
+        """A connection string that goes straight to the server, past any proxy, unless a proxy's place is given."""
+        place = (host or self.host, port or self.port)
+        return _dsn(self.user, self.password, place, database, self.certificates)
 
     def dsn_of(self, user: str, password: str, database: str) -> str:
-        return self._launch.cluster.dsn(user, password, self.port, database)
+        return _dsn(user, password, (self.host, self.port), database, self.certificates)
 
     def create_database(self, name: str, limit: int | None = None) -> Database:
         """An empty database, one for each arm, so that arms never wait for each other's locks.
@@ -128,7 +129,7 @@ class Postgres:
             _wait_ready(self.dsn(), self.child)
 
     def _stop(self, mode: StopMode) -> None:
-        self.child.popen.send_signal(STOP_SIGNALS[mode])
+        self.child.signal(STOP_SIGNALS[mode])
         try:
             self.child.popen.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
@@ -152,20 +153,49 @@ class Postgres:
             self._running.close()
 
 
+class Launch(Protocol):
+    """How to start a server on its data, each time in the same way and at the same address."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def password(self) -> str: ...
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """With which it speaks TLS, if it does."""
+
+    def started(self) -> AbstractContextManager[Child]:
+        """Its process, for as long as the block lasts. Raises StackError."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Launch:
-    """How to start a server on a cluster, each time in the same way."""
+    """A child process on a cluster of our own."""
 
     cluster: _Cluster
     port: int
     max_connections: int
     log_path: Path
     janitor: Janitor
+    host: str = LOOPBACK
+
+    @property
+    def password(self) -> str:
+        return self.cluster.password
+
+    @property
+    def certificates(self) -> Certificates | None:
+        return self.cluster.certificates
 
     def started(self) -> AbstractContextManager[Child]:
-        settings = _SETTINGS | dict([_MEMORY])
-        if self.cluster.certificates:
-            settings |= self.cluster.certificates.of_server
+        settings = SETTINGS | _PLACES
+        if self.certificates:
+            settings |= self.certificates.of_server
         settings |= {"port": str(self.port), "max_connections": str(self.max_connections)}
         options = [part for setting in settings.items() for part in _option(*setting)]
         return child(
@@ -191,10 +221,6 @@ class _Cluster:
 
     def command(self, program: str, *arguments: str) -> list[str]:
         return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
-
-    def dsn(self, user: str, password: str, port: int, database: str) -> str:
-        checked = f"?{urlencode(self.certificates.of_client)}" if self.certificates else ""
-        return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}{checked}"
 
 
 def binaries() -> Path:
@@ -291,18 +317,29 @@ def _started(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connection
     """A server that answers; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
-        dsn = cluster.dsn(USER, cluster.password, launch.port, "postgres")
-        with ExitStack() as attempt:
-            server = attempt.enter_context(launch.started())
-            try:
-                version = _wait_ready(dsn, server)
-            except PostgresError:
-                if attempts_left and taken(launch.port):
-                    continue
+        try:
+            return launched(launch)
+        except PostgresError:
+            if not (attempts_left and taken(launch.port)):
                 raise
-            _exempt(dsn)
-            return Postgres(launch, server, version, attempt.pop_all())
     raise AssertionError("the last attempt returns or raises")
+
+
+def launched(launch: Launch) -> Postgres:
+    """A server that answers. Whoever gets it closes it. Raises PostgresError when it does not come up."""
+    dsn = _dsn(USER, launch.password, (launch.host, launch.port), "postgres", launch.certificates)
+    with ExitStack() as running:
+        server = running.enter_context(launch.started())
+        version = _wait_ready(dsn, server)
+        _exempt(dsn)
+        return Postgres(launch, server, version, running.pop_all())
+
+
+def _dsn(
+    user: str, password: str, place: tuple[str, int], database: str, certificates: Certificates | None
+) -> str:
+    checked = f"?{urlencode(certificates.of_client)}" if certificates else ""
+    return f"postgresql://{user}:{password}@{place[0]}:{place[1]}/{database}{checked}"
 
 
 def _exempt(dsn: str) -> None:

@@ -51,14 +51,18 @@ class Child:
             return tuple(self.log_path.read_text(errors="replace").splitlines()[-count:])
         return ()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none."""
+        self.popen.send_signal(number)
+
     def stop(self, signal_number: int, timeout_s: float) -> None:
         """Ask it to end, then end it."""
         if self.running:
-            self.popen.send_signal(signal_number)
+            self.signal(signal_number)
         try:
             self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
+            self.signal(signal.SIGKILL)
             self.popen.wait()
 
 

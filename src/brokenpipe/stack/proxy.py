@@ -16,7 +16,7 @@ from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
 from brokenpipe.stack import namespace, packet_filter
 from brokenpipe.stack.database import Database
-from brokenpipe.stack.ports import LOOPBACK, HeldPort
+from brokenpipe.stack.ports import HeldPort, Port
 from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
 
 Address = tuple[str, int]
@@ -26,7 +26,7 @@ _KILL_SWITCH = "kill_switch"
 
 
 class Proxy:
-    """A listener on the loopback in front of `upstream`, with neutral toxics. It satisfies faults.Wire.
+    """A listener on the server's host in front of `upstream`, with neutral toxics. It satisfies faults.Wire.
 
     Made by ToxiproxyServer. Calls from several threads are taken one after the other. Every method raises
     ProxyHung or ProxyError; after either the state of the wire is not known.
@@ -41,18 +41,19 @@ class Proxy:
         toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
         armed: bool = False,
         database: Database | None = None,
+        port: Port | None = None,
     ) -> None:
         self.name = name
         self._database = database
-        self.host = LOOPBACK
+        self.host = api.host
         self._api = api
         self._neutral = tuple(
             ToxicState(t.name, t.type, t.stream, toxicity=1.0, attributes=dict(t.neutral)) for t in toxics
         )
-        self._held = HeldPort()
+        self._held = port or HeldPort()
         self._wanted = ProxyState(
             name,
-            listen=f"{LOOPBACK}:{self._held.port}",
+            listen=f"{self.host}:{self._held.port}",
             upstream=f"{upstream[0]}:{upstream[1]}",
             enabled=False,
             toxics=self._neutral + ((_ARMED,) if armed else ()),

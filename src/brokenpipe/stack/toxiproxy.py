@@ -1,35 +1,42 @@
-"""The Toxiproxy server process: one for all arms, on a free port of the loopback."""
+"""The Toxiproxy server: one for all arms. Here as a child process on a free port of the loopback."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, HeldPort, Port, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
 from brokenpipe.stack.proxy import Address, Proxy
 from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+
+NewPort = Callable[[], Port]
 
 READY_TIMEOUT_S = 5.0  # measured: answers 20 ms after its start
 
 
 class ToxiproxyServer:
-    """A running server and its proxies. Made by `toxiproxy_server`."""
+    """A running server and its proxies. Made by `toxiproxy_server`.
+
+    `launch` starts its process. `new_port` gives each proxy a port on the server's host.
+    """
 
     def __init__(
-        self, binary: Path, api_port: int, log_path: Path, janitor: Janitor, links_path: Path | None = None
+        self,
+        api: ToxiproxyApi,
+        launch: Callable[[], AbstractContextManager[Child]],
+        new_port: NewPort = HeldPort,
     ) -> None:
-        self._binary = binary
-        self._links_path = links_path
-        self._log_path = log_path
-        self._janitor = janitor
-        self._api = ToxiproxyApi(api_port)
+        self._api = api
+        self._launch = launch
+        self._new_port = new_port
         self._process = ExitStack()
         self._proxies: list[Proxy] = []
         self._scratches = 0
@@ -39,6 +46,11 @@ class ToxiproxyServer:
     @property
     def api_port(self) -> int:
         return self._api.port
+
+    @property
+    def host(self) -> str:
+        """Where its API and all its proxies listen."""
+        return self._api.host
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -60,7 +72,9 @@ class ToxiproxyServer:
 
         Raises ProxyError, for example when the name is taken.
         """
-        proxy = Proxy(self._api, name, upstream, toxics=toxics, armed=armed, database=database)
+        proxy = Proxy(
+            self._api, name, upstream, toxics=toxics, armed=armed, database=database, port=self._new_port()
+        )
         try:
             proxy.create()
         except BaseException:
@@ -97,20 +111,7 @@ class ToxiproxyServer:
 
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ProxyError if it does not."""
-        _require_free(self.api_port)
-        argv = [str(self._binary), "-host", LOOPBACK, "-port", str(self.api_port)]
-        if self._links_path:
-            argv += ["-links", str(self._links_path)]
-        self.child = self._process.enter_context(
-            # SIGKILL: it has nothing to flush, and a server that hangs would not act on anything else.
-            child(
-                "toxiproxy",
-                argv,
-                log_path=self._log_path,
-                janitor=self._janitor,
-                stop_signal=signal.SIGKILL,
-            )
-        )
+        self.child = self._process.enter_context(self._launch())
         version = poll(self._answer, timeout_s=READY_TIMEOUT_S)
         if not version or not self.child.running:
             self.stop()
@@ -118,7 +119,7 @@ class ToxiproxyServer:
                 f"toxiproxy: no answer on port {self.api_port} within {READY_TIMEOUT_S:g} s of its start"
                 if version is None
                 else f"toxiproxy: ended while starting on port {self.api_port}",
-                remedy=f"See {self._log_path}.",
+                remedy=f"See {self.child.log_path}.",
                 details=self.child.last_lines(),
             )
         self.version = version
@@ -145,6 +146,17 @@ class ToxiproxyServer:
         self.stop()
         for proxy in self._proxies:
             proxy.release()
+
+
+def _process(
+    binary: Path, api_port: int, log_path: Path, janitor: Janitor, links_path: Path | None
+) -> AbstractContextManager[Child]:
+    _require_free(api_port)
+    argv = [str(binary), "-host", LOOPBACK, "-port", str(api_port)]
+    if links_path:
+        argv += ["-links", str(links_path)]
+    # SIGKILL: it has nothing to flush, and a server that hangs would not act on anything else.
+    return child("toxiproxy", argv, log_path=log_path, janitor=janitor, stop_signal=signal.SIGKILL)
 
 
 def _require_free(port: int) -> None:
@@ -183,7 +195,8 @@ def _started(
 ) -> ToxiproxyServer:
     """A server that answers; if nobody asked for a certain port, on another when a stranger took the first."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
-        server = ToxiproxyServer(binary, api_port or free_port(), log_path, janitor, links_path)
+        api = ToxiproxyApi(api_port or free_port())
+        server = ToxiproxyServer(api, partial(_process, binary, api.port, log_path, janitor, links_path))
         try:
             server.start()
         except BaseException as error:

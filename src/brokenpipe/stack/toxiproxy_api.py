@@ -1,7 +1,7 @@
 """Toxiproxy's HTTP API with every answer checked.
 
 toxiproxy-python does the talking. What it leaves open is closed here: each call has a time limit, each status
-is looked at, and a web proxy named in the environment is not asked about a loopback address. Host and port
+is looked at, and a web proxy named in the environment is not asked about an address of this machine. Host and port
 are attributes of its class `APIConsumer`; a subclass for each server allows for more than one.
 """
 
@@ -59,15 +59,16 @@ _VERSION = TypeAdapter(_Version)
 
 
 class ToxiproxyApi:
-    """Calls to the server on one port of the loopback.
+    """Calls to the server on one port of `host`.
 
     Every method raises ProxyHung when no answer comes in time, and ProxyError when the server cannot be
     reached, refuses, or answers what cannot be understood.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
+        self.host = host
         self.port = port
-        self._consumer: type[APIConsumer] = type("_Server", (APIConsumer,), {"host": LOOPBACK, "port": port})
+        self._consumer: type[APIConsumer] = type("_Server", (APIConsumer,), {"host": host, "port": port})
 
     def version(self) -> str:
         return _parsed(_VERSION, self._call(self._consumer.get, "/version")).version

@@ -1,0 +1,316 @@
+"""The whole stack in containers: the same Stack as the local one, so nothing that drives it knows the difference.
+
+`docker compose create` makes containers and network from the file of the run; each container is then started as a
+child process (`contained`) in the order in which the local stack starts its own. The load stays outside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from brokenpipe.errors import EngineError
+from brokenpipe.history.segments import file_of
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.project import Project
+from brokenpipe.stack import leftovers
+from brokenpipe.stack.certificates import Certificates, make_certificates
+from brokenpipe.stack.compose_engine import Engine, find_engine
+from brokenpipe.stack.compose_file import (
+    AGENT_IMAGE,
+    API_PORT,
+    HOST_RULES,
+    POSTGRES_PORT,
+    RULES,
+    SCRATCH,
+    SERVER_FILES,
+    TARGET_PORT,
+    Addresses,
+    Layout,
+    Secrets,
+    free_network,
+    place_of,
+)
+from brokenpipe.stack.contained import contained
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.local import end_together
+from brokenpipe.stack.postgres import Postgres, launched
+from brokenpipe.stack.process import Child
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.settings import dsn_through, environment_of
+from brokenpipe.stack.stack import Arm, Stack, Step, connections_for
+from brokenpipe.stack.target import Service, wait_ready
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.witness import SITE
+
+FILE = "compose.json"  # in the report folder
+_FIRST_PROXY_PORT = 20_000
+
+
+@contextmanager
+def compose_stack(
+    plan: Plan,
+    *,
+    project: Project,
+    target_folder: Path,
+    report: Path,
+    part: int = 1,
+    janitor: Janitor,
+    on_step: Step,
+    armed: bool = False,
+    engine: str | None = None,
+) -> Iterator[Stack]:
+    """Everything the plan needs in containers, ready, for as long as the block lasts. See `stack_of`.
+
+    Raises UsageError for an engine that is not on this machine, EngineError, or StackError for what did not start.
+    """
+    (report / "logs").mkdir(parents=True, exist_ok=True)
+    on_step("looking for a Docker engine")
+    found = find_engine(engine)
+    leftovers.sweep_dead(found.client)
+    target = plan.target.image or AGENT_IMAGE
+    found.require(["postgres:17-bookworm", "brokenpipe/toxiproxy:2.12.0", target], on_step)
+    with scratch_folder("brokenpipe-compose-", janitor) as folder, ExitStack() as running:
+        layout = _layout(plan, project, target_folder, report, part, janitor, Secrets(folder), found)
+        layout.secrets.password.write_text(secrets.token_urlsafe(18))
+        layout.secrets.password.chmod(
+            0o644
+        )  # read in the container by another user; nobody else may enter the folder
+        for arm in plan.scenario.arms:  # docker-compose 1.29 wants them all to be there from the start
+            layout.secrets.dsn(arm).touch()
+        file = report / FILE
+        file.write_text(json.dumps(layout.document(), indent=2) + "\n")
+        yield running.enter_context(_Ground(layout, found, janitor, file, armed).stack(on_step))
+
+
+def _layout(
+    plan: Plan,
+    project: Project,
+    target_folder: Path,
+    report: Path,
+    part: int,
+    janitor: Janitor,
+    hidden: Secrets,
+    engine: Engine,
+) -> Layout:
+    pieces = project.root / "compose" / "pieces.yaml"
+    if not pieces.is_file():
+        raise EngineError(
+            f"{pieces}: there is no such file, so nobody knows what the containers are",
+            remedy="Run brokenpipe in a checkout of its repository, which has the folder compose/.",
+        )
+    report = report.resolve()
+    names = plan.scenario.arms
+    addresses = _addresses(engine)
+    # The server answers at its own address, and at that of the proxies in front of it.
+    both = (addresses.postgres, addresses.toxiproxy)
+    certificates = make_certificates(hidden.folder, both) if plan.scenario.postgres.tls else None
+    return Layout(
+        plan=plan,
+        project=f"brokenpipe-{janitor.run_id}",
+        pieces=pieces.resolve(),
+        addresses=addresses,
+        secrets=hidden,
+        labels=leftovers.labels(janitor.run_id),
+        report=report,
+        links=file_of(report, "links", part),
+        target_folder=target_folder.resolve(),
+        witness=SITE.resolve(),
+        environments={name: environment_of(plan, name, report, part, certificates) for name in names},
+        max_connections=connections_for(plan),
+        certificates=certificates,
+    )
+
+
+def _addresses(engine: Engine) -> Addresses:
+    """A network that neither this machine nor the engine has."""
+    taken = [
+        ipaddress.ip_interface(f"{each.address}/{each.netmask or 32}").network
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family.name == "AF_INET"
+    ]
+    for network in engine.client.api.networks():
+        configured = (network.get("IPAM") or {}).get("Config") or ()
+        taken += [
+            ipaddress.ip_network(each["Subnet"]) for each in configured if "." in each.get("Subnet", "")
+        ]
+    return free_network(each for each in taken if isinstance(each, ipaddress.IPv4Network))
+
+
+class _PortInside:
+    """A port of a container that only ours listens in: nobody else can take it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def shared(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def release(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """A Postgres in a container that was created."""
+
+    ground: _Ground
+    service: str
+    host: str
+    password: str
+    certificates: Certificates | None
+    port: int = POSTGRES_PORT
+
+    def started(self) -> AbstractContextManager[Child]:
+        return self.ground.contained(self.service, self.service, stop_signal=signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every part stands on."""
+
+    layout: Layout
+    engine: Engine
+    janitor: Janitor
+    file: Path
+    armed: bool
+
+    @contextmanager
+    def stack(self, on_step: Step) -> Iterator[Stack]:
+        plan = self.layout.plan
+        with self._created(on_step), ExitStack() as running:
+            on_step("starting Postgres")
+            database = running.enter_context(self._database())
+            on_step("starting Toxiproxy")
+            toxiproxy = running.enter_context(self._toxiproxy())
+            on_step(f"starting {len(plan.scenario.arms)} targets")
+            arms = {arm.name: arm for arm in running.enter_context(self._arms(database, toxiproxy))}
+            for arm in arms.values():
+                wait_ready(arm.service, plan.target)
+            try:
+                yield Stack(database, toxiproxy, arms, self._scratch, self.layout.addresses.gateway)
+            finally:
+                end_together([arm.service.child for arm in arms.values()])
+
+    @contextmanager
+    def _created(self, on_step: Step) -> Iterator[None]:
+        """Containers and network, made but not started; gone with the block."""
+        run_id = self.janitor.run_id
+        script = str(Path(leftovers.__file__))
+        self.janitor.command([sys.executable, "-I", script, self.engine.endpoint, run_id])
+        on_step("creating containers")
+        try:
+            self._create_with_place("postgres")
+            self._create("toxiproxy")
+            yield
+        finally:
+            leftovers.sweep(self.engine.client, run_id)
+
+    def _create_with_place(self, service: str) -> None:
+        """One that lives in the network of its place, which for docker-compose 1.29 must run by then."""
+        self._create(place_of(service))
+        self.engine.start(self.layout.container(place_of(service)))
+        self._create(service)
+
+    def _create(self, *services: str) -> None:
+        self.engine.create(self.layout.project, self.file, services)
+
+    def contained(
+        self, name: str, service: str, stop_signal: int = signal.SIGTERM
+    ) -> AbstractContextManager[Child]:
+        """A container as a child."""
+        log_name = {SCRATCH: "postgres-scratch"}.get(service, service.replace("agent-", "target-"))
+        return contained(
+            name,
+            self.layout.container(service),
+            self.engine,
+            log_path=self.layout.report / "logs" / f"{log_name}.log",
+            janitor=self.janitor,
+            stop_signal=stop_signal,
+        )
+
+    @contextmanager
+    def _postgres(
+        self, service: str, host: str, certificates: Certificates | None = None
+    ) -> Iterator[Postgres]:
+        password = self.layout.secrets.password.read_text()
+        server = launched(_Launch(self, service, host, password, certificates))
+        try:
+            yield server
+        finally:
+            server.close()
+
+    def _database(self) -> AbstractContextManager[Postgres]:
+        """The arms' Postgres. What it needs for TLS is put into its volume: there it can be its own."""
+        certificates = self.layout.certificates
+        if certificates:
+            files = {file.name: file.read_bytes() for file in (certificates.server, certificates.key)}
+            self.engine.put(
+                self.layout.container("postgres"), SERVER_FILES, files | {RULES.name: HOST_RULES.encode()}
+            )
+        return self._postgres("postgres", self.layout.addresses.postgres, certificates)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Postgres]:
+        """A fresh Postgres for probes."""
+        self._create_with_place(SCRATCH)
+        try:
+            with self._postgres(SCRATCH, self.layout.addresses.scratch) as server:
+                yield server
+        finally:
+            for service in (SCRATCH, place_of(SCRATCH)):
+                self.engine.remove(self.layout.container(service))
+
+    @contextmanager
+    def _toxiproxy(self) -> Iterator[ToxiproxyServer]:
+        ports = (_PortInside(number) for number in itertools.count(_FIRST_PROXY_PORT))
+        server = ToxiproxyServer(
+            ToxiproxyApi(API_PORT, self.layout.addresses.toxiproxy),
+            partial(self.contained, "toxiproxy", "toxiproxy", stop_signal=signal.SIGKILL),
+            new_port=partial(next, ports),
+        )
+        try:
+            server.start()
+            yield server
+        finally:
+            server.close()
+
+    @contextmanager
+    def _arms(self, database: Postgres, toxiproxy: ToxiproxyServer) -> Iterator[list[Arm]]:
+        """All arms, started but not yet ready."""
+        names = list(self.layout.plan.scenario.arms)
+        proxies = {name: self._proxy(name, database, toxiproxy) for name in names}
+        self._create(*(f"agent-{name}" for name in names))  # with their DSNs, which are known only now
+        with ExitStack() as running:
+            arms = []
+            for index, name in enumerate(names):
+                child = running.enter_context(self.contained(f"target of arm {name}", f"agent-{name}"))
+                url = f"http://{self.layout.addresses.arm(index)}:{TARGET_PORT}"
+                service = Service(name, url, child, time.monotonic())
+                arms.append(Arm(name, proxies[name].server.name, proxies[name], service))
+            yield arms
+
+    def _proxy(self, arm: str, database: Postgres, toxiproxy: ToxiproxyServer) -> Proxy:
+        """In front of a database of its own, whose address the arm's target will find in its environment."""
+        target = self.layout.plan.target
+        own_database = database.create_database(f"arm_{arm}", self.layout.plan.scenario.postgres.room)
+        proxy = toxiproxy.proxy(arm, (database.host, database.port), database=own_database)
+        proxy.arm(self.armed)
+        dsn = dsn_through(proxy, own_database, target, database.certificates)
+        self.layout.secrets.dsn(arm).write_text(f"{target.dsn_env}={dsn}\n")
+        return proxy

@@ -1,0 +1,219 @@
+"""The Docker engine that a stack in containers runs on: on this machine, unless somebody names another."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from brokenpipe.errors import EngineError, UsageError
+
+T = TypeVar("T")
+
+POSTGRES_UID = 999  # of the user postgres in the official image
+CALL_TIMEOUT_S = 30
+CREATE_TIMEOUT_S = 120
+_HOW_TO_START = (
+    "Install Docker (https://docs.docker.com/engine/install/; on Debian: apt install docker.io) and start it, "
+    "or leave --stack compose out: the local stack needs none."
+)
+_HOW_TO_GET_COMPOSE = "Install the plug-in: https://docs.docker.com/compose/install/linux/"
+_LOCAL = "unix://"
+_COMPOSE = (("docker", "compose"), ("docker-compose",))  # the plug-in, and its predecessor 1.29
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers. `endpoint` is where, in Docker's words; `compose` is the program for its files.
+
+    Every method raises EngineError.
+    """
+
+    endpoint: str
+    compose: tuple[str, ...] = ()
+
+    @cached_property
+    def client(self) -> Any:
+        return docker.DockerClient(base_url=self.endpoint, timeout=CALL_TIMEOUT_S)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the program `docker` needs to speak to this engine and to no other."""
+        kept = ("PATH", "HOME", "DOCKER_CONFIG", "TMPDIR")
+        return {name: os.environ[name] for name in kept if name in os.environ} | {
+            "DOCKER_HOST": self.endpoint
+        }
+
+    def root_pid(self, container: str) -> int | None:
+        """The pid, as this machine counts, of a container's first process; None if it does not run."""
+        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        return state["Pid"] or None
+
+    def ran_out_of_memory(self, container: str) -> bool:
+        """Did the kernel end something in it because it had used up its memory?"""
+        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        return bool(state["OOMKilled"])
+
+    def start(self, container: str) -> None:
+        """One that nobody listens to."""
+        try:
+            _answered(lambda: self.client.api.start(container))
+        except APIError as error:
+            raise _silent(error) from error
+
+    def signal(self, container: str, number: int) -> None:
+        """Send a signal to its first process; one that has ended gets none."""
+        with suppress(APIError):  # 409: it does not run
+            _answered(lambda: self.client.api.kill(container, signal=number))
+
+    def remove(self, container: str) -> None:
+        """With its volumes, however it is."""
+        with suppress(APIError):  # somebody does so already
+            self.client.api.remove_container(container, v=True, force=True)
+
+    def put(self, container: str, folder: PurePath, files: Mapping[str, bytes]) -> None:
+        """Files that only POSTGRES_UID can read, in a folder made for them in a volume of the container."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, content in {"": None, **files}.items():
+                entry = tarfile.TarInfo(f"{folder.name}/{name}".rstrip("/"))
+                entry.type, entry.mode = (tarfile.REGTYPE, 0o600) if name else (tarfile.DIRTYPE, 0o700)
+                entry.uid = entry.gid = POSTGRES_UID
+                entry.size = len(content or b"")
+                tar.addfile(entry, io.BytesIO(content or b""))
+        try:
+            _answered(lambda: self.client.api.put_archive(container, str(folder.parent), packed.getvalue()))
+        except APIError as error:
+            raise _silent(error) from error
+
+    def require(self, images: Sequence[str], on_step: Callable[[str], None]) -> None:
+        """Have these images here, from their registry if they have one. Raises EngineError."""
+        for image in images:
+            try:
+                _answered(lambda image=image: self.client.images.get(image))  # type: ignore[misc]
+            except _Missing:
+                on_step(f"fetching {image}")
+                self._fetch(image)
+
+    def _fetch(self, image: str) -> None:
+        if image.startswith("brokenpipe/"):
+            raise EngineError(
+                f"there is no image {image} on the engine at {self.endpoint}",
+                remedy="Run `make images`.",
+            )
+        try:
+            self.client.images.pull(image)
+        except (DockerException, OSError) as error:
+            raise EngineError(
+                f"there is no image {image} on the engine at {self.endpoint}, and its registry does not give it: "
+                f"{_brief(error)}",
+                remedy="Run `make images`: where no registry can be reached, it makes one in its place.",
+            ) from error
+
+    def create(self, project: str, file: Path, services: Sequence[str]) -> None:
+        """Make containers, and the network they are in, without starting them. Raises EngineError."""
+        argv = [*self.compose, "--project-name", project, "--file", str(file), "up", "--no-start", *services]
+        try:
+            done = subprocess.run(
+                argv,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=CREATE_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(
+                f"{' '.join(self.compose)}: no end after {CREATE_TIMEOUT_S:g} s",
+                remedy="See what the engine is busy with: `docker ps`, its log.",
+            ) from error
+        if done.returncode:
+            raise EngineError(
+                f"{' '.join(self.compose)} ended with {done.returncode}: containers could not be made",
+                remedy="See its last lines below.",
+                details=tuple(done.stderr.splitlines()[-12:]),
+            )
+
+
+class _Missing(Exception):
+    """There is no such image."""
+
+
+def find_engine(named: str | None = None) -> Engine:
+    """The engine that `docker` uses, or the one that was `named`: only that one may be on another machine.
+
+    Raises UsageError for one that is elsewhere, EngineError if there is none that answers, or no compose plug-in.
+    """
+    if not shutil.which("docker"):
+        raise EngineError("there is no program `docker` on PATH", remedy=_HOW_TO_START)
+    endpoint = named or _active()
+    if not named and not endpoint.startswith(_LOCAL):
+        raise UsageError(
+            f"--stack compose: Docker's active engine is {endpoint}, which may not be on this machine",
+            remedy="Unset DOCKER_HOST, or `docker context use default`; "
+            f"if you mean that engine, say --engine {endpoint}.",
+        )
+    engine = Engine(endpoint)
+    try:
+        engine.client.ping()
+    except (DockerException, OSError) as error:
+        raise EngineError(
+            f"no Docker engine answers at {endpoint}: {_brief(error)}", remedy=_HOW_TO_START
+        ) from error
+    for compose in _COMPOSE:
+        if _told([*compose, "version", "--short"], engine.environment):
+            return replace(engine, compose=compose)
+    raise EngineError(
+        "there is neither `docker compose` nor `docker-compose`: the plug-in is missing",
+        remedy=_HOW_TO_GET_COMPOSE,
+    )
+
+
+def _active() -> str:
+    """The endpoint of DOCKER_HOST, or of the active context."""
+    form = "{{.Endpoints.docker.Host}}"
+    return _told(["docker", "context", "inspect", "--format", form], dict(os.environ)) or (
+        _LOCAL + "/var/run/docker.sock"
+    )
+
+
+def _told(argv: Sequence[str], environment: dict[str, str]) -> str:
+    try:
+        done = subprocess.run(
+            argv, env=environment, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _answered(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except ImageNotFound as error:
+        raise _Missing from error
+    except APIError:
+        raise
+    except (DockerException, OSError) as error:
+        raise _silent(error) from error
+
+
+def _silent(error: Exception) -> EngineError:
+    return EngineError(
+        f"the Docker engine refused a call: {_brief(error)}", remedy="See its log: has it ended?"
+    )
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

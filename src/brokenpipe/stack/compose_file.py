@@ -1,0 +1,217 @@
+"""The compose file of one run: the pieces of compose/pieces.yaml, one service for each arm, at addresses known before.
+
+    198.18.n.1   this machine: the harness, Locust, the echo server of probes
+    198.18.n.2   Postgres         .3  Toxiproxy         .4  a Postgres for probes, made when there is something to probe
+    198.18.n.10  the first arm, and so on
+
+198.18.0.0/15 is set aside for measuring (RFC 2544), so nobody should live there. The network is internal: nothing in
+it has a way out, and nothing is published; who is on this machine reaches the containers at their own addresses, with
+no translation of addresses in between that could turn an RST into a FIN.
+
+There are no secrets in it: they are in files of the run's scratch folder, which it names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.certificates import Certificates
+from brokenpipe.stack.postgres import SETTINGS
+
+POSTGRES_PORT = 5432
+API_PORT = 8474
+TARGET_PORT = 8000
+AGENT_IMAGE = "brokenpipe/agent:1"
+SCRATCH = "scratch"  # the profile and the service of the Postgres for probes
+_SET_ASIDE = ipaddress.ip_network("198.18.0.0/15")
+_SECRET = "postgres_password"  # noqa: S105
+_FIRST_ARM = 10
+SERVER_FILES = Path("/var/lib/postgresql/data/tls")  # they belong to the server, and it alone reads them
+RULES = Path("pg_hba.conf")
+HOST_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # nobody who does not encrypt
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Who is where in the network of a run."""
+
+    network: ipaddress.IPv4Network
+
+    @property
+    def gateway(self) -> str:
+        return str(self.network[1])
+
+    @property
+    def postgres(self) -> str:
+        return str(self.network[2])
+
+    @property
+    def toxiproxy(self) -> str:
+        return str(self.network[3])
+
+    @property
+    def scratch(self) -> str:
+        return str(self.network[4])
+
+    def arm(self, index: int) -> str:
+        """Counted from 0."""
+        return str(self.network[_FIRST_ARM + index])
+
+
+def free_network(taken: Iterable[ipaddress.IPv4Network]) -> Addresses:
+    """One of the networks set aside that overlaps with none of these; drawn, so that two runs hardly meet."""
+    taken = tuple(taken)
+    free = [
+        each for each in _SET_ASIDE.subnets(new_prefix=24) if not any(each.overlaps(other) for other in taken)
+    ]
+    assert isinstance(free[0], ipaddress.IPv4Network)
+    return Addresses(random.SystemRandom().choice(free))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Where the secrets of a run are: the superuser's password, and each arm's DSN as an env file."""
+
+    folder: Path
+
+    @property
+    def password(self) -> Path:
+        return self.folder / "password"
+
+    def dsn(self, arm: str) -> Path:
+        return self.folder / f"{arm}.env"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the compose file of a run is made of. Folders are the same inside the containers as outside."""
+
+    plan: Plan
+    project: str
+    pieces: Path
+    addresses: Addresses
+    secrets: Secrets
+    labels: Mapping[str, str]
+    report: Path
+    links: Path
+    target_folder: Path
+    witness: Path
+    environments: Mapping[str, Mapping[str, str]]  # arm → its variables, without the DSN
+    max_connections: int
+    certificates: Certificates | None  # outside; inside, the server has its own in SERVER_FILES
+
+    def container(self, service: str) -> str:
+        """What the container of a service is called."""
+        return f"{self.project}-{service}"
+
+    def document(self) -> dict[str, object]:
+        """The whole file."""
+        services = {
+            place_of("postgres"): self._place("postgres", self.addresses.postgres),
+            "postgres": self._postgres("postgres", self._tls()),
+            # Nothing is encrypted there: probes read what it says on a plain socket.
+            place_of(SCRATCH): self._place(SCRATCH, self.addresses.scratch) | {"profiles": [SCRATCH]},
+            SCRATCH: self._postgres(SCRATCH, {}) | {"profiles": [SCRATCH]},
+            "toxiproxy": self._toxiproxy(),
+            **{
+                f"agent-{arm}": self._agent(arm, self.addresses.arm(index))
+                for index, arm in enumerate(self.plan.scenario.arms)
+            },
+        }
+        network = {
+            "internal": True,
+            "labels": dict(self.labels),
+            "ipam": {"config": [{"subnet": str(self.addresses.network), "gateway": self.addresses.gateway}]},
+        }
+        return {
+            "services": services,
+            "networks": {"wire": network},
+            "secrets": {_SECRET: {"file": str(self.secrets.password)}},
+        }
+
+    def _piece(self, piece: str, service: str, address: str | None) -> dict[str, object]:
+        """One at an address of its own, or, without, where its place is."""
+        network: dict[str, object] = (
+            {"networks": {"wire": {"ipv4_address": address}}}
+            if address
+            else {"network_mode": f"service:{place_of(service)}"}
+        )
+        return {
+            "extends": {"file": str(self.pieces), "service": piece},
+            "container_name": self.container(service),
+            "labels": dict(self.labels),
+            **network,
+        }
+
+    def _place(self, service: str, address: str) -> dict[str, object]:
+        """Who has the address of a server: a container that is away has none, and a connect to it hangs."""
+        return self._piece("place", place_of(service), address)
+
+    def _tls(self) -> dict[str, str]:
+        if self.certificates is None:
+            return {}
+        outside = self.certificates
+        inside = Certificates(
+            outside.authority, SERVER_FILES / outside.server.name, SERVER_FILES / outside.key.name
+        )
+        return {**inside.of_server, "hba_file": str(SERVER_FILES / RULES.name)}
+
+    def _postgres(self, service: str, more: Mapping[str, str]) -> dict[str, object]:
+        settings = {**SETTINGS, "max_connections": str(self.max_connections), **more}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return self._piece("postgres", service, None) | {
+            "command": ["postgres", *options],
+            "environment": {"POSTGRES_PASSWORD_FILE": f"/run/secrets/{_SECRET}"},
+            "secrets": [_SECRET],
+        }
+
+    def _toxiproxy(self) -> dict[str, object]:
+        place = self.addresses.toxiproxy
+        return self._piece("toxiproxy", "toxiproxy", place) | {
+            "user": _ourselves(),
+            "command": ["-host", place, "-port", str(API_PORT), "-links", str(self.links)],
+            "volumes": [_mount(self.report, read_only=False)],
+        }
+
+    def _agent(self, arm: str, address: str) -> dict[str, object]:
+        target = self.plan.target
+        command = target.argv(python="python", host=address, port=str(TARGET_PORT))
+        return self._piece("agent", f"agent-{arm}", address) | {
+            "image": target.image or AGENT_IMAGE,
+            "user": _ourselves(),
+            "command": [_literally(part) for part in command],
+            "working_dir": str(self.target_folder),
+            "environment": {name: _literally(value) for name, value in self.environments[arm].items()},
+            "env_file": [str(self.secrets.dsn(arm))],
+            "volumes": [
+                _mount(self.target_folder),
+                _mount(self.witness),
+                _mount(self.report, read_only=False),
+                *([_mount(self.certificates.authority)] if self.certificates else []),
+            ],
+        }
+
+
+def place_of(service: str) -> str:
+    """The service that has the address of another."""
+    return f"{service}-place"
+
+
+def _mount(path: Path, *, read_only: bool = True) -> dict[str, object]:
+    return {"type": "bind", "source": str(path), "target": str(path), "read_only": read_only}
+
+
+def _ourselves() -> str:
+    """What they write belongs to whoever runs this."""
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def _literally(text: str) -> str:
+    """Compose would put variables of its own in the place of `$NAME`."""
+    return text.replace("$", "$$")

@@ -1,0 +1,92 @@
+"""What runs of ours have on a Docker engine, found by its labels: containers with their volumes, and networks.
+
+Whoever ends a run removes them. Of a run that was killed the janitor does, which starts this file as a script, and
+what even that left is removed when the next run starts. So it must not import anything of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+from docker.errors import APIError
+
+RUN_LABEL = "brokenpipe.run"  # the run's id
+OWNER_LABEL = "brokenpipe.owner"  # the harness: its pid, when it was born, and where it counts pids
+PATIENCE_S = 4.0
+_PIDS = Path("/proc/self/ns/pid")
+
+
+def labels(run_id: str) -> dict[str, str]:
+    """What everything of a run of this process is marked with."""
+    born = psutil.Process().create_time()
+    return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {born:.2f} {_where()}"}
+
+
+def sweep(client: Any, run_id: str) -> bool:
+    """Remove what that run has on the engine; was there anything?"""
+    mine = {"label": f"{RUN_LABEL}={run_id}"}
+    containers = client.api.containers(all=True, quiet=True, filters=mine)
+    if containers:
+        with ThreadPoolExecutor(len(containers), "sweep") as sweepers:
+            sweepers.map(
+                lambda each: _gone(client.api.remove_container, each["Id"], v=True, force=True), containers
+            )
+    networks = client.api.networks(filters=mine)
+    for network in networks:
+        _gone(client.api.remove_network, network["Id"])
+    return bool(containers or networks)
+
+
+def sweep_dead(client: Any) -> None:
+    """Remove what runs have left whose harness is gone. Those of harnesses that cannot be seen from here are left."""
+    ours = {"label": RUN_LABEL}
+    found = [each["Labels"] for each in client.api.containers(all=True, filters=ours)]
+    found += [each["Labels"] for each in client.api.networks(filters=ours)]
+    for run_id in {each[RUN_LABEL] for each in found if _dead(each)}:
+        sweep(client, run_id)
+
+
+def _dead(marked: Mapping[str, str]) -> bool:
+    try:
+        pid, born, where = marked[OWNER_LABEL].split()
+        if where != _where():
+            return False
+        owner = psutil.Process(int(pid))
+        alive = abs(owner.create_time() - float(born)) < 0.02 and owner.status() != psutil.STATUS_ZOMBIE
+    except (KeyError, ValueError):  # not by this version
+        return False
+    except psutil.NoSuchProcess:
+        return True
+    return not alive
+
+
+def _where() -> str:
+    """Which pids these are: another namespace has the same ones for other processes."""
+    return str(_PIDS.stat().st_ino) if _PIDS.exists() else "here"
+
+
+def _gone(remove: Any, *arguments: object, **options: object) -> None:
+    with suppress(APIError):  # somebody else removes it, too; or it is still being made, and is met again
+        remove(*arguments, **options)
+
+
+def _main(endpoint: str, run_id: str) -> None:
+    client = docker.DockerClient(base_url=endpoint, timeout=PATIENCE_S)
+    deadline, seen_nothing = time.monotonic() + PATIENCE_S, 0
+    # Asked several times: what the engine was just making when the harness died is there a moment later.
+    while seen_nothing < 3 and time.monotonic() < deadline:
+        seen_nothing = 0 if sweep(client, run_id) else seen_nothing + 1
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

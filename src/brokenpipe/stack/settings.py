@@ -1,0 +1,37 @@
+"""What a target is told by its environment: where its database is, the arm's settings, and the witness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brokenpipe.history.segments import suffix
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.target import Target
+from brokenpipe.stack.certificates import NO_TLS, Certificates
+from brokenpipe.stack.database import Database
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.witness import environment as witness_environment
+
+
+def dsn_through(proxy: Proxy, database: Database, target: Target, certificates: Certificates | None) -> str:
+    """A database by way of its arm's proxy, as the target writes such things."""
+    return target.dsn.format(
+        user=database.user,
+        password=database.password,
+        host=proxy.host,
+        port=proxy.port,
+        database=database.name,
+        **(certificates.of_client if certificates else NO_TLS),
+    )
+
+
+def environment_of(
+    plan: Plan, arm: str, report: Path, part: int, certificates: Certificates | None
+) -> dict[str, str]:
+    """The target's own variables, the scenario's and the arm's over them, and those that load the witness."""
+    tls = certificates.environment if certificates else {}
+    chosen = {**tls, **plan.target.env, **plan.scenario.env, **plan.scenario.arms[arm]}
+    if not plan.target.witness:
+        return chosen
+    pythonpath = chosen.get("PYTHONPATH", "")
+    return {**chosen, **witness_environment(arm, report, pythonpath=pythonpath, suffix=suffix(part))}

@@ -1,0 +1,46 @@
+"""What a running stack consists of, wherever it runs: one Postgres, one Toxiproxy, and the arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.target import Service
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+
+Step = Callable[[str], None]  # told what is being done, for the display
+
+# For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
+CONNECTIONS_PER_ARM = 60
+CONNECTIONS_OF_OURS = 20
+
+
+def connections_for(plan: Plan) -> int:
+    """How many connections the Postgres behind all arms must allow."""
+    of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
+    return of_arm * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What one arm consists of."""
+
+    name: str
+    database: str
+    proxy: Proxy
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack. `scratch` starts a Postgres for probes; `our_host` is where Toxiproxy reaches the harness."""
+
+    postgres: Postgres
+    toxiproxy: ToxiproxyServer
+    arms: Mapping[str, Arm]
+    scratch: Callable[[], AbstractContextManager[Postgres]]
+    our_host: str

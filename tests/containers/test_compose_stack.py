@@ -1,0 +1,246 @@
+"""A run with its stack in containers: the same report, nothing published, nothing that gets out, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from tests.stack.runs import Run, Starter, eventually, write_scenario
+
+from brokenpipe.stack import leftovers
+
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("engine")]
+
+REPOSITORY = Path(__file__).parents[2]
+PHASES = """
+[postgres]
+tls = true
+
+[[phases]]
+name = "steady"
+seconds = 4
+
+[[phases]]
+name = "kill"
+fault = { name = "socket_kill" }
+episodes = 3
+every_s = 1.5
+
+[[phases]]
+name = "restart"
+fault = { name = "server_restart", mode = "immediate", away_ms = 300 }
+episodes = 1
+every_s = 5
+"""
+# What a container tries to reach: this machine's other addresses, and the world.
+KNOCK = """
+import socket, sys
+for place in sys.argv[1:]:
+    host, port = place.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=2)
+        print("reached", place)
+    except OSError as error:
+        print("not reached", place, error)
+"""
+
+
+def names_on_the_engine(what: str = "containers") -> list[str]:
+    """Containers, or networks, that runs of ours have on the engine."""
+    client = docker.from_env()
+    try:
+        ours = {"label": leftovers.RUN_LABEL}
+        if what == "networks":
+            return [each["Name"] for each in client.api.networks(filters=ours)]
+        return [name for each in client.api.containers(all=True, filters=ours) for name in each["Names"]]
+    finally:
+        client.close()
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run that is over, and what was seen of its containers while it went on."""
+
+    run: Run
+    containers: list[dict[str, Any]]
+    knocked: str
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """One short experiment with two arms over TLS, from first container to last."""
+    folder = tmp_path_factory.mktemp("compose")
+    scenario = write_scenario(
+        folder / "contained.toml",
+        PHASES,
+        target="agent",
+        locustfile=REPOSITORY / "scenarios" / "locustfile.py",
+        users=3,
+        arms="plain = {}\npre_ping = { DB_POOL_PRE_PING = 'true' }",
+    )
+    starter = Starter(folder)
+    with starter.start("run", scenario, "--stack", "compose", "--reports", folder / "reports") as run:
+        run.wait_for(r"steady ended", timeout_s=170)
+        client = docker.from_env()
+        found = [client.api.inspect_container(name) for name in names_on_the_engine()]
+        agent = next(each["Name"] for each in found if each["Name"].endswith("agent-plain"))
+        _, said = client.containers.get(agent).exec_run(
+            ["python", "-c", KNOCK, "192.0.2.99:80", "1.1.1.1:53"]
+        )
+        client.close()
+        run.end()
+        yield Played(run, found, said.decode(), names_on_the_engine() + names_on_the_engine("networks"))
+
+
+def test_it_is_recorded_to_its_end(played: Played) -> None:
+    """History, report and logs are those of any run."""
+    assert played.run.history("experiment.ndjson", "finish")[-1]["how"] == "done", played.run.out
+    logs = {path.name for path in (played.run.folder / "logs").iterdir()}
+    assert logs >= {"postgres.log", "toxiproxy.log", "target-plain.log", "target-pre_ping.log", "load.log"}
+    assert (played.run.folder / "report.html").stat().st_size > 100_000
+    assert json.loads((played.run.folder / "plan.json").read_text())["stack"] == "compose"
+
+
+def test_contracts_hold_through_containers(played: Played) -> None:
+    """A raw socket sees of each fault what it sees without containers: an RST stays an RST."""
+    probes = played.run.history("experiment.ndjson", "probe")
+    wire = [probe for probe in probes if probe["fault"].startswith("socket_kill")]
+    assert {probe["situation"] for probe in wire} == {"idle", "fresh", "mid_transfer"}
+    assert all(probe["seen"] in probe["expected"] or probe["held"] for probe in probes), probes
+    assert [probe for probe in probes if probe["fault"].startswith("server_restart")]
+
+
+def test_what_broke_has_its_cause_and_its_link(played: Played) -> None:
+    """The witness writes through the mount, and its ports are those that Toxiproxy sees: no address is translated."""
+    phases = played.run.summary["arms"]["plain"]["phases"]
+    assert phases["steady"]["failed"] == 0
+    assert phases["kill"]["broken"] + phases["kill"]["masked"] + phases["restart"]["broken"] > 0
+    opened = {(each["arm"], each["port"]) for each in played.run.history("links.ndjson", "link_opened")}
+    text = "".join(path.read_text() for path in played.run.folder.glob("witness-plain-*.ndjson"))
+    ports = {int(port) for port in re.findall(r'"port": ?(\d+)', text)} - {0}
+    assert ports
+    assert {("plain", port) for port in ports} <= opened
+
+
+def test_processes_in_containers_are_gauged(played: Played) -> None:
+    """Memory and processor time come from this machine's own pids."""
+    gauges = played.run.history("gauges.ndjson", "process")
+    for role in ("postgres", "toxiproxy", "target"):
+        mine = [gauge for gauge in gauges if gauge["role"] == role]
+        assert mine, role
+        assert max(gauge["rss_bytes"] for gauge in mine) > 5_000_000, role
+
+
+def test_every_container_is_confined(played: Played) -> None:
+    """No capability, no way to gain one, a root that cannot be written, limits; nothing published."""
+    assert len(played.containers) == 5
+    for each in played.containers:
+        host, name = each["HostConfig"], each["Name"]
+        assert host["CapDrop"] == ["ALL"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert host["ReadonlyRootfs"], name
+        assert not host["Privileged"], name
+        assert host["Memory"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert not host["PortBindings"], name
+    postgres = next(each for each in played.containers if each["Name"].endswith("-postgres"))
+    assert postgres["Config"]["User"] == "postgres"
+
+
+def test_nothing_gets_out(played: Played) -> None:
+    """A container has no way to the world."""
+    assert "not reached 1.1.1.1:53" in played.knocked
+    assert "not reached 192.0.2.99:80" in played.knocked
+
+
+def test_no_secret_is_in_the_report_folder(played: Played) -> None:
+    """The file of the run names where secrets were; what they were is gone with the scratch folder."""
+    environments = {
+        each["Name"]: dict(setting.split("=", 1) for setting in each["Config"]["Env"])
+        for each in played.containers
+    }
+    dsns = [env["DATABASE_URL"] for env in environments.values() if "DATABASE_URL" in env]
+    assert len(dsns) == 2
+    for dsn in dsns:
+        password = dsn.split("@")[0].rsplit(":", 1)[1]
+        assert len(password) > 12
+        for path in played.run.folder.rglob("*"):
+            assert not path.is_file() or password.encode() not in path.read_bytes(), path
+
+
+def test_nothing_is_left(played: Played) -> None:
+    """Containers and networks are gone with the run."""
+    assert played.left == []
+
+
+@pytest.mark.parametrize("moment", ["creating containers", "steady"])
+def test_killed_at_any_moment_it_leaves_nothing(tmp_path: Path, moment: str) -> None:
+    """kill -9: the janitor removes what is on the engine, too."""
+    scenario = write_scenario(
+        tmp_path / "killed.toml",
+        '[[phases]]\nname = "steady"\nseconds = 600\n',
+        target="agent",
+        locustfile=REPOSITORY / "scenarios" / "locustfile.py",
+    )
+    with Starter(tmp_path).start(
+        "run", scenario, "--stack", "compose", "--reports", tmp_path / "r", judge=False
+    ) as run:
+        run.wait_for(moment, timeout_s=120)
+        run.send(signal.SIGKILL)
+        run.popen.wait()
+        eventually(lambda: not names_on_the_engine() and not names_on_the_engine("networks"), "it is gone")
+
+
+def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
+    """What belongs to a harness that is gone is removed; what belongs to one that lives stays."""
+    client = docker.from_env()
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    living = leftovers.labels("living")
+    dead = living | {leftovers.RUN_LABEL: "dead"}
+    dead[leftovers.OWNER_LABEL] = f"{ended.pid} {time.time():.2f} {living[leftovers.OWNER_LABEL].split()[2]}"
+    made = [
+        client.networks.create(f"bp-{os.getpid()}-{n}", labels=each) for n, each in enumerate((living, dead))
+    ]
+    try:
+        leftovers.sweep_dead(client)
+        left = names_on_the_engine("networks")
+        assert made[0].name in left
+        assert made[1].name not in left
+    finally:
+        leftovers.sweep(client, "living")
+        leftovers.sweep(client, "dead")
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("engine_at", "code", "says"),
+    [
+        ("tcp://192.0.2.99:2375", 2, "may not be on this machine"),
+        ("unix:///nowhere/docker.sock", 4, "no Docker engine answers"),
+    ],
+)
+def test_an_engine_elsewhere_or_nowhere_is_named(
+    tmp_path: Path, engine_at: str, code: int, says: str
+) -> None:
+    """Before anything is begun, with what was found and what to do."""
+    with Starter(tmp_path).start(
+        "run", "quick", "--stack", "compose", "--reports", tmp_path / "r", env={"DOCKER_HOST": engine_at}
+    ) as run:
+        assert run.end() == code
+    assert says in run.out
+    assert engine_at in run.out
+    assert "Traceback" not in run.out
+    assert not (tmp_path / "r").exists()
