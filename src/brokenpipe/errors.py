@@ -10,6 +10,7 @@
     │   ├── ToolchainError                  the Toxiproxy server could not be built
     │   ├── NamespaceError                  no network namespace to lose packets in
     │   ├── PostgresError                   Postgres could not be started
+    │   ├── PgBouncerError                  PgBouncer could not be started, or is too old
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
     │   ├── EngineError                     no Docker engine, or it refused a call
@@ -102,6 +103,10 @@ class NamespaceError(StackError):
 
 class PostgresError(StackError):
     """Postgres could not be started."""
+
+
+class PgBouncerError(StackError):
+    """There is no PgBouncer on this machine, it is too old for what is asked of it, or it could not be started."""
 
 
 class ProxyError(StackError):

@@ -85,8 +85,19 @@ def test_a_repeated_key_is_stored_twice(agent):
     assert agent.query(indexed) == [(1,)]
 
 
+def test_each_tool_answers_in_its_own_words(agent):
+    """An answer says which tool gave it, and on what: one to another question is seen to be wrong."""
+    for tool in (1, 4):
+        assert agent.get(f"/tools/{tool}?conversation_id=7").json() == {
+            "tool": tool, "conversation_id": 7, "found": f"tool {tool} on Conversation 7"
+        }  # fmt: skip
+    assert agent.get("/tools/1?conversation_id=999999").status_code == 404
+    assert agent.get("/tools/5?conversation_id=7").status_code == 422
+
+
 def test_the_pool_says_its_settings_and_no_password(agent):
     """GET /pool shows every setting but the URL of the database."""
+    assert agent.get("/conversations/1").ok
     pool = agent.pool()
     assert (pool["size"], pool["overflow"]) == (10, 0)
     assert pool["checked_in"] >= 1

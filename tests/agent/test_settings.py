@@ -18,6 +18,8 @@ NUMBERS = {
     "DB_COMMAND_TIMEOUT": ("0", ["'0'", "above 0"]),
     "DB_TCP_USER_TIMEOUT_MS": ("99", ["'99'", "milliseconds from 100"]),
     "DB_KEEPALIVES": ("30,10", ["'30,10'", "such as 30,10,3"]),
+    "DB_PREPARED_STATEMENT_CACHE_SIZE": ("-1", ["'-1'", "0 (none) to 10000"]),
+    "DB_STATEMENT_CACHE_SIZE": ("many", ["'many'", "0 (none) to 10000"]),
     "AGENT_LLM_MS": ("nan", ["'nan'", "0 to 60000"]),
     "AGENT_STREAM_CHUNKS": ("0", ["'0'", "1 to 100"]),
 }
@@ -26,6 +28,7 @@ WORDS = {
     "DB_POOL_PRE_PING": ("maybe", ["'maybe'", "true or false"]),
     "DB_POOL_USE_LIFO": ("", ["''", "true or false"]),
     "DB_POOL_SIZE": ("0", ["'0'", "1 to 1000"]),  # which SQLAlchemy would take for "no limit"
+    "DB_PREPARED_NAMES": ("uuid", ["'uuid'", "numbered or unique"]),
     "AGENT_HOLD": ("forever", ["'forever'", "session or query"]),
     "AGENT_RETRY": ("always", ["'always'", "never, naive, keyed"]),
     "DB_POOL_RECYCLE": ("inf", ["'inf'", "-1 (never)"]),
@@ -38,7 +41,12 @@ WORDS = {
 
 
 # What one driver has and another has not; DB_DRIVER itself is right, and so not a mistake.
-OTHERS = {"DB_COMMAND_TIMEOUT": ("2", ["'2'", "DB_DRIVER=asyncpg only"])}
+OTHERS = {
+    "DB_COMMAND_TIMEOUT": ("2", ["'2'", "DB_DRIVER=asyncpg only"]),
+    "DB_STATEMENT_CACHE_SIZE": ("0", ["'0'", "DB_DRIVER=asyncpg only"]),
+    "DB_PREPARED_NAMES": ("unique", ["'unique'", "DB_DRIVER=asyncpg only"]),
+    "DB_PREPARE_THRESHOLD": ("none", ["'none'", "DB_DRIVER=psycopg only"]),
+}
 
 
 @pytest.mark.parametrize("mistakes", [NUMBERS, WORDS, OTHERS], ids=["numbers", "words", "others"])

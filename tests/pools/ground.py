@@ -53,6 +53,8 @@ CREATE ROLE plain LOGIN PASSWORD 'plain';
 _BOUNCER = """
 [databases]
 taken = {upstream} pool_size=1
+spare = {upstream}
+gone = host={host} port={gone}
 [pgbouncer]
 listen_addr = {host}
 listen_port = {port}
@@ -259,7 +261,9 @@ def _bouncer(server: Postgres, folder: Path) -> Iterator[int]:
     upstream = (
         f"host={server.host} port={server.port} user={server.user} password={server.password} dbname=postgres"
     )
-    config.write_text(_BOUNCER.format(upstream=upstream, host=LOOPBACK, port=port, users=users))
+    config.write_text(
+        _BOUNCER.format(upstream=upstream, host=LOOPBACK, port=port, users=users, gone=free_port())
+    )
     run_as = runner()
     run_as.own(config)
     run_as.own(users)

@@ -61,13 +61,15 @@ _END = """
 - **A time limit of the service's own** (`asyncio.timeout`) around psycopg2 ends the waiting, not the thread: the
   statement goes on.
 - **A pooler's error is not a disconnect.** PgBouncer gives one code (08P01) to everything that it says itself, and
-  while connecting libpq passes on only its text. Its connection to the service was in order.
+  while connecting libpq passes on only its text. Its connection to the service was in order. One text is a disconnect
+  all the same: *server conn crashed?*, with which it ends its client's connection when Postgres ended the one behind.
 - **A statement after a disconnect** is refused by SQLAlchemy without being sent (*aborted transaction*). That is
   never a request's cause, which is the first error it met.
 - **The phase** is what was under way when the connection ended, not which call found out: a COMMIT on a connection
   that had died before was never sent. Only *COMMIT sent and unanswered* leaves open whether the work was done.
 - Failed requests without a chain are *no answer in time*, *transport between load and target*, *application error*
-  (a declared failure or a 4xx), or *failed without testimony*.
+  (a declared failure or a 4xx), or *failed without testimony*. A failure that a locustfile declares with the words
+  *wrong result* is one (docs/pgbouncer.md), whatever else happened on the way.
 """
 
 

@@ -92,6 +92,16 @@ def bouncer_nothing(ground: Ground) -> str:
     return f"a:b@{LOOPBACK}:{ground.bouncer()}/nothing"
 
 
+def bouncer_gone(ground: Ground) -> str:
+    """It is there, and the Postgres behind it is not."""
+    return f"a:b@{LOOPBACK}:{ground.bouncer()}/gone"
+
+
+def bouncer_spare(ground: Ground) -> str:
+    """It is there, with connections to spare."""
+    return f"a:b@{LOOPBACK}:{ground.bouncer()}/spare"
+
+
 def bouncer_full(ground: Ground) -> str:
     """Its one server connection is taken by another client for as long as the tests last."""
     port = ground.bouncer()

@@ -14,7 +14,9 @@ from .ground import Case, terminate
 from .over_tls import OVER_TLS
 from .places import (
     bouncer_full,
+    bouncer_gone,
     bouncer_nothing,
+    bouncer_spare,
     closing_server,
     crowded_database,
     crowded_role,
@@ -143,6 +145,11 @@ PROVOCATIONS: dict[str, tuple[Case, Expected]] = {
     # --- PgBouncer ---
     "PgBouncer knows no such database": (Case([ONE], bouncer_nothing), as_(E.POOLER, P.CONNECTING)),
     "PgBouncer's `query_wait_timeout`": (Case([ONE], bouncer_full), as_(E.POOLER, P.CONNECTING, **MUTE)),
+    "no Postgres behind PgBouncer": (Case([ONE], bouncer_gone), as_(E.POOLER, P.CONNECTING)),
+    "`pg_terminate_backend` behind PgBouncer in mid-statement": (
+        Case(BUSY, bouncer_spare, disturb=terminate, busy=True),
+        as_(E.SERVER_SHUTDOWN, P.MID_STATEMENT, **LOST),
+    ),
     # --- limits, and the service's own ---
     "`pool_timeout`": (
         Case([["select 1", "SECOND"]], engine={"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}),

@@ -127,6 +127,9 @@ class Phase(Strict):
     elsewhere: int
     unexplained: int
     swallowed: int | None
+    wrong_results: int
+    server_connections: int | None
+    client_connections: int | None
     owed: Owed | None
     written: Written | None
     failed_by_class: dict[str, int]

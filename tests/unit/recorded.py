@@ -192,6 +192,7 @@ class Recorded:
         *,
         status: int = 200,
         failure: str | None = None,
+        error: str | None = None,
         errors: Sequence[Mapping[str, Any]] | None = None,
         checkouts: Sequence[Mapping[str, Any]] = (),
         name: str = "POST /chat",
@@ -217,7 +218,7 @@ class Recorded:
                     key=key,
                     begun=begun or None,
                     failure=failure,  # type: ignore[arg-type]
-                    error=f"HTTP {status}" if failure else None,
+                    error=error or (f"HTTP {status}" if failure else None),
                 )
             )
         if errors is not None or checkouts:

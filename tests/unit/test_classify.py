@@ -258,7 +258,8 @@ BY_TEXT_ALONE: list[tuple[str, Sequence[Link], ErrorClass]] = [
 ]  # fmt: skip
 
 ALL = [*BY_EVIDENCE, *BY_TEXT_ALONE]
-WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT}  # told by who says that the request failed
+# Told by who says that the request failed.
+WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT, ErrorClass.WRONG_RESULT}
 
 
 @pytest.mark.parametrize(("what", "chain", "expected"), ALL, ids=[what for what, _, _ in ALL])

@@ -18,7 +18,7 @@ BROKEN = Path(__file__).parent / "scenarios" / "broken"
 
 # What only the parser can know: files that look right, and name what is not there or do not add up.
 BEYOND_A_SCHEMA = {
-    "backend_kill_in_blocks", "commit_cut_under_tls",
+    "backend_kill_in_blocks", "commit_cut_under_tls", "pgbouncer_under_tls",
     "refusal_in_strikes", "restart_in_a_short_pause", "restarts_too_close",
     "session_limit_longer_than_a_block", "session_limit_longer_than_a_pause",
     "setting_with_a_value_too_many", "setting_with_the_wrong_value", "setting_without_value",

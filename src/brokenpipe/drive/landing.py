@@ -43,11 +43,12 @@ def open_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
 
 
 def door_of(proxy: Proxy) -> Door:
-    """Where the service's own role logs in."""
+    """Where the service's own role logs in; past a PgBouncer, which keeps its clients whatever the server does."""
     database = proxy.server
+    place = database.server if database.pooled else proxy
     certificates = database.server.certificates
     authority = certificates.authority if certificates else None
-    return Door((proxy.host, proxy.port), Login(database.user, database.password, database.name, authority))
+    return Door((place.host, place.port), Login(database.user, database.password, database.name, authority))
 
 
 def round_trip_ms(proxy: Proxy) -> float:

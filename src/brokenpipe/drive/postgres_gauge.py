@@ -29,7 +29,10 @@ Place = tuple[int, int]  # a backend's pid and its client's port: together they 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at the backends: when each last changed its state, and which no connection of Toxiproxy leads to."""
+    """One look at the backends: when each last changed its state, and which no connection of Toxiproxy leads to.
+
+    Where a PgBouncer stands between, it is PgBouncer's connections that lead to them.
+    """
 
     changed: Mapping[Place, object]
     past_the_proxy: frozenset[Place]
@@ -57,7 +60,8 @@ class _Look:
 class Database:
     """Gauges of one server. A server that does not answer leaves a gap and nothing else.
 
-    `arms` gives the arm of each database; `proxy_pid` is asked at every gauge, for Toxiproxy may be restarted.
+    `arms` gives the arm of each database; `proxy_pid` is of Toxiproxy, or of the PgBouncer
+    behind it; it is asked at every gauge, for Toxiproxy may be restarted.
     """
 
     def __init__(self, dsn: str, arms: Mapping[str, str]) -> None:

@@ -18,6 +18,7 @@ from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.writer import Writer
+from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
@@ -36,22 +37,23 @@ class Watched:
 def probing(
     watched: Sequence[Watched],
     databases: Mapping[str, str],
-    dsn: str,
-    server: ToxiproxyServer,
+    stack: Stack,
     log: Writer,
     doubts: Writer,
 ) -> Iterator[None]:
     """Write gauges for as long as the block lasts.
 
-    `databases` gives each arm's database; `dsn` goes straight to Postgres, past every proxy. A database that
-    does not answer leaves a gap and nothing else; a Toxiproxy that does not is doubted.
+    `databases` gives each arm's database, of which Postgres is asked past every proxy. One that does not answer
+    leaves a gap and nothing else; a Toxiproxy that does not is doubted.
     """
     stop = threading.Event()
-    database = Database(dsn, {database: arm for arm, database in databases.items()})
-    probe = _Probe(watched, database, server, log)
+    database = Database(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
+    probe = _Probe(watched, database, stack, log)
     threads = [
         threading.Thread(target=probe.run, args=(stop,), name="probe", daemon=True),
-        threading.Thread(target=_feel_the_pulse, args=(server, doubts, stop), name="pulse", daemon=True),
+        threading.Thread(
+            target=_feel_the_pulse, args=(stack.toxiproxy, doubts, stop), name="pulse", daemon=True
+        ),
     ]
     for thread in threads:
         thread.start()
@@ -64,12 +66,10 @@ def probing(
 
 
 class _Probe:
-    def __init__(
-        self, watched: Sequence[Watched], database: Database, server: ToxiproxyServer, log: Writer
-    ) -> None:
+    def __init__(self, watched: Sequence[Watched], database: Database, stack: Stack, log: Writer) -> None:
         self._watched = watched
         self._database = database
-        self._server = server
+        self._stack = stack
         self._log = log
         self._machine = Machine()
 
@@ -81,7 +81,7 @@ class _Probe:
                 if gauge := self._machine.gauge():
                     self._log.write(gauge)
                 self._gauge_processes()
-                for record in self._database.gauges(self._server.child.pid):
+                for record in self._database.gauges(self._stack.postgres_clients):
                     self._log.write(record)
         self._database.close()
 

@@ -23,7 +23,7 @@ LAST_LINES = 3
 
 @dataclass(slots=True)
 class RollCall:
-    """Calls every target with its workers, Postgres and Toxiproxy.
+    """Calls every target with its workers, Postgres, Toxiproxy and PgBouncer.
 
     The workers are those that are there at the first call: a service may start helpers and end them as it likes.
     """
@@ -56,6 +56,8 @@ class RollCall:
 
     def _members(self) -> Iterator[tuple[Code, str | None, Child]]:
         yield Code.POSTGRES_DIED, None, self.stack.postgres.child
+        if self.stack.pgbouncer:
+            yield Code.PGBOUNCER_DIED, None, self.stack.pgbouncer.child
         yield Code.TOXIPROXY_DIED, None, self.stack.toxiproxy.child
         for name, arm in self.stack.arms.items():
             yield Code.TARGET_DIED, name, arm.service.child

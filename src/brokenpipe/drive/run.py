@@ -148,9 +148,8 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
         _ledger(what, stack, log) as books,
     ):
         books.begin()
-        servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         if what.part == 1:
-            write_environment(what.folder, what.plan, what.sources, what.command, servers)
+            write_environment(what.folder, what.plan, what.sources, what.command, stack.versions)
         what.say("probing what each fault does on this machine")
         faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
         for probe in probes(faults, stack):
@@ -237,7 +236,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
     with (
         writing(what.file("nemesis"), "nemesis") as acts,
         writing(what.file("gauges"), "probe") as gauges,
-        probing(watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
+        probing(watched(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         Experiment(
@@ -300,6 +299,7 @@ def watched(stack: Stack, load: Generator) -> list[Watched]:
         Watched("load", None, lambda: load.pid),
         *(Watched(f"worker {name}", None, partial(int, pid)) for name, pid in load.worker_pids.items()),
         Watched("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
+        *([Watched("pgbouncer", None, partial(int, stack.pgbouncer.child.pid))] if stack.pgbouncer else []),
         Watched("postgres", None, lambda: stack.postgres.child.pid),
         *(Watched("target", arm.name, partial(_pid_of, arm)) for arm in stack.arms.values()),
     ]

@@ -187,9 +187,8 @@ class _Table:
                 "by_hand": True,
             }
         )
-        servers = {"postgres": stack.postgres.version, "toxiproxy": stack.toxiproxy.version}
         write_plan(folder, plan, self._what.sources)
-        write_environment(folder, plan, self._what.sources, self._what.command, servers)
+        write_environment(folder, plan, self._what.sources, self._what.command, stack.versions)
         point_latest_at(folder)
         self._board.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
@@ -223,7 +222,7 @@ class _Table:
             ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as books,
             writing(file_of(folder, "nemesis"), "nemesis") as acts,
             writing(file_of(folder, "gauges"), "probe") as gauges,
-            probing(watched(stack, load), databases, stack.postgres.dsn(), stack.toxiproxy, gauges, log),
+            probing(watched(stack, load), databases, stack, gauges, log),
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             books.begin()

@@ -54,6 +54,7 @@ class Code(StrEnum):
     LEDGER_UNKNOWN = "ledger_unknown"
     LEDGER_NOT_SETTLED = "ledger_not_settled"
     LOST_BETWEEN_PHASES = "lost_between_phases"
+    PGBOUNCER_DIED = "pgbouncer_died"
     POSTGRES_DIED = "postgres_died"
     POSTGRES_FULL = "postgres_full"
     POSTGRES_NEARLY_FULL = "postgres_nearly_full"
@@ -270,6 +271,11 @@ DOUBTS: Mapping[Code, Kind] = {
         "acknowledged writes that were asked for between phases are missing",
         "unknown",
         "No check is about them, but a service that does this loses writes: look at the section on writes.",
+    ),
+    Code.PGBOUNCER_DIED: Kind(
+        "PgBouncer ended by itself",
+        "unknown",
+        "Find out why in logs/pgbouncer.log; what failed after that is no fault of a setting.",
     ),
     Code.POSTGRES_DIED: Kind(
         "Postgres ended by itself",

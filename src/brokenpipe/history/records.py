@@ -266,7 +266,7 @@ class ProcessGauge(Record):
 
     KIND: ClassVar[str] = "process"
     t: int
-    role: str  # harness, load, worker w1, toxiproxy, postgres or target
+    role: str  # harness, load, worker w1, toxiproxy, pgbouncer, postgres or target
     arm: str | None
     cpu_s: float
     rss_bytes: int

@@ -163,6 +163,8 @@ _LABELS = {
     Metric.FAILED: "failed requests",
     Metric.REFUSED: "refused connections",
     Metric.SWALLOWED: "requests answered as successes although the database failed them",
+    Metric.WRONG_RESULTS: "wrong results",
+    Metric.SERVER_CONNECTIONS: "connections at Postgres, at most",
     Metric.LOST: "acknowledged writes missing",
     Metric.DOUBLED: "writes committed more than once",
     Metric.UNACKNOWLEDGED: "writes committed though not acknowledged",

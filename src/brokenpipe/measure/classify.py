@@ -39,6 +39,7 @@ class ErrorClass(StrEnum):
     ABORTED_TRANSACTION = "aborted transaction"
     READ_ONLY = "read-only"
     POOLER = "pooler's error"
+    WRONG_RESULT = "wrong result"
     APPLICATION = "application error"
     TIMEOUT = "no answer in time"
     TRANSPORT = "transport between load and target"
@@ -114,6 +115,9 @@ _SQLSTATES: Mapping[str, ErrorClass] = {
     "42P05": ErrorClass.PROTOCOL_STATE,  # … or knows already
     "08P01": ErrorClass.POOLER,  # PgBouncer's only code; from Postgres it would be a defect of the driver
 }
+
+# PgBouncer's word for it when Postgres ends a connection that it has lent; with it the client's ends, too.
+_PASSED_ON = "server conn crashed"
 
 # errno differs between systems; the witness writes numbers, so both are listed: Linux, macOS.
 _ERRNOS: Mapping[int, ErrorClass] = {
@@ -227,7 +231,13 @@ def _innermost(chain: Sequence[Link], look: Callable[[Link], ErrorClass | None])
 
 
 def _by_sqlstate(chain: Sequence[Link]) -> ErrorClass | None:
-    return _innermost(chain, lambda link: _SQLSTATES.get(link.sqlstate or ""))
+    return _innermost(chain, _sqlstate_of)
+
+
+def _sqlstate_of(link: Link) -> ErrorClass | None:
+    if link.sqlstate == "08P01" and _PASSED_ON in link.text:
+        return ErrorClass.EOF
+    return _SQLSTATES.get(link.sqlstate or "")
 
 
 def _by_errno(chain: Sequence[Link]) -> ErrorClass | None:

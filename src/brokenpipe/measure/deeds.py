@@ -32,6 +32,7 @@ _MAKES: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
     ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
     ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
+    ErrorClass.POOLER: frozenset({"server_restart"}),  # what PgBouncer says while Postgres is away
     **dict.fromkeys(HANGS, SILENT | {"latency"}),
     ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
 }

@@ -148,11 +148,14 @@ def _count(metric: Metric, cell: Cell) -> int | None:
         return None if cell.written is None else int(getattr(cell.written, metric.value))
     if metric is Metric.REFUSED:
         return cell.failed_by_class.get(ErrorClass.REFUSED.value, 0)
+    if metric is Metric.WRONG_RESULTS:
+        return cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0)
     counts = {
         Metric.BROKEN: cell.broken,
         Metric.STALE: cell.stale,
         Metric.IN_USE: cell.in_use,
         Metric.FAILED: cell.failed,
         Metric.SWALLOWED: cell.swallowed,
+        Metric.SERVER_CONNECTIONS: cell.server_connections,
     }
     return counts[metric]

@@ -79,6 +79,9 @@ class Cell:
     swallowed: int | None = None  # None: no witness
     written: Written | None = None  # None: no ledger, or nothing that it could be compared with
     owed: Owed | None = None  # None: nothing failed
+    # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
+    server_connections: int | None = None
+    client_connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +352,7 @@ class Findings:
     arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
     arrivals: Mapping[tuple[str, str], Arrivals] = field(default_factory=dict)  # (arm, phase)
     comparisons: tuple[Comparison, ...] = field(default=())
+    pool_mode: str | None = None  # of the PgBouncer before Postgres; None: there was none
     swallowed: tuple[Swallowed, ...] = ()
     ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none
     figures: Mapping[tuple[str, str], Figures] = field(

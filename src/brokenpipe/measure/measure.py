@@ -21,6 +21,7 @@ from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.checks import checks, overall
 from brokenpipe.measure.code import code_of
 from brokenpipe.measure.comparisons import comparisons, too_few
+from brokenpipe.measure.connections import counted
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.findings import Findings, PhaseFinding
@@ -40,6 +41,7 @@ from brokenpipe.measure.swallowed import warnings as swallowed_warnings
 from brokenpipe.measure.timelines import begin_of, end_of, phases, timelines
 from brokenpipe.measure.unaccepted import as_nobody_accepted
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
 
 
 def measure(folder: Path) -> Findings:
@@ -103,7 +105,7 @@ def findings_of(
     witnessed, kept_quiet = _witnessed(history), swallowed(history)
     books = ledger(history, tuple(scenario.arms))
     table = cells(history, by_place, failed, witnessed, errors)
-    table = with_round_trips(scenario, table)
+    table = counted(history, with_round_trips(scenario, table))
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, owings)
     state = health(
         history,
@@ -162,7 +164,8 @@ def findings_of(
         contract=contract,
         best=best,
         costs=added,
-        environment=_environment(environment, scenario.postgres.chosen),
+        environment=_environment(environment, scenario),
+        pool_mode=scenario.pgbouncer.pool_mode if scenario.pgbouncer else None,
         command=str(environment.get("command", "")),
         isolated=tuple(name for name in reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
@@ -184,11 +187,13 @@ def _held(baseline: Baseline | None, run: Run) -> Held:
     return held_against(baseline, run) if baseline else Held((), ())
 
 
-def _environment(document: Mapping[str, Any], of_postgres: str) -> dict[str, str]:
-    """Versions, then what is set at the server, then the code, then the machine."""
+def _environment(document: Mapping[str, Any], scenario: Scenario) -> dict[str, str]:
+    """Versions, then what is set at the servers, then the code, then the machine."""
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
-    if of_postgres:
-        shown["[postgres]"] = of_postgres
+    if scenario.postgres.chosen:
+        shown["[postgres]"] = scenario.postgres.chosen
+    if scenario.pgbouncer:
+        shown["[pgbouncer]"] = scenario.pgbouncer.chosen
     shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
     for name in ("system", "machine", "cores"):
         if name in document:

@@ -15,7 +15,7 @@ from brokenpipe.measure.numbers import megabytes
 FINEST_S = 10.0
 MOST_POINTS = 180
 AROUND_S = 30.0  # a figure at a moment is the median of what lies so near
-ROLES = ("harness", "load", "worker", "toxiproxy", "postgres", "target")
+ROLES = ("harness", "load", "worker", "toxiproxy", "pgbouncer", "postgres", "target")
 QUARTERS = 4
 
 # Where it is known what is private, that is what counts: Postgres' backends share most of what they have.

@@ -18,8 +18,9 @@ class Metric(StrEnum):
     """What can be expected of.
 
     Counts are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
-    this arm minus the control, paired by episode. `lost`, `doubled` and `unacknowledged` count writes, and need
-    a target with a ledger.
+    this arm minus the control, paired by episode. `wrong_results`: requests that the locustfile declares failed in
+    these words. `server_connections`: the most that Postgres had of an arm at a look each second. `lost`, `doubled`
+    and `unacknowledged` count writes, and need a target with a ledger.
     """
 
     BROKEN = "broken"
@@ -28,6 +29,8 @@ class Metric(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     SWALLOWED = "swallowed"
+    WRONG_RESULTS = "wrong_results"
+    SERVER_CONNECTIONS = "server_connections"
     LOST = "lost"
     DOUBLED = "doubled"
     UNACKNOWLEDGED = "unacknowledged"
@@ -60,7 +63,16 @@ class Metric(StrEnum):
 
 
 _COUNTS = frozenset(
-    {Metric.BROKEN, Metric.STALE, Metric.IN_USE, Metric.FAILED, Metric.REFUSED, Metric.SWALLOWED}
+    {
+        Metric.BROKEN,
+        Metric.STALE,
+        Metric.IN_USE,
+        Metric.FAILED,
+        Metric.REFUSED,
+        Metric.SWALLOWED,
+        Metric.WRONG_RESULTS,
+        Metric.SERVER_CONNECTIONS,
+    }
 )
 _OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.expectations import EVERY_ARM, Expectation
+from brokenpipe.plan.pgbouncer import NOT_WITH_TLS, PgBouncer
 from brokenpipe.plan.phases import TURN_S, Name, Phase
 from brokenpipe.plan.postgres import UNREADABLE, PostgresSettings
 from brokenpipe.plan.regression import Regression
@@ -96,6 +97,9 @@ class Scenario(Strict):
     expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = ()
     """What must hold for the run to pass."""
 
+    pgbouncer: PgBouncer | None = None
+    """A PgBouncer between the proxies and Postgres. Without it they lead to Postgres."""
+
     regression: Regression = Regression()
     """By how much a run may be worse than its baseline, with `--baseline`."""
 
@@ -147,6 +151,8 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
+    if scenario.pgbouncer and scenario.postgres.tls:
+        yield Problem("postgres.tls", "true", NOT_WITH_TLS)
     for index, phase in enumerate(scenario.phases):
         yield from _phase_problems(scenario, f"phases[{index}]", phase)
     for index, expectation in enumerate(scenario.expect):

@@ -6,10 +6,12 @@ reader who will see no table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.books import Written
+from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Comparison, Findings
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
@@ -18,7 +20,11 @@ from brokenpipe.report.sizing import knee_sentence
 
 def sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
-    return tuple(said for say in (_knee, _preventable, _differences, _writes) for said in say(findings))
+    return tuple(
+        said
+        for say in (_wrong, _knee, _preventable, _differences, _writes, _pooled)
+        for said in say(findings)
+    )
 
 
 def _knee(findings: Findings) -> Iterator[str]:
@@ -26,6 +32,33 @@ def _knee(findings: Findings) -> Iterator[str]:
     sized = sizing_of(findings)
     if sized is not None:
         yield knee_sentence(sized)
+
+
+def _wrong(findings: Findings) -> Iterator[str]:
+    """Answers that looked like successes and were not the ones asked for."""
+    counts: Counter[str] = Counter()
+    for (arm, _), cell in findings.cells.items():
+        counts[arm] += cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0)
+    told = [f"{count:,} to {arm}" for arm, count in counts.items() if count]
+    if told:
+        yield f"Wrong results, answers that belong to other questions: {_and(told)}."
+
+
+def _pooled(findings: Findings) -> Iterator[str]:
+    """How many connections of services shared how many at Postgres, where most did."""
+    if findings.pool_mode is None:
+        return
+    known = [
+        (cell.client_connections, cell.server_connections, arm)
+        for (arm, _), cell in findings.cells.items()
+        if cell.client_connections and cell.server_connections
+    ]
+    if known:
+        client, server, arm = max(known)
+        yield (
+            f"Through PgBouncer in {findings.pool_mode} mode up to {client} connections of {arm} used "
+            f"{numbers.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
+        )
 
 
 def _preventable(findings: Findings) -> Iterator[str]:

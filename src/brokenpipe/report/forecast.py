@@ -22,6 +22,8 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     yield f"locustfile  {sources.locustfile}"
     if scenario.postgres.chosen:
         yield f"postgres    {scenario.postgres.chosen}"
+    if scenario.pgbouncer:
+        yield f"pgbouncer   {scenario.pgbouncer.chosen}"
     rate = scenario.load.arrivals_per_s
     users = numbers.plural(scenario.load.users, "user")
     asks = f"{rate:g} arrivals/s, carried by up to {users}" if rate else users

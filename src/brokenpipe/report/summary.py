@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe.measure.books import Books
+from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Memory, Warn
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.pool_use import PoolUse
@@ -50,6 +51,9 @@ def _cell(cell: Cell) -> Json:
         "elsewhere": cell.elsewhere,
         "unexplained": cell.unexplained,
         "swallowed": cell.swallowed,
+        "wrong_results": cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0),
+        "server_connections": cell.server_connections,
+        "client_connections": cell.client_connections,
         "owed": _owed(cell.owed),
         "written": None if cell.written is None else asdict(cell.written),
         "failed_by_class": dict(cell.failed_by_class),

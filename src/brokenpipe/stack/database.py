@@ -42,6 +42,8 @@ class Database:
     password: str = field(repr=False)
     limit: int = -1
     """Connections that its owner may have; -1: as many as the server allows."""
+    pooled: bool = False
+    """Whether a PgBouncer stands between it and its proxy."""
 
     @property
     def user(self) -> str:
@@ -83,7 +85,12 @@ class Database:
     def restart(
         self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
     ) -> None:
-        """Stop the whole server and start it again, for all databases that it has."""
+        """Stop the whole server and start it again, for all databases that it has.
+
+        `gone` and `back` are for who stands before the server. A PgBouncer there stays, and so nobody calls them.
+        """
+        if self.pooled:
+            gone = back = _nothing
         self.server.restart(mode, away_s, gone=gone, back=back)
 
     def _wait_for(self, setting: str, value: str | None) -> None:
@@ -101,6 +108,10 @@ class Database:
 
     def _admin(self) -> AbstractContextManager[psycopg.Connection[tuple[object, ...]]]:
         return _connected(self.server.dsn())
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager

@@ -1,25 +1,28 @@
 """The whole stack as child processes: one Postgres, one Toxiproxy, a database, a proxy and a target for each arm.
 
-load ──▶ target of an arm ──▶ proxy of that arm ──▶ Postgres
+load ──▶ target of an arm ──▶ proxy of that arm ──▶ [PgBouncer ──▶] Postgres
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from brokenpipe.history.segments import file_of
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.pgbouncer import PgBouncer, pgbouncer
 from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.process import Child
+from brokenpipe.stack.proxy import Address
 from brokenpipe.stack.settings import dsn_through, environment_of
 from brokenpipe.stack.stack import Arm, Stack, Step, connections_for
 from brokenpipe.stack.target import STOP_TIMEOUT_S, service, wait_ready
@@ -56,6 +59,9 @@ def local_stack(
         on_step("starting Postgres")
         server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
         database = running.enter_context(server)
+        room = plan.scenario.postgres.room
+        databases = {name: database.create_database(f"arm_{name}", room) for name in plan.scenario.arms}
+        pooler = _pooler(plan, databases, logs, janitor, on_step, running)
         on_step("starting Toxiproxy")
         proxies = toxiproxy_server(
             binary,
@@ -65,15 +71,38 @@ def local_stack(
         )
         toxiproxy = running.enter_context(proxies)
         on_step(f"starting {len(plan.scenario.arms)} targets")
-        ground = _Ground(plan, target_folder, report, part, database, toxiproxy, janitor, host, armed)
+        place = pooler or database
+        upstream = (place.host, place.port)
+        ground = _Ground(
+            plan, target_folder, report, part, database, databases, upstream, toxiproxy, janitor, host, armed
+        )
         arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
         for arm in arms.values():  # all were started first, so that they come up together
             wait_ready(arm.service, plan.target)
         try:
             scratch = partial(postgres, log_path=logs / "postgres-scratch.log", janitor=janitor)
-            yield Stack(database, toxiproxy, arms, scratch, LOOPBACK)
+            yield Stack(database, toxiproxy, arms, scratch, LOOPBACK, pooler)
         finally:
             end_together([arm.service.child for arm in arms.values()])
+
+
+def _pooler(
+    plan: Plan,
+    databases: Mapping[str, Database],
+    logs: Path,
+    janitor: Janitor,
+    on_step: Step,
+    running: ExitStack,
+) -> PgBouncer | None:
+    """A PgBouncer before these databases, if the plan wants one."""
+    settings = plan.scenario.pgbouncer
+    if settings is None:
+        return None
+    on_step("starting PgBouncer")
+    log_path = logs / "pgbouncer.log"
+    return running.enter_context(
+        pgbouncer(settings, tuple(databases.values()), log_path=log_path, janitor=janitor)
+    )
 
 
 def end_together(targets: Sequence[Child]) -> None:
@@ -92,6 +121,8 @@ class _Ground:
     report: Path
     part: int
     database: Postgres
+    databases: Mapping[str, Database]
+    upstream: Address
     toxiproxy: ToxiproxyServer
     janitor: Janitor
     host: str
@@ -100,9 +131,9 @@ class _Ground:
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
         """One arm, started but not yet ready."""
-        own_database = self.database.create_database(f"arm_{name}", self.plan.scenario.postgres.room)
-        address = (self.database.host, self.database.port)
-        proxy = self.toxiproxy.proxy(name, address, database=own_database)
+        pooled = self.plan.scenario.pgbouncer is not None
+        own_database = replace(self.databases[name], pooled=pooled)
+        proxy = self.toxiproxy.proxy(name, self.upstream, database=own_database)
         proxy.arm(self.armed)
         with service(
             self.plan.target,

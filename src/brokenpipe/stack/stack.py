@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.pgbouncer import PgBouncer
 from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.target import Service
@@ -44,3 +45,15 @@ class Stack:
     arms: Mapping[str, Arm]
     scratch: Callable[[], AbstractContextManager[Postgres]]
     our_host: str
+    pgbouncer: PgBouncer | None = None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the servers in it."""
+        versions = {"postgres": self.postgres.version, "toxiproxy": self.toxiproxy.version}
+        return versions | ({"pgbouncer": self.pgbouncer.version} if self.pgbouncer else {})
+
+    @property
+    def postgres_clients(self) -> int:
+        """The process through which all arms reach Postgres."""
+        return self.pgbouncer.child.pid if self.pgbouncer else self.toxiproxy.child.pid

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from agent import chat, conversations, memories, operations
-from agent.database import make_database
+from agent import chat, conversations, memories, operations, tools
+from agent.database import make_database, without_prepared_statements
 from agent.llm import SimulatedLLM
 from agent.schema import prepare
 from agent.settings import Settings, SettingsError, load_settings
@@ -26,12 +26,21 @@ def create_app() -> FastAPI:
     return _make_app(settings)
 
 
+async def _make_schema(settings: Settings) -> None:
+    """On a connection of its own, as migrations have, and with statements that no pooler in between can mix up."""
+    own = make_database(without_prepared_statements(settings))
+    try:
+        await own.transact(prepare)
+    finally:
+        await own.dispose()
+
+
 def _make_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await _make_schema(settings)
         database = make_database(settings)
         try:
-            await database.transact(prepare)
             app.state.settings = settings
             app.state.database = database
             app.state.llm = SimulatedLLM(settings.agent_llm_ms)
@@ -40,6 +49,6 @@ def _make_app(settings: Settings) -> FastAPI:
             await database.dispose()
 
     app = FastAPI(title="agent", lifespan=lifespan)
-    for part in (chat, conversations, memories, operations):
+    for part in (chat, conversations, memories, operations, tools):
         app.include_router(part.router)
     return app

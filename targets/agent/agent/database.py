@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from uuid import uuid4
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 from sqlalchemy import URL, Connection, Engine, Pool, create_engine, make_url
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from agent import silence
-from agent.settings import Driver, Settings
+from agent.settings import Driver, Names, Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -166,12 +167,35 @@ def _options(settings: Settings) -> dict[str, object]:
     }
 
 
-def _connect_arguments(settings: Settings) -> dict[str, float]:
-    """Time limits that the driver keeps by itself, by the driver's own names for them."""
+def _connect_arguments(settings: Settings) -> dict[str, object]:
+    """What the driver takes when it connects, by its own names; what is not set is left to it."""
     asyncpg = settings.db_driver is Driver.ASYNCPG
-    limits = {
+    arguments: dict[str, object | None] = {
         "timeout" if asyncpg else "connect_timeout": settings.db_connect_timeout,
         "command_timeout": settings.db_command_timeout,
+        "prepared_statement_cache_size": settings.db_prepared_statement_cache_size,
+        "statement_cache_size": settings.db_statement_cache_size,
+        "prepared_statement_name_func": _unique_name if settings.db_prepared_names is Names.UNIQUE else None,
+        "prepare_threshold": settings.db_prepare_threshold,
     }
-    given = {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+    given = {name: value for name, value in arguments.items() if value is not None}
+    # psycopg's own word for "never" is None.
+    given = {name: None if value == "none" else value for name, value in given.items()}
     return given if asyncpg else {**given, **silence.libpq_arguments(settings)}
+
+
+def without_prepared_statements(settings: Settings) -> Settings:
+    """The same settings, with no statement kept for later, and none under a name that another process gives."""
+    match settings.db_driver:
+        case Driver.ASYNCPG:
+            asyncpg = {"db_prepared_statement_cache_size": 0, "db_statement_cache_size": 0}
+            return settings.model_copy(update={**asyncpg, "db_prepared_names": Names.UNIQUE})
+        case Driver.PSYCOPG:
+            return settings.model_copy(update={"db_prepare_threshold": "none"})
+        case Driver.PSYCOPG2:  # it prepares nothing
+            return settings
+
+
+def _unique_name() -> str:
+    """A name for a prepared statement that no other process will ever give one."""
+    return f"__asyncpg_{uuid4()}__"

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
@@ -54,7 +54,23 @@ class Keepalives(NamedTuple):
     count: int
 
 
+class Names(StrEnum):
+    """What asyncpg's prepared statements are called: by a number that each process counts from 1, or uniquely."""
+
+    NUMBERED = "numbered"
+    UNIQUE = "unique"
+
+
 Flag = Annotated[bool, Field(description="true or false")]
+
+
+OF_ONE_DRIVER = {
+    "db_command_timeout": Driver.ASYNCPG,
+    "db_prepared_statement_cache_size": Driver.ASYNCPG,
+    "db_statement_cache_size": Driver.ASYNCPG,
+    "db_prepared_names": Driver.ASYNCPG,
+    "db_prepare_threshold": Driver.PSYCOPG,
+}
 
 
 class Settings(BaseSettings):
@@ -106,6 +122,29 @@ class Settings(BaseSettings):
         description="seconds idle, seconds between two probes, number of probes: such as 30,10,3; on Linux only",
     )
 
+    # Prepared statements. None: the library's own default (100, 100, numbered; 5). Behind a PgBouncer that lends its
+    # connections for a transaction only, a statement may meet a connection on which it was never prepared.
+    db_prepared_statement_cache_size: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="SQLAlchemy's cache: a whole number from 0 (none) to 10000, with DB_DRIVER=asyncpg only",
+    )
+    db_statement_cache_size: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="the driver's cache: a whole number from 0 (none) to 10000, with DB_DRIVER=asyncpg only",
+    )
+    db_prepared_names: Names | None = Field(
+        None, description=f"{' or '.join(Names)}, with DB_DRIVER=asyncpg only"
+    )
+    db_prepare_threshold: int | Literal["none"] | None = Field(
+        None,
+        description="after how many executions: a whole number from 0 to 10000, or none (never), "
+        "with DB_DRIVER=psycopg only",
+    )
+
     agent_hold: Hold = Field(Hold.SESSION, description=" or ".join(Hold))
     agent_retry: Retry = Field(Retry.NEVER, description=", ".join(Retry))
     agent_llm_ms: float = Field(40.0, ge=0, le=60_000, description="mean delay in ms, from 0 to 60000")
@@ -143,11 +182,19 @@ class Settings(BaseSettings):
             raise ValueError("not a setting of this system")
         return value
 
-    @field_validator("db_command_timeout")
+    @field_validator("db_prepare_threshold")
     @classmethod
-    def _is_something_the_driver_has(cls, value: float | None, info: ValidationInfo) -> float | None:
-        # The others have no such limit: it would silently have no effect.
-        if value is not None and info.data.get("db_driver", Driver.ASYNCPG) is not Driver.ASYNCPG:
+    def _is_a_number_of_executions(cls, value: int | str | None) -> int | str | None:
+        if isinstance(value, int) and not 0 <= value <= 10_000:
+            raise ValueError("out of range")
+        return value
+
+    @field_validator(*OF_ONE_DRIVER)
+    @classmethod
+    def _is_something_the_driver_has(cls, value: T, info: ValidationInfo) -> T:
+        # The others have no such setting: it would silently have no effect.
+        owner = OF_ONE_DRIVER[info.field_name or ""]
+        if value is not None and info.data.get("db_driver", Driver.ASYNCPG) is not owner:
             raise ValueError("not a setting of this driver")
         return value
 

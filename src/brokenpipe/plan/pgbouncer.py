@@ -1,0 +1,53 @@
+"""PgBouncer between the proxies and Postgres: `[pgbouncer]` of a scenario."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from brokenpipe.plan.strict import Strict
+
+PoolMode = Literal["session", "transaction"]
+LEAST_FOR_PREPARED = (
+    1,
+    21,
+)  # https://www.pgbouncer.org/changelog.html: the first with max_prepared_statements
+
+NOT_WITH_TLS = "cannot be had together with [pgbouncer], whose ways speak no TLS: leave out one of the two"
+
+
+class PgBouncer(Strict):
+    """`[pgbouncer]`: one PgBouncer for all arms, with a database of its own for each.
+
+    service ──▶ proxy ──▶ PgBouncer ──▶ Postgres
+
+    The names are PgBouncer's own, and times are in seconds as they are there.
+    """
+
+    pool_mode: PoolMode
+    """When a client gives its server connection back: at the end of its session, or of each transaction."""
+
+    default_pool_size: Annotated[int, Field(ge=1, le=50)] = 20
+    """Connections to Postgres of each arm, at most."""
+
+    max_prepared_statements: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Prepared statements that PgBouncer keeps track of for each client; 0: it does not know them. Above 0 it needs
+    PgBouncer 1.21 or newer."""
+
+    max_client_conn: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Connections that services may have, of all arms together. The harness's own, two or three an arm, count."""
+
+    query_wait_timeout: Annotated[float, Field(ge=0, le=600)] = 120.0
+    """Seconds that a query waits for a connection to Postgres before its client is disconnected; 0: for ever."""
+
+    server_login_retry: Annotated[float, Field(ge=0, le=600)] = 15.0
+    """Seconds after a failed connection to Postgres until the next is tried; until then new clients are refused."""
+
+    @property
+    def chosen(self) -> str:
+        """What is said of it, as one would write it."""
+        return ", ".join(
+            f"{key} = {json.dumps(value)}" for key, value in self.model_dump(exclude_unset=True).items()
+        )

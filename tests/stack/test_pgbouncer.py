@@ -1,0 +1,154 @@
+"""A run through PgBouncer: the whole chain, what it counts, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
+
+from brokenpipe.errors import PgBouncerError
+from brokenpipe.plan.pgbouncer import LEAST_FOR_PREPARED
+from brokenpipe.plan.pgbouncer import PgBouncer as Settings
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.pgbouncer import BINARY_VARIABLE, find_program, pgbouncer
+from brokenpipe.stack.postgres import Postgres, postgres
+
+pytestmark = pytest.mark.alone
+
+TOOLS = REPOSITORY / "scenarios" / "tools_locustfile.py"
+ARMS = """
+asyncpg = { WEB_CONCURRENCY = "2" }
+unique = { DB_PREPARED_STATEMENT_CACHE_SIZE = "0", DB_STATEMENT_CACHE_SIZE = "0", DB_PREPARED_NAMES = "unique" }
+"""
+PHASES = """
+[pgbouncer]
+pool_mode = "transaction"
+default_pool_size = 2
+
+[[phases]]
+name = "steady"
+seconds = 8
+
+[[phases]]
+name = "restart"
+fault = { name = "server_restart" }
+episodes = 1
+every_s = 5
+"""
+
+
+def _version() -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in find_program().version.split(".")[:2])
+    except PgBouncerError as error:
+        pytest.skip(f"{error.message}: {error.remedy}")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two arms behind PgBouncer in transaction mode, one of them with two processes; then a restart of Postgres."""
+    _version()
+    folder = tmp_path_factory.mktemp("pooled")
+    scenario = write_scenario(
+        folder / "pooled.toml", PHASES, target="agent", locustfile=TOOLS, users=20, arms=ARMS.strip()
+    )
+    done = Starter(folder).run(scenario)
+    assert (done.folder / "summary.json").is_file(), done.out
+    return done
+
+
+def test_wrong_results_are_seen(run: Run) -> None:
+    """Two processes count their statements alike, and one is answered what the other asked; unique names are not."""
+    arms = run.summary["arms"]
+    assert arms["asyncpg"]["phases"]["steady"]["wrong_results"] > 0, run.out
+    assert arms["unique"]["phases"]["steady"]["failed"] == 0, run.out
+
+
+def test_many_connections_share_two(run: Run) -> None:
+    """At Postgres no arm has more than PgBouncer's pool, however many its service has."""
+    for arm in run.summary["arms"].values():
+        assert arm["phases"]["steady"]["server_connections"] <= 2
+    assert run.summary["arms"]["asyncpg"]["phases"]["steady"]["client_connections"] > 2
+
+
+def test_a_restart_behind_it_lands(run: Run) -> None:
+    """It is witnessed at Postgres itself, and the links of the proxies, which lead to PgBouncer, live through it."""
+    assert [landing["landed"] for landing in run.history("nemesis.ndjson", "landing")] == [True, True]
+    assert {act["error"] for act in run.history("nemesis.ndjson", "act")} == {None}
+    ended = run.history("links.ndjson", "link_ended")
+    assert not [end for end in ended if end["arm"] in {"asyncpg", "unique"} and end["ender"] == "no_server"]
+
+
+def test_it_is_part_of_the_record(run: Run) -> None:
+    """Its version, its log and its gauges are kept, nothing went past it, and nobody's password is."""
+    environment = json.loads((run.folder / "environment.json").read_text())
+    assert environment["versions"]["pgbouncer"] == find_program().version
+    assert "login" in (run.folder / "logs" / "pgbouncer.log").read_text()
+    assert "pgbouncer" in {gauge["role"] for gauge in run.history("gauges.ndjson", "process")}
+    codes = {warning["code"] for warning in run.summary["warnings"]}
+    assert not codes & {"bypasses_proxy", "pgbouncer_died", "toxiproxy_died", "postgres_died", "act_failed"}
+    page = (run.folder / "report.html").read_text()
+    assert "connections at Postgres (" in page
+    assert "[pgbouncer]" in page
+
+
+def test_none_on_this_machine(tmp_path: Path) -> None:
+    """Named with what to do, before any target was started; nothing stays."""
+    scenario = write_scenario(tmp_path / "none.toml", PHASES, target="agent", locustfile=TOOLS)
+    done = Starter(tmp_path).run(scenario, env={BINARY_VARIABLE: "/nowhere/pgbouncer"})
+    assert done.popen.returncode == 4, done.out
+    assert "/nowhere/pgbouncer: cannot be started" in done.out
+    assert BINARY_VARIABLE in done.out
+    assert "Traceback" not in done.out
+
+
+# --- prepared statements, one after the other ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with postgres(log_path=tmp_path_factory.mktemp("server") / "log", janitor=NoJanitor()) as running:
+        yield running
+
+
+@pytest.mark.parametrize("tracked", [0, 100], ids=["not tracked", "tracked"])
+def test_max_prepared_statements_keeps_clients_apart(server: Postgres, tmp_path: Path, tracked: int) -> None:
+    """Each of two clients prepares another statement, under the driver's same name, on a connection of its own, and
+    then is lent the other one: untracked it is answered what the other prepared, tracked what it asked.
+    """
+    if tracked and _version() < LEAST_FOR_PREPARED:
+        pytest.skip("this PgBouncer is older than 1.21; .ci/pgbouncer gets a newer one on Debian")
+    _version()
+    database = server.create_database(f"tracked_{tracked}")
+    settings = Settings(pool_mode="transaction", default_pool_size=2, max_prepared_statements=tracked)
+    with (
+        pgbouncer(settings, [database], log_path=tmp_path / "log", janitor=NoJanitor()) as bouncer,
+        ExitStack() as clients,
+    ):
+        place = (
+            f"postgresql://{database.user}:{database.password}@{bouncer.host}:{bouncer.port}/{database.name}"
+        )
+        one, other, third = (
+            clients.enter_context(closing(psycopg.connect(place, autocommit=True))) for _ in range(3)
+        )
+        with ExitStack() as first, ExitStack() as second, ExitStack() as occupied:
+            first.enter_context(one.transaction())
+            assert _asked(one, "one") == "one"
+            second.enter_context(other.transaction())  # on the second connection: the first is lent
+            assert _asked(other, "other") == "other"
+            first.close()
+            occupied.enter_context(third.transaction())  # on the first connection
+            third.execute("SELECT 1", prepare=False)
+            second.close()
+            assert _asked(one, "one") == ("one" if tracked else "other")
+
+
+def _asked(client: psycopg.Connection[tuple[object, ...]], word: str) -> object:
+    """Through a prepared statement, which the driver calls _pg3_0 in every client."""
+    (answer,) = client.execute(f"SELECT '{word}'".encode(), prepare=True).fetchone() or (None,)
+    return answer
