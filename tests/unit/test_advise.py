@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_not_advised(run: Recorded) -> None:
     assert result.exit_code == 0, result.output
     assert "create_async_engine" not in result.output
     said = flat(result)
-    assert "1 × 120 = 120 connections are needed, and Postgres has 47" in said
+    assert "1 × 120 = 120 connections are known to be enough, and Postgres has 47" in said
     assert "AGENT_HOLD=query" in said
 
 

@@ -116,9 +116,8 @@ def _total(given: Advice) -> str:
 def _too_many(given: Advice) -> Iterator[RenderableType]:
     asked = given.numbers
     yield Text(
-        f"  {asked.workers} × {given.pool_size} = {given.total} connections are needed, and Postgres has {asked.room} "
-        f"for services: no setting of the pool helps. With pool_size={given.largest_that_fits} nothing is refused, and "
-        "requests wait.",
+        f"  {asked.workers} × {given.pool_size} = {given.total} connections are known to be enough, and Postgres has "
+        f"{asked.room} for services. With pool_size={given.largest_that_fits} nothing is refused, and requests may wait.",
         style="yellow",
     )
     yield Text(
