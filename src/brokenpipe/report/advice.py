@@ -117,7 +117,8 @@ def _too_many(given: Advice) -> Iterator[RenderableType]:
     asked = given.numbers
     yield Text(
         f"  {asked.workers} × {given.pool_size} = {given.total} connections are known to be enough, and Postgres has "
-        f"{asked.room} for services. With pool_size={given.largest_that_fits} nothing is refused, and requests may wait.",
+        f"{asked.room} for services. With pool_size={given.largest_that_fits} nothing is refused, "
+        "and requests may wait.",
         style="yellow",
     )
     yield Text(
