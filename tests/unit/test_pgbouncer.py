@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
-from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.history import records
@@ -84,16 +83,6 @@ def test_what_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(PgBouncerError, match=str(named)) as refused:
             find_program()
         assert refused.value.remedy
-
-
-def test_containers_are_refused(tmp_path: Path) -> None:
-    """Told with what to do, before anything is written: they would have run without the pooler."""
-    answer = brokenpipe(
-        "run", "pgbouncer_session", "--stack", "compose", "--dry-run", "--reports", str(tmp_path)
-    )
-    assert_answers_a_mistake(answer)
-    assert "[pgbouncer]" in answer.err
-    assert "Leave --stack out" in answer.said
 
 
 # --- what is counted ----------------------------------------------------------------------------------

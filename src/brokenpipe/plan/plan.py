@@ -98,11 +98,6 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     target = parse_target(folder)
     if problems := tuple(_without_ledger(parsed, target, folder)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
-    if parsed.pgbouncer and overrides.stack == "compose":
-        raise UsageError(
-            f"--stack compose: {path.name} asks for a [pgbouncer], and containers are started without one",
-            remedy="Leave --stack out, or take a scenario without [pgbouncer].",
-        )
     run = overridden(parsed, overrides)
     plan = Plan(
         stem=path.stem,

@@ -13,9 +13,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from brokenpipe.stack.compose_file import (
     AGENT_IMAGE,
     API_PORT,
     HOST_RULES,
+    PGBOUNCER_IMAGE,
+    PGBOUNCER_PORT,
     POSTGRES_PORT,
     RULES,
     SCRATCH,
@@ -44,8 +46,10 @@ from brokenpipe.stack.compose_file import (
     place_of,
 )
 from brokenpipe.stack.contained import contained
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.local import end_together
+from brokenpipe.stack.pgbouncer import PgBouncer, not_ready, version_of
 from brokenpipe.stack.postgres import Postgres, launched
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
@@ -82,8 +86,8 @@ def compose_stack(
     on_step("looking for a Docker engine")
     found = find_engine(engine)
     leftovers.sweep_dead(found.client)
-    target = plan.target.image or AGENT_IMAGE
-    found.require(["postgres:17-bookworm", "brokenpipe/toxiproxy:2.12.0", target], on_step)
+    images = ["postgres:17-bookworm", "brokenpipe/toxiproxy:2.12.0", plan.target.image or AGENT_IMAGE]
+    found.require(images + ([PGBOUNCER_IMAGE] if plan.scenario.pgbouncer else []), on_step)
     with scratch_folder("brokenpipe-compose-", janitor) as folder, ExitStack() as running:
         layout = _layout(plan, project, target_folder, report, part, janitor, Secrets(folder), found)
         layout.secrets.password.write_text(secrets.token_urlsafe(18))
@@ -196,14 +200,18 @@ class _Ground:
         with self._created(on_step), ExitStack() as running:
             on_step("starting Postgres")
             database = running.enter_context(self._database())
+            room = plan.scenario.postgres.room
+            databases = {name: database.create_database(f"arm_{name}", room) for name in plan.scenario.arms}
+            pooler = running.enter_context(self._pgbouncer(databases, on_step))
             on_step("starting Toxiproxy")
             toxiproxy = running.enter_context(self._toxiproxy())
             on_step(f"starting {len(plan.scenario.arms)} targets")
-            arms = {arm.name: arm for arm in running.enter_context(self._arms(database, toxiproxy))}
+            arms = {arm.name: arm for arm in running.enter_context(self._arms(databases, pooler, toxiproxy))}
             for arm in arms.values():
                 wait_ready(arm.service, plan.target)
             try:
-                yield Stack(database, toxiproxy, arms, self._scratch, self.layout.addresses.gateway)
+                our_host = self.layout.addresses.gateway
+                yield Stack(database, toxiproxy, arms, self._scratch, our_host, pooler)
             finally:
                 end_together([arm.service.child for arm in arms.values()])
 
@@ -266,6 +274,25 @@ class _Ground:
         return self._postgres("postgres", self.layout.addresses.postgres, certificates)
 
     @contextmanager
+    def _pgbouncer(self, databases: Mapping[str, Database], on_step: Step) -> Iterator[PgBouncer | None]:
+        """One before these databases, ready, if the plan wants one."""
+        settings, files = self.layout.plan.scenario.pgbouncer, self.layout.secrets.pgbouncer
+        if settings is None:
+            yield None
+            return
+        on_step("starting PgBouncer")
+        place, password = (self.layout.addresses.pgbouncer, PGBOUNCER_PORT), secrets.token_urlsafe(18)
+        files.write(settings, PGBOUNCER_IMAGE.rpartition(":")[2], tuple(databases.values()), place, password)
+        for path in (files.config, files.users):
+            path.chmod(0o644)  # as with the password
+        self._create("pgbouncer")  # with its files, which are there only now
+        with self.contained("pgbouncer", "pgbouncer", stop_signal=signal.SIGKILL) as process:
+            version = version_of(process, place, password)
+            if not version:
+                raise not_ready(process)
+            yield PgBouncer(*place, version, process)
+
+    @contextmanager
     def _scratch(self) -> Iterator[Postgres]:
         """A fresh Postgres for probes."""
         self._create_with_place(SCRATCH)
@@ -291,10 +318,12 @@ class _Ground:
             server.close()
 
     @contextmanager
-    def _arms(self, database: Postgres, toxiproxy: ToxiproxyServer) -> Iterator[list[Arm]]:
+    def _arms(
+        self, databases: Mapping[str, Database], pooler: PgBouncer | None, toxiproxy: ToxiproxyServer
+    ) -> Iterator[list[Arm]]:
         """All arms, started but not yet ready."""
-        names = list(self.layout.plan.scenario.arms)
-        proxies = {name: self._proxy(name, database, toxiproxy) for name in names}
+        names = list(databases)
+        proxies = {name: self._proxy(name, databases[name], pooler, toxiproxy) for name in names}
         self._create(*(f"agent-{name}" for name in names))  # with their DSNs, which are known only now
         with ExitStack() as running:
             arms = []
@@ -305,12 +334,14 @@ class _Ground:
                 arms.append(Arm(name, proxies[name].server.name, proxies[name], service))
             yield arms
 
-    def _proxy(self, arm: str, database: Postgres, toxiproxy: ToxiproxyServer) -> Proxy:
+    def _proxy(
+        self, arm: str, database: Database, pooler: PgBouncer | None, toxiproxy: ToxiproxyServer
+    ) -> Proxy:
         """In front of a database of its own, whose address the arm's target will find in its environment."""
         target = self.layout.plan.target
-        own_database = database.create_database(f"arm_{arm}", self.layout.plan.scenario.postgres.room)
-        proxy = toxiproxy.proxy(arm, (database.host, database.port), database=own_database)
+        own_database, upstream = replace(database, pooled=pooler is not None), pooler or database.server
+        proxy = toxiproxy.proxy(arm, (upstream.host, upstream.port), database=own_database)
         proxy.arm(self.armed)
-        dsn = dsn_through(proxy, own_database, target, database.certificates)
+        dsn = dsn_through(proxy, own_database, target, self.layout.certificates)
         self.layout.secrets.dsn(arm).write_text(f"{target.dsn_env}={dsn}\n")
         return proxy

@@ -2,6 +2,7 @@
 
     198.18.n.1   this machine: the harness, Locust, the echo server of probes
     198.18.n.2   Postgres         .3  Toxiproxy         .4  a Postgres for probes, made when there is something to probe
+    198.18.n.5   PgBouncer, with [pgbouncer]
     198.18.n.10  the first arm, and so on
 
 198.18.0.0/15 is set aside for measuring (RFC 2544), so nobody should live there. The network is internal: nothing in
@@ -22,12 +23,15 @@ from pathlib import Path
 
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.certificates import Certificates
+from brokenpipe.stack.pgbouncer_config import Files
 from brokenpipe.stack.postgres import SETTINGS
 
 POSTGRES_PORT = 5432
 API_PORT = 8474
 TARGET_PORT = 8000
+PGBOUNCER_PORT = 6432
 AGENT_IMAGE = "brokenpipe/agent:1"
+PGBOUNCER_IMAGE = "brokenpipe/pgbouncer:1.24"
 SCRATCH = "scratch"  # the profile and the service of the Postgres for probes
 _SET_ASIDE = ipaddress.ip_network("198.18.0.0/15")
 _SECRET = "postgres_password"  # noqa: S105
@@ -59,6 +63,10 @@ class Addresses:
     def scratch(self) -> str:
         return str(self.network[4])
 
+    @property
+    def pgbouncer(self) -> str:
+        return str(self.network[5])
+
     def arm(self, index: int) -> str:
         """Counted from 0."""
         return str(self.network[_FIRST_ARM + index])
@@ -76,7 +84,7 @@ def free_network(taken: Iterable[ipaddress.IPv4Network]) -> Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Where the secrets of a run are: the superuser's password, and each arm's DSN as an env file."""
+    """Where the secrets of a run are: the superuser's password, each arm's DSN as an env file, PgBouncer's users."""
 
     folder: Path
 
@@ -86,6 +94,10 @@ class Secrets:
 
     def dsn(self, arm: str) -> Path:
         return self.folder / f"{arm}.env"
+
+    @property
+    def pgbouncer(self) -> Files:
+        return Files(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,7 @@ class Layout:
             place_of(SCRATCH): self._place(SCRATCH, self.addresses.scratch) | {"profiles": [SCRATCH]},
             SCRATCH: self._postgres(SCRATCH, {}) | {"profiles": [SCRATCH]},
             "toxiproxy": self._toxiproxy(),
+            **({"pgbouncer": self._pgbouncer()} if self.plan.scenario.pgbouncer else {}),
             **{
                 f"agent-{arm}": self._agent(arm, self.addresses.arm(index))
                 for index, arm in enumerate(self.plan.scenario.arms)
@@ -177,6 +190,13 @@ class Layout:
             "user": _ourselves(),
             "command": ["-host", place, "-port", str(API_PORT), "-links", str(self.links)],
             "volumes": [_mount(self.report, read_only=False)],
+        }
+
+    def _pgbouncer(self) -> dict[str, object]:
+        files = self.secrets.pgbouncer
+        return self._piece("pgbouncer", "pgbouncer", self.addresses.pgbouncer) | {
+            "command": [str(files.config)],
+            "volumes": [_mount(files.config), _mount(files.users)],
         }
 
     def _agent(self, arm: str, address: str) -> dict[str, object]:

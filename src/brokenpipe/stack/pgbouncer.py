@@ -24,9 +24,10 @@ from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import PgBouncer as Settings
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.pgbouncer_config import ADMIN, configuration, users
+from brokenpipe.stack.pgbouncer_config import ADMIN, Files
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.proxy import Address
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.unprivileged import runner
 
@@ -49,7 +50,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class PgBouncer:
-    """A running PgBouncer. Made by `pgbouncer`."""
+    """A running PgBouncer. Made by `pgbouncer`, or in a container by `compose_stack`."""
 
     host: str
     port: int
@@ -109,33 +110,22 @@ class _Launch:
             port = free_port()
             with ExitStack() as attempt:
                 process = attempt.enter_context(self._process(port, password))
-                if not _wait_ready(process, port, password):
+                if not version_of(process, (LOOPBACK, port), password):
                     if attempts_left and taken(port):
                         continue
-                    raise _not_ready(process)
+                    raise not_ready(process, f"; {BINARY_VARIABLE} names another PgBouncer")
                 running.enter_context(attempt.pop_all())
                 return PgBouncer(LOOPBACK, port, self.program.version, process)
         raise AssertionError("the last attempt returns or raises")
 
     def _process(self, port: int, password: str) -> AbstractContextManager[Child]:
-        run_as, config, known = runner(), self.folder / "pgbouncer.ini", self.folder / "users"
-        written = configuration(
-            self.settings,
-            self.program.version,
-            {each.name: f"host={each.server.host} port={each.server.port}" for each in self.databases},
-            host=LOOPBACK,
-            port=port,
-            users_file=str(known),
-        )
-        logins = {each.user: each.password for each in self.databases} | {ADMIN: password}
-        for path, text in ((config, written), (known, users(logins))):
-            path.touch(mode=0o600)
-            path.write_text(text)
+        run_as, files = runner(), Files(self.folder)
+        files.write(self.settings, self.program.version, self.databases, (LOOPBACK, port), password)
+        for path in (files.config, files.users, files.folder):
             run_as.own(path)
-        run_as.own(self.folder)
         return child(
             "pgbouncer",
-            [*run_as.prefix, str(self.program.path), str(config)],
+            [*run_as.prefix, str(self.program.path), str(files.config)],
             log_path=self.log_path,
             janitor=self.janitor,
             cwd=self.folder,
@@ -143,29 +133,31 @@ class _Launch:
         )
 
 
-def _wait_ready(process: Child, port: int, password: str) -> bool:
-    """Whether it answers its administrator, within some time and before it ends."""
+def version_of(process: Child, address: Address, password: str) -> str:
+    """What it tells its administrator, such as 1.24.1; empty if it does not answer within some time, or ends."""
+    host, port = address
 
-    def answers() -> bool | None:
+    def answers() -> str | None:
         if not process.running:
-            return False
-        console = f"postgresql://{ADMIN}:{password}@{LOOPBACK}:{port}/pgbouncer"
+            return ""
+        console = f"postgresql://{ADMIN}:{password}@{host}:{port}/pgbouncer"
         try:
             with closing(psycopg.connect(console, autocommit=True, connect_timeout=2)) as admin:
-                admin.execute("SHOW VERSION")
+                (said,) = admin.execute("SHOW VERSION").fetchone() or ("",)
         except psycopg.Error:
             return None
-        return True
+        return str(said).removeprefix("PgBouncer ")
 
-    return poll(answers, timeout_s=READY_TIMEOUT_S) is True
+    return poll(answers, timeout_s=READY_TIMEOUT_S) or ""
 
 
-def _not_ready(process: Child) -> PgBouncerError:
+def not_ready(process: Child, besides: str = "") -> PgBouncerError:
+    """Why there is none. `besides` is said after where the log is."""
     what = (
         f"did not answer within {READY_TIMEOUT_S:g} s" if process.running else f"ended: {process.exit_text}"
     )
     return PgBouncerError(
         f"pgbouncer {what}",
-        remedy=f"The whole log is {process.log_path}; {BINARY_VARIABLE} names another PgBouncer.",
+        remedy=f"The whole log is {process.log_path}{besides}.",
         details=process.last_lines(),
     )

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import LEAST_FOR_PREPARED, PgBouncer
+from brokenpipe.stack.database import Database
+from brokenpipe.stack.proxy import Address
 
 ADMIN = "pgbouncer_admin"
 _REMEDY = (
     "Name a newer one in BROKENPIPE_PGBOUNCER_BIN (`.ci/pgbouncer` gets one on an older Debian), or leave "
     "max_prepared_statements out."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Both of them, in a folder that nobody else can enter."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "pgbouncer.ini"
+
+    @property
+    def users(self) -> Path:
+        return self.folder / "users"
+
+    def write(
+        self,
+        settings: PgBouncer,
+        version: str,
+        databases: Sequence[Database],
+        address: Address,
+        password: str,
+    ) -> None:
+        """For one that listens at that address, before these databases. `password` is its administrator's.
+
+        Raises PgBouncerError as `configuration` does.
+        """
+        host, port = address
+        places = {each.name: f"host={each.server.host} port={each.server.port}" for each in databases}
+        written = configuration(settings, version, places, host=host, port=port, users_file=str(self.users))
+        logins = {each.user: each.password for each in databases} | {ADMIN: password}
+        for path, text in ((self.config, written), (self.users, users(logins))):
+            path.touch(mode=0o600)
+            path.write_text(text)
 
 
 def configuration(
