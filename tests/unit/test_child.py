@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 
 from brokenpipe.errors import StackError
 from brokenpipe.stack import process
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.family import freeze
+from brokenpipe.stack.janitor import NoJanitor, janitor
 from brokenpipe.stack.process import child
 
 
@@ -84,3 +86,16 @@ def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
     ):
         pass
     assert caught.value.remedy
+
+
+def test_the_janitor_wakes_what_stands_still() -> None:
+    """One that was frozen when its harness ended still hears what it is asked, and ends in its own way."""
+    ends_by_itself = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); "
+    ends_by_itself += "print('ready', flush=True); time.sleep(60)"
+    argv = [sys.executable, "-c", ends_by_itself]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as frozen, janitor("test-of-waking") as undo:
+        assert frozen.stdout is not None
+        assert frozen.stdout.readline() == b"ready\n"
+        freeze(frozen.pid)
+        undo.process(frozen.pid, signal.SIGTERM)
+    assert frozen.returncode == 7

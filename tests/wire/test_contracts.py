@@ -19,6 +19,7 @@ from brokenpipe.faults import (
     NoWire,
     Refuse,
     Seen,
+    ServerPause,
     ServerRestart,
     ServerSetting,
     SocketKill,
@@ -40,6 +41,8 @@ FAULTS = [
     BackendKill(),
     ServerRestart(),
     ServerRestart(mode="immediate", away_ms=200),
+    ServerRestart(mode="kill"),
+    ServerPause(),
     ServerSetting(setting="idle_session_timeout", after_ms=300),
     ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=300),
     ServerSetting(setting="statement_timeout", after_ms=300),
@@ -73,10 +76,11 @@ def test_the_certificate_notices_a_server_to_which_nothing_happened(
     server: ToxiproxyServer, scratch: Scratch
 ) -> None:
     """Injected on nothing, a fault at the server fails its contract wherever that promises an effect."""
-    faults = [BackendKill(), ServerRestart(), ServerSetting(setting="default_transaction_read_only")]
+    faults = [BackendKill(), ServerRestart(), ServerPause()]
+    faults += [ServerSetting(setting="default_transaction_read_only")]
     probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
-    assert len(promised) == 2 + 3 + 1
+    assert len(promised) == 2 + 3 + 3 + 1
     assert [str(probe) for probe in promised if probe.held] == []
     assert {probe.seen for probe in promised} == {"alive"}
 

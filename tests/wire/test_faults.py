@@ -19,6 +19,7 @@ from brokenpipe.faults import (
     Latency,
     PacketDrop,
     Refuse,
+    ServerPause,
     ServerRestart,
     ServerSetting,
     SocketKill,
@@ -38,6 +39,8 @@ ALL = [
     CommitCut(lost="commit"),
     BackendKill(),
     ServerRestart(mode="immediate"),
+    ServerRestart(mode="kill"),
+    ServerPause(),
     ServerSetting(setting="statement_timeout", after_ms=500),
     ServerSetting(setting="connection_limit", connections=5),
     ServerSetting(setting="default_transaction_read_only"),
@@ -53,6 +56,7 @@ class Ledger:
         self.kills = 0
         self.refuses = False
         self.drops = False
+        self.still = False
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         self.toxics[toxic] |= attributes
@@ -78,6 +82,12 @@ class Ledger:
 
     def set(self, setting: str, value: str | None) -> None:
         self.settings = {setting: value} if value is not None else {}
+
+    def pause(self) -> None:
+        self.still = True
+
+    def resume(self) -> None:
+        self.still = False
 
     def restart(
         self, _mode: str, _away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
@@ -115,6 +125,7 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "refuse", "how": "fin"},
         {"name": "commit_cut", "lost": "rollback"},
         {"name": "server_restart", "mode": "smart"},
+        {"name": "server_pause", "seconds": 3},
         {"name": "server_setting", "setting": "work_mem"},
         {"name": "server_setting", "setting": "statement_timeout"},
         {"name": "server_setting", "setting": "statement_timeout", "connections": 3},
@@ -136,12 +147,12 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     fault.inject(wire)
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
-    assert (bool(changed) or wire.refuses or wire.drops or bool(wire.settings)) is (
-        fault.waits or not fault.strikes
-    )
+    broken = bool(changed) or wire.refuses or wire.drops or bool(wire.settings) or wire.still
+    assert broken is (fault.waits or not fault.strikes)
     assert wire.kills == int(fault.strikes and not fault.waits)
     fault.heal(wire)
     assert (wire.toxics, wire.refuses, wire.drops, wire.settings) == (whole.toxics, False, False, {})
+    assert not wire.still
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)

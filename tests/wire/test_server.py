@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from brokenpipe.drive.landing import door_of, open_for, see_held
-from brokenpipe.drive.session import NotOpened, session
+from brokenpipe.drive.probe import Watched, probing
+from brokenpipe.drive.session import SSL_REQUEST, NotOpened, session
 from brokenpipe.errors import PostgresError, ProxyError
-from brokenpipe.faults import BackendKill, Fault, ServerRestart, ServerSetting
+from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
+from brokenpipe.history.writer import writing
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.ports import LOOPBACK, poll
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.stack import Stack
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -51,6 +60,29 @@ def other(running: Postgres) -> Database:
 def proxy(server, running: Postgres, plain: Database) -> Iterator[Proxy]:
     with server.scratch_proxy((running.host, running.port), database=plain) as made:
         yield made
+
+
+# A harness with a server that stands still.
+PAUSED = """
+import sys
+from pathlib import Path
+from brokenpipe.stack.janitor import janitor
+from brokenpipe.stack.postgres import postgres
+
+with janitor("test-of-pause-" + sys.argv[2]) as undo, postgres(log_path=Path(sys.argv[1]), janitor=undo) as server:
+    server.pause()
+    print(server.child.pid)
+    print(Path(f"/proc/{server.child.pid}/cwd").resolve(), flush=True)
+    sys.stdin.read()
+"""
+
+
+def alive(process: psutil.Process) -> bool:
+    """Is there anything left of it that could do something?"""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def lives(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
@@ -153,19 +185,113 @@ def test_a_limit_of_an_arms_own(running: Postgres, other: Database) -> None:
         psycopg.connect(limited.dsn())
 
 
-def test_a_crash_loses_nothing_that_was_committed(proxy: Proxy, running: Postgres, plain: Database) -> None:
-    """Rows that were acknowledged a moment before an immediate restart are there after it; the server is another."""
+@pytest.mark.parametrize("mode", ["immediate", "kill"])
+def test_a_crash_loses_nothing_that_was_committed(
+    proxy: Proxy, running: Postgres, plain: Database, mode: StopMode
+) -> None:
+    """Rows that were acknowledged a moment before a crash are there after it; the server is another."""
     before = running.child.pid
     with psycopg.connect(plain.dsn(), autocommit=True) as writer:
         writer.execute("CREATE TABLE kept (id int)")
         for number in range(200):
             writer.execute("INSERT INTO kept VALUES (%s)", (number,))
-        ServerRestart(mode="immediate").inject(proxy)
+        ServerRestart(mode=mode).inject(proxy)
         assert not lives(writer)
     assert running.child.pid != before
     with psycopg.connect(plain.dsn(), autocommit=True) as reader:
         assert reader.execute("SELECT count(*) FROM kept").fetchone() == (200,)
         reader.execute("DROP TABLE kept")
+
+
+def test_a_killed_server_tells_nobody_anything(proxy: Proxy, running: Postgres) -> None:
+    """No session hears why, no process is left of it, and the next one has to recover."""
+    father = psutil.Process(running.child.pid)
+    family = [father, *father.children(recursive=True)]
+    with session((proxy.host, proxy.port), door_of(proxy).login) as one:
+        ServerRestart(mode="kill").inject(proxy)
+        ended = one.end(time.monotonic_ns() + 2_000_000_000)
+    assert ended is not None
+    assert ended.seen == "eof"
+    assert [each for each in family if alive(each)] == []
+    assert "was not properly shut down" in running.child.log_path.read_text()
+
+
+def test_a_paused_server_answers_everything_afterwards(
+    proxy: Proxy, running: Postgres, plain: Database
+) -> None:
+    """Silence for those who were there and for those who come; then each gets its answer, and no byte is missing."""
+    login, place = door_of(proxy).login, (proxy.host, proxy.port)
+    with session(place, login) as asked, socket.create_connection(place) as late:
+        before = running.child.pid
+        ServerPause().inject(proxy)
+        try:
+            asked.ask("SELECT repeat('x', 300000)")
+            late.sendall(SSL_REQUEST)
+            late.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                late.recv(1)
+            assert asked.answer(time.monotonic_ns() + 100_000_000).seen == "silence"
+            there = see_held(proxy, ServerPause(), None)
+        finally:
+            ServerPause().heal(proxy)
+        assert (there.seen, there.landed) == ("silence", True)
+        late.settimeout(5)
+        assert late.recv(1) == b"N"
+        assert asked.answer(time.monotonic_ns() + 5_000_000_000).seen == "alive"
+        assert running.child.pid == before
+    assert not see_held(proxy, ServerPause(), None).landed
+    plain.resume()  # nothing is left to resume, and that is no error
+
+
+def test_the_gauges_of_others_go_on_while_the_server_stands_still(
+    proxy: Proxy, running: Postgres, plain: Database, server: ToxiproxyServer, tmp_path: Path
+) -> None:
+    """What asks Postgres waits; clock, machine and processes are gauged all the same, and Postgres's go on after it."""
+    stack = Stack(running, server, {}, NotImplemented, LOOPBACK)
+    watched = [Watched("postgres", None, lambda: running.child.pid)]
+    path = tmp_path / "gauges.ndjson"
+
+    def counted(kind: str) -> int:
+        return path.read_text().count(f'{{"k":"{kind}"')
+
+    with (
+        writing(path, "test") as log,
+        writing(tmp_path / "doubts.ndjson", "test") as doubts,
+        probing(watched, {plain.name: "plain"}, stack, log, doubts),
+    ):
+        assert poll(lambda: counted("postgres") or None, timeout_s=10)
+        ServerPause().inject(proxy)
+        try:
+            processes = counted("process")
+            assert poll(lambda: counted("process") > processes + 1 or None, timeout_s=10)
+            silent = counted("postgres")
+            assert poll(lambda: counted("process") > processes + 2 or None, timeout_s=10)
+            assert counted("postgres") == silent
+        finally:
+            ServerPause().heal(proxy)
+        assert poll(lambda: counted("postgres") > silent or None, timeout_s=10)
+
+
+@pytest.mark.parametrize("end", ["clean", "killed"])
+def test_a_server_that_stands_still_ends_all_the_same(tmp_path: Path, end: str) -> None:
+    """Woken by a clean end, and by the janitor of a harness that was killed: neither waits for somebody to heal it."""
+    script = tmp_path / "paused.py"
+    script.write_text(PAUSED)
+    argv = [sys.executable, script, tmp_path / "postgres.log", end]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdin is not None
+        assert harness.stdout is not None
+        father = psutil.Process(int(harness.stdout.readline()))
+        family = [father, *father.children(recursive=True)]
+        data = Path(harness.stdout.readline().strip())
+        assert father.status() == psutil.STATUS_STOPPED
+        if end == "killed":
+            harness.kill()
+        harness.stdin.close()
+        harness.wait(20)
+        assert poll(lambda: None if data.exists() or any(map(alive, family)) else True, timeout_s=15)
+    # Of a harness that was killed nobody writes the log on.
+    assert end == "killed" or "received fast shutdown request" in (tmp_path / "postgres.log").read_text()
 
 
 def test_a_restart_goes_through_all_that_a_client_may_see(proxy: Proxy) -> None:

@@ -104,15 +104,18 @@ def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
 
 def see_session(proxy: Proxy, fault: Fault) -> Testimony:
     """What a new session of the service's role sees that asks for it."""
+    limit = fault.connections if isinstance(fault, ServerSetting) else None
     try:
-        sessions = proxy.server.sessions()
+        sessions = proxy.server.sessions() if limit else 0
     except StackError as error:
         return Testimony(error.message, None, landed=False)
     seen = server_situations.see_fresh(door_of(proxy), fault, fault.sign)
-    if isinstance(fault, ServerSetting) and fault.connections and seen.seen == "alive":
+    if limit and seen.seen == "alive":
         # A limit is felt by whoever comes when it is reached, and by nobody before.
-        free = fault.connections - sessions
+        free = limit - sessions
         return Testimony(f"alive, {free} below the limit", None, landed=free > 0)
+    if fault.sign.seen == "silence":
+        return Testimony(seen.seen, None, landed=seen.seen == "silence")
     return Testimony(seen.seen, seen.after_s * 1e3, landed=_as_promised(fault.sign, seen.seen, seen.after_s))
 
 

@@ -48,12 +48,14 @@ def probing(
     """
     stop = threading.Event()
     database = Database(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
-    probe = _Probe(watched, database, stack, log)
+    probe = _Probe(watched, log)
     threads = [
-        threading.Thread(target=probe.run, args=(stop,), name="probe", daemon=True),
-        threading.Thread(
-            target=_feel_the_pulse, args=(stack.toxiproxy, doubts, stop), name="pulse", daemon=True
-        ),
+        threading.Thread(target=target, args=(*arguments, stop), name=name, daemon=True)
+        for name, target, arguments in (
+            ("probe", probe.run, ()),
+            ("probe of postgres", _ask_postgres, (database, stack, log)),
+            ("pulse", _feel_the_pulse, (stack.toxiproxy, doubts)),
+        )
     ]
     for thread in threads:
         thread.start()
@@ -66,10 +68,8 @@ def probing(
 
 
 class _Probe:
-    def __init__(self, watched: Sequence[Watched], database: Database, stack: Stack, log: Writer) -> None:
+    def __init__(self, watched: Sequence[Watched], log: Writer) -> None:
         self._watched = watched
-        self._database = database
-        self._stack = stack
         self._log = log
         self._machine = Machine()
 
@@ -81,9 +81,6 @@ class _Probe:
                 if gauge := self._machine.gauge():
                     self._log.write(gauge)
                 self._gauge_processes()
-                for record in self._database.gauges(self._stack.postgres_clients):
-                    self._log.write(record)
-        self._database.close()
 
     def _gauge_processes(self) -> None:
         children = defaultdict(list)
@@ -98,6 +95,15 @@ class _Probe:
             if rss_bytes:
                 private_bytes = _private_bytes(usages) if each.role == "postgres" else None
                 self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, private_bytes))
+
+
+def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading.Event) -> None:
+    """For as long as it answers: a server that stands still holds up nobody else's gauges."""
+    with suppress(RecordingError):
+        while not stop.wait(EVERY_S):
+            for record in database.gauges(stack.postgres_clients):
+                log.write(record)
+    database.close()
 
 
 def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:

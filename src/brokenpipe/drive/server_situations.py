@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from brokenpipe.drive.raw_socket import Address, Sighting
-from brokenpipe.drive.session import Login, NotOpened, Session, session
+from brokenpipe.drive.session import LOGIN_TIMEOUT_S, Login, NotOpened, Session, session
 from brokenpipe.drive.situations import GRACE_S, Observation, patience_s
 from brokenpipe.faults import Expectation, Fault, Situation
 
@@ -53,8 +53,9 @@ def fresh(door: Door, inject: Callable[[], None], fault: Fault, expected: Expect
 def see_fresh(door: Door, fault: Fault, expected: Expectation) -> Observation:
     """What a new session sees that asks the fault's question."""
     before_ns = time.monotonic_ns()
+    patience_s = expected.latest_s + GRACE_S if expected.seen == "silence" else LOGIN_TIMEOUT_S
     try:
-        with session(door.address, door.login) as opened:
+        with session(door.address, door.login, patience_s) as opened:
             answer = _asked(opened, fault.question, expected.latest_s + GRACE_S)
             if answer.seen == "alive" and expected.seen != "alive":
                 until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
@@ -72,6 +73,8 @@ def mid_transfer(door: Door, inject: Callable[[], None], _fault: Fault, expected
         injection = aside.submit(inject)
         seen = _talk(opened, injected_ns + _ns(patience_s(expected)))
         injection.result()
+        if seen.seen == "alive":  # so it was at the last look, and the injection may have taken longer
+            seen = _asked(opened, "SELECT 1", GRACE_S)
         return _told(seen, injected_ns)
 
 

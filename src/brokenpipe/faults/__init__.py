@@ -21,6 +21,7 @@ from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Late
 from brokenpipe.faults.packet_drop import PacketDrop
 from brokenpipe.faults.refuse import Refuse
 from brokenpipe.faults.server import NoServer, Server, StopMode
+from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
@@ -38,6 +39,7 @@ AnyFault = Annotated[
     | CommitCut
     | BackendKill
     | ServerRestart
+    | ServerPause
     | ServerSetting,
     Field(discriminator="name"),
 ]
@@ -87,6 +89,7 @@ __all__ = [
     "Refuse",
     "Seen",
     "Server",
+    "ServerPause",
     "ServerRestart",
     "ServerSetting",
     "Since",

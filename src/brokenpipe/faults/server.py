@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-StopMode = Literal["fast", "immediate"]
-"""How the server stops: fast tells every session and writes its data away; immediate is what a crash looks like."""
+StopMode = Literal["fast", "immediate", "kill"]
+"""How the server stops: fast tells every session and writes its data away; immediate tells them and writes nothing;
+kill is what becomes of it when memory runs out: nobody is told anything."""
 
 
 class Server(Protocol):
@@ -23,6 +24,12 @@ class Server(Protocol):
     ) -> None:
         """Stop the whole server, call `gone`, start it after `away_s`, call `back` when it listens; until ready."""
 
+    def pause(self) -> None:
+        """Have the whole server stand still, with all that it holds."""
+
+    def resume(self) -> None:
+        """Have it go on; until it answers. Nothing if it does not stand still."""
+
 
 class NoServer:
     """A server to which nothing happens, to see that a probe notices."""
@@ -36,4 +43,10 @@ class NoServer:
     def restart(
         self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
     ) -> None:
+        pass
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
         pass

@@ -24,7 +24,7 @@ _OF_OTHERS = 3
 
 HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
-SILENT = frozenset({"black_hole", "packet_drop"})
+SILENT = frozenset({"black_hole", "packet_drop", "server_pause"})
 """In which everybody hangs."""
 
 _MAKES: Mapping[ErrorClass, frozenset[str]] = {
@@ -34,6 +34,7 @@ _MAKES: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
     ErrorClass.POOLER: frozenset({"server_restart"}),  # what PgBouncer says while Postgres is away
     **dict.fromkeys(HANGS, SILENT | {"latency"}),
+    ErrorClass.STATEMENT_CANCELLED: frozenset({"server_pause"}),  # by a limit of the service's own
     ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
 }
 _OF_SETTING: Mapping[ErrorClass, str] = {

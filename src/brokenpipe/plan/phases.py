@@ -109,7 +109,9 @@ class Phase(Strict):
     def _comes_under_load(self) -> Self:
         silent = self.fault is not None and self.fault.contract.mid_transfer.seen == "silence"
         if self.under_load and not (silent and self.pattern is Pattern.BLOCKS):
-            raise ValueError("under_load goes with seconds and with black_hole or packet_drop: leave it out")
+            raise ValueError(
+                "under_load goes with seconds and with black_hole, packet_drop or server_pause: leave it out"
+            )
         return self
 
     @model_validator(mode="after")

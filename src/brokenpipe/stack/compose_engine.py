@@ -67,15 +67,28 @@ class Engine:
 
     def start(self, container: str) -> None:
         """One that nobody listens to."""
-        try:
-            _answered(lambda: self.client.api.start(container))
-        except APIError as error:
-            raise _silent(error) from error
+        self._tell(self.client.api.start, container)
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to its first process; one that has ended gets none."""
         with suppress(APIError):  # 409: it does not run
             _answered(lambda: self.client.api.kill(container, signal=number))
+
+    def pause(self, container: str) -> None:
+        """Have all its processes stand still."""
+        self._tell(self.client.api.pause, container)
+
+    def unpause(self, container: str) -> None:
+        """Have them go on; nothing if they do."""
+        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        if state["Paused"]:
+            self._tell(self.client.api.unpause, container)
+
+    def _tell(self, do: Callable[[str], object], container: str) -> None:
+        try:
+            _answered(lambda: do(container))
+        except APIError as error:
+            raise _silent(error) from error
 
     def remove(self, container: str) -> None:
         """With its volumes, however it is."""

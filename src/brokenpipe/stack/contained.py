@@ -51,6 +51,18 @@ class Contained(Child):
         """Send its first process a signal; one that has ended gets none."""
         self.engine.signal(self.container, number)
 
+    def freeze(self) -> None:
+        """Have all its processes stand still, by the kernel's freezer. Raises EngineError."""
+        self.engine.pause(self.container)
+
+    def thaw(self) -> None:
+        """Have all of them go on. Raises EngineError."""
+        self.engine.unpause(self.container)
+
+    def kill(self) -> None:
+        """End all its processes: the kernel does, when the first one of a container is gone."""
+        self.signal(signal.SIGKILL)
+
 
 @contextmanager
 def contained(

@@ -93,6 +93,14 @@ class Database:
             gone = back = _nothing
         self.server.restart(mode, away_s, gone=gone, back=back)
 
+    def pause(self) -> None:
+        """Have the whole server stand still, for all databases that it has."""
+        self.server.pause()
+
+    def resume(self) -> None:
+        """Have it go on; until it answers."""
+        self.server.resume()
+
     def _wait_for(self, setting: str, value: str | None) -> None:
         """Until a new session of the owner's has it: reset, a setting comes from the file no more."""
 

@@ -181,12 +181,19 @@ def _marked(run_id: str) -> Iterator[psutil.Process]:
                 yield process
 
 
+def _ask(process: psutil.Process, number: int) -> None:
+    """Send it a signal that it is to act upon. One that stands still would never hear it, so all of them are woken."""
+    process.send_signal(number)
+    for each in _tree(process):
+        each.resume()
+
+
 def _sweep_processes(duties: _Duties) -> None:
     gentle = [duty for duty in duties.processes if duty.signal != signal.SIGKILL]
     for duty in gentle:
         with suppress(psutil.Error):
             if process := duty.find():
-                process.send_signal(duty.signal)
+                _ask(process, duty.signal)
     started, seen_nothing = time.monotonic(), False
     while time.monotonic() - started < PATIENCE_S:
         ending = {p.pid for duty in gentle if (root := duty.find()) for p in _tree(root)}

@@ -82,6 +82,7 @@ class Postgres:
         self._running = running
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._still = False
 
     def dsn(self, database: str = "postgres", *, host: str | None = None, port: int | None = None) -> str:
         """A connection string that goes straight to the server, past any proxy, unless a proxy's place is given."""
@@ -128,8 +129,28 @@ class Postgres:
                     back()
             _wait_ready(self.dsn(), self.child)
 
+    def pause(self) -> None:
+        """Have all its processes stand still: connections open, and nobody answers. Raises StackError."""
+        with self._lock:
+            self._still = True  # before it is: whatever goes wrong in between is undone
+            self.child.freeze()
+
+    def resume(self) -> None:
+        """Have them go on. Returns when it answers. Raises StackError."""
+        with self._lock:
+            if self._still:
+                self._wake()
+                _wait_ready(self.dsn(), self.child)
+
+    def _wake(self) -> None:
+        self.child.thaw()
+        self._still = False
+
     def _stop(self, mode: StopMode) -> None:
-        self.child.signal(STOP_SIGNALS[mode])
+        if mode == "kill":
+            self.child.kill()
+        else:
+            self.child.signal(STOP_SIGNALS[mode])
         try:
             self.child.popen.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
@@ -147,10 +168,11 @@ class Postgres:
         return None
 
     def close(self) -> None:
-        """End it, once a restart that is under way is over, which is then cut short."""
+        """End it, once a restart that is under way is over, which is then cut short. One that stands still is woken."""
         self._closing.set()
-        with self._lock:
-            self._running.close()
+        with self._lock, self._running:
+            if self._still:
+                self._wake()
 
 
 class Launch(Protocol):

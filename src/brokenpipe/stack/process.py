@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from brokenpipe.errors import StackError
+from brokenpipe.stack.family import freeze, kill, thaw
 from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
 
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
@@ -54,6 +55,18 @@ class Child:
     def signal(self, number: int) -> None:
         """Send it a signal; one that has ended gets none."""
         self.popen.send_signal(number)
+
+    def freeze(self) -> None:
+        """Have it and every process below it stand still. Raises StackError if one goes on."""
+        freeze(self.pid)
+
+    def thaw(self) -> None:
+        """Have all of them go on."""
+        thaw(self.pid)
+
+    def kill(self) -> None:
+        """End it and every process below it, none of which gets to do anything about it."""
+        kill(self.pid)
 
     def stop(self, signal_number: int, timeout_s: float) -> None:
         """Ask it to end, then end it."""

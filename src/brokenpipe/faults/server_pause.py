@@ -1,0 +1,48 @@
+"""The database server stands still: it holds everything, and answers nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from brokenpipe.faults.base import Fault, Place, Situation
+from brokenpipe.faults.contract import Contract, Expectation
+from brokenpipe.faults.wire import Toxic, Wire
+
+_LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
+
+
+class ServerPause(Fault):
+    """A virtual machine that is moved or snapshotted, a machine that swaps, a disk that hangs.
+
+    The server's processes stand still, and its kernel lives: connections open, what is sent is acknowledged and waits.
+    So neither keepalives nor TCP_USER_TIMEOUT notice anything. When it is healed everything is answered, late, and no
+    byte is missing. The server is one for all arms, so it happens to all of them.
+    """
+
+    name: Literal["server_pause"] = "server_pause"
+
+    strikes: ClassVar[bool] = False
+    place: ClassVar[Place] = "server"
+    shows_on: ClassVar[Situation] = "fresh"
+
+    @property
+    def shared(self) -> bool:
+        return True
+
+    @property
+    def manner(self) -> str:
+        return "all its processes"
+
+    @property
+    def contract(self) -> Contract:
+        silent = Expectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
+        return Contract(idle=silent, fresh=silent, mid_transfer=silent)
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        return ()
+
+    def inject(self, wire: Wire) -> None:
+        wire.server.pause()
+
+    def heal(self, wire: Wire) -> None:
+        wire.server.resume()

@@ -1,0 +1,68 @@
+"""A process with all that it has started, as one: made to stand still, to go on, or to end at once.
+
+The parent stands still first: from then on no child is added, and none is told of what happens to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import psutil
+
+from brokenpipe.errors import StackError
+from brokenpipe.stack.ports import poll
+
+_TAKES_EFFECT_S = 5.0  # a process stops when it leaves the kernel, so one that waits for a disk stops later
+_GONE = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+_STILL = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}) | _GONE
+
+
+def freeze(root: int) -> list[psutil.Process]:
+    """Have them all stand still: who they are. Raises StackError if one does not."""
+
+    def still() -> list[psutil.Process] | None:
+        family = _family(root)
+        going = [each for each in family if _status(each) not in _STILL]
+        _each(psutil.Process.suspend, going)
+        return None if going else family
+
+    family = poll(still, timeout_s=_TAKES_EFFECT_S, every_s=0.001)
+    if family is None:
+        thaw(root)
+        raise StackError(
+            f"process {root}: not all processes of it stand still {_TAKES_EFFECT_S:g} s after they were told to",
+            remedy="See what they wait for: ps -eo pid,ppid,stat,wchan,cmd.",
+        )
+    return family
+
+
+def thaw(root: int) -> None:
+    """Have them all go on."""
+    _each(psutil.Process.resume, _family(root))
+
+
+def kill(root: int) -> None:
+    """End them all, and return when they are gone: frozen first, so that no child learns of its parent's end."""
+    family = freeze(root)
+    _each(psutil.Process.kill, family)
+    poll(lambda: all(_status(each) in _GONE for each in family) or None, timeout_s=_TAKES_EFFECT_S)
+
+
+def _family(root: int) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        parent = psutil.Process(root)
+        return [parent, *parent.children(recursive=True)]
+    return []
+
+
+def _each(do: Callable[[psutil.Process], None], processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # it has just ended
+            do(process)
+
+
+def _status(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return str(process.status())
+    return psutil.STATUS_DEAD

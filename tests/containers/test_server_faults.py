@@ -1,0 +1,129 @@
+"""Faults at a server in a container: what the engine does is what the contract says, and nothing is left of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker as sdk
+import psycopg
+import pytest
+from tests.containers.containers import CONFINED, IMAGES, container, docker, network
+
+from brokenpipe.drive.certificate import certify
+from brokenpipe.errors import EngineError
+from brokenpipe.faults import ServerPause, ServerRestart
+from brokenpipe.stack import leftovers
+from brokenpipe.stack.compose_engine import Engine, find_engine
+from brokenpipe.stack.contained import contained
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.postgres import Postgres, launched
+from brokenpipe.stack.process import Child
+from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.toxiproxy import toxiproxy_server
+
+POSTGRES = IMAGES[0]
+PROXIES = Path(__file__).parents[2] / "proxies"
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A Postgres in a container that was created, as compose/pieces.yaml has it."""
+
+    engine: Engine
+    container: str
+    host: str
+    password: str
+    log_path: Path
+    port: int = 5432
+    certificates: None = None
+
+    def started(self) -> AbstractContextManager[Child]:
+        return contained(
+            "postgres",
+            self.container,
+            self.engine,
+            log_path=self.log_path,
+            janitor=NoJanitor(),
+            stop_signal=signal.SIGINT,
+        )
+
+
+@pytest.fixture(scope="module")
+def found(engine: None) -> Engine:
+    return find_engine()
+
+
+@pytest.fixture(scope="module")
+def running(found: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """With a place of its own, which keeps its address while it is away."""
+    password = secrets.token_urlsafe(12)
+    with (
+        network() as net,
+        container(POSTGRES, "infinity", options=("--entrypoint=sleep", f"--network={net}")) as place,
+    ):
+        addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        host = docker("inspect", "--format", addresses, place.name)
+        settings = ("POSTGRES_USER=brokenpipe", "POSTGRES_DB=postgres", f"POSTGRES_PASSWORD={password}")
+        settings += ("POSTGRES_INITDB_ARGS=--auth=scram-sha-256 --no-sync",)
+        settings += ("PGDATA=/var/lib/postgresql/data/cluster",)
+        options = ("--label=brokenpipe.test", "--user=postgres", f"--network=container:{place.name}")
+        options += tuple(f"--env={each}" for each in settings)
+        options += ("--volume=/var/lib/postgresql/data", "--tmpfs=/var/run/postgresql:mode=1777")
+        made = docker("create", *CONFINED, *options, POSTGRES).splitlines()[-1]
+        try:
+            log_path = tmp_path_factory.mktemp("server") / "postgres.log"
+            server = launched(Launch(found, made, host, password, log_path))
+            try:
+                yield server
+            finally:
+                server.close()
+        finally:
+            docker("rm", "--force", "--volumes", made)
+
+
+def test_contracts_hold_where_the_engine_is_what_does_it(
+    running: Postgres, tmp_path: Path, found: Engine
+) -> None:
+    """Paused by the kernel's freezer, and killed: raw sockets see what they see of a process of this machine."""
+    log_path = tmp_path / "toxiproxy.log"
+    with toxiproxy_server(toxiproxy_binary(PROXIES), log_path=log_path, janitor=NoJanitor()) as server:
+        faults = [ServerPause(), ServerRestart(mode="kill")]
+        probes = certify(faults, server, lambda: nullcontext(running))
+    assert len(probes) == 6
+    assert [str(probe) for probe in probes if not probe.held] == []
+
+
+def test_a_killed_container_loses_nothing_that_was_committed(running: Postgres) -> None:
+    """Another process serves the same data, after a recovery, and what was acknowledged is there."""
+    before = running.child
+    with psycopg.connect(running.dsn(), autocommit=True) as writer:
+        writer.execute("CREATE TABLE kept AS SELECT generate_series(1, 200)")
+        running.restart("kill", 0.0, gone=lambda: None, back=lambda: None)
+    assert before.exit_text == f"exit code {128 + signal.SIGKILL}"
+    assert running.child.pid != before.pid
+    with psycopg.connect(running.dsn(), autocommit=True) as reader:
+        assert reader.execute("SELECT count(*) FROM kept").fetchone() == (200,)
+    assert "was not properly shut down" in running.child.log_path.read_text()
+
+
+def test_a_paused_container_goes_with_its_run(found: Engine) -> None:
+    """Whoever removes what a run has left need not wake it first; to wake what is awake is no error."""
+    run_id = f"paused-{os.getpid()}"
+    labels = (f"--label={name}={value}" for name, value in leftovers.labels(run_id).items())
+    with container(POSTGRES, "infinity", options=("--entrypoint=sleep", *labels)) as frozen:
+        found.unpause(frozen.name)
+        found.pause(frozen.name)
+        with pytest.raises(EngineError, match="paused"):
+            found.pause(frozen.name)
+        assert leftovers.sweep(found.client, run_id)
+        with pytest.raises(sdk.errors.NotFound):
+            found.client.api.inspect_container(frozen.name)
+        docker("create", "--name", frozen.name, POSTGRES)  # for the end of the block, which removes it
