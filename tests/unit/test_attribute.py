@@ -279,6 +279,36 @@ def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
     assert second.tie is Tie.UNATTRIBUTED
 
 
+@pytest.mark.parametrize(
+    ("chain", "where"),
+    [
+        (CANCELLED, "statement"),  # a statement limit of the service's own, which goes on counting in a pause
+        ([link("psycopg.errors.ConnectionTimeout", "connection timeout expired")], "connect"),
+        (RESET, "statement"),  # no pause ends a connection
+    ],
+)
+def test_what_a_server_that_stands_still_makes(run: Recorded, chain: Any, where: str) -> None:
+    """Whoever waits for it in vain owes that to it, though no link was cut or silenced; whoever was ended does not."""
+    run.act("plain", "inject", "server_pause \u00b7 all its processes", 1, "steady")
+    run.act("plain", "heal", "server_pause \u00b7 all its processes", 2, "steady")
+    opened(run, 0.5)
+    fails(run, 1.5, chain, where)
+    (owed,) = of(run)
+    assert owed.fault == ("" if chain is RESET else "server_pause")
+    assert owed.tie is (Tie.UNATTRIBUTED if chain is RESET else Tie.DIRECT)
+
+
+def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Recorded) -> None:
+    """Given up in the pool's queue: that the service got a connection later, and failed with it, changes nothing."""
+    run.act("plain", "inject", "server_pause \u00b7 all its processes", 0.5, "steady")
+    run.act("plain", "heal", "server_pause \u00b7 all its processes", 2.9, "steady")
+    error = {"where": "statement", "t": run.at(3.1), "began": run.at(3.0), "port": PORT, "chain": RESET}
+    request = run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
+    run.witness("plain", k="stall", t=run.at(1.6), id=request, act="checkout", since=run.at(1.05), port=None)
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.moment) == (Tie.SECONDARY, "server_pause", RequestPhase.POOL_WAIT)
+
+
 def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None:
     """Stale after a strike: that one. In use with no strike meanwhile: owed to nothing."""
     fails(run, 5.7, CLOSED, dead_at_checkout=True)

@@ -119,15 +119,14 @@ def _told(errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool)
 def _when_given_up(told: _Told, end: int) -> _Told:
     """What was known when its user gave up. A service goes on, and what it meets then is no cause of that.
 
-    An error that came later tells what the request was in, if that had begun.
+    An error that came later tells what the request was in, if that had begun; else the stall does.
     """
     before = [error for error in told.errors if error["t"] <= end]
     if before:
         return replace(told, errors=before)
-    after = next(iter(told.errors), None)
-    hung = {**after, "t": None} if after is not None else told.waiting
-    began = _since(hung)
-    return _Told((), None, hung if began is not None and began <= end else None)
+    later = ({**error, "t": None} for error in told.errors)
+    under_way = (act for act in (*later, told.waiting) if (_since(act) or end + 1) <= end)
+    return _Told((), None, next(under_way, None))
 
 
 def _since(act: Mapping[str, Any] | None) -> int | None:
