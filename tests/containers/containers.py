@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.ports import poll
 
 T = TypeVar("T")
@@ -38,6 +39,19 @@ def docker(*arguments: str, fails: bool = False) -> str:
     )
     assert (done.returncode != 0) == fails, f"docker {' '.join(arguments)}: {done.stdout}"
     return done.stdout.strip()
+
+
+def volumes() -> frozenset[str]:
+    """All that the engine has: those without a name of their own carry no label."""
+    return frozenset(docker("volume", "ls", "--quiet").split())
+
+
+def left_by_runs(volumes_before: frozenset[str]) -> list[str]:
+    """Containers and networks that runs of ours have on the engine, and volumes that were not there before."""
+    ours = ("--filter", f"label={RUN_LABEL}", "--format")
+    containers = docker("ps", "--all", *ours, "container {{.Names}}").splitlines()
+    networks = docker("network", "ls", *ours, "network {{.Name}}").splitlines()
+    return [*containers, *networks, *(f"volume {name}" for name in sorted(volumes() - volumes_before))]
 
 
 def no_engine() -> str:

@@ -1,6 +1,10 @@
 """`brokenpipe run`, killed with -9 at random moments: is everything gone within 5 s, can what was recorded be read?
 
     python tests/stack/kill_nine.py --runs 20 --seed 1
+    python tests/stack/kill_nine.py --runs 10 --seed 1 --stack compose
+
+In containers also what is on the Docker engine is looked for: that is removed over calls to the engine, and has
+longer to go.
 
 The moments are spread over a whole run: each falls at random into one of as many equal stretches as there are
 runs. The sample agent runs with two workers an arm, which are grandchildren of the harness.
@@ -23,9 +27,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run by hand, only this folder is on the path
 
+from tests.containers.containers import left_by_runs, volumes
 from tests.stack.runs import BROKENPIPE, REPOSITORY, Starter, write_scenario
 
 EARLIEST_S = 0.1
+ENGINE_CLEAN_WITHIN_S = 15.0
 NOTHING_RECORDED = re.compile(r"error: .*(no experiment\.ndjson here|cannot be read)", re.DOTALL)
 
 PHASES = """
@@ -67,27 +73,41 @@ class Killed:
         return "\n".join([head + tail, *(f"    left: {each}" for each in self.left)])
 
 
-def kill_runs(folder: Path, *, runs: int, seed: int, whole_run_s: float) -> Iterator[Killed]:
+def kill_runs(
+    folder: Path, *, runs: int, seed: int, whole_run_s: float, stack: str = "local"
+) -> Iterator[Killed]:
     """Kill so many runs, the first ones early and the last ones late."""
     chance = random.Random(seed)
     stretch_s = (whole_run_s - EARLIEST_S) / runs
     for number in range(runs):
         own = folder / f"run-{number}"
         own.mkdir()
-        yield kill_one(Starter(own), EARLIEST_S + (number + chance.random()) * stretch_s)
+        yield kill_one(Starter(own), EARLIEST_S + (number + chance.random()) * stretch_s, stack)
 
 
-def kill_one(starter: Starter, after_s: float) -> Killed:
+def kill_one(starter: Starter, after_s: float, stack: str = "local") -> Killed:
     """Start a run, kill it after some seconds, and look at what is left."""
     scenario = agent_scenario(starter.folder)
-    with starter.start("run", scenario, "--reports", starter.folder / "reports", judge=False) as run:
+    volumes_before = volumes() if stack == "compose" else frozenset()
+    reports = starter.folder / "reports"
+    with starter.start("run", scenario, "--stack", stack, "--reports", reports, judge=False) as run:
         with suppress(subprocess.TimeoutExpired):
             run.popen.wait(after_s)
         run.send(signal.SIGKILL)
         run.popen.wait()
         clean_after_s, left = run.traces.gone_after()
+        if stack == "compose":
+            further_s, on_engine = _gone_from_engine(volumes_before)
+            clean_after_s, left = clean_after_s + further_s, [*left, *on_engine]
     doing = run.last_line if run.out.strip() else "nothing said yet"
     return Killed(after_s, doing, run.traces.seen, clean_after_s, tuple(left), _report(run.reports))
+
+
+def _gone_from_engine(volumes_before: frozenset[str]) -> tuple[float, list[str]]:
+    started = time.monotonic()
+    while (left := left_by_runs(volumes_before)) and time.monotonic() - started < ENGINE_CLEAN_WITHIN_S:
+        time.sleep(0.2)
+    return time.monotonic() - started, left
 
 
 def agent_scenario(folder: Path) -> Path:
@@ -117,11 +137,11 @@ def _report(reports: Path) -> str:
     return f"exit {done.returncode}: {said}"
 
 
-def _whole_run_s(folder: Path) -> float:
+def _whole_run_s(folder: Path, stack: str) -> float:
     """How long a run takes here when nobody kills it."""
     folder.mkdir()
     started = time.monotonic()
-    Starter(folder).run(agent_scenario(folder))
+    Starter(folder).run(agent_scenario(folder), "--stack", stack)
     return time.monotonic() - started
 
 
@@ -131,12 +151,15 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stack", choices=("local", "compose"), default="local")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-nine-") as folder:
-        whole_run_s = _whole_run_s(Path(folder) / "whole")
+        whole_run_s = _whole_run_s(Path(folder) / "whole", asked.stack)
         print(f"a whole run takes {whole_run_s:.1f} s", flush=True)
         outcomes = []
-        for killed in kill_runs(Path(folder), runs=asked.runs, seed=asked.seed, whole_run_s=whole_run_s):
+        for killed in kill_runs(
+            Path(folder), runs=asked.runs, seed=asked.seed, whole_run_s=whole_run_s, stack=asked.stack
+        ):
             outcomes.append(killed)
             print(killed, flush=True)
     worst = max(killed.clean_after_s for killed in outcomes)

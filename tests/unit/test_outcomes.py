@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, error, scenario
@@ -100,7 +101,16 @@ def test_a_large_history_says_what_it_would_say_if_it_were_small(
     sample = Path(__file__).parents[2] / "reports" / "sample"
     large = measure(sample)
     monkeypatch.undo()
-    assert large == measure(sample)
+    assert _rounded(asdict(large)) == _rounded(asdict(measure(sample)))
+
+
+def _rounded(found: Any) -> Any:
+    """In what order a database adds up is its own affair, and shows in the last digits."""
+    if isinstance(found, float):
+        return float(f"{found:.9g}")
+    if isinstance(found, dict):
+        return {key: _rounded(value) for key, value in found.items()}
+    return [_rounded(each) for each in found] if isinstance(found, list | tuple) else found
 
 
 @pytest.mark.parametrize("large", [False, True])
