@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -96,6 +96,7 @@ def test_requests_of_an_episode_share_its_fate() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20), st.floats(-1e3, 1e3))
+@example([0.0, 7.3e-210], 0.0)  # its cube is 0
 def test_a_mean_lies_in_its_interval(values: list[float], shift: float) -> None:
     """The interval contains the mean, is at least as wide as Student's, and moves with the values."""
     found = mean_interval(values)

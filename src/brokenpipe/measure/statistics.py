@@ -72,9 +72,11 @@ def mean_interval(values: Sequence[float], *, error: float = ERROR) -> Interval 
 
 
 def _mean_ends(x: Array, error: float) -> tuple[float, float]:
-    mean, deviation, t = float(x.mean()), float(x.std(ddof=1)), _t(error, len(x))
+    mean, spread, t = float(x.mean()), float(np.ptp(x)), _t(error, len(x))
+    scaled = (x - mean) / spread  # the cube of what is very small is 0
+    deviation = spread * float(scaled.std(ddof=1))
     half = t * deviation / np.sqrt(len(x))
-    skew = float(np.mean((x - mean) ** 3) / x.std() ** 3)
+    skew = float(np.mean(scaled**3) / scaled.std() ** 3)
     below, above = (deviation * _hall(end, skew, len(x)) for end in (t, -t))
     return mean - float(max(half, below)), mean + float(max(half, -above))
 
