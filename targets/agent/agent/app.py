@@ -28,7 +28,7 @@ def create_app() -> FastAPI:
 
 async def _make_schema(settings: Settings) -> None:
     """On a connection of its own, as migrations have, and with statements that no pooler in between can mix up."""
-    own = make_database(without_prepared_statements(settings))
+    own = make_database(without_prepared_statements(settings), pooled=False)
     try:
         await own.transact(prepare)
     finally:

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from anyio import CancelScope, CapacityLimiter, to_thread
-from sqlalchemy import URL, Connection, Engine, Pool, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, Pool, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -52,13 +52,13 @@ class Database(Protocol):
         """Close every connection that is in the pool."""
 
 
-def make_database(settings: Settings) -> Database:
-    """Make the engine. It opens no connection yet."""
+def make_database(settings: Settings, *, pooled: bool = True) -> Database:
+    """Make the engine. It opens no connection yet. Without a pool each is opened for its use and closed after it."""
     url = make_url(settings.database_url.get_secret_value())
     url = url.set(drivername=f"postgresql+{settings.db_driver}")
     if settings.db_driver is Driver.PSYCOPG2:
-        return _threaded(url, settings)
-    engine = create_async_engine(url, **_options(settings))
+        return _threaded(url, settings, pooled=pooled)
+    engine = create_async_engine(url, **_options(settings, pooled=pooled))
     if settings.db_driver is Driver.ASYNCPG:
         silence.on_each_socket(engine.sync_engine, settings)
     # What was loaded stays readable after a commit, without another query.
@@ -144,8 +144,8 @@ class ThreadedSession:
         return await to_thread.run_sync(alone, limiter=self._threads)
 
 
-def _threaded(url: URL, settings: Settings) -> Database:
-    engine = create_engine(url, **_options(settings))
+def _threaded(url: URL, settings: Settings, *, pooled: bool) -> Database:
+    engine = create_engine(url, **_options(settings, pooled=pooled))
     # As many threads as there are requests. With a limit (AnyIO's is 40) those that wait for the pool could take
     # them all, and a request that holds a connection could not go on and give it back: the limit would decide
     # who waits, not the pool, and differently from the other drivers.
@@ -153,9 +153,12 @@ def _threaded(url: URL, settings: Settings) -> Database:
     return ThreadedDatabase(engine, sessionmaker(engine, expire_on_commit=False), threads)
 
 
-def _options(settings: Settings) -> dict[str, object]:
+def _options(settings: Settings, *, pooled: bool) -> dict[str, object]:
+    of_engine = {"echo": settings.db_echo, "connect_args": _connect_arguments(settings)}
+    if not pooled:
+        return {**of_engine, "poolclass": NullPool}
     return {
-        "echo": settings.db_echo,
+        **of_engine,
         "pool_size": settings.db_pool_size,
         "max_overflow": settings.db_max_overflow,
         "pool_timeout": settings.db_pool_timeout,
@@ -163,7 +166,6 @@ def _options(settings: Settings) -> dict[str, object]:
         # Annotated as int, compared with a difference of two time.time(): fractions of a second count.
         "pool_recycle": settings.db_pool_recycle,
         "pool_use_lifo": settings.db_pool_use_lifo,
-        "connect_args": _connect_arguments(settings),
     }
 
 
