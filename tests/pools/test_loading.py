@@ -80,12 +80,17 @@ def test_a_file_opens_with_a_clock(start):
         assert clock["wall_ns"] > 1_700_000_000e9
 
 
+def _begun(folder, number):
+    files = files_of(folder, ARM)
+    return True if len(files) == number and all(read(path) for path in files) else None
+
+
 def test_a_fork_has_a_file_of_its_own(start):
     """A child that goes on after a fork does not write into its parent's file."""
     with start("foreign") as service:
         service.get("/", "parent")
         assert service.get("/fork", "forked") == 200
-        service.until(lambda: True if len(files_of(service.folder, ARM)) == 2 else None, "a second file")
+        service.until(lambda: _begun(service.folder, 2), "a second file with something in it")
         for path in files_of(service.folder, ARM):
             pids = {line["pid"] for line in read(path) if line["k"] == "clock"}
             assert pids == {int(path.stem.rpartition("-")[2])}

@@ -70,12 +70,12 @@ class Traces:
 
     def _processes(self) -> Iterator[str]:
         for process in self._of_this_run():
-            yield _described(process)
+            yield from _described(process)
         for pid, born in self._seen.items():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
                 if process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE:
-                    yield _described(process)
+                    yield from _described(process)
 
     def _of_this_run(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():
@@ -89,8 +89,10 @@ class Traces:
         return Path(process.cwd()).is_relative_to(self.tmp)
 
 
-def _described(process: psutil.Process) -> str:
-    return f"process {process.pid}: {' '.join(process.cmdline())[:120]}"
+def _described(process: psutil.Process) -> Iterator[str]:
+    """Nothing, if it ends while it is looked at."""
+    with suppress(psutil.Error):
+        yield f"process {process.pid}: {' '.join(process.cmdline())[:120]}"
 
 
 def _answers(port: int) -> bool:
