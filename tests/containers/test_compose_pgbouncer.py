@@ -82,10 +82,14 @@ def test_many_connections_share_two(played: Played) -> None:
 
 
 def test_statements_that_are_cached_fail(played: Played) -> None:
-    """Those of a driver with its defaults are not there, or are somebody else's; nothing fails for another reason."""
+    """Those of a driver with its defaults are not there, or are somebody else's, with other parameters even."""
     steady = played.run.summary["arms"]["asyncpg"]["phases"]["steady"]
     assert steady["failed"] > 0, played.run.out
-    assert steady["failed_by_class"].keys() <= {"protocol state", "wrong result"}, played.run.out
+    assert steady["failed_by_class"].keys() <= {
+        "protocol state",
+        "wrong result",
+        "pooler's error",  # 08P01: the statement of that name takes another number of parameters
+    }, played.run.out
 
 
 def test_what_happens_at_the_server_happens_behind_it(played: Played) -> None:
