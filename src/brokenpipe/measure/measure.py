@@ -119,6 +119,7 @@ def findings_of(
     # Where a fault happened to some arms only, the others are no answer to what it does.
     common = [name for name in reached if not scenario.phase(name).arms]
     compared = comparisons(scenario, estimator, common)
+    begin, machine = begin_of(history), machine_of(environment)
     warnings = (
         *doubts(history, scenario, table, state, contract),
         *too_few(scenario, compared),
@@ -130,7 +131,7 @@ def findings_of(
     baseline = None if under_way else read_baseline(history.folder / NAME)
     if baseline is not None:  # a scenario that expects nothing asks something all the same
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
-    held = _held(baseline, Run(plan, figures, warnings, machine_of(environment)))
+    held = _held(baseline, Run(plan, figures, warnings, machine))
     decided = (*checks(scenario, estimator, warnings), *held.checks)
     warnings = (*warnings, *held.doubts)
     ended = finished(history)
@@ -143,7 +144,7 @@ def findings_of(
         question=scenario.question,
         target=scenario.target,
         started=_started(history),
-        duration_s=(end_of(history) - begin_of(history)) / 1e9,
+        duration_s=(end_of(history) - begin) / 1e9,
         finished=ended,
         verdict=verdict,
         sentence=sentence(best, scenario, table, verdict),
@@ -156,7 +157,7 @@ def findings_of(
         cells=table,
         checks=decided,
         warnings=warnings,
-        failures=failure_groups(failed, owings, begin=begin_of(history)),
+        failures=failure_groups(failed, owings, begin=begin),
         swallowed=kept_quiet,
         ledger=books,
         timelines=timelines(history, tuple(scenario.arms)),
@@ -176,7 +177,7 @@ def findings_of(
         ),
         comparisons=compared,
         figures=figures,
-        machine=machine_of(environment),
+        machine=machine,
         pools=pools(history),
         max_connections=scenario.postgres.max_connections,
         baseline=f"{baseline.name} of {baseline.started}" if baseline else None,
