@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +55,7 @@ from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.settings import dsn_through, environment_of
-from brokenpipe.stack.stack import Arm, Stack, Step, connections_for
+from brokenpipe.stack.stack import Arm, Stack, Step, connections_for, databases_for
 from brokenpipe.stack.target import Service, wait_ready
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
@@ -200,8 +200,7 @@ class _Ground:
         with self._created(on_step), ExitStack() as running:
             on_step("starting Postgres")
             database = running.enter_context(self._database())
-            room = plan.scenario.postgres.room
-            databases = {name: database.create_database(f"arm_{name}", room) for name in plan.scenario.arms}
+            databases = databases_for(plan, database)
             pooler = running.enter_context(self._pgbouncer(databases, on_step))
             on_step("starting Toxiproxy")
             toxiproxy = running.enter_context(self._toxiproxy())
@@ -339,9 +338,9 @@ class _Ground:
     ) -> Proxy:
         """In front of a database of its own, whose address the arm's target will find in its environment."""
         target = self.layout.plan.target
-        own_database, upstream = replace(database, pooled=pooler is not None), pooler or database.server
-        proxy = toxiproxy.proxy(arm, (upstream.host, upstream.port), database=own_database)
+        upstream = pooler or database.server
+        proxy = toxiproxy.proxy(arm, (upstream.host, upstream.port), database=database)
         proxy.arm(self.armed)
-        dsn = dsn_through(proxy, own_database, target, self.layout.certificates)
+        dsn = dsn_through(proxy, database, target, self.layout.certificates)
         self.layout.secrets.dsn(arm).write_text(f"{target.dsn_env}={dsn}\n")
         return proxy

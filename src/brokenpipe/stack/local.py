@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.pgbouncer import PgBouncer, pgbouncer
 from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Address
 from brokenpipe.stack.settings import dsn_through, environment_of
-from brokenpipe.stack.stack import Arm, Stack, Step, connections_for
+from brokenpipe.stack.stack import Arm, Stack, Step, connections_for, databases_for
 from brokenpipe.stack.target import STOP_TIMEOUT_S, service, wait_ready
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
@@ -51,16 +51,14 @@ def local_stack(
     """
     logs = report / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    tls = plan.scenario.postgres.tls
-    limit = connections_for(plan)
+    tls, limit = plan.scenario.postgres.tls, connections_for(plan)
     with ExitStack() as running:
         on_step("building the Toxiproxy server")
         binary = toxiproxy_binary(project.proxies, janitor)
         on_step("starting Postgres")
         server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
         database = running.enter_context(server)
-        room = plan.scenario.postgres.room
-        databases = {name: database.create_database(f"arm_{name}", room) for name in plan.scenario.arms}
+        databases = databases_for(plan, database)
         pooler = _pooler(plan, databases, logs, janitor, on_step, running)
         on_step("starting Toxiproxy")
         proxies = toxiproxy_server(
@@ -74,7 +72,7 @@ def local_stack(
         place = pooler or database
         upstream = (place.host, place.port)
         ground = _Ground(
-            plan, target_folder, report, part, database, databases, upstream, toxiproxy, janitor, host, armed
+            plan, target_folder, report, part, databases, upstream, toxiproxy, janitor, host, armed
         )
         arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
         for arm in arms.values():  # all were started first, so that they come up together
@@ -120,7 +118,6 @@ class _Ground:
     target_folder: Path
     report: Path
     part: int
-    database: Postgres
     databases: Mapping[str, Database]
     upstream: Address
     toxiproxy: ToxiproxyServer
@@ -131,16 +128,16 @@ class _Ground:
     @contextmanager
     def arm(self, name: str) -> Iterator[Arm]:
         """One arm, started but not yet ready."""
-        pooled = self.plan.scenario.pgbouncer is not None
-        own_database = replace(self.databases[name], pooled=pooled)
+        own_database = self.databases[name]
+        certificates = own_database.server.certificates
         proxy = self.toxiproxy.proxy(name, self.upstream, database=own_database)
         proxy.arm(self.armed)
         with service(
             self.plan.target,
             arm=name,
             folder=self.target_folder,
-            dsn=dsn_through(proxy, own_database, self.plan.target, self.database.certificates),
-            env=environment_of(self.plan, name, self.report, self.part, self.database.certificates),
+            dsn=dsn_through(proxy, own_database, self.plan.target, certificates),
+            env=environment_of(self.plan, name, self.report, self.part, certificates),
             log_path=self.report / "logs" / f"target-{name}.log",
             janitor=self.janitor,
             host=self.host,

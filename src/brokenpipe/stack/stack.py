@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.database import Database
 from brokenpipe.stack.pgbouncer import PgBouncer
 from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
@@ -24,6 +25,13 @@ def connections_for(plan: Plan) -> int:
     """How many connections the Postgres behind all arms must allow."""
     of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
     return of_arm * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+
+
+def databases_for(plan: Plan, server: Postgres) -> Mapping[str, Database]:
+    """An empty database for each arm, with as much room as the plan gives it."""
+    scenario = plan.scenario
+    made = {arm: server.create_database(f"arm_{arm}", scenario.postgres.room) for arm in scenario.arms}
+    return {arm: replace(each, pooled=scenario.pgbouncer is not None) for arm, each in made.items()}
 
 
 @dataclass(frozen=True, slots=True)
