@@ -19,6 +19,7 @@ from brokenpipe.measure.request_phase import RequestPhase as P
 
 EDGE_NS = 10_000_000  # a strike so near to the edge of a step may have hit either of the two
 SERVER_EDGE_NS = 250_000_000  # a session that is terminated ends some time after the call
+NOTICED_NS = 250_000_000  # an event loop has seen by then that a connection is gone, on a busy machine
 LATE_S = 0.6  # a time limit is over by then, on a busy machine
 
 
@@ -189,6 +190,8 @@ def _struck(play: Play, told: Told, strikes: Sequence[Strike], driver: str) -> P
     handed = told.steps[1][1]
     if play.fault_name == "commit_cut":
         assert told.step == "commit", f"{told.step} cannot fail in {play.phase}: {told}"
+        if told.steps[-1][1] < before[-1].t1 + EDGE_NS:  # the one before may still have waited for a COMMIT
+            return None
         return _ended(play, told, driver, P.COMMIT, before[-1])
     # Whoever holds a connection loses it by the first strike that comes.
     edge_ns = _edge_ns(play)
@@ -219,11 +222,13 @@ def _ended(
     play: Play, told: Told, driver: str, moment: P, strike: Strike, *, asked: bool | None = None
 ) -> Planted:
     stale = moment is P.STALE
+    noticed = stale and told.steps[1][1] - strike.t1 > NOTICED_NS  # by the driver, before anything was asked
+    unsaid = {_ENDS[play.ends, True][driver]} if stale and not noticed and driver == "asyncpg" else set()
     error_class = _ENDS[play.ends, not stale if asked is None else asked][driver]
     # A connection may lie dead in the pool for longer than a strike is away, unless everything is used in a burst.
     episode = None if stale and "burst" not in play.timing else strike.episode
     return Planted(
-        frozenset({error_class}),
+        frozenset({error_class} | unsaid),
         P.RESPONDING if told.script == "stream" else moment,
         Tie.DIRECT,
         play.fault_name or "",

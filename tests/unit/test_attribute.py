@@ -214,6 +214,24 @@ def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
     assert (one.tie, one.fault, one.phase, one.episode) == (Tie.SECONDARY, "idle_drop", "steady", 1)
 
 
+@pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])
+def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_because_of_it(
+    tmp_path: Path, ms: int, tie: Tie
+) -> None:
+    """A statement begun just before the wait was over, and still under way half a second later: its own affair."""
+    slow = {"name": "slow", "fault": {"name": "latency", "ms": ms}, "seconds": 4}
+    with Recorded(tmp_path / "run", scenario(slow)) as run:
+        run.phase("slow", [(0, 2, None), (2, 4, None)])
+        run.act("plain", "inject", f"latency \u00b7 {ms} ms", 0, "slow")
+        run.requests("plain", [9])
+        run.finish()
+        stall = {"act": "statement", "since": run.at(3.1), "port": PORT + 1, "id": "User-77"}
+        run.witness("plain", k="stall", t=run.at(3.65), **stall)
+        fails(run, 3.12, EXHAUSTED, "checkout", port=None, handed=None)
+        (one,) = of(run)
+    assert one.tie is tie
+
+
 def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> None:
     """Too many requests for too small a pool, in a calm phase."""
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)

@@ -15,6 +15,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
+from typing import NamedTuple
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
@@ -47,10 +49,7 @@ class Attributor:
         self.begins = [row[0] for row in self.episodes]
         self.deeds: Deeds = deeds(history)
         self.replacements = failed_replacements(history, self._ended_by)
-        self.stalled = _by_arm(
-            history,
-            "SELECT witness_arm, since, coalesce(port, 0) FROM stalls WHERE act != 'checkout' ORDER BY since",
-        )
+        self.stalled = _stalled(history)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
         self.pinging = {arm for (arm,) in history.rows(_PINGING)}
@@ -146,8 +145,8 @@ class Attributor:
             return None
         until = _time(act, failure)
         began = act.began or failure.at
-        for at, port in _latest(self.stalled[failure.arm], until):
-            life = self.links.life(failure.arm, port, at)
+        for stall in _latest(self.stalled[failure.arm], until):
+            life = self.links.life(failure.arm, stall.port, stall.since)
             if life is not None and life.silenced is not None and (life.over is None or life.over >= began):
                 owed = self._of_link(failure.arm, life, until)
                 return (Tie.SECONDARY, *owed, "links of others") if owed else None
@@ -159,8 +158,10 @@ class Attributor:
         """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
         if window.fault != "latency":
             return window.fault in SILENT
-        since = (at for at, _ in _latest(self.stalled[arm], until) if at >= window.begins)
-        return any(self.deeds.could_delay(window, "statement", until - at) for at in since)
+        there = (stall for stall in _latest(self.stalled[arm], until) if stall.since >= window.begins)
+        return any(
+            self.deeds.could_delay(window, each.act, max(until, each.told) - each.since) for each in there
+        )
 
     def _by_time(self, failure: Failure, _: Life | None) -> _Owed | None:
         """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
@@ -245,23 +246,32 @@ def _before(earlier: int | None, later: int | None) -> bool:
     return earlier is not None and later is not None and earlier < later
 
 
-_Marks = tuple[list[int], list[int]]  # times and ports
+class _Stall(NamedTuple):
+    """An act that lasts too long: since when, on which port (0: none yet), and when it was still under way."""
+
+    since: int
+    port: int
+    told: int
+    act: str
 
 
-def _by_arm(history: History, query: str) -> Mapping[str, _Marks]:
-    found: dict[str, _Marks] = defaultdict(lambda: ([], []))
-    for arm, t, port in history.rows(query):
-        found[arm][0].append(t)
-        found[arm][1].append(port)
+_STALLS = """
+SELECT witness_arm, since, coalesce(port, 0), t, act FROM stalls WHERE act != 'checkout' ORDER BY since
+"""
+
+
+def _stalled(history: History) -> Mapping[str, list[_Stall]]:
+    """By arm, in order of their beginning."""
+    found: dict[str, list[_Stall]] = defaultdict(list)
+    for arm, *stall in history.rows(_STALLS):
+        found[arm].append(_Stall(*stall))
     return found
 
 
 MOST_LOOKED_AT = 32  # of the latest: a pool has hardly more connections
 
 
-def _latest(marks: _Marks, until: int) -> Iterator[tuple[int, int]]:
-    """Those up to a time, the latest first."""
-    times, ports = marks
-    count = bisect_right(times, until)
-    for n in range(count - 1, max(-1, count - 1 - MOST_LOOKED_AT), -1):
-        yield times[n], ports[n]
+def _latest(stalls: Sequence[_Stall], until: int) -> Iterator[_Stall]:
+    """Those that had begun at a time, the latest first."""
+    count = bisect_right(stalls, until, key=attrgetter("since"))
+    return (stalls[n] for n in range(count - 1, max(-1, count - 1 - MOST_LOOKED_AT), -1))
