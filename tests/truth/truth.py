@@ -190,7 +190,7 @@ def _struck(play: Play, told: Told, strikes: Sequence[Strike], driver: str) -> P
     handed = told.steps[1][1]
     if play.fault_name == "commit_cut":
         assert told.step == "commit", f"{told.step} cannot fail in {play.phase}: {told}"
-        if told.steps[-1][1] < before[-1].t1 + EDGE_NS:  # the one before may still have waited for a COMMIT
+        if told.steps[-1][1] < before[-1].t0:  # this COMMIT may be what the strike before had waited for
             return None
         return _ended(play, told, driver, P.COMMIT, before[-1])
     # Whoever holds a connection loses it by the first strike that comes.
