@@ -15,7 +15,7 @@ import psutil
 from brokenpipe.drive.folder import PACKAGES
 from brokenpipe.drive.machine_gauge import Machine, tick
 from brokenpipe.errors import StackError
-from brokenpipe.history.doubts import JUMP_S, STOLEN, THROTTLED
+from brokenpipe.history.doubts.machine import JUMP_S, STOLEN, THROTTLED
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.ports import free_port
 

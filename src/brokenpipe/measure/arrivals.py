@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import LATE_MS, LATE_SHARE, Code
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.load import LATE_MS, LATE_SHARE
 from brokenpipe.history.reader import History
 from brokenpipe.measure.findings import Arrivals, Warn
 from brokenpipe.measure.numbers import milliseconds, percent

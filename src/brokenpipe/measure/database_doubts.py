@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import FULL, HARDLY_ANY, NEARLY_FULL, Code
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cells import Place

@@ -1,13 +1,15 @@
 """Reasons to mistrust the instrument: those written down while it ran, then those that its figures raise.
 
-Which there are, when, and with which consequence: `history/doubts.py`. Here is how each is noticed.
+Which there are, when, and with which consequence: `history/doubts/`. Here is how each is noticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import FEWEST_EPISODES, UNEQUAL, Code
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.load import UNEQUAL
+from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.history.reader import History
 from brokenpipe.measure.cells import Place
 from brokenpipe.measure.database_doubts import database_doubts

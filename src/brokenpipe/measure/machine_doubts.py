@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenpipe.history.doubts import (
-    APART_MS,
-    BUSY_MACHINE,
-    JUMP_S,
-    LAG_MS,
-    SATURATED_CORES,
-    SATURATED_MACHINE,
-    STARVED_MEDIAN_MS,
-    STARVED_MS,
-    STOLEN,
-    THROTTLED,
-    Code,
-)
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.load import APART_MS, LAG_MS, SATURATED_CORES, STARVED_MEDIAN_MS, STARVED_MS
+from brokenpipe.history.doubts.machine import BUSY_MACHINE, JUMP_S, SATURATED_MACHINE, STOLEN, THROTTLED
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.findings import Health, Warn

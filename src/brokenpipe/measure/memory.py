@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from brokenpipe.history.doubts import EARLY_S, GROWN_BYTES, GROWN_SHARE, Code
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.machine import EARLY_S, GROWN_BYTES, GROWN_SHARE
 from brokenpipe.history.reader import History
 from brokenpipe.measure.findings import Memory, Series, Warn
 from brokenpipe.measure.numbers import megabytes

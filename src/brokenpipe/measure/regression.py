@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from brokenpipe.history.doubts import FEWEST_EPISODES, Code
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.measure.baseline import Baseline, is_busy
 from brokenpipe.measure.cells import Place
 from brokenpipe.measure.checks import MOST_EPISODES

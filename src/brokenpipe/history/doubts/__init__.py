@@ -1,0 +1,20 @@
+"""The closed list of reasons to mistrust what was measured: when each is raised, its consequence, what to do.
+
+Some are raised while an experiment runs and written into its history, others by the figures it leaves. All of them
+stand here, one file for each part of the instrument, and in docs/doubts.md, in the same words and the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokenpipe.history.doubts.faults import FAULTS
+from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.doubts.load import LOAD
+from brokenpipe.history.doubts.machine import MACHINE
+from brokenpipe.history.doubts.plan import PLAN
+from brokenpipe.history.doubts.target import TARGET
+
+DOUBTS: Mapping[Code, Kind] = {**LOAD, **FAULTS, **TARGET, **MACHINE, **PLAN}
+
+__all__ = ["DOUBTS", "Code", "Kind"]

@@ -1,0 +1,50 @@
+"""Doubts about the faults, and about what does them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokenpipe.history.doubts.kind import Code, Kind
+
+FAULTS: Mapping[Code, Kind] = {
+    Code.CONTRACT_NOT_PROBED: Kind(
+        "no fault was tried on a raw socket before the experiment",
+        "unknown",
+        "Run again; every experiment begins with that.",
+    ),
+    Code.CONTRACT_NOT_HELD: Kind(
+        "a fault did not do on a raw socket what it says",
+        "unknown",
+        "Run `brokenpipe doctor`; if it repeats, this machine cannot measure that fault.",
+    ),
+    Code.FAULT_DID_NOT_LAND: Kind(
+        "a strike was not seen by the raw socket that waited for it, or nobody waited",
+        "unknown",
+        "Lower the load (--users) or run again; nothing that was not hit can survive.",
+    ),
+    Code.STRIKE_LATE: Kind(
+        "a strike came after the end of its episode",
+        "unknown",
+        "Raise every_s, or lower the load: the sockets that watch a strike took too long to open.",
+    ),
+    Code.ACT_FAILED: Kind(
+        "Toxiproxy, or whoever else was to break or mend something, refused",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log.",
+    ),
+    Code.PROXY_RESTARTED: Kind(
+        "Toxiproxy did not answer a call in time and was killed and started anew",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log: a peer that stops reading can hang it.",
+    ),
+    Code.PROXY_HUNG: Kind(
+        "Toxiproxy did not answer for 2 s while nothing was asked of it but its version",
+        "unknown",
+        "Run again; if it repeats, see logs/toxiproxy.log, and whether something stops the process.",
+    ),
+    Code.TOXIPROXY_DIED: Kind(
+        "the Toxiproxy server ended by itself",
+        "unknown",
+        "Find out why in logs/toxiproxy.log; every failure after that is its own.",
+    ),
+}

@@ -1,0 +1,85 @@
+"""Doubts about the service and its database, and the figures from which they are raised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokenpipe.history.doubts.kind import Code, Kind
+
+FULL = 0.98
+NEARLY_FULL = 0.9
+HARDLY_ANY = 0.02  # transactions for each request that succeeded
+
+TARGET: Mapping[Code, Kind] = {
+    Code.TARGET_DIED: Kind(
+        "the service of an arm ended by itself",
+        "unknown",
+        "Find out why in logs/target-ARM.log; what failed after that is no fault of a setting.",
+    ),
+    Code.TARGET_RESTARTED: Kind(
+        "a process of the service that was there at the start ended in mid-run, and another may have taken its place",
+        "unknown",
+        "Find out why in logs/target-ARM.log; a new process has an empty pool, whatever its settings.",
+    ),
+    Code.BYPASSES_PROXY: Kind(
+        "connections to an arm's database came from somewhere else than its proxy",
+        "unknown",
+        "Let the service take its database from the variable that target.toml names, and from nowhere else.",
+    ),
+    Code.NO_DATABASE_TRAFFIC: Kind(
+        "requests succeeded while their arm's database did nothing: less than one transaction in fifty requests",
+        "unknown",
+        "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
+    ),
+    Code.WITNESS_TROUBLE: Kind(
+        "the witness inside the service failed at something",
+        "unknown",
+        "Its counts are lower bounds; please report this with your versions.",
+    ),
+    Code.REQUESTS_UNSEEN: Kind(
+        "requests of an arm failed without a word of why, and the witness saw none of its requests",
+        "note",
+        "It sees ASGI applications under uvicorn (docs/witness.md); elsewhere expect `failed`: `broken` stays unknown.",
+    ),
+    Code.ERRORS_SWALLOWED: Kind(
+        "the service answered requests as successes although the database had failed them and nothing made up for it, "
+        'and no [[expect]] of the metric "swallowed" decides about that',
+        "unknown",
+        "Let the service answer with an error or repeat the work; if it may go without, expect that.",
+    ),
+    Code.LEDGER_UNKNOWN: Kind(
+        "the target has a ledger, and an arm's could not be read or compared: expectations of its writes are unknown",
+        "note",
+        "Read what became of it in the text, and docs/ledger.md.",
+    ),
+    Code.LEDGER_NOT_SETTLED: Kind(
+        "transactions of an arm were still open when its ledger was read, long after the load had ended",
+        "unknown",
+        "Find out what the service does when nobody asks (logs/), and let it come to an end.",
+    ),
+    Code.LOST_BETWEEN_PHASES: Kind(
+        "acknowledged writes that were asked for between phases are missing",
+        "unknown",
+        "No check is about them, but a service that does this loses writes: look at the section on writes.",
+    ),
+    Code.PGBOUNCER_DIED: Kind(
+        "PgBouncer ended by itself",
+        "unknown",
+        "Find out why in logs/pgbouncer.log; what failed after that is no fault of a setting.",
+    ),
+    Code.POSTGRES_DIED: Kind(
+        "Postgres ended by itself",
+        "unknown",
+        "Find out why in logs/postgres.log; what failed after that is no fault of a setting.",
+    ),
+    Code.POSTGRES_FULL: Kind(
+        "Postgres had 98 % or more of the connections that it allows, so it refused others whatever their pool",
+        "unknown",
+        "Lower pool sizes, workers, users or arms: together they want more than max_connections.",
+    ),
+    Code.POSTGRES_NEARLY_FULL: Kind(
+        "Postgres had more than 90 % of the connections that it allows",
+        "note",
+        "Lower pool sizes, workers, users or arms before it refuses connections.",
+    ),
+}
