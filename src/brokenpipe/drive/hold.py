@@ -28,7 +28,8 @@ from brokenpipe.drive.run import Terminated
 from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.choice import stack_of
+from brokenpipe.stack.choice import stack_on
+from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.janitor import janitor
 from brokenpipe.stack.ports import poll
 
@@ -59,14 +60,16 @@ def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = No
     folder = keeper_folder(project)
     with (
         janitor(secrets.token_hex(8)) as undo,
-        stack_of(
-            plan,
-            project=project,
-            target_folder=sources.target_folder,
-            report=folder,
-            janitor=undo,
-            on_step=_silent,
-            engine=engine,
+        stack_on(
+            Footing(
+                plan,
+                project=project,
+                target_folder=sources.target_folder,
+                report=folder,
+                janitor=undo,
+                on_step=_silent,
+                engine=engine,
+            )
         ) as stack,
     ):
         note = Note(

@@ -34,7 +34,8 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.rounds import rounds
 from brokenpipe.progress import Progress
-from brokenpipe.stack.choice import stack_of
+from brokenpipe.stack.choice import stack_on
+from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.stack import Arm, Stack
@@ -134,17 +135,7 @@ def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progres
 
 def _execute(what: Run, undo: Janitor, log: Writer) -> None:
     with (
-        stack_of(
-            what.plan,
-            project=what.project,
-            target_folder=what.sources.target_folder,
-            report=what.folder,
-            part=what.part,
-            janitor=undo,
-            on_step=what.say,
-            host=what.master_bind.host if what.master_bind else LOOPBACK,
-            engine=what.engine,
-        ) as stack,
+        stack_on(_footing(what, undo)) as stack,
         _ledger(what, stack, log) as books,
     ):
         books.begin()
@@ -166,6 +157,20 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             _play(what, stack, load, books, log)
             note(load.notices, log)
         what.say("stopping")
+
+
+def _footing(what: Run, undo: Janitor) -> Footing:
+    return Footing(
+        what.plan,
+        project=what.project,
+        target_folder=what.sources.target_folder,
+        report=what.folder,
+        janitor=undo,
+        on_step=what.say,
+        part=what.part,
+        host=what.master_bind.host if what.master_bind else LOOPBACK,
+        engine=what.engine,
+    )
 
 
 def probes(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:

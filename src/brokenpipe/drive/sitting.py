@@ -41,7 +41,8 @@ from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.choice import stack_of
+from brokenpipe.stack.choice import stack_on
+from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.ports import LOOPBACK, poll, taken
 from brokenpipe.stack.scratch import scratch_folder
@@ -139,16 +140,7 @@ class _Table:
         plan = self._what.plan
         self._say("preparing", "starting")
         try:
-            with stack_of(
-                plan,
-                project=self._what.project,
-                target_folder=self._what.sources.target_folder,
-                report=folder,
-                janitor=self._undo,
-                on_step=partial(self._say, "preparing"),
-                armed=True,
-                engine=self._what.engine,
-            ) as stack:
+            with stack_on(self._footing(folder)) as stack:
                 self._say("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
                 known = list(probes(faults, stack))
@@ -164,6 +156,18 @@ class _Table:
             self._watcher, self._folder = None, None
             if (folder / "experiment.ndjson").exists():
                 self._report(folder)
+
+    def _footing(self, folder: Path) -> Footing:
+        return Footing(
+            self._what.plan,
+            project=self._what.project,
+            target_folder=self._what.sources.target_folder,
+            report=folder,
+            janitor=self._undo,
+            on_step=partial(self._say, "preparing"),
+            armed=True,
+            engine=self._what.engine,
+        )
 
     def _report(self, folder: Path) -> None:
         """Of a run that is over; somebody who ends the sitting now gets it all the same."""

@@ -15,16 +15,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import psutil
 
 from brokenpipe.errors import EngineError
-from brokenpipe.history.segments import file_of
-from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.project import Project
 from brokenpipe.stack import leftovers
 from brokenpipe.stack.certificates import Certificates, make_certificates
 from brokenpipe.stack.compose_engine import Engine, find_engine
@@ -47,15 +44,15 @@ from brokenpipe.stack.compose_file import (
 )
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.database import Database
-from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import end_together
 from brokenpipe.stack.pgbouncer import PgBouncer, not_ready, version_of
 from brokenpipe.stack.postgres import Postgres, launched
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.scratch import scratch_folder
-from brokenpipe.stack.settings import dsn_through, environment_of
-from brokenpipe.stack.stack import Arm, Stack, Step, connections_for, databases_for
+from brokenpipe.stack.settings import dsn_through
+from brokenpipe.stack.stack import Arm, Stack, connections_for, databases_for
 from brokenpipe.stack.target import Service, wait_ready
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
@@ -66,75 +63,53 @@ _FIRST_PROXY_PORT = 20_000
 
 
 @contextmanager
-def compose_stack(
-    plan: Plan,
-    *,
-    project: Project,
-    target_folder: Path,
-    report: Path,
-    part: int = 1,
-    janitor: Janitor,
-    on_step: Step,
-    armed: bool = False,
-    engine: str | None = None,
-) -> Iterator[Stack]:
-    """Everything the plan needs in containers, ready, for as long as the block lasts. See `stack_of`.
-
-    Raises UsageError for an engine that is not on this machine, EngineError, or StackError for what did not start.
-    """
-    (report / "logs").mkdir(parents=True, exist_ok=True)
-    on_step("looking for a Docker engine")
-    found = find_engine(engine)
+def compose_stack(footing: Footing) -> Iterator[Stack]:
+    """Everything the plan needs in containers, ready, for as long as the block lasts. See `stack_on`."""
+    footing = replace(footing, report=footing.report.resolve())  # a container knows it by one name only
+    plan = footing.plan
+    footing.logs.mkdir(parents=True, exist_ok=True)
+    footing.on_step("looking for a Docker engine")
+    found = find_engine(footing.engine)
     leftovers.sweep_dead(found.client)
     images = ["postgres:17-bookworm", "brokenpipe/toxiproxy:2.12.0", plan.target.image or AGENT_IMAGE]
-    found.require(images + ([PGBOUNCER_IMAGE] if plan.scenario.pgbouncer else []), on_step)
-    with scratch_folder("brokenpipe-compose-", janitor) as folder, ExitStack() as running:
-        layout = _layout(plan, project, target_folder, report, part, janitor, Secrets(folder), found)
+    found.require(images + ([PGBOUNCER_IMAGE] if plan.scenario.pgbouncer else []), footing.on_step)
+    with scratch_folder("brokenpipe-compose-", footing.janitor) as folder, ExitStack() as running:
+        layout = _layout(footing, Secrets(folder), found)
         layout.secrets.password.write_text(secrets.token_urlsafe(18))
         layout.secrets.password.chmod(
             0o644
         )  # read in the container by another user; nobody else may enter the folder
         for arm in plan.scenario.arms:  # docker-compose 1.29 wants them all to be there from the start
             layout.secrets.dsn(arm).touch()
-        file = report / FILE
+        file = footing.report / FILE
         file.write_text(json.dumps(layout.document(), indent=2) + "\n")
-        yield running.enter_context(_Ground(layout, found, janitor, file, armed).stack(on_step))
+        yield running.enter_context(_Ground(footing, layout, found, file).stack())
 
 
-def _layout(
-    plan: Plan,
-    project: Project,
-    target_folder: Path,
-    report: Path,
-    part: int,
-    janitor: Janitor,
-    hidden: Secrets,
-    engine: Engine,
-) -> Layout:
-    pieces = project.root / "compose" / "pieces.yaml"
+def _layout(footing: Footing, hidden: Secrets, engine: Engine) -> Layout:
+    plan, run_id = footing.plan, footing.janitor.run_id
+    pieces = footing.project.root / "compose" / "pieces.yaml"
     if not pieces.is_file():
         raise EngineError(
             f"{pieces}: there is no such file, so nobody knows what the containers are",
             remedy="Run brokenpipe in a checkout of its repository, which has the folder compose/.",
         )
-    report = report.resolve()
-    names = plan.scenario.arms
     addresses = _addresses(engine)
     # The server answers at its own address, and at that of the proxies in front of it.
     both = (addresses.postgres, addresses.toxiproxy)
     certificates = make_certificates(hidden.folder, both) if plan.scenario.postgres.tls else None
     return Layout(
         plan=plan,
-        project=f"brokenpipe-{janitor.run_id}",
+        project=f"brokenpipe-{run_id}",
         pieces=pieces.resolve(),
         addresses=addresses,
         secrets=hidden,
-        labels=leftovers.labels(janitor.run_id),
-        report=report,
-        links=file_of(report, "links", part),
-        target_folder=target_folder.resolve(),
+        labels=leftovers.labels(run_id),
+        report=footing.report,
+        links=footing.links,
+        target_folder=footing.target_folder.resolve(),
         witness=SITE.resolve(),
-        environments={name: environment_of(plan, name, report, part, certificates) for name in names},
+        environments={name: footing.environment(name, certificates) for name in plan.scenario.arms},
         max_connections=connections_for(plan),
         certificates=certificates,
     )
@@ -188,20 +163,19 @@ class _Launch:
 class _Ground:
     """What every part stands on."""
 
+    footing: Footing
     layout: Layout
     engine: Engine
-    janitor: Janitor
     file: Path
-    armed: bool
 
     @contextmanager
-    def stack(self, on_step: Step) -> Iterator[Stack]:
-        plan = self.layout.plan
-        with self._created(on_step), ExitStack() as running:
+    def stack(self) -> Iterator[Stack]:
+        plan, on_step = self.footing.plan, self.footing.on_step
+        with self._created(), ExitStack() as running:
             on_step("starting Postgres")
             database = running.enter_context(self._database())
             databases = databases_for(plan, database)
-            pooler = running.enter_context(self._pgbouncer(databases, on_step))
+            pooler = running.enter_context(self._pgbouncer(databases))
             on_step("starting Toxiproxy")
             toxiproxy = running.enter_context(self._toxiproxy())
             on_step(f"starting {len(plan.scenario.arms)} targets")
@@ -215,18 +189,18 @@ class _Ground:
                 end_together([arm.service.child for arm in arms.values()])
 
     @contextmanager
-    def _created(self, on_step: Step) -> Iterator[None]:
+    def _created(self) -> Iterator[None]:
         """Containers and network, made but not started; gone with the block."""
-        run_id = self.janitor.run_id
+        janitor = self.footing.janitor
         script = str(Path(leftovers.__file__))
-        self.janitor.command([sys.executable, "-I", script, self.engine.endpoint, run_id])
-        on_step("creating containers")
+        janitor.command([sys.executable, "-I", script, self.engine.endpoint, janitor.run_id])
+        self.footing.on_step("creating containers")
         try:
             self._create_with_place("postgres")
             self._create("toxiproxy")
             yield
         finally:
-            leftovers.sweep(self.engine.client, run_id)
+            leftovers.sweep(self.engine.client, janitor.run_id)
 
     def _create_with_place(self, service: str) -> None:
         """One that lives in the network of its place, which for docker-compose 1.29 must run by then."""
@@ -246,8 +220,8 @@ class _Ground:
             name,
             self.layout.container(service),
             self.engine,
-            log_path=self.layout.report / "logs" / f"{log_name}.log",
-            janitor=self.janitor,
+            log_path=self.footing.logs / f"{log_name}.log",
+            janitor=self.footing.janitor,
             stop_signal=stop_signal,
         )
 
@@ -273,13 +247,13 @@ class _Ground:
         return self._postgres("postgres", self.layout.addresses.postgres, certificates)
 
     @contextmanager
-    def _pgbouncer(self, databases: Mapping[str, Database], on_step: Step) -> Iterator[PgBouncer | None]:
+    def _pgbouncer(self, databases: Mapping[str, Database]) -> Iterator[PgBouncer | None]:
         """One before these databases, ready, if the plan wants one."""
-        settings, files = self.layout.plan.scenario.pgbouncer, self.layout.secrets.pgbouncer
+        settings, files = self.footing.plan.scenario.pgbouncer, self.layout.secrets.pgbouncer
         if settings is None:
             yield None
             return
-        on_step("starting PgBouncer")
+        self.footing.on_step("starting PgBouncer")
         place, password = (self.layout.addresses.pgbouncer, PGBOUNCER_PORT), secrets.token_urlsafe(18)
         files.write(settings, PGBOUNCER_IMAGE.rpartition(":")[2], tuple(databases.values()), place, password)
         for path in (files.config, files.users):
@@ -337,10 +311,10 @@ class _Ground:
         self, arm: str, database: Database, pooler: PgBouncer | None, toxiproxy: ToxiproxyServer
     ) -> Proxy:
         """In front of a database of its own, whose address the arm's target will find in its environment."""
-        target = self.layout.plan.target
+        target = self.footing.plan.target
         upstream = pooler or database.server
         proxy = toxiproxy.proxy(arm, (upstream.host, upstream.port), database=database)
-        proxy.arm(self.armed)
+        proxy.arm(self.footing.armed)
         dsn = dsn_through(proxy, database, target, self.layout.certificates)
         self.layout.secrets.dsn(arm).write_text(f"{target.dsn_env}={dsn}\n")
         return proxy

@@ -1,0 +1,50 @@
+"""What a stack stands on, wherever it runs: there before any of it is started, and still there afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.history.segments import file_of
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.project import Project
+from brokenpipe.stack.certificates import Certificates
+from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.settings import environment_of
+from brokenpipe.stack.stack import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """The plan, where its files are and what is recorded goes, who clears up after it, and who is told.
+
+    Logs go to `report`/logs; the witness and the proxies write into `report`, in the files of that part.
+    """
+
+    plan: Plan
+    project: Project
+    target_folder: Path
+    report: Path
+    janitor: Janitor
+    on_step: Step
+    part: int = 1
+    armed: bool = False
+    """Connections end by RST from the first on."""
+    host: str = LOOPBACK
+    """Where targets of the local stack listen."""
+    engine: str | None = None
+    """The Docker engine of containers; None: the active one."""
+
+    @property
+    def logs(self) -> Path:
+        return self.report / "logs"
+
+    @property
+    def links(self) -> Path:
+        """Where the proxies write."""
+        return file_of(self.report, "links", self.part)
+
+    def environment(self, arm: str, certificates: Certificates | None) -> dict[str, str]:
+        """Of an arm's target, without the DSN."""
+        return environment_of(self.plan, arm, self.report, self.part, certificates)
