@@ -10,26 +10,14 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from brokenpipe.measure.findings import (
-    Best,
-    Cell,
-    Check,
-    Comparison,
-    ContractProbe,
-    Cost,
-    FailureGroup,
-    Findings,
-    Health,
-    Interval,
-    Latency,
-    Link,
-    Load,
-    PhaseFinding,
-    Series,
-    Timelines,
-    Verdict,
-)
+from brokenpipe.measure.cell import Cell, Latency
+from brokenpipe.measure.classify import Link
+from brokenpipe.measure.findings import FailureGroup, Findings, PhaseFinding
+from brokenpipe.measure.instrument import ContractProbe, Health, Load
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
 from brokenpipe.measure.price import Masked, Price
+from brokenpipe.measure.series import Series, Timelines
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests.report.building import ARMS, PHASES, build
 
-from brokenpipe.measure.findings import Cell, Interval, Latency, Verdict
+from brokenpipe.measure.cell import Cell, Latency
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.report.summary import summary
 
 FIRST = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

@@ -6,21 +6,13 @@ from dataclasses import replace
 
 from tests.report.building import ARMS, CHECKS, HOSTILE, PHASES, Plan, build
 
-from brokenpipe.measure.findings import (
-    Against,
-    Best,
-    Check,
-    ContractProbe,
-    Findings,
-    Health,
-    Interval,
-    Latency,
-    Link,
-    Load,
-    Timelines,
-    Verdict,
-    Warn,
-)
+from brokenpipe.measure.cell import Latency
+from brokenpipe.measure.classify import Link
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import ContractProbe, Health, Load, Warn
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Against, Best, Check, Verdict
+from brokenpipe.measure.series import Timelines
 
 
 def default() -> Findings:

@@ -13,7 +13,9 @@ from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
 from tests.report import samples
 
-from brokenpipe.measure.findings import Check, Findings, Verdict, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.report.annotations import SHOWN, workflow_commands
 from brokenpipe.report.files import WRITERS, write_files
 from brokenpipe.report.junit import write_junit

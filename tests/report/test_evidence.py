@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from brokenpipe.measure.books import Books, Written
-from brokenpipe.measure.findings import Comparison, Findings
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Comparison
 from brokenpipe.measure.owed import Attribution, Owed, Tie, owed
 from brokenpipe.measure.request_phase import RequestPhase
 from brokenpipe.report import evidence

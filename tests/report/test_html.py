@@ -13,7 +13,7 @@ import pytest
 from tests.report import samples
 from tests.report.pages import rendered
 
-from brokenpipe.measure.findings import Series
+from brokenpipe.measure.series import Series
 from brokenpipe.report import recovery
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
 from brokenpipe.report.differences import lines

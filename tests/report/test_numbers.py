@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 
 
 @pytest.mark.parametrize(

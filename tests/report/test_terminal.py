@@ -12,7 +12,9 @@ from rich.console import Console
 from tests.report import samples
 
 from brokenpipe.history.doubts import Code
-from brokenpipe.measure.findings import Findings, Verdict, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.report import words
 from brokenpipe.report.terminal import conclusion
 

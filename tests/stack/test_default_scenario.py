@@ -12,7 +12,8 @@ from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.findings import Cell, Findings
+from brokenpipe.measure.cell import Cell
+from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
 from brokenpipe.measure.outcomes import placed, tabulate
 

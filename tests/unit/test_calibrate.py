@@ -10,7 +10,7 @@ from tests.unit.shell import brokenpipe
 
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.calibration import Calibration, Judged, Tally, calibrate, families, judge, relabelled
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.summary import write_summary
 

@@ -12,7 +12,10 @@ from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 from brokenpipe.history import records
 from brokenpipe.measure.checks import decide, episodes_more, overall
 from brokenpipe.measure.estimates import Estimate
-from brokenpipe.measure.findings import Check, Findings, Interval, Verdict, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Check, Verdict
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 

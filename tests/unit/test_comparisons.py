@@ -8,7 +8,8 @@ import pytest
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
 from brokenpipe.history.doubts import Code
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 
 
 def _struck(tmp_path: Path, broken: list[int], **bound: float) -> Findings:

@@ -12,7 +12,8 @@ from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.history.doubts import DOUBTS, Code
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "doubts.md"
 

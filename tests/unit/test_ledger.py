@@ -11,7 +11,8 @@ import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.measure.books import Written
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 
 Write = Callable[..., str]
 NONE_LOST = {"arm": "plain", "phase": "steady", "metric": "lost", "equals": 0}

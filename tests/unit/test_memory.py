@@ -10,7 +10,8 @@ import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings, Memory
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Memory
 from brokenpipe.report import memory as told
 
 MB = 1e6

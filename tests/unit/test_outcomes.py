@@ -12,7 +12,10 @@ from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, 
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history import reader, records
-from brokenpipe.measure.findings import Cell, Findings, Interval, Verdict
+from brokenpipe.measure.cell import Cell
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.measure import measure
 
 NO_FAILURE = {"arm": "plain", "phase": "steady", "metric": "failed", "equals": 0}

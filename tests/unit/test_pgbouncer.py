@@ -9,7 +9,8 @@ from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.plan.pgbouncer import PgBouncer
 from brokenpipe.report.evidence import sentences
 from brokenpipe.stack.pgbouncer import BINARY_VARIABLE, find_program

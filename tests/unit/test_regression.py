@@ -16,7 +16,8 @@ from tests.unit.shell import brokenpipe
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.baseline import NAME, Doubt
 from brokenpipe.measure.comparable import NotComparable
-from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.measure import as_baseline, measure
 from brokenpipe.measure.numbers import plain
 from brokenpipe.measure.permutation import holm

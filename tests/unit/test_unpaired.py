@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.statistics import mean_interval, rate_interval
 from brokenpipe.measure.unpaired import Sample, difference_interval, least_p, relabelling_p, smallest_seen
 

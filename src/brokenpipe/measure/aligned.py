@@ -13,7 +13,8 @@ from typing import Any
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
-from brokenpipe.measure.findings import Findings, Series
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.series import Series
 
 MOST_BINS = 60
 STEPS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # so that runs alike have bins alike

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.load import LATE_MS, LATE_SHARE
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Arrivals, Warn
+from brokenpipe.measure.cell import Place
+from brokenpipe.measure.instrument import Arrivals, Warn
 from brokenpipe.measure.numbers import milliseconds, percent
 from brokenpipe.plan.scenario import Scenario
-
-Place = tuple[str, str]  # arm, phase
 
 _BEGUN = """
 SELECT arm, phase, count(*), count(*) FILTER (late_ms > ?), max(late_ms)

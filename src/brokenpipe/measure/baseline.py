@@ -14,10 +14,11 @@ from pydantic import Field, ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.doubts import Code
-from brokenpipe.measure.cells import Place
+from brokenpipe.measure.cell import Place
 from brokenpipe.measure.comparable import NotComparable
 from brokenpipe.measure.figures import Figures
-from brokenpipe.measure.findings import Findings, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.strict import Strict
 

@@ -23,7 +23,7 @@ from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import episodes_by_place
 from brokenpipe.measure.comparisons import COMPARED
 from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.measure import plan_of
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.permutation import adjusted_ps

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.cell import Cell, Latency, Place
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Cell, Interval, Latency
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.price import Masked
 from brokenpipe.measure.prices import masked_and_prices
 from brokenpipe.measure.statistics import rate_interval, smallest_visible_rate
-
-Place = tuple[str, str]  # arm, phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from brokenpipe.measure.estimates import Estimate, Estimator
-from brokenpipe.measure.findings import Check, Interval, Verdict, Warn
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.ledger import implied
 from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval, plural
 from brokenpipe.plan.expectations import Expectation, Metric

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.findings import Comparison, Warn
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Comparison
 from brokenpipe.measure.numbers import plural
 from brokenpipe.measure.permutation import adjusted_ps, episodes_needed, smallest_seen
 from brokenpipe.measure.statistics import ERROR, smallest_visible_rate

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
-from brokenpipe.measure.cells import Place
-from brokenpipe.measure.findings import Cell
+from brokenpipe.measure.cell import Cell, Place
 
 _SERVER = f"""
 WITH p AS ({STRETCHES})

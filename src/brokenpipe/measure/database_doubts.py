@@ -8,8 +8,8 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
-from brokenpipe.measure.cells import Place
-from brokenpipe.measure.findings import Cell, Warn
+from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import percent
 
 # A session that is open at a gauge shows by its state whether it did something; one that came and went in between

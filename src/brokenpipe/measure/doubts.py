@@ -11,10 +11,10 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.load import UNEQUAL
 from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.history.reader import History
-from brokenpipe.measure.cells import Place
+from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.database_doubts import database_doubts
-from brokenpipe.measure.findings import Cell, ContractProbe, Health, Warn
 from brokenpipe.measure.health import missed_landings
+from brokenpipe.measure.instrument import ContractProbe, Health, Warn
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
 from brokenpipe.measure.numbers import plural

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.cells import Episodes, Place, interval_of, largest_rate
+from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.cells import Episodes, interval_of, largest_rate
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.figures import Figures
-from brokenpipe.measure.findings import Cell, Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.statistics import mean_interval, unlike_share
 from brokenpipe.plan.expectations import Metric
 

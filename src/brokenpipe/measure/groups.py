@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from brokenpipe.measure.causes import Failure
-from brokenpipe.measure.findings import Cell, FailureGroup
+from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.findings import FailureGroup
 from brokenpipe.measure.owed import Attribution, owed
 
 Owing = tuple[Failure, Attribution]
@@ -26,10 +27,10 @@ def failure_groups(
 
 
 def place_owings(
-    cells: Mapping[tuple[str, str], Cell], failures: Sequence[Failure], owings: Sequence[Attribution]
-) -> dict[tuple[str, str], Cell]:
+    cells: Mapping[Place, Cell], failures: Sequence[Failure], owings: Sequence[Attribution]
+) -> dict[Place, Cell]:
     """Every place of the table, with what its failed requests are owed to."""
-    placed: dict[tuple[str, str], list[Attribution]] = defaultdict(list)
+    placed: dict[Place, list[Attribution]] = defaultdict(list)
     for failure, attribution in zip(failures, owings, strict=True):
         placed[failure.arm, failure.phase].append(attribution)
     return {

@@ -8,7 +8,8 @@ from itertools import product
 from brokenpipe.history.reader import History
 from brokenpipe.history.table import EVERY_FILE
 from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
-from brokenpipe.measure.findings import ContractProbe, Health, Load
+from brokenpipe.measure.cell import Place
+from brokenpipe.measure.instrument import ContractProbe, Health, Load
 from brokenpipe.measure.memory import memory
 from brokenpipe.measure.timelines import begin_of
 
@@ -79,7 +80,7 @@ def certificate(history: History) -> tuple[ContractProbe, ...]:
 
 def missed_landings(
     history: History, arms: Iterable[str], phases: Iterable[str]
-) -> dict[tuple[str, str], tuple[int, int]]:
+) -> dict[Place, tuple[int, int]]:
     """For each arm and phase with a fault: how many strikes no socket saw, of how many.
 
     A strike that nobody watched was not seen either: every counted episode is one.

@@ -20,7 +20,8 @@ from dataclasses import replace
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
 from brokenpipe.measure.books import Books, Entry, Written
-from brokenpipe.measure.findings import Cell, Warn
+from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -126,7 +127,7 @@ def _closed(books: Books, why: str) -> Books:
     return replace(books, unread=why, by_phase={}, never_asked_for=0, examples=())
 
 
-def entered(cells: Mapping[tuple[str, str], Cell], books: Mapping[str, Books]) -> dict[tuple[str, str], Cell]:
+def entered(cells: Mapping[Place, Cell], books: Mapping[str, Books]) -> dict[Place, Cell]:
     """Every place of the table, with its writes where they are known."""
     return {
         (arm, phase): replace(cell, written=books[arm].by_phase.get(phase) if arm in books else None)
@@ -134,7 +135,7 @@ def entered(cells: Mapping[tuple[str, str], Cell], books: Mapping[str, Books]) -
     }
 
 
-def implied(scenario: Scenario, cells: Mapping[tuple[str, str], Cell]) -> Iterator[Expectation]:
+def implied(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Expectation]:
     """That nothing acknowledged is lost, said of each place where something is and nobody spoke of it.
 
     It needs no saying: an acknowledged write that is not there is what an acknowledgement promises not to happen.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from brokenpipe.measure.cells import Place
-from brokenpipe.measure.findings import Cell
+from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.numbers import percent
 from brokenpipe.measure.statistics import ERROR
 

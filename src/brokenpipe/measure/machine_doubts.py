@@ -9,7 +9,7 @@ from brokenpipe.history.doubts.load import APART_MS, LAG_MS, SATURATED_CORES, ST
 from brokenpipe.history.doubts.machine import BUSY_MACHINE, JUMP_S, SATURATED_MACHINE, STOLEN, THROTTLED
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
-from brokenpipe.measure.findings import Health, Warn
+from brokenpipe.measure.instrument import Health, Warn
 from brokenpipe.measure.numbers import percent
 
 # A lag is told when it is over; it concerns every phase that it reached into.

@@ -10,8 +10,9 @@ from statistics import median
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.machine import EARLY_S, GROWN_BYTES, GROWN_SHARE
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Memory, Series, Warn
+from brokenpipe.measure.instrument import Memory, Warn
 from brokenpipe.measure.numbers import megabytes
+from brokenpipe.measure.series import Series
 
 FINEST_S = 10.0
 MOST_POINTS = 180

@@ -6,7 +6,7 @@ stays, and says that there is nothing to say.
 
 from __future__ import annotations
 
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 
 THIN = "\u202f"  # narrow no-break space: a number and its unit stay together
 NOTHING = "–"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from brokenpipe.history.reader import History
+from brokenpipe.measure.cell import Place
 from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.pool_use import PoolUse
-
-Place = tuple[str, str]  # arm, phase
 
 TOGETHER_NS = 300_000_000  # each process has a gauge of its own every 250 ms
 

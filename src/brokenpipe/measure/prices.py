@@ -8,12 +8,10 @@ from dataclasses import replace
 
 from brokenpipe.faults import Latency
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Cell
+from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.price import Masked, Mechanism, Price, Trips
 from brokenpipe.plan.scenario import Scenario
-
-Place = tuple[str, str]  # arm, phase
 
 # Requests with something to tell have a line with each of their checkouts; of the others there are sums.
 # A checkout that pinged and then connected had a ping that failed: its time is not the price of a ping.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from brokenpipe.measure.cells import Place
+from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.findings import Best, Cell, Cost, Verdict
+from brokenpipe.measure.judgement import Best, Cost, Verdict
 from brokenpipe.measure.numbers import added_ms, percent
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario

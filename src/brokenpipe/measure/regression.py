@@ -17,11 +17,13 @@ from itertools import product
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.measure.baseline import Baseline, is_busy
-from brokenpipe.measure.cells import Place
+from brokenpipe.measure.cell import Place
 from brokenpipe.measure.checks import MOST_EPISODES
 from brokenpipe.measure.comparable import Shared, demand_comparable
 from brokenpipe.measure.figures import Figures
-from brokenpipe.measure.findings import Against, Check, Interval, Verdict, Warn
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Against, Check, Verdict
 from brokenpipe.measure.permutation import holm
 from brokenpipe.measure.regression_words import sentence, why
 from brokenpipe.measure.rise_p import rise_p

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from brokenpipe.measure.findings import Against, Interval, Verdict
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Against, Verdict
 from brokenpipe.measure.numbers import chance, milliseconds, percent, plural, points, points_interval
 from brokenpipe.measure.rises import Rise
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.parts import GAP_NS
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Warn
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import seconds
 
 

@@ -9,9 +9,10 @@ from enum import StrEnum
 import numpy as np
 from scipy import stats
 
-from brokenpipe.measure.cells import Episodes, Place, interval_of
+from brokenpipe.measure.cell import Place
+from brokenpipe.measure.cells import Episodes, interval_of
 from brokenpipe.measure.figures import Figures
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.statistics import mean_interval
 from brokenpipe.measure.unpaired import Sample
 

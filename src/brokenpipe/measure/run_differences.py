@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.permutation import holm
 from brokenpipe.measure.recorded_run import COMPARED, RecordedRun, Spot
 from brokenpipe.measure.statistics import ERROR

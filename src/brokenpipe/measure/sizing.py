@@ -20,7 +20,9 @@ from statistics import fmean
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Findings, Interval, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.statistics import mean_interval
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 
 ERROR = 0.05
 Array = npt.NDArray[np.float64]

@@ -21,8 +21,10 @@ from typing import Any
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
-from brokenpipe.measure.findings import Cell, Swallowed, Warn
+from brokenpipe.measure.findings import Swallowed
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import plural
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
@@ -110,10 +112,10 @@ def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
 
 
 def tallied(
-    cells: Mapping[tuple[str, str], Cell], groups: Sequence[Swallowed], witnessed: frozenset[str]
-) -> dict[tuple[str, str], Cell]:
+    cells: Mapping[Place, Cell], groups: Sequence[Swallowed], witnessed: frozenset[str]
+) -> dict[Place, Cell]:
     """Every place of the table, with what was swallowed there where a witness could see it."""
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[Place] = Counter()
     for group in groups:
         counts.update(group.count_by_place)
     return {
@@ -122,9 +124,7 @@ def tallied(
     }
 
 
-def warnings(
-    scenario: Scenario, cells: Mapping[tuple[str, str], Cell], groups: Sequence[Swallowed]
-) -> Iterator[Warn]:
+def warnings(scenario: Scenario, cells: Mapping[Place, Cell], groups: Sequence[Swallowed]) -> Iterator[Warn]:
     """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""
     decided = {
         (arm, each.phase)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
-from brokenpipe.measure.findings import PhaseFinding, Series, Timelines
+from brokenpipe.measure.findings import PhaseFinding
+from brokenpipe.measure.series import Series, Timelines
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario
 

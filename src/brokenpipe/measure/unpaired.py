@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.permutation import POWER
 from brokenpipe.measure.statistics import ERROR
 

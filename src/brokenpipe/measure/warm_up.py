@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
-from brokenpipe.measure.findings import Warn
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import milliseconds
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario

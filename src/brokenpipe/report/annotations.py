@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.report import words
 
 SHOWN = 10

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brokenpipe.measure import regression_words as said
-from brokenpipe.measure.findings import Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.rises import Rise
 
 

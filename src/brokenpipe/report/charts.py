@@ -26,7 +26,8 @@ from bokeh.models.annotations import Label, Span
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.measure.findings import Findings, PhaseFinding, Series
+from brokenpipe.measure.findings import Findings, PhaseFinding
+from brokenpipe.measure.series import Series
 from brokenpipe.report import words
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Comparison, Findings, Interval
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Comparison
 from brokenpipe.plan.expectations import Metric
 
 _NAMES = {Metric.ADDED_BROKEN_PIPE_RATE: "broken-pipe rate", Metric.ADDED_P50_MS: "median latency"}

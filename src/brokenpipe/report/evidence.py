@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from brokenpipe.measure import numbers
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Comparison, Findings
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Comparison
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.report.sizing import knee_sentence

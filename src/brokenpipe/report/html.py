@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from brokenpipe.measure.findings import Check, FailureGroup, Findings, Verdict
+from brokenpipe.measure.findings import FailureGroup, Findings
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.report import (
     atomic,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from brokenpipe.measure.findings import Check, Findings, Verdict
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.report import atomic, words
 
 _KINDS = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}

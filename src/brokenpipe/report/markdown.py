@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Cell, Findings, Verdict
+from brokenpipe.measure.cell import Cell
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.report import atomic, words
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w))")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings, Memory
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Memory
 
 WIDTH, HEIGHT = 300, 36  # of a curve, in pixels; the page may stretch it
 FEWEST_POINTS = 3

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Cell, Findings, Interval
+from brokenpipe.measure.cell import Cell
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.interval import Interval
 from brokenpipe.report import atomic
 
 

@@ -8,8 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe.measure.books import Books
+from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Arrivals, Cell, Check, Comparison, Findings, Interval, Memory, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Arrivals, Memory, Warn
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Check, Comparison
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.sizing import Sizing, sizing_of

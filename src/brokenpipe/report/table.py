@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Cell, Findings, Latency
+from brokenpipe.measure.cell import Cell, Latency
+from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Price
 
 

@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings, Verdict, Warn
+from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.report import evidence, ledger, memory, table, words
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings, PhaseFinding, Verdict, Warn
+from brokenpipe.measure.findings import Findings, PhaseFinding
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.request_phase import RequestPhase
 

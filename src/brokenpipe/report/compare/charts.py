@@ -17,7 +17,8 @@ from bokeh.plotting import figure
 
 from brokenpipe.measure.aligned import Aligned
 from brokenpipe.measure.compare import RunsCompared
-from brokenpipe.measure.findings import PhaseFinding, Series
+from brokenpipe.measure.findings import PhaseFinding
+from brokenpipe.measure.series import Series
 from brokenpipe.report import words
 from brokenpipe.report.charts import Roles, blank, dress
 

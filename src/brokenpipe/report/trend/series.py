@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from brokenpipe.measure.change_points import change_points, runs_needed
-from brokenpipe.measure.findings import Interval
+from brokenpipe.measure.interval import Interval
 from brokenpipe.report.summaries import Ends, Found, Summary
 
 LEAST_RUNS = 2  # to draw a line; a change point takes more

@@ -1,0 +1,57 @@
+"""One place of the table: what one arm did in one phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brokenpipe.measure.books import Written
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.owed import Owed
+from brokenpipe.measure.price import Masked, Price
+
+Place = tuple[str, str]  # arm, phase
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles of successful requests, in milliseconds. None where nothing succeeded."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm in one phase: what stands in one place of the table.
+
+    broken = stale + in_use + elsewhere. `elsewhere`: disconnects without a connection to look at, for example
+    in a target whose pool the witness cannot see. `unexplained`: failed without any testimony. `swallowed`:
+    answered as successes although the database had failed them and nothing made up for it.
+    """
+
+    arm: str
+    phase: str
+    requests: int
+    failed: int
+    broken: int
+    stale: int
+    in_use: int
+    elsewhere: int
+    unexplained: int
+    broken_pipe_rate: float | None  # None: no request was started, or some failed without a witness
+    ci95: Interval | None
+    episodes: int
+    latency_ms: Latency
+    latency_by_request: Mapping[str, Latency]
+    failed_by_class: Mapping[str, int]
+    recovery_s: tuple[float, ...]  # one for each episode: strike to the end of the last broken request, or 0
+    masked: Masked | None  # None: no witness
+    price: Price | None
+    swallowed: int | None = None  # None: no witness
+    written: Written | None = None  # None: no ledger, or nothing that it could be compared with
+    owed: Owed | None = None  # None: nothing failed
+    # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
+    server_connections: int | None = None
+    client_connections: int | None = None
