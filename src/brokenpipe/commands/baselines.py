@@ -29,7 +29,7 @@ def hold_against(run: Path, folder: Path) -> None:
 
     Raises ReportError, NotComparable or UsageError.
     """
-    from brokenpipe.measure.measure import recorded_plan
+    from brokenpipe.measure.recorded import recorded_plan
 
     if run.resolve() == folder.resolve():
         raise UsageError(

@@ -21,8 +21,9 @@ def write_report(folder: Path) -> int:
     from brokenpipe.commands.on_github import tell_github
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.baseline import OWN, baseline_of
-    from brokenpipe.measure.measure import measure, recorded_plan
+    from brokenpipe.measure.measure import measure
     from brokenpipe.measure.numbers import megabytes, plain
+    from brokenpipe.measure.recorded import recorded_plan
     from brokenpipe.report.files import write_baseline, write_files
     from brokenpipe.report.shelf import shelf_of
     from brokenpipe.report.terminal import closing, conclusion

@@ -24,9 +24,9 @@ from brokenpipe.measure.cells import episodes_by_place
 from brokenpipe.measure.comparisons import COMPARED
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.measure import plan_of
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.permutation import adjusted_ps
+from brokenpipe.measure.recorded import plan_of
 from brokenpipe.measure.statistics import ERROR, mean_interval
 from brokenpipe.measure.timelines import phases
 from brokenpipe.plan.expectations import Metric

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.comparable import NotComparable, Shared, shared
-from brokenpipe.measure.measure import recorded_plan
+from brokenpipe.measure.recorded import recorded_plan
 from brokenpipe.measure.recorded_run import RecordedRun, read_run
 from brokenpipe.measure.run_differences import RunDifference, run_differences
 from brokenpipe.measure.what_differs import Differing, what_differs

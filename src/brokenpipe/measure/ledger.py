@@ -55,7 +55,7 @@ _COUNTS = """
 SELECT arm, phase, count(*) FILTER (told = 'acknowledged'), count(*) FILTER (told = 'refused'),
        count(*) FILTER (told = 'unanswered'), count(*) FILTER (told = 'acknowledged' AND count = 0),
        count(*) FILTER (told IN ('refused', 'unanswered') AND count > 0), count(*) FILTER (count > 1)
-FROM writes WHERE told != 'never' GROUP BY ALL
+FROM writes WHERE told != 'never' GROUP BY ALL ORDER BY ALL
 """
 
 _EXAMPLES = """

@@ -8,16 +8,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from brokenpipe.history.reader import History, reading
+from brokenpipe.history.reader import reading
 from brokenpipe.measure.aligned import Aligned, aligned
-from brokenpipe.measure.attribute import attributed, by_their_links
-from brokenpipe.measure.causes import failures
-from brokenpipe.measure.cells import episodes_by_place
 from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.facts import facts_of
 from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.measure import findings_of, plan_of
-from brokenpipe.measure.statistics import ERROR, smallest_visible_rate
-from brokenpipe.measure.unaccepted import as_nobody_accepted
+from brokenpipe.measure.measure import findings_of
+from brokenpipe.measure.statistics import smallest_visible_rate
 from brokenpipe.measure.unpaired import Sample
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
@@ -49,27 +46,17 @@ class RecordedRun:
 def read_run(folder: Path) -> RecordedRun:
     """Everything a comparison needs. Raises ReportError if it is not a report folder."""
     with reading(folder) as history:
-        plan, environment = plan_of(history), history.document("environment.json")
-        findings = findings_of(history, plan, environment)
-        estimator = _estimator(history, plan, findings)
+        facts = facts_of(history)
+        findings = findings_of(history, facts)
         return RecordedRun(
             folder=folder,
             findings=findings,
-            plan=plan,
-            environment=environment,
-            samples=_samples(estimator, findings),
-            floors=_floors(estimator, findings),
+            plan=facts.plan,
+            environment=facts.environment,
+            samples=_samples(facts.estimator, findings),
+            floors=_floors(facts.estimator, findings),
             lines=aligned(history, findings),
         )
-
-
-def _estimator(history: History, plan: Plan, findings: Findings) -> Estimator:
-    """As the run's own report has it."""
-    failed = as_nobody_accepted(history, failures(history))
-    failed = by_their_links(failed, attributed(history, failed))
-    by_place = episodes_by_place(history, findings.cells, failed)
-    errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in findings.phases}
-    return Estimator(history, findings.cells, by_place, findings.control, errors)
 
 
 def _samples(estimator: Estimator, findings: Findings) -> dict[Spot, Sample]:

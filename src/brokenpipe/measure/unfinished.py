@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.history.reader import History, reading
 from brokenpipe.history.segments import last_part
-from brokenpipe.measure.measure import finished, plan_of
+from brokenpipe.measure.recorded import finished, plan_of
 from brokenpipe.plan.looks import Stretch, remaining
 from brokenpipe.plan.plan import Plan
 

@@ -1,0 +1,137 @@
+"""What happened, in figures: all that is read from a history before anything is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.arrivals import arrivals
+from brokenpipe.measure.attribute import attributed, by_their_links
+from brokenpipe.measure.books import Books
+from brokenpipe.measure.causes import Failure, failures
+from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.cells import cells, episodes_by_place
+from brokenpipe.measure.connections import counted
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.findings import PhaseFinding, Swallowed
+from brokenpipe.measure.groups import place_owings
+from brokenpipe.measure.health import certificate, health
+from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health
+from brokenpipe.measure.ledger import entered, ledger
+from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.owed import Attribution
+from brokenpipe.measure.prices import with_round_trips
+from brokenpipe.measure.recorded import finished, plan_of
+from brokenpipe.measure.statistics import ERROR
+from brokenpipe.measure.swallowed import swallowed, tallied
+from brokenpipe.measure.timelines import phases
+from brokenpipe.measure.unaccepted import as_nobody_accepted
+from brokenpipe.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Every failed request, and what each is owed to, in the same order."""
+
+    failures: tuple[Failure, ...]
+    owings: tuple[Attribution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one run. `estimator` tells what any metric was, of the whole table and of single episodes."""
+
+    plan: Plan
+    environment: Mapping[str, Any]
+    ended: str  # "done", "interrupted", "terminated", "failed", "cut off"
+    phases: tuple[PhaseFinding, ...]  # those that were begun
+    explained: Explained
+    arrivals: Mapping[Place, Arrivals]
+    swallowed: tuple[Swallowed, ...]
+    books: Mapping[str, Books]  # by arm
+    health: Health
+    contract: tuple[ContractProbe, ...]
+    estimator: Estimator
+
+    @property
+    def cells(self) -> Mapping[Place, Cell]:
+        """The table."""
+        return self.estimator.cells
+
+    @property
+    def reached(self) -> list[str]:
+        """The names of the phases that were begun."""
+        return [phase.name for phase in self.phases]
+
+    @property
+    def common(self) -> list[str]:
+        """The phases in which all arms met the same.
+
+        Where a fault happened to some arms only, the others are no answer to what it does.
+        """
+        return [name for name in self.reached if not self.plan.scenario.phase(name).arms]
+
+
+def facts_of(history: History) -> Facts:
+    """The facts of a history that was opened just now. Raises ReportError if this version cannot read its plan."""
+    plan, environment = plan_of(history), history.document("environment.json")
+    scenario = plan.scenario
+    tabulate(history, limit_s=scenario.load.timeout_s)
+    begun = phases(history, scenario)
+    explained = _explained(history)
+    kept_quiet, books = swallowed(history), ledger(history, tuple(scenario.arms))
+    return Facts(
+        plan=plan,
+        environment=environment,
+        ended=finished(history),
+        phases=begun,
+        explained=explained,
+        arrivals=arrivals(history, scenario),
+        swallowed=kept_quiet,
+        books=books,
+        health=health(
+            history,
+            cores=int(environment.get("cores", 1)),
+            arms=tuple(scenario.arms),
+            workers=scenario.load.workers,
+        ),
+        contract=certificate(history),
+        estimator=_estimator(history, plan, [phase.name for phase in begun], explained, kept_quiet, books),
+    )
+
+
+def _explained(history: History) -> Explained:
+    failed = as_nobody_accepted(history, failures(history))
+    owings = attributed(history, failed)
+    return Explained(by_their_links(failed, owings), owings)
+
+
+def _estimator(
+    history: History,
+    plan: Plan,
+    reached: list[str],
+    explained: Explained,
+    kept_quiet: tuple[Swallowed, ...],
+    books: Mapping[str, Books],
+) -> Estimator:
+    """The table, filled by everybody who knows something of a place, and the episodes that it is made of."""
+    scenario, failed, witnessed = plan.scenario, explained.failures, _witnessed(history)
+    by_place = episodes_by_place(history, product(scenario.arms, reached), failed)
+    errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
+    table = cells(history, by_place, failed, witnessed, errors)
+    table = counted(history, with_round_trips(scenario, table))
+    table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, explained.owings)
+    return Estimator(history, table, by_place, scenario.control, errors)
+
+
+def _witnessed(history: History) -> frozenset[str]:
+    """The arms in which the witness saw a pool and the requests that used it.
+
+    Only there does it know of masked disconnects and prices, and only there is a disconnect that it did not see none.
+    """
+    requests = "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies"
+    rows = history.rows(f"SELECT witness_arm FROM connects INTERSECT ({requests})")
+    return frozenset(arm for (arm,) in rows)

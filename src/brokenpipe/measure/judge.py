@@ -1,0 +1,85 @@
+"""What the facts say: doubts, checks, differences between arms, and which arm to recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.reader import History
+from brokenpipe.measure.arrivals import arrival_doubts
+from brokenpipe.measure.baseline import NAME, Baseline, machine_of, read_baseline
+from brokenpipe.measure.cell import Place
+from brokenpipe.measure.checks import checks, overall
+from brokenpipe.measure.comparisons import comparisons, too_few
+from brokenpipe.measure.doubts import doubts
+from brokenpipe.measure.facts import Facts
+from brokenpipe.measure.figures import Figures
+from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
+from brokenpipe.measure.ledger import warnings as ledger_warnings
+from brokenpipe.measure.recommend import best_arm, costs
+from brokenpipe.measure.regression import Held, Run, held_against
+from brokenpipe.measure.swallowed import warnings as swallowed_warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Of one run, and against its baseline if it has one."""
+
+    comparisons: tuple[Comparison, ...]
+    figures: Mapping[Place, Figures]
+    machine: str
+    baseline: Baseline | None
+    checks: tuple[Check, ...]
+    warnings: tuple[Warn, ...]
+    verdict: Verdict
+    costs: Mapping[str, Cost]
+    best: Best | None
+
+
+def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
+    """Everything that is decided about a run.
+
+    `under_way`: what is read only after the last phase, such as the ledger, is not missed.
+    """
+    scenario, estimator = facts.plan.scenario, facts.estimator
+    compared = comparisons(scenario, estimator, facts.common)
+    warnings = _warnings(history, facts, compared, under_way=under_way)
+    figures = {place: estimator.figures(place) for place in facts.cells}
+    machine = machine_of(facts.environment)
+    baseline = None if under_way else read_baseline(history.folder / NAME)
+    if baseline is not None:  # a scenario that expects nothing asks something all the same
+        warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
+    held = _held(baseline, Run(facts.plan, figures, warnings, machine))
+    decided = (*checks(scenario, estimator, warnings), *held.checks)
+    warnings = (*warnings, *held.doubts)
+    added = costs(scenario, estimator, facts.reached)
+    return Judged(
+        comparisons=compared,
+        figures=figures,
+        machine=machine,
+        baseline=baseline,
+        checks=decided,
+        warnings=warnings,
+        verdict=overall(decided, warnings, finished=facts.ended == "done"),
+        costs=added,
+        best=best_arm(scenario, facts.cells, facts.common, added),
+    )
+
+
+def _warnings(
+    history: History, facts: Facts, compared: tuple[Comparison, ...], *, under_way: bool
+) -> tuple[Warn, ...]:
+    scenario = facts.plan.scenario
+    return (
+        *doubts(history, scenario, facts.cells, facts.health, facts.contract),
+        *too_few(scenario, compared),
+        *arrival_doubts(facts.arrivals),
+        *swallowed_warnings(scenario, facts.cells, facts.swallowed),
+        *(() if under_way else ledger_warnings(facts.books)),
+    )
+
+
+def _held(baseline: Baseline | None, run: Run) -> Held:
+    return held_against(baseline, run) if baseline else Held((), ())

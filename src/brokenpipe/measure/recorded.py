@@ -1,0 +1,65 @@
+"""What a report folder says of its own run: its plan, when it began, how it ended, and on what it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from brokenpipe.errors import ReportError
+from brokenpipe.history.reader import History, document
+from brokenpipe.measure.code import code_of
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
+
+
+def plan_of(history: History) -> Plan:
+    """What was run. Raises ReportError if this version cannot read it."""
+    return recorded_plan(history.folder)
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """What was run in a report folder; its history is not read. Raises ReportError if this version cannot read it."""
+    try:
+        return Plan.model_validate(document(folder, "plan.json"), strict=False)
+    except ValidationError as error:
+        raise ReportError(
+            f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
+            remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
+        ) from error
+
+
+def started(history: History) -> str:
+    """When it began: ISO 8601, UTC."""
+    (wall_ns,) = history.one("SELECT coalesce(min(wall_ns), 0) FROM clocks WHERE writer = 'experiment'")
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finished(history: History) -> str:
+    """How it ended: "done", "interrupted", "terminated", "failed" or "cut off".
+
+    A later part that was cut off has said nothing, whatever the one before it said.
+    """
+    rows = history.rows(
+        "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
+    )
+    return str(rows[0][0]) if rows else "cut off"
+
+
+def shown_environment(document: Mapping[str, Any], scenario: Scenario) -> dict[str, str]:
+    """Versions, then what is set at the servers, then the code, then the machine."""
+    shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
+    if scenario.postgres.chosen:
+        shown["[postgres]"] = scenario.postgres.chosen
+    if scenario.pgbouncer:
+        shown["[pgbouncer]"] = scenario.pgbouncer.chosen
+    shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
+    for name in ("system", "machine", "cores"):
+        if name in document:
+            shown[name] = str(document[name])
+    if "memory_bytes" in document:
+        shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
+    return shown
