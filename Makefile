@@ -62,7 +62,8 @@ silence: setup ## Measure what ends a silence, by driver and setting, write docs
 
 test: setup ## Run every test, against real servers
 	@failed=0; \
-	$(BIN)/python -m pytest -m "not alone" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
+	$(BIN)/python -m pytest -m "not alone and not few" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
+	$(BIN)/python -m pytest -m few --numprocesses 2 --dist loadfile --no-loadscope-reorder || failed=1; \
 	$(BIN)/python -m pytest -m alone || failed=1; \
 	exit $$failed
 

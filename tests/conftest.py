@@ -22,10 +22,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a raw socket sees of a fault is a matter of milliseconds, and planted truth is one of causes: alone."""
+    """What a raw socket sees of a fault is a matter of milliseconds: few beside each other. Planted truth is alone."""
+    marks = {"wire": "few", "silence": "few", "truth": "alone"}
     for item in items:
-        if item.path.is_relative_to(TESTS / "wire") or item.path.is_relative_to(TESTS / "truth"):
-            item.add_marker("alone")
+        if mark := marks.get(item.path.relative_to(TESTS).parts[0]):
+            item.add_marker(mark)
 
 
 @pytest.hookimpl(wrapper=True)

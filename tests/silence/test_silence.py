@@ -15,8 +15,6 @@ from tests.silence.rows import DRIVERS, LIMIT_S, ROWS, Cell
 from brokenpipe.errors import NamespaceError
 from brokenpipe.stack import namespace
 
-pytestmark = pytest.mark.alone
-
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = (
     9.0  # twice the limit and twice that on a busy machine, and less than psycopg takes to be cancelled
