@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.processes import alive
 
 from brokenpipe.drive.generator import generator
 from brokenpipe.errors import LocustfileError, RecordingError, StackError
@@ -236,8 +237,7 @@ def test_the_load_ends_by_itself_when_the_harness_is_gone(bench):
         locust = psutil.Process(int(process.stdout.readline()))
         eventually(bench.saw(1), "no load")
         process.kill()
-    ended = lambda: not locust.is_running() or locust.status() == psutil.STATUS_ZOMBIE  # noqa: E731
-    eventually(ended, "Locust runs on", 2.0)
+    eventually(lambda: not alive(locust), "Locust runs on", 2.0)
 
 
 def test_a_full_disk_stops_the_load(bench):

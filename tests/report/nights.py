@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.report.building import ARMS, PHASES, build
+from tests.report.building import build
+from tests.report.imitated import ARMS, PHASES
 
 from brokenpipe.measure.cell import Cell, Latency
 from brokenpipe.measure.interval import Interval

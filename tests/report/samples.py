@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.report.building import ARMS, CHECKS, HOSTILE, PHASES, Plan, build
+from tests.report.building import CHECKS, HOSTILE, build
+from tests.report.imitated import ARMS, PHASES, Plan
 
 from brokenpipe.measure.cell import Latency
 from brokenpipe.measure.classify import Link

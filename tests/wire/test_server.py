@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from tests.processes import alive
 
 from brokenpipe.drive.landing import door_of, open_for, see_held
 from brokenpipe.drive.probe import Watched, probing
@@ -60,29 +59,6 @@ def other(running: Postgres) -> Database:
 def proxy(server, running: Postgres, plain: Database) -> Iterator[Proxy]:
     with server.scratch_proxy((running.host, running.port), database=plain) as made:
         yield made
-
-
-# A harness with a server that stands still.
-PAUSED = """
-import sys
-from pathlib import Path
-from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.postgres import postgres
-
-with janitor("test-of-pause-" + sys.argv[2]) as undo, postgres(log_path=Path(sys.argv[1]), janitor=undo) as server:
-    server.pause()
-    print(server.child.pid)
-    print(Path(f"/proc/{server.child.pid}/cwd").resolve(), flush=True)
-    sys.stdin.read()
-"""
-
-
-def alive(process: psutil.Process) -> bool:
-    """Is there anything left of it that could do something?"""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def lives(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
@@ -270,28 +246,6 @@ def test_the_gauges_of_others_go_on_while_the_server_stands_still(
         finally:
             ServerPause().heal(proxy)
         assert poll(lambda: counted("postgres") > silent or None, timeout_s=10)
-
-
-@pytest.mark.parametrize("end", ["clean", "killed"])
-def test_a_server_that_stands_still_ends_all_the_same(tmp_path: Path, end: str) -> None:
-    """Woken by a clean end, and by the janitor of a harness that was killed: neither waits for somebody to heal it."""
-    script = tmp_path / "paused.py"
-    script.write_text(PAUSED)
-    argv = [sys.executable, script, tmp_path / "postgres.log", end]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
-        assert harness.stdin is not None
-        assert harness.stdout is not None
-        father = psutil.Process(int(harness.stdout.readline()))
-        family = [father, *father.children(recursive=True)]
-        data = Path(harness.stdout.readline().strip())
-        assert father.status() == psutil.STATUS_STOPPED
-        if end == "killed":
-            harness.kill()
-        harness.stdin.close()
-        harness.wait(20)
-        assert poll(lambda: None if data.exists() or any(map(alive, family)) else True, timeout_s=15)
-    # Of a harness that was killed nobody writes the log on.
-    assert end == "killed" or "received fast shutdown request" in (tmp_path / "postgres.log").read_text()
 
 
 def test_a_restart_goes_through_all_that_a_client_may_see(proxy: Proxy) -> None:

@@ -1,0 +1,40 @@
+"""Failed requests of a recorded run, and what each is owed to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.recorded import Recorded, link
+
+from brokenpipe.history.reader import reading
+from brokenpipe.measure.attribute import attributed
+from brokenpipe.measure.causes import failures
+from brokenpipe.measure.outcomes import tabulate
+from brokenpipe.measure.owed import Attribution
+
+PORT = 40_000
+EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]
+CANCELLED = [link("asyncpg.exceptions.QueryCanceledError", "cancelled", sqlstate="57014")]
+
+
+def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **error: Any) -> str:
+    """The id of a request that begins at `at`, is handed a connection 10 ms later, and fails 20 ms after that."""
+    times = {"t": run.at(at + 0.03), "began": run.at(at + 0.02), "handed": run.at(at + 0.01)}
+    said = {"where": where, "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
+    return run.request("plain", at, 40, errors=[{**times, **said, "transaction": 0, "chain": chain, **error}])
+
+
+def of(run: Recorded) -> list[Attribution]:
+    """What the failures are owed to, in order."""
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        return list(attributed(history, failures(history)))
+
+
+def opened(run: Recorded, at: float, port: int = PORT) -> None:
+    run.proxy("link_opened", at, arm="plain", port=port)
+
+
+def cut(run: Recorded, at: float, toxic: str = "kill_switch", port: int = PORT) -> None:
+    run.proxy("link_cut", at, arm="plain", port=port, toxic=toxic, reason="killed")
+    run.proxy("link_ended", at, arm="plain", port=port, ender="toxic")

@@ -1,0 +1,78 @@
+"""What a fault that is only there, and ends no connection, is blamed for: as much as it makes, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
+from tests.unit.recorded import Recorded, link, scenario
+
+from brokenpipe.measure.owed import Tie
+
+
+@pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])
+def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_because_of_it(
+    tmp_path: Path, ms: int, tie: Tie
+) -> None:
+    """A statement begun just before the wait was over, and still under way half a second later: its own affair."""
+    slow = {"name": "slow", "fault": {"name": "latency", "ms": ms}, "seconds": 4}
+    with Recorded(tmp_path / "run", scenario(slow)) as run:
+        run.phase("slow", [(0, 2, None), (2, 4, None)])
+        run.act("plain", "inject", f"latency \u00b7 {ms} ms", 0, "slow")
+        run.requests("plain", [9])
+        run.finish()
+        stall = {"act": "statement", "since": run.at(3.1), "port": PORT + 1, "id": "User-77"}
+        run.witness("plain", k="stall", t=run.at(3.65), **stall)
+        fails(run, 3.12, EXHAUSTED, "checkout", port=None, handed=None)
+        (one,) = of(run)
+    assert one.tie is tie
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Recorded]:
+    """Answers that come 20 ms late (0 to 4 s), then a limit of 300 ms on statements (4 to 8 s)."""
+    limit = {"name": "server_setting", "setting": "statement_timeout", "after_ms": 300}
+    phases = (
+        {"name": "late", "fault": {"name": "latency", "ms": 20}, "seconds": 4},
+        {"name": "limit", "fault": limit, "seconds": 4},
+    )
+    with Recorded(tmp_path / "limited", scenario(*phases)) as recorded:
+        recorded.phase("late", [(0, 2, None), (2, 4, None)])
+        recorded.phase("limit", [(4, 6, None), (6, 8, None)])
+        recorded.act("plain", "inject", "latency \u00b7 20 ms downstream", -0.5, "late")
+        recorded.act("plain", "heal", "latency \u00b7 20 ms downstream", 3.9, "limit")
+        recorded.act("plain", "inject", "server_setting \u00b7 statement_timeout 300 ms", 3.95, "limit")
+        recorded.requests("plain", [9])
+        recorded.finish()
+        yield recorded
+
+
+@pytest.mark.parametrize(("took_s", "tie"), [(0.1, Tie.DIRECT), (0.9, Tie.UNATTRIBUTED)])
+def test_a_latency_is_blamed_for_as_much_as_it_makes(limited: Recorded, took_s: float, tie: Tie) -> None:
+    """A time limit of 100 ms may have been exceeded because of it, one of 900 ms was not."""
+    gave_up = [link("builtins.TimeoutError")]
+    fails(limited, 1.0, gave_up, began=limited.at(1.03 - took_s))
+    assert [one.tie for one in of(limited)] == [tie]
+
+
+def test_a_latency_does_not_fill_a_pool_by_being_there(limited: Recorded) -> None:
+    """Nobody hangs in the database for long: whoever holds the connections does something else with them."""
+    fails(limited, 1.0, EXHAUSTED, "checkout", port=None, handed=None)
+    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
+
+
+@pytest.mark.parametrize(("took_s", "tie"), [(0.3, Tie.DIRECT), (0.1, Tie.UNATTRIBUTED)])
+def test_a_statement_limit_cancels_what_takes_that_long(limited: Recorded, took_s: float, tie: Tie) -> None:
+    """What was cancelled after a third of it was cancelled by somebody else, such as a limit of the service's own."""
+    fails(limited, 5.0, CANCELLED, began=limited.at(5.03 - took_s))
+    assert [one.tie for one in of(limited)] == [tie]
+
+
+def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
+    """While statements are limited, a write that a read-only database refuses is somebody else's affair."""
+    fails(limited, 5.0, [link("psycopg.errors.ReadOnlySqlTransaction", sqlstate="25006")])
+    opened(limited, 4.5)
+    limited.proxy("link_ended", 5.02, arm="plain", port=PORT, ender="server")
+    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]

@@ -1,0 +1,51 @@
+"""A harness whose server stands still when it ends, in either way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.processes import alive
+
+from brokenpipe.stack.ports import poll
+
+pytestmark = pytest.mark.timeout(120)
+
+# A harness with a server that stands still.
+PAUSED = """
+import sys
+from pathlib import Path
+from brokenpipe.stack.janitor import janitor
+from brokenpipe.stack.postgres import postgres
+
+with janitor("test-of-pause-" + sys.argv[2]) as undo, postgres(log_path=Path(sys.argv[1]), janitor=undo) as server:
+    server.pause()
+    print(server.child.pid)
+    print(Path(f"/proc/{server.child.pid}/cwd").resolve(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", ["clean", "killed"])
+def test_a_server_that_stands_still_ends_all_the_same(tmp_path: Path, end: str) -> None:
+    """Woken by a clean end, and by the janitor of a harness that was killed: neither waits for somebody to heal it."""
+    script = tmp_path / "paused.py"
+    script.write_text(PAUSED)
+    argv = [sys.executable, script, tmp_path / "postgres.log", end]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdin is not None
+        assert harness.stdout is not None
+        father = psutil.Process(int(harness.stdout.readline()))
+        family = [father, *father.children(recursive=True)]
+        data = Path(harness.stdout.readline().strip())
+        assert father.status() == psutil.STATUS_STOPPED
+        if end == "killed":
+            harness.kill()
+        harness.stdin.close()
+        harness.wait(20)
+        assert poll(lambda: None if data.exists() or any(map(alive, family)) else True, timeout_s=15)
+    # Of a harness that was killed nobody writes the log on.
+    assert end == "killed" or "received fast shutdown request" in (tmp_path / "postgres.log").read_text()
