@@ -50,11 +50,6 @@ def test_an_act_on_a_dead_connection_never_happened(where: str) -> None:
     assert _phase(where, statement=2, transaction=1, link_ended=201) is not RequestPhase.BETWEEN
 
 
-def test_only_a_commit_that_was_sent_is_ambiguous() -> None:
-    """The one phase in which work may be done that nobody was told of."""
-    assert [phase for phase in RequestPhase if phase.is_ambiguous] == [RequestPhase.COMMIT]
-
-
 def test_a_response_that_had_begun_comes_first() -> None:
     """The user has a status already, whatever failed then; an error before it does not count as that."""
     act = act_of({"where": "statement", **IN_USE, "statement": 2})
@@ -85,7 +80,7 @@ _TIMES = st.none() | st.integers(0, 400)
     _TIMES,
 )  # fmt: skip
 def test_whatever_is_known_there_is_one_phase(act: Act, response: int | None, ended: int | None) -> None:
-    """Any mixture of what a witness may have said has a phase; a commit that met a dead socket is never ambiguous."""
+    """Any mixture of what a witness may have said has a phase; nobody sends a COMMIT on a dead socket."""
     found = request_phase(act, response_began=response, link_ended=ended)
     assert isinstance(found, RequestPhase)
-    assert not (found.is_ambiguous and act.dead)
+    assert not (found is RequestPhase.COMMIT and act.dead)

@@ -22,6 +22,7 @@ class Scram:
 
     @property
     def first(self) -> bytes:
+        """The message that opens the exchange."""
         return _NO_CHANNEL_BINDING + self._bare
 
     def final(self, challenge: bytes) -> bytes:

@@ -50,9 +50,11 @@ class History:
     connection: duckdb.DuckDBPyConnection
 
     def sql(self, statement: str) -> None:
+        """Carry out a statement that answers nothing, such as making a view."""
         self.connection.execute(statement)
 
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[Row]:
+        """Every row of the answer, held in memory; of a long one take `stream`."""
         answer: list[Row] = self.connection.execute(query, parameters).fetchall()
         return answer
 
@@ -63,6 +65,7 @@ class History:
             yield from batch
 
     def one(self, query: str, parameters: tuple[object, ...] = ()) -> Row:
+        """The first row of an answer that has one whatever the history holds: that of an aggregate."""
         return self.rows(query, parameters)[0]
 
     def document(self, name: str) -> dict[str, Any]:

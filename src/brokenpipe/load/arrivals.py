@@ -44,6 +44,7 @@ class Line:
         self._free: list[AsyncResult] = []
 
     def arrive(self, due_ns: int) -> None:
+        """Wake a user who waits, or let the arrival wait for one. `due_ns`: monotonic nanoseconds."""
         if self._free:
             self._free.pop().set(due_ns)
         else:
@@ -63,6 +64,7 @@ class Line:
             raise
 
     def end(self) -> None:
+        """Send everybody home who waits for an arrival."""
         free, self._free = self._free, []
         for user in free:
             user.set_exception(StopUser())
@@ -121,6 +123,7 @@ class Arrivals:
         return self._lines[arm].take()
 
     def miss(self, arm: str, due_ns: int) -> None:
+        """Write down that it never began."""
         self._log.missed(due_ns, arm)
 
     def began(self, arm: str, request_id: str, due_ns: int, start_ns: int) -> None:

@@ -40,7 +40,6 @@ class Request(Protocol):
 class RequestLog:
     """An append-only file with one writer, in segments. What raises OSError here is for `flush`'s caller to report.
 
-
     `send` takes the lines instead, and in which segment they belong, where somebody else is to write them down.
     """
 
@@ -63,6 +62,7 @@ class RequestLog:
         self.flush()
 
     def start(self, request: Request) -> None:
+        """That it was sent. Its end may never come."""
         key = "null" if request.key is None else quote(request.key)
         self._lines.append(
             f'{{"k":"{Start.KIND}","t":{request.start_ns},"arm":{quote(request.arm)},"id":{quote(request.id)},'
@@ -84,17 +84,21 @@ class RequestLog:
         )
 
     def failed_end(self, request: Request, ms: float, status: int, failure: str, error: str) -> None:
+        """That it failed: `failure` is its kind, `error` its text. `status` is 0 without an answer."""
         self.end(request, ms, status, f',"failure":"{failure}","error":{quote(error)}')
 
     def lag(self, t_ns: int, ms: float) -> None:
+        """By how much the event loop woke late at that moment."""
         self._lines.append(f'{{"k":"{Lag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
 
     def late(self, due_ns: int, arm: str, request_id: str, ms: float) -> None:
+        """By how much an arrival that was due at `due_ns` began late."""
         self._lines.append(
             f'{{"k":"{Late.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
         )
 
     def missed(self, due_ns: int, arm: str) -> None:
+        """An arrival that was due then and never began."""
         self._lines.append(f'{{"k":"{Missed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
 
     def close(self) -> None:

@@ -56,6 +56,7 @@ class Tower:
         self._noticed: set[Notice] = set()
 
     def started(self, flight: Flight) -> None:
+        """Count it as under way, until its end is known."""
         self.tallies[flight.arm].started += 1
         self.flights[flight.mark] = flight
         self.in_flight += 1
@@ -67,6 +68,7 @@ class Tower:
             self.log.start(flight)
 
     def ended(self, request: Request, ms: float, status: int, failure: Failure | None) -> None:
+        """Count and write down how it ended. None: it succeeded."""
         tally = self.tallies[request.arm]
         tally.ended += 1
         if failure is None:
@@ -115,6 +117,7 @@ class Tower:
         self.outbox.append(notice)
 
     def progress(self) -> Progress:
+        """What each arm has done so far, for the harness."""
         return Progress({arm: Count(t.started, t.ended, t.failed) for arm, t in self.tallies.items()})
 
     def settle(self) -> None:

@@ -54,6 +54,7 @@ class Tally:
 
     @property
     def share(self) -> float | None:
+        """0..1. None: nothing was compared."""
         return self.false / self.of if self.of else None
 
     @property

@@ -31,11 +31,6 @@ class RequestPhase(StrEnum):
     RESPONDING = "after the response began"
     UNKNOWN = "not known"
 
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether the work may have been done although nobody was told."""
-        return self is RequestPhase.COMMIT
-
 
 @dataclass(frozen=True, slots=True)
 class Act:

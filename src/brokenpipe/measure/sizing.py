@@ -67,10 +67,12 @@ class Size:
 
     @property
     def timeout_share(self) -> float:
+        """Of its requests, 0..1."""
         return self.timeouts / self.requests
 
     @property
     def refused_share(self) -> float:
+        """Of its requests, 0..1."""
         return self.refused / self.requests
 
 
@@ -94,6 +96,7 @@ class Sizing:
 
     @property
     def is_known(self) -> bool:
+        """Whether there is a knee, and no doubt about it."""
         return self.knee is not None and not self.doubts
 
     @property

@@ -47,9 +47,11 @@ class Window:
 
     @property
     def momentary(self) -> bool:
+        """Whether it strikes and is over, rather than lasting until it is healed."""
         return self.fault in _MOMENTARY or self.fault == HARNESS
 
     def overlaps(self, since: int, until: int) -> bool:
+        """Whether it was there at some time between two moments, both in monotonic nanoseconds."""
         return self.begins - SLACK_NS <= until and since <= self.ends + SLACK_NS
 
 

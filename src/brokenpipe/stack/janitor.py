@@ -44,11 +44,14 @@ class Janitor(Protocol):
 
     run_id: str
 
-    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None: ...
+    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+        """Have this process ended by that signal when the harness is gone."""
 
-    def folder(self, path: Path) -> None: ...
+    def folder(self, path: Path) -> None:
+        """Have this folder removed then."""
 
-    def command(self, argv: Sequence[str]) -> None: ...
+    def command(self, argv: Sequence[str]) -> None:
+        """Have this program run then, for what is no process of ours: containers."""
 
 
 class NoJanitor:

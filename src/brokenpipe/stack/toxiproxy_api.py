@@ -71,6 +71,7 @@ class ToxiproxyApi:
         self._consumer: type[APIConsumer] = type("_Server", (APIConsumer,), {"host": host, "port": port})
 
     def version(self) -> str:
+        """What the server says it is: the cheapest way to hear whether it answers."""
         return _parsed(_VERSION, self._call(self._consumer.get, "/version")).version
 
     def proxy(self, name: str) -> ProxyState:
@@ -82,12 +83,15 @@ class ToxiproxyApi:
         self._post("/proxies", {"name": name, "listen": listen, "upstream": upstream, "enabled": False})
 
     def delete_proxy(self, name: str) -> None:
+        """Its connections end with it."""
         self._call(self._consumer.delete, f"/proxies/{name}")
 
     def set_enabled(self, name: str, enabled: bool) -> None:
+        """Disabled, it closes what is open and refuses what comes."""
         self._post(f"/proxies/{name}", {"enabled": enabled})
 
     def add_toxic(self, proxy: str, toxic: ToxicState) -> None:
+        """For connections that are open, too."""
         body = {
             "name": toxic.name,
             "type": toxic.type,
@@ -98,9 +102,11 @@ class ToxiproxyApi:
         self._post(f"/proxies/{proxy}/toxics", body)
 
     def update_toxic(self, proxy: str, toxic: str, attributes: Mapping[str, int]) -> None:
+        """Change the attributes that are named; the others stay."""
         self._post(f"/proxies/{proxy}/toxics/{toxic}", {"attributes": dict(attributes)})
 
     def delete_toxic(self, proxy: str, toxic: str) -> None:
+        """From open connections, too: never while something may block in it, or the server hangs."""
         self._call(self._consumer.delete, f"/proxies/{proxy}/toxics/{toxic}")
 
     def _post(self, path: str, body: Mapping[str, object]) -> None:

@@ -16,9 +16,8 @@ from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds, r
 from brokenpipe_witness.tape import now, write
 
 _KEY = "brokenpipe_witness"
-_NUMBERS: weakref.WeakKeyDictionary[Any, int] = (
-    weakref.WeakKeyDictionary()
-)  # of pools, by their first connection
+# Of pools, in the order of their first connections.
+_NUMBERS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _COUNT = itertools.count(1)
 
 
