@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from brokenpipe.errors import NamespaceError
+from brokenpipe.stack import namespace
+
 TESTS = Path(__file__).parent
 
 
@@ -27,6 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if mark := marks.get(item.path.relative_to(TESTS).parts[0]):
             item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skips, and says why, where this machine lets nobody make a network namespace."""
+    try:
+        namespace.find_way()
+    except NamespaceError as error:
+        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
 
 
 @pytest.hookimpl(wrapper=True)

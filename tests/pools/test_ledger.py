@@ -29,6 +29,7 @@ def _never() -> None:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Not the one of all tests here: a ledger waits until nobody else has anything open in it."""
     log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
     with postgres(log_path=log_path, janitor=NoJanitor()) as running:
         yield running

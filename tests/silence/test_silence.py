@@ -12,9 +12,6 @@ import pytest
 from tests.silence.page import page
 from tests.silence.rows import DRIVERS, LIMIT_S, ROWS, Cell
 
-from brokenpipe.errors import NamespaceError
-from brokenpipe.stack import namespace
-
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = (
     9.0  # twice the limit and twice that on a busy machine, and less than psycopg takes to be cancelled
@@ -26,12 +23,8 @@ Cells = Mapping[tuple[str, str, str, str], Cell]
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
+def cells(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Cells:
     """The whole table."""
-    try:
-        namespace.find_way()
-    except NamespaceError as error:
-        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
     file = tmp_path_factory.mktemp("silence") / "cells.json"
     done = subprocess.run(
         [sys.executable, "-m", "tests.silence", "--json", str(file), "--limit", str(PATIENCE_S)],

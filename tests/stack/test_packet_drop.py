@@ -11,10 +11,7 @@ import psutil
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
-from brokenpipe.errors import NamespaceError
-from brokenpipe.stack import namespace
-
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("namespaces")]
 
 ARMS = """plain = {}
 limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
@@ -41,14 +38,6 @@ name = "lost"
 fault = { name = "packet_drop" }
 seconds = 60
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _namespaces() -> None:
-    try:
-        namespace.find_way()
-    except NamespaceError as error:
-        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
 
 
 def _start(folder: Path, phases: str) -> Path:

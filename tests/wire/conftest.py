@@ -14,7 +14,7 @@ from brokenpipe.drive.certificate import Scratch
 from brokenpipe.drive.echo import echo_server
 from brokenpipe.drive.raw_socket import Address, connect
 from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
@@ -56,6 +56,14 @@ def start_server(binary: Path, tmp_path: Path) -> Iterator[StartServer]:
 def echo() -> Iterator[Address]:
     with echo_server() as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A Postgres for each file that wants one: it may be stopped, killed and changed there."""
+    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
+    with postgres(log_path=log_path, janitor=NoJanitor()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ import pytest
 from brokenpipe.drive.commit_probe import probe_commits
 from brokenpipe.drive.landing import see_cut
 from brokenpipe.faults import CommitCut, NoWire
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
@@ -26,12 +25,10 @@ WRITE = "INSERT INTO written VALUES ('{}')"
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
-    with postgres(log_path=log_path, janitor=NoJanitor()) as running:
-        with psycopg.connect(running.dsn(), autocommit=True) as connection:
-            connection.execute("CREATE TABLE written (key text)")
-        yield running
+def database(running: Postgres) -> Postgres:
+    with psycopg.connect(running.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE written (key text)")
+    return running
 
 
 @dataclass(frozen=True)

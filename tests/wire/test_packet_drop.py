@@ -12,21 +12,16 @@ from typing import Any
 import pytest
 from tests.wire.secluded import KEEPALIVE, USER_TIMEOUT_MS, WATCH_S
 
-from brokenpipe.errors import NamespaceError, ProxyError
+from brokenpipe.errors import ProxyError
 from brokenpipe.faults import PacketDrop
-from brokenpipe.stack import namespace
 
 REPOSITORY = Path(__file__).parents[2]
 KEEPALIVES_S = sum(KEEPALIVE.values()) - 1  # idle, then one interval for each of the two that go unanswered
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Everything that `tests.wire.secluded` saw."""
-    try:
-        namespace.find_way()
-    except NamespaceError as error:
-        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
     folder = tmp_path_factory.mktemp("secluded")
     done = subprocess.run(
         [sys.executable, "-m", "tests.wire.secluded", str(folder)],

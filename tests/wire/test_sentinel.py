@@ -9,23 +9,15 @@ import pytest
 
 from brokenpipe.drive.sentinel import Sentinel
 from brokenpipe.faults import IdleReset, Latency, SocketKill
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
-    with postgres(log_path=log_path, janitor=NoJanitor()) as running:
-        yield running
-
-
 @pytest.fixture
-def proxy(server, database: Postgres) -> Iterator[Proxy]:
-    with server.scratch_proxy((database.host, database.port), armed=True) as made:
+def proxy(server, running: Postgres) -> Iterator[Proxy]:
+    with server.scratch_proxy((running.host, running.port), armed=True) as made:
         yield made
 
 
@@ -40,10 +32,10 @@ def test_a_sentinel_sees_a_strike_when_it_happens(proxy: Proxy) -> None:
     assert 0 <= (at_ns - before_ns) / 1e9 < 0.25
 
 
-def test_a_sentinel_tells_fin_from_reset(server, database: Postgres) -> None:
+def test_a_sentinel_tells_fin_from_reset(server, running: Postgres) -> None:
     """Through a proxy that is not armed the same strike is an EOF."""
     with (
-        server.scratch_proxy((database.host, database.port)) as unarmed,
+        server.scratch_proxy((running.host, running.port)) as unarmed,
         Sentinel.open(unarmed.host, unarmed.port) as sentinel,
     ):
         SocketKill(how="fin").inject(unarmed)

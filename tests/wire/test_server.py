@@ -20,9 +20,8 @@ from brokenpipe.errors import PostgresError, ProxyError
 from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
 from brokenpipe.history.writer import writing
 from brokenpipe.stack.database import Database
-from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.ports import LOOPBACK, poll
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -36,13 +35,6 @@ SETTINGS = [
     ServerSetting(setting="connection_limit", connections=0),
     ServerSetting(setting="default_transaction_read_only"),
 ]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    log_path = tmp_path_factory.mktemp("postgres") / "postgres.log"
-    with postgres(log_path=log_path, janitor=NoJanitor()) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
