@@ -13,9 +13,8 @@ from tests.silence.page import page
 from tests.silence.rows import DRIVERS, LIMIT_S, ROWS, Cell
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = (
-    9.0  # twice the limit and twice that on a busy machine, and less than psycopg takes to be cancelled
-)
+# Twice the limit and twice that on a busy machine, and less than psycopg takes to be cancelled.
+PATIENCE_S = 9.0
 HOLE, LOSS = "black hole", "packet loss"
 USED, WAITING = "idle, then used", "in mid-query"
 

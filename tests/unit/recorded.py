@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from brokenpipe.errors import ScenarioError
-from brokenpipe.history import records
+from brokenpipe.history import ledger, records
 from brokenpipe.history.writer import Writer
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
@@ -244,8 +244,8 @@ class Recorded:
         for edge, held in edges:
             error = held if isinstance(held, str) else None
             for key, count in {} if error else held.items():
-                self._writer("ledger").write(records.Entry(arm=arm, edge=edge, key=key, count=count))
-            balance = records.Balance(t=self.at(0), arm=arm, edge=edge, entries=len(held), error=error)
+                self._writer("ledger").write(ledger.Entry(arm=arm, edge=edge, key=key, count=count))
+            balance = ledger.Balance(t=self.at(0), arm=arm, edge=edge, entries=len(held), error=error)
             self._writer("ledger").write(balance)
 
     # --- the witness, who imports nothing of ours and so writes plain JSON ----------------------------

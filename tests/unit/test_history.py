@@ -14,14 +14,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from brokenpipe.errors import RecordingError, ReportError
-from brokenpipe.history import records
+from brokenpipe.history import ledger, records
 from brokenpipe.history.reader import reading
 from brokenpipe.history.records import Record
 from brokenpipe.history.table import Table
 from brokenpipe.history.tables import TABLES
 from brokenpipe.history.writer import writing
 
-KINDS = sorted(Record.__subclasses__(), key=lambda kind: kind.KIND)
+KINDS = sorted({*Record.__subclasses__(), ledger.Entry, ledger.Balance}, key=lambda kind: kind.KIND)
 LATE = 2**62  # nanoseconds on a machine that has been up for 146 years: no column may be too narrow
 WITNESS_SITE = Path(__file__).parents[2] / "src" / "brokenpipe" / "witness" / "site"
 

@@ -21,7 +21,8 @@ import psycopg
 
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.history.doubts import Code
-from brokenpipe.history.records import Balance, Doubt, Entry
+from brokenpipe.history.ledger import Balance, Entry
+from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.stack.ports import poll
 from brokenpipe.stack.postgres import Postgres

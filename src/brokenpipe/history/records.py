@@ -8,7 +8,7 @@ Each file has one writer, and none is ever rewritten:
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
     gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
-    ledger.ndjson            the harness   Entry, Balance: only of a target that has a ledger
+    ledger.ndjson            the harness   Entry, Balance, of `ledger.py`: only of a target that has one
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
 says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
@@ -323,33 +323,3 @@ class Slots(Record):
     t: int
     used: int
     allowed: int
-
-
-# --- ledger.ndjson ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Record):
-    """How often one arm's database holds a key, read straight from it.
-
-    At the `begin`, before any load, it is what the service was seeded with; at the `end`, after the last
-    phase and healed, what is committed.
-    """
-
-    KIND: ClassVar[str] = "entry"
-    arm: str
-    edge: Literal["begin", "end"]
-    key: str | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Balance(Record):
-    """The line below the entries of one reading. With an `error` they are not complete and say nothing."""
-
-    KIND: ClassVar[str] = "balance"
-    t: int
-    arm: str
-    edge: Literal["begin", "end"]
-    entries: int
-    error: str | None

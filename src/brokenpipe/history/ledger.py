@@ -1,0 +1,35 @@
+"""What was read of a target's ledger, before the experiment and after it: the lines of ledger.ndjson."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from brokenpipe.history.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Record):
+    """How often one arm's database holds a key, read straight from it.
+
+    At the `begin`, before any load, it is what the service was seeded with; at the `end`, after the last
+    phase and healed, what is committed.
+    """
+
+    KIND: ClassVar[str] = "entry"
+    arm: str
+    edge: Literal["begin", "end"]
+    key: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance(Record):
+    """The line below the entries of one reading. With an `error` they are not complete and say nothing."""
+
+    KIND: ClassVar[str] = "balance"
+    t: int
+    arm: str
+    edge: Literal["begin", "end"]
+    entries: int
+    error: str | None
