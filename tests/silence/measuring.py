@@ -25,9 +25,8 @@ from brokenpipe.stack.toxiproxy import toxiproxy_server
 
 REPOSITORY = Path(__file__).parents[2]
 FAULTS: Mapping[Silence, Fault] = {"black hole": BlackHole(), "packet loss": PacketDrop()}
-UNDER_WAY_S = (
-    0.5  # from the beginning of the long queries to the injection: they have reached Postgres by then
-)
+# From the beginning of the long queries to the injection: they have reached Postgres by then.
+UNDER_WAY_S = 0.5
 START_S = 120.0  # measured: 4 s
 
 

@@ -33,9 +33,8 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.progress import Progress
 
 TICK_S = 0.1
-LEAD_S = (
-    0.5  # of an episode before its strike: requests that take no longer begin in the episode that breaks them
-)
+# Of an episode before its strike: requests that take no longer begin in the episode that breaks them.
+LEAD_S = 0.5
 TAIL_S = 1.5  # … and after it
 
 

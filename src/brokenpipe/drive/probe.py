@@ -127,9 +127,8 @@ def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Eve
 class _Usage(NamedTuple):
     cpu_s: float
     rss_bytes: int
-    shared_bytes: (
-        int | None
-    )  # of those, what files and shared memory have in it; None where the system does not say
+    # Of those, what files and shared memory have in it. None where the system does not say.
+    shared_bytes: int | None
 
 
 def _usage(pid: int, root: int) -> _Usage:

@@ -28,9 +28,8 @@ from brokenpipe.load.poisson import due_times
 from brokenpipe.load.request_log import RequestLog
 from brokenpipe.load.seats import ALONE, Seat
 
-ON_TIME_NS = (
-    1_000_000  # what begins within this of its time needs no line: the event loop itself takes part of it
-)
+# What begins within this of its time needs no line: the event loop itself takes part of it.
+ON_TIME_NS = 1_000_000
 
 
 class Line:

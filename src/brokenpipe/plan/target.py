@@ -30,9 +30,8 @@ class Target(Strict):
     dsn_env: Variable  # the variable in which the service looks for its database
     dsn: Annotated[str, Field(min_length=1)]
     python: str | None = None  # its interpreter, relative to the folder; default: ours
-    image: Annotated[str, Field(min_length=1)] | None = (
-        None  # of its containers; default: that of the sample agent
-    )
+    # Of its containers; default: that of the sample agent.
+    image: Annotated[str, Field(min_length=1)] | None = None
     witness: bool = True
     ready_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     env: Environment = Field(default_factory=dict)
