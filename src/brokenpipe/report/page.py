@@ -47,7 +47,7 @@ class Script:
 
     @classmethod
     def of(cls, text: str) -> Script:
-        """Wrap a script that we or Bokeh wrote; it must not contain the end of its own element."""
+        """Wrap a script that we or Bokeh wrote. Raises ValueError if it has the end of its own element in it."""
         if "</script" in text.lower():
             raise ValueError("a script with an end tag inside would end too early")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
