@@ -16,7 +16,7 @@ from brokenpipe.load.poisson import due_times
 
 from .conftest import eventually
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 ASKING = """
     from locust import FastHttpUser, constant, task

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 EXPECT = """
 [[expect]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Starter, write_scenario
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 KILL = """
 [[phases]]

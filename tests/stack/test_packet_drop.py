@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("namespaces")]
+pytestmark = [pytest.mark.few, pytest.mark.usefixtures("namespaces")]
 
 ARMS = """plain = {}
 limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""

@@ -18,7 +18,7 @@ from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.pgbouncer import BINARY_VARIABLE, find_program, pgbouncer
 from brokenpipe.stack.postgres import Postgres, postgres
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 TOOLS = REPOSITORY / "scenarios" / "tools_locustfile.py"
 ARMS = """

@@ -15,7 +15,7 @@ from tests.report.browsing import open_from_disk
 from tests.report.conftest import browser as a_browser
 from tests.stack.runs import END_TIMEOUT_S, REPOSITORY, Run, Starter, write_scenario
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 USERS = 4
 browser = a_browser

@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 from tests.stack.runs import Starter, eventually
 from tests.web.sitting import PATIENCE_S, SPARED, STRUCK, Sitting, grows
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
 # What each fault of the wire makes of requests that hold a connection: the rate of the arm, its failures, or its p95.
 SHOWS = {
