@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from brokenpipe.stack.compose_file import AGENT_IMAGE, PGBOUNCER_IMAGE, POSTGRES_IMAGE, TOXIPROXY_IMAGE
 from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.ports import poll
 
@@ -19,12 +20,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
 CONFINED = ("--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp:mode=1777")
 PATIENCE_S = 60.0  # a container starts within a second; a busy machine may take long
-IMAGES = (
-    "postgres:17-bookworm",
-    "brokenpipe/toxiproxy:2.12.0",
-    "brokenpipe/agent:1",
-    "brokenpipe/pgbouncer:1.24",
-)
+IMAGES = (POSTGRES_IMAGE, TOXIPROXY_IMAGE, AGENT_IMAGE, PGBOUNCER_IMAGE)
 
 
 def docker(*arguments: str, fails: bool = False) -> str:
@@ -46,12 +42,23 @@ def volumes() -> frozenset[str]:
     return frozenset(docker("volume", "ls", "--quiet").split())
 
 
-def left_by_runs(volumes_before: frozenset[str]) -> list[str]:
+def containers_of_runs() -> list[str]:
+    """What runs of ours have on the engine, by name."""
+    return docker("ps", "--all", f"--filter=label={RUN_LABEL}", "--format={{.Names}}").splitlines()
+
+
+def networks_of_runs() -> list[str]:
+    """What runs of ours have on the engine, by name."""
+    return docker("network", "ls", f"--filter=label={RUN_LABEL}", "--format={{.Name}}").splitlines()
+
+
+def left_by_runs(volumes_before: frozenset[str] | None = None) -> list[str]:
     """Containers and networks that runs of ours have on the engine, and volumes that were not there before."""
-    ours = ("--filter", f"label={RUN_LABEL}", "--format")
-    containers = docker("ps", "--all", *ours, "container {{.Names}}").splitlines()
-    networks = docker("network", "ls", *ours, "network {{.Name}}").splitlines()
-    return [*containers, *networks, *(f"volume {name}" for name in sorted(volumes() - volumes_before))]
+    found = [f"container {name}" for name in containers_of_runs()]
+    found += [f"network {name}" for name in networks_of_runs()]
+    if volumes_before is not None:
+        found += [f"volume {name}" for name in sorted(volumes() - volumes_before)]
+    return found
 
 
 def no_engine() -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import docker
 import pytest
+from tests.containers.containers import containers_of_runs, left_by_runs, networks_of_runs
 from tests.stack.runs import Run, Starter, eventually, write_scenario
 
 from brokenpipe.stack import leftovers
@@ -56,18 +57,6 @@ for place in sys.argv[1:]:
 """
 
 
-def names_on_the_engine(what: str = "containers") -> list[str]:
-    """Containers, or networks, that runs of ours have on the engine."""
-    client = docker.from_env()
-    try:
-        ours = {"label": leftovers.RUN_LABEL}
-        if what == "networks":
-            return [each["Name"] for each in client.api.networks(filters=ours)]
-        return [name for each in client.api.containers(all=True, filters=ours) for name in each["Names"]]
-    finally:
-        client.close()
-
-
 @dataclass(frozen=True)
 class Played:
     """A run that is over, and what was seen of its containers while it went on."""
@@ -94,14 +83,14 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with starter.start("run", scenario, "--stack", "compose", "--reports", folder / "reports") as run:
         run.wait_for(r"steady ended", timeout_s=170)
         client = docker.from_env()
-        found = [client.api.inspect_container(name) for name in names_on_the_engine()]
+        found = [client.api.inspect_container(name) for name in containers_of_runs()]
         agent = next(each["Name"] for each in found if each["Name"].endswith("agent-plain"))
         _, said = client.containers.get(agent).exec_run(
             ["python", "-c", KNOCK, "192.0.2.99:80", "1.1.1.1:53"]
         )
         client.close()
         run.end()
-        yield Played(run, found, said.decode(), names_on_the_engine() + names_on_the_engine("networks"))
+        yield Played(run, found, said.decode(), left_by_runs())
 
 
 def test_it_is_recorded_to_its_end(played: Played) -> None:
@@ -200,7 +189,7 @@ def test_killed_at_any_moment_it_leaves_nothing(tmp_path: Path, moment: str) -> 
         run.wait_for(moment, timeout_s=120)
         run.send(signal.SIGKILL)
         run.popen.wait()
-        eventually(lambda: not names_on_the_engine() and not names_on_the_engine("networks"), "it is gone")
+        eventually(lambda: not left_by_runs(), "it is gone")
 
 
 def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
@@ -216,7 +205,7 @@ def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
     ]
     try:
         leftovers.sweep_dead(client)
-        left = names_on_the_engine("networks")
+        left = networks_of_runs()
         assert made[0].name in left
         assert made[1].name not in left
     finally:

@@ -31,11 +31,13 @@ from brokenpipe.stack.compose_file import (
     HOST_RULES,
     PGBOUNCER_IMAGE,
     PGBOUNCER_PORT,
+    POSTGRES_IMAGE,
     POSTGRES_PORT,
     RULES,
     SCRATCH,
     SERVER_FILES,
     TARGET_PORT,
+    TOXIPROXY_IMAGE,
     Addresses,
     Layout,
     Secrets,
@@ -71,14 +73,13 @@ def compose_stack(footing: Footing) -> Iterator[Stack]:
     footing.on_step("looking for a Docker engine")
     found = find_engine(footing.engine)
     leftovers.sweep_dead(found.client)
-    images = ["postgres:17-bookworm", "brokenpipe/toxiproxy:2.12.0", plan.target.image or AGENT_IMAGE]
+    images = [POSTGRES_IMAGE, TOXIPROXY_IMAGE, plan.target.image or AGENT_IMAGE]
     found.require(images + ([PGBOUNCER_IMAGE] if plan.scenario.pgbouncer else []), footing.on_step)
     with scratch_folder("brokenpipe-compose-", footing.janitor) as folder, ExitStack() as running:
         layout = _layout(footing, Secrets(folder), found)
         layout.secrets.password.write_text(secrets.token_urlsafe(18))
-        layout.secrets.password.chmod(
-            0o644
-        )  # read in the container by another user; nobody else may enter the folder
+        # Read in the container by another user; nobody else may enter the folder.
+        layout.secrets.password.chmod(0o644)
         for arm in plan.scenario.arms:  # docker-compose 1.29 wants them all to be there from the start
             layout.secrets.dsn(arm).touch()
         file = footing.report / FILE
@@ -123,12 +124,9 @@ def _addresses(engine: Engine) -> Addresses:
         for each in addresses
         if each.family.name == "AF_INET"
     ]
-    for network in engine.client.api.networks():
-        configured = (network.get("IPAM") or {}).get("Config") or ()
-        taken += [
-            ipaddress.ip_network(each["Subnet"]) for each in configured if "." in each.get("Subnet", "")
-        ]
-    return free_network(each for each in taken if isinstance(each, ipaddress.IPv4Network))
+    return free_network(
+        each for each in [*taken, *engine.subnets()] if isinstance(each, ipaddress.IPv4Network)
+    )
 
 
 class _PortInside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -59,6 +60,15 @@ class Engine:
         """The pid, as this machine counts, of a container's first process; None if it does not run."""
         state = _answered(lambda: self.client.api.inspect_container(container)["State"])
         return state["Pid"] or None
+
+    def subnets(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Of every network that it has."""
+        configured = [
+            each
+            for network in _answered(self.client.api.networks)
+            for each in (network.get("IPAM") or {}).get("Config") or ()
+        ]
+        return [ipaddress.ip_network(each["Subnet"]) for each in configured if "." in each.get("Subnet", "")]
 
     def ran_out_of_memory(self, container: str) -> bool:
         """Did the kernel end something in it because it had used up its memory?"""
