@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import yaml
@@ -9,8 +10,11 @@ import yaml
 from brokenpipe.stack.compose_file import (
     AGENT_IMAGE,
     PGBOUNCER_IMAGE,
+    PGBOUNCER_PORT,
     POSTGRES_IMAGE,
+    POSTGRES_PORT,
     TOXIPROXY_IMAGE,
+    Addresses,
 )
 
 PIECES = Path(__file__).parents[2] / "compose" / "pieces.yaml"
@@ -26,3 +30,9 @@ def test_images_that_are_asked_for_are_those_of_the_pieces() -> None:
         "pgbouncer": PGBOUNCER_IMAGE,
         "agent": AGENT_IMAGE,
     }
+
+
+def test_behind_the_proxies_are_both_servers() -> None:
+    """A service that knows PgBouncer's address goes past its proxy as one does that knows Postgres's."""
+    addresses = Addresses(ipaddress.IPv4Network("198.18.7.0/24"))
+    assert addresses.behind_proxies == {("198.18.7.2", POSTGRES_PORT), ("198.18.7.5", PGBOUNCER_PORT)}

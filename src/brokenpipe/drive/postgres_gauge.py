@@ -70,10 +70,10 @@ class Database:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._before = _Look({}, frozenset())
 
-    def gauges(self, proxy_pid: int) -> list[Record]:
-        """One for each arm, and one for the whole server."""
+    def gauges(self, proxy_pid: int, strays: Mapping[str, int | None] | None = None) -> list[Record]:
+        """One for each arm, and one for the whole server. `strays`: as a stack's, if it can tell."""
         try:
-            return list(self._gauges(proxy_pid))
+            return list(self._gauges(proxy_pid, strays))
         except psycopg.Error:
             self.close()
             return []
@@ -83,7 +83,7 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _gauges(self, proxy_pid: int) -> Iterator[Record]:
+    def _gauges(self, proxy_pid: int, strays: Mapping[str, int | None] | None) -> Iterator[Record]:
         if self._connection is None:
             self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
         of_proxy = _local_ports(proxy_pid)
@@ -97,6 +97,7 @@ class Database:
         worked, direct = look.worked(before), look.direct(before)
         for database, arm in self._arms.items():
             mine = frozenset((pid, port) for name, pid, port, _, _ in backends if name == database)
+            seen = len(mine & direct) if of_proxy else None
             states = [state or "" for name, _, _, state, _ in backends if name == database]
             yield PostgresGauge(
                 t=now,
@@ -107,7 +108,7 @@ class Database:
                 idle_in_transaction=sum(state.startswith("idle in transaction") for state in states),
                 transactions=transactions.get(database),
                 worked=len(mine & worked),
-                direct=len(mine & direct) if of_proxy else None,
+                direct=seen if strays is None else strays.get(arm),
             )
         yield Slots(now, used, allowed)  # type: ignore[arg-type]
 

@@ -101,7 +101,8 @@ def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading
     """For as long as it answers: a server that stands still holds up nobody else's gauges."""
     with suppress(RecordingError):
         while not stop.wait(EVERY_S):
-            for record in database.gauges(stack.postgres_clients):
+            strays = stack.strays() if stack.strays else None
+            for record in database.gauges(stack.postgres_clients, strays):
                 log.write(record)
     database.close()
 

@@ -50,7 +50,7 @@ def _past_the_proxy(history: History, begin: int) -> Iterator[Warn]:
         (begin,),
     )
     for arm, direct in rows:
-        text = f"up to {direct} connections at once reached the database of {arm} past its proxy"
+        text = f"up to {direct} connections within a second led to the database of {arm} past its proxy"
         yield Warn.of(Code.BYPASSES_PROXY, text, arm=arm)
 
 

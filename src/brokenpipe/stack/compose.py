@@ -54,6 +54,7 @@ from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.settings import dsn_through
+from brokenpipe.stack.sockets import Strays
 from brokenpipe.stack.stack import Arm, Stack, connections_for, databases_for
 from brokenpipe.stack.target import Service, wait_ready
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -181,8 +182,9 @@ class _Ground:
             for arm in arms.values():
                 wait_ready(arm.service, plan.target)
             try:
-                our_host = self.layout.addresses.gateway
-                yield Stack(database, toxiproxy, arms, self._scratch, our_host, pooler)
+                where = self.layout.addresses
+                strays = Strays(where.behind_proxies, {name: arm.service.child for name, arm in arms.items()})
+                yield Stack(database, toxiproxy, arms, self._scratch, where.gateway, pooler, strays)
             finally:
                 end_together([arm.service.child for arm in arms.values()])
 

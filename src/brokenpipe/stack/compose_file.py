@@ -69,6 +69,11 @@ class Addresses:
     def pgbouncer(self) -> str:
         return str(self.network[5])
 
+    @property
+    def behind_proxies(self) -> frozenset[tuple[str, int]]:
+        """Where nobody but Toxiproxy has any business."""
+        return frozenset({(self.postgres, POSTGRES_PORT), (self.pgbouncer, PGBOUNCER_PORT)})
+
     def arm(self, index: int) -> str:
         """Counted from 0."""
         return str(self.network[_FIRST_ARM + index])

@@ -54,6 +54,9 @@ class Stack:
     scratch: Callable[[], AbstractContextManager[Postgres]]
     our_host: str
     pgbouncer: PgBouncer | None = None
+    strays: Callable[[], Mapping[str, int | None]] | None = None
+    """Of each arm, how many connections its service has had past its proxy since the last call, as far as it can be
+    seen at the service; None: it can be seen at Postgres, which has `postgres_clients` and others."""
 
     @property
     def versions(self) -> dict[str, str]:

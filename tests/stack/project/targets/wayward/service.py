@@ -3,6 +3,8 @@
 proper    each request is a query, on one connection through the address that it was given
 cached    the first answer is kept
 straight  it asks Postgres where it listens, and goes there from then on
+each      as straight, on a connection of its own for each request
+greedy    as proper, and it keeps a megabyte of each request
 """
 
 import os
@@ -37,11 +39,26 @@ async def cached():
     return kept["answer"]
 
 
+async def greedy():
+    kept.setdefault("notes", []).append(os.urandom(1_000_000))
+    return await proper()
+
+
 async def straight():
-    if "port" not in kept:
-        kept["port"] = (await query(await connected(os.environ["POSTGRES"]), "SHOW port"))[0]
+    return await ask(await way_past())
+
+
+async def each():
+    async with await psycopg.AsyncConnection.connect(await way_past(), autocommit=True) as connection:
+        return (await query(connection, "SELECT 'done'"))[0]
+
+
+async def way_past():
+    if "way" not in kept:
+        host, port = await query(await connected(os.environ["POSTGRES"]), WHERE)
         await kept.pop("connection").close()
-    return await ask(make_conninfo(os.environ["POSTGRES"], port=kept["port"]))
+        kept["way"] = make_conninfo(os.environ["POSTGRES"], host=host, port=port)
+    return kept["way"]
 
 
 async def ask(dsn):
@@ -62,4 +79,5 @@ async def query(connection, text):
     return await (await connection.execute(text)).fetchone()
 
 
-ANSWERS = {"proper": proper, "cached": cached, "straight": straight}
+WHERE = "SELECT host(inet_server_addr()), inet_server_port()"
+ANSWERS = {"proper": proper, "cached": cached, "straight": straight, "each": each, "greedy": greedy}
