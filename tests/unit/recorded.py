@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from brokenpipe.errors import ScenarioError
 from brokenpipe.history import ledger, records
+from brokenpipe.history.containers import Change, ContainerEvent
 from brokenpipe.history.writer import Writer
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
@@ -127,6 +128,10 @@ class Recorded:
 
     def gauge(self, record: records.Record) -> None:
         self._writer("gauges").write(record)
+
+    def container(self, at: float, service: str, change: Change, **more: Any) -> None:
+        """What the engine told of one."""
+        self._writer("containers").write(ContainerEvent(self.at(at), service, change, **more))
 
     def load(self, record: records.Record) -> None:
         self._writer("requests").write(record)

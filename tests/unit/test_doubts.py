@@ -119,6 +119,36 @@ def _opened(run: Recorded, *times: float) -> None:
         run.connect("plain", at)
 
 
+def _out_of_memory(run: Recorded) -> None:
+    run.container(5, "agent-plain", "out_of_memory", limit_bytes=96 * 2**20)
+
+
+def _paused(run: Recorded) -> None:
+    run.container(5, "toxiproxy", "paused")
+    run.container(6.5, "toxiproxy", "unpaused")
+
+
+def _by_the_nemesis(run: Recorded) -> None:
+    """Each within its act, or a little beside it, as the clock of an engine may be."""
+    run.act("plain", "inject", "server_restart · kill", 13.6, "kill")
+    run.container(13.61, "postgres", "ended", exit_code=137)
+    run.act("plain", "inject", "server_pause · all its processes", 14.6, "kill")
+    run.container(14.59, "postgres", "paused")
+    run.act("plain", "restart", "none", 14.8, "kill")
+    run.container(14.8, "toxiproxy", "ended", exit_code=137)
+
+
+def _taken_down(run: Recorded) -> None:
+    for service in ("agent-plain", "postgres"):
+        run.container(16, service, "ended", exit_code=0)
+
+
+def _probed(run: Recorded) -> None:
+    """The contracts are tried on a server of their own."""
+    run.container(1, "scratch", "ended", exit_code=137)
+    run.container(2, "scratch", "paused")
+
+
 def _slow_start(run: Recorded, ms: float) -> None:
     for n in range(30):
         run.request("plain", n / 16, ms)
@@ -135,6 +165,8 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.NO_DATABASE_TRAFFIC: lambda run: _postgres(run, each_s=0),
     Code.WITNESS_TROUBLE: lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
     Code.LINES_UNREADABLE: _damage,
+    Code.OUT_OF_MEMORY: _out_of_memory,
+    Code.CONTAINER_PAUSED: _paused,
     Code.POSTGRES_FULL: lambda run: _postgres(run, used=99),
     Code.POSTGRES_NEARLY_FULL: lambda run: _postgres(run, used=92),
     Code.MACHINE_SATURATED: lambda run: _machine(run, busy=0.95),
@@ -173,6 +205,9 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "a database at work": lambda run: _postgres(run, used=89),
     "sessions too short to be seen": lambda run: _postgres(run, each_s=1),
     "sessions that touch no table": lambda run: _postgres(run, each_s=0, worked=1),
+    "containers that the nemesis ended and paused": _by_the_nemesis,
+    "containers that are taken down": _taken_down,
+    "containers for probes": _probed,
     "a pool that recycles all the time": lambda run: _opened(run, *(n / 4 for n in range(44))),
     "a start no slower than a machine is": lambda run: _slow_start(run, 58),
     "somewhat fewer requests": lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6]),
@@ -206,6 +241,50 @@ def test_a_generator_that_slept_into_a_phase(run: Recorded) -> None:
     """A lag is told when it is over: one from the steady phase into the kill concerns both."""
     run.load(records.Lag(run.at(13.5), 2_000))
     assert [warning.phase for warning in _measured(run).warnings] == ["steady", "kill"]
+
+
+def test_what_the_engine_tells_is_said_in_words(run: Recorded) -> None:
+    """Who ran out of how much memory, how it ended, and for how long somebody stood still."""
+    _out_of_memory(run)
+    run.container(5.1, "agent-plain", "ended", exit_code=137)
+    run.experiment(replace(records.Doubt.of(Code.TARGET_DIED, "it ended", arm="plain"), t=run.at(5.2)))
+    _paused(run)
+    found = _measured(run).warnings
+    assert [(each.code, each.arm, each.text) for each in found] == [
+        (Code.TARGET_DIED, "plain", "it ended"),  # once, by whoever saw it first
+        (
+            Code.OUT_OF_MEMORY,
+            "plain",
+            "target of arm plain was out of memory (limit 96 MiB) once: it ended with exit code 137",
+        ),
+        (
+            Code.CONTAINER_PAUSED,
+            None,
+            "Toxiproxy was made to stand still once, for up to 1.5 s, and not by the nemesis",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [
+        ("agent-pre_ping", Code.TARGET_DIED), ("postgres", Code.POSTGRES_DIED), ("postgres-place", Code.POSTGRES_DIED),
+        ("toxiproxy", Code.TOXIPROXY_DIED), ("pgbouncer", Code.PGBOUNCER_DIED),
+    ],
+)  # fmt: skip
+def test_a_container_that_ended_and_nobody_told(run: Recorded, service: str, code: Code) -> None:
+    """Between two calls of the roll there is room for an end; the engine has told it all the same."""
+    run.container(5, service, "ended", exit_code=3)
+    (warning,) = _measured(run).warnings
+    assert (warning.code, "exit code 3" in warning.text) == (code, True)
+
+
+def test_what_ends_a_part_ends_no_container_by_itself(run: Recorded) -> None:
+    """An experiment that was cut off takes its stack down; when it is resumed, a phase follows all the same."""
+    _taken_down(run)
+    run.experiment(records.Resumed(run.at(20), 2, "brokenpipe resume"))
+    run.phase("kill", [(21, 22, 21.5)], first=2)
+    assert Code.TARGET_DIED not in _codes(_measured(run))
 
 
 def test_a_strike_that_was_not_seen(tmp_path: Path) -> None:

@@ -206,6 +206,19 @@ TABLES = (
         "balance",
         {"t": "BIGINT", "arm": "VARCHAR", "edge": "VARCHAR", "entries": "BIGINT", "error": "VARCHAR"},
     ),
+    Table(
+        "container_events",
+        "containers*.ndjson",
+        "container",
+        {
+            "t": "BIGINT",
+            "service": "VARCHAR",
+            "change": "VARCHAR",
+            "exit_code": "INTEGER",
+            "signal": "VARCHAR",
+            "limit_bytes": "BIGINT",
+        },
+    ),
     *FOREIGN_TABLES,
 )
 
@@ -225,4 +238,15 @@ VIEWS: Mapping[str, str] = {
                t0 + (ms * 1e6)::BIGINT AS t_end, ms, status, NULL::VARCHAR AS failure, NULL::VARCHAR AS error
         FROM plain_ends
         UNION ALL FROM other_requests""",
+    # Ended or made to stand still, and not by an act of the nemesis: those may lie 0.25 s beside what the engine says.
+    # Nor by the stack, which ends all of them when an experiment is over or cut off: then no edge of a phase follows.
+    "disturbed": """
+        SELECT c.* FROM container_events c WHERE c.change IN ('ended', 'paused') AND c.service NOT LIKE 'scratch%'
+        AND (SELECT arg_min(edge, t) FROM (
+                SELECT t, true AS edge FROM phase_edges UNION ALL SELECT t, false FROM resumptions
+            ) WHERE t >= c.t)
+        AND NOT EXISTS (
+            FROM acts a WHERE c.t BETWEEN a.t0 - 250000000 AND a.t1 + 250000000
+            AND ((c.service = 'postgres' AND a.fault LIKE 'server_%')
+                 OR (c.service = 'toxiproxy' AND a.action = 'restart')))""",
 }

@@ -12,6 +12,7 @@ from brokenpipe.history.doubts.load import UNEQUAL
 from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.history.reader import History
 from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.container_doubts import container_doubts
 from brokenpipe.measure.database_doubts import database_doubts
 from brokenpipe.measure.health import missed_landings
 from brokenpipe.measure.instrument import ContractProbe, Health, Warn
@@ -39,6 +40,7 @@ def doubts(
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
         *_traffic(cells, scenario.control),
+        *container_doubts(history),
         *database_doubts(history, cells),
         *machine_doubts(history, health),
         *memory_doubts(health.memory),

@@ -45,6 +45,7 @@ from brokenpipe.stack.compose_file import (
     place_of,
 )
 from brokenpipe.stack.contained import contained
+from brokenpipe.stack.container_events import recording
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import end_together
@@ -170,7 +171,7 @@ class _Ground:
     @contextmanager
     def stack(self) -> Iterator[Stack]:
         plan, on_step = self.footing.plan, self.footing.on_step
-        with self._created(), ExitStack() as running:
+        with self._recorded(), self._created(), ExitStack() as running:
             on_step("starting Postgres")
             database = running.enter_context(self._database())
             databases = databases_for(plan, database)
@@ -187,6 +188,10 @@ class _Ground:
                 yield Stack(database, toxiproxy, arms, self._scratch, where.gateway, pooler, strays)
             finally:
                 end_together([arm.service.child for arm in arms.values()])
+
+    def _recorded(self) -> AbstractContextManager[None]:
+        log, run_id = self.footing.logs / "containers.log", self.footing.janitor.run_id
+        return recording(self.engine, run_id, history=self.footing.container_events, log=log)
 
     @contextmanager
     def _created(self) -> Iterator[None]:

@@ -75,6 +75,13 @@ class Engine:
         state = _answered(lambda: self.client.api.inspect_container(container)["State"])
         return bool(state["OOMKilled"])
 
+    def memory_limit(self, container: str) -> int | None:
+        """In bytes; None without one, or if nobody can tell any more. Raises nothing."""
+        with suppress(APIError, EngineError):
+            host = _answered(lambda: self.client.api.inspect_container(container)["HostConfig"])
+            return host["Memory"] or None
+        return None
+
     def start(self, container: str) -> None:
         """One that nobody listens to."""
         self._tell(self.client.api.start, container)

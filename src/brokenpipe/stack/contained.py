@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import EngineError
+from brokenpipe.history.containers import out_of_memory
 from brokenpipe.stack.compose_engine import Engine
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import poll
@@ -44,7 +45,7 @@ class Contained(Child):
         if code is None:
             return "no end"
         if self.engine.ran_out_of_memory(self.container):
-            return f"exit code {code}: it had used up the memory that compose/pieces.yaml allows it"
+            return f"exit code {code}: {out_of_memory(self.engine.memory_limit(self.container))}"
         return f"exit code {code}"
 
     def signal(self, number: int) -> None:

@@ -45,6 +45,11 @@ class Footing:
         """Where the proxies write."""
         return file_of(self.report, "links", self.part)
 
+    @property
+    def container_events(self) -> Path:
+        """Where it goes what the engine says of containers."""
+        return file_of(self.report, "containers", self.part)
+
     def environment(self, arm: str, certificates: Certificates | None) -> dict[str, str]:
         """Of an arm's target, without the DSN."""
         return environment_of(self.plan, arm, self.report, self.part, certificates)

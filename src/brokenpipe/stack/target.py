@@ -82,7 +82,7 @@ def wait_ready(started: Service, target: Target) -> None:
 def _answer(url: str, process: Child) -> bool | None:
     if not process.running:
         raise TargetNotReady(
-            f"{process.name} ended with exit code {process.popen.returncode} before it was ready",
+            f"{process.name} ended with {process.exit_text} before it was ready",
             remedy=f"The whole log is {process.log_path}. Its command is set in target.toml.",
             details=process.last_lines(),
         )

@@ -51,6 +51,8 @@ class Code(StrEnum):
     LOST_BETWEEN_PHASES = "lost_between_phases"
     PGBOUNCER_DIED = "pgbouncer_died"
     POSTGRES_DIED = "postgres_died"
+    OUT_OF_MEMORY = "out_of_memory"
+    CONTAINER_PAUSED = "container_paused"
     POSTGRES_FULL = "postgres_full"
     POSTGRES_NEARLY_FULL = "postgres_nearly_full"
     # the machine

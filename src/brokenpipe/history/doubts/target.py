@@ -72,6 +72,16 @@ TARGET: Mapping[Code, Kind] = {
         "unknown",
         "Find out why in logs/postgres.log; what failed after that is no fault of a setting.",
     ),
+    Code.OUT_OF_MEMORY: Kind(
+        "the kernel ended a process in a container, because that had used up the memory it may have",
+        "unknown",
+        "Find out what takes so much (logs/containers.log says when), or raise its mem_limit in compose/pieces.yaml.",
+    ),
+    Code.CONTAINER_PAUSED: Kind(
+        "a container was made to stand still, and not by the nemesis",
+        "unknown",
+        "Leave the containers of a run alone (logs/containers.log says when); for that fault, use server_pause.",
+    ),
     Code.POSTGRES_FULL: Kind(
         "Postgres had 98 % or more of the connections that it allows, so it refused others whatever their pool",
         "unknown",

@@ -1,0 +1,133 @@
+"""What becomes of a run's containers, as the engine tells it: into the history, and in words into a log.
+
+engine ──▶ its events ──▶ a thread of ours ──▶ containers.ndjson
+                                         └───▶ logs/containers.log
+
+The engine dates its events by the wall clock, and tells them a millisecond or two later. How long ago that was is asked
+of the wall clock at once, so that only a step of it within those milliseconds could move a record.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from brokenpipe.errors import RecordingError
+from brokenpipe.history.containers import Change, ContainerEvent
+from brokenpipe.history.writer import Writer, writing
+from brokenpipe.stack.compose_engine import Engine
+from brokenpipe.stack.leftovers import RUN_LABEL
+
+CHANGES: Mapping[str, Change] = {
+    "start": "started",
+    "die": "ended",
+    "oom": "out_of_memory",
+    "kill": "signalled",
+    "pause": "paused",
+    "unpause": "unpaused",
+}
+_SERVICE = "com.docker.compose.service"  # the label by which compose says what a container is
+_AGAIN_S = 0.5
+_LATE_NS = 60_000_000_000  # told later than that: the wall clock was set in between
+
+
+@contextmanager
+def recording(engine: Engine, run_id: str, *, history: Path, log: Path) -> Iterator[None]:
+    """Record what happens to the containers of a run for as long as the block lasts. Raises RecordingError."""
+    with writing(history, "containers") as records:
+        listener = Listener(engine, run_id, records, log)
+        try:
+            yield
+        finally:
+            listener.close()
+
+
+class Listener:
+    """A thread that hears of containers, beginning now; an engine that breaks off is asked again for the rest."""
+
+    def __init__(self, engine: Engine, run_id: str, records: Writer, log: Path) -> None:
+        self._engine = engine
+        self._filters = {"type": "container", "label": f"{RUN_LABEL}={run_id}", "event": list(CHANGES)}
+        self._records = records
+        self._log = log
+        self._heard_ns = time.time_ns()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._streams = ExitStack()
+        self._thread = threading.Thread(target=self._run, name="containers", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self.break_off()
+        self._thread.join(timeout=5)
+
+    def break_off(self) -> None:
+        """End the stream of events, as an engine does that is started anew."""
+        with self._lock:
+            self._streams.close()
+
+    def _run(self) -> None:
+        # A full disk ends the experiment through the other writers; here it only ends this record.
+        with suppress(RecordingError):
+            while not self._stop.is_set():
+                # ValueError: half an event, or a stream that was closed while it was read.
+                with suppress(DockerException, requests.RequestException, OSError, ValueError):
+                    for event in self._stream():
+                        self._take(event)
+                self.break_off()
+                self._stop.wait(_AGAIN_S)
+
+    def _stream(self) -> Iterator[dict[str, Any]]:
+        since = f"{self._heard_ns // 10**9}.{self._heard_ns % 10**9:09d}"
+        client = docker.APIClient(base_url=self._engine.endpoint)
+        with self._lock:
+            self._streams.callback(client.close)
+        events = client.events(since=since, filters=self._filters, decode=True)
+        with self._lock:
+            self._streams.callback(_end, events)
+        if self._stop.is_set():
+            self.break_off()
+        found: Iterator[dict[str, Any]] = events
+        return found
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        wall_ns, said = int(event["timeNano"]), event["Actor"]["Attributes"]
+        t = monotonic_at(wall_ns)
+        self._heard_ns = max(self._heard_ns, wall_ns + 1)
+        change = CHANGES.get(event["Action"])
+        service = said.get(_SERVICE)
+        if change is None or service is None:
+            return
+        limit = self._engine.memory_limit(event["Actor"]["ID"]) if change == "out_of_memory" else None
+        code = int(said["exitCode"]) if "exitCode" in said else None
+        record = ContainerEvent(t, service, change, code, said.get("signal"), limit)
+        self._records.write(record)
+        with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.fromtimestamp(wall_ns / 1e9, UTC):%H:%M:%S.%f} {record}\n")
+
+
+def _end(events: Any) -> None:
+    """Have who reads it read its end. One that has ended by itself has no socket any more."""
+    with suppress(DockerException, OSError, AttributeError):
+        events.close()
+
+
+def monotonic_at(wall_ns: int) -> int:
+    """What the monotonic clock showed at a moment of the wall clock that is just over. It is never later than now."""
+    readings = []
+    for _ in range(3):
+        before, wall = time.monotonic_ns(), time.time_ns()
+        readings.append((time.monotonic_ns() - before, before, wall))
+    _, now, wall = min(readings)
+    ago = wall - wall_ns
+    return now - ago if 0 <= ago < _LATE_NS else now
