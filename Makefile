@@ -39,7 +39,7 @@ loadtest: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 soak: setup ## Play SCENARIO round after round for DURATION, at twice its users
-	@$(BIN)/brokenpipe soak $(SCENARIO) --duration $(DURATION) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/brokenpipe soak $(SCENARIO) --duration $(DURATION) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
 
 web: setup ## Open SCENARIO in Locust's web UI: start, stop, and break the wire by hand
 	@$(BIN)/brokenpipe run $(SCENARIO) --web --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
@@ -71,7 +71,7 @@ bench: setup ## Print what the instrument itself costs; takes ten minutes on a q
 	@$(BIN)/python -m bench $(PART)
 
 calibrate: setup ## Record RUNS experiments with equal arms and count false differences
-	@$(BIN)/brokenpipe calibrate --runs $(RUNS)
+	@$(BIN)/brokenpipe calibrate --runs $(RUNS) --stack $(STACK)
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

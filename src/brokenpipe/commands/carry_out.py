@@ -49,7 +49,9 @@ def carry_out(
     return _play(begin)
 
 
-def carry_on(found: Unfinished, sources: Sources, project: Project, folder: Path) -> int:
+def carry_on(
+    found: Unfinished, sources: Sources, project: Project, folder: Path, engine: str | None = None
+) -> int:
     """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
 
     def begin() -> Run:
@@ -59,7 +61,7 @@ def carry_on(found: Unfinished, sources: Sources, project: Project, folder: Path
 
         return Run(
             found.plan, sources, project, folder, command_line(), open_phases=open_phases,
-            part=found.part, left=found.left, played=found.played,
+            part=found.part, left=found.left, played=found.played, engine=engine,
         )  # fmt: skip
 
     return _play(begin)

@@ -104,7 +104,9 @@ def run(
         _plan_and_play(project, scenario, overrides, reports, baseline, bind, engine=engine, dry_run=dry_run)
 
 
-@app.command(epilog="Example: brokenpipe soak default --duration 2h --users 40")
+@app.command(
+    epilog="Examples: brokenpipe soak default --duration 2h --users 40 | brokenpipe soak quick --stack compose"
+)
 def soak(
     scenario: ScenarioArgument = "default",
     duration: DurationOption = "30m",
@@ -115,6 +117,8 @@ def soak(
     seed: SeedOption = None,
     only: OnlyOption = None,
     env: EnvOption = None,
+    stack: StackOption = StackKind.LOCAL,
+    engine: EngineOption = None,
     baseline: BaselineOption = None,
     reports: ReportsOption = None,
     dry_run: DryRunOption = False,
@@ -128,9 +132,11 @@ def soak(
             names(only),
             variables(env or []),
             workers=workers,
+            stack=stack.value,
             soak_s=float(duration_s(duration)),
         )
-        _plan_and_play(project, scenario, overrides, reports, baseline, dry_run=dry_run)
+        engine = engine_for(stack, engine, look=not dry_run)
+        _plan_and_play(project, scenario, overrides, reports, baseline, engine=engine, dry_run=dry_run)
 
 
 def _plan_and_play(
@@ -165,6 +171,8 @@ def calibrate(
     scenario: ScenarioArgument = "equal_arms",
     runs: RunsOption = 0,
     relabelled: RelabelledOption = 1000,
+    stack: StackOption = StackKind.LOCAL,
+    engine: EngineOption = None,
     reports: ReportsOption = None,
 ) -> None:
     """How often does this machine see a difference between arms that are all the same?"""
@@ -173,19 +181,24 @@ def calibrate(
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
-        plan, _ = make_plan(project, scenario, Overrides())
+        plan, _ = make_plan(project, scenario, Overrides(stack=stack.value))
         calibration.equal_arms(plan.scenario)
+        engine = engine_for(stack, engine, look=runs > 0)
         if runs:
             seclude(plan, project)
         recorded = (reports or project.reports) / plan.stem
         for _ in range(runs):
-            before = len(calibration.finished_runs(recorded))
+            before = len(calibration.finished_runs(recorded, stack.value))
+            overrides = Overrides(seed=1 + before, stack=stack.value)
             code = carry_out(
-                *make_plan(project, scenario, Overrides(seed=1 + before)), project, recorded.parent
+                *make_plan(project, scenario, overrides), project, recorded.parent, engine=engine
             )
-            if len(calibration.finished_runs(recorded)) == before:  # it was ended, or could not run
+            if (
+                len(calibration.finished_runs(recorded, stack.value)) == before
+            ):  # it was ended, or could not run
                 raise typer.Exit(code)
-        found = calibration.calibrate(recorded, relabelled)
+        found = calibration.calibrate(recorded, relabelled, stack.value)
         console.out.print(as_table(found))
-        console.out.print(f"Counted was every finished run in {recorded}.", soft_wrap=True)
+        where = "" if stack is StackKind.LOCAL else " with the stack in containers"
+        console.out.print(f"Counted was every finished run in {recorded}{where}.", soft_wrap=True)
         raise typer.Exit(0 if found.holds else 1)

@@ -9,6 +9,7 @@ import typer
 
 from brokenpipe.commands import console
 from brokenpipe.commands.carry_out import carry_on
+from brokenpipe.commands.options import StackKind, engine_for
 from brokenpipe.commands.seclusion import seclude
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import sources_of
@@ -23,6 +24,12 @@ app = typer.Typer()
 @app.command(epilog="Example: brokenpipe resume reports/default/latest")
 def resume(
     report: Annotated[Path, typer.Argument(help="The report folder of a run that was cut off.")],
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Of a run in containers: another Docker engine than the active one."
+        ),
+    ] = None,
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.folder import holding
@@ -46,9 +53,15 @@ def resume(
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
         text = (folder / "scenario.toml").read_text(encoding="utf-8")
         sources = sources_of(project, scenario_file, text, found.plan)
+        if engine is not None and found.plan.stack == "local":
+            raise UsageError(
+                f"--engine {engine}: {report} had no containers, and is finished without",
+                remedy="Leave it out.",
+            )
+        engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
         seclude(found.plan, project)
         console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)
-        raise typer.Exit(carry_on(found, sources, project, folder))
+        raise typer.Exit(carry_on(found, sources, project, folder, engine))
 
 
 def _left(found: Unfinished) -> str:

@@ -26,10 +26,11 @@ from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.permutation import adjusted_ps
-from brokenpipe.measure.recorded import plan_of
+from brokenpipe.measure.recorded import plan_of, recorded_plan
 from brokenpipe.measure.statistics import ERROR, mean_interval
 from brokenpipe.measure.timelines import phases
 from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.plan import StackKind
 from brokenpipe.plan.scenario import Scenario
 
 Array = npt.NDArray[np.float64]
@@ -101,21 +102,24 @@ class Calibration:
 NOTHING = Judged(Tally(0, 0), Tally(0, 0))
 
 
-def calibrate(reports: Path, experiments: int) -> Calibration:
-    """Judge every finished run in a folder of report folders. Raises UsageError if there is none."""
-    folders = finished_runs(reports)
+def calibrate(reports: Path, experiments: int, stack: StackKind = "local") -> Calibration:
+    """Judge every finished run of a stack in a folder of report folders. Raises UsageError if there is none."""
+    folders = finished_runs(reports, stack)
     if not folders:
+        more = "" if stack == "local" else f" --stack {stack}"
         raise UsageError(
-            f"{reports}: no finished run", remedy="Record some first: brokenpipe calibrate --runs 10"
+            f"{reports}: no finished run{more and ' with'}{more}",
+            remedy=f"Record some first: brokenpipe calibrate --runs 10{more}",
         )
     found = [family for folder in folders for family in families(folder)]
     return Calibration(len(folders), as_recorded(found), experiments, relabelled(found, experiments))
 
 
-def finished_runs(reports: Path) -> list[Path]:
-    """The report folders of experiments that reached their end."""
+def finished_runs(reports: Path, stack: StackKind = "local") -> list[Path]:
+    """The report folders of experiments that reached their end, with their stack in that place."""
     summaries = [path for path in sorted(reports.glob("*/summary.json")) if not path.parent.is_symlink()]
-    return [path.parent for path in summaries if json.loads(path.read_text())["finished"] == "done"]
+    done = [path.parent for path in summaries if json.loads(path.read_text())["finished"] == "done"]
+    return [folder for folder in done if recorded_plan(folder).stack == stack]
 
 
 def families(folder: Path) -> Iterator[Family]:

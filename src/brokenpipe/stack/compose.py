@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import EngineError
+from brokenpipe.history.segments import suffix
 from brokenpipe.stack import leftovers
 from brokenpipe.stack.certificates import Certificates, make_certificates
 from brokenpipe.stack.compose_engine import Engine, find_engine
@@ -62,7 +63,6 @@ from brokenpipe.stack.toxiproxy import ToxiproxyServer
 from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
 from brokenpipe.witness import SITE
 
-FILE = "compose.json"  # in the report folder
 _FIRST_PROXY_PORT = 20_000
 
 
@@ -84,7 +84,7 @@ def compose_stack(footing: Footing) -> Iterator[Stack]:
         layout.secrets.password.chmod(0o644)
         for arm in plan.scenario.arms:  # docker-compose 1.29 wants them all to be there from the start
             layout.secrets.dsn(arm).touch()
-        file = footing.report / FILE
+        file = footing.report / f"compose{suffix(footing.part)}.json"
         file.write_text(json.dumps(layout.document(), indent=2) + "\n")
         yield running.enter_context(_Ground(footing, layout, found, file).stack())
 
