@@ -12,6 +12,7 @@ from rich.text import Text
 
 from brokenpipe.commands import console
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.options import EngineOption, StackKind, StackOption, engine_for
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
@@ -24,14 +25,17 @@ class System(StrEnum):
     DARWIN = "darwin"
 
 
-@app.command(epilog="Example: brokenpipe doctor")
-def doctor() -> None:
+@app.command(epilog="Examples: brokenpipe doctor | brokenpipe doctor --stack compose")
+def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) -> None:
     """Is this machine able to measure? Versions, ports, and every fault tried on raw sockets."""
     from brokenpipe.drive.doctor import examine
+    from brokenpipe.drive.doctor_contained import examine_contained
 
     with console.answering_for_errors():
+        project, engine = find_project(Path.cwd()), engine_for(stack, engine, look=False)
+        findings = examine(project) if stack is StackKind.LOCAL else examine_contained(project, engine)
         good = True
-        for finding in examine(find_project(Path.cwd())):
+        for finding in findings:
             good &= finding.good
             mark = Text("ok  ", style="green") if finding.good else Text("BAD ", style="bold red")
             console.out.print(mark + Text(f"{finding.what}: {finding.found}"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 
-from brokenpipe.drive.certificate import certify
-from brokenpipe.drive.commit_probe import SITUATION, probe_commits
+from brokenpipe.drive.certificate import ContractProbe, certify
+from brokenpipe.drive.commit_probe import SITUATION, CommitProbe, probe_commits
 from brokenpipe.drive.machine_examined import Examined, examine_machine
 from brokenpipe.errors import NamespaceError, StackError
 from brokenpipe.faults import (
@@ -36,7 +36,7 @@ from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import toxiproxy_server
 
 # Every fault in every way that it is offered.
-_FAULTS: tuple[Fault, ...] = (
+FAULTS: tuple[Fault, ...] = (
     SocketKill(how="reset"),
     SocketKill(how="fin"),
     Latency(ms=25),
@@ -90,7 +90,7 @@ def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Exam
     try:
         server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
     except StackError as error:
-        yield _broken("Postgres", error)
+        yield broken("Postgres", error)
         return None
     found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
     yield Examined("Postgres", True, found)
@@ -107,14 +107,19 @@ def _faults(
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
         if database is None:
             scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=undo)
-            probes, cuts = certify([each for each in _FAULTS if each.place == "wire"], server, scratch), []
+            probes, cuts = certify([each for each in FAULTS if each.place == "wire"], server, scratch), []
         else:
-            probes = certify(_FAULTS, server, lambda: nullcontext(database))
-            cuts = probe_commits(_FAULTS, server, database)
+            probes = certify(FAULTS, server, lambda: nullcontext(database))
+            cuts = probe_commits(FAULTS, server, database)
     except StackError as error:
-        yield _broken("Toxiproxy", error)
+        yield broken("Toxiproxy", error)
         return
     yield Examined("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
+    yield from contracts(probes, cuts)
+
+
+def contracts(probes: Sequence[ContractProbe], cuts: Sequence[CommitProbe]) -> Iterator[Examined]:
+    """A finding for each fault that was tried."""
     for fault in dict.fromkeys(probe.parameters for probe in probes):
         mine = [probe for probe in probes if probe.parameters == fault]
         yield Examined(
@@ -130,5 +135,6 @@ def _faults(
 _TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
 
 
-def _broken(what: str, error: StackError) -> Examined:
+def broken(what: str, error: StackError) -> Examined:
+    """Something that did not start."""
     return Examined(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

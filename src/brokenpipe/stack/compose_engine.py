@@ -43,10 +43,16 @@ class Engine:
 
     endpoint: str
     compose: tuple[str, ...] = ()
+    compose_version: str = ""
 
     @cached_property
     def client(self) -> Any:
         return docker.DockerClient(base_url=self.endpoint, timeout=CALL_TIMEOUT_S)
+
+    @property
+    def version(self) -> str:
+        """Docker's own."""
+        return str(_answered(lambda: self.client.api.version()["Version"]))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -202,8 +208,8 @@ def find_engine(named: str | None = None) -> Engine:
             f"no Docker engine answers at {endpoint}: {_brief(error)}", remedy=_HOW_TO_START
         ) from error
     for compose in _COMPOSE:
-        if _told([*compose, "version", "--short"], engine.environment):
-            return replace(engine, compose=compose)
+        if version := _told([*compose, "version", "--short"], engine.environment):
+            return replace(engine, compose=compose, compose_version=version)
     raise EngineError(
         "there is neither `docker compose` nor `docker-compose`: the plug-in is missing",
         remedy=_HOW_TO_GET_COMPOSE,
