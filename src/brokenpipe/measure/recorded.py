@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from brokenpipe.errors import ReportError
 from brokenpipe.history.reader import History, document
 from brokenpipe.measure.code import code_of
-from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.plan import WHERE, Plan
 
 
 def plan_of(history: History) -> Plan:
@@ -49,8 +48,9 @@ def finished(history: History) -> str:
     return str(rows[0][0]) if rows else "cut off"
 
 
-def shown_environment(document: Mapping[str, Any], scenario: Scenario) -> dict[str, str]:
-    """Versions, then what is set at the servers, then the code, then the machine."""
+def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+    """Versions, then what is set at the servers, then the code, then the machine, and where on it the stack ran."""
+    scenario = plan.scenario
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
     if scenario.postgres.chosen:
         shown["[postgres]"] = scenario.postgres.chosen
@@ -62,4 +62,4 @@ def shown_environment(document: Mapping[str, Any], scenario: Scenario) -> dict[s
             shown[name] = str(document[name])
     if "memory_bytes" in document:
         shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
-    return shown
+    return shown | {"stack": f"in {WHERE[plan.stack]}"}

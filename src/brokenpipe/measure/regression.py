@@ -31,7 +31,7 @@ from brokenpipe.measure.rises import RATES, Rise, Side
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.unpaired import Sample, difference_interval
 from brokenpipe.plan.phases import Pattern, Phase
-from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.plan import WHERE, Plan
 from brokenpipe.plan.regression import Regression
 
 
@@ -133,6 +133,8 @@ def _side(plan: Plan, figures: Mapping[Place, Figures]) -> Side:
 
 def _why_not_alone(baseline: Baseline, run: Run) -> str | None:
     """Why the control's latencies, which nothing in the run can be subtracted from, say nothing of the service."""
+    if baseline.plan.stack != run.plan.stack:
+        return f"the stack of the baseline ran in {WHERE[baseline.plan.stack]}; this one's in {WHERE[run.plan.stack]}"
     if baseline.machine != run.machine:
         return f"the baseline was recorded on another machine ({baseline.machine}; this is {run.machine})"
     if baseline.busy or is_busy(run.warnings):

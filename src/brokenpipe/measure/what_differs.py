@@ -62,6 +62,7 @@ def _settings(plan: Plan) -> dict[str, str]:
         found["expect"] = "; ".join(_expectation(each) for each in expected)
     found |= {f"target.{key}": value for key, value in _flat(plan.target.model_dump(mode="json"))}
     found |= {f"looks.{phase}": ", ".join(map(str, looks)) for phase, looks in plan.looks.items()}
+    found["stack"] = plan.stack
     if plan.soak_s is not None:
         found["soak_s"] = f"{plan.soak_s:g}"
     return found

@@ -24,6 +24,7 @@ LEDGER_EXAMPLE = (
 
 
 StackKind = Literal["local", "compose"]
+WHERE: Mapping[StackKind, str] = {"local": "child processes", "compose": "containers"}
 
 
 @dataclass(frozen=True, slots=True)
