@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_relabelling_takes_a_difference_away(tmp_path: Path) -> None:
     assert judge(found[0].values).families == Tally(1, 1)
     assert shuffled.families.of == 400
     assert shuffled.families.false <= 36  # the binomial's one in a thousand at 5 %
+
+
+def test_stacks_are_counted_apart(tmp_path: Path) -> None:
+    """Runs in containers are none of the local stack's, and the message says how to record some."""
+    plan = _record(tmp_path / "a", "two") / "plan.json"
+    with pytest.raises(UsageError, match="no finished run with --stack compose") as refused:
+        calibrate(tmp_path, 20, "compose")
+    assert "calibrate --runs 10 --stack compose" in refused.value.remedy
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"stack": "compose"}))
+    assert calibrate(tmp_path, 20, "compose").runs == 1
 
 
 def test_what_did_not_end_is_not_counted(tmp_path: Path) -> None:

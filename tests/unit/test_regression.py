@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,19 @@ def test_latencies_of_another_machine_are_left_out(tmp_path: Path) -> None:
     assert "rise_of_p95_against_control" in metrics
     (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
     assert "another machine (64 cores" in left_out
+
+
+def test_latencies_of_a_stack_elsewhere_are_left_out(tmp_path: Path) -> None:
+    """A network of containers is another wire: what is held against it is the difference to the control."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"plain": 400, "pre_ping": 400})
+    plan = json.loads((base / "plan.json").read_text()) | {"stack": "compose"}
+    (base / "plan.json").write_text(json.dumps(plan))
+    findings = _held(base, new)
+    assert "rise_of_p95" not in {check.metric for check in findings.checks if check.against}
+    (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
+    assert "the stack of the baseline ran in containers" in left_out
+    assert findings.environment["stack"] == "in child processes"
 
 
 def test_a_doubtful_baseline_leaves_all_unknown(tmp_path: Path) -> None:
