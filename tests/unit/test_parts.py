@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history import records
@@ -187,3 +188,11 @@ def test_a_folder_that_is_no_report(tmp_path: Path) -> None:
     """It says so, and which folders are."""
     with pytest.raises(ReportError, match=r"no experiment\.ndjson"):
         unfinished(tmp_path)
+
+
+def test_an_engine_is_for_what_had_containers(tmp_path: Path) -> None:
+    """A run of the local stack goes on without Docker, whatever engine is named."""
+    _first_part(tmp_path)
+    answer = brokenpipe("resume", str(tmp_path), "--engine", "unix:///var/run/docker.sock")
+    assert_answers_a_mistake(answer)
+    assert "had no containers" in answer.said

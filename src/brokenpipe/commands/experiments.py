@@ -193,9 +193,8 @@ def calibrate(
             code = carry_out(
                 *make_plan(project, scenario, overrides), project, recorded.parent, engine=engine
             )
-            if (
-                len(calibration.finished_runs(recorded, stack.value)) == before
-            ):  # it was ended, or could not run
+            after = len(calibration.finished_runs(recorded, stack.value))
+            if after == before:  # it was ended, or could not run
                 raise typer.Exit(code)
         found = calibration.calibrate(recorded, relabelled, stack.value)
         console.out.print(as_table(found))

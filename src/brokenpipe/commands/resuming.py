@@ -50,14 +50,14 @@ def resume(
                 f"{report}: was run by hand: what else would have been done nobody knows",
                 remedy=f"`brokenpipe report {report}` reports what was.",
             )
-        scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
-        text = (folder / "scenario.toml").read_text(encoding="utf-8")
-        sources = sources_of(project, scenario_file, text, found.plan)
         if engine is not None and found.plan.stack == "local":
             raise UsageError(
                 f"--engine {engine}: {report} had no containers, and is finished without",
                 remedy="Leave it out.",
             )
+        scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
+        text = (folder / "scenario.toml").read_text(encoding="utf-8")
+        sources = sources_of(project, scenario_file, text, found.plan)
         engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
         seclude(found.plan, project)
         console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)
