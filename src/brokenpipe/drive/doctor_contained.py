@@ -26,7 +26,7 @@ TARGET = "agent"  # the sample, whose image `make images` makes
 
 
 def examine_contained(project: Project, engine: str | None) -> Iterator[Examined]:
-    """Each finding as soon as it is there; under half a minute. Raises UsageError for an engine that may be elsewhere."""
+    """Each finding as soon as it is there; half a minute. Raises UsageError for an engine that may be elsewhere."""
     from brokenpipe.stack.compose_engine import find_engine  # the Docker SDK takes 0.2 s to import
 
     yield from examine_machine(project)
