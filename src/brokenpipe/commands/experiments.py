@@ -95,6 +95,7 @@ def run(
             plan, sources = make_plan(project, scenario, overrides)
             refuse_from_outside(plan, "--web")
         if web and not dry_run:
+            seclude(plan, project)
             raise typer.Exit(
                 carry_out_by_hand(plan, sources, project, reports or project.reports, web_port, engine)
             )
@@ -153,8 +154,6 @@ def _plan_and_play(
     plan, sources = make_plan(project, scenario, overrides)
     if bind is not None:
         refuse_from_outside(plan, "--master-bind")
-    if plan.stack == "compose":
-        refuse_from_outside(plan, "--stack compose")
     held = baseline_for(plan, baseline)
     if dry_run:
         from brokenpipe.report.forecast import forecast

@@ -47,6 +47,7 @@ from brokenpipe.stack.compose_file import (
 )
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.container_events import recording
+from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import end_together
@@ -177,9 +178,11 @@ class _Ground:
             databases = databases_for(plan, database)
             pooler = running.enter_context(self._pgbouncer(databases))
             on_step("starting Toxiproxy")
-            toxiproxy = running.enter_context(self._toxiproxy())
+            packets = ContainerPackets(self.layout.addresses.toxiproxy, wanted=plan.scenario.in_namespace)
+            toxiproxy = running.enter_context(self._toxiproxy(packets))
             on_step(f"starting {len(plan.scenario.arms)} targets")
-            arms = {arm.name: arm for arm in running.enter_context(self._arms(databases, pooler, toxiproxy))}
+            started = running.enter_context(self._arms(databases, pooler, toxiproxy, packets))
+            arms = {arm.name: arm for arm in started}
             for arm in arms.values():
                 wait_ready(arm.service, plan.target)
             try:
@@ -282,12 +285,13 @@ class _Ground:
                 self.engine.remove(self.layout.container(service))
 
     @contextmanager
-    def _toxiproxy(self) -> Iterator[ToxiproxyServer]:
+    def _toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
         ports = (_PortInside(number) for number in itertools.count(_FIRST_PROXY_PORT))
         server = ToxiproxyServer(
-            ToxiproxyApi(API_PORT, self.layout.addresses.toxiproxy),
-            partial(self.contained, "toxiproxy", "toxiproxy", stop_signal=signal.SIGKILL),
+            ToxiproxyApi(API_PORT, packets.host),
+            lambda: packets.furnished(self.contained("toxiproxy", "toxiproxy", stop_signal=signal.SIGKILL)),
             new_port=partial(next, ports),
+            packets=packets,
         )
         try:
             server.start()
@@ -297,7 +301,11 @@ class _Ground:
 
     @contextmanager
     def _arms(
-        self, databases: Mapping[str, Database], pooler: PgBouncer | None, toxiproxy: ToxiproxyServer
+        self,
+        databases: Mapping[str, Database],
+        pooler: PgBouncer | None,
+        toxiproxy: ToxiproxyServer,
+        packets: ContainerPackets,
     ) -> Iterator[list[Arm]]:
         """All arms, started but not yet ready."""
         names = list(databases)
@@ -306,7 +314,8 @@ class _Ground:
         with ExitStack() as running:
             arms = []
             for index, name in enumerate(names):
-                child = running.enter_context(self.contained(f"target of arm {name}", f"agent-{name}"))
+                container = self.contained(f"target of arm {name}", f"agent-{name}")
+                child = running.enter_context(packets.furnished(container, name))
                 url = f"http://{self.layout.addresses.arm(index)}:{TARGET_PORT}"
                 service = Service(name, url, child, time.monotonic())
                 arms.append(Arm(name, proxies[name].server.name, proxies[name], service))

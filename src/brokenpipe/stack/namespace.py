@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from brokenpipe.errors import NamespaceError
 from brokenpipe.stack import packet_filter
+from brokenpipe.stack.ports import LOOPBACK
 
 LEFT_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
 """Names the network namespace that this program has left for one of its own."""
@@ -44,6 +45,8 @@ class Way:
 
 AS_ROOT = Way("as root", ("unshare", "--net", "--"))
 AS_USER = Way("in a user namespace", ("unshare", "--user", "--map-root-user", "--net", "--"))
+INTO_OTHERS = Way("as root", ("nsenter", f"--net={_OWN}", "--", *AS_ROOT.prefix))
+"""Tried on our own, which belongs to root of this machine as those of its containers do; the filter on a fresh one."""
 
 
 def entered() -> bool:
@@ -54,24 +57,44 @@ def entered() -> bool:
 
 def find_way() -> Way:
     """The first way that works here, tried with all that a run needs. Raises NamespaceError."""
-    missing = [name for name in ("unshare", "nft") if not _found(name)]
-    if missing:
+    _require("unshare", "nft")
+    return _first(
+        (AS_ROOT, AS_USER) if os.geteuid() == 0 else (AS_USER,),
+        "packets cannot be dropped here: the kernel gives no network namespace with a packet filter",
+        remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, user.max_net_namespaces, "
+        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or use black_hole.",
+    )
+
+
+def find_way_into_containers() -> Way:
+    """How to lose packets in the namespace of a container, tried on namespaces of ours. Raises NamespaceError."""
+    _require("nsenter", "unshare", "nft")
+    return _first(
+        (INTO_OTHERS,),
+        "packets cannot be dropped in containers here: only root of this machine may enter their networks",
+        remedy="Run as root, or leave --stack compose out (the local stack needs no root where the kernel allows user "
+        "namespaces), or use black_hole.",
+    )
+
+
+def _require(*programs: str) -> None:
+    """Raises NamespaceError if one of them is not installed."""
+    if missing := [name for name in programs if not _found(name)]:
         raise NamespaceError(
             f"packets cannot be dropped here: there is no {' and no '.join(missing)}",
             remedy="Install nftables and util-linux (Linux only), or use the fault black_hole.",
         )
+
+
+def _first(ways: Sequence[Way], message: str, *, remedy: str) -> Way:
+    """The first of these that works. Raises NamespaceError, with what was tried."""
     tried = []
-    for way in (AS_ROOT, AS_USER) if os.geteuid() == 0 else (AS_USER,):
+    for way in ways:
         problem = _problem(way)
         if problem is None:
             return way
         tried.append(f"{way.name}: {' '.join(way.prefix)} nft -f -: {problem}")
-    raise NamespaceError(
-        "packets cannot be dropped here: the kernel gives no network namespace with a packet filter",
-        remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, user.max_net_namespaces, "
-        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or use black_hole.",
-        details=tuple(tried),
-    )
+    raise NamespaceError(message, remedy=remedy, details=tuple(tried))
 
 
 def enter(command: Sequence[str]) -> NoReturn:
@@ -98,7 +121,7 @@ def furnish() -> None:
         raise NamespaceError(
             f"the loopback of the run's namespace does not come up: {error.strerror}"
         ) from error
-    packet_filter.tell(packet_filter.RULES, what="the run's namespace")
+    packet_filter.tell(packet_filter.rules(LOOPBACK), what="the run's namespace")
 
 
 def _problem(way: Way) -> str | None:
@@ -107,7 +130,7 @@ def _problem(way: Way) -> str | None:
     try:
         done = subprocess.run(
             [*way.prefix, nft, "-f", "-"],
-            input=packet_filter.RULES,
+            input=packet_filter.rules(LOOPBACK),
             capture_output=True,
             text=True,
             timeout=TRY_S,

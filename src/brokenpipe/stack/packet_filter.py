@@ -1,10 +1,11 @@
-"""The kernel's packet filter in the run's own network namespace: whose packets are lost, told by port.
+"""The kernel's packet filter in a network namespace of the run's: whose packets are lost, told by port.
 
     client ── dport ∈ dropped ──x      proxy of an arm        what a client sends is never received,
     client      x── sport ∈ dropped ── proxy of an arm        and neither is what it is answered
 
 Unlike a toxic this is real loss: nothing is acknowledged, the sender's own kernel retransmits and at last gives up.
-Filtered is what comes in, since whoever sends must believe that its packets have left.
+Filtered is what comes in, since whoever sends must believe that its packets have left. So where client and proxy are in
+namespaces of their own, both have the rules.
 """
 
 from __future__ import annotations
@@ -12,21 +13,46 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 
 from brokenpipe.errors import ProxyError
 
 _TABLE = "inet brokenpipe"
-RULES = f"""
+TIMEOUT_S = 5.0  # measured: 30 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """In which namespace rules are laid out and changed: one that an open file stands for; None: our own."""
+
+    file: int | None = None
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """Of a command that is to happen in there."""
+        return () if self.file is None else ("nsenter", f"--net=/proc/self/fd/{self.file}", "--")
+
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """The files that such a command needs."""
+        return () if self.file is None else (self.file,)
+
+
+OURS = Within()
+
+
+def rules(host: str) -> str:
+    """Those of a namespace in which nothing is lost yet. Proxies are at that address: no other port is meant."""
+    return f"""
 table {_TABLE} {{
     set dropped {{ type inet_service; }}
     chain input {{
         type filter hook input priority 0; policy accept;
-        tcp dport @dropped drop
-        tcp sport @dropped drop
+        ip daddr {host} tcp dport @dropped drop
+        ip saddr {host} tcp sport @dropped drop
     }}
 }}
 """
-TIMEOUT_S = 5.0  # measured: 30 ms
 
 
 def program() -> str | None:
@@ -34,7 +60,7 @@ def program() -> str | None:
     return shutil.which("nft", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")))
 
 
-def dropping(port: int, on: bool) -> None:
+def dropping(port: int, on: bool, within: Within = OURS) -> None:
     """Lose every packet to and from this port from now on, or none any more. Raises ProxyError.
 
     The caller knows that the filter is ours to change. One call is one transaction of the kernel's: it has happened
@@ -42,14 +68,15 @@ def dropping(port: int, on: bool) -> None:
     """
     element = f"element {_TABLE} dropped {{ {port} }}"
     told = f"add {element}\n" + ("" if on else f"delete {element}\n")  # delete alone wants it to be there
-    tell(told, what=f"port {port}")
+    tell(told, what=f"port {port}", within=within)
 
 
-def tell(told: str, *, what: str) -> None:
+def tell(told: str, *, what: str, within: Within = OURS) -> None:
     """Have nft carry this out. Raises ProxyError, in which `what` says of what."""
     try:
         done = subprocess.run(
-            [program() or "nft", "-f", "-"],
+            [*within.prefix, program() or "nft", "-f", "-"],
+            pass_fds=within.inherited,
             input=told,
             capture_output=True,
             text=True,

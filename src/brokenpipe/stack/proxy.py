@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
-from brokenpipe.stack import namespace, packet_filter
 from brokenpipe.stack.database import Database
+from brokenpipe.stack.packets import Packets, PacketsHere
 from brokenpipe.stack.ports import HeldPort, Port
 from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
 
@@ -42,8 +42,10 @@ class Proxy:
         armed: bool = False,
         database: Database | None = None,
         port: Port | None = None,
+        packets: Packets | None = None,
     ) -> None:
         self.name = name
+        self._packets = packets or PacketsHere()
         self._database = database
         self.host = api.host
         self._api = api
@@ -87,7 +89,7 @@ class Proxy:
             for toxic in self._wanted.toxics:
                 self._api.add_toxic(self.name, toxic)
             self._compare()
-            if namespace.entered():
+            if self._packets.can_be_lost:
                 self.drop(False)
             self.accept()
 
@@ -132,14 +134,9 @@ class Proxy:
             self._compare()
 
     def drop(self, on: bool, /) -> None:
-        """Lose every packet between clients and this proxy, or none any more. In a namespace of our own only."""
-        if not namespace.entered():
-            raise ProxyError(
-                f"{self.name}: packets are only dropped in a network namespace of the run's own, and this is none",
-                remedy="Run a scenario that has a phase with packet_drop.",
-            )
+        """Lose every packet between clients and this proxy, or none any more. In namespaces of the run's only."""
         with self._lock:
-            packet_filter.dropping(self.port, on)
+            self._packets.lose(self.name, self.port, on)
 
     def told(self, toxic: str) -> Mapping[str, int]:
         """All attributes of a toxic on this proxy, read anew, with those that it sets itself."""

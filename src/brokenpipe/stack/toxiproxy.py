@@ -12,6 +12,7 @@ from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.packets import Packets
 from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, HeldPort, Port, free_port, poll, taken
 from brokenpipe.stack.process import Child, child
 from brokenpipe.stack.proxy import Address, Proxy
@@ -25,7 +26,8 @@ READY_TIMEOUT_S = 5.0  # measured: answers 20 ms after its start
 class ToxiproxyServer:
     """A running server and its proxies. Made by `toxiproxy_server`.
 
-    `launch` starts its process. `new_port` gives each proxy a port on the server's host.
+    `launch` starts its process. `new_port` gives each proxy a port on the server's host, `packets` is the packet
+    filter in front of them.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class ToxiproxyServer:
         api: ToxiproxyApi,
         launch: Callable[[], AbstractContextManager[Child]],
         new_port: NewPort = HeldPort,
+        packets: Packets | None = None,
     ) -> None:
         self._api = api
         self._launch = launch
         self._new_port = new_port
+        self._packets = packets
         self._process = ExitStack()
         self._proxies: list[Proxy] = []
         self._scratches = 0
@@ -73,8 +77,9 @@ class ToxiproxyServer:
         Raises ProxyError, for example when the name is taken.
         """
         proxy = Proxy(
-            self._api, name, upstream, toxics=toxics, armed=armed, database=database, port=self._new_port()
-        )
+            self._api, name, upstream, toxics=toxics, armed=armed, database=database, port=self._new_port(),
+            packets=self._packets,
+        )  # fmt: skip
         try:
             proxy.create()
         except BaseException:

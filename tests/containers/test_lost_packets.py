@@ -1,0 +1,356 @@
+"""Packets lost between containers: in both directions, at one proxy only, and in nobody else's packet filter."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tests.containers.containers import CONFINED, IMAGES, docker, eventually
+from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
+
+from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.echo import echo_server
+from brokenpipe.drive.raw_socket import Address, connect
+from brokenpipe.drive.sentinel import greet
+from brokenpipe.errors import NamespaceError, ProxyError
+from brokenpipe.faults import PacketDrop
+from brokenpipe.stack import namespace, packet_filter
+from brokenpipe.stack.compose_engine import Engine, find_engine
+from brokenpipe.stack.compose_file import API_PORT, Addresses
+from brokenpipe.stack.contained import contained
+from brokenpipe.stack.container_packets import ContainerPackets
+from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.process import Child
+from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+
+HELD_S = 0.8  # a packet between two containers takes less than a millisecond
+UNDER_WAY_S = 0.3
+PATIENCE_S = 30.0
+ARM = "plain"
+# A service: asks something every 50 ms, and prints whatever it hears.
+SERVICE = """
+import socket, sys, threading, time
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def ask():
+    while True:
+        connection.sendall(b"?")
+        time.sleep(0.05)
+threading.Thread(target=ask, daemon=True).start()
+while True:
+    print("heard", connection.recv(1).decode(), flush=True)
+"""
+ARMS = """plain = {}
+limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
+LOST = """
+[[phases]]
+name = "packet_drop"
+fault = { name = "packet_drop" }
+under_load = true
+seconds = 6
+
+[[phases]]
+name = "afterwards"
+seconds = 2
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _root() -> None:
+    try:
+        namespace.find_way_into_containers()
+    except NamespaceError as error:
+        pytest.skip(f"{error.message}; {'; '.join(error.details)}")
+
+
+def filters() -> list[str]:
+    """The tables of this machine's own packet filter."""
+    done = subprocess.run(
+        [packet_filter.program() or "nft", "list", "tables"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+class _Port:
+    """In a container where nobody else listens."""
+
+    def __init__(self, number: int) -> None:
+        self.port = number
+
+    def shared(self) -> ExitStack:
+        return ExitStack()
+
+    def release(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A network of the test's own, with a Toxiproxy in a container; agents come as they are asked for."""
+
+    engine: Engine
+    folder: Path
+    name: str
+    addresses: Addresses
+    made: list[str] = field(default_factory=list)
+
+    @property
+    def here(self) -> str:
+        return self.addresses.gateway
+
+    def container(self, name: str, address: str, image: str, *command: str) -> AbstractContextManager[Child]:
+        """Created, and running for as long as the block lasts; another time, too."""
+        if name not in self.made:
+            options = (
+                "--label=brokenpipe.test",
+                f"--name={name}",
+                f"--network={self.name}",
+                f"--ip={address}",
+            )
+            docker("create", *CONFINED, *options, image, *command)
+            self.made.append(name)
+        log_path = self.folder / f"{name}.log"
+        return contained(
+            name, name, self.engine, log_path=log_path, janitor=NoJanitor(), stop_signal=signal.SIGKILL
+        )
+
+    @contextmanager
+    def toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
+        arguments = ("-host", self.addresses.toxiproxy, "-port", str(API_PORT))
+        place = (f"{self.name}-toxiproxy", self.addresses.toxiproxy)
+        ports = map(_Port, count(20_000))
+        server = ToxiproxyServer(
+            ToxiproxyApi(API_PORT, self.addresses.toxiproxy),
+            lambda: packets.furnished(self.container(*place, IMAGES[1], *arguments)),
+            new_port=partial(next, ports),
+            packets=packets,
+        )
+        try:
+            server.start()
+            yield server
+        finally:
+            server.close()
+
+    def service(self, proxy: Proxy) -> AbstractContextManager[Child]:
+        """One that talks through this proxy."""
+        arguments = ("python", "-c", SERVICE, proxy.host, str(proxy.port))
+        return self.container(f"{self.name}-agent", self.addresses.arm(0), IMAGES[2], *arguments)
+
+
+@pytest.fixture(scope="module")
+def ground(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    name = f"brokenpipe-lossy-{os.getpid()}"
+    addresses = Addresses(ipaddress.ip_network("198.19.255.0/24"))  # the last that a run would draw
+    options = ("--internal", f"--subnet={addresses.network}", f"--gateway={addresses.gateway}")
+    docker("network", "create", "--label=brokenpipe.test", *options, name)
+    found = Ground(find_engine(), tmp_path_factory.mktemp("lossy"), name, addresses)
+    try:
+        yield found
+    finally:
+        for each in found.made:
+            docker("rm", "--force", "--volumes", each)
+        docker("network", "rm", name)
+
+
+@pytest.fixture(scope="module")
+def packets(ground: Ground) -> ContainerPackets:
+    return ContainerPackets(ground.addresses.toxiproxy, wanted=True)
+
+
+@pytest.fixture(scope="module")
+def server(ground: Ground, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
+    with ground.toxiproxy(packets) as running:
+        yield running
+
+
+def _answered(address: Address) -> bool:
+    with connect(address) as connection:
+        connection.sendall(b"!")
+        return connection.recv(1) == b"!"
+
+
+def _heard(connection: socket.socket, within_s: float) -> bytes:
+    """What arrives in that time, after what was under way."""
+    under_way = time.monotonic() + UNDER_WAY_S
+    while (left_s := under_way - time.monotonic()) > 0:
+        _next(connection, left_s)
+    return _next(connection, within_s)
+
+
+def _next(connection: socket.socket, within_s: float) -> bytes:
+    connection.settimeout(within_s)
+    try:
+        return connection.recv(65_536)
+    except TimeoutError:
+        return b""
+
+
+def test_lost_packets_hold_their_contract(ground: Ground, server: ToxiproxyServer) -> None:
+    """Raw sockets of this machine see what they see of a local proxy, and no rule of this machine's has changed."""
+    before = filters()
+    probes = certify([PacketDrop()], server, lambda: pytest.fail("no server is asked"), our_host=ground.here)
+    assert [(probe.seen, probe.held) for probe in probes] == [
+        ("silence", True),
+        ("unreached", True),
+        ("silence", True),
+    ]
+    assert filters() == before
+    assert not any("brokenpipe" in table for table in before)
+
+
+def test_neither_end_hears_the_other(
+    ground: Ground, server: ToxiproxyServer, packets: ContainerPackets
+) -> None:
+    """What a service asks does not arrive, what it is told neither; healed, both do, on the same connection."""
+    with (
+        socket.create_server((ground.here, 0)) as listener,
+        echo_server(ground.here) as echo,
+        server.scratch_proxy(echo) as neighbour,
+        ExitStack() as running,
+    ):
+        proxy = server.proxy(ARM, listener.getsockname()[:2])
+        service = running.enter_context(packets.furnished(ground.service(proxy), ARM))
+        talker = running.enter_context(listener.accept()[0])
+        assert _next(talker, PATIENCE_S)
+        PacketDrop().inject(proxy)
+        asked = _heard(talker, HELD_S)
+        talker.sendall(b"!")
+        told = _printed(service, within_s=HELD_S)
+        next_door = _answered((neighbour.host, neighbour.port))
+        PacketDrop().heal(proxy)
+        assert asked == b"", "what the service has asked got through"
+        assert told == "", "what the service was told got through"
+        assert next_door, "another proxy lost its packets, too"
+        eventually(lambda: _next(talker, HELD_S) or None, "the service to be heard again")
+        eventually(lambda: _printed(service) or None, "the service to hear")
+
+
+def _printed(service: Child, within_s: float = 0.0) -> str:
+    """What it has said, if anything, within that time."""
+    try:
+        service.popen.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return service.log_path.read_text()
+    return pytest.fail(f"the service has ended: {service.log_path.read_text()}")
+
+
+def test_a_container_that_is_started_again_has_rules_again(ground: Ground, server: ToxiproxyServer) -> None:
+    """Its namespace is another: it begins without loss, and loses when it is asked to."""
+    with echo_server(ground.here) as echo, server.scratch_proxy(echo) as proxy:
+        PacketDrop().inject(proxy)
+        server.restart()
+        assert _answered((proxy.host, proxy.port))
+        PacketDrop().inject(proxy)
+        assert greet(proxy.host, proxy.port, HELD_S) == "unreached"
+        PacketDrop().heal(proxy)
+        assert _answered((proxy.host, proxy.port))
+
+
+def test_what_has_no_use_for_it_has_no_rules(ground: Ground) -> None:
+    """No namespace is entered then, and to ask for a loss is an error."""
+    packets = ContainerPackets(ground.addresses.arm(1), wanted=False)
+    started = ground.container(f"{ground.name}-idle", packets.host, IMAGES[2], "sleep", "infinity")
+    with packets.furnished(started) as child:
+        listed = ["nsenter", f"--net=/proc/{child.pid}/ns/net", "--", packet_filter.program() or "nft"]
+        done = subprocess.run([*listed, "list", "tables"], capture_output=True, text=True, check=True)
+        assert "brokenpipe" not in done.stdout
+        with pytest.raises(ProxyError, match="namespace of the run's own"):
+            packets.lose(ARM, 20_000, True)
+
+
+def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tmp_path: Path) -> None:
+    """A container that was given it is refused, and its filter stays as it is."""
+    before = filters()
+    name = f"{ground.name}-at-home"
+    docker("create", *CONFINED, f"--name={name}", "--network=host", IMAGES[2], "sleep", "infinity")
+    try:
+        started = contained(
+            name,
+            name,
+            ground.engine,
+            log_path=tmp_path / "log",
+            janitor=NoJanitor(),
+            stop_signal=signal.SIGKILL,
+        )
+        packets = ContainerPackets("127.0.0.1", wanted=True)
+        with pytest.raises(NamespaceError, match="network of this machine"), packets.furnished(started):
+            pytest.fail("its packets could be lost")
+        assert filters() == before
+    finally:
+        docker("rm", "--force", name)
+
+
+def _start(folder: Path) -> Path:
+    return write_scenario(
+        folder / "lossy.toml",
+        LOST,
+        target="agent",
+        locustfile=REPOSITORY / "scenarios/locustfile.py",
+        arms=ARMS,
+        users=3,
+        timeout_s=5.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("lossy")
+    return Starter(folder).run(_start(folder), "--stack", "compose")
+
+
+def test_a_loss_was_promised_and_seen(run: Run) -> None:
+    """Every contract held before, raw sockets saw the loss in every block, and no act failed."""
+    probes = run.history("experiment.ndjson", "probe")
+    assert {probe["situation"] for probe in probes if probe["held"]} == {"idle", "fresh", "mid_transfer"}, (
+        run.out
+    )
+    landings = run.history("nemesis.ndjson", "landing")
+    assert {landing["arm"] for landing in landings} == {"plain", "limits"}
+    assert [landing for landing in landings if not landing["landed"]] == []
+    assert {act["error"] for act in run.history("nemesis.ndjson", "act")} == {None}
+    assert json.loads((run.folder / "plan.json").read_text())["stack"] == "compose"
+
+
+def test_the_kernel_of_a_service_gives_up_where_it_is_told_to(run: Run) -> None:
+    """The arm with TCP_USER_TIMEOUT and keepalives breaks while packets are lost, plain waits; then both are well."""
+    lost = {name: arm["phases"]["packet_drop"] for name, arm in run.summary["arms"].items()}
+    assert lost["limits"]["broken"] > 0, run.out
+    assert lost["plain"]["failed"] > 0
+    assert lost["plain"]["broken"] == 0
+    afterwards = {arm["phases"]["afterwards"]["failed"] for arm in run.summary["arms"].values()}
+    assert afterwards == {0}, run.out
+    assert "unattributed" not in run.out
+
+
+def test_who_may_not_enter_containers_is_refused(tmp_path: Path) -> None:
+    """Before anything is started: what was tried, in its own words, and what to do instead."""
+    command = [sys.executable, "-m", "brokenpipe", "run", str(_start(tmp_path)), "--stack", "compose"]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--", *command, "--reports", str(tmp_path / "r")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "packets cannot be dropped in containers here" in done.stderr
+    assert "nsenter --net=/proc/self/ns/net" in done.stderr
+    assert "or use black_hole" in done.stderr
+    assert not (tmp_path / "r").exists()
