@@ -58,11 +58,6 @@ OURS = {
         "--master-bind: not with packet_loss",
         "Leave --master-bind out",
     ),
-    "containers of a run that nobody reaches": (
-        ["packet_loss", "--stack", "compose"],
-        "--stack compose: not with packet_loss",
-        "Leave --stack compose out",
-    ),
     "engine without containers": (
         ["default", "--engine", "unix:///run/docker.sock"],
         "--engine unix:///run/docker.sock",
@@ -115,6 +110,14 @@ def test_a_wrong_option_is_answered(what: str, tmp_path: Path) -> None:
     assert allowed in answer.said
     assert "Traceback" not in answer.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", [(), ("--web",)])
+def test_packets_are_lost_in_containers(option: tuple[str, ...]) -> None:
+    """They have namespaces of their own, into which a browser need not get."""
+    answer = brokenpipe("run", "packet_loss", "--stack", "compose", *option, "--dry-run")
+    assert answer.exit_code == 0, answer
+    assert "packet_drop" in answer.out
 
 
 def test_outside_of_any_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def _ask(desk: Desk, what: What, fault: dict[str, Any] | None = None, *arms: str
             "happens to what all arms share",
         ),
         (KILL, (), "happens at one moment: strike it"),
-        ({"name": "packet_drop"}, (), "packet_drop takes a network namespace of the run's own"),
+        ({"name": "packet_drop"}, (), "packet_drop takes network namespaces that were made ready for it"),
     ],
 )
 def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says: str) -> None:
@@ -47,6 +47,11 @@ def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says
     desk = _desk()
     assert says in (_ask(desk, "hold", fault, *arms) or "")
     assert desk.next(0) is None
+
+
+def test_packets_are_lost_where_that_was_made_ready() -> None:
+    """In containers, with a scenario that has the fault, it may be held by hand."""
+    assert _ask(_desk(lossy=True), "hold", {"name": "packet_drop"}) is None
 
 
 def test_what_tls_hides_cannot_be_struck() -> None:

@@ -19,7 +19,6 @@ from brokenpipe.load.web_messages import Ask, What
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.postgres import UNREADABLE
 from brokenpipe.plan.wording import problem_of
-from brokenpipe.stack import namespace
 
 _FAULTS: TypeAdapter[Fault] = TypeAdapter(AnyFault)
 MOST_WAITING = 5  # strikes that somebody has clicked ahead
@@ -40,6 +39,7 @@ class Desk:
 
     arms: tuple[str, ...]
     tls: bool = False  # between services and database
+    lossy: bool = False  # packets can be lost
     running: bool = False  # somebody has pressed Start, and nobody Stop
     held: Fault | None = None
     playing: bool = False  # the scenario's timeline is under way
@@ -127,7 +127,7 @@ class Desk:
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
             and held is not None,
             f"{MOST_WAITING} wishes are waiting already": acts and len(self._wishes) >= MOST_WAITING,
-            **_unfit(wish),
+            **_unfit(wish, self.lossy),
         }
         return next((reason for reason, applies in reasons.items() if applies), None)
 
@@ -140,15 +140,15 @@ class Desk:
         return held
 
 
-def _unfit(wish: Wish) -> dict[str, bool]:
+def _unfit(wish: Wish, lossy: bool) -> dict[str, bool]:
     if wish.fault is None:
         return {}
     name, strikes = wish.fault.name, wish.fault.strikes
     return {
         f"{name} is no strike: it is held until somebody heals it": wish.what == "strike" and not strikes,
         f"{name} happens at one moment: strike it": wish.what == "hold" and strikes,
-        f"{name} takes a network namespace of the run's own, into which no browser gets: `brokenpipe run` a "
-        "scenario that has it, or hold a black_hole": wish.fault.in_namespace and not namespace.entered(),
+        f"{name} takes network namespaces that were made ready for it: by hand those of --stack compose, with a "
+        "scenario that has it; or hold a black_hole": wish.fault.in_namespace and not lossy,
     }
 
 

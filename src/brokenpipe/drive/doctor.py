@@ -29,7 +29,7 @@ from brokenpipe.faults import (
 )
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.namespace import find_way
+from brokenpipe.stack.namespace import find_way, find_way_into_containers
 from brokenpipe.stack.postgres import Postgres, postgres
 from brokenpipe.stack.scratch import scratch_folder
 from brokenpipe.stack.toolchain import toxiproxy_binary
@@ -80,8 +80,18 @@ def _packet_drop() -> Examined:
         said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
         return Examined("fault packet_drop", True, said)
     return Examined(
-        "fault packet_drop", True, f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft"
+        "fault packet_drop",
+        True,
+        f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft; {_in_containers()}",
     )
+
+
+def _in_containers() -> str:
+    try:
+        find_way_into_containers()
+    except NamespaceError:
+        return "not with --stack compose, which takes root and nsenter"
+    return "with --stack compose, too"
 
 
 def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:

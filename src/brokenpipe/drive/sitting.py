@@ -94,7 +94,9 @@ class _Table:
         self._undo = undo
         self._reporter = reporter
         self._page = page
-        self._desk = Desk(tuple(what.plan.scenario.arms), tls=what.plan.scenario.postgres.tls)
+        scenario = what.plan.scenario
+        lossy = what.plan.stack == "compose" and scenario.in_namespace
+        self._desk = Desk(tuple(scenario.arms), tls=scenario.postgres.tls, lossy=lossy)
         self._board = Board(what.plan)
         self._watcher: Watcher | None = None
         self._load: Generator | None = None

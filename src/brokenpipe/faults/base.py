@@ -41,7 +41,7 @@ class Fault(BaseModel):
     place: ClassVar[Place] = "wire"
 
     in_namespace: ClassVar[bool] = False
-    """True: it can only happen in a network namespace of the run's own."""
+    """True: it can only happen in a network namespace of the run's own, or in those of its containers."""
 
     shows_on: ClassVar[Situation] = "idle"
     """Which connection tells best, in the middle of an experiment, that it is there."""

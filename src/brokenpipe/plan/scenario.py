@@ -110,7 +110,7 @@ class Scenario(Strict):
 
     @property
     def in_namespace(self) -> bool:
-        """Whether the run has to take place in a network namespace of its own."""
+        """Whether packets are lost, for which the run, or its containers, have network namespaces of their own."""
         return any(phase.fault is not None and phase.fault.in_namespace for phase in self.phases)
 
     def isolates(self, phase: Phase) -> bool:

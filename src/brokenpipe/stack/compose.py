@@ -178,7 +178,8 @@ class _Ground:
             databases = databases_for(plan, database)
             pooler = running.enter_context(self._pgbouncer(databases))
             on_step("starting Toxiproxy")
-            packets = ContainerPackets(self.layout.addresses.toxiproxy, wanted=plan.scenario.in_namespace)
+            lossy = self.footing.filters and plan.scenario.in_namespace
+            packets = ContainerPackets(self.layout.addresses.toxiproxy, wanted=lossy)
             toxiproxy = running.enter_context(self._toxiproxy(packets))
             on_step(f"starting {len(plan.scenario.arms)} targets")
             started = running.enter_context(self._arms(databases, pooler, toxiproxy, packets))

@@ -35,6 +35,8 @@ class Footing:
     """Where targets of the local stack listen."""
     engine: str | None = None
     """The Docker engine of containers; None: the active one."""
+    filters: bool = True
+    """Whether containers are made ready to lose packets, if the plan wants that: it takes root."""
 
     @property
     def logs(self) -> Path:
