@@ -33,6 +33,7 @@ from brokenpipe.stack.compose_file import API_PORT, Addresses
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -81,10 +82,13 @@ def _root() -> None:
 
 def filters() -> list[str]:
     """The tables of this machine's own packet filter."""
-    done = subprocess.run(
-        [packet_filter.program() or "nft", "list", "tables"], capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()
+    return _tables("/proc/self/ns/net").splitlines()
+
+
+def _tables(network: str) -> str:
+    """Those of the packet filter in a namespace."""
+    listed = ["nsenter", f"--net={network}", "--", packet_filter.program() or "nft", "list", "tables"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout
 
 
 class _Port:
@@ -267,9 +271,7 @@ def test_what_has_no_use_for_it_has_no_rules(ground: Ground) -> None:
     packets = ContainerPackets(ground.addresses.arm(1), wanted=False)
     started = ground.container(f"{ground.name}-idle", packets.host, IMAGES[2], "sleep", "infinity")
     with packets.furnished(started) as child:
-        listed = ["nsenter", f"--net=/proc/{child.pid}/ns/net", "--", packet_filter.program() or "nft"]
-        done = subprocess.run([*listed, "list", "tables"], capture_output=True, text=True, check=True)
-        assert "brokenpipe" not in done.stdout
+        assert "brokenpipe" not in _tables(f"/proc/{child.pid}/ns/net")
         with pytest.raises(ProxyError, match="namespace of the run's own"):
             packets.lose(ARM, 20_000, True)
 
@@ -296,10 +298,10 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
         docker("rm", "--force", name)
 
 
-def _start(folder: Path) -> Path:
+def _start(folder: Path, phases: str = LOST) -> Path:
     return write_scenario(
         folder / "lossy.toml",
-        LOST,
+        phases,
         target="agent",
         locustfile=REPOSITORY / "scenarios/locustfile.py",
         arms=ARMS,
@@ -336,6 +338,29 @@ def test_the_kernel_of_a_service_gives_up_where_it_is_told_to(run: Run) -> None:
     afterwards = {arm["phases"]["afterwards"]["failed"] for arm in run.summary["arms"].values()}
     assert afterwards == {0}, run.out
     assert "unattributed" not in run.out
+
+
+def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> None:
+    """Rules go with the containers' namespaces; those of this machine were never touched."""
+    before = filters()
+    scenario = _start(tmp_path, LOST.replace("seconds = 6", "seconds = 60"))
+    arguments = ("run", scenario, "--stack", "compose", "--reports", tmp_path / "reports")
+    with Starter(tmp_path).start(*arguments, judge=False) as run:
+        run.wait_for("packet_drop · ", timeout_s=150)
+        pids = docker("inspect", "--format", "{{.State.Pid}}", *_containers()).split()
+        networks = [f"/proc/{pid}/ns/net" for pid in pids]
+        lossy = [network for network in networks if "brokenpipe" in _tables(network)]
+        assert len(lossy) == 3  # Toxiproxy's and two agents'
+        assert filters() == before
+        run.send(signal.SIGKILL)
+        run.popen.wait()
+        eventually(lambda: not _containers() or None, "the containers to go")
+        eventually(lambda: not any(map(os.path.exists, lossy)) or None, "their namespaces to go")
+
+
+def _containers() -> list[str]:
+    """What runs of ours have running on the engine."""
+    return docker("ps", "--quiet", "--filter", f"label={RUN_LABEL}").split()
 
 
 def test_who_may_not_enter_containers_is_refused(tmp_path: Path) -> None:
