@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import signal
@@ -11,14 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.containers.containers import CONFINED, IMAGES, docker, eventually
+from tests.containers.lossy import Ground
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
 from brokenpipe.drive.certificate import certify
@@ -28,16 +25,14 @@ from brokenpipe.drive.sentinel import greet
 from brokenpipe.errors import NamespaceError, ProxyError
 from brokenpipe.faults import PacketDrop
 from brokenpipe.stack import namespace, packet_filter
-from brokenpipe.stack.compose_engine import Engine, find_engine
-from brokenpipe.stack.compose_file import API_PORT, Addresses
+from brokenpipe.stack.compose_engine import find_engine
+from brokenpipe.stack.compose_file import free_network
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.process import Child
-from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
@@ -45,18 +40,6 @@ HELD_S = 0.8  # a packet between two containers takes less than a millisecond
 UNDER_WAY_S = 0.3
 PATIENCE_S = 30.0
 ARM = "plain"
-# A service: asks something every 50 ms, and prints whatever it hears.
-SERVICE = """
-import socket, sys, threading, time
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-def ask():
-    while True:
-        connection.sendall(b"?")
-        time.sleep(0.05)
-threading.Thread(target=ask, daemon=True).start()
-while True:
-    print("heard", connection.recv(1).decode(), flush=True)
-"""
 ARMS = """plain = {}
 limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
 LOST = """
@@ -91,76 +74,10 @@ def _tables(network: str) -> str:
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout
 
 
-class _Port:
-    """In a container where nobody else listens."""
-
-    def __init__(self, number: int) -> None:
-        self.port = number
-
-    def shared(self) -> ExitStack:
-        return ExitStack()
-
-    def release(self) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class Ground:
-    """A network of the test's own, with a Toxiproxy in a container; agents come as they are asked for."""
-
-    engine: Engine
-    folder: Path
-    name: str
-    addresses: Addresses
-    made: list[str] = field(default_factory=list)
-
-    @property
-    def here(self) -> str:
-        return self.addresses.gateway
-
-    def container(self, name: str, address: str, image: str, *command: str) -> AbstractContextManager[Child]:
-        """Created, and running for as long as the block lasts; another time, too."""
-        if name not in self.made:
-            options = (
-                "--label=brokenpipe.test",
-                f"--name={name}",
-                f"--network={self.name}",
-                f"--ip={address}",
-            )
-            docker("create", *CONFINED, *options, image, *command)
-            self.made.append(name)
-        log_path = self.folder / f"{name}.log"
-        return contained(
-            name, name, self.engine, log_path=log_path, janitor=NoJanitor(), stop_signal=signal.SIGKILL
-        )
-
-    @contextmanager
-    def toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
-        arguments = ("-host", self.addresses.toxiproxy, "-port", str(API_PORT))
-        place = (f"{self.name}-toxiproxy", self.addresses.toxiproxy)
-        ports = map(_Port, count(20_000))
-        server = ToxiproxyServer(
-            ToxiproxyApi(API_PORT, self.addresses.toxiproxy),
-            lambda: packets.furnished(self.container(*place, IMAGES[1], *arguments)),
-            new_port=partial(next, ports),
-            packets=packets,
-        )
-        try:
-            server.start()
-            yield server
-        finally:
-            server.close()
-
-    def service(self, proxy: Proxy) -> AbstractContextManager[Child]:
-        """One that talks through this proxy."""
-        arguments = ("python", "-c", SERVICE, proxy.host, str(proxy.port))
-        return self.container(f"{self.name}-agent", self.addresses.arm(0), IMAGES[2], *arguments)
-
-
 @pytest.fixture(scope="module")
 def ground(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     name = f"brokenpipe-lossy-{os.getpid()}"
-    addresses = Addresses(ipaddress.ip_network("198.19.255.0/24"))  # the last that a run would draw
+    addresses = free_network(())
     options = ("--internal", f"--subnet={addresses.network}", f"--gateway={addresses.gateway}")
     docker("network", "create", "--label=brokenpipe.test", *options, name)
     found = Ground(find_engine(), tmp_path_factory.mktemp("lossy"), name, addresses)
@@ -280,7 +197,8 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
     """A container that was given it is refused, and its filter stays as it is."""
     before = filters()
     name = f"{ground.name}-at-home"
-    docker("create", *CONFINED, f"--name={name}", "--network=host", IMAGES[2], "sleep", "infinity")
+    options = (*CONFINED, "--label=brokenpipe.test", f"--name={name}", "--network=host")
+    docker("create", *options, IMAGES[2], "sleep", "infinity")
     try:
         started = contained(
             name,
