@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from brokenpipe.stack.compose_file import AGENT_IMAGE, PGBOUNCER_IMAGE, POSTGRES_IMAGE, TOXIPROXY_IMAGE
-from brokenpipe.stack.leftovers import RUN_LABEL
+from brokenpipe.stack.leftovers import OWNER_LABEL
 from brokenpipe.stack.ports import poll
 
 T = TypeVar("T")
@@ -37,28 +37,31 @@ def docker(*arguments: str, fails: bool = False) -> str:
     return done.stdout.strip()
 
 
-def volumes() -> frozenset[str]:
-    """All that the engine has: those without a name of their own carry no label."""
-    return frozenset(docker("volume", "ls", "--quiet").split())
+def unused_volumes() -> frozenset[str]:
+    """Those of the engine that no container has. One without a name of its own carries no label."""
+    return frozenset(docker("volume", "ls", "--quiet", "--filter=dangling=true").split())
 
 
-def containers_of_runs() -> list[str]:
-    """What runs of ours have on the engine, by name."""
-    return docker("ps", "--all", f"--filter=label={RUN_LABEL}", "--format={{.Names}}").splitlines()
+def containers_of(harness: int) -> list[str]:
+    """What this process, a harness, has on the engine, by name."""
+    return _owned("ps", "--all", harness, "{{.Names}}")
 
 
-def networks_of_runs() -> list[str]:
-    """What runs of ours have on the engine, by name."""
-    return docker("network", "ls", f"--filter=label={RUN_LABEL}", "--format={{.Name}}").splitlines()
-
-
-def left_by_runs(volumes_before: frozenset[str] | None = None) -> list[str]:
-    """Containers and networks that runs of ours have on the engine, and volumes that were not there before."""
-    found = [f"container {name}" for name in containers_of_runs()]
-    found += [f"network {name}" for name in networks_of_runs()]
-    if volumes_before is not None:
-        found += [f"volume {name}" for name in sorted(volumes() - volumes_before)]
+def left_by(harness: int, unused_before: frozenset[str] | None = None) -> list[str]:
+    """Containers and networks that this process has on the engine, and volumes that nobody uses any more."""
+    found = [f"container {name}" for name in containers_of(harness)]
+    found += [f"network {name}" for name in _owned("network", "ls", harness, "{{.Name}}")]
+    if unused_before is not None:
+        found += [f"volume {name}" for name in sorted(unused_volumes() - unused_before)]
     return found
+
+
+def _owned(what: str, how: str, harness: int, name: str) -> list[str]:
+    lines = docker(
+        what, how, f"--filter=label={OWNER_LABEL}", f'--format={{{{.Label "{OWNER_LABEL}"}}}} {name}'
+    )
+    owned = (line.split() for line in lines.splitlines())
+    return [words[-1] for words in owned if words[0] == str(harness)]
 
 
 def no_engine() -> str:

@@ -20,7 +20,7 @@ from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 from brokenpipe.stack.compose_engine import find_engine
 from brokenpipe.stack.ports import LOOPBACK
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
 
 PHASES = """
 [pgbouncer]

@@ -16,12 +16,12 @@ from typing import Any
 
 import docker
 import pytest
-from tests.containers.containers import containers_of_runs, left_by_runs, networks_of_runs
+from tests.containers.containers import containers_of, left_by
 from tests.stack.runs import Run, Starter, eventually, write_scenario
 
 from brokenpipe.stack import leftovers
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
 
 REPOSITORY = Path(__file__).parents[2]
 PHASES = """
@@ -83,14 +83,14 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with starter.start("run", scenario, "--stack", "compose", "--reports", folder / "reports") as run:
         run.wait_for(r"steady ended", timeout_s=170)
         client = docker.from_env()
-        found = [client.api.inspect_container(name) for name in containers_of_runs()]
+        found = [client.api.inspect_container(name) for name in containers_of(run.popen.pid)]
         agent = next(each["Name"] for each in found if each["Name"].endswith("agent-plain"))
         _, said = client.containers.get(agent).exec_run(
             ["python", "-c", KNOCK, "192.0.2.99:80", "1.1.1.1:53"]
         )
         client.close()
         run.end()
-        yield Played(run, found, said.decode(), left_by_runs())
+        yield Played(run, found, said.decode(), left_by(run.popen.pid))
 
 
 def test_it_is_recorded_to_its_end(played: Played) -> None:
@@ -189,7 +189,7 @@ def test_killed_at_any_moment_it_leaves_nothing(tmp_path: Path, moment: str) -> 
         run.wait_for(moment, timeout_s=120)
         run.send(signal.SIGKILL)
         run.popen.wait()
-        eventually(lambda: not left_by_runs(), "it is gone")
+        eventually(lambda: not left_by(run.popen.pid), "it is gone")
 
 
 def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
@@ -205,7 +205,7 @@ def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
     ]
     try:
         leftovers.sweep_dead(client)
-        left = networks_of_runs()
+        left = [network.name for network in client.networks.list()]
         assert made[0].name in left
         assert made[1].name not in left
     finally:

@@ -20,7 +20,7 @@ from brokenpipe.stack.compose_engine import find_engine
 from brokenpipe.stack.container_events import Listener
 from brokenpipe.stack.leftovers import RUN_LABEL
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
 
 PHASES = """
 [[phases]]

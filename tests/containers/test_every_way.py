@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import requests
-from tests.containers.containers import left_by_runs, volumes
+from tests.containers.containers import left_by, unused_volumes
 from tests.stack.cut_soaks import episodes
 from tests.stack.runs import REPOSITORY, Starter, eventually, write_scenario
 from tests.web.sitting import LOCUSTFILE, PATIENCE_S, READY, Sitting
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
 
 KILLS = """
 [[phases]]
@@ -33,7 +33,7 @@ def test_a_soak_that_was_killed_is_finished_in_containers(tmp_path: Path) -> Non
         target="agent",
         locustfile=REPOSITORY / "scenarios" / "locustfile.py",
     )
-    before, starter, reports = volumes(), Starter(tmp_path), tmp_path / "reports"
+    before, starter, reports = unused_volumes(), Starter(tmp_path), tmp_path / "reports"
     options = ("--stack", "compose", "--duration", "14s", "--reports", reports)
     with starter.start("soak", scenario, *options) as soak:
         eventually(
@@ -43,7 +43,7 @@ def test_a_soak_that_was_killed_is_finished_in_containers(tmp_path: Path) -> Non
         )
         soak.send(signal.SIGKILL)
         soak.popen.wait()
-        eventually(lambda: not left_by_runs(before), "its containers are gone")
+        eventually(lambda: not left_by(soak.popen.pid, before), "its containers are gone")
     first = (soak.folder / "compose.json").read_bytes()
     plan = json.loads((soak.folder / "plan.json").read_text())
     assert (plan["stack"], plan["scenario"]["load"]["users"]) == ("compose", 4)
@@ -58,14 +58,14 @@ def test_a_soak_that_was_killed_is_finished_in_containers(tmp_path: Path) -> Non
     assert (soak.folder / "compose.json").read_bytes() == first, "what was written is not rewritten"
     assert "agent-plain" in (soak.folder / "compose.r2.json").read_text()
     assert "resumed" in {warning["code"] for warning in soak.summary["warnings"]}
-    assert left_by_runs(before) == []
+    eventually(lambda: not left_by(resumed.popen.pid, before), "nothing is left")
 
 
 def test_a_sitting_in_containers(tmp_path: Path) -> None:
     """Start, a strike on the wire and one at the server, stop and a report: by what the pages themselves send."""
     (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
     scenario = write_scenario(tmp_path / "hand.toml", KILLS, target="agent", timeout_s=2.0)
-    before, reports = volumes(), tmp_path / "reports"
+    before, reports = unused_volumes(), tmp_path / "reports"
     options = ("--web", "--stack", "compose", "--reports", reports)
     with Starter(tmp_path).start("run", scenario, *options) as run:
         run.wait_for(f"(?m){READY.pattern}", timeout_s=120)
@@ -92,7 +92,7 @@ def test_a_sitting_in_containers(tmp_path: Path) -> None:
         assert plain["requests"] > 0
         run.send(signal.SIGINT)
         assert run.end() == 130, run.out
-    assert left_by_runs(before) == []
+    eventually(lambda: not left_by(run.popen.pid, before), "nothing is left")
 
 
 def _press(sitting: Sitting, path: str, **sent: Any) -> None:

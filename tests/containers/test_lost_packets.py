@@ -34,7 +34,7 @@ from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
 HELD_S = 0.8  # a packet between two containers takes less than a millisecond
 UNDER_WAY_S = 0.3

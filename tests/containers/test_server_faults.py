@@ -30,7 +30,7 @@ from brokenpipe.stack.toxiproxy import toxiproxy_server
 POSTGRES = IMAGES[0]
 PROXIES = Path(__file__).parents[2] / "proxies"
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.few, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run by hand, only this folder is on the path
 
-from tests.containers.containers import left_by_runs, volumes
+from tests.containers.containers import left_by, unused_volumes
 from tests.stack.runs import BROKENPIPE, REPOSITORY, Starter, write_scenario
 
 EARLIEST_S = 0.1
@@ -88,7 +88,7 @@ def kill_runs(
 def kill_one(starter: Starter, after_s: float, stack: str = "local") -> Killed:
     """Start a run, kill it after some seconds, and look at what is left."""
     scenario = agent_scenario(starter.folder)
-    volumes_before = volumes() if stack == "compose" else frozenset()
+    unused_before = unused_volumes() if stack == "compose" else frozenset()
     reports = starter.folder / "reports"
     with starter.start("run", scenario, "--stack", stack, "--reports", reports, judge=False) as run:
         with suppress(subprocess.TimeoutExpired):
@@ -97,15 +97,15 @@ def kill_one(starter: Starter, after_s: float, stack: str = "local") -> Killed:
         run.popen.wait()
         clean_after_s, left = run.traces.gone_after()
         if stack == "compose":
-            further_s, on_engine = _gone_from_engine(volumes_before)
+            further_s, on_engine = _gone_from_engine(run.popen.pid, unused_before)
             clean_after_s, left = clean_after_s + further_s, [*left, *on_engine]
     doing = run.last_line if run.out.strip() else "nothing said yet"
     return Killed(after_s, doing, run.traces.seen, clean_after_s, tuple(left), _report(run.reports))
 
 
-def _gone_from_engine(volumes_before: frozenset[str]) -> tuple[float, list[str]]:
+def _gone_from_engine(harness: int, unused_before: frozenset[str]) -> tuple[float, list[str]]:
     started = time.monotonic()
-    while (left := left_by_runs(volumes_before)) and time.monotonic() - started < ENGINE_CLEAN_WITHIN_S:
+    while (left := left_by(harness, unused_before)) and time.monotonic() - started < ENGINE_CLEAN_WITHIN_S:
         time.sleep(0.2)
     return time.monotonic() - started, left
 
