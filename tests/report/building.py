@@ -29,7 +29,7 @@ def _best(cells: dict[tuple[str, str], Cell], control: str, arm: str) -> Best:
     medians = [cells[a, first].latency_ms.p50 or 0 for a in (control, arm)]
     share = 1 - broken[arm] / broken[control] if broken[control] else None
     cost = Cost(first, medians[1] - medians[0], Interval(1.2, 4.9))
-    return Best(arm, control, broken[control], broken[arm], share, cost, SETTINGS)
+    return Best(arm, control, broken[control], broken[arm], share, True, cost, SETTINGS)
 
 
 def _costs(cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]) -> dict[str, Cost]:

@@ -136,7 +136,7 @@ def hostile() -> Findings:
         failures=(group,), checks=(replace(CHECKS[0], arm=HOSTILE, phase=HOSTILE, bound=HOSTILE, **text),),
         warnings=(Warn(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
         contract=(ContractProbe(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
-        best=Best(HOSTILE, HOSTILE, 3, 1, 0.66, None, HOSTILE),
+        best=Best(HOSTILE, HOSTILE, 3, 1, 0.66, True, None, HOSTILE),
         health=replace(found.health, processes=(Load(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),
     )  # fmt: skip
 

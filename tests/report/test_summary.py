@@ -198,6 +198,7 @@ class Warn(Strict):
 class Best(Strict):
     arm: str
     prevented_share: float | None
+    beyond_chance: bool
     cost_ms: float | None
 
 

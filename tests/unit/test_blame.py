@@ -10,6 +10,7 @@ from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
 from brokenpipe.measure.owed import Tie
+from brokenpipe.plan.pgbouncer import PgBouncer
 
 
 @pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])
@@ -76,3 +77,48 @@ def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
     opened(limited, 4.5)
     limited.proxy("link_ended", 5.02, arm="plain", port=PORT, ender="server")
     assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
+
+
+@pytest.mark.parametrize(("at", "tie"), [(1.1, Tie.DIRECT), (1.8, Tie.UNATTRIBUTED)])
+def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: float, tie: Tie) -> None:
+    """For server_login_retry seconds PgBouncer tells its clients of a restart that is over, and not for longer."""
+    phase = {"name": "restart", "fault": {"name": "server_restart"}, "episodes": 1, "every_s": 4}
+    pooled = scenario(phase).model_copy(
+        update={"pgbouncer": PgBouncer(pool_mode="transaction", server_login_retry=0.5)}
+    )
+    with Recorded(tmp_path / "run", pooled) as run:
+        run.phase("restart", [(0, 4, 0.5)])
+        run.act("plain", "inject", "server_restart \u00b7 fast", 0.5, "restart", 0)
+        run.requests("plain", [9])
+        run.finish()
+        fails(
+            run,
+            at,
+            [link("psycopg.errors.ProtocolViolation", "server login has been failing", sqlstate="08P01")],
+        )
+        (one,) = of(run)
+    assert one.tie is tie
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "tie"),
+    [
+        (1.025, Tie.DIRECT),
+        (1.015, Tie.UNATTRIBUTED),  # before it had asked anything: nobody told it to
+    ],
+)
+def test_who_hangs_up_on_the_servers_farewell_was_ended_by_it(
+    tmp_path: Path, ended_at: float, tie: Tie
+) -> None:
+    """Under TLS a client that is told of its end closes first: the proxy sees the client go, not the server."""
+    phase = {"name": "kill", "fault": {"name": "backend_kill"}, "episodes": 1, "every_s": 2}
+    with Recorded(tmp_path / "run", scenario(phase)) as run:
+        run.phase("kill", [(0, 2, 1.0)])
+        run.act("plain", "inject", "backend_kill", 1.0, "kill", 0)
+        run.requests("plain", [9])
+        run.finish()
+        opened(run, 0.5)
+        run.proxy("link_ended", ended_at, arm="plain", port=PORT, ender="client")
+        fails(run, 1.0, [link("psycopg2.OperationalError", "SSL connection has been closed unexpectedly")])
+        (one,) = of(run)
+    assert one.tie is tie

@@ -87,6 +87,8 @@ class Attributor:
         until = _time(failure.act, failure) + slack_ns
         began = failure.act.began if failure.act else None
         owed = self._of_link(failure.arm, life, until, began)
+        if owed is None and failure.error_class.is_disconnect:
+            owed = self._of_farewell(failure.arm, life, until, began)
         return (Tie.DIRECT, *owed, "link") if owed else None
 
     def _of_link(
@@ -103,6 +105,17 @@ class Attributor:
             window = next((each for each in there if self.deeds.could_end(each, idle=idle)), None)
             return (window, life.ended) if window else None
         return None
+
+    def _of_farewell(self, arm: str, life: Life, until: int, began: int | None) -> tuple[Window, int] | None:
+        """The act that made the server say good-bye, if its client hung up on that before the server did.
+
+        It had asked, and was told on the wire instead of an answer: under TLS that looks like an end to it.
+        """
+        if life.ender != "client" or began is None or life.ended is None or not began <= life.ended <= until:
+            return None
+        there = self.windows.during(arm, began, life.ended)
+        window = next((each for each in there if self.deeds.could_end(each, idle=False)), None)
+        return (window, life.ended) if window else None
 
     def _ended_by(self, arm: str, port: int, at: int) -> tuple[Window, int] | None:
         """The fault that had ended the link of a port, if one had; ourselves do not count."""
@@ -126,7 +139,8 @@ class Attributor:
             return None
         until = _time(act, failure)
         took_ns = until - act.began if act.began else None
-        there = self.windows.during(failure.arm, act.began or until, until)
+        since = (act.began or until) - self.deeds.remembered_ns(failure.error_class)
+        there = self.windows.during(failure.arm, since, until)
         possible = (w for w in there if self.deeds.could_fail(w, failure.error_class, act.act, took_ns))
         window = next(possible, None)
         return (Tie.DIRECT, window, until, "fault at that time") if window else None

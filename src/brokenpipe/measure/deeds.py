@@ -54,6 +54,13 @@ class Deeds:
     """The faults of a plan, by their phase. Of one that is not in it only the kind is known, and that has to do."""
 
     faults: Mapping[str, Fault]
+    pooler_retries_ns: int = (
+        0  # for so long a pooler tells clients of a server that it could not reach before
+    )
+
+    def remembered_ns(self, error_class: ErrorClass) -> int:
+        """How long after a fault somebody may still be told of it in this way."""
+        return self.pooler_retries_ns if error_class is ErrorClass.POOLER else 0
 
     def could_fail(self, window: Window, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
         """Whether it makes an act fail in this way. `took_ns` None: not known."""
@@ -109,4 +116,6 @@ class Deeds:
 def deeds(history: History) -> Deeds:
     """Those of the plan that was run."""
     plan = Plan.model_validate(history.document("plan.json"), strict=False)
-    return Deeds({phase.name: phase.fault for phase in plan.scenario.phases if phase.fault})
+    pooler = plan.scenario.pgbouncer
+    retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0
+    return Deeds({phase.name: phase.fault for phase in plan.scenario.phases if phase.fault}, retries_ns)

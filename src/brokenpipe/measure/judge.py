@@ -64,7 +64,7 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
         warnings=warnings,
         verdict=overall(decided, warnings, finished=facts.ended == "done"),
         costs=added,
-        best=best_arm(scenario, facts.cells, facts.common, added),
+        best=best_arm(scenario, facts.cells, facts.common, added, compared),
     )
 
 

@@ -88,5 +88,6 @@ class Best:
     control_broken: int
     broken: int
     prevented_share: float | None  # None when nothing broke in the control
+    beyond_chance: bool  # it broke less in some phase than chance alone would show
     cost: Cost | None
     engine_settings: str  # Python source, ready to copy

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.judgement import Best, Cost, Verdict
-from brokenpipe.measure.numbers import added_ms, percent
+from brokenpipe.measure.judgement import Best, Comparison, Cost, Verdict
+from brokenpipe.measure.numbers import added_ms, percent, plural
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -38,7 +38,11 @@ def costs(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> di
 
 
 def best_arm(
-    scenario: Scenario, cells: Mapping[Place, Cell], phases: Sequence[str], costs: Mapping[str, Cost]
+    scenario: Scenario,
+    cells: Mapping[Place, Cell],
+    phases: Sequence[str],
+    costs: Mapping[str, Cost],
+    compared: Sequence[Comparison],
 ) -> Best | None:
     """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
 
@@ -75,9 +79,15 @@ def best_arm(
         control_broken=broken_by_control,
         broken=sum(cells[arm, phase].broken for phase in faulty),
         prevented_share=1 - rate(arm) / rate(control),
+        beyond_chance=any(each.arm == arm and _broke_less(each) for each in compared),
         cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
     )
+
+
+def _broke_less(compared: Comparison) -> bool:
+    fewer = compared.difference is not None and compared.difference < 0
+    return compared.metric == Metric.ADDED_BROKEN_PIPE_RATE and compared.differs and fewer
 
 
 def engine_settings(environment: Mapping[str, str]) -> str:
@@ -112,6 +122,11 @@ def sentence(best: Best | None, scenario: Scenario, cells: Mapping[Place, Cell],
 def _compared(best: Best) -> str:
     if best.arm == best.control:
         return f"No setting broke fewer requests than {best.control} itself ({best.control_broken} broken)."
+    if not best.beyond_chance:
+        return (
+            f"Chance alone may be why {best.arm} broke {plural(best.broken, 'request')} where {best.control} broke "
+            f"{best.control_broken}: more episodes would tell."
+        )
     return (
         f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of "
         f"{best.control} see ({best.broken} instead of {best.control_broken}){_price(best.cost)}."

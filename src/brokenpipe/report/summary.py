@@ -259,6 +259,7 @@ def summary(findings: Findings) -> Json:
         else {
             "arm": best.arm,
             "prevented_share": best.prevented_share,
+            "beyond_chance": best.beyond_chance,
             "cost_ms": best.cost.added_ms if best.cost else None,
         },
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
