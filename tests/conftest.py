@@ -25,10 +25,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a raw socket sees of a fault is a matter of milliseconds: few beside each other. Planted truth is alone."""
+    """Few beside what a raw socket sees of a fault, unless its file says that nothing may be. Planted truth is alone."""
     marks = {"wire": "few", "silence": "few", "truth": "alone"}
     for item in items:
-        if mark := marks.get(item.path.relative_to(TESTS).parts[0]):
+        mark = marks.get(item.path.relative_to(TESTS).parts[0])
+        if mark and not item.get_closest_marker("alone"):
             item.add_marker(mark)
 
 

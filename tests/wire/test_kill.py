@@ -18,6 +18,8 @@ from brokenpipe.drive.raw_socket import Sighting, connect, watch
 from brokenpipe.faults import SocketKill
 from brokenpipe.faults.contract import LATE_S
 
+pytestmark = pytest.mark.alone  # milliseconds count
+
 COUNT = 50
 
 

@@ -11,6 +11,8 @@ from brokenpipe.drive.conversation import Conversation
 from brokenpipe.faults import Latency
 from brokenpipe.faults.contract import DELAY_LATE_S
 
+pytestmark = pytest.mark.alone  # milliseconds count
+
 MS = 1_000_000
 
 
