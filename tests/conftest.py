@@ -25,7 +25,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Few beside what a raw socket sees of a fault, unless its file says that nothing may be. Planted truth is alone."""
+    """Few beside what a raw socket sees of a fault, or nothing if its file says so. Planted truth is alone."""
     marks = {"wire": "few", "silence": "few", "truth": "alone"}
     for item in items:
         mark = marks.get(item.path.relative_to(TESTS).parts[0])
