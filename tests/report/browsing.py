@@ -7,6 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
+from brokenpipe.stack.ports import poll
+
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -26,9 +28,13 @@ class Opened:
         """No sideways scrolling at 400 and at 1600 pixels, light and dark."""
         for width in (400, 1600):
             self.page.set_viewport_size({"width": width, "height": 900})
-            assert self.page.evaluate(WIDER) <= 0, f"wider than {width} px"
+            assert self._fits(), f"wider than {width} px"
         self.page.emulate_media(color_scheme="dark")
-        assert self.page.evaluate(WIDER) <= 0, "wider in the dark"
+        assert self._fits(), "wider in the dark"
+
+    def _fits(self) -> bool:
+        """Charts take their new width a moment after the page has."""
+        return poll(lambda: self.page.evaluate(WIDER) <= 0 or None, timeout_s=5) is True
 
 
 def open_from_disk(context: BrowserContext, path: Path) -> Opened:

@@ -64,6 +64,18 @@ def test_the_first_screen_answers_the_question() -> None:
     assert "pool_pre_ping=True" in text
 
 
+def test_what_may_be_chance_is_not_shown_as_prevented() -> None:
+    """Both counts instead of a share, where the episodes do not agree that an arm is better."""
+    found = samples.default()
+    assert found.best
+    text = visible(render_html(replace(found, best=replace(found.best, beyond_chance=False))))
+    assert f"{found.best.control_broken} → {found.best.broken}" in text
+    assert "no more apart than chance may be" in text
+    assert "are prevented by" not in text
+    assert not re.search(r"\bbest\b", text)
+    assert "are prevented by" in visible(render_html(found))
+
+
 def test_no_failure_no_witness_no_expectation() -> None:
     """What was not seen or not asked is said in words instead of being shown as zero."""
     text = visible(rendered("nothing_broke"))

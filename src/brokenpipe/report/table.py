@@ -146,7 +146,7 @@ def cost(findings: Findings, arm: str) -> Cost | None:
 def rows(findings: Findings) -> tuple[Row, ...]:
     """Lay the table out, one row for each arm in the order of the scenario."""
     scales = {phase.name: _scale(findings, phase.name) for phase in findings.phases}
-    best = findings.best.arm if findings.best else None
+    best = findings.best.arm if findings.best and findings.best.beyond_chance else None
     return tuple(
         Row(
             index=index,
