@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -17,6 +17,7 @@ from brokenpipe.stack.compose_file import API_PORT, Addresses
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.ports import PortInside
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
@@ -34,19 +35,6 @@ threading.Thread(target=ask, daemon=True).start()
 while True:
     print("heard", connection.recv(1).decode(), flush=True)
 """
-
-
-class _Port:
-    """In a container where nobody else listens."""
-
-    def __init__(self, number: int) -> None:
-        self.port = number
-
-    def shared(self) -> ExitStack:
-        return ExitStack()
-
-    def release(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Ground:
     def toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
         arguments = ("-host", self.addresses.toxiproxy, "-port", str(API_PORT))
         place = (f"{self.name}-toxiproxy", self.addresses.toxiproxy)
-        ports = map(_Port, count(20_000))
+        ports = map(PortInside, count(20_000))
         server = ToxiproxyServer(
             ToxiproxyApi(API_PORT, self.addresses.toxiproxy),
             lambda: packets.furnished(self.container(*place, IMAGES[1], *arguments)),

@@ -14,9 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.containers.containers import CONFINED, IMAGES, docker, eventually
+from tests.containers.containers import CONFINED, IMAGES, containers_of, docker, eventually
 from tests.containers.lossy import Ground
-from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
+from tests.stack.losing import LONG_LOSS, LOSS, losing
+from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.echo import echo_server
@@ -30,7 +31,6 @@ from brokenpipe.stack.compose_file import free_network
 from brokenpipe.stack.contained import contained
 from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.leftovers import RUN_LABEL
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
@@ -40,19 +40,6 @@ HELD_S = 0.8  # a packet between two containers takes less than a millisecond
 UNDER_WAY_S = 0.3
 PATIENCE_S = 30.0
 ARM = "plain"
-ARMS = """plain = {}
-limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
-LOST = """
-[[phases]]
-name = "packet_drop"
-fault = { name = "packet_drop" }
-under_load = true
-seconds = 6
-
-[[phases]]
-name = "afterwards"
-seconds = 2
-"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -216,22 +203,10 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
         docker("rm", "--force", name)
 
 
-def _start(folder: Path, phases: str = LOST) -> Path:
-    return write_scenario(
-        folder / "lossy.toml",
-        phases,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios/locustfile.py",
-        arms=ARMS,
-        users=3,
-        timeout_s=5.0,
-    )
-
-
 @pytest.fixture(scope="module")
 def run(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("lossy")
-    return Starter(folder).run(_start(folder), "--stack", "compose")
+    return Starter(folder).run(losing(folder, LOSS), "--stack", "compose")
 
 
 def test_a_loss_was_promised_and_seen(run: Run) -> None:
@@ -261,29 +236,25 @@ def test_the_kernel_of_a_service_gives_up_where_it_is_told_to(run: Run) -> None:
 def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> None:
     """Rules go with the containers' namespaces; those of this machine were never touched."""
     before = filters()
-    scenario = _start(tmp_path, LOST.replace("seconds = 6", "seconds = 60"))
+    scenario = losing(tmp_path, LONG_LOSS)
     arguments = ("run", scenario, "--stack", "compose", "--reports", tmp_path / "reports")
     with Starter(tmp_path).start(*arguments, judge=False) as run:
-        run.wait_for("packet_drop · ", timeout_s=150)
-        pids = docker("inspect", "--format", "{{.State.Pid}}", *_containers()).split()
-        networks = [f"/proc/{pid}/ns/net" for pid in pids]
+        run.wait_for("lost · packet_drop", timeout_s=150)
+        mine = containers_of(run.popen.pid)
+        pids = docker("inspect", "--format", "{{.State.Pid}}", *mine).split()
+        networks = [f"/proc/{pid}/ns/net" for pid in pids if pid != "0"]
         lossy = [network for network in networks if "brokenpipe" in _tables(network)]
         assert len(lossy) == 3  # Toxiproxy's and two agents'
         assert filters() == before
         run.send(signal.SIGKILL)
         run.popen.wait()
-        eventually(lambda: not _containers() or None, "the containers to go")
+        eventually(lambda: not containers_of(run.popen.pid) or None, "the containers to go")
         eventually(lambda: not any(map(os.path.exists, lossy)) or None, "their namespaces to go")
-
-
-def _containers() -> list[str]:
-    """What runs of ours have running on the engine."""
-    return docker("ps", "--quiet", "--filter", f"label={RUN_LABEL}").split()
 
 
 def test_who_may_not_enter_containers_is_refused(tmp_path: Path) -> None:
     """Before anything is started: what was tried, in its own words, and what to do instead."""
-    command = [sys.executable, "-m", "brokenpipe", "run", str(_start(tmp_path)), "--stack", "compose"]
+    command = [sys.executable, "-m", "brokenpipe", "run", str(losing(tmp_path, LOSS)), "--stack", "compose"]
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--", *command, "--reports", str(tmp_path / "r")],
         cwd=REPOSITORY,

@@ -9,53 +9,24 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
+from tests.stack.losing import LONG_LOSS, LOSS, losing
+from tests.stack.runs import REPOSITORY, Run, Starter, eventually
 
 pytestmark = [pytest.mark.few, pytest.mark.usefixtures("namespaces")]
 
-ARMS = """plain = {}
-limits = { DB_TCP_USER_TIMEOUT_MS = "1000", DB_KEEPALIVES = "1,1,1", DB_CONNECT_TIMEOUT = "2" }"""
-SILENCES = """
+BLACK_HOLE = """
 [[phases]]
 name = "black_hole"
 fault = { name = "black_hole" }
 under_load = true
 seconds = 4
-
-[[phases]]
-name = "packet_drop"
-fault = { name = "packet_drop" }
-under_load = true
-seconds = 6
-
-[[phases]]
-name = "afterwards"
-seconds = 2
 """
-LOST = """
-[[phases]]
-name = "lost"
-fault = { name = "packet_drop" }
-seconds = 60
-"""
-
-
-def _start(folder: Path, phases: str) -> Path:
-    return write_scenario(
-        folder / "lossy.toml",
-        phases,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios/locustfile.py",
-        arms=ARMS,
-        users=3,
-        timeout_s=5.0,
-    )
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("lossy")
-    return Starter(folder).run(_start(folder, SILENCES))
+    return Starter(folder).run(losing(folder, BLACK_HOLE + LOSS))
 
 
 def _broken(run: Run, arm: str, phase: str) -> int:
@@ -94,7 +65,9 @@ def test_what_the_kernel_gave_up_is_owed_to_the_loss(run: Run) -> None:
 def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> None:
     """No process outlives the harness, and the network with its rules is gone with the last one in it."""
     ours = Path("/proc/self/ns/net").readlink()
-    with Starter(tmp_path).start("run", _start(tmp_path, LOST), "--reports", tmp_path / "reports") as run:
+    with Starter(tmp_path).start(
+        "run", losing(tmp_path, LONG_LOSS), "--reports", tmp_path / "reports"
+    ) as run:
         run.wait_for("lost · packet_drop", timeout_s=150)
         its = Path(f"/proc/{run.popen.pid}/ns/net").readlink()
         assert its != ours
@@ -106,9 +79,7 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
 def test_where_there_is_no_namespace_it_is_refused(tmp_path: Path) -> None:
     """Before anything is started: what was tried, in its own words, and what to do instead."""
     none_left = "echo 0 > /proc/sys/user/max_net_namespaces"  # for those in this user namespace
-    command = (
-        f"{none_left} && {sys.executable} -m brokenpipe run {_start(tmp_path, LOST)} --reports {tmp_path}/r"
-    )
+    command = f"{none_left} && {sys.executable} -m brokenpipe run {losing(tmp_path, LONG_LOSS)} --reports {tmp_path}/r"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--", "sh", "-c", command],
         cwd=REPOSITORY,

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ from brokenpipe.stack.database import Database
 from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import end_together
 from brokenpipe.stack.pgbouncer import PgBouncer, not_ready, version_of
+from brokenpipe.stack.ports import PortInside
 from brokenpipe.stack.postgres import Postgres, launched
 from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Proxy
@@ -130,19 +131,6 @@ def _addresses(engine: Engine) -> Addresses:
     return free_network(
         each for each in [*taken, *engine.subnets()] if isinstance(each, ipaddress.IPv4Network)
     )
-
-
-class _PortInside:
-    """A port of a container that only ours listens in: nobody else can take it."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def shared(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def release(self) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +275,7 @@ class _Ground:
 
     @contextmanager
     def _toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
-        ports = (_PortInside(number) for number in itertools.count(_FIRST_PROXY_PORT))
+        ports = (PortInside(number) for number in itertools.count(_FIRST_PROXY_PORT))
         server = ToxiproxyServer(
             ToxiproxyApi(API_PORT, packets.host),
             lambda: packets.furnished(self.contained("toxiproxy", "toxiproxy", stop_signal=signal.SIGKILL)),

@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from brokenpipe.errors import NamespaceError
 from brokenpipe.stack import packet_filter
+from brokenpipe.stack.namespace import OWN
 from brokenpipe.stack.packet_filter import Within
 from brokenpipe.stack.packets import cannot_be_lost
 from brokenpipe.stack.process import Child
-
-_OWN = Path("/proc/self/ns/net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def _namespace(child: Child) -> Iterator[Within]:
             details=child.last_lines(),
         ) from error
     try:
-        if os.path.samestat(os.fstat(file), _OWN.stat()):
+        if os.path.samestat(os.fstat(file), OWN.stat()):
             raise NamespaceError(
                 f"{child.name}: its container is in the network of this machine, whose packet filter is not ours",
                 remedy="Use compose/pieces.yaml as it is: no container needs the network of this machine.",

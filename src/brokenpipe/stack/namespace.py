@@ -29,7 +29,9 @@ from brokenpipe.stack.ports import LOOPBACK
 LEFT_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
 """Names the network namespace that this program has left for one of its own."""
 
-_OWN = Path("/proc/self/ns/net")
+OWN = Path("/proc/self/ns/net")
+"""The network namespace that this program is in."""
+
 _SIOCSIFFLAGS = 0x8914  # <linux/sockios.h>
 _IFF_UP = 0x1  # <linux/if.h>
 TRY_S = 10.0
@@ -45,7 +47,7 @@ class Way:
 
 AS_ROOT = Way("as root", ("unshare", "--net", "--"))
 AS_USER = Way("in a user namespace", ("unshare", "--user", "--map-root-user", "--net", "--"))
-INTO_OTHERS = Way("as root", ("nsenter", f"--net={_OWN}", "--", *AS_ROOT.prefix))
+INTO_OTHERS = Way("as root", ("nsenter", f"--net={OWN}", "--", *AS_ROOT.prefix))
 """Tried on our own, which belongs to root of this machine as those of its containers do; the filter on a fresh one."""
 
 
@@ -149,6 +151,6 @@ def _found(name: str) -> str | None:
 
 def _namespace() -> str:
     try:
-        return str(_OWN.readlink())
+        return str(OWN.readlink())
     except OSError:  # no Linux
         return ""

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -88,6 +88,19 @@ class HeldPort:
 
     def _allow(self, yes: bool) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(yes))
+
+
+class PortInside:
+    """A port of a container that only ours listens in: nobody else can take it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def shared(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def release(self) -> None:
+        pass
 
 
 def poll(attempt: Callable[[], T | None], *, timeout_s: float, every_s: float = 0.02) -> T | None:
