@@ -101,9 +101,7 @@ class Attributor:
                 return (window, struck) if window else None
         if life.ended is not None and life.ended <= until and life.ender in {"server", "no_server"}:
             idle = began is None or life.ended <= began
-            there = self.windows.during(arm, life.ended, life.ended)
-            window = next((each for each in there if self.deeds.could_end(each, idle=idle)), None)
-            return (window, life.ended) if window else None
+            return self._of_server(arm, life.ended, life.ended, idle=idle)
         return None
 
     def _of_farewell(self, arm: str, life: Life, until: int, began: int | None) -> tuple[Window, int] | None:
@@ -113,9 +111,13 @@ class Attributor:
         """
         if life.ender != "client" or began is None or life.ended is None or not began <= life.ended <= until:
             return None
-        there = self.windows.during(arm, began, life.ended)
-        window = next((each for each in there if self.deeds.could_end(each, idle=False)), None)
-        return (window, life.ended) if window else None
+        return self._of_server(arm, began, life.ended, idle=False)
+
+    def _of_server(self, arm: str, since: int, ended: int, *, idle: bool) -> tuple[Window, int] | None:
+        """The act in that time that could make the server end a link, and when it ended."""
+        there = self.windows.during(arm, since, ended)
+        window = next((each for each in there if self.deeds.could_end(each, idle=idle)), None)
+        return (window, ended) if window else None
 
     def _ended_by(self, arm: str, port: int, at: int) -> tuple[Window, int] | None:
         """The fault that had ended the link of a port, if one had; ourselves do not count."""

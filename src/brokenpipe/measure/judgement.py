@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brokenpipe.measure.interval import Interval
+from brokenpipe.plan.expectations import Metric
 
 
 class Verdict(StrEnum):
@@ -56,7 +57,7 @@ class Comparison:
 
     arm: str
     phase: str
-    metric: str  # "added_broken_pipe_rate" or "added_p50_ms"
+    metric: str  # a Metric, "added_broken_pipe_rate" or "added_p50_ms"
     episodes: int  # in which both arms said something
     difference: float | None
     ci95: Interval | None
@@ -68,6 +69,20 @@ class Comparison:
     def differs(self) -> bool:
         """Whether chance alone would show as much in less than 5 of 100 runs."""
         return self.p is not None and self.p <= 0.05
+
+    @property
+    def broke_less(self) -> bool:
+        """Whether it broke less than the control, and not by chance."""
+        return self._rates_differ and (self.difference or 0.0) < 0
+
+    @property
+    def broke_more(self) -> bool:
+        """Whether it broke more than the control, and not by chance."""
+        return self._rates_differ and (self.difference or 0.0) > 0
+
+    @property
+    def _rates_differ(self) -> bool:
+        return self.metric == Metric.ADDED_BROKEN_PIPE_RATE and self.differs
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,10 @@ def best_arm(
         control_broken=broken_by_control,
         broken=sum(cells[arm, phase].broken for phase in faulty),
         prevented_share=1 - rate(arm) / rate(control),
-        beyond_chance=any(each.arm == arm and _broke_less(each) for each in compared),
+        beyond_chance=any(each.arm == arm and each.broke_less for each in compared),
         cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
     )
-
-
-def _broke_less(compared: Comparison) -> bool:
-    fewer = compared.difference is not None and compared.difference < 0
-    return compared.metric == Metric.ADDED_BROKEN_PIPE_RATE and compared.differs and fewer
 
 
 def engine_settings(environment: Mapping[str, str]) -> str:

@@ -89,16 +89,11 @@ def _by_no_fault(owed: Owed) -> int:
 
 def _differences(findings: Findings) -> Iterator[str]:
     """Which arms broke less, or more, than the control, beyond what chance does."""
-    rates = [
-        each for each in findings.comparisons if each.metric == "added_broken_pipe_rate" and each.differs
-    ]
-    for word, some in (("less", _of_sign(rates, -1)), ("more", _of_sign(rates, 1))):
+    less = [each for each in findings.comparisons if each.broke_less]
+    more = [each for each in findings.comparisons if each.broke_more]
+    for word, some in (("less", less), ("more", more)):
         if some:
             yield f"Not by chance: {_by_phase(some)} broke {word} than {findings.control}."
-
-
-def _of_sign(comparisons: list[Comparison], sign: int) -> list[Comparison]:
-    return [each for each in comparisons if (each.difference or 0) * sign > 0]
 
 
 def _by_phase(comparisons: list[Comparison]) -> str:
