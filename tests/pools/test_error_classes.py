@@ -46,7 +46,8 @@ def test_a_provoked_failure(ground: Ground, name: str, driver: str, found: Error
     met = line["errors"][-1 if expected.last else 0] if line["errors"] else None
     chain = chain_of(met["chain"] if met else line["raised"])
     doing = met or line["waiting"]
-    phase = request_phase(act_of(doing) if doing else None, response_began=line["began_t"])
+    began = line["began_t"] if (line["status"] or 0) < 400 else None
+    phase = request_phase(act_of(doing) if doing else None, response_began=began)
     assert (classify(chain, met["where"] if met else None), phase) == (found, expected.phase), chain
     assert expected.says.get(driver, "") in " ".join(link.text for link in chain)
 

@@ -50,6 +50,7 @@ class Owed(Strict):
     collateral: int
     secondary: int
     unattributed: int
+    unknown: int
     by_fault: dict[str, int]
     by_request_phase: dict[str, int]
     preventable: int
@@ -121,10 +122,11 @@ class Sizing(Strict):
 class Phase(Strict):
     requests: int
     failed: int
-    broken: int
-    stale: int
-    in_use: int
+    broken: int | None
+    stale: int | None
+    in_use: int | None
     elsewhere: int
+    otherwise: int
     unexplained: int
     swallowed: int | None
     wrong_results: int
@@ -145,8 +147,15 @@ class Phase(Strict):
     pool: Pool | None
 
 
+class Witness(Strict):
+    requests: bool
+    pools: bool
+    seen: Literal["requests and pools", "requests only", "pools only", "neither", "no file"]
+
+
 class Arm(Strict):
     env: dict[str, str]
+    witness: Witness | None
     requests: int
     failed: int
     phases: dict[str, Phase]
@@ -265,7 +274,7 @@ def test_totals_are_the_sums_of_the_phases() -> None:
     arm = Summary.model_validate(summary(found)).arms["recycle"]
     assert arm.requests == sum(phase.requests for phase in arm.phases.values())
     assert arm.failed == sum(phase.failed for phase in arm.phases.values())
-    assert arm.failed > sum(phase.broken for phase in arm.phases.values()) > 0, (
+    assert arm.failed > sum(phase.broken or 0 for phase in arm.phases.values()) > 0, (
         "not every failure is a disconnect"
     )
     assert list(arm.phases) == [phase.name for phase in found.phases]

@@ -43,7 +43,7 @@ class Aspect(StrEnum):
 _UNKNOWN = {
     Aspect.CLASS: ErrorClass.UNEXPLAINED,
     Aspect.MOMENT: RequestPhase.UNKNOWN,
-    Aspect.TIE: Tie.UNATTRIBUTED,
+    Aspect.TIE: Tie.UNKNOWN,
     Aspect.FAULT: "none",
     Aspect.STRIKE: "None",
     Aspect.PREVENTABLE: "not known",

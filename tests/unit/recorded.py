@@ -259,7 +259,7 @@ class Recorded:
         path = self.folder / f"witness-{arm}-77.ndjson"
         with path.open("a", encoding="utf-8") as file:
             if not file.tell():
-                clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 77, "writer": "witness"}
+                clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 77, "writer": f"witness {arm}"}
                 file.write(json.dumps(clock) + "\n")
             file.write(json.dumps(line) + "\n")
 

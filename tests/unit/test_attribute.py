@@ -190,6 +190,7 @@ def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
 
 def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> None:
     """Too many requests for too small a pool, in a calm phase."""
+    opened(run, 0.1, PORT + 1)
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
     assert [one.tie for one in of(run)] == [Tie.UNATTRIBUTED]
 
@@ -198,6 +199,7 @@ def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
     """No link is there to tell; the fault was, and it makes just this. After it was healed, it does not."""
     run.act("plain", "inject", "refuse \u00b7 every connection", 1, "steady")
     run.act("plain", "heal", "refuse \u00b7 every connection", 2, "steady")
+    opened(run, 0.1, PORT + 1)
     fails(run, 1.5, REFUSED, "connect", port=None, handed=None)
     fails(run, 2.5, REFUSED, "connect", port=None, handed=None)
     first, second = of(run)
@@ -236,7 +238,7 @@ def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Re
 
 
 def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None:
-    """Stale after a strike: that one. In use with no strike meanwhile: owed to nothing."""
+    """Stale after a strike: that one. In use with no strike meanwhile: without its link nobody can tell."""
     fails(run, 5.7, CLOSED, dead_at_checkout=True)
     fails(run, 5.2, RESET)
     second, first = of(run)
@@ -246,7 +248,7 @@ def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None
         0,
         "time alone",
     )
-    assert second.tie is Tie.UNATTRIBUTED
+    assert second.tie is Tie.UNKNOWN
 
 
 def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
@@ -255,7 +257,7 @@ def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
     run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
     (failure,), (one,) = found(run), of(run)
     assert failure.error_class is ErrorClass.TIMEOUT
-    assert (one.tie, one.moment) == (Tie.UNATTRIBUTED, RequestPhase.UNKNOWN)
+    assert (one.tie, one.moment) == (Tie.UNKNOWN, RequestPhase.UNKNOWN)
 
 
 def test_what_a_user_gave_up_waiting_for_is_told_by_its_end(run: Recorded) -> None:

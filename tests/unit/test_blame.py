@@ -24,6 +24,7 @@ def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_becau
         run.act("plain", "inject", f"latency \u00b7 {ms} ms", 0, "slow")
         run.requests("plain", [9])
         run.finish()
+        opened(run, 0.1, PORT + 9)
         stall = {"act": "statement", "since": run.at(3.1), "port": PORT + 1, "id": "User-77"}
         run.witness("plain", k="stall", t=run.at(3.65), **stall)
         fails(run, 3.12, EXHAUSTED, "checkout", port=None, handed=None)
@@ -54,12 +55,14 @@ def limited(tmp_path: Path) -> Iterator[Recorded]:
 def test_a_latency_is_blamed_for_as_much_as_it_makes(limited: Recorded, took_s: float, tie: Tie) -> None:
     """A time limit of 100 ms may have been exceeded because of it, one of 900 ms was not."""
     gave_up = [link("builtins.TimeoutError")]
+    opened(limited, 0.1)
     fails(limited, 1.0, gave_up, began=limited.at(1.03 - took_s))
     assert [one.tie for one in of(limited)] == [tie]
 
 
 def test_a_latency_does_not_fill_a_pool_by_being_there(limited: Recorded) -> None:
     """Nobody hangs in the database for long: whoever holds the connections does something else with them."""
+    opened(limited, 0.1)
     fails(limited, 1.0, EXHAUSTED, "checkout", port=None, handed=None)
     assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
 
@@ -67,6 +70,7 @@ def test_a_latency_does_not_fill_a_pool_by_being_there(limited: Recorded) -> Non
 @pytest.mark.parametrize(("took_s", "tie"), [(0.3, Tie.DIRECT), (0.1, Tie.UNATTRIBUTED)])
 def test_a_statement_limit_cancels_what_takes_that_long(limited: Recorded, took_s: float, tie: Tie) -> None:
     """What was cancelled after a third of it was cancelled by somebody else, such as a limit of the service's own."""
+    opened(limited, 0.1)
     fails(limited, 5.0, CANCELLED, began=limited.at(5.03 - took_s))
     assert [one.tie for one in of(limited)] == [tie]
 
@@ -91,6 +95,7 @@ def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: f
         run.act("plain", "inject", "server_restart \u00b7 fast", 0.5, "restart", 0)
         run.requests("plain", [9])
         run.finish()
+        opened(run, 0.1)
         fails(
             run,
             at,

@@ -227,6 +227,7 @@ def test_a_pool_without_requests_explains_nothing(calm: Recorded) -> None:
     cell = _plain(findings)
     assert (cell.unexplained, cell.broken, cell.broken_pipe_rate, cell.masked) == (1, 0, None, None)
     (unseen,) = [warning for warning in findings.warnings if warning.code == "requests_unseen"]
+    assert unseen.text.startswith("1 request to plain failed")
     assert "its pool, but none of its requests" in unseen.text
 
 

@@ -22,7 +22,7 @@ def write_report(folder: Path) -> int:
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.baseline import OWN, baseline_of
     from brokenpipe.measure.measure import measure
-    from brokenpipe.measure.numbers import megabytes, plain
+    from brokenpipe.measure.numbers import megabytes, plain, plural
     from brokenpipe.measure.recorded import recorded_plan
     from brokenpipe.report.files import write_baseline, write_files
     from brokenpipe.report.shelf import shelf_of
@@ -39,7 +39,7 @@ def write_report(folder: Path) -> int:
     refresh_start_page(shelf_of(folder, findings.stem))
     tell_github(findings)
     if findings.phases:
-        read = f"{findings.health.requests:,} requests, {megabytes(findings.health.history_bytes)} of history"
+        read = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
         console.out.print(f"{plain(read)}: measured and reported in {time.monotonic() - began:.1f} s")
     said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
     console.out.print(said, crop=False)

@@ -66,9 +66,11 @@ def resume(
 
 def _left(found: Unfinished) -> str:
     """What will be played, briefly."""
+    from brokenpipe.measure.numbers import plural
+
     if not found.left:
         return "All of it was played; what is missing is its end."
     episodes = sum(stretch.count for stretch in found.left)
     names = ", ".join(dict.fromkeys(stretch.phase.name for stretch in found.left))
     forecast_s = sum(stretch.forecast_of(found.plan.scenario) for stretch in found.left)
-    return f"Left to play: {episodes} episodes of {names}, about {forecast_s:.0f} s."
+    return f"Left to play: {plural(episodes, 'episode')} of {names}, about {forecast_s:.0f} s."

@@ -3,7 +3,8 @@
     direct        the fault hit the wire that this request was using, or was given
     collateral    its connection had to go because a sister's had died, and what took its place failed
     secondary     it waited for a connection while others hung on what the fault had done
-    unattributed  nothing recorded leads from it to a fault
+    unattributed  it was followed, and nothing recorded leads from it to a fault
+    unknown       it could not be followed: nobody inside the service saw it, or its connection has no link on record
 
 Nothing is guessed: a fault that was there at the time is evidence only for failures that this fault makes without
 ending a link, such as refused connections. In histories without a log of links, times have to do; that is said.
@@ -20,14 +21,16 @@ from typing import NamedTuple
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
+from brokenpipe.measure.planes import followed, seen_by_arm
+from brokenpipe.measure.recorded import plan_of
 from brokenpipe.measure.replacements import failed_replacements
 from brokenpipe.measure.request_phase import Act, RequestPhase, request_phase
 from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
 
-_OWES_NOTHING = (Tie.UNATTRIBUTED, None, None, "")
 _Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
 
 _HEARD_LATE_NS = 1_000_000_000
@@ -52,6 +55,7 @@ class Attributor:
         self.stalled = _stalled(history)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
+        self.followed = followed(seen_by_arm(history, plan_of(history).scenario.arms))
         self.pinging = {arm for (arm,) in history.rows(_PINGING)}
 
     def attribution(self, failure: Failure) -> Attribution:
@@ -76,7 +80,21 @@ class Attributor:
 
     def _owed(self, failure: Failure, life: Life | None) -> _Owed:
         rules = (self._by_link, self._by_what_was_there, self._by_sister, self._by_waiting, self._by_time)
-        return next((owed for rule in rules if (owed := rule(failure, life))), _OWES_NOTHING)
+        owed = next((owed for rule in rules if (owed := rule(failure, life))), None)
+        if owed is None:
+            tie = Tie.UNATTRIBUTED if self._is_followed(failure, life) else Tie.UNKNOWN
+            return (tie, None, None, "")
+        return owed
+
+    def _is_followed(self, failure: Failure, life: Life | None) -> bool:
+        """Whether the records would lead to a fault if one had caused it: its chain is known, and its connection.
+
+        Who has no connection yet waits or connects; an error of the service's own has none, if all of its requests
+        and pools are seen. Of what was given up without a word nobody knows what it waited for.
+        """
+        if failure.act is not None:
+            return life is not None or (bool(self.links) and failure.act.act in {"checkout", "connect"})
+        return failure.error_class is ErrorClass.APPLICATION and failure.arm in self.followed
 
     def _by_link(self, failure: Failure, life: Life | None) -> _Owed | None:
         """The link of its connection was cut, silenced or ended, and that is why it failed."""
@@ -206,7 +224,7 @@ class Attributor:
     def _preventable(self, failure: Failure, life: Life | None, tie: Tie) -> tuple[bool | None, bool | None]:
         """By pre-ping, by recycle. A ping finds what is dead, and hangs on what is silent; age finds both."""
         act = failure.act
-        if act is None or tie is Tie.UNATTRIBUTED:
+        if act is None or tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN}:
             return None, None
         handed = act.handed
         over = life.over if life else None

@@ -17,6 +17,9 @@ State = Literal["stale", "in use", "connecting", ""]
 # Errors met while a connection is made or tested are not of a connection that was handed out as usable.
 _BEFORE_USE = frozenset({"connect", "ping", "checkout"})
 
+_ERROR_STATUS = 400  # and above: an answer that says that there is none
+_BROKEN_OFF = frozenset({"transport", "timeout"})
+
 # With these words a locustfile declares an answer a failure that looks like a success and is the answer to something
 # else. Nobody but the client knows; whatever the witness saw on the way is not why.
 WRONG_RESULT = "wrong result"
@@ -38,7 +41,8 @@ class Failure:
     broken: bool  # a disconnect of a connection that the pool had handed out as usable
     chain: tuple[Link, ...]
     act: Act | None = None  # what failed, or what it hung in; None: nobody told
-    response_began: int | None = None
+    cause_known: bool = True  # False: nothing inside the service told why, or could have
+    response_began: int | None = None  # None: it did not, or what began was an answer that says it failed
 
 
 _QUERY = """
@@ -48,7 +52,7 @@ WITH stalled AS (
     WHERE o.failure IS NOT NULL GROUP BY ALL
 )
 SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
-       w.errors, w.raised, w.waiting, h.stall, w.began_t
+       w.errors, w.raised, w.waiting, h.stall, w.began_t, w.status
 FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
 LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
 WHERE o.failure IS NOT NULL AND o.phase IS NOT NULL
@@ -61,13 +65,34 @@ def failures(history: History) -> tuple[Failure, ...]:
     return tuple(failure_of(row) for row in history.stream(_QUERY))
 
 
+def with_known_causes(failures: Sequence[Failure], followed: frozenset[str]) -> tuple[Failure, ...]:
+    """The failures of arms whose requests are followed into their pools: what nothing was told of there met nothing."""
+    return tuple(
+        replace(failure, cause_known=_is_known(failure.error_class, told_of=True))
+        if failure.arm in followed
+        else failure
+        for failure in failures
+    )
+
+
+def _is_known(error_class: ErrorClass, *, told_of: bool) -> bool:
+    """That an answer was the wrong one its client knows; all else is known if something inside the service told."""
+    if error_class is ErrorClass.UNEXPLAINED:
+        return False
+    return told_of or error_class is ErrorClass.WRONG_RESULT
+
+
 def failure_of(row: tuple[Any, ...]) -> Failure:
     """The failure that a row of the query tells of."""
-    arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, response_began = row
+    arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, began, answered = (
+        row
+    )
     given_up = failed_by == "timeout"
     told = _told(*(None if part is None else json.loads(part) for part in testimony), given_up=given_up)
     if given_up:
         told = _when_given_up(told, end)
+    elif _is_error(answered) and began is not None:
+        told = _when_answered(told, began)
     root = _root_error(told)
     words = tuple(tuple(link.items()) for link in (root["chain"] if root else told.raised) or ())
     chain, error_class = _read(words, root["where"] if root else None)
@@ -89,7 +114,8 @@ def failure_of(row: tuple[Any, ...]) -> Failure:
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
         chain=chain or (Link(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
         act=act_of(act) if act else None,
-        response_began=response_began if (response_began or end) <= end else None,
+        cause_known=_is_known(error_class, told_of=bool(chain or act)),
+        response_began=None if _is_error(answered) else _response_began(told, began, end, failed_by),
     )
 
 
@@ -127,6 +153,27 @@ def _when_given_up(told: _Told, end: int) -> _Told:
     later = ({**error, "t": None} for error in told.errors)
     under_way = (act for act in (*later, told.waiting) if (_since(act) or end + 1) <= end)
     return _Told((), None, next(under_way, None))
+
+
+def _is_error(status: int | None) -> bool:
+    return status is not None and status >= _ERROR_STATUS
+
+
+def _when_answered(told: _Told, began: int) -> _Told:
+    """What was known when the service began to answer that it had failed: what it met after that is not why."""
+    return replace(told, errors=[error for error in told.errors if error["t"] <= began])
+
+
+def _response_began(told: _Told, began: int | None, end: int, failed_by: str) -> int | None:
+    """When the response began in whose course the request failed.
+
+    Where nothing that failed is known, a response that came whole says nothing: what is wrong with it had gone wrong
+    before. One that broke off, hung, or was left by an exception, did so after it had begun.
+    """
+    known = told.errors or told.waiting or told.raised
+    if began is None or began > end or not (known or failed_by in _BROKEN_OFF):
+        return None
+    return began
 
 
 def _since(act: Mapping[str, Any] | None) -> int | None:

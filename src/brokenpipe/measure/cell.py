@@ -27,8 +27,9 @@ class Cell:
     """One arm in one phase: what stands in one place of the table.
 
     broken = stale + in_use + elsewhere. `elsewhere`: disconnects without a connection to look at, for example
-    in a target whose pool the witness cannot see. `unexplained`: failed without any testimony. `swallowed`:
-    answered as successes although the database had failed them and nothing made up for it.
+    in a target whose pool the witness cannot see. `unexplained`: failed, and why is not known; they may be broken
+    as well. So failed = broken + unexplained + otherwise. `swallowed`: answered as successes although the database had
+    failed them and nothing made up for it.
     """
 
     arm: str
@@ -55,3 +56,18 @@ class Cell:
     # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
     server_connections: int | None = None
     client_connections: int | None = None
+
+    @property
+    def otherwise(self) -> int:
+        """Failed for a reason that is known and no disconnect: a full pool, a time limit, a refused connection."""
+        return self.failed - self.broken - self.unexplained
+
+    @property
+    def known_broken(self) -> int | None:
+        """None if any of those that failed for unknown reasons may be broken: then `broken` is a lower bound."""
+        return None if self.requests and self.broken_pipe_rate is None else self.broken
+
+    @property
+    def states_known(self) -> bool:
+        """Whether stale and in use can be told apart: requests are followed into the pool, or none had to be."""
+        return self.masked is not None or not (self.elsewhere or self.unexplained)

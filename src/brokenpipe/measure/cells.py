@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.cell import Cell, Latency, Place
-from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.price import Masked
 from brokenpipe.measure.prices import masked_and_prices
@@ -98,7 +97,7 @@ def cells(
         broken = [f for f in failed_at[place] if f.broken]
         states = Counter(f.state for f in broken)
         requests = sum(episodes.requests)
-        unexplained = sum(f.error_class is ErrorClass.UNEXPLAINED for f in failed_at[place])
+        unexplained = sum(not f.cause_known for f in failed_at[place])
         # With a witness the broken ones are known at least; without, any of these failures may be one.
         unknowable = unexplained > 0 and arm not in witnessed
         found[place] = Cell(

@@ -110,8 +110,18 @@ def _text(expectation: Expectation, arm: str, estimate: Estimate) -> str:
     metric, (name, bound) = expectation.metric, expectation.bound
     label = _LABELS[metric] + (f" of {expectation.request}" if expectation.request else "")
     measured = _measured(metric, estimate)
-    what = f"{measured} {label}" if metric.is_count else f"{label} {measured}"
+    what = (
+        f"{label} {measured}"
+        if estimate.value is None or not metric.is_count
+        else _counted(metric, estimate.value)
+    )
     return f"{arm}, {expectation.phase}: {what}, expected {_WORDS[name]} {_number(metric, bound)}"
+
+
+def _counted(metric: Metric, value: float) -> str:
+    """Write "1 broken request", "2 broken requests"."""
+    noun, rest = _NOUNS[metric]
+    return plural(round(value), noun) + rest
 
 
 def _doubts(
@@ -158,18 +168,21 @@ def _holds(value: float, name: str, bound: float) -> bool:
     }[name]
 
 
+_NOUNS = {  # of what is counted, and what follows the noun
+    Metric.BROKEN: ("broken request", ""),
+    Metric.STALE: ("request", " broken on a stale connection"),
+    Metric.IN_USE: ("request", " broken on a connection in use"),
+    Metric.FAILED: ("failed request", ""),
+    Metric.REFUSED: ("refused connection", ""),
+    Metric.SWALLOWED: ("request", " answered with success although the database had failed"),
+    Metric.WRONG_RESULTS: ("wrong result", ""),
+    Metric.SERVER_CONNECTIONS: ("connection", " at Postgres, at most"),
+    Metric.LOST: ("acknowledged write", " missing"),
+    Metric.DOUBLED: ("write", " committed more than once"),
+    Metric.UNACKNOWLEDGED: ("write", " committed though not acknowledged"),
+}
 _LABELS = {
-    Metric.BROKEN: "broken requests",
-    Metric.STALE: "requests broken on a stale connection",
-    Metric.IN_USE: "requests broken on a connection in use",
-    Metric.FAILED: "failed requests",
-    Metric.REFUSED: "refused connections",
-    Metric.SWALLOWED: "requests answered as successes although the database failed them",
-    Metric.WRONG_RESULTS: "wrong results",
-    Metric.SERVER_CONNECTIONS: "connections at Postgres, at most",
-    Metric.LOST: "acknowledged writes missing",
-    Metric.DOUBLED: "writes committed more than once",
-    Metric.UNACKNOWLEDGED: "writes committed though not acknowledged",
+    **{metric: f"{noun}s{rest}" for metric, (noun, rest) in _NOUNS.items()},
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
     Metric.FAILURE_RATE: "failure rate",
     Metric.P50_MS: "median latency",

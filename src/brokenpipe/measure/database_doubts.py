@@ -10,7 +10,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.numbers import percent
+from brokenpipe.measure.numbers import percent, plural
 
 # A session that is open at a gauge shows by its state whether it did something; one that came and went in between
 # by the count of transactions. A stretch of a gauge or two may miss both.
@@ -60,7 +60,7 @@ def _untouched(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
         succeeded = cell.requests - cell.failed if cell else 0
         if succeeded >= _FEW_REQUESTS and transactions < succeeded * HARDLY_ANY:
             text = (
-                f"{succeeded} requests of {arm} succeeded in {phase}, and its database saw "
-                f"{transactions} transactions"
+                f"{plural(succeeded, 'request')} of {arm} succeeded in {phase}, and its database saw "
+                f"{plural(transactions, 'transaction')}"
             )
             yield Warn.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)

@@ -19,6 +19,7 @@ from brokenpipe.measure.instrument import ContractProbe, Health, Warn
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
 from brokenpipe.measure.numbers import plural
+from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.resumed import resumed_notes
 from brokenpipe.measure.warm_up import warm_up_doubts
 from brokenpipe.plan.scenario import Scenario
@@ -28,6 +29,7 @@ def doubts(
     history: History,
     scenario: Scenario,
     cells: Mapping[Place, Cell],
+    seen: Mapping[str, Seen],
     health: Health,
     contract: tuple[ContractProbe, ...],
 ) -> tuple[Warn, ...]:
@@ -45,7 +47,7 @@ def doubts(
         *machine_doubts(history, health),
         *memory_doubts(health.memory),
         *_witness(history),
-        *_unseen(history, cells),
+        *_unseen(cells, seen),
         *_expected(scenario, cells),
         *resumed_notes(history),
         *warm_up_doubts(history, scenario, begun),
@@ -77,7 +79,8 @@ def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> I
 def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[Warn]:
     for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
         if missed and arm in (scenario.phase(phase).arms or scenario.arms):
-            text = f"{missed} of {total} strikes on {arm} in {phase} were not seen by a raw socket"
+            not_seen = f"{'was' if missed == 1 else 'were'} not seen by a raw socket"
+            text = f"{missed} of {plural(total, 'strike')} on {arm} in {phase} {not_seen}"
             yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 
 
@@ -88,33 +91,24 @@ def _traffic(cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
             text = f"no request was started on {arm} in {phase}"
             yield Warn.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
         elif cell.requests < expected * UNEQUAL:
-            text = f"{arm} received {cell.requests} requests in {phase}, {control} {expected}"
+            text = f"{arm} received {plural(cell.requests, 'request')} in {phase}, {control} {expected:,}"
             yield Warn.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
 
 
 def _witness(history: History) -> Iterator[Warn]:
     rows = history.rows("SELECT witness_arm, min(text), count(*) FROM troubles GROUP BY ALL ORDER BY ALL")
     for arm, text, count in rows:
-        said = f"the witness in {arm} failed {count} times, for example: {text}"
+        said = f"the witness in {arm} failed {plural(count, 'time')}, for example: {text}"
         yield Warn.of(Code.WITNESS_TROUBLE, said, arm=arm)
 
 
-def _unseen(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
-    """A service under another server: its pool may be seen, its requests are not, and so no failure has a cause."""
-    requests = _arms_in(history, "testimonies") | _arms_in(history, "tallies")
-    pools = _arms_in(history, "connects")
-    for arm in dict.fromkeys(arm for arm, _ in cells):
+def _unseen(cells: Mapping[Place, Cell], seen: Mapping[str, Seen]) -> Iterator[Warn]:
+    """A service under another server, or with another pool: its requests cannot be followed to a cause."""
+    for arm, what in seen.items():
         unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
-        if unexplained and arm not in requests:
-            what = (
-                "its pool, but none of its requests" if arm in pools else "neither its pool nor its requests"
-            )
-            text = f"{unexplained} requests to {arm} failed without a word of why: the witness saw {what}"
+        if unexplained and what is not Seen.BOTH:
+            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {SAID[what]}"
             yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
-
-
-def _arms_in(history: History, table: str) -> frozenset[str]:
-    return frozenset(arm for (arm,) in history.rows(f"SELECT DISTINCT witness_arm FROM {table}"))
 
 
 def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:

@@ -11,7 +11,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.arrivals import arrivals
 from brokenpipe.measure.attribute import attributed, by_their_links
 from brokenpipe.measure.books import Books
-from brokenpipe.measure.causes import Failure, failures
+from brokenpipe.measure.causes import Failure, failures, with_known_causes
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.connections import counted
@@ -23,6 +23,7 @@ from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health
 from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution
+from brokenpipe.measure.planes import Seen, followed, seen_by_arm
 from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recorded import finished, plan_of
 from brokenpipe.measure.statistics import ERROR
@@ -55,6 +56,7 @@ class Facts:
     health: Health
     contract: tuple[ContractProbe, ...]
     estimator: Estimator
+    seen: Mapping[str, Seen]  # by arm, what the witness saw
 
     @property
     def cells(self) -> Mapping[Place, Cell]:
@@ -81,7 +83,8 @@ def facts_of(history: History) -> Facts:
     scenario = plan.scenario
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
-    explained = _explained(history)
+    seen = seen_by_arm(history, scenario.arms)
+    explained = _explained(history, seen)
     kept_quiet, books = swallowed(history), ledger(history, tuple(scenario.arms))
     return Facts(
         plan=plan,
@@ -99,12 +102,16 @@ def facts_of(history: History) -> Facts:
             workers=scenario.load.workers,
         ),
         contract=certificate(history),
-        estimator=_estimator(history, plan, [phase.name for phase in begun], explained, kept_quiet, books),
+        estimator=_estimator(
+            history, plan, [phase.name for phase in begun], explained, kept_quiet, books, followed(seen)
+        ),
+        seen=seen,
     )
 
 
-def _explained(history: History) -> Explained:
+def _explained(history: History, seen: Mapping[str, Seen]) -> Explained:
     failed = as_nobody_accepted(history, failures(history))
+    failed = with_known_causes(failed, followed(seen))
     owings = attributed(history, failed)
     return Explained(by_their_links(failed, owings), owings)
 
@@ -116,22 +123,13 @@ def _estimator(
     explained: Explained,
     kept_quiet: tuple[Swallowed, ...],
     books: Mapping[str, Books],
+    witnessed: frozenset[str],
 ) -> Estimator:
     """The table, filled by everybody who knows something of a place, and the episodes that it is made of."""
-    scenario, failed, witnessed = plan.scenario, explained.failures, _witnessed(history)
+    scenario, failed = plan.scenario, explained.failures
     by_place = episodes_by_place(history, product(scenario.arms, reached), failed)
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
     table = cells(history, by_place, failed, witnessed, errors)
     table = counted(history, with_round_trips(scenario, table))
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, explained.owings)
     return Estimator(history, table, by_place, scenario.control, errors)
-
-
-def _witnessed(history: History) -> frozenset[str]:
-    """The arms in which the witness saw a pool and the requests that used it.
-
-    Only there does it know of masked disconnects and prices, and only there is a disconnect that it did not see none.
-    """
-    requests = "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies"
-    rows = history.rows(f"SELECT witness_arm FROM connects INTERSECT ({requests})")
-    return frozenset(arm for (arm,) in rows)

@@ -16,6 +16,7 @@ from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health, Warn
 from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
 from brokenpipe.measure.owed import Owed
+from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.series import Timelines
 
@@ -44,7 +45,7 @@ class FailureGroup:
 
     error_class: str  # from measure.classify
     state: str  # of its connection: "stale", "in use", "connecting" or "" (nothing to do with one)
-    disconnect: bool
+    disconnect: bool  # says nothing unless the cause is known
     count_by_arm: Mapping[str, int]
     count_by_phase: Mapping[str, int]
     example_arm: str
@@ -53,6 +54,7 @@ class FailureGroup:
     example_at_s: float
     chain: tuple[Link, ...]  # outermost first
     owed: Owed | None = None
+    cause_known: bool = True  # False: why these failed nobody inside the service told
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Findings:
     pools: Mapping[Place, PoolUse] = field(default_factory=dict)  # where a witness saw it
     # Of each arm's Postgres, as the scenario says. None: more than any arm asks for.
     max_connections: int | None = None
+    seen: Mapping[str, Seen] = field(default_factory=dict)  # by arm, what the witness saw
     baseline: str | None = None  # what it was held against, and when that was recorded
 
     def cell(self, arm: str, phase: str) -> Cell:

@@ -18,9 +18,9 @@ def failure_groups(
     failures: Sequence[Failure], owings: Sequence[Attribution], *, begin: int
 ) -> tuple[FailureGroup, ...]:
     """The largest group first. The example is the one with the longest chain: it tells most."""
-    grouped: dict[tuple[str, str], list[Owing]] = defaultdict(list)
+    grouped: dict[tuple[str, str, bool], list[Owing]] = defaultdict(list)
     for failure, attribution in zip(failures, owings, strict=True):
-        grouped[failure.error_class.value, failure.state].append((failure, attribution))
+        grouped[failure.error_class.value, failure.state, failure.cause_known].append((failure, attribution))
     return tuple(
         _group(members, begin) for members in sorted(grouped.values(), key=lambda members: -len(members))
     )
@@ -53,5 +53,6 @@ def _group(owings: list[Owing], begin: int) -> FailureGroup:
         example_id=example.id,
         example_at_s=(example.at - begin) / 1e9,
         chain=example.chain,
+        cause_known=example.cause_known,
         owed=owed(attribution for _, attribution in owings),
     )

@@ -73,7 +73,7 @@ def _warnings(
 ) -> tuple[Warn, ...]:
     scenario = facts.plan.scenario
     return (
-        *doubts(history, scenario, facts.cells, facts.health, facts.contract),
+        *doubts(history, scenario, facts.cells, facts.seen, facts.health, facts.contract),
         *too_few(scenario, compared),
         *arrival_doubts(facts.arrivals),
         *swallowed_warnings(scenario, facts.cells, facts.swallowed),

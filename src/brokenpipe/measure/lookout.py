@@ -243,4 +243,4 @@ def _broken(end: Line, told: Line | None) -> bool:
         end["failure"],
         end.get("error"),
     )
-    return failure_of((*place, *testimony, None, told.get("began_t"))).broken
+    return failure_of((*place, *testimony, None, told.get("began_t"), told.get("status"))).broken

@@ -89,6 +89,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         machine=decided.machine,
         pools=pools(history),
         max_connections=scenario.postgres.max_connections,
+        seen=facts.seen,
         baseline=_named(decided.baseline),
     )
 

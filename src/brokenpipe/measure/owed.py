@@ -16,12 +16,18 @@ class Tie(StrEnum):
     DIRECT = "direct"
     COLLATERAL = "collateral"
     SECONDARY = "secondary"
-    UNATTRIBUTED = "unattributed"
+    UNATTRIBUTED = "unattributed"  # followed, and nothing on record leads to a fault
+    UNKNOWN = (
+        "unknown"  # could not be followed: nothing of it was seen from inside the service, or not its link
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """`fault` is what it is owed to, empty if unattributed; `episode` is that of the fault, not of the request.
+    """What one failed request hangs together with.
+
+    `fault` is what caused it, empty if none on record did, or if that is not known; `episode` is that of the fault, not
+    of the request.
 
     `pre_ping`, `recycle`: could it have been prevented by that? None: not known, or no arm recycles.
     """
@@ -64,7 +70,12 @@ class Owed:
 
     @property
     def attributed(self) -> int:
-        return self.failed - self.by_tie.get(Tie.UNATTRIBUTED, 0)
+        return self.failed - self.by_tie.get(Tie.UNATTRIBUTED, 0) - self.by_tie.get(Tie.UNKNOWN, 0)
+
+    @property
+    def followed(self) -> bool:
+        """Whether all of them could be followed to a fault, or to none."""
+        return not self.by_tie.get(Tie.UNKNOWN)
 
     @property
     def unknown(self) -> int:

@@ -68,8 +68,9 @@ def request_phase(
 ) -> RequestPhase:
     """The phase of a request that failed with `act`, or hangs in it.
 
-    `response_began`: when the service began to answer, None if it did not. `link_ended`: when the proxy saw the end of
-    this connection, if it is known; it also tells of ends that did not reach the service's socket.
+    `response_began`: when the service began to answer, None if it did not; an answer that says that the request failed
+    (a 500, a 503) is no response. `link_ended`: when the proxy saw the end of this connection, if it is known; it also
+    tells of ends that did not reach the service's socket.
     """
     if response_began is not None and (act is None or act.t is None or response_began <= act.t):
         return RequestPhase.RESPONDING

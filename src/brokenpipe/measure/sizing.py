@@ -23,6 +23,7 @@ from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.numbers import plural
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.statistics import mean_interval
 
@@ -185,7 +186,10 @@ def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
             "with as many processes each and pools of different sizes"
         )
     if episodes < FEWEST_EPISODES:
-        return None, f"{episodes} blocks of 2 s are too few: make the phase {2 * FEWEST_EPISODES} s or longer"
+        return (
+            None,
+            f"{plural(episodes, 'block')} of 2 s: too few: make the phase {2 * FEWEST_EPISODES} s or longer",
+        )
     rooms = [size.room for size in curve]
     shorts = [index for index, room in enumerate(rooms) if room is Room.SHORT]
     if not shorts:

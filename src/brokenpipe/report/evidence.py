@@ -16,6 +16,7 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Comparison
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
+from brokenpipe.report import words
 from brokenpipe.report.sizing import knee_sentence
 
 
@@ -57,8 +58,8 @@ def _pooled(findings: Findings) -> Iterator[str]:
     if known:
         client, server, arm = max(known)
         yield (
-            f"Through PgBouncer in {findings.pool_mode} mode up to {client} connections of {arm} used "
-            f"{numbers.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
+            f"Through PgBouncer in {findings.pool_mode} mode up to {numbers.plural(client, 'connection')} of {arm} "
+            f"used {numbers.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
         )
 
 
@@ -73,17 +74,23 @@ def _preventable(findings: Findings) -> Iterator[str]:
         for count, what in (
             (sum(each.preventable for each in owed), "could have been prevented by pre-ping or recycle"),
             (sum(each.not_preventable for each in owed), "by neither: only a retry in the service helps"),
-            (sum(map(_by_no_fault, owed)), "owed to no fault on record"),
-            (sum(each.unknown - _by_no_fault(each) for each in owed), "cannot be told"),
+            (sum(map(_by_no_fault, owed)), words.BY_NO_FAULT),
+            (sum(each.unknown - _by_no_fault(each) for each in owed), words.CANNOT_BE_TOLD),
         )
         if count
     ]
     subject = f"{numbers.plural(failed, 'failed request')} of {findings.control}"
-    yield f"Of the {subject}, {', '.join(parts)}."
+    unseen = words.unseen(findings, findings.control)
+    why = (
+        f" ({unseen}, so they cannot be followed)"
+        if unseen and not all(each.followed for each in owed)
+        else ""
+    )
+    yield f"Of the {subject}, {', '.join(parts)}{why}."
 
 
 def _by_no_fault(owed: Owed) -> int:
-    """Unattributed, and so neither preventable nor not: a subset of what is unknown."""
+    """Followed, and no fault found, and so neither preventable nor not: a subset of what is unknown."""
     return min(owed.by_tie.get(Tie.UNATTRIBUTED, 0), owed.unknown)
 
 

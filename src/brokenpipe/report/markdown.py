@@ -10,7 +10,7 @@ from brokenpipe.measure import numbers
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import atomic, words
+from brokenpipe.report import atomic, table, words
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w))")
 _AT_THE_BEGINNING = re.compile(r"^(\d*)([#+\-.)]+)(?=\s|$)")  # a heading, a list
@@ -63,7 +63,8 @@ def _said(cell: Cell | None) -> str:
         return numbers.NOTHING
     interval = numbers.percent_interval(cell.ci95)
     rate = numbers.percent(cell.broken_pipe_rate) + (f" ({interval})" if interval else "")
-    return numbers.plain(f"{rate}, {numbers.milliseconds(cell.latency_ms.p95)}")
+    unknown = f", {table.unexplained(cell)}" if cell.unexplained else ""
+    return numbers.plain(f"{rate}{unknown}, {numbers.milliseconds(cell.latency_ms.p95)}")
 
 
 def _checks(findings: Findings) -> Iterator[str]:

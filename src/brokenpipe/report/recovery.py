@@ -52,7 +52,7 @@ def _said(times: tuple[float, ...]) -> str:
     if not hit:
         return f"nothing broke in {numbers.plural(len(times), 'episode')}"
     middle, worst = numbers.seconds(median(hit)), numbers.seconds(max(hit))
-    return f"{len(hit)} of {len(times)} episodes · median {middle} · worst {worst}"
+    return f"{len(hit)} of {numbers.plural(len(times), 'episode')} · median {middle} · worst {worst}"
 
 
 def _strip(index: int, arm: str, times: tuple[float, ...], end_s: float) -> Strip:

@@ -136,8 +136,8 @@ def setting(findings: Findings, sizing: Sizing) -> str:
     )
     held = numbers.milliseconds(roomiest.held_ms)
     return (
-        f"{sizing.phase}, {sizing.episodes} blocks: {asked}, and each answered one held a connection for {held} on "
-        f"average."
+        f"{sizing.phase}, {numbers.plural(sizing.episodes, 'block')}: {asked}, and each answered one held a connection "
+        f"for {held} on average."
     )
 
 

@@ -39,7 +39,7 @@ class CellRead(_Read):
 
     requests: int
     failed: int
-    broken: int
+    broken: int | None  # None: not known
     broken_pipe_rate: float | None
     ci95: Ends = None
     latency_ms: LatencyRead = LatencyRead()

@@ -15,6 +15,7 @@ from brokenpipe.measure.instrument import Arrivals, Memory, Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Check, Comparison
 from brokenpipe.measure.owed import Owed, Tie
+from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.sizing import Sizing, sizing_of
 from brokenpipe.report import atomic, evidence
@@ -49,10 +50,11 @@ def _cell(cell: Cell) -> Json:
     return {
         "requests": cell.requests,
         "failed": cell.failed,
-        "broken": cell.broken,
-        "stale": cell.stale,
-        "in_use": cell.in_use,
+        "broken": cell.known_broken,
+        "stale": cell.stale if cell.states_known else None,
+        "in_use": cell.in_use if cell.states_known else None,
         "elsewhere": cell.elsewhere,
+        "otherwise": cell.otherwise,
         "unexplained": cell.unexplained,
         "swallowed": cell.swallowed,
         "wrong_results": cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0),
@@ -152,6 +154,7 @@ def _arm(findings: Findings, arm: str) -> Json:
     cells = {phase: findings.cell(arm, phase) for phase in phases}
     return {
         "env": dict(findings.arms[arm]),
+        "witness": _witness(findings.seen.get(arm)),
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
         "phases": {
@@ -162,6 +165,13 @@ def _arm(findings: Findings, arm: str) -> Json:
         },
         "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
     }
+
+
+def _witness(seen: Seen | None) -> Json | None:
+    """What it saw of an arm: of its requests and pools nothing is known where these are false."""
+    if seen is None:
+        return None
+    return {"requests": seen.requests, "pools": seen.pools, "seen": seen.value}
 
 
 def _books(books: Books) -> Json:

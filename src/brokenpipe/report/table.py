@@ -8,6 +8,7 @@ from brokenpipe.measure import numbers
 from brokenpipe.measure.cell import Cell, Latency
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Price
+from brokenpipe.report import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Bar:
     stale: float
     in_use: float
     elsewhere: float
+    unexplained: float  # failed, and may be broken as well
     low: float
     high: float
 
@@ -30,6 +32,7 @@ class Place:
     bar: Bar | None
     broke: str  # "19 stale · 23 in use", or "nothing broke"
     otherwise: str  # requests that failed, but not by a disconnect
+    unexplained: str  # requests that failed, and why is not known
     masked: str  # empty if nothing had to be masked
 
 
@@ -61,18 +64,21 @@ def _scale(findings: Findings, phase: str) -> float:
     """Give the rate at the right end of a phase's bars; never below 2 %, or nothing would look like much."""
     cells = [cell for cell in findings.cells.values() if cell.phase == phase]
     ends = [cell.ci95.high for cell in cells if cell.ci95 is not None]
-    return max([*ends, *(cell.broken_pipe_rate or 0.0 for cell in cells), 0.02])
+    drawn = [(cell.broken + cell.unexplained) / cell.requests for cell in cells if cell.requests]
+    return max([*ends, *drawn, 0.02])
 
 
 def _bar(cell: Cell, scale: float) -> Bar | None:
-    if cell.broken_pipe_rate is None:
+    if not cell.requests:
         return None
-    part = 100 * cell.broken_pipe_rate / (scale * max(cell.broken, 1))
-    low, high = (cell.ci95.low, cell.ci95.high) if cell.ci95 else (cell.broken_pipe_rate,) * 2
+    part = 100 / (scale * cell.requests)
+    least = cell.broken / cell.requests
+    low, high = (cell.ci95.low, cell.ci95.high) if cell.ci95 else (least, least)
     return Bar(
         stale=cell.stale * part,
         in_use=cell.in_use * part,
         elsewhere=cell.elsewhere * part,
+        unexplained=cell.unexplained * part,
         low=100 * low / scale,
         high=100 * high / scale,
     )
@@ -81,38 +87,46 @@ def _bar(cell: Cell, scale: float) -> Bar | None:
 def broke(cell: Cell) -> str:
     """Say in which state the connections of broken requests were."""
     parts = ((cell.stale, "stale"), (cell.in_use, "in use"), (cell.elsewhere, "state not seen"))
-    nothing = "causes not known" if cell.unexplained else "nothing broke"
+    nothing = "nothing seen to break" if cell.known_broken is None else "nothing broke"
     return " · ".join(f"{n:,} {state}" for n, state in parts if n) or nothing
 
 
 def otherwise(cell: Cell) -> str:
     """Say how many requests failed by something else than a disconnect; empty if none did."""
-    others = cell.failed - cell.broken
-    if others <= 0:
-        return ""
-    why = f" ({cell.unexplained:,} without testimony)" if cell.unexplained else ""
-    return f"{others:,} failed otherwise{why}"
+    return f"{cell.otherwise:,} failed otherwise" if cell.otherwise else ""
+
+
+def unexplained(cell: Cell) -> str:
+    """Say how many requests failed without anything that tells why; empty if none did."""
+    return f"{cell.unexplained:,} failed, {words.CAUSE_NOT_KNOWN}" if cell.unexplained else ""
+
+
+def undetermined(cell: Cell) -> int:
+    """Count the failed requests of which the cause, or the connection, is not known: no other column has them."""
+    return cell.unexplained + cell.elsewhere
 
 
 def masked(cell: Cell) -> str:
     """Say how many dead connections were replaced in time, or that nobody saw it."""
     if cell.masked is None:
-        return "masked not seen"
+        return f"masked {words.NOT_SEEN}"
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
 def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
     cell = findings.cells.get((arm, phase))
     if cell is None:
-        return Place(phase, None, None, "not run", "", "")
+        return Place(phase, None, None, "not run", "", "", "")
     if cell.requests == 0:
-        return Place(phase, cell, None, "no request", "", "")
-    return Place(phase, cell, _bar(cell, scale), broke(cell), otherwise(cell), masked(cell))
+        return Place(phase, cell, None, "no request", "", "", "")
+    return Place(
+        phase, cell, _bar(cell, scale), broke(cell), otherwise(cell), unexplained(cell), masked(cell)
+    )
 
 
 def _price(price: Price | None) -> tuple[str, ...]:
     if price is None:
-        return ("prices not seen: no witness",)
+        return (f"prices {words.NOT_SEEN}",)
     if not price.checkouts:
         return ("no checkout seen",)
     lines = []

@@ -6,7 +6,7 @@ serves a terminal, NO_COLOR and the log of a CI job.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -32,6 +32,18 @@ _COLUMNS = (
     ("masked", 8),
     ("p95", 9),
 )
+# Where anything failed of which the cause, or the connection, is not known: 65, and 13 for the arm.
+_WITH_UNKNOWN = (
+    ("broken", 8),
+    ("95 % interval", 14),
+    ("stale", 6),
+    ("in use", 7),
+    ("other", 6),
+    ("unknown", 8),
+    ("masked", 7),
+    ("p95", 9),
+)
+_LEGEND = "unknown: failed, and why, or on which connection, nobody saw; – is not known, never 0"
 
 
 _INDENT = (0, 0, 0, 2)
@@ -41,20 +53,25 @@ def _title(name: str, detail: str) -> Text:
     return Text.assemble((words.lines(name), "bold"), (f" · {words.lines(detail)}" if detail else "", "dim"))
 
 
-def _numbers(place: table.Place) -> tuple[str, ...]:
+def _columns(findings: Findings) -> tuple[tuple[str, int], ...]:
+    return _WITH_UNKNOWN if any(map(table.undetermined, findings.cells.values())) else _COLUMNS
+
+
+def _numbers(place: table.Place) -> Mapping[str, str]:
     """Write one place of the table: a text for each column."""
     cell = place.cell
     if cell is None or cell.requests == 0:
-        return (numbers.NOTHING, place.broke)
-    return (
-        numbers.percent(cell.broken_pipe_rate),
-        numbers.percent_interval(cell.ci95),
-        numbers.count(cell.stale),
-        numbers.count(cell.in_use),
-        numbers.count(cell.failed - cell.stale - cell.in_use),
-        numbers.count(cell.masked.total if cell.masked else None),
-        numbers.milliseconds(cell.latency_ms.p95),
-    )
+        return {"broken": numbers.NOTHING, "95 % interval": place.broke}
+    return {
+        "broken": numbers.percent(cell.broken_pipe_rate),
+        "95 % interval": numbers.percent_interval(cell.ci95),
+        "stale": numbers.count(cell.stale if cell.states_known else None),
+        "in use": numbers.count(cell.in_use if cell.states_known else None),
+        "other": numbers.count(cell.otherwise),
+        "unknown": numbers.count(table.undetermined(cell)),
+        "masked": numbers.count(cell.masked.total if cell.masked else None),
+        "p95": numbers.milliseconds(cell.latency_ms.p95),
+    }
 
 
 def _named(row: table.Row) -> str:
@@ -62,17 +79,18 @@ def _named(row: table.Row) -> str:
     return words.lines(row.arm) + (f" ({', '.join(flags)})" if flags else "")
 
 
-def _grid(arm_width: int) -> Table:
+def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
     grid = Table.grid()
     grid.add_column(width=arm_width, overflow="fold")
-    for _, width in _COLUMNS:
+    for _, width in columns:
         grid.add_column(width=width, justify="right", overflow="fold")
     return grid
 
 
-def _line(row: table.Row, place: table.Place) -> list[Text]:
+def _line(row: table.Row, place: table.Place, columns: tuple[tuple[str, int], ...]) -> list[Text]:
     broken = place.cell is not None and place.cell.broken > 0
-    texts = [Text(numbers.plain(text)) for text in _numbers(place)]
+    said = _numbers(place)
+    texts = [Text(numbers.plain(said.get(name, ""))) for name, _ in columns]
     texts[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
     return [Text(_named(row)), *texts]
 
@@ -80,17 +98,20 @@ def _line(row: table.Row, place: table.Place) -> list[Text]:
 def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
     """Build the table arms × phases: a block for each phase, a line for each arm."""
     rows = table.rows(findings)
-    room = width - 2 - sum(each for _, each in _COLUMNS)
+    columns = _columns(findings)
+    room = width - 2 - sum(each for _, each in columns)
     arm_width = max(min(room, max((len(_named(row)) for row in rows), default=0) + 2), 12)
-    heads = _grid(arm_width)
-    heads.add_row("", *(Text(name, style="dim") for name, _ in _COLUMNS))
+    heads = _grid(arm_width, columns)
+    heads.add_row("", *(Text(name, style="dim") for name, _ in columns))
     yield Padding(heads, _INDENT)
     for index, phase in enumerate(findings.phases):
         yield _title(phase.name, words.fault(phase))
-        block = _grid(arm_width)
+        block = _grid(arm_width, columns)
         for row in rows:
-            block.add_row(*_line(row, row.places[index]))
+            block.add_row(*_line(row, row.places[index], columns))
         yield Padding(block, _INDENT)
+    if columns is _WITH_UNKNOWN:
+        yield Padding(Text(_LEGEND, style="dim"), _INDENT)
 
 
 def _costs(findings: Findings) -> Iterator[RenderableType]:
@@ -127,9 +148,13 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     if findings.baseline:
         yield Text(words.lines(f"held against {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
-        number = numbers.plural(len(findings.checks), "check")
+        held = (
+            numbers.plural(len(findings.checks), "check") + " undecided"
+            if findings.checks
+            else words.counts(findings)
+        )
         label = f"{words.MARK[Verdict.UNKNOWN]} {Verdict.UNKNOWN.value.upper()}"
-        yield _hanging(label, STYLE[Verdict.UNKNOWN], Text(f"{number} undecided, for the doubt below"))
+        yield _hanging(label, STYLE[Verdict.UNKNOWN], Text(f"{held}: see the doubt below"))
         return
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         label = f"{words.MARK[verdict]} {verdict.value.upper()}"
@@ -139,6 +164,14 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
     if passed:
         yield Text(f"{words.MARK[Verdict.PASS]} {numbers.plural(passed, 'check')} passed", style="green")
+
+
+def _witness(findings: Findings) -> Iterator[RenderableType]:
+    """Say of which arms the witness did not see everything, and what; nothing if it did everywhere."""
+    if all(words.unseen(findings, arm) == "" for arm in findings.arms):
+        return
+    for said, arms in words.seen(findings):
+        yield _hanging("witness", "dim", Text(words.lines(f"{', '.join(arms)}: {said}")))
 
 
 def _ledger(findings: Findings) -> Iterator[RenderableType]:
@@ -184,6 +217,7 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
         parts.append(Text())
     else:
         parts.append(Text("No phase was reached: there is nothing to tabulate."))
+    parts.extend(_witness(findings))
     parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
     parts.extend(_warning(*each) for each in words.alike(findings.warnings))

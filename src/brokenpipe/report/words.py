@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings, PhaseFinding
+from brokenpipe.measure.findings import FailureGroup, Findings, PhaseFinding
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.owed import Owed, Tie
+from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.request_phase import RequestPhase
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
@@ -64,7 +65,10 @@ def lines(text: str) -> str:
 
 def without_phase(fault: str, phase: str) -> str:
     """Say a fault, `name · manner`, beside the name of its phase: without what the phase's name says already."""
-    return fault.removeprefix(phase).strip(" ·")
+    rest = fault.removeprefix(phase)
+    return (
+        fault if rest and rest[0].isidentifier() else rest.strip(" ·")
+    )  # the phase `idle` is not in `idle_reset`
 
 
 def fault(phase: PhaseFinding) -> str:
@@ -105,15 +109,51 @@ def _likewise(others: list[Warn]) -> str:
     return f"likewise {', '.join(arms)}" if arms else f"and {len(others)} more like it"
 
 
+CAUSE_NOT_KNOWN = "cause not known"
+NOT_A_DISCONNECT = "not a disconnect"
+BY_NO_FAULT = "caused by no fault on record"
+CANNOT_BE_TOLD = "cannot be told"
+NOT_SEEN = "not seen"
+
+_TIES = {Tie.UNATTRIBUTED: BY_NO_FAULT, Tie.UNKNOWN: CANNOT_BE_TOLD}
+
+
+def tie(one: Tie) -> str:
+    """Say how failed requests hang together with a fault: "direct", or that none caused them, or that nobody knows."""
+    return _TIES.get(one, one.value)
+
+
+def kind(group: FailureGroup) -> str:
+    """Say whether a group of failures is no disconnect, or that nobody knows; empty for disconnects."""
+    if not group.cause_known:
+        return CAUSE_NOT_KNOWN
+    return "" if group.disconnect else NOT_A_DISCONNECT
+
+
+def seen(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Say what the witness saw, and of which arms that is true."""
+    gathered: dict[str, list[str]] = defaultdict(list)
+    for arm in findings.arms:
+        if arm in findings.seen:
+            gathered[SAID[findings.seen[arm]]].append(arm)
+    return tuple((said, tuple(arms)) for said, arms in gathered.items())
+
+
+def unseen(findings: Findings, arm: str) -> str:
+    """Say why the requests of an arm cannot be followed; empty if they can be."""
+    what = findings.seen.get(arm, Seen.BOTH)
+    return "" if what is Seen.BOTH else SAID[what]
+
+
 def owed_briefly(owed: Owed) -> str:
     """Say in one or two words how a group of failures hangs together with faults: "direct", "mostly secondary"."""
-    tie, count = max(owed.by_tie.items(), key=lambda item: item[1])
-    return tie.value if count == owed.failed else f"mostly {tie.value}"
+    most, count = max(owed.by_tie.items(), key=lambda item: item[1])
+    return tie(most) if count == owed.failed else f"mostly {tie(most)}"
 
 
 def owed(owed: Owed) -> str:
     """Say what a group of failures is owed to, in which moment of the request, and what could have prevented it."""
-    parts = [f"{count:,} {tie.value}" for tie in Tie if (count := owed.by_tie.get(tie, 0))]
+    parts = [f"{count:,} {tie(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))]
     faults = ", ".join(_most_first(owed.by_fault))
     moments = ", ".join(f"{count:,} {name}" for name, count in _counted(owed.by_moment))
     said = ", ".join(parts) + (f", owed to {faults}" if faults else "") + f". In the request: {moments}. "

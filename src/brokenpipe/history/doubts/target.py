@@ -37,9 +37,10 @@ TARGET: Mapping[Code, Kind] = {
         "Its counts are lower bounds; please report this with your versions.",
     ),
     Code.REQUESTS_UNSEEN: Kind(
-        "requests of an arm failed without a word of why, and the witness saw none of its requests",
+        "requests of an arm failed, why is not known, and the witness did not see its requests or not its pool",
         "note",
-        "It sees ASGI applications under uvicorn (docs/witness.md); elsewhere expect `failed`: `broken` stays unknown.",
+        "It sees ASGI applications under uvicorn and SQLAlchemy's pools (docs/witness.md); elsewhere expect `failed`: "
+        "`broken` stays unknown.",
     ),
     Code.ERRORS_SWALLOWED: Kind(
         "the service answered requests as successes although the database had failed them and nothing made up for it, "

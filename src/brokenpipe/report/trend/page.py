@@ -69,11 +69,11 @@ def said(change: Change) -> tuple[str, str, str]:
 
 def can_see(trend: Trend) -> str:
     """Say from how many runs on a change can be told from chance, and how soon after it."""
-    runs, tested = len(trend.runs), max(trend.tested, 1)
-    soonest = runs_after(runs, tested)
+    tested = max(trend.tested, 1)
+    runs, soonest = numbers.plural(len(trend.runs), "run"), runs_after(len(trend.runs), tested)
     if soonest is None:
         return (
-            f"{runs} runs are too few to tell any change from chance, with {tested} series that could change: "
+            f"{runs}: too few to tell any change from chance, with {tested} series that could change: "
             f"it takes {trend.runs_needed} or more."
         )
-    return f"With {runs} runs, the clearest change can be told from chance from {soonest} runs after it on."
+    return f"With {runs}, the clearest change can be told from chance from {soonest} runs after it on."

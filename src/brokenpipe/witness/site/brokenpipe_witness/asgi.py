@@ -43,7 +43,8 @@ def _witnessed(app: Method) -> Method:
         scene = Scene(request_id)
 
         async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
+            # The first start counts: one after it, of an error handler that comes too late, is refused by the server.
+            if message["type"] == "http.response.start" and scene.status is None:
                 scene.status = message["status"]
                 scene.answer_ns = now()
             await send(message)

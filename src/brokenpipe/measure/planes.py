@@ -1,0 +1,74 @@
+"""What the witness saw of each arm, in planes: requests, and the pools behind them.
+
+    requests   who asked, and what left the application        needs a server that the witness knows
+    pools      checkouts, pings, connections and their ends    needs a pool that it knows
+
+What failed in a request is followed from one plane to the other. Where either is missing, what rests on both (masked
+disconnects, prices, what was swallowed, and that a failure is *no* disconnect) is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from brokenpipe.history.reader import History
+
+
+class Seen(StrEnum):
+    """What the witness saw of an arm: a closed list. The value stands in `summary.json`."""
+
+    BOTH = "requests and pools"
+    REQUESTS = "requests only"
+    POOLS = "pools only"
+    NEITHER = "neither"
+    NO_FILE = "no file"
+
+    @property
+    def requests(self) -> bool:
+        return self in {Seen.BOTH, Seen.REQUESTS}
+
+    @property
+    def pools(self) -> bool:
+        return self in {Seen.BOTH, Seen.POOLS}
+
+
+SAID: Mapping[Seen, str] = {
+    Seen.BOTH: "the witness saw its requests and its pools",
+    Seen.REQUESTS: "the witness saw its requests, but no pool that it knows",
+    Seen.POOLS: "the witness saw its pool, but none of its requests",
+    Seen.NEITHER: "the witness ran in it, but saw no pool that it knows and no request",
+    Seen.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
+}
+"""Of an arm, as every sentence about it says."""
+
+
+def seen_by_arm(history: History, arms: Iterable[str]) -> dict[str, Seen]:
+    """For each arm, what its witness told of."""
+    requests = _arms(history, "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies")
+    pools = _arms(history, "SELECT DISTINCT witness_arm FROM connects")
+    ran = _arms(
+        history, "SELECT DISTINCT substr(writer, 9) FROM clocks WHERE starts_with(writer, 'witness ')"
+    )
+    return {arm: _seen(arm in requests, arm in pools, arm in ran) for arm in arms}
+
+
+def followed(seen: Mapping[str, Seen]) -> frozenset[str]:
+    """The arms whose requests are followed into their pools.
+
+    Only there does the witness know of masked disconnects and prices, and only there is a disconnect that it did not
+    see none.
+    """
+    return frozenset(arm for arm, each in seen.items() if each is Seen.BOTH)
+
+
+def _seen(requests: bool, pools: bool, ran: bool) -> Seen:
+    if requests:
+        return Seen.BOTH if pools else Seen.REQUESTS
+    if pools:
+        return Seen.POOLS
+    return Seen.NEITHER if ran else Seen.NO_FILE
+
+
+def _arms(history: History, query: str) -> frozenset[str]:
+    return frozenset(arm for (arm,) in history.rows(query))
