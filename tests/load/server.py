@@ -4,6 +4,7 @@
 /slow/0.2              an answer after that many seconds
 /hang                  no answer
 /stalls                nobody gets an answer before `stalled_until`
+/unheard               the first of a connection is answered, the second is closed on without an answer
 /cut /cut-length       the headers and half of a body, chunked or of known length, then a reset
 /events/5/0.02         five chunks, that far apart
 /to?URL                a redirect
@@ -85,10 +86,14 @@ async def _end() -> None:
 
 def _handler(server, arm):
     async def handle(reader, writer):
+        before = 0
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 seen = await _read(reader, arm)
                 server.seen.append(seen)
+                before += 1
+                if seen.path == "/unheard" and before > 1:
+                    break
                 if seen.path == "/stalls":
                     await asyncio.sleep(server.stalled_until - time.monotonic())
                 if not await _answer(seen.path, writer):

@@ -262,3 +262,97 @@ def test_the_key_of_a_write_is_written_down(bench, kind):
     assert first == again != second
     assert first
     assert none is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_that_gets_no_answer_is_sent_once(bench, kind):
+    """A kept connection is closed in answer to every second GET: each such GET has failed, and none is sent again.
+
+    FastHttpUser's library would send it once more by itself, and Locust would count one success for two requests.
+    """
+    locustfile = f"""
+        from locust import {kind}, constant, task
+
+        class Reader({kind}):
+            wait_time = constant(0.02)
+
+            @task
+            def read(self):
+                self.client.get("/unheard")
+    """
+    bench.run(locustfile, until=bench.saw(12))
+    ids = [seen.id for seen in bench.server.of("plain")]
+    assert len(ids) >= 12
+    assert len(set(ids)) == len(ids)
+    failed = [end["failure"] for end in bench.ends("GET /unheard")]
+    assert failed[:12] == [None, "transport"] * 6
+
+
+def test_users_who_share_their_clients_send_once_as_well(bench):
+    """A pool of clients that a locustfile gives to all of its users is told no less than a user's own."""
+    locustfile = """
+        from geventhttpclient.client import HTTPClientPool
+        from locust import FastHttpUser, constant, task
+
+        class Reader(FastHttpUser):
+            wait_time = constant(0.02)
+            client_pool = HTTPClientPool(concurrency=2)
+
+            @task
+            def read(self):
+                self.client.get("/unheard")
+    """
+    bench.run(locustfile, until=bench.saw(12), users=2)
+    ids = [(seen.arm, seen.id) for seen in bench.server.seen]
+    assert len(set(ids)) == len(ids)
+
+
+def test_arguments_by_position_are_understood(bench):
+    """Headers, a stream and what else a client takes by position mean the same as by name."""
+    locustfile = """
+        from locust import FastHttpUser, HttpUser, constant, task
+
+        class A(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                self.client.request("POST", "/ok", "/position", b"x", False, False, {"Idempotency-Key": "k"})
+                stream = self.client.request("GET", "/events/3/0.03", "/stream", None, False, True)
+                list(stream.iter_content(100))
+
+        class B(HttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                with self.client.request("GET", "/ok", "/caught", True, {"who": "B"}) as response:
+                    response.failure("no")
+    """
+    bench.run(locustfile, until=bench.saw(12), users=2)
+    assert {end["key"] for end in bench.ends("POST /position")} == {"k"}
+    assert min(end["ms"] for end in bench.ends("GET /stream")) >= 90
+    assert {end["failure"] for end in bench.ends("GET /caught")} == {"declared"}
+    assert len({seen.id for seen in bench.server.of("plain")}) == len(bench.server.of("plain"))
+
+
+def test_a_timeout_of_urllib3_is_held_to_the_limit(bench):
+    """requests takes it for a number or a pair; a longer one than the time limit ends at that, a shorter one before."""
+    locustfile = """
+        from locust import HttpUser, constant, task
+        from urllib3.util import Timeout
+
+        class A(HttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def ask(self):
+                self.client.get("/hang", name="/long", timeout=Timeout(connect=60, read=60))
+                self.client.get("/hang", name="/short", timeout=Timeout(total=0.1))
+                self.client.get("/ok")
+    """
+    bench.run(locustfile, until=bench.saw(4), time_limit_s=0.4)
+    assert all(390 <= end["ms"] < 800 for end in bench.ends("GET /long"))
+    assert all(90 <= end["ms"] < 300 for end in bench.ends("GET /short"))
+    assert {end["failure"] for end in bench.ends("GET /long")} == {"timeout"}
+    assert {end["failure"] for end in bench.ends("GET /ok")} <= {None}

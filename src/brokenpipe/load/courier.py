@@ -12,7 +12,9 @@ from locust.contrib.fasthttp import FastHttpSession
 from brokenpipe.load.bodies import watch
 from brokenpipe.load.draws import Person
 from brokenpipe.load.flight import Flight
+from brokenpipe.load.parameters import by_name, limited
 from brokenpipe.load.refusal import Own
+from brokenpipe.load.resending import send_once
 from brokenpipe.load.tower import Tower
 
 HEADER = "X-Request-ID"
@@ -66,6 +68,8 @@ class Courier:
         self._handed_out: list[Flight] = []
         self._is_requests = isinstance(client, HttpSession)
         own.guard(client)
+        if isinstance(client, FastHttpSession):
+            send_once(client)
         client.request = self.request  # type: ignore[method-assign]
 
     def request(self, method: str, url: str, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -73,19 +77,15 @@ class Courier:
 
         Raises RefusedError for an address that is not the arm's, StopUser when the run is over.
         """
-        if self._handed_out:
-            self._settle()
-        if not self._began:
-            self._began = True
-            self._tower.users_begun += 1
-        if self._gate.closed:
-            self._gate.wait()
+        self._await_turn()
         due_ns = self._arrival() if self.arrives else None
         path = self._own.path(self._client.base_url, url)
         named, in_tables = self._names[method, name or self._client.request_name or path]
+        if args:
+            kwargs |= by_name(self._send, args)
         flight = self._take_off(named, kwargs, due_ns)
         try:
-            response = self._send(method, url, in_tables, *args, **kwargs)
+            response = self._send(method, url, in_tables, **kwargs)
         except GreenletExit:
             flight.forget()
             raise
@@ -98,6 +98,16 @@ class Courier:
             if flight.stream:
                 watch(response, flight)
         return response
+
+    def _await_turn(self) -> None:
+        """Give what the user left behind its verdict, and wait for the gate."""
+        if self._handed_out:
+            self._settle()
+        if not self._began:
+            self._began = True
+            self._tower.users_begun += 1
+        if self._gate.closed:
+            self._gate.wait()
 
     def _arrival(self) -> int | None:
         """Wait for the next arrival; when it was due."""
@@ -122,7 +132,7 @@ class Courier:
             headers = {HEADER: request_id}
         kwargs["headers"] = headers
         if self._is_requests:
-            kwargs["timeout"] = _limited(kwargs.get("timeout"), self._tower.config.time_limit_s)
+            kwargs["timeout"] = limited(kwargs.get("timeout"), self._tower.config.time_limit_s)
         stream = bool(kwargs.get("stream"))
         flight = Flight(self._tower, self._arm, request_id, named, key, stream=stream)
         context = kwargs.get("context")
@@ -161,10 +171,3 @@ def _key(headers: Mapping[str, Any]) -> str | None:
         if name.lower() == KEY_HEADER and value:
             return value.decode("latin-1") if isinstance(value, bytes) else str(value)
     return None
-
-
-def _limited(given: Any, limit_s: float) -> Any:
-    """The timeout of requests, a number or (connect, read), with no part above the limit."""
-    if isinstance(given, tuple):
-        return tuple(limit_s if part is None else min(part, limit_s) for part in given)
-    return limit_s if given is None else min(given, limit_s)
