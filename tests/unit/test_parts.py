@@ -65,7 +65,7 @@ def _second_part(folder: Path, offset_s: float) -> None:
         return f"{found[1]}{int(found[2]) + by}"
 
     for path in apart.glob("*.ndjson"):
-        text = re.sub(r'("(?:t|t0|t1|strike)": ?)(\d+)', moved, path.read_text(encoding="utf-8"))
+        text = re.sub(r'("(?:t|t0|t1|strike)": ?)(-?\d+)', moved, path.read_text(encoding="utf-8"))
         (folder / path.name.replace(".ndjson", ".r2.ndjson")).write_text(text, encoding="utf-8")
 
 

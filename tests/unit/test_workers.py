@@ -19,7 +19,9 @@ from brokenpipe.load.seats import Seat
 from brokenpipe.measure.findings import Findings
 
 MS = 1_000_000
-AWAY_NS = 7_777_000_000_000  # a machine that booted two hours later
+# Machines that booted two hours later than ours, a day later (most likely before ours did: their times are negative on
+# our clock, or ours on theirs), and a day earlier.
+AWAY_NS = [7_777_000_000_000, 99_777_000_000_000, -99_777_000_000_000]
 
 
 @given(of=st.integers(1, 9), users=st.lists(st.integers(0, 30), min_size=1, max_size=4))
@@ -113,15 +115,16 @@ def _figures(folder: Path, shift_ns: int, *, synced: bool) -> Findings:
     return run.measured()
 
 
-def test_a_worker_on_another_clock_is_read_on_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("away_ns", AWAY_NS)
+def test_a_worker_on_another_clock_is_read_on_ours(tmp_path: Path, away_ns: int) -> None:
     """The same figures as if it had been here: its requests are in the same episodes, its lag in the same phase."""
     here = _figures(tmp_path / "here", 0, synced=True)
-    away = _figures(tmp_path / "away", AWAY_NS, synced=True)
-    lost = _figures(tmp_path / "lost", AWAY_NS, synced=False)
+    away = _figures(tmp_path / "away", away_ns, synced=True)
+    lost = _figures(tmp_path / "lost", away_ns, synced=False)
     requests = {"here": here, "away": away, "lost": lost}
     counts = {name: found.cells["plain", "steady"].requests for name, found in requests.items()}
     assert counts == {"here": 6, "away": 6, "lost": 2}
     assert away.cells["plain", "steady"].latency_ms == here.cells["plain", "steady"].latency_ms
     assert {Code.GENERATOR_LAGGED} <= {warning.code for warning in away.warnings}
     (worker,) = away.health.workers
-    assert (worker.worker, worker.offset_ns, worker.error_ns) == ("w1", AWAY_NS, MS)
+    assert (worker.worker, worker.offset_ns, worker.error_ns) == ("w1", away_ns, MS)

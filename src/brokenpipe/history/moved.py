@@ -8,8 +8,9 @@ from pathlib import Path
 
 from brokenpipe.errors import ReportError
 
-# Keys of monotonic times in every kind of line. Inside of a string a quotation mark has a backslash before it.
-TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began_t|since|handed)": ?)(\d+)')
+# Keys of monotonic times in every kind of line. Inside of a string a quotation mark has a backslash before it. A time
+# can be negative: a clock counts from where its machine booted, and a worker's may have booted later than ours.
+TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began|began_t|since|handed)": ?)(-?\d+)')
 
 
 def moved(path: Path, by: int, scratch: Path) -> Path:
