@@ -33,6 +33,7 @@ from brokenpipe.witness import environment
 from .conftest import APPS, ARM, Line, Service, Wire, until
 
 DRIVERS = ("asyncpg", "psycopg", "psycopg2")
+WITHOUT_ENGINE = ("pipeline", "psqlpy")  # these take no more than a DSN
 VERIFIED = {"asyncpg": {"ssl": MODE}, "psycopg": {"sslmode": MODE}, "psycopg2": {"sslmode": MODE}}
 
 # A COMMIT that takes its time: a deferred trigger sleeps in it.
@@ -41,6 +42,8 @@ CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_s
 CREATE TABLE slow_commit (a int);
 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON slow_commit
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
+CREATE TABLE slow_insert (a int);
+CREATE TRIGGER early BEFORE INSERT ON slow_insert FOR EACH ROW EXECUTE FUNCTION linger();
 CREATE TABLE once (a int PRIMARY KEY);
 INSERT INTO once VALUES (1);
 CREATE TABLE locked (a int);
@@ -103,6 +106,9 @@ class Ground:
 
     def provoke(self, case: Case, driver: str) -> Line:
         """What the witness wrote about the request that failed."""
+        if driver not in self.services:
+            folder = self.folder / driver
+            self.services[driver] = self.ends.enter_context(_service(folder, trusted(self.folder)))
         if case.tls:
             target = self.server("tls", tls=True)
             case = replace(case, connect=VERIFIED)
@@ -115,6 +121,8 @@ class Ground:
 
     def _provoke(self, case: Case, driver: str, wire: Wire, dsn: str) -> Line:
         request_id = f"{driver}-{secrets.token_hex(4)}"
+        if driver in WITHOUT_ENGINE:
+            dsn = f"{dsn}?application_name={request_id}"
         service = replace(self.services[driver], upstream_port=wire.port)
         engine = {
             **case.engine,

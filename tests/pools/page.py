@@ -7,6 +7,7 @@ from pathlib import Path
 from brokenpipe.measure.classify import ErrorClass
 
 from .ground import DRIVERS
+from .other_drivers import OTHER_DRIVERS, OTHERS
 from .provocations import PROVOCATIONS, Expected
 
 PAGE = Path(__file__).parents[2] / "docs" / "error-classes.md"
@@ -45,12 +46,35 @@ chain of exceptions; the class is the same as without TLS.
 |---|{rule}|
 """
 
+_OTHERS = """
+## Other drivers, and psycopg's pipeline
+
+pg8000 below SQLAlchemy; psqlpy with its own pool; psycopg's pipeline mode; and *executemany*: SQLAlchemy's `execute` of
+one statement with a list of parameters, or psycopg's own `executemany`, which psycopg sends as a pipeline.
+
+| provoked | {drivers} |
+|---|{rule}|
+{rows}
+- **psycopg's executemany loses 57P01**, and a pipeline does: the server's last words are in the answer that the
+  pipeline does not read any more. Each further command of the pipeline fails as well, and so does the end of its block
+  (*the connection is lost*, *no result available*, *flush request failed*).
+- **pg8000** says *network error*, or passes on the kernel's own error, which SQLAlchemy does not know for a
+  disconnect: its pool keeps such a connection. It alone may say *broken pipe*, when it closes one.
+- **psqlpy** has no SQLSTATE; what the server said stands in the text.
+- **A pool of psycopg's own** (`psycopg_pool`) that has nothing to give in time says the same for all connections in
+  use, for dead ones that it tests in vain, and for a server that is away. So that is *no connection from the pool*, not
+  *pool exhausted*, which claims that all were in use. Django's errors are classed by what psycopg had raised.
+- **What others did is no disconnect**: an HTTP client's or a cache's error, say of a language model that hung up, is an
+  *application error*, whatever its socket met.
+"""
+
 _END = """
 ## What to know
 
-- **"Broken pipe" is said by none of the three.** A write to a connection that is gone would be one (EPIPE), but
-  asyncpg sees the end before it writes, and libpq reads the server's last words after a failed write and reports an
-  end. The class is there for other drivers. The broken-pipe rate counts disconnects, whatever they are called.
+- **"Broken pipe" is said by none of the three large drivers.** A write to a connection that is gone would be one
+  (EPIPE), but asyncpg sees the end before it writes, and libpq reads the server's last words after a failed write and
+  reports an end. The class is there for other drivers. The broken-pipe rate counts disconnects, whatever they are
+  called.
 - **psycopg calls a late refusal the end of a connection.** It looks for the outcome of a connect once, at once; a
   refusal that comes any later, as over any network but the loopback, it tells as *server closed the connection
   unexpectedly*, and a time-out of the kernel's too. psycopg2 and asyncpg do not (`tests/wire/test_packet_drop.py`).
@@ -80,7 +104,15 @@ def page() -> str:
         disconnects=disconnects, drivers=" | ".join(DRIVERS), rule="|".join(["---"] * len(DRIVERS))
     )
     rows = (_row(name, expected) for name, (_, expected) in PROVOCATIONS.items())
-    return begin + "".join(rows) + _said() + _END
+    return begin + "".join(rows) + _said() + _others() + _END
+
+
+def _others() -> str:
+    rows = "".join(
+        f"| {name} | {' | '.join(_found(truth, cells[driver]) for driver in OTHERS)} |\n"
+        for name, (_, truth, cells) in OTHER_DRIVERS.items()
+    )
+    return _OTHERS.format(drivers=" | ".join(OTHERS), rule="|".join(["---"] * len(OTHERS)), rows=rows)
 
 
 def _said() -> str:
@@ -98,10 +130,13 @@ def _row(name: str, expected: Expected) -> str:
 
 
 def _cell(expected: Expected, driver: str) -> str:
-    found = expected.cells()[driver]
+    return _found(expected.truth, expected.cells()[driver])
+
+
+def _found(truth: ErrorClass, found: ErrorClass | str) -> str:
     if not isinstance(found, ErrorClass):
         return f"– ({found})"
-    return str(found) if found is expected.truth else f"**{found}**"
+    return str(found) if found is truth else f"**{found}**"
 
 
 if __name__ == "__main__":

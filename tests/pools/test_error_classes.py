@@ -16,6 +16,7 @@ from brokenpipe.stack.postgres import postgres
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 from .ground import Ground, standing_on
+from .other_drivers import OTHER_DRIVERS, REPAIRED, case_of
 from .page import PAGE, page
 from .provocations import PROVOCATIONS
 
@@ -50,6 +51,26 @@ def test_a_provoked_failure(ground: Ground, name: str, driver: str, found: Error
     phase = request_phase(act_of(doing) if doing else None, response_began=began)
     assert (classify(chain, met["where"] if met else None), phase) == (found, expected.phase), chain
     assert expected.says.get(driver, "") in " ".join(link.text for link in chain)
+
+
+OTHER_CELLS = [
+    (name, driver, found) for name, (_, _, cells) in OTHER_DRIVERS.items() for driver, found in cells.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "found"), OTHER_CELLS, ids=[f"{n}, {d}" for n, d, _ in OTHER_CELLS]
+)
+def test_an_end_with_another_driver(ground: Ground, name: str, driver: str, found: ErrorClass | str) -> None:
+    """Whoever raises it, and in whatever words: the end of a connection is no application error."""
+    case, plays = case_of(name, driver)
+    line = ground.provoke(case, plays)
+    met = line["errors"][0] if line["errors"] else None
+    chain = chain_of(met["chain"] if met else line["raised"])
+    if found == REPAIRED:
+        assert (line["failed"], line["raised"], line["errors"]) == (False, None, [])
+        return
+    assert classify(chain, met["where"] if met else None) is found, chain
 
 
 def test_a_broken_pipe() -> None:

@@ -257,7 +257,99 @@ BY_TEXT_ALONE: list[tuple[str, Sequence[Link], ErrorClass]] = [
     ),
 ]  # fmt: skip
 
-ALL = [*BY_EVIDENCE, *BY_TEXT_ALONE]
+# Of pools and drivers besides SQLAlchemy's three, and of Django, which wraps what psycopg raises.
+STRANGERS: list[tuple[str, Sequence[Link], ErrorClass]] = [
+    (
+        "psycopg_pool, nothing came in time",
+        (Link("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),),
+        ErrorClass.NO_CONNECTION,
+    ),
+    (
+        "psycopg_pool, too many wait already",
+        (Link("psycopg_pool.TooManyRequests", "the pool 'pool-1' has already 3 requests waiting"),),
+        ErrorClass.NO_CONNECTION,
+    ),
+    (
+        "Django around psycopg_pool",
+        (
+            Link("django.db.utils.OperationalError", "couldn't get a connection after 30.00 sec"),
+            Link("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),
+        ),
+        ErrorClass.NO_CONNECTION,
+    ),
+    (
+        "Django around psycopg, dead while idle",
+        (Link("django.db.utils.OperationalError", LIBPQ_EOF), Link("psycopg.OperationalError", LIBPQ_EOF)),
+        ErrorClass.EOF,
+    ),
+    (
+        "Django, a connection that was closed before",
+        (
+            Link("django.db.utils.OperationalError", "the connection is closed"),
+            Link("psycopg.OperationalError", "the connection is closed"),
+        ),
+        ErrorClass.EOF,
+    ),
+    (
+        "Django around psycopg, pg_terminate_backend",
+        (
+            Link("django.db.utils.OperationalError", "terminating connection"),
+            Link("psycopg.errors.AdminShutdown", "terminating connection", "57P01"),
+        ),
+        ErrorClass.SERVER_SHUTDOWN,
+    ),
+    ("psycopg's pipeline", (Link("psycopg.OperationalError", "the connection is lost"),), ErrorClass.EOF),
+    (
+        "psycopg's pipeline, at its end",
+        (Link("psycopg.OperationalError", "flush request failed: no connection to the server"),),
+        ErrorClass.EOF,
+    ),
+    (
+        "psycopg's pipeline, what was still queued",
+        (Link("psycopg.ProgrammingError", "no result available"),),
+        ErrorClass.EOF,
+    ),
+    (
+        "psqlpy, in mid-statement",
+        (Link("psqlpy.exceptions.ConnectionExecuteError", "Cannot execute query, error - connection closed"),),
+        ErrorClass.EOF,
+    ),
+    ("pg8000 without SQLAlchemy", (Link("pg8000.exceptions.InterfaceError", "network error"),), ErrorClass.EOF),
+    (
+        "pg8000, RST in mid-statement",
+        (Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),),
+        ErrorClass.RESET,
+    ),
+    ("pg8000, close", (Link("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),), ErrorClass.BROKEN_PIPE),
+    ("somebody's network", (Link("service.NetworkError", "network error"),), ErrorClass.APPLICATION),
+    ("somebody's rows", (Link("service.ReportError", "no result available"),), ErrorClass.APPLICATION),
+    (
+        "a language model that hung up",
+        (
+            Link("httpx.ReadError", "[Errno 104] Connection reset by peer"),
+            Link("httpcore.ReadError", "[Errno 104] Connection reset by peer"),
+            Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
+        ),
+        ErrorClass.APPLICATION,
+    ),
+    (
+        "a language model that took too long",
+        (Link("httpx.ReadTimeout"), Link("httpcore.ReadTimeout"), Link("builtins.TimeoutError")),
+        ErrorClass.APPLICATION,
+    ),
+    (
+        "a cache that closed",
+        (Link("redis.exceptions.ConnectionError", "Connection closed by server."),),
+        ErrorClass.APPLICATION,
+    ),
+    (
+        "a report to others of what the database had done",
+        (Link("httpx.ConnectError", "refused"), *_psycopg("errors.AdminShutdown", "terminating", sqlstate="57P01")),
+        ErrorClass.SERVER_SHUTDOWN,
+    ),
+]  # fmt: skip
+
+ALL = [*BY_EVIDENCE, *BY_TEXT_ALONE, *STRANGERS]
 # Told by who says that the request failed.
 WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT, ErrorClass.WRONG_RESULT}
 

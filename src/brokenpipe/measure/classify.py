@@ -33,6 +33,7 @@ class ErrorClass(StrEnum):
     AUTHENTICATION = "authentication failed"
     TOO_MANY_CONNECTIONS = "too many connections"
     POOL_EXHAUSTED = "pool exhausted"
+    NO_CONNECTION = "no connection from the pool"
     STATEMENT_CANCELLED = "statement cancelled"
     CLIENT_TIMEOUT = "client-side timeout"
     PROTOCOL_STATE = "protocol state"
@@ -140,6 +141,9 @@ _TYPES: Mapping[str, ErrorClass] = {
     "sqlalchemy.exc.IllegalStateChangeError": ErrorClass.PROTOCOL_STATE,  # one session in two tasks
     "asyncpg.exceptions.InvalidCachedStatementError": ErrorClass.PROTOCOL_STATE,  # a plan from before DDL
     "psycopg.errors.ConnectionTimeout": ErrorClass.CONNECT_TIMEOUT,
+    # Raised without a cause, and the same for a full pool, for one whose connections have died, and without a server.
+    "psycopg_pool.PoolTimeout": ErrorClass.NO_CONNECTION,
+    "psycopg_pool.TooManyRequests": ErrorClass.NO_CONNECTION,
     "builtins.ConnectionResetError": ErrorClass.RESET,
     "builtins.BrokenPipeError": ErrorClass.BROKEN_PIPE,
     "builtins.ConnectionRefusedError": ErrorClass.REFUSED,
@@ -190,12 +194,31 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("connection was closed", ErrorClass.EOF),
     ("connection not open", ErrorClass.EOF),
     ("unexpected connection_lost() call", ErrorClass.EOF),
+    ("the connection is lost", ErrorClass.EOF),
+    ("no connection to the server", ErrorClass.EOF),
+    ("flush request failed", ErrorClass.EOF),
     ("terminating connection due to administrator", ErrorClass.SERVER_SHUTDOWN),
+    ("canceling statement due to", ErrorClass.STATEMENT_CANCELLED),
     ("another operation is in progress", ErrorClass.PROTOCOL_STATE),
     ("another command is already in progress", ErrorClass.PROTOCOL_STATE),
     ("concurrent operations are not permitted", ErrorClass.PROTOCOL_STATE),
     ("cached plan must not change", ErrorClass.PROTOCOL_STATE),
 )
+
+# Words that many programs use: the end of a connection only if this library says them.
+_TEXTS_OF: Sequence[tuple[str, str, ErrorClass]] = (
+    ("pg8000.", "network error", ErrorClass.EOF),
+    ("psqlpy.", "connection closed", ErrorClass.EOF),
+    # Of a pipeline whose connection is gone; elsewhere of a cursor that was asked for rows before its first statement.
+    ("psycopg.ProgrammingError", "no result available", ErrorClass.EOF),
+)
+
+# Libraries that talk to others than Postgres. What the wire did to them alone is no word about the database.
+_OTHER_PEERS = (
+    "aiohttp.", "anthropic.", "botocore.", "google.api_core.", "google.genai.", "grpc.", "httpcore.", "httpx.",
+    "kafka.", "openai.", "pymongo.", "redis.", "requests.", "urllib.", "urllib3.", "websockets.",
+)  # fmt: skip
+_DATABASE = ("asyncpg.", "django.db.", "pg8000.", "psqlpy.", "psycopg", "sqlalchemy.")
 
 _WIRE = frozenset({"builtins.OSError", "builtins.ConnectionError"})
 
@@ -213,10 +236,18 @@ def classify(chain: Sequence[Link], where: str | None = None) -> ErrorClass:
     """
     if not chain:
         return ErrorClass.UNEXPLAINED
+    if _is_of_another_peer(chain):
+        return ErrorClass.APPLICATION
     for rule in (_by_sqlstate, _by_errno, _by_type, _by_invalidation, _by_text):
         if found := rule(chain):
             return _readings(where).get(found, found)
     return ErrorClass.APPLICATION
+
+
+def _is_of_another_peer(chain: Sequence[Link]) -> bool:
+    """Whether it was raised in talk with somebody else, and nothing of the database stands in it."""
+    others = any(link.type.startswith(_OTHER_PEERS) for link in chain)
+    return others and not any(link.type.startswith(_DATABASE) for link in chain)
 
 
 def _readings(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
@@ -264,4 +295,6 @@ def _text_of_a_driver(link: Link) -> ErrorClass | None:
     """Python's own exceptions, a KeyError say, may hold any word of the service's; only those of the wire count."""
     if link.type.startswith("builtins.") and link.type not in _WIRE:
         return None
-    return next((found for part, found in _TEXTS if part in link.text.lower()), None)
+    text = link.text.lower()
+    own = (found for kind, part, found in _TEXTS_OF if link.type.startswith(kind) and part in text)
+    return next(own, None) or next((found for part, found in _TEXTS if part in text), None)

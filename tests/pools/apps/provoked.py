@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 import anyio.from_thread
 import anyio.to_thread
+import psqlpy
+import psycopg
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.util import await_only
@@ -66,7 +68,7 @@ async def together(*tasks):
 
 
 class InThread:
-    """psycopg2: a worker thread."""
+    """psycopg2 and pg8000: a worker thread."""
 
     def __init__(self, dsn, **options):
         self.engine = create_engine(dsn, **options)
@@ -80,6 +82,40 @@ class InThread:
 
     async def dispose(self):
         await anyio.to_thread.run_sync(self.engine.dispose)
+
+
+class InPipeline:
+    """psycopg without SQLAlchemy: one connection, and each visit is a pipeline."""
+
+    def __init__(self, dsn, **_):
+        self.dsn = dsn
+        self.connection = None
+
+    async def visit(self, steps):
+        if self.connection is None:
+            self.connection = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True)
+        async with self.connection.pipeline():
+            for step in steps:
+                await (at_gate() if step == "GATE" else self.connection.execute(step))
+
+    async def dispose(self):
+        if self.connection is not None:
+            await self.connection.close()
+
+
+class InPsqlpy:
+    """psqlpy without SQLAlchemy: its own pool."""
+
+    def __init__(self, dsn, **_):
+        self.pool = psqlpy.ConnectionPool(dsn=dsn, max_db_pool_size=2)
+
+    async def visit(self, steps):
+        async with self.pool.acquire() as connection:
+            for step in steps:
+                await (at_gate() if step == "GATE" else connection.execute(step))
+
+    async def dispose(self):
+        self.pool.close()
 
 
 def perform(connection, steps, pause):
@@ -96,14 +132,14 @@ def _perform(connection, step, pause):
     match step:
         case "GATE":
             pause()
-        case "COMMIT":
-            connection.commit()
-        case "ROLLBACK":
-            connection.rollback()
+        case "COMMIT" | "ROLLBACK":
+            getattr(connection, step.lower())()
         case "BIG":  # more than the kernel buffers
             connection.exec_driver_sql(f"select length('{'x' * 30_000_000}')")
         case "SECOND":  # while the first is held
             connection.engine.connect().close()
+        case "MANY":  # with psycopg a pipeline
+            connection.execute(text("insert into slow_insert values (:a)"), [{"a": 1}, {"a": 2}])
         case "RAISE":
             raise KeyError("prompt")
         case "TOGETHER" | "SESSION":
@@ -112,10 +148,15 @@ def _perform(connection, step, pause):
             connection.exec_driver_sql(step)
 
 
+MAKE = {"psycopg2": InThread, "pg8000": InThread, "pipeline": InPipeline, "psqlpy": InPsqlpy}
+
+
 @asynccontextmanager
 async def engine_of(plan):
-    make = InThread if "+psycopg2:" in plan["dsn"] else InLoop
-    engine = make(plan["dsn"], **plan.get("engine", {}))
+    driver = plan["dsn"].partition(":")[0].removeprefix("postgresql+")
+    make = MAKE.get(driver, InLoop)
+    dsn = plan["dsn"].replace(f"+{driver}", "") if make in {InPipeline, InPsqlpy} else plan["dsn"]
+    engine = make(dsn, **plan.get("engine", {}))
     try:
         yield engine
     finally:
