@@ -11,6 +11,7 @@ from tests.unit.test_sizing import run as recorded_run
 from typer.testing import CliRunner, Result
 
 from brokenpipe.cli import app
+from brokenpipe.measure.planes import SAID, Seen
 
 run = recorded_run
 
@@ -87,7 +88,7 @@ def test_pools_of_one_size_say_nothing(tmp_path: Path) -> None:
     result = advise(recorded.folder)
     assert result.exit_code == 2
     assert "plain: 1 × pools of 5" in result.output
-    assert "third: no pool seen" in result.output
+    assert "third: the witness left no file" in result.output
     assert "three arms or more" in result.output
     assert "brokenpipe run sizing" in result.output
 
@@ -117,3 +118,22 @@ def test_without_a_run_the_way_to_one(tmp_path: Path, monkeypatch: pytest.Monkey
     result = advise()
     assert result.exit_code == 2
     assert "Run `brokenpipe run sizing` first" in result.output
+
+
+@pytest.mark.parametrize("requests_seen", [False, True])
+def test_a_pool_that_is_not_seen_is_not_a_pool_of_one_size(tmp_path: Path, *, requests_seen: bool) -> None:
+    """granian forks its workers, asyncpg has a pool of its own: what was seen is said, and no size is denied."""
+    with Recorded(tmp_path / "run", scenario(STEADY, arms=("plain", "other", "third"))) as recorded:
+        recorded.phase("steady", [(2, 4, None), (4, 6, None)])
+        for arm in ("plain", "other", "third"):
+            recorded.requests(arm, [3])
+            if requests_seen:
+                tally(recorded, arm, 2.5, [])
+            else:
+                recorded.connect(arm, 0.1)
+        recorded.finish()
+    result = advise(recorded.folder)
+    assert result.exit_code == 2
+    assert "how its pools were used is not known" in flat(result)
+    assert "of no different sizes" not in flat(result)
+    assert f"plain: {SAID[Seen.REQUESTS if requests_seen else Seen.POOLS]}" in flat(result)

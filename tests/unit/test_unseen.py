@@ -19,7 +19,7 @@ from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.request_phase import RequestPhase
 from brokenpipe.report import evidence, table, words
 from brokenpipe.report.html import render_html
-from brokenpipe.report.markdown import markdown
+from brokenpipe.report.markdown import escaped, markdown
 from brokenpipe.report.summary import summary
 
 
@@ -66,6 +66,7 @@ def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: Seen) ->
     }
     assert SAID[seen] in render_html(findings)
     assert (SAID[seen] in " ".join(printed(findings, 120).split())) == (seen is not Seen.BOTH)
+    assert (f"- plain, pre_ping: {escaped(SAID[seen])}" in markdown(findings)) == (seen is not Seen.BOTH)
     doubts = [each.text for each in findings.warnings if each.code == "requests_unseen"]
     assert doubts == (
         [] if seen is Seen.BOTH else [f"4 requests to plain failed, and why is not known: {SAID[seen]}"]

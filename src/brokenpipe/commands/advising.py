@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from brokenpipe.commands import console
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
 from brokenpipe.errors import ReportError, UsageError
 from brokenpipe.plan.project import find_project
+
+if TYPE_CHECKING:
+    from brokenpipe.measure.findings import Findings
 
 app = typer.Typer()
 
@@ -29,6 +32,10 @@ _Hold = Annotated[
 _Most = Annotated[
     int | None, typer.Option(min=4, max=262_143, metavar="M", help="max_connections of your Postgres.")
 ]
+
+
+_NO_DIFFERENCE = "its pools are of no different sizes"
+_NO_POOL = "how its pools were used is not known"
 
 
 @app.command(
@@ -71,7 +78,7 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     sizing = sizing_of(findings)
     run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
     if sizing is None:
-        raise _no_sizes(folder, findings.pools, tuple(findings.arms))
+        raise _no_sizes(folder, findings)
     for renderable in report.measured(findings, sizing, run):
         console.out.print(renderable)
     for renderable in report.held_against_rules(findings, sizing, run):
@@ -97,23 +104,22 @@ def _latest() -> Path:
     return folder
 
 
-def _no_sizes(folder: Path, pools: object, arms: tuple[str, ...]) -> ReportError:
+def _no_sizes(folder: Path, findings: Findings) -> ReportError:
     """What was found instead of a curve."""
-    from brokenpipe.measure.pool_use import PoolUse
+    from brokenpipe.report.words import unseen
 
-    uses: dict[tuple[str, str], PoolUse] = dict(pools)  # type: ignore[call-overload]
     seen = []
-    for arm in arms:
-        use = next((use for (of, _), use in uses.items() if of == arm), None)
+    for arm in findings.arms:
+        use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
         if use is None:
-            what = "no pool seen: no witness, or recorded before waits were told"
+            what = unseen(findings, arm) or "how long requests waited for its pool was not recorded"
         elif use.most is None:
             what = "a pool without a limit"
         else:
             what = f"{use.processes} × pools of {use.most // use.processes}"
         seen.append(f"{arm}: {what}")
     return ReportError(
-        f"{folder}: its pools are of no different sizes, so it says nothing about sizes",
+        f"{folder}: {_NO_DIFFERENCE if findings.pools else _NO_POOL}, so it says nothing about sizes",
         remedy="Give a run with three arms or more whose pools differ in size, and with a phase that has no fault: "
         f"`brokenpipe run {SCENARIO}`, or a copy of scenarios/{SCENARIO}.toml for your service.",
         details=tuple(seen),

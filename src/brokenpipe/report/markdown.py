@@ -32,6 +32,7 @@ def _lines(findings: Findings) -> Iterator[str]:
     yield f"## {words.MARK[verdict]} {verdict.value}: {escaped(findings.title)}"
     yield from ("", escaped(findings.question), "", escaped(findings.sentence))
     yield from _table(findings)
+    yield from _unseen(findings)
     yield from _checks(findings)
     yield from _doubts(findings)
     yield from ("", "Repeat it with:", "", f"    {words.lines(findings.command)}")
@@ -52,6 +53,13 @@ def _table(findings: Findings) -> Iterator[str]:
     for arm in findings.arms:
         cells = (findings.cells.get((arm, phase.name)) for phase in findings.phases)
         yield _row(arm + (" (control)" if arm == findings.control else ""), *map(_said, cells))
+
+
+def _unseen(findings: Findings) -> Iterator[str]:
+    """What the witness saw, if it did not see everything of every arm."""
+    if any(words.unseen(findings, arm) for arm in findings.arms):
+        yield ""
+        yield from (f"- {escaped(', '.join(arms))}: {escaped(said)}" for said, arms in words.seen(findings))
 
 
 def _row(*texts: str) -> str:

@@ -136,7 +136,9 @@ def _price(price: Price | None) -> tuple[str, ...]:
             "ping per checkout" if each > 0.95 else f"ping on {each * 100:.0f}{numbers.THIN}% of checkouts"
         )
         lines.append(f"{numbers.milliseconds(price.ping_ms)} {how_often}")
-    lines.append(f"{1000 * price.connects / price.checkouts:,.0f} connects per 1,000 checkouts")
+    lines.append(
+        f"{numbers.plural(round(1000 * price.connects / price.checkouts), 'connect')} per 1,000 checkouts"
+    )
     return tuple(lines)
 
 
