@@ -12,7 +12,7 @@ from brokenpipe.measure.classify import Link
 from brokenpipe.measure.findings import FailureGroup, Findings
 from brokenpipe.measure.instrument import ContractProbe, Health, Load
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
+from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Tally, Verdict
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 
@@ -23,13 +23,22 @@ SETTINGS = """create_async_engine(
 )"""
 
 
-def _best(cells: dict[tuple[str, str], Cell], control: str, arm: str) -> Best:
-    broken = {a: sum(c.broken for c in cells.values() if c.arm == a) for a in (control, arm)}
+def _tally(cells: Iterable[Cell]) -> Tally:
+    cells = list(cells)
+    requests, failed = sum(c.requests for c in cells), sum(c.failed for c in cells)
+    return Tally(requests, failed, sum(c.broken for c in cells), failed)
+
+
+def _best(cells: dict[tuple[str, str], Cell], control: str, arm: str, faulty: list[str]) -> Best:
+    theirs, mine = (_tally(cells[a, phase] for phase in faulty) for a in (control, arm))
     first = next(cell.phase for cell in cells.values())
     medians = [cells[a, first].latency_ms.p50 or 0 for a in (control, arm)]
-    share = 1 - broken[arm] / broken[control] if broken[control] else None
+    share = 1 - mine.failed_share / theirs.failed_share if theirs.failed else 0.0
     cost = Cost(first, medians[1] - medians[0], Interval(1.2, 4.9))
-    return Best(arm, control, broken[control], broken[arm], share, True, cost, SETTINGS)
+    better_in = tuple(faulty[-1:])
+    return Best(
+        arm, control, theirs, mine, share, Interval(share - 0.1, share + 0.1), better_in, cost, SETTINGS
+    )
 
 
 def _costs(cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]) -> dict[str, Cost]:
@@ -201,7 +210,9 @@ def build(
         timelines=timelines(phases, cells, rng),
         health=_health(arms),
         contract=CONTRACT,
-        best=_best(cells, control, "pre_ping") if "pre_ping" in arms and plans else None,
+        best=_best(cells, control, "pre_ping", [plan.name for plan in plans if plan.fault])
+        if "pre_ping" in arms and plans
+        else None,
         costs=_costs(cells, control, arms),
         environment={
             "brokenpipe": "0.1.0",

@@ -12,7 +12,7 @@ from brokenpipe.measure.classify import Link
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import ContractProbe, Health, Load, Warn
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Against, Best, Check, Verdict
+from brokenpipe.measure.judgement import Against, Best, Check, Tally, Verdict
 from brokenpipe.measure.series import Timelines
 
 
@@ -136,7 +136,7 @@ def hostile() -> Findings:
         failures=(group,), checks=(replace(CHECKS[0], arm=HOSTILE, phase=HOSTILE, bound=HOSTILE, **text),),
         warnings=(Warn(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
         contract=(ContractProbe(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
-        best=Best(HOSTILE, HOSTILE, 3, 1, 0.66, True, None, HOSTILE),
+        best=Best(HOSTILE, "plain", Tally(9, 3, 3, 3), Tally(9, 1, 1, 1), 0.66, None, (HOSTILE,), None, HOSTILE),
         health=replace(found.health, processes=(Load(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),
     )  # fmt: skip
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Comparison
+from brokenpipe.measure.numbers import plain
 from brokenpipe.measure.owed import Attribution, Owed, Tie, owed
 from brokenpipe.measure.request_phase import RequestPhase
-from brokenpipe.report import evidence
+from brokenpipe.report import differences, evidence
 
 from . import samples
 
@@ -28,8 +30,10 @@ def _with_failures(of_control: Owed) -> Findings:
     return replace(found, cells=cells, comparisons=(), ledger={})
 
 
-def _compared(arm: str, phase: str, difference: float, p: float) -> Comparison:
-    return Comparison(arm, phase, "added_broken_pipe_rate", 12, difference, None, p, 0.01, 7)
+def _compared(
+    arm: str, phase: str, difference: float, p: float, metric: str = "added_broken_pipe_rate"
+) -> Comparison:
+    return Comparison(arm, phase, metric, 12, difference, None, p, 0.01, 7)
 
 
 def _books(arm: str, written: Written, unread: str = "") -> Books:
@@ -66,6 +70,60 @@ def test_only_differences_beyond_chance_are_named() -> None:
         "Not by chance: pre_ping and both in idle_reset broke less than plain.",
         "Not by chance: recycle in socket_kill broke more than plain.",
     )
+
+
+def test_failed_and_broken_are_said_once_where_they_say_the_same() -> None:
+    """Who failed less and broke less has one sentence; who failed more and broke less has both."""
+    found = replace(
+        _with_failures(owed([])),
+        comparisons=(
+            _compared("pre_ping", "idle_reset", -0.03, 0.001, "added_failure_rate"),
+            _compared("recycle", "idle_reset", 0.04, 0.001, "added_failure_rate"),
+            _compared("pre_ping", "idle_reset", -0.03, 0.001),
+            _compared("recycle", "idle_reset", -0.03, 0.001),
+            _compared("both", "idle_reset", 12, 0.001, "added_p50_ms"),
+        ),
+    )
+    assert evidence.sentences(found) == (
+        "Not by chance: pre_ping in idle_reset failed less than plain.",
+        "Not by chance: recycle in idle_reset broke less than plain.",
+        "Not by chance: recycle in idle_reset failed more than plain.",
+    )
+
+
+def test_a_difference_is_bold_only_where_its_interval_agrees() -> None:
+    """The signs of the episodes decide whether, the interval says how much; where it reaches 0, that is said."""
+    (less,) = _lines(replace(_compared("both", "latency", -0.03, 0.03), ci95=Interval(-0.08, 0.004)))
+    assert (less.differs, less.said) == (False, "less than plain; by how much is not known")
+    (sure,) = _lines(replace(_compared("both", "latency", -0.03, 0.03), ci95=Interval(-0.08, -0.004)))
+    assert (sure.differs, sure.said) == (True, "less than plain")
+
+
+def test_latencies_beside_unlike_failures_say_so() -> None:
+    """Half of the control's requests failed: what the others took is no measure of its speed."""
+    found = samples.default()
+    place = (found.control, "latency")
+    cells = {**found.cells, place: replace(found.cells[place], requests=100, failed=50)}
+    slower = replace(_compared("both", "latency", 28, 0.001, "added_p50_ms"), ci95=Interval(20, 36))
+    (line,) = differences.lines(replace(found, cells=cells, comparisons=(slower,)))
+    said = "more than plain; of the requests that succeeded only: 0 % failed here, 50 % in plain"
+    assert (line.differs, plain(line.said)) == (False, said)
+
+
+def test_what_failed_and_broke_alike_has_one_line() -> None:
+    """Where every failed request was a broken one, two lines would say one thing."""
+    failed = _compared("both", "idle_reset", -0.03, 0.001, "added_failure_rate")
+    broken = _compared("both", "idle_reset", -0.03, 0.001)
+    assert [line.what for line in _lines(failed, broken)] == ["broken-pipe rate"]
+    found = samples.default()
+    place = ("both", "idle_reset")
+    cells = {**found.cells, place: replace(found.cells[place], failed=found.cells[place].broken + 1)}
+    lines = differences.lines(replace(found, cells=cells, comparisons=(failed, broken)))
+    assert [line.what for line in lines] == ["failed", "broken-pipe rate"]
+
+
+def _lines(*comparisons: Comparison) -> tuple[differences.Line, ...]:
+    return differences.lines(replace(samples.default(), comparisons=comparisons))
 
 
 def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:

@@ -13,6 +13,8 @@ import pytest
 from tests.report import samples
 from tests.report.pages import rendered
 
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.series import Series
 from brokenpipe.report import recovery
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
@@ -57,7 +59,7 @@ def test_the_first_screen_answers_the_question() -> None:
         found.question,
         "✓ pass all 3 checks hold",
         found.sentence,
-        "of the broken requests of plain",
+        "of the failed requests of plain",
     ):
         assert part in text
     assert "7 stale · 23 in use" in text
@@ -68,12 +70,40 @@ def test_what_may_be_chance_is_not_shown_as_prevented() -> None:
     """Both counts instead of a share, where the episodes do not agree that an arm is better."""
     found = samples.default()
     assert found.best
-    text = visible(render_html(replace(found, best=replace(found.best, beyond_chance=False))))
-    assert f"{found.best.control_broken} → {found.best.broken}" in text
+    text = visible(render_html(replace(found, best=replace(found.best, better_in=()))))
+    tallies = (found.best.of_control, found.best.of_arm)
+    assert " → ".join(f"{each.failed} of {each.requests:,}" for each in tallies) in text
     assert "no more apart than chance may be" in text
-    assert "are prevented by" not in text
-    assert not re.search(r"\bbest\b", text)
+    _recommends_nothing(text)
     assert "are prevented by" in visible(render_html(found))
+
+
+def test_a_run_in_doubt_recommends_nothing() -> None:
+    """No badge, no share and nothing to copy: the counts, and that they are in doubt."""
+    found = samples.default()
+    assert found.best
+    doubted = replace(found, verdict=Verdict.UNKNOWN, best=replace(found.best, in_doubt=True))
+    text = visible(render_html(doubted))
+    assert "in doubt Failed requests of plain and of pre_ping" in text
+    assert "No settings are recommended: this run is in doubt." in text
+    _recommends_nothing(text)
+
+
+def test_a_share_that_may_be_none_is_not_shown_alone() -> None:
+    """The signs say that it is better, the interval does not say by how much: both rates, and that."""
+    found = samples.default()
+    assert found.best
+    wide = replace(found.best, ci95=Interval(-0.1, 0.9))
+    text = visible(render_html(replace(found, best=wide)))
+    assert "pre_ping is better in idle_reset, by more than chance" in text
+    assert "not known to better than −10 % to 90 %" in text
+    assert "are prevented by" not in text
+
+
+def _recommends_nothing(text: str) -> None:
+    assert "are prevented by" not in text
+    assert "ready to copy" not in text
+    assert not re.search(r"\bbest\b", text)
 
 
 def test_no_failure_no_witness_no_expectation() -> None:

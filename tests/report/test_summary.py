@@ -206,9 +206,27 @@ class Warn(Strict):
 
 class Best(Strict):
     arm: str
-    prevented_share: float | None
+    recommended: bool
+    in_doubt: bool
+    prevented_share: float
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    failed: int
+    requests: int
+    control_failed: int
+    control_requests: int
     beyond_chance: bool
+    better_in: list[str]
+    ranked_by: Literal["preventable", "failed"]
+    tied: list[str]
     cost_ms: float | None
+
+
+class Cost(Strict):
+    phase: str
+    added_ms: float | None
+    price_ms: float | None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    matters_ms: float
 
 
 class Memory(Strict):
@@ -248,6 +266,7 @@ class Summary(Strict):
     seed: int
     baseline: str | None
     best: Best | None
+    costs: dict[str, Cost]
     arms: dict[str, Arm]
     sizing: Sizing | None
     phases: dict[str, Played]

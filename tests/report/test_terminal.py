@@ -73,6 +73,14 @@ def test_one_line_for_each_arm_in_each_phase() -> None:
     assert words[-6:] == numbers
 
 
+def test_in_doubt_no_arm_is_called_best() -> None:
+    """Only who is recommended has the mark."""
+    found = samples.default()
+    assert found.best
+    assert "pre_ping (best)" in printed(found, 80)
+    assert "(best)" not in printed(replace(found, best=replace(found.best, in_doubt=True)), 80)
+
+
 def test_checks_that_did_not_pass_are_shown_and_the_others_counted() -> None:
     """Failed and undecided checks are told in full; those that passed are a number."""
     text = printed(samples.large(), 120)

@@ -6,12 +6,23 @@ Run by hand, `python -m tests.unit.known_truths` prints the figures that stand i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from tests.unit.drawn import MODELS, Array, episodes, true_rate
 
+from brokenpipe.measure.cells import Episodes
+from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.judgement import RankedBy
 from brokenpipe.measure.permutation import adjusted_ps, smallest_seen
+from brokenpipe.measure.ranking import Ranking, ratio_interval
 from brokenpipe.measure.statistics import ERROR, mean_interval, rate_interval
+
+if TYPE_CHECKING:
+    from brokenpipe.history.reader import History
+    from brokenpipe.measure.facts import Facts
 
 EXPERIMENTS = 1_000
 EPISODES = 12
@@ -91,6 +102,56 @@ def _covered(differences: Array, truth: float) -> Counted:
     return sum(found is not None and found.low <= truth <= found.high for found in told), len(told)
 
 
+def _ranking(arms: Sequence[tuple[Array, Array]], run: int, phases: int) -> Ranking:
+    """One run of so many phases with a fault, its arms drawn; of no arm anything is known but what failed."""
+    names = [f"arm {n}" for n in range(len(arms))]
+    places = {
+        (name, f"phase {p}"): _episodes(failed[run, p::phases], requests[run, p::phases])
+        for name, (failed, requests) in zip(names, arms, strict=True)
+        for p in range(phases)
+    }
+    told = [f"phase {p}" for p in range(phases)]
+    estimator = Estimator(cast("History", None), {}, places, names[0], dict.fromkeys(told, ERROR))
+    ranked = {
+        name: {(p, n): places[name, p].failed[n] for p in told for n in places[name, p].numbers}
+        for name in names
+    }
+    facts = cast("Facts", SimpleNamespace(estimator=estimator))
+    return Ranking(facts, tuple(told), tuple(names), RankedBy.FAILED, ranked)
+
+
+def _episodes(failed: Array, requests: Array) -> Episodes:
+    e, n = (tuple(int(each) for each in column) for column in (failed, requests))
+    return Episodes(tuple(range(len(n))), n, e, e)
+
+
+def false_bests(model: str) -> Counted:
+    """Experiments of four equal arms and two phases in which any arm is called better than the control anywhere."""
+    draw = np.random.default_rng(21)
+    arms = [episodes(model, draw, (EXPERIMENTS, 2 * EPISODES)) for _ in range(4)]
+    runs = (_ranking(arms, run, phases=2) for run in range(EXPERIMENTS))
+    return sum(any(each.better_in(each.arms[1:], each.arms[0]).values()) for each in runs), EXPERIMENTS
+
+
+def covered_ratios(arm: str | None, control: str) -> Counted:
+    """Intervals of the ratio of two rates that contain the true one; None is an arm in which nothing fails."""
+    draw = np.random.default_rng(22)
+    theirs = episodes(control, draw, SHAPE)
+    mine = episodes(arm, draw, SHAPE) if arm else (np.zeros(SHAPE), theirs[1])
+    truth = (true_rate(arm) if arm else 0.0) / true_rate(control)
+    found = [_ratio(mine[0][n], mine[1][n], theirs[0][n], theirs[1][n]) for n in range(EXPERIMENTS)]
+    told = [each for each in found if each is not None]
+    return sum(each.low <= truth <= each.high for each in told), len(told)
+
+
+def _ratio(mine: Array, asked: Array, theirs: Array, asked_theirs: Array) -> Interval | None:
+    largest = float(max((mine / asked).max(), (theirs / asked_theirs).max()))
+    pairs = ((mine, asked), (theirs, asked_theirs))
+    ends = [rate_interval([int(x) for x in e], [int(x) for x in n], largest_rate=largest) for e, n in pairs]
+    rates = [float(e.sum() / n.sum()) for e, n in pairs]
+    return ratio_interval(rates[0], ends[0], rates[1], ends[1])
+
+
 def seen_differences(model: str) -> Counted:
     """A difference of the size that a run of three arms says it could have seen: how often it is."""
     draw = np.random.default_rng(16)
@@ -152,6 +213,10 @@ def _figures() -> None:
     )
     for arm, control in PAIRS:
         print(f"{arm or 'nothing'} − {control}: covered {_share(covered_differences(arm, control))}")
+    for arm, control in PAIRS:
+        print(f"{arm or 'nothing'} / {control}: covered {_share(covered_ratios(arm, control))}")
+    for model in MODELS:
+        print(f"{model}: an equal arm called better anywhere {_share(false_bests(model))}")
     for model in POWERED:
         print(f"{model}: a difference of the size promised is seen in {_share(seen_differences(model))}")
     for model in MODELS:

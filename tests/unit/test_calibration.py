@@ -48,6 +48,18 @@ def test_intervals_of_differences_cover(arm: str | None, control: str) -> None:
     _assert_covers(known_truths.covered_differences(arm, control))
 
 
+@pytest.mark.parametrize(("arm", "control"), PAIRS)
+def test_intervals_of_ratios_cover(arm: str | None, control: str) -> None:
+    """The same of the share of a control's failures that an arm prevents, which is 1 less the ratio of both rates."""
+    _assert_covers(known_truths.covered_ratios(arm, control))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_equal_arms_are_hardly_ever_best(model: str) -> None:
+    """Three arms that equal the control, two phases: any is named best in 5 of 100 experiments at most."""
+    _assert_seldom(known_truths.false_bests(model))
+
+
 def test_intervals_of_latencies_cover() -> None:
     """The same of what a setting adds to the median latency."""
     _assert_covers(known_truths.covered_latencies())

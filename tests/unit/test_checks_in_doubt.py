@@ -194,7 +194,7 @@ def test_a_broken_request_fails(run: Recorded) -> None:
 
 
 def test_an_arm_without_traffic(tmp_path: Path) -> None:
-    """An arm that nobody asked has broken nothing: that is unknown, not a pass, and no recommendation."""
+    """An arm that nobody asked has failed nothing: that is unknown, not a pass, and no recommendation."""
     expect = [{"arm": "*", "phase": "kill", "metric": "broken", "equals": 0}]
     arms = ("plain", "pre_ping", "recycle")
     with Recorded(tmp_path, scenario(KILL, arms=arms, expect=expect)) as run:

@@ -189,6 +189,7 @@ _LABELS = {
     Metric.P95_MS: "95th percentile latency",
     Metric.ADDED_P50_MS: "added median latency",
     Metric.ADDED_BROKEN_PIPE_RATE: "added broken-pipe rate",
+    Metric.ADDED_FAILURE_RATE: "added failure rate",
 }
 
 

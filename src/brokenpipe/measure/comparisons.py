@@ -14,11 +14,14 @@ from brokenpipe.measure.statistics import ERROR, smallest_visible_rate
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
-COMPARED = (Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
+COMPARED = (Metric.ADDED_FAILURE_RATE, Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
 
 
 def comparisons(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> tuple[Comparison, ...]:
-    """Every arm but the control, in every phase that was reached. The arms of a phase are one family of tests."""
+    """Every arm but the control, in every phase that was reached: failed, broken, and the median latency.
+
+    The arms of a phase are one family of tests, for each of the three by itself.
+    """
     others = [arm for arm in scenario.arms if arm != scenario.control]
     return tuple(
         comparison
@@ -33,7 +36,7 @@ def _family(estimator: Estimator, metric: Metric, phase: str, arms: Sequence[str
     known = [
         arm
         for arm in arms
-        if metric.is_latency
+        if metric is not Metric.ADDED_BROKEN_PIPE_RATE
         or all(cells[each, phase].broken_pipe_rate is not None for each in (arm, estimator.control))
     ]
     paired = {arm: estimator.paired(metric, (arm, phase)) for arm in known}
@@ -66,9 +69,9 @@ def _floor(estimator: Estimator, arm: str, phase: str) -> float:
 
 
 def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[Warn]:
-    """Phases in which arms broke different shares, with so few episodes that no difference can be significant."""
-    for phase in dict.fromkeys(each.phase for each in found if each.difference and _of_broken(each)):
-        of_phase = [each for each in found if each.phase == phase and _of_broken(each)]
+    """Phases in which different shares failed, with so few episodes that no difference can be significant."""
+    for phase in dict.fromkeys(each.phase for each in found if each.difference and _of_failed(each)):
+        of_phase = [each for each in found if each.phase == phase and _of_failed(each)]
         most, needed = max(each.episodes for each in of_phase), of_phase[0].episodes_needed
         if most < needed:
             text = (
@@ -78,5 +81,5 @@ def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[Warn]:
             yield Warn.of(Code.TOO_FEW_TO_COMPARE, text, phase=phase)
 
 
-def _of_broken(comparison: Comparison) -> bool:
-    return comparison.metric == Metric.ADDED_BROKEN_PIPE_RATE
+def _of_failed(comparison: Comparison) -> bool:
+    return comparison.metric == Metric.ADDED_FAILURE_RATE

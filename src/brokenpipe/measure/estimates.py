@@ -65,12 +65,12 @@ class Estimator:
         return [mine[n] - theirs[n] for n in mine if n in theirs]
 
     def by_episode(self, metric: Metric, place: Place, request: str | None = None) -> dict[int, float]:
-        """What each episode alone says, by its number: a percentile of its latencies, or its broken-pipe rate."""
+        """What each episode alone says, by its number: a percentile of its latencies, or a rate of its requests."""
         if metric.is_latency:
             return self._latencies(_share(metric), request).get(place, {})
         said = self.by_place[place]
-        episodes = zip(said.numbers, said.broken, said.requests, strict=True)
-        return {n: broken / requests for n, broken, requests in episodes if requests}
+        episodes = zip(said.numbers, _events(metric, said), said.requests, strict=True)
+        return {n: events / requests for n, events, requests in episodes if requests}
 
     def figures(self, place: Place) -> Figures:
         """What each of its episodes says, in order."""
@@ -93,15 +93,15 @@ class Estimator:
         estimate = _of_mean(differences, self.errors[phase])
         if metric.is_latency or estimate.ci95 or estimate.value is None or len(differences) < 2:
             return estimate
-        broken = {key: episodes.broken for key, episodes in self.by_place.items()}
+        events = {key: _events(metric, episodes) for key, episodes in self.by_place.items()}
         unlike = unlike_share(len(differences), self.errors[phase])
-        room = unlike * largest_rate(phase, broken, self.by_place)
+        room = unlike * largest_rate(phase, events, self.by_place)
         interval = Interval(estimate.value - room, estimate.value + room)
         return replace(estimate, ci95=interval, alike=True)
 
     def _rate(self, metric: Metric, place: Place) -> Estimate:
         phase = place[1]
-        if metric is Metric.ADDED_BROKEN_PIPE_RATE:
+        if metric.against_control:
             return self.difference(metric, self.paired(metric, place), phase)
         cell, episodes = self.cells[place], self.by_place[place]
         if metric is Metric.BROKEN_PIPE_RATE:
@@ -131,6 +131,10 @@ class Estimator:
                 found[arm, phase][episode] = ms
             self._percentiles[share, request] = found
         return self._percentiles[share, request]
+
+
+def _events(metric: Metric, episodes: Episodes) -> tuple[int, ...]:
+    return episodes.failed if metric.is_of_failed else episodes.broken
 
 
 def _share(metric: Metric) -> float:

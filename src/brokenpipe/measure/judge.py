@@ -15,6 +15,7 @@ from brokenpipe.measure.comparisons import comparisons, too_few
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.facts import Facts
 from brokenpipe.measure.figures import Figures
+from brokenpipe.measure.headline import in_doubt
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
 from brokenpipe.measure.ledger import warnings as ledger_warnings
@@ -54,7 +55,8 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
     held = _held(baseline, Run(facts.plan, figures, warnings, machine))
     decided = (*checks(scenario, estimator, warnings), *held.checks)
     warnings = (*warnings, *held.doubts)
-    added = costs(scenario, estimator, facts.reached)
+    verdict = overall(decided, warnings, finished=facts.ended == "done")
+    added = costs(scenario, estimator, facts.reached, compared)
     return Judged(
         comparisons=compared,
         figures=figures,
@@ -62,9 +64,9 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
         baseline=baseline,
         checks=decided,
         warnings=warnings,
-        verdict=overall(decided, warnings, finished=facts.ended == "done"),
+        verdict=verdict,
         costs=added,
-        best=best_arm(scenario, facts.cells, facts.common, added, compared),
+        best=in_doubt(best_arm(facts, added), verdict, warnings),
     )
 
 

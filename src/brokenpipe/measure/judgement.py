@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brokenpipe.measure.interval import Interval
-from brokenpipe.plan.expectations import Metric
+
+LIKE_ENOUGH = 0.01
+"""Shares of failed requests that differ by no more leave latencies comparable. Latencies are of the requests that
+succeeded: without one in a hundred of them, a median is at most half a percentile away."""
 
 
 class Verdict(StrEnum):
@@ -57,7 +60,7 @@ class Comparison:
 
     arm: str
     phase: str
-    metric: str  # a Metric, "added_broken_pipe_rate" or "added_p50_ms"
+    metric: str  # a Metric: "added_failure_rate", "added_broken_pipe_rate" or "added_p50_ms"
     episodes: int  # in which both arms said something
     difference: float | None
     ci95: Interval | None
@@ -71,38 +74,90 @@ class Comparison:
         return self.p is not None and self.p <= 0.05
 
     @property
-    def broke_less(self) -> bool:
-        """Whether it broke less than the control, and not by chance."""
-        return self._rates_differ and (self.difference or 0.0) < 0
+    def is_less(self) -> bool:
+        """Whether it is less than the control's, and not by chance."""
+        return self.differs and (self.difference or 0.0) < 0
 
     @property
-    def broke_more(self) -> bool:
-        """Whether it broke more than the control, and not by chance."""
-        return self._rates_differ and (self.difference or 0.0) > 0
-
-    @property
-    def _rates_differ(self) -> bool:
-        return self.metric == Metric.ADDED_BROKEN_PIPE_RATE and self.differs
+    def is_more(self) -> bool:
+        """Whether it is more than the control's, and not by chance."""
+        return self.differs and (self.difference or 0.0) > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an arm adds to the control's median request where nothing is broken, paired by episode."""
+    """What an arm adds to the control's median request where nothing is broken, paired by episode.
+
+    Latencies are of requests that succeeded. Where unlike shares of them failed, what is added is no price.
+    """
 
     phase: str
     added_ms: float | None
     ci95: Interval | None  # in milliseconds
+    matters_ms: float = 5.0  # what adds less is too small to matter
+    failed_share: float = 0.0  # in that phase
+    control_failed_share: float = 0.0
+    unlike: bool = False  # these two differ by more than LIKE_ENOUGH, or by more than chance
+
+    @property
+    def price_ms(self) -> float | None:
+        """What is added, if it is a price; None: not known."""
+        return None if self.unlike else self.added_ms
+
+
+class RankedBy(StrEnum):
+    """Which failed requests of an arm decide its rank."""
+
+    PREVENTABLE = "preventable"  # all but deaths in use, which no setting of a pool prevents
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of an arm's requests in the phases with a fault, all together."""
+
+    requests: int
+    failed: int
+    broken: int | None  # None: not known, nobody saw why some failed
+    ranked: int  # of the failed, those that the rank goes by
+
+    @property
+    def failed_share(self) -> float:
+        return self.failed / self.requests if self.requests else 0.0
+
+    @property
+    def ranked_share(self) -> float:
+        return self.ranked / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The arm to recommend, and what it prevents of the control's failures."""
+    """The arm that did best, and what it prevents of the control's failures.
+
+    It is the control itself if no arm did better, and recommended only if that is more than chance and not in doubt.
+    """
 
     arm: str
     control: str
-    control_broken: int
-    broken: int
-    prevented_share: float | None  # None when nothing broke in the control
-    beyond_chance: bool  # it broke less in some phase than chance alone would show
+    of_control: Tally
+    of_arm: Tally
+    prevented_share: float  # of the control's failed share
+    ci95: Interval | None  # of that; None: one episode, or none that failed
+    better_in: tuple[str, ...]  # phases in which it was better by more than chance
     cost: Cost | None
     engine_settings: str  # Python source, ready to copy
+    ranked_by: RankedBy = RankedBy.FAILED
+    causes_known: bool = True  # which of the control's failures a setting can prevent, of most of them
+    tied: tuple[str, ...] = ()  # arms that do not differ from it beyond chance, and are not cheaper
+    tied_costs: tuple[float, ...] = ()  # what each of them adds to the median; empty: not known of all
+    in_doubt: bool = False
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether chance alone would hardly show as much."""
+        return bool(self.better_in)
+
+    @property
+    def is_recommended(self) -> bool:
+        """Whether a reader may act on it."""
+        return self.beyond_chance and not self.in_doubt and self.arm != self.control

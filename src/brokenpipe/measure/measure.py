@@ -10,10 +10,10 @@ from brokenpipe.measure.baseline import OWN, Baseline, baseline_of, read_baselin
 from brokenpipe.measure.facts import Facts, facts_of
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.groups import failure_groups
+from brokenpipe.measure.headline import headline
 from brokenpipe.measure.judge import judged
 from brokenpipe.measure.looks import look_notes
 from brokenpipe.measure.pools import pools
-from brokenpipe.measure.recommend import sentence
 from brokenpipe.measure.recorded import shown_environment, started
 from brokenpipe.measure.timelines import begin_of, end_of, timelines
 
@@ -59,7 +59,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         duration_s=(end_of(history) - begin) / 1e9,
         finished=facts.ended,
         verdict=decided.verdict,
-        sentence=sentence(decided.best, scenario, facts.cells, decided.verdict),
+        sentence=headline(decided.best, scenario, facts.cells, decided.verdict),
         users_per_arm=scenario.load.users,
         seed=scenario.seed,
         control=scenario.control,

@@ -6,6 +6,8 @@ stays, and says that there is nothing to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from brokenpipe.measure.interval import Interval
 
 THIN = "\u202f"  # narrow no-break space: a number and its unit stay together
@@ -129,3 +131,8 @@ def cores(value: float) -> str:
 def plain(text: str) -> str:
     """Replace typographic spaces, for terminals and text files."""
     return text.replace(THIN, " ")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

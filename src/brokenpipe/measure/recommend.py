@@ -1,13 +1,15 @@
-"""The arm to recommend, and the sentence that says so to someone who reads nothing else."""
+"""The arm to recommend: its users see the fewest failed requests, by more than chance; of equals, the cheapest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
-from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.judgement import Best, Comparison, Cost, Verdict
-from brokenpipe.measure.numbers import added_ms, percent, plural
+from brokenpipe.measure.facts import Facts
+from brokenpipe.measure.judgement import LIKE_ENOUGH, Best, Comparison, Cost
+from brokenpipe.measure.ranking import Ranking, ranking
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -24,64 +26,117 @@ _BLOCKING = frozenset({"psycopg2", "pg8000"})  # drivers that have no asynchrono
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 
 
-def costs(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> dict[str, Cost]:
+MATTERS_MS = 5.0
+MATTERS_SHARE = 0.05
+"""A cost is too small to matter below 5 ms, or below 5 % of the control's median request if that is more."""
+
+
+def costs(
+    scenario: Scenario, estimator: Estimator, phases: Sequence[str], compared: Sequence[Comparison]
+) -> dict[str, Cost]:
     """What each arm adds to the control's median request in the first phase without a fault."""
     calm = next((name for name in phases if not scenario.phase(name).fault), None)
     if calm is None:
         return {}
-    added = {
-        arm: estimator.estimate(Metric.ADDED_P50_MS, (arm, calm))
-        for arm in scenario.arms
-        if arm != scenario.control
-    }
-    return {arm: Cost(calm, estimate.value, estimate.ci95) for arm, estimate in added.items()}
+    others = [arm for arm in scenario.arms if arm != scenario.control]
+    uneven = {each.arm for each in compared if each.phase == calm and _failed_unevenly(each)}
+    return {arm: _cost(estimator, arm, calm, uneven=arm in uneven) for arm in others}
 
 
-def best_arm(
-    scenario: Scenario,
-    cells: Mapping[Place, Cell],
-    phases: Sequence[str],
-    costs: Mapping[str, Cost],
-    compared: Sequence[Comparison],
-) -> Best | None:
-    """The arm with the fewest broken requests for its number of requests; of equals, the cheapest.
+def _cost(estimator: Estimator, arm: str, calm: str, *, uneven: bool) -> Cost:
+    estimate = estimator.estimate(Metric.ADDED_P50_MS, (arm, calm))
+    cell, control = estimator.cells[arm, calm], estimator.cells[estimator.control, calm]
+    mine, theirs = _failed_share(cell), _failed_share(control)
+    return Cost(
+        phase=calm,
+        added_ms=estimate.value,
+        ci95=estimate.ci95,
+        matters_ms=max(MATTERS_MS, MATTERS_SHARE * (control.latency_ms.p50 or 0.0)),
+        failed_share=mine,
+        control_failed_share=theirs,
+        unlike=uneven or abs(mine - theirs) > LIKE_ENOUGH,
+    )
 
-    An arm that was not asked in every phase with a fault is no candidate: what nobody asks breaks nothing.
-    None unless there is a choice, a control to compare it with, something that broke in it, and a rate known
-    in every place.
+
+def _failed_share(cell: Cell) -> float:
+    return cell.failed / cell.requests if cell.requests else 0.0
+
+
+def _failed_unevenly(each: Comparison) -> bool:
+    return each.metric == Metric.ADDED_FAILURE_RATE and each.differs
+
+
+def best_arm(facts: Facts, costs: Mapping[str, Cost]) -> Best | None:
+    """The arm to recommend, or the control if no arm did better.
+
+    None unless there is a choice, a control to compare with, and something that failed in it while a fault was there.
     """
-    faulty = [
-        name
-        for name in phases
-        if scenario.phase(name).fault and any(cells[arm, name].requests for arm in scenario.arms)
-    ]
-    candidates = [arm for arm in scenario.arms if all(cells[arm, phase].requests for phase in faulty)]
-    if len(candidates) < 2 or scenario.control not in candidates:
+    found = ranking(facts)
+    control = facts.plan.scenario.control
+    if found is None or not found.tally(control).failed:
         return None
-    if any(cells[arm, phase].broken_pipe_rate is None for arm in candidates for phase in faulty):
-        return None
+    better_in = found.better_in([arm for arm in found.arms if arm != control], control)
+    able = [arm for arm in better_in if not _fails_more(found, arm, control)]
+    winners = sorted((arm for arm in able if better_in[arm]), key=lambda arm: _rank(found, arm))
+    if winners:
+        equals = _equals(found, winners)
+        arm = min(equals, key=lambda each: _price_ms(costs, each))
+        return _best(found, arm, costs, better_in[arm], [each for each in equals if each != arm])
+    arm = min([control, *able], key=lambda each: _rank(found, each))
+    return _best(found, arm, costs, (), [])
 
-    def rate(arm: str) -> float:
-        requests = sum(cells[arm, phase].requests for phase in faulty)
-        return sum(cells[arm, phase].broken for phase in faulty) / max(requests, 1)
 
-    def cost(arm: str) -> float:
-        return (costs[arm].added_ms or 0.0) if arm in costs else 0.0
+def _rank(found: Ranking, arm: str) -> tuple[float, float]:
+    tally = found.tally(arm)
+    return tally.ranked_share, tally.failed_share
 
-    control = scenario.control
-    arm = min(candidates, key=lambda each: (rate(each), cost(each)))
-    broken_by_control = sum(cells[control, phase].broken for phase in faulty)
-    if not broken_by_control:
-        return None
+
+def _fails_more(found: Ranking, arm: str, control: str) -> bool:
+    """In the phases with a fault, or in all of the run: whatever it prevents, its users are worse off."""
+    if found.tally(arm).failed_share > found.tally(control).failed_share:
+        return True
+    mine, theirs = (_failed_everywhere(found.facts, each) for each in (arm, control))
+    return mine > theirs
+
+
+def _failed_everywhere(facts: Facts, arm: str) -> float:
+    cells = [facts.cells[arm, phase] for phase in facts.common]
+    return sum(cell.failed for cell in cells) / max(1, sum(cell.requests for cell in cells))
+
+
+def _equals(found: Ranking, winners: Sequence[str]) -> list[str]:
+    """The first, and those than which it is not better by more than chance."""
+    first, *others = winners
+    worse_in = found.worse_in(others, first)
+    return [arm for arm in winners if not worse_in.get(arm)]
+
+
+def _price_ms(costs: Mapping[str, Cost], arm: str) -> float:
+    """What is not known is not cheap."""
+    price_ms = costs[arm].price_ms if arm in costs else None
+    return inf if price_ms is None else price_ms
+
+
+def _best(
+    found: Ranking, arm: str, costs: Mapping[str, Cost], better_in: tuple[str, ...], equals: Sequence[str]
+) -> Best:
+    scenario = found.facts.plan.scenario
+    share, interval = found.prevented(arm, scenario.control)
+    prices = [_price_ms(costs, each) for each in equals]
     return Best(
         arm=arm,
-        control=control,
-        control_broken=broken_by_control,
-        broken=sum(cells[arm, phase].broken for phase in faulty),
-        prevented_share=1 - rate(arm) / rate(control),
-        beyond_chance=any(each.arm == arm and each.broke_less for each in compared),
+        control=scenario.control,
+        of_control=found.tally(scenario.control),
+        of_arm=found.tally(arm),
+        prevented_share=share,
+        ci95=interval,
+        better_in=better_in,
         cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
+        ranked_by=found.by,
+        causes_known=found.causes_known(scenario.control),
+        tied=tuple(equals),
+        tied_costs=() if inf in prices else tuple(prices),
     )
 
 
@@ -106,50 +161,3 @@ def _python(value: str, kind: type) -> str:
     if kind is bool:
         return str(value.lower() in _TRUE)
     return value
-
-
-def sentence(best: Best | None, scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
-    """What a manager understands."""
-    said = _compared(best) if best else _without_best(scenario, cells, verdict)
-    return f"In doubt: {said}" if best and verdict is Verdict.UNKNOWN else said
-
-
-def _compared(best: Best) -> str:
-    if best.arm == best.control:
-        return f"No setting broke fewer requests than {best.control} itself ({best.control_broken} broken)."
-    if not best.beyond_chance:
-        return (
-            f"Chance alone may be why {best.arm} broke {plural(best.broken, 'request')} where {best.control} broke "
-            f"{best.control_broken}: more episodes would tell."
-        )
-    return (
-        f"{best.arm} prevents {percent(best.prevented_share)} of the broken requests that users of "
-        f"{best.control} see ({best.broken} instead of {best.control_broken}){_price(best.cost)}."
-    )
-
-
-def _without_best(scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
-    if unknown := sum(cell.unexplained for cell in cells.values() if cell.broken_pipe_rate is None):
-        return f"Nobody knows why {unknown} requests failed, so no setting can be recommended."
-    measured = any(cell.requests for cell in cells.values())
-    nothing_broke = measured and not any(
-        cell.broken for (arm, _), cell in cells.items() if arm == scenario.control
-    )
-    if len(scenario.arms) > 1 and nothing_broke:
-        return f"Nothing broke in {scenario.control}, so there was nothing for another setting to prevent."
-    return _SINGLE[verdict]
-
-
-def _price(cost: Cost | None) -> str:
-    if cost is None or cost.added_ms is None:
-        return ""
-    if cost.ci95 is not None and cost.ci95.low <= 0 <= cost.ci95.high:
-        return ", at a cost too small for this run to see"
-    return f", for {added_ms(cost.added_ms)} in the median request"
-
-
-_SINGLE = {
-    Verdict.PASS: "Everything that was expected held.",
-    Verdict.FAIL: "Something that was expected did not hold.",
-    Verdict.UNKNOWN: "This run cannot say whether what was expected holds.",
-}

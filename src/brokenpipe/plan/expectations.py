@@ -40,6 +40,7 @@ class Metric(StrEnum):
     P95_MS = "p95_ms"
     ADDED_P50_MS = "added_p50_ms"
     ADDED_BROKEN_PIPE_RATE = "added_broken_pipe_rate"
+    ADDED_FAILURE_RATE = "added_failure_rate"
 
     @property
     def is_count(self) -> bool:
@@ -60,6 +61,11 @@ class Metric(StrEnum):
     def against_control(self) -> bool:
         """A difference from the control."""
         return self.value.startswith("added_")
+
+    @property
+    def is_of_failed(self) -> bool:
+        """A share of all failed requests, broken or not."""
+        return self in {Metric.FAILURE_RATE, Metric.ADDED_FAILURE_RATE}
 
 
 _COUNTS = frozenset(

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from brokenpipe.measure import numbers
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Comparison
+from brokenpipe.measure.judgement import LIKE_ENOUGH, Comparison
 from brokenpipe.plan.expectations import Metric
 
-_NAMES = {Metric.ADDED_BROKEN_PIPE_RATE: "broken-pipe rate", Metric.ADDED_P50_MS: "median latency"}
+_NAMES = {
+    Metric.ADDED_FAILURE_RATE: "failed",
+    Metric.ADDED_BROKEN_PIPE_RATE: "broken-pipe rate",
+    Metric.ADDED_P50_MS: "median latency",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,23 @@ class Line:
 
 
 def lines(findings: Findings) -> tuple[Line, ...]:
-    """List every comparison, what differs first."""
-    found = sorted(findings.comparisons, key=lambda each: not each.differs)
-    return tuple(_line(each, findings.control) for each in found)
+    """List every comparison, what differs first. Where all that failed was broken, that is one line and not two."""
+    found = (each for each in findings.comparisons if not _is_said_by_broken(each, findings))
+    return tuple(_line(each, findings) for each in sorted(found, key=lambda each: not each.differs))
 
 
-def _line(each: Comparison, control: str) -> Line:
+def _is_said_by_broken(each: Comparison, findings: Findings) -> bool:
+    cells = [findings.cells.get((arm, each.phase)) for arm in (each.arm, findings.control)]
+    return each.metric == Metric.ADDED_FAILURE_RATE and all(
+        cell is not None and cell.broken_pipe_rate is not None and cell.failed == cell.broken
+        for cell in cells
+    )
+
+
+def _line(each: Comparison, findings: Findings) -> Line:
     metric = Metric(each.metric)
     amount, ends = writers(metric)
+    unlike = unlike_requests(findings, each) if metric.is_latency else ""
     return Line(
         phase=each.phase,
         arm=each.arm,
@@ -44,20 +57,38 @@ def _line(each: Comparison, control: str) -> Line:
         difference=signed(each.difference, amount),
         interval=ends(each.ci95),
         chance=numbers.chance(each.p),
-        said=said(each, control),
-        differs=each.differs,
+        said=said(each, findings.control) + unlike,
+        differs=each.differs and not _reaches_0(each) and not unlike,
     )
 
 
 def said(each: Comparison, control: str) -> str:
-    """Say whether it differs; if not, from which size on this run would have seen it."""
+    """Say whether it differs; if not, from which size on this run would have seen it.
+
+    The signs of the episodes decide whether. The interval is of how much, and may reach 0 all the same.
+    """
     amount, _ = writers(Metric(each.metric))
     if each.differs and each.difference is not None:
-        return f"{'more' if each.difference > 0 else 'less'} than {control}"
+        how_much = "; by how much is not known" if _reaches_0(each) else ""
+        return f"{'more' if each.difference > 0 else 'less'} than {control}{how_much}"
     if each.smallest_seen is None:
         episodes = numbers.plural(each.episodes, "episode")
         return f"{episodes} cannot tell: it takes {each.episodes_needed} or more"
     return f"no difference seen; this run could have seen one of {amount(each.smallest_seen)} or more"
+
+
+def _reaches_0(each: Comparison) -> bool:
+    return each.ci95 is not None and each.ci95.low <= 0 <= each.ci95.high
+
+
+def unlike_requests(findings: Findings, each: Comparison) -> str:
+    """Say so where the latencies are not of like requests: those that failed are in none of them."""
+    cells = [findings.cells.get((arm, each.phase)) for arm in (each.arm, findings.control)]
+    mine, theirs = (cell.failed / cell.requests if cell and cell.requests else 0.0 for cell in cells)
+    if abs(mine - theirs) <= LIKE_ENOUGH:
+        return ""
+    shares = f"{numbers.percent(mine)} failed here, {numbers.percent(theirs)} in {findings.control}"
+    return f"; of the requests that succeeded only: {shares}"
 
 
 def writers(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 
 from brokenpipe.measure import numbers
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Comparison
+from brokenpipe.measure.judgement import Comparison, RankedBy
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
+from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import words
 from brokenpipe.report.sizing import knee_sentence
 
@@ -24,7 +26,7 @@ def sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
     return tuple(
         said
-        for say in (_wrong, _knee, _preventable, _differences, _writes, _pooled)
+        for say in (_wrong, _knee, _preventable, _ranked, _differences, _writes, _pooled)
         for said in say(findings)
     )
 
@@ -43,7 +45,7 @@ def _wrong(findings: Findings) -> Iterator[str]:
         counts[arm] += cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0)
     told = [f"{count:,} to {arm}" for arm, count in counts.items() if count]
     if told:
-        yield f"Wrong results, answers that belong to other questions: {_and(told)}."
+        yield f"Wrong results, answers that belong to other questions: {numbers.listed(told)}."
 
 
 def _pooled(findings: Findings) -> Iterator[str]:
@@ -89,30 +91,38 @@ def _preventable(findings: Findings) -> Iterator[str]:
     yield f"Of the {subject}, {', '.join(parts)}{why}."
 
 
+def _ranked(findings: Findings) -> Iterator[str]:
+    """That arms are compared by all that failed, where it is not known what of it a setting can prevent."""
+    best = findings.best
+    if best and best.ranked_by is RankedBy.PREVENTABLE and not best.causes_known:
+        yield "Arms are compared by all that failed: which of it a setting could have prevented is hardly known."
+
+
 def _by_no_fault(owed: Owed) -> int:
     """Followed, and no fault found, and so neither preventable nor not: a subset of what is unknown."""
     return min(owed.by_tie.get(Tie.UNATTRIBUTED, 0), owed.unknown)
 
 
 def _differences(findings: Findings) -> Iterator[str]:
-    """Which arms broke less, or more, than the control, beyond what chance does."""
-    less = [each for each in findings.comparisons if each.broke_less]
-    more = [each for each in findings.comparisons if each.broke_more]
-    for word, some in (("less", less), ("more", more)):
-        if some:
-            yield f"Not by chance: {_by_phase(some)} broke {word} than {findings.control}."
+    """Which arms failed less, or more, than the control, beyond what chance does; and broke, where that says more."""
+    for word, is_so in (("less", attrgetter("is_less")), ("more", attrgetter("is_more"))):
+        found = [each for each in findings.comparisons if is_so(each)]
+        failed = [each for each in found if each.metric == Metric.ADDED_FAILURE_RATE]
+        said = {(each.arm, each.phase) for each in failed}
+        broken = [each for each in found if each.metric == Metric.ADDED_BROKEN_PIPE_RATE]
+        only_broken = [each for each in broken if (each.arm, each.phase) not in said]
+        for verb, some in (("failed", failed), ("broke", only_broken)):
+            if some:
+                yield f"Not by chance: {_by_phase(some)} {verb} {word} than {findings.control}."
 
 
 def _by_phase(comparisons: list[Comparison]) -> str:
     """Name them: "pre_ping and both in idle_reset; pre_ping in socket_kill"."""
     phases = dict.fromkeys(each.phase for each in comparisons)
     return "; ".join(
-        f"{_and([each.arm for each in comparisons if each.phase == phase])} in {phase}" for phase in phases
+        f"{numbers.listed([each.arm for each in comparisons if each.phase == phase])} in {phase}"
+        for phase in phases
     )
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _writes(findings: Findings) -> Iterator[str]:
@@ -122,7 +132,7 @@ def _writes(findings: Findings) -> Iterator[str]:
         return
     unread = [each.arm for each in books if each.unread]
     if unread:
-        yield f"What became of the writes of {_and(unread)} is not known."
+        yield f"What became of the writes of {numbers.listed(unread)} is not known."
     read = [each for each in books if not each.unread]
     total = sum((each.total for each in read), Written())
     if not total.asked:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from brokenpipe.measure.findings import FailureGroup, Findings
+from brokenpipe.measure.headline import cost_words, share_ends
 from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.report import (
@@ -63,6 +64,8 @@ def render_html(findings: Findings) -> str:
         held=baseline.rows(findings),
         differences=differences.lines(findings),
         evidence=evidence.sentences(findings),
+        cost_words=cost_words,
+        share_ends=share_ends,
         by_request=table.by_request(findings),
         phase_index={phase.name: index for index, phase in enumerate(findings.phases)},
         arm_index={arm: index for index, arm in enumerate(findings.arms)},

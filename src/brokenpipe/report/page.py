@@ -35,6 +35,7 @@ _FILTERS = (
     numbers.points,
     numbers.points_interval,
     numbers.chance,
+    numbers.listed,
 )
 
 

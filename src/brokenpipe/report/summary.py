@@ -13,7 +13,7 @@ from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Arrivals, Memory, Warn
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Check, Comparison
+from brokenpipe.measure.judgement import Best, Check, Comparison, Cost
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
@@ -183,6 +183,39 @@ def _books(books: Books) -> Json:
     }
 
 
+def _best(best: Best | None) -> Json | None:
+    """Null if nothing failed, or nobody could be compared. Only an arm that is `recommended` is to be acted on."""
+    if best is None:
+        return None
+    return {
+        "arm": best.arm,
+        "recommended": best.is_recommended,
+        "in_doubt": best.in_doubt,
+        "prevented_share": best.prevented_share,
+        "ci95": _ends(best.ci95),
+        "failed": best.of_arm.failed,
+        "requests": best.of_arm.requests,
+        "control_failed": best.of_control.failed,
+        "control_requests": best.of_control.requests,
+        "beyond_chance": best.beyond_chance,
+        "better_in": list(best.better_in),
+        "ranked_by": best.ranked_by.value,
+        "tied": list(best.tied),
+        "cost_ms": best.cost.price_ms if best.cost else None,
+    }
+
+
+def _cost(cost: Cost) -> Json:
+    """`price_ms` is null where unlike shares of requests failed, so that latencies are of different requests."""
+    return {
+        "phase": cost.phase,
+        "added_ms": cost.added_ms,
+        "price_ms": cost.price_ms,
+        "ci95": _ends(cost.ci95),
+        "matters_ms": cost.matters_ms,
+    }
+
+
 def _check(check: Check) -> Json:
     return {
         "arm": check.arm,
@@ -247,7 +280,6 @@ def _finite(value: object) -> object:
 
 def summary(findings: Findings) -> Json:
     """Cut the findings down to the fixed schema, as values that JSON knows."""
-    best = findings.best
     whole: Json = {
         "schema": SCHEMA,
         "scenario": findings.stem,
@@ -264,14 +296,8 @@ def summary(findings: Findings) -> Json:
         "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
         "baseline": findings.baseline,
-        "best": None
-        if best is None
-        else {
-            "arm": best.arm,
-            "prevented_share": best.prevented_share,
-            "beyond_chance": best.beyond_chance,
-            "cost_ms": best.cost.added_ms if best.cost else None,
-        },
+        "best": _best(findings.best),
+        "costs": {arm: _cost(cost) for arm, cost in findings.costs.items()},
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
         "sizing": _sizing(sizing_of(findings)),
         "phases": {phase.name: {"fault": phase.fault} for phase in findings.phases},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure import numbers
+from brokenpipe.measure import judgement, numbers
 from brokenpipe.measure.cell import Cell, Latency
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Price
@@ -142,6 +142,14 @@ def _price(price: Price | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _unlike(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
+    """A remark where the difference is no price."""
+    if added is None or not added.unlike:
+        return ()
+    mine, theirs = numbers.percent(added.failed_share), numbers.percent(added.control_failed_share)
+    return (f"no price: {mine} failed here, {theirs} in {control}; of those that succeeded",)
+
+
 def cost(findings: Findings, arm: str) -> Cost | None:
     """Compare an arm with the control in the first phase without a fault; None if there is none."""
     for phase in findings.phases:
@@ -154,7 +162,7 @@ def cost(findings: Findings, arm: str) -> Cost | None:
             cell.latency_ms.p50,
             added.added_ms if added else None,
             numbers.milliseconds_interval(added.ci95) if added else "",
-            _price(cell.price),
+            (*_unlike(added, findings.control), *_price(cell.price)),
         )
     return None
 
@@ -162,7 +170,7 @@ def cost(findings: Findings, arm: str) -> Cost | None:
 def rows(findings: Findings) -> tuple[Row, ...]:
     """Lay the table out, one row for each arm in the order of the scenario."""
     scales = {phase.name: _scale(findings, phase.name) for phase in findings.phases}
-    best = findings.best.arm if findings.best and findings.best.beyond_chance else None
+    best = findings.best.arm if findings.best and findings.best.is_recommended else None
     return tuple(
         Row(
             index=index,
