@@ -80,7 +80,7 @@ def test_failed_is_compared_where_no_witness_sees_why(tmp_path: Path) -> None:
     """16 : 0 in eight of eight episodes is no silence, though nobody saw a connection."""
     found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, UNSEEN)
     assert _said(found).startswith("pre_ping prevents 100 % of the failed requests that users of plain see")
-    assert "0 of 80 failed instead of 16 of 80, how many of them broken is not known" in _said(found)
+    assert "0 of 80 failed instead of 16 of 80, and how many of them were broken is not known" in _said(found)
     assert "Not by chance: pre_ping in kill failed less than plain." in evidence.sentences(found)
     assert any("Arms are compared by all that failed" in said for said in evidence.sentences(found))
 
@@ -256,7 +256,7 @@ def test_all_of_a_dozen_has_an_interval(tmp_path: Path) -> None:
             "at a cost too small to matter (−0.6 to 3 ms in the median request; 5 ms would)",
         ),
         (9.2, Interval(6.4, 12), "for +9.2 ms (6.4 to 12 ms) in the median request"),
-        (9.2, None, "for +9.2 ms in the median request (too few episodes for an interval)"),
+        (9.2, None, "for +9.2 ms in the median request (no interval)"),
     ],
 )
 def test_a_cost_is_as_sure_as_its_interval(added_ms: float, ends: Interval | None, says: str) -> None:

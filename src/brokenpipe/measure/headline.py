@@ -85,7 +85,7 @@ def _both_broken(best: Best) -> str:
     """What of it was broken; said once if all of it was."""
     arm, control = best.of_arm, best.of_control
     if arm.broken is None or control.broken is None:
-        return ", how many of them broken is not known"
+        return ", and how many of them were broken is not known"
     if (arm.broken, control.broken) == (arm.failed, control.failed):
         return ", all of them broken"
     return f", {arm.broken:,} and {control.broken:,} of them broken"
@@ -102,7 +102,7 @@ def cost_words(cost: Cost | None, control: str) -> str:
             f"and {theirs} of {control}'s, and latencies are of those that succeeded"
         )
     if cost.ci95 is None:
-        return f", for {added_ms(cost.added_ms)} in the median request (too few episodes for an interval)"
+        return f", for {added_ms(cost.added_ms)} in the median request (no interval)"
     ends = milliseconds_interval(cost.ci95)
     if cost.ci95.low <= 0 <= cost.ci95.high:
         if cost.ci95.high <= cost.matters_ms:
