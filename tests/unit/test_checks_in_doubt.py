@@ -193,6 +193,47 @@ def test_a_broken_request_fails(run: Recorded) -> None:
     assert findings.verdict is FAIL
 
 
+COUNTS: Mapping[str, tuple[str, list[Verdict]]] = {
+    # The checks are: broken of plain and of pre_ping in kill, the difference, failed of plain in steady.
+    "witness_trouble": ("events are hidden, never made", [UNKNOWN, FAIL, UNKNOWN, UNKNOWN]),
+    "proxy_restarted": ("it may have broken them itself", [UNKNOWN] * 4),
+    "of another version": ("nobody knows what it is about", [UNKNOWN] * 4),
+}
+
+
+@pytest.mark.parametrize("code", COUNTS)
+def test_a_count_above_its_bound_fails_if_the_doubt_makes_no_events(run: Recorded, code: str) -> None:
+    """A doubt that hides something withholds a pass; what was counted in spite of it is a fact."""
+    why, verdicts = COUNTS[code]
+    run.request("pre_ping", 5.3, errors=[error("statement", RESET, dead=False)])
+    run.experiment(records.Doubt(t=run.at(1), code=code, text=why, remedy="Look.", unknown=True))
+    findings = _finished(run)
+    assert _verdicts(findings) == verdicts
+    assert findings.verdict is (FAIL if FAIL in verdicts else UNKNOWN)
+
+
+def test_more_broken_than_allowed_and_one_without_a_cause(run: Recorded) -> None:
+    """A count that is a lower bound, and above its bound already, is no longer open."""
+    run.request("pre_ping", 5.3, errors=[error("statement", RESET, dead=False)])
+    run.request("pre_ping", 5.4, status=500, failure="status")
+    findings = _finished(run)
+    assert findings.checks[PRE_PING_KILL].verdict is FAIL
+    assert "proven, whatever is in doubt" in findings.checks[PRE_PING_KILL].text
+
+
+def test_a_count_below_its_bound_is_not_proven_in_doubt(tmp_path: Path) -> None:
+    """Something that was expected to break and did not may have been missed."""
+    expect = [{"arm": "plain", "phase": "kill", "metric": "broken", "above": 0}]
+    with Recorded(tmp_path, scenario(KILL, expect=expect)) as run:
+        run.probe()
+        run.phase("kill", [(0, 1, 0.5), (1, 2, 1.5)])
+        for arm in ("plain", "pre_ping"):
+            run.requests(arm, [0.1, 1.1])
+            run.land(arm, "kill", 2, missed=1)
+        run.finish()
+    assert _verdicts(run.measured()) == [UNKNOWN]
+
+
 def test_an_arm_without_traffic(tmp_path: Path) -> None:
     """An arm that nobody asked has failed nothing: that is unknown, not a pass, and no recommendation."""
     expect = [{"arm": "*", "phase": "kill", "metric": "broken", "equals": 0}]

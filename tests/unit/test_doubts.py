@@ -196,6 +196,15 @@ def test_the_list_and_its_documentation_are_the_same() -> None:
     assert set(DOUBTS) == set(Code)
 
 
+@pytest.mark.parametrize("stands", ["counts", "nothing"])
+def test_what_a_doubt_cannot_hide_is_documented(stands: str) -> None:
+    """docs/doubts.md names the doubts beside which every count stands, and those beside which nothing does."""
+    what = {"counts": "every count above its bound", "nothing": "nothing"}[stands]
+    (row,) = re.findall(rf"^\| ([a-z_, ]+) \| {what} \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = {code.value for code, kind in DOUBTS.items() if kind.unknown and kind.stands == stands}
+    assert set(row.split(", ")) == listed
+
+
 @pytest.mark.parametrize("code", DOUBTS)
 def test_every_doubt_says_what_to_do(code: Code) -> None:
     """The remedy is a sentence; when it is raised is a clause without capital or full stop."""

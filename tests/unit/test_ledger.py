@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
+from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
@@ -107,8 +109,8 @@ def test_what_was_there_before_does_not_count(recording) -> None:
 
 
 def test_writes_belong_to_the_phase_in_which_they_were_first_asked_for(recording) -> None:
-    """And those between phases to none, though they are counted and doubted."""
-    with recording() as run:
+    """And those between phases to none: counted, and where losses are allowed left to a doubt."""
+    with recording({"arm": "plain", "phase": "steady", "metric": "lost", "at_most": 3}) as run:
         run.request("plain", 5, key="warm-up")
         run.request("plain", 13.9, 50, status=500, failure="status", key="late")
         run.request("plain", 14.5, key="late")
@@ -191,3 +193,40 @@ def test_a_target_without_a_ledger_has_no_books(recording) -> None:
         found = run.measured()
     assert found.ledger == {}
     assert found.cell("plain", "steady").written is None
+
+
+def test_a_write_that_is_lost_between_phases_is_lost(recording) -> None:
+    """It belongs to no phase, and fails the run all the same."""
+    with recording(NONE_LOST) as run:
+        run.request("plain", 5, key="warm-up")
+        run.request("plain", 14.5, key="steady")
+        run.ledger("plain", {"steady": 1})
+        found = run.measured()
+    (between,) = (check for check in found.checks if check.phase == "between phases")
+    assert (between.verdict, between.value) == (Verdict.FAIL, 1)
+    assert found.verdict is Verdict.FAIL
+    assert "lost_between_phases" not in {warning.code for warning in found.warnings}
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        (Code.GENERATOR_STARVED, Verdict.FAIL),
+        (Code.TOXIPROXY_DIED, Verdict.FAIL),
+        (Code.WITNESS_TROUBLE, Verdict.FAIL),
+        (Code.POSTGRES_DIED, Verdict.UNKNOWN),
+        (Code.LEDGER_NOT_SETTLED, Verdict.UNKNOWN),
+    ],
+)
+def test_a_lost_write_is_lost_whatever_else_is_in_doubt(recording, code: Code, verdict: Verdict) -> None:
+    """109 of 402 acknowledged writes are missing: only a doubt about the database itself can take that back."""
+    with recording() as run:
+        for n in range(402):
+            run.request("plain", 10 + n / 110, 5, key=f"k{n}")
+        run.ledger("plain", {f"k{n}": 1 for n in range(109, 402)})
+        run.experiment(records.Doubt.of(code, "something else went wrong"))
+        found = run.measured()
+    (lost,) = (check for check in found.checks if check.metric == "lost")
+    assert (lost.verdict, lost.value) == (verdict, 109)
+    assert found.verdict is verdict
+    assert "plain, steady: 109 acknowledged writes missing, expected exactly 0" in lost.text

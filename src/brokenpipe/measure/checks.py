@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.doubts.kind import Stands
+from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.estimates import Estimate, Estimator
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.measure.ledger import implied
+from brokenpipe.measure.ledger import implied, may_lose
 from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval, plural
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
@@ -22,6 +25,7 @@ _WORDS = {
     "equals": "exactly",
 }
 
+BETWEEN_PHASES = "between phases"  # no phase has such a name
 MOST_EPISODES = 10_000  # of one phase
 
 # What makes a count of broken requests a lower bound only: failures nobody could testify to.
@@ -45,6 +49,32 @@ def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[Warn]) -
             yield _check(expectation, arm, estimator, warnings)
 
 
+def lost_between_phases(
+    scenario: Scenario, books: Mapping[str, Books], warnings: Sequence[Warn]
+) -> Iterator[Check]:
+    """That nothing acknowledged is lost which was asked for between two phases, said of each arm where something is.
+
+    An arm that the scenario allows to lose some is left to a doubt: no bound is about those.
+    """
+    for arm, each in books.items():
+        lost = each.by_phase.get("", Written()).lost
+        if lost and not may_lose(scenario, arm):
+            doubts = [
+                each for each in warnings if each.unknown and not each.phase and each.arm in {None, arm}
+            ]
+            proven = all(_stands(doubt) != "nothing" for doubt in doubts)
+            yield Check(
+                arm=arm,
+                phase=BETWEEN_PHASES,
+                metric=Metric.LOST.value,
+                bound="exactly 0",
+                value=float(lost),
+                ci95=None,
+                verdict=Verdict.FAIL if proven else Verdict.UNKNOWN,
+                text=f"{arm}, {BETWEEN_PHASES}: {lost} {_LABELS[Metric.LOST]}, expected exactly 0",
+            )
+
+
 def overall(decided: Iterable[Check], warnings: Iterable[Warn], *, finished: bool) -> Verdict:
     """The run's verdict: a failed check fails it; anything unknown, or cut off, makes it unknown."""
     verdicts = {check.verdict for check in decided}
@@ -62,9 +92,14 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
         estimate = estimator.estimate(expectation.metric, place, expectation.request)
     else:
         estimate = Estimate(None)
-    doubted = _doubts(expectation, arm, estimator, warnings)
+    concerning = _concerning(expectation, arm, estimator, warnings)
+    doubted = (*map(_said, concerning), *_causes_not_known(expectation, arm, estimator))
     is_count = expectation.metric.is_count
-    verdict = Verdict.UNKNOWN if doubted else decide(estimate, name, bound, is_count=is_count)
+    verdict = decide(estimate, name, bound, is_count=is_count)
+    if doubted and verdict is Verdict.FAIL and is_proven(expectation, estimate, concerning):
+        doubted = ("proven, whatever is in doubt",)
+    elif doubted:
+        verdict = Verdict.UNKNOWN
     is_open = verdict is Verdict.UNKNOWN and not doubted and not is_count and estimate.value is not None
     more = episodes_more(estimate, bound) if is_open else None
     remarks = [doubt for doubt in doubted if doubt] + ([_outlook(estimate, more)] if is_open else [])
@@ -124,24 +159,56 @@ def _counted(metric: Metric, value: float) -> str:
     return plural(round(value), noun) + rest
 
 
-def _doubts(
+def _concerning(
     expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]
-) -> tuple[str, ...]:
-    """Why this check may not be decided. What concerns the whole run is said once, as a warning: empty here."""
-    # A difference is as doubtful as either of what it is the difference of.
-    arms = (arm, estimator.control) if expectation.metric.against_control else (arm,)
-    found = [
-        "" if warning.phase is None and warning.arm is None else warning.text
+) -> tuple[Warn, ...]:
+    """The doubts on which this check rests."""
+    arms = {None, *_arms(expectation, arm, estimator)}
+    return tuple(
+        warning
         for warning in warnings
-        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in {None, *arms}
-    ]
-    for each in arms:
+        if warning.unknown and warning.phase in {None, expectation.phase} and warning.arm in arms
+    )
+
+
+def _arms(expectation: Expectation, arm: str, estimator: Estimator) -> tuple[str, ...]:
+    """A difference is as doubtful as either of what it is the difference of."""
+    return (arm, estimator.control) if expectation.metric.against_control else (arm,)
+
+
+def _said(warning: Warn) -> str:
+    """What concerns the whole run is said once, as a warning: empty here."""
+    return "" if warning.phase is None and warning.arm is None else warning.text
+
+
+def _causes_not_known(expectation: Expectation, arm: str, estimator: Estimator) -> Iterator[str]:
+    """What makes a count of broken requests a lower bound."""
+    for each in _arms(expectation, arm, estimator):
         cell = estimator.cells.get((each, expectation.phase))
         if cell and cell.unexplained and expectation.metric in _NEEDS_CAUSES:
-            found.append(f"of {cell.unexplained} of {each}'s failed requests the cause is not known")
+            yield f"of {cell.unexplained} of {each}'s failed requests the cause is not known"
         if cell and cell.elsewhere and expectation.metric in _NEEDS_STATES:
-            found.append(f"of {cell.elsewhere} of {each}'s broken connections nobody saw the state")
-    return tuple(found)
+            yield f"of {cell.elsewhere} of {each}'s broken connections nobody saw the state"
+
+
+_UPPER = frozenset({"below", "at_most", "equals"})
+_OF_WRITES = frozenset({Metric.LOST, Metric.DOUBLED})
+
+
+def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Warn]) -> bool:
+    """Whether a check that fails has failed whatever else is in doubt: a count above its bound that stands.
+
+    A count below its bound may lack what was not seen, and an estimate is as good as what it is made of.
+    """
+    name, bound = expectation.bound
+    above = name in _UPPER and estimate.value is not None and estimate.value >= bound
+    stand = {"counts", "writes"} if expectation.metric in _OF_WRITES else {"counts"}
+    return expectation.metric.is_count and above and all(_stands(each) in stand for each in doubts)
+
+
+def _stands(doubt: Warn) -> Stands:
+    """What no list of this version knows may concern anything."""
+    return DOUBTS[Code(doubt.code)].stands if doubt.code in set(Code) else "nothing"
 
 
 def decide(estimate: Estimate, name: str, bound: float, *, is_count: bool) -> Verdict:

@@ -10,7 +10,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.arrivals import arrival_doubts
 from brokenpipe.measure.baseline import NAME, Baseline, machine_of, read_baseline
 from brokenpipe.measure.cell import Place
-from brokenpipe.measure.checks import checks, overall
+from brokenpipe.measure.checks import checks, lost_between_phases, overall
 from brokenpipe.measure.comparisons import comparisons, too_few
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.facts import Facts
@@ -53,7 +53,8 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
     if baseline is not None:  # a scenario that expects nothing asks something all the same
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
     held = _held(baseline, Run(facts.plan, figures, warnings, machine))
-    decided = (*checks(scenario, estimator, warnings), *held.checks)
+    between = () if under_way else lost_between_phases(scenario, facts.books, warnings)
+    decided = (*checks(scenario, estimator, warnings), *between, *held.checks)
     warnings = (*warnings, *held.doubts)
     verdict = overall(decided, warnings, finished=facts.ended == "done")
     added = costs(scenario, estimator, facts.reached, compared)
@@ -79,7 +80,7 @@ def _warnings(
         *too_few(scenario, compared),
         *arrival_doubts(facts.arrivals),
         *swallowed_warnings(scenario, facts.cells, facts.swallowed),
-        *(() if under_way else ledger_warnings(facts.books)),
+        *(() if under_way else ledger_warnings(scenario, facts.books)),
     )
 
 

@@ -151,14 +151,23 @@ def implied(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Expecta
             yield Expectation(arm=arm, phase=phase, metric=Metric.LOST, equals=0)
 
 
-def warnings(books: Mapping[str, Books]) -> Iterator[Warn]:
+def may_lose(scenario: Scenario, arm: str) -> bool:
+    """Whether the scenario allows that an acknowledged write of this arm is lost, in any phase."""
+    return any(
+        each.metric is Metric.LOST and each.bound not in {("equals", 0.0), ("at_most", 0.0)}
+        for each in scenario.expect
+        if arm in scenario.arms_of(each)
+    )
+
+
+def warnings(scenario: Scenario, books: Mapping[str, Books]) -> Iterator[Warn]:
     """What a reader must know of the books themselves."""
     for arm, each in books.items():
         between = each.by_phase.get("", Written())
         if each.unread:
             text = f"the ledger of {arm} is not known: {each.unread}"
             yield Warn.of(Code.LEDGER_UNKNOWN, text, arm=arm)
-        elif between.lost:
+        elif between.lost and may_lose(scenario, arm):
             text = (
                 f"{between.lost} acknowledged writes of {arm} that were asked for between phases are missing"
             )

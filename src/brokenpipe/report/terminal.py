@@ -148,19 +148,16 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     if findings.baseline:
         yield Text(words.lines(f"held against {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
-        held = (
-            numbers.plural(len(findings.checks), "check") + " undecided"
-            if findings.checks
-            else words.counts(findings)
-        )
-        label = f"{words.MARK[Verdict.UNKNOWN]} {Verdict.UNKNOWN.value.upper()}"
-        yield _hanging(label, STYLE[Verdict.UNKNOWN], Text(f"{held}: see the doubt below"))
+        yield from _listed(findings, Verdict.FAIL)
+        open_ = sum(check.verdict is not Verdict.FAIL for check in findings.checks)
+        held = f"{numbers.plural(open_, 'check')} undecided" if findings.checks else words.counts(findings)
+        if open_ or not findings.checks:
+            yield _hanging(
+                _label(Verdict.UNKNOWN), STYLE[Verdict.UNKNOWN], Text(f"{held}: see the doubt below")
+            )
         return
-    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
-        label = f"{words.MARK[verdict]} {verdict.value.upper()}"
-        for check in findings.checks:
-            if check.verdict is verdict:
-                yield _hanging(label, STYLE[verdict], Text(words.lines(check.text)))
+    yield from _listed(findings, Verdict.FAIL)
+    yield from _listed(findings, Verdict.UNKNOWN)
     passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
     if passed:
         yield Text(f"{words.MARK[Verdict.PASS]} {numbers.plural(passed, 'check')} passed", style="green")
@@ -172,6 +169,16 @@ def _witness(findings: Findings) -> Iterator[RenderableType]:
         return
     for said, arms in words.seen(findings):
         yield _hanging("witness", "dim", Text(words.lines(f"{', '.join(arms)}: {said}")))
+
+
+def _listed(findings: Findings, verdict: Verdict) -> Iterator[RenderableType]:
+    for check in findings.checks:
+        if check.verdict is verdict:
+            yield _hanging(_label(verdict), STYLE[verdict], Text(words.lines(check.text)))
+
+
+def _label(verdict: Verdict) -> str:
+    return f"{words.MARK[verdict]} {verdict.value.upper()}"
 
 
 def _ledger(findings: Findings) -> Iterator[RenderableType]:

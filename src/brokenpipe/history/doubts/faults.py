@@ -11,6 +11,7 @@ FAULTS: Mapping[Code, Kind] = {
         "no fault was tried on a raw socket before the experiment",
         "unknown",
         "Run again; every experiment begins with that.",
+        stands="counts",
     ),
     Code.CONTRACT_NOT_HELD: Kind(
         "a fault did not do on a raw socket what it says",
@@ -21,11 +22,13 @@ FAULTS: Mapping[Code, Kind] = {
         "a strike was not seen by the raw socket that waited for it, or nobody waited",
         "unknown",
         "Lower the load (--users) or run again; nothing that was not hit can survive.",
+        stands="counts",
     ),
     Code.STRIKE_LATE: Kind(
         "a strike came after the end of its episode",
         "unknown",
         "Raise every_s, or lower the load: the sockets that watch a strike took too long to open.",
+        stands="counts",
     ),
     Code.ACT_FAILED: Kind(
         "Toxiproxy, or whoever else was to break or mend something, refused",

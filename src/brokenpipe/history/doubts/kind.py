@@ -8,6 +8,14 @@ from typing import Literal
 
 Consequence = Literal["unknown", "note"]
 
+Stands = Literal["nothing", "writes", "counts"]
+"""What proves a failure although a doubt is there.
+
+`counts`: every count above its bound, because the doubt can only hide events, never make them. `writes`: writes that
+are lost or doubled, because a load, a wire or a clock that went wrong fails requests, but takes nothing out of a
+database. `nothing`: the database, or what was recorded of it, is in doubt itself.
+"""
+
 
 class Code(StrEnum):
     """The name of a doubt in `summary.json` and in the report. Names are added, never changed."""
@@ -82,6 +90,7 @@ class Kind:
     when: str
     consequence: Consequence
     remedy: str
+    stands: Stands = "writes"  # of an unknown: which failures are proven all the same
 
     @property
     def unknown(self) -> bool:

@@ -42,11 +42,13 @@ LOAD: Mapping[Code, Kind] = {
         "arrivals of an open load were never sent, because every user was still busy when the load paused",
         "unknown",
         "Raise [load] users or lower arrivals_per_s: what was never sent has no latency.",
+        stands="counts",
     ),
     Code.NO_TRAFFIC: Kind(
         "no request was started on an arm in a phase",
         "unknown",
         "Look at logs/load.log and at the locustfile.",
+        stands="counts",
     ),
     Code.UNEQUAL_LOAD: Kind(
         "an arm received less than half of the control's requests in a phase",
@@ -69,6 +71,7 @@ LOAD: Mapping[Code, Kind] = {
         "a user ended before it began, so that its arm has one fewer",
         "unknown",
         "Make on_start survive what it meets (logs/load.log): arms with different numbers of users do not compare.",
+        stands="counts",
     ),
     Code.TASK_ERROR: Kind("a task of the locustfile raised an exception", "note", _LOAD_LOG),
     Code.NOTICES_CAPPED: Kind(

@@ -60,5 +60,6 @@ MACHINE: Mapping[Code, Kind] = {
         "lines of the history cannot be read; a last line that was cut off does not count",
         "unknown",
         "Find out what damaged that file: a full disk, or another program that wrote to it. Then run again.",
+        stands="nothing",
     ),
 }

@@ -13,6 +13,7 @@ PLAN: Mapping[Code, Kind] = {
         "the scenario expects nothing, so nothing can pass",
         "unknown",
         "Add an [[expect]] to the scenario.",
+        stands="counts",
     ),
     Code.FEW_EPISODES: Kind(
         "an expectation that is decided on an interval rests on fewer than six episodes, too few to show a difference",
@@ -33,6 +34,7 @@ PLAN: Mapping[Code, Kind] = {
         "the run was held against a baseline that has an unknown of this list itself",
         "unknown",
         "Record a baseline without doubts, and hold this run against that: `brokenpipe report RUN --baseline …`.",
+        stands="counts",
     ),
     Code.BASELINE_NOT_COVERED: Kind(
         "something of the run could not be held against the baseline, and no check is about it",

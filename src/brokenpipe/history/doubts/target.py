@@ -25,16 +25,19 @@ TARGET: Mapping[Code, Kind] = {
         "connections to an arm's database came from somewhere else than its proxy",
         "unknown",
         "Let the service take its database from the variable that target.toml names, and from nowhere else.",
+        stands="counts",
     ),
     Code.NO_DATABASE_TRAFFIC: Kind(
         "requests succeeded while their arm's database did nothing: less than one transaction in fifty requests",
         "unknown",
         "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
+        stands="counts",
     ),
     Code.WITNESS_TROUBLE: Kind(
         "the witness inside the service failed at something",
         "unknown",
         "Its counts are lower bounds; please report this with your versions.",
+        stands="counts",
     ),
     Code.REQUESTS_UNSEEN: Kind(
         "requests of an arm failed, why is not known, and the witness did not see its requests or not its pool",
@@ -47,6 +50,7 @@ TARGET: Mapping[Code, Kind] = {
         'and no [[expect]] of the metric "swallowed" decides about that',
         "unknown",
         "Let the service answer with an error or repeat the work; if it may go without, expect that.",
+        stands="counts",
     ),
     Code.LEDGER_UNKNOWN: Kind(
         "the target has a ledger, and an arm's could not be read or compared: expectations of its writes are unknown",
@@ -57,11 +61,14 @@ TARGET: Mapping[Code, Kind] = {
         "transactions of an arm were still open when its ledger was read, long after the load had ended",
         "unknown",
         "Find out what the service does when nobody asks (logs/), and let it come to an end.",
+        stands="nothing",
     ),
     Code.LOST_BETWEEN_PHASES: Kind(
-        "acknowledged writes that were asked for between phases are missing",
+        "acknowledged writes that were asked for between phases are missing, of an arm that the scenario allows to "
+        "lose some",
         "unknown",
-        "No check is about them, but a service that does this loses writes: look at the section on writes.",
+        "No bound is about them: look at the section on writes. Of any other arm they are a check, and it fails.",
+        stands="counts",
     ),
     Code.PGBOUNCER_DIED: Kind(
         "PgBouncer ended by itself",
@@ -72,11 +79,13 @@ TARGET: Mapping[Code, Kind] = {
         "Postgres ended by itself",
         "unknown",
         "Find out why in logs/postgres.log; what failed after that is no fault of a setting.",
+        stands="nothing",
     ),
     Code.OUT_OF_MEMORY: Kind(
         "the kernel ended a process in a container, because that had used up the memory it may have",
         "unknown",
         "Find out what takes so much (logs/containers.log says when), or raise its mem_limit in compose/pieces.yaml.",
+        stands="nothing",
     ),
     Code.CONTAINER_PAUSED: Kind(
         "a container was made to stand still, and not by the nemesis",
