@@ -140,7 +140,10 @@ class Phase(Strict):
     episodes: int
     masked: int | None
     masked_by: MaskedBy | None
-    recovery_s: list[float]
+    recovery_s: list[float | None]
+    never_recovered: int | None
+    unavailable_s: float | None
+    longest_wait_ms: float | None
     price: Price | None
     latency_ms: Percentiles
     arrivals: Arrived | None

@@ -32,7 +32,7 @@ def test_counts_are_decided_by_their_value(
     value: float | None, name: str, bound: float, verdict: Verdict
 ) -> None:
     """A count is a fact: it keeps its bound or not. Without one nobody knows."""
-    assert decide(Estimate(value), name, bound, is_count=True) is verdict
+    assert decide(Estimate(value), name, bound, is_fact=True) is verdict
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_estimates_are_decided_by_their_interval(
 ) -> None:
     """All of the interval inside the bound passes, all outside fails, anything between is unknown."""
     estimate = Estimate((low + high) / 2, Interval(low, high))
-    assert decide(estimate, name, bound, is_count=False) is verdict
+    assert decide(estimate, name, bound, is_fact=False) is verdict
 
 
 def test_an_estimate_without_an_interval_is_unknown() -> None:
     """One episode is no evidence, however good its figure looks."""
-    assert decide(Estimate(0.5), "above", 0.0, is_count=False) is UNKNOWN
+    assert decide(Estimate(0.5), "above", 0.0, is_fact=False) is UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.outages import NEVER
 from brokenpipe.measure.owed import Owed
 from brokenpipe.measure.price import Masked, Price
 
@@ -47,7 +48,9 @@ class Cell:
     latency_ms: Latency
     latency_by_request: Mapping[str, Latency]
     failed_by_class: Mapping[str, int]
-    recovery_s: tuple[float, ...]  # one for each episode: strike to the end of the last broken request, or 0
+    # One for each episode that was struck: to the first success after which it went on succeeding, see `outages`;
+    # infinite where none came. None: not known, because nobody asked.
+    recovery_s: tuple[float | None, ...]
     masked: Masked | None  # None: no witness
     price: Price | None
     swallowed: int | None = None  # None: no witness
@@ -56,6 +59,19 @@ class Cell:
     # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
     server_connections: int | None = None
     client_connections: int | None = None
+    unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
+    longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
+
+    @property
+    def never_recovered(self) -> int | None:
+        """Episodes after whose strike it never went on succeeding. None: nothing struck, or nobody asked."""
+        known = [time for time in self.recovery_s if time is not None]
+        return sum(time == NEVER for time in known) if known else None
+
+    @property
+    def slowest_recovery_s(self) -> float | None:
+        """Infinite if it once did not recover."""
+        return max((time for time in self.recovery_s if time is not None), default=None)
 
     @property
     def otherwise(self) -> int:

@@ -1,4 +1,4 @@
-"""One arm in one phase: counts, rate with its interval, latencies, recovery, the price of its settings."""
+"""One arm in one phase: counts, rate with its interval, latencies, the price of its settings."""
 
 from __future__ import annotations
 
@@ -85,7 +85,6 @@ def cells(
 ) -> dict[Place, Cell]:
     """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
-    recovery = _recovery(history, by_place, failures)
     masked, prices = masked_and_prices(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
     failed_at: dict[Place, list[Failure]] = defaultdict(list)
@@ -116,7 +115,7 @@ def cells(
             latency_ms=latencies.get(place, Latency(None, None, None)),
             latency_by_request=by_request.get(place, {}),
             failed_by_class=dict(Counter(f.error_class.value for f in failed_at[place])),
-            recovery_s=recovery.get(place, ()),
+            recovery_s=(),
             masked=masked.get(place, Masked()) if arm in witnessed else None,
             price=prices.get(place) if arm in witnessed else None,
         )
@@ -140,23 +139,3 @@ def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict
         else:
             by_request[arm, phase][name] = Latency(*quantiles)
     return whole, by_request
-
-
-def _recovery(
-    history: History, by_place: Mapping[Place, Episodes], failures: Sequence[Failure]
-) -> dict[Place, tuple[float, ...]]:
-    """Seconds from the strike to the end of the last broken request, for each episode that was struck."""
-    last: dict[tuple[str, str, int], int] = defaultdict(int)
-    for failure in failures:
-        if failure.broken:
-            key = (failure.arm, failure.phase, failure.episode)
-            last[key] = max(last[key], failure.end)
-    strikes = history.rows(
-        "SELECT phase, n, strike FROM episode_list WHERE counts AND strike IS NOT NULL ORDER BY phase, n"
-    )
-    recovered: dict[Place, list[float]] = defaultdict(list)
-    for arm in {arm for (arm, _), episodes in by_place.items() if any(episodes.requests)}:
-        for phase, n, strike in strikes:
-            end = last[arm, phase, n]
-            recovered[arm, phase].append(max(0, end - strike) / 1e9 if end else 0.0)
-    return {place: tuple(values) for place, values in recovered.items()}

@@ -13,7 +13,15 @@ from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.ledger import implied, may_lose
-from brokenpipe.measure.numbers import milliseconds, milliseconds_interval, percent, percent_interval, plural
+from brokenpipe.measure.numbers import (
+    milliseconds,
+    milliseconds_interval,
+    percent,
+    percent_interval,
+    plural,
+    seconds,
+)
+from brokenpipe.measure.outages import NEVER
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -94,13 +102,13 @@ def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: S
         estimate = Estimate(None)
     concerning = _concerning(expectation, arm, estimator, warnings)
     doubted = (*map(_said, concerning), *_causes_not_known(expectation, arm, estimator))
-    is_count = expectation.metric.is_count
-    verdict = decide(estimate, name, bound, is_count=is_count)
+    is_fact = expectation.metric.is_fact
+    verdict = decide(estimate, name, bound, is_fact=is_fact)
     if doubted and verdict is Verdict.FAIL and is_proven(expectation, estimate, concerning):
         doubted = ("proven, whatever is in doubt",)
     elif doubted:
         verdict = Verdict.UNKNOWN
-    is_open = verdict is Verdict.UNKNOWN and not doubted and not is_count and estimate.value is not None
+    is_open = verdict is Verdict.UNKNOWN and not doubted and not is_fact and estimate.value is not None
     more = episodes_more(estimate, bound) if is_open else None
     remarks = [doubt for doubt in doubted if doubt] + ([_outlook(estimate, more)] if is_open else [])
     return Check(
@@ -203,7 +211,7 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[War
     name, bound = expectation.bound
     above = name in _UPPER and estimate.value is not None and estimate.value >= bound
     stand = {"counts", "writes"} if expectation.metric in _OF_WRITES else {"counts"}
-    return expectation.metric.is_count and above and all(_stands(each) in stand for each in doubts)
+    return expectation.metric.is_fact and above and all(_stands(each) in stand for each in doubts)
 
 
 def _stands(doubt: Warn) -> Stands:
@@ -211,11 +219,11 @@ def _stands(doubt: Warn) -> Stands:
     return DOUBTS[Code(doubt.code)].stands if doubt.code in set(Code) else "nothing"
 
 
-def decide(estimate: Estimate, name: str, bound: float, *, is_count: bool) -> Verdict:
-    """Counts by their value. Estimates by their interval: all inside passes, all outside fails."""
+def decide(estimate: Estimate, name: str, bound: float, *, is_fact: bool) -> Verdict:
+    """Facts by their value. Estimates by their interval: all inside passes, all outside fails."""
     if estimate.value is None:
         return Verdict.UNKNOWN
-    if is_count:
+    if is_fact:
         return Verdict.PASS if _holds(estimate.value, name, bound) else Verdict.FAIL
     if estimate.ci95 is None:
         return Verdict.UNKNOWN
@@ -235,6 +243,8 @@ def _holds(value: float, name: str, bound: float) -> bool:
     }[name]
 
 
+_IN_SECONDS = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S})
+
 _NOUNS = {  # of what is counted, and what follows the noun
     Metric.BROKEN: ("broken request", ""),
     Metric.STALE: ("request", " broken on a stale connection"),
@@ -247,9 +257,13 @@ _NOUNS = {  # of what is counted, and what follows the noun
     Metric.LOST: ("acknowledged write", " missing"),
     Metric.DOUBLED: ("write", " committed more than once"),
     Metric.UNACKNOWLEDGED: ("write", " committed though not acknowledged"),
+    Metric.NEVER_RECOVERED: ("strike", " from which it never recovered"),
 }
 _LABELS = {
     **{metric: f"{noun}s{rest}" for metric, (noun, rest) in _NOUNS.items()},
+    Metric.RECOVERY_S: "longest recovery",
+    Metric.UNAVAILABLE_S: "time without an answer",
+    Metric.LONGEST_WAIT_MS: "longest wait",
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
     Metric.FAILURE_RATE: "failure rate",
     Metric.P50_MS: "median latency",
@@ -263,7 +277,9 @@ _LABELS = {
 def _number(metric: Metric, value: float) -> str:
     if metric.is_count:
         return f"{value:g}"
-    return milliseconds(value) if metric.is_latency else percent(value)
+    if metric in _IN_SECONDS:
+        return "never" if value == NEVER else seconds(value)
+    return milliseconds(value) if metric.is_latency or metric.is_time else percent(value)
 
 
 def _measured(metric: Metric, estimate: Estimate) -> str:

@@ -117,7 +117,7 @@ def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]
             Code.NOTHING_EXPECTED,
             "the scenario expects nothing of these arms, so nothing can pass",
         )
-    on_intervals = dict.fromkeys(each.phase for each in scenario.expect if not each.metric.is_count)
+    on_intervals = dict.fromkeys(each.phase for each in scenario.expect if not each.metric.is_fact)
     for phase in on_intervals:
         counted = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=None)
         if counted is not None and counted < FEWEST_EPISODES:

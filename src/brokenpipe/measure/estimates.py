@@ -55,6 +55,8 @@ class Estimator:
         if metric.is_count:
             count = _count(metric, self.cells[place])
             return Estimate(None if count is None else float(count))
+        if metric.is_time:
+            return Estimate(_time(metric, self.cells[place]))
         if metric.is_latency:
             return self._latency(metric, place, request)
         return self._rate(metric, place)
@@ -147,6 +149,15 @@ def _of_mean(values: Sequence[float], error: float) -> Estimate:
     return Estimate(fmean(values), mean_interval(values, error=error), len(values))
 
 
+def _time(metric: Metric, cell: Cell) -> float | None:
+    times = {
+        Metric.RECOVERY_S: cell.slowest_recovery_s,
+        Metric.UNAVAILABLE_S: cell.unavailable_s,
+        Metric.LONGEST_WAIT_MS: cell.longest_wait_ms,
+    }
+    return times[metric]
+
+
 def _count(metric: Metric, cell: Cell) -> int | None:
     """None: nobody could count it."""
     if metric.needs_ledger:
@@ -162,5 +173,6 @@ def _count(metric: Metric, cell: Cell) -> int | None:
         Metric.FAILED: cell.failed,
         Metric.SWALLOWED: cell.swallowed,
         Metric.SERVER_CONNECTIONS: cell.server_connections,
+        Metric.NEVER_RECOVERED: cell.never_recovered,
     }
     return counts[metric]

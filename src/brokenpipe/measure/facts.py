@@ -26,6 +26,7 @@ from brokenpipe.measure.owed import Attribution
 from brokenpipe.measure.planes import Seen, followed, seen_by_arm
 from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recorded import finished, plan_of
+from brokenpipe.measure.recoveries import with_recoveries
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.swallowed import swallowed, tallied
 from brokenpipe.measure.timelines import phases
@@ -131,5 +132,6 @@ def _estimator(
     errors = {phase.name: ERROR / plan.looks_at(phase.name) for phase in scenario.phases}
     table = cells(history, by_place, failed, witnessed, errors)
     table = counted(history, with_round_trips(scenario, table))
+    table = with_recoveries(history, scenario, table)
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, explained.owings)
     return Estimator(history, table, by_place, scenario.control, errors)

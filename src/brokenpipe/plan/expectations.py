@@ -17,10 +17,13 @@ EVERY_ARM = "*"
 class Metric(StrEnum):
     """What can be expected of.
 
-    Counts are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
+    Counts and times are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
     this arm minus the control, paired by episode. `wrong_results`: requests that the locustfile declares failed in
     these words. `server_connections`: the most that Postgres had of an arm at a look each second. `lost`, `doubled`
-    and `unacknowledged` count writes, and need a target with a ledger.
+    and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the phase, from a
+    strike to the first success after which the arm went on succeeding; `never_recovered` counts the strikes after
+    which it did not. `unavailable_s`: how long somebody waited and nobody was answered. `longest_wait_ms`: of any
+    request, whatever became of it.
     """
 
     BROKEN = "broken"
@@ -34,6 +37,10 @@ class Metric(StrEnum):
     LOST = "lost"
     DOUBLED = "doubled"
     UNACKNOWLEDGED = "unacknowledged"
+    NEVER_RECOVERED = "never_recovered"
+    RECOVERY_S = "recovery_s"
+    UNAVAILABLE_S = "unavailable_s"
+    LONGEST_WAIT_MS = "longest_wait_ms"
     BROKEN_PIPE_RATE = "broken_pipe_rate"
     FAILURE_RATE = "failure_rate"
     P50_MS = "p50_ms"
@@ -48,6 +55,16 @@ class Metric(StrEnum):
         return self in _COUNTS or self.needs_ledger
 
     @property
+    def is_time(self) -> bool:
+        """How long something took in this run: a fact as well."""
+        return self in _TIMES
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it is decided by its value alone."""
+        return self.is_count or self.is_time
+
+    @property
     def needs_ledger(self) -> bool:
         """A count of writes, known only from what the database holds afterwards."""
         return self in _OF_THE_LEDGER
@@ -55,7 +72,7 @@ class Metric(StrEnum):
     @property
     def is_latency(self) -> bool:
         """In milliseconds, of successful requests; may be narrowed to one request name."""
-        return self.value.endswith("_ms")
+        return self.value.endswith("_ms") and not self.is_time
 
     @property
     def against_control(self) -> bool:
@@ -78,8 +95,10 @@ _COUNTS = frozenset(
         Metric.SWALLOWED,
         Metric.WRONG_RESULTS,
         Metric.SERVER_CONNECTIONS,
+        Metric.NEVER_RECOVERED,
     }
 )
+_TIMES = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S, Metric.LONGEST_WAIT_MS})
 _OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
@@ -94,7 +113,7 @@ class Expectation(Strict):
     """A phase, by its name."""
 
     metric: Annotated[Metric, Field(strict=False)]
-    """What is expected of. Counts are facts; rates (0 to 1) and latencies are decided on their interval."""
+    """What is expected of. Counts and times are facts; rates (0 to 1) and latencies are decided on their interval."""
 
     request: str | None = None
     """For a latency: of this request only, by its name in the locustfile, such as "POST /chat"."""
@@ -130,7 +149,7 @@ class Expectation(Strict):
     def _bound_can_be_met(self) -> Self:
         """A bound that nothing can be outside of, such as a rate below 5 for 5 %, would pass whatever happens."""
         name, bound = self.bound
-        most = math.inf if self.metric.is_count or self.metric.is_latency else 1
+        most = math.inf if self.metric.is_fact or self.metric.is_latency else 1
         least = -most if self.metric.against_control else 0
         if not least <= bound <= most:
             allowed = f"at least {least}" if most == math.inf else f"a share from {least} to 1, 0.05 for 5 %"

@@ -53,7 +53,7 @@ def looks_of(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ..
 
     Raises UsageError if there is no such phase, or none that could be given more episodes.
     """
-    asked = {each.phase for each in scenario.expect if not each.metric.is_count}
+    asked = {each.phase for each in scenario.expect if not each.metric.is_fact}
     phases = [phase for phase in scenario.phases if phase.name in asked]
     if not phases:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Recovery time for each episode, laid out as one strip of dots for each arm in each phase that strikes."""
+"""The recovery from each strike, laid out as one strip of dots for each arm in each phase that strikes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from brokenpipe.measure import numbers
+from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings, PhaseFinding
+from brokenpipe.measure.outages import NEVER
 from brokenpipe.report import words
 
 _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -14,10 +16,11 @@ _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One episode: `left` in per cent of the strip, `lane` keeps equal ones apart."""
+    """One strike: `left` in per cent of the strip, `lane` keeps equal ones apart. `never`: it did not recover."""
 
     left: float
     lane: int
+    never: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +48,49 @@ def _end(longest_s: float) -> float:
     return next((step for step in _STEPS_S if step >= longest_s), longest_s)
 
 
-def _said(times: tuple[float, ...]) -> str:
-    hit = [time for time in times if time > 0]
-    if not times:
-        return "no episode"
-    if not hit:
-        return f"nothing broke in {numbers.plural(len(times), 'episode')}"
-    middle, worst = numbers.seconds(median(hit)), numbers.seconds(max(hit))
-    return f"{len(hit)} of {numbers.plural(len(times), 'episode')} · median {middle} · worst {worst}"
+def said(cell: Cell) -> str:
+    """Say how soon an arm recovered from the strikes of a phase, or that this is not known."""
+    times = cell.recovery_s
+    known = [time for time in times if time is not None and time != NEVER]
+    parts = []
+    if cell.never_recovered:
+        parts.append(f"never recovered from {cell.never_recovered} of {numbers.plural(len(times), 'strike')}")
+    if known:
+        parts.append(f"median {numbers.seconds(median(known))} · worst {numbers.seconds(max(known))}")
+    if unknown := times.count(None):
+        parts.append(
+            f"not known of {unknown}" if parts else "not known: nobody asked after it, or it did not end"
+        )
+    return " · ".join(parts) or "nothing struck"
 
 
-def _strip(index: int, arm: str, times: tuple[float, ...], end_s: float) -> Strip:
-    ordered = sorted(times)
-    dots = tuple(Dot(round(100 * time / end_s, 2), lane % 3) for lane, time in enumerate(ordered))
-    return Strip(index, arm, dots, _said(times))
+def _strip(index: int, arm: str, cell: Cell, end_s: float) -> Strip:
+    known = sorted(time for time in cell.recovery_s if time is not None)
+    dots = tuple(
+        Dot(round(100 * min(time, end_s) / end_s, 2), lane % 3, time == NEVER)
+        for lane, time in enumerate(known)
+    )
+    return Strip(index, arm, dots, said(cell))
 
 
 def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
-    times = {
-        arm: findings.cells[arm, phase.name].recovery_s
+    cells = {
+        arm: findings.cells[arm, phase.name]
         for arm in findings.arms
-        if (arm, phase.name) in findings.cells
+        if (arm, phase.name) in findings.cells and findings.cells[arm, phase.name].recovery_s
     }
-    everything = [time for each in times.values() for time in each]
-    if not everything or not (phase.strikes_s or any(everything)):
+    if not cells:
         return None
-    end = _end(max(everything))
-    strips = tuple(_strip(n, arm, times[arm], end) for n, arm in enumerate(findings.arms) if arm in times)
+    times = [
+        time for cell in cells.values() for time in cell.recovery_s if time is not None and time != NEVER
+    ]
+    end = _end(max(times, default=0.0))
+    strips = tuple(_strip(n, arm, cells[arm], end) for n, arm in enumerate(findings.arms) if arm in cells)
     ticks = (numbers.seconds(0), numbers.seconds(end / 2), numbers.seconds(end))
     return Panel(phase.name, words.fault(phase), end, ticks, strips)
 
 
 def panels(findings: Findings) -> tuple[Panel, ...]:
-    """Lay out every phase in which something struck or broke; blocks of a quiet phase are left out."""
+    """Lay out every phase in which something struck, or was there and went away again."""
     laid = (_panel(findings, phase) for phase in findings.phases)
     return tuple(panel for panel in laid if panel is not None)

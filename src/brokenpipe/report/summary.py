@@ -71,6 +71,9 @@ def _cell(cell: Cell) -> Json:
         if masked is None
         else {"pre_ping": masked.pre_ping, "recycle": masked.recycle, "invalidation": masked.invalidation},
         "recovery_s": list(cell.recovery_s),
+        "never_recovered": cell.never_recovered,
+        "unavailable_s": cell.unavailable_s,
+        "longest_wait_ms": cell.longest_wait_ms,
         "price": None
         if price is None
         else {

@@ -10,6 +10,11 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Price
 from brokenpipe.report import words
 
+# From here on a wait or an outage is worth a line beside percentiles.
+SPEAKS_S = 1.0
+SPEAKS_P95 = 5.0
+SPEAKS_MS = 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -34,6 +39,9 @@ class Place:
     otherwise: str  # requests that failed, but not by a disconnect
     unexplained: str  # requests that failed, and why is not known
     masked: str  # empty if nothing had to be masked
+    waits: str = (
+        ""  # what percentiles hide: outages, strikes from which it did not recover, waits that are long
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,22 @@ def masked(cell: Cell) -> str:
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
+def waits(cell: Cell) -> str:
+    """Say what percentiles of a closed load hide; empty if it would say nothing."""
+    said = []
+    if cell.never_recovered:
+        said.append(
+            f"never recovered from {cell.never_recovered} of {numbers.plural(len(cell.recovery_s), 'strike')}"
+        )
+    if (cell.unavailable_s or 0.0) >= SPEAKS_S:
+        said.append(f"nobody was answered for {numbers.seconds(cell.unavailable_s)}")
+    longest_ms, p95_ms = cell.longest_wait_ms or 0.0, cell.latency_ms.p95
+    unusual = p95_ms is not None and longest_ms > max(SPEAKS_P95 * p95_ms, SPEAKS_MS)
+    if unusual or longest_ms > SPEAKS_S * 1000:
+        said.append(f"longest wait {numbers.milliseconds(longest_ms)}")
+    return ", ".join(said)
+
+
 def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
     cell = findings.cells.get((arm, phase))
     if cell is None:
@@ -120,7 +144,14 @@ def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
     if cell.requests == 0:
         return Place(phase, cell, None, "no request", "", "", "")
     return Place(
-        phase, cell, _bar(cell, scale), broke(cell), otherwise(cell), unexplained(cell), masked(cell)
+        phase,
+        cell,
+        _bar(cell, scale),
+        broke(cell),
+        otherwise(cell),
+        unexplained(cell),
+        masked(cell),
+        waits(cell),
     )
 
 

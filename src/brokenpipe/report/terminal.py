@@ -110,6 +110,11 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
         for row in rows:
             block.add_row(*_line(row, row.places[index], columns))
         yield Padding(block, _INDENT)
+        for row in rows:
+            if said := row.places[index].waits:
+                yield Padding(
+                    Text(numbers.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
+                )
     if columns is _WITH_UNKNOWN:
         yield Padding(Text(_LEGEND, style="dim"), _INDENT)
 
