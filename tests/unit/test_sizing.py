@@ -98,6 +98,38 @@ def test_what_is_in_use_follows_littles_law(run: Recorded) -> None:
     assert (use.processes, use.size, use.most, use.timeout_s) == (1, 8, 8, 1.0)
 
 
+def test_what_is_held_after_the_last_episode_is_not_in_use_while_it_counts(tmp_path: Path) -> None:
+    """Four connections hang for 15 s from 1 s on, and the phase lasts 3 s: four are in use, for 2 s of 3."""
+    phase = {"name": "hole", "fault": {"name": "black_hole"}, "seconds": 3}
+    with Recorded(tmp_path / "run", scenario(phase, arms=("plain",))) as run:
+        run.phase("hole", [(0, 3, None)])
+        run.connect("plain", 0)
+        gauge(run, "plain", 1.2, size=4, out=4)
+        held = {
+            "port": 40_000,
+            "wait_ms": 0.0,
+            "fresh": False,
+            "dead": False,
+            "held_ms": 15_000.0,
+            "statements": 1,
+        }
+        for _ in range(4):
+            run.request("plain", 1, 15_000, failure="timeout", checkouts=[{"t": run.at(1), **held}])
+        run.finish()
+        use = run.measured().pools["plain", "hole"]
+    assert (use.most, use.held_ms) == (4, 60_000)
+    assert use.mean_out == pytest.approx(4 * 2 / 3)
+
+
+def test_no_more_are_in_use_than_there_are(run: Recorded) -> None:
+    """Sums do not tell what was held after the last episode; the pool does."""
+    for n in range(40):
+        tally(run, "small", 15.9 - n / 100, [])
+    use = run.measured().pools["small", "steady"]
+    assert use.held_ms / 1000 / use.seconds > 2
+    assert use.mean_out == 2
+
+
 def test_two_processes_have_two_pools(run: Recorded) -> None:
     """Pools of several processes are added up: what they may open, and what is in use at the same time."""
     gauge(run, "large", 4.3, size=8, out=5, pid=78)

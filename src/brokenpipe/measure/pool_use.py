@@ -27,8 +27,16 @@ class PoolUse:
     seconds: float  # that count
     peak_out: int  # most connections in use at once, looked at four times a second
     peak_connections: int | None  # at Postgres, whoever holds them; None: not gauged
+    counted_ms: float | None = (
+        None  # of `held_ms`, without what was held after the last episode; None: all of it
+    )
 
     @property
     def mean_out(self) -> float:
-        """Connections in use on average: Little's law, arrivals × hold."""
-        return self.held_ms / 1000 / self.seconds if self.seconds else 0.0
+        """Connections in use on average while it counts: Little's law, arrivals × hold. Never more than there are.
+
+        Of sums it is not known how much was held after the last episode, up to a second.
+        """
+        held_ms = self.held_ms if self.counted_ms is None else self.counted_ms
+        mean = held_ms / 1000 / self.seconds if self.seconds else 0.0
+        return mean if self.most is None else min(mean, float(self.most))

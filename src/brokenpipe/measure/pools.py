@@ -65,12 +65,27 @@ FROM c LEFT JOIN (
 WHERE c.n > 0 GROUP BY c.arm, c.phase, c.n, c.gave_up
 """
 
+# What was held, and what of it within the time that counts: a request that hangs holds its connection long after the
+# last episode. Of sums nothing is older than a second, and nothing is cut off. `run_end`: of the episodes that follow
+# one another without a gap.
 _HELD = """
-SELECT witness_arm, phase, coalesce(sum(held_ms), 0) FROM (
-    SELECT witness_arm, phase, held_ms FROM tallied
+WITH edges AS (
+    SELECT *, t0 - lag(t1) OVER (PARTITION BY phase, arm ORDER BY t0) > 0 AS apart FROM episode_list WHERE counts
+), runs AS (
+    SELECT *, count(*) FILTER (apart) OVER (PARTITION BY phase, arm ORDER BY t0) AS run FROM edges
+), ends AS (
+    SELECT phase, n, arm, max(t1) OVER (PARTITION BY phase, arm, run) AS run_end FROM runs
+), listed AS (
+    SELECT witness_arm AS arm, phase, episode, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL
+), holds AS (
+    SELECT l.arm, l.phase, l.c.held_ms AS held_ms,
+           greatest(0, least(l.c.held_ms, coalesce((e.run_end - l.c.t) / 1e6, l.c.held_ms))) AS counted_ms
+    FROM listed l LEFT JOIN ends e ON e.phase = l.phase AND e.n = l.episode AND (e.arm IS NULL OR e.arm = l.arm)
+    WHERE l.c.held_ms IS NOT NULL
     UNION ALL
-    SELECT witness_arm, phase, list_sum([c.held_ms FOR c IN checkouts]) FROM testimony
-) WHERE phase IS NOT NULL GROUP BY ALL
+    SELECT witness_arm, phase, held_ms, held_ms FROM tallied WHERE phase IS NOT NULL
+)
+SELECT arm, phase, coalesce(sum(held_ms), 0), coalesce(sum(counted_ms), 0) FROM holds GROUP BY ALL
 """
 
 # What several processes have in use at once: at each gauge of one of them, the last of each of the others.
@@ -114,7 +129,7 @@ def pools(history: History) -> dict[Place, PoolUse]:
     by_episode: dict[Place, list[float]] = defaultdict(list)
     for arm, phase, _, ms in history.rows(_BY_EPISODE):
         by_episode[arm, phase].append(ms)
-    held = {(arm, phase): ms for arm, phase, ms in history.rows(_HELD)}
+    held = {(arm, phase): both for arm, phase, *both in history.rows(_HELD)}
     waits = {(arm, phase): rest for arm, phase, *rest in history.rows(_WHOLE)}
     connections = {(arm, phase): most for arm, phase, most in history.rows(_CONNECTIONS)}
     lasted: dict[tuple[str, str | None], float] = {
@@ -127,6 +142,7 @@ def pools(history: History) -> dict[Place, PoolUse]:
         if place not in waits or arm in untold:
             continue
         checkouts, gave_up, p50, p95, p99 = waits[place]
+        held_ms, counted_ms = held.get(place, (0.0, 0.0))
         found[place] = PoolUse(
             processes=processes,
             size=size,
@@ -138,7 +154,8 @@ def pools(history: History) -> dict[Place, PoolUse]:
             wait_p95_ms=p95,
             wait_p99_ms=p99,
             episode_p95_ms=tuple(by_episode[place]),
-            held_ms=held.get(place, 0.0),
+            held_ms=held_ms,
+            counted_ms=counted_ms,
             seconds=lasted.get((phase, arm), lasted.get((phase, None), 0.0)),
             peak_out=peak_out,
             peak_connections=connections.get(place),
