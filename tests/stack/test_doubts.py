@@ -187,3 +187,20 @@ def test_a_service_that_is_not_on_the_wire(brokenpipe: Starter, project: Path) -
     }
     assert found == {(Code.NO_DATABASE_TRAFFIC, "cached"), (Code.BYPASSES_PROXY, "straight")}
     assert run.summary["arms"]["cached"]["failed"] == run.summary["arms"]["straight"]["failed"] == 0
+
+
+def test_a_service_whose_table_was_never_made(brokenpipe: Starter, project: Path) -> None:
+    """It fails every request before anything is broken: the run stops there, with its report, and says why."""
+    arms = 'proper = { WAY = "proper" }\ntableless = { WAY = "tableless" }'
+    with begun(brokenpipe, project, STEADY + KILL, arms=arms) as run:
+        assert run.end(60) == 3, run.out
+    assert run.history("experiment.ndjson", "finish")[-1]["how"] == "stopped"
+    assert list(run.summary["arms"]["tableless"]["phases"]) == ["steady"]
+    assert run.summary["arms"]["proper"]["failed"] == 0
+    (doubt,) = (each for each in run.summary["warnings"] if each["code"] == Code.SERVICE_BROKEN)
+    assert (doubt["arm"], doubt["unknown"]) == ("tableless", True)
+    assert 'UndefinedTable: relation "never_made" does not exist' in doubt["text"]
+    assert (run.folder / "logs" / "target-tableless.log").exists()
+    assert run.summary["best"] is None
+    assert run.summary["sentence"].startswith("The service fails without any fault")
+    assert "was stopped, because the service failed nearly every request" in " ".join(run.out.split())

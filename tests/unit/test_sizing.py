@@ -108,6 +108,8 @@ def test_what_is_held_after_the_last_episode_is_not_in_use_while_it_counts(tmp_p
         held = {
             "port": 40_000,
             "wait_ms": 0.0,
+            "ping_ms": None,
+            "connect_ms": None,
             "fresh": False,
             "dead": False,
             "held_ms": 15_000.0,

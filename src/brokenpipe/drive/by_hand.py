@@ -156,6 +156,7 @@ class ByHand:
                 drain_s=self.drain_s,
                 started=time.monotonic(),
                 total_s=scenario.forecast_s,
+                stops=False,  # who sits at the pages sees what fails, and ends it when they want to
             ).run()
         except BrokenOff:
             self.nemesis.heal(HANDS_OFF.name)

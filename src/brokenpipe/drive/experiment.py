@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from brokenpipe.drive.broken_service import failing_arms
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
 from brokenpipe.history import records
@@ -58,24 +59,33 @@ class Experiment:
     total_s: float
     further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
     before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
+    stops: bool = True  # after a phase without a fault in which a service does not work
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
     _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
-    def run(self) -> None:
-        """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
+    def run(self) -> bool:
+        """Play every stretch. False: it stopped before, because a service fails although nothing is broken.
+
+        Raises UsageError, StackError or RecordingError when it cannot go on.
+        """
         played = dict(self.before)
         stretches = self.stretches or self._ask_further(played)
         warm_up_s = WARM_UP_S
         while stretches:
             for stretch in stretches:
+                before = self.load.progress
                 self._play(stretch, warm_up_s)
+                if self.stops and failing_arms(stretch.phase, before, self.load.progress):
+                    self._pause()
+                    return False
                 warm_up_s = 0.0
                 played[stretch.phase.name] = stretch.first + stretch.count
             self._pause()
             self.nemesis.heal(stretches[-1].phase.name)
             stretches = self._ask_further(played)
+        return True
 
     def _play(self, stretch: Stretch, warm_up_s: float) -> None:
         phase = stretch.phase

@@ -49,7 +49,7 @@ class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt it is no error, so that nothing catches it by accident."""
 
 
-Ending = Literal["done", "interrupted", "terminated", "failed"]
+Ending = Literal["done", "interrupted", "terminated", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,13 @@ def run(what: Run) -> Ending:
         try:
             if what.part > 1:
                 log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
+            completed = True
             if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
                 with janitor(secrets.token_hex(8)) as undo:
-                    _execute(
+                    completed = _execute(
                         replace(what, on_progress=partial(_checked, keeper, what.on_progress)), undo, log
                     )
-            ending = "done"
+            ending = "done" if completed else "stopped"
         except KeyboardInterrupt:
             ending = "interrupted"
         except Terminated:
@@ -133,7 +134,8 @@ def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progres
     show(progress)
 
 
-def _execute(what: Run, undo: Janitor, log: Writer) -> None:
+def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
+    """Whether all of it was played."""
     with (
         stack_on(_footing(what, undo)) as stack,
         _ledger(what, stack, log) as books,
@@ -154,9 +156,10 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> None:
             bind=what.master_bind,
         ) as load:
             _wait_for_users(what, load)
-            _play(what, stack, load, books, log)
+            completed = _play(what, stack, load, books, log)
             note(load.notices, log)
         what.say("stopping")
+        return completed
 
 
 def _footing(what: Run, undo: Janitor) -> Footing:
@@ -234,7 +237,7 @@ def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledg
     return ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
 
 
-def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) -> None:
+def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) -> bool:
     scenario = what.plan.scenario
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
@@ -244,7 +247,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
         probing(watched(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
-        Experiment(
+        completed = Experiment(
             scenario=scenario,
             stretches=what.stretches,
             before=what.played,
@@ -261,6 +264,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
         if what.plan.target.ledger:
             what.say("reading the ledger")
         books.end(actor.clear)
+        return completed
 
 
 def _what_further(what: Run) -> Callable[[Mapping[str, int]], Sequence[Stretch]] | None:

@@ -136,11 +136,14 @@ class Resumed(Record):
 
 @dataclass(frozen=True, slots=True)
 class Finish(Record):
-    """The last line: how the experiment ended. Without it, it was cut off."""
+    """The last line: how the experiment ended. Without it, it was cut off.
+
+    `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request.
+    """
 
     KIND: ClassVar[str] = "finish"
     t: int
-    how: Literal["done", "interrupted", "terminated", "failed"]
+    how: Literal["done", "interrupted", "terminated", "failed", "stopped"]
 
 
 # --- nemesis.ndjson ---------------------------------------------------------------------------------

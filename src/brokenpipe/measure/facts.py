@@ -48,7 +48,7 @@ class Facts:
 
     plan: Plan
     environment: Mapping[str, Any]
-    ended: str  # "done", "interrupted", "terminated", "failed", "cut off"
+    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "cut off"
     phases: tuple[PhaseFinding, ...]  # those that were begun
     explained: Explained
     arrivals: Mapping[Place, Arrivals]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
 from brokenpipe.measure.arrivals import arrival_doubts
 from brokenpipe.measure.baseline import NAME, Baseline, machine_of, read_baseline
+from brokenpipe.measure.broken_service import (
+    BrokenService,
+    broken_services,
+    service_doubts,
+    service_sentence,
+)
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.checks import checks, lost_between_phases, overall
 from brokenpipe.measure.comparisons import comparisons, too_few
@@ -37,6 +43,7 @@ class Judged:
     verdict: Verdict
     costs: Mapping[str, Cost]
     best: Best | None
+    broken_service: str  # a sentence about arms that fail without any fault; empty: all work
 
 
 def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
@@ -45,8 +52,11 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
     `under_way`: what is read only after the last phase, such as the ledger, is not missed.
     """
     scenario, estimator = facts.plan.scenario, facts.estimator
-    compared = comparisons(scenario, estimator, facts.common)
-    warnings = _warnings(history, facts, compared, under_way=under_way)
+    broken = broken_services(scenario, facts.cells, facts.explained.failures)
+    working = _between_working(broken, scenario.control)
+    compared = tuple(filter(working, comparisons(scenario, estimator, facts.common)))
+    doubted = tuple(service_doubts(broken, tuple(scenario.arms)))
+    warnings = (*doubted, *_warnings(history, facts, compared, under_way=under_way))
     figures = {place: estimator.figures(place) for place in facts.cells}
     machine = machine_of(facts.environment)
     baseline = None if under_way else read_baseline(history.folder / NAME)
@@ -67,8 +77,15 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
         warnings=warnings,
         verdict=verdict,
         costs=added,
-        best=in_doubt(best_arm(facts, added), verdict, warnings),
+        best=None if broken else in_doubt(best_arm(facts, added), verdict, warnings),
+        broken_service=service_sentence(broken),
     )
+
+
+def _between_working(broken: Sequence[BrokenService], control: str) -> Callable[[Comparison], bool]:
+    """Whether a comparison is one of arms that work: what fails always breaks less than anything."""
+    arms = {each.arm for each in broken}
+    return lambda comparison: not arms & {comparison.arm, control}
 
 
 def _warnings(

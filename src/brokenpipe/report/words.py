@@ -19,6 +19,7 @@ _ENDS = {
     "interrupted": "was interrupted",
     "terminated": "was terminated from outside",
     "failed": "failed",
+    "stopped": "was stopped, because the service failed nearly every request where nothing was broken,",
     "cut off": "was cut off: its process died without saying why",
 }
 

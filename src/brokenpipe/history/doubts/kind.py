@@ -51,6 +51,7 @@ class Code(StrEnum):
     TARGET_RESTARTED = "target_restarted"
     BYPASSES_PROXY = "bypasses_proxy"
     NO_DATABASE_TRAFFIC = "no_database_traffic"
+    SERVICE_BROKEN = "service_broken"
     WITNESS_TROUBLE = "witness_trouble"
     REQUESTS_UNSEEN = "requests_unseen"
     ERRORS_SWALLOWED = "errors_swallowed"

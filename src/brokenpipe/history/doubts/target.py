@@ -8,6 +8,8 @@ from brokenpipe.history.doubts.kind import Code, Kind
 
 FULL = 0.98
 NEARLY_FULL = 0.9
+NEARLY_ALL = 0.9  # of an arm's requests
+ENOUGH_REQUESTS = 20
 HARDLY_ANY = 0.02  # transactions for each request that succeeded
 
 TARGET: Mapping[Code, Kind] = {
@@ -32,6 +34,11 @@ TARGET: Mapping[Code, Kind] = {
         "unknown",
         "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
         stands="counts",
+    ),
+    Code.SERVICE_BROKEN: Kind(
+        "nine of ten requests of an arm or more failed in a phase without a fault, and it never did better before",
+        "unknown",
+        "Mend the service, or what must be there before it (tables, variables), and run again: logs/target-ARM.log.",
     ),
     Code.WITNESS_TROUBLE: Kind(
         "the witness inside the service failed at something",

@@ -5,6 +5,7 @@ cached    the first answer is kept
 straight  it asks Postgres where it listens, and goes there from then on
 each      as straight, on a connection of its own for each request
 greedy    as proper, and it keeps a megabyte of each request
+tableless asks for a table that nobody made
 """
 
 import os
@@ -44,6 +45,10 @@ async def greedy():
     return await proper()
 
 
+async def tableless():
+    return (await query(await connected(os.environ["POSTGRES"]), "SELECT what FROM never_made"))[0]
+
+
 async def straight():
     return await ask(await way_past())
 
@@ -80,4 +85,6 @@ async def query(connection, text):
 
 
 WHERE = "SELECT host(inet_server_addr()), inet_server_port()"
-ANSWERS = {"proper": proper, "cached": cached, "straight": straight, "each": each, "greedy": greedy}
+ANSWERS = {
+    "proper": proper, "cached": cached, "straight": straight, "each": each, "greedy": greedy, "tableless": tableless,
+}  # fmt: skip

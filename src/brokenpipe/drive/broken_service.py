@@ -1,0 +1,32 @@
+"""Whether a service fails nearly every request although nothing is broken: then nothing else is worth playing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokenpipe.history.doubts.target import ENOUGH_REQUESTS, NEARLY_ALL
+from brokenpipe.load.messages import Count
+from brokenpipe.plan.phases import Phase
+
+
+def failing_arms(phase: Phase, before: Mapping[str, Count], now: Mapping[str, Count]) -> tuple[str, ...]:
+    """The arms that failed in a phase without a fault, and never did better before. Counts are of all requests so far.
+
+    What answered before a fault and never again has not recovered from it: that is a result, and the run goes on.
+    """
+    if phase.fault is not None:
+        return ()
+    nothing = Count(0, 0, 0)
+    return tuple(
+        arm
+        for arm, count in now.items()
+        if _nearly_all(_since(before.get(arm, nothing), count)) and _nearly_all(count)
+    )
+
+
+def _since(before: Count, now: Count) -> Count:
+    return Count(now.started - before.started, now.ended - before.ended, now.failed - before.failed)
+
+
+def _nearly_all(count: Count) -> bool:
+    return count.ended >= ENOUGH_REQUESTS and count.failed >= NEARLY_ALL * count.ended
