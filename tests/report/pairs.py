@@ -23,10 +23,11 @@ def recorded(
     ms: Mapping[str, float] | None = None,
     chain: Chain = RESET,
     late_s: float = 0.0,
+    requests: int = 10,
     environment: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
-    """A run of twelve strikes: in each, ten requests an arm, of which so many break. `late_s`: it began later.
+    """A run of twelve strikes: in each, so many requests an arm, of which so many break. `late_s`: it began later.
 
     What breaks does so at the strike. `changes` are made in the scenario that was run.
     """
@@ -38,9 +39,9 @@ def recorded(
         for arm, counts in broken.items():
             run.land(arm, "kill", EPISODES)
             for n, count in enumerate(counts):
-                for i in range(10):
+                for i in range(requests):
                     hit = i < count
-                    at = late_s + n + (0.5 if hit else (i + 0.2) / 10)
+                    at = late_s + n + (0.5 if hit else (i + 0.2) / requests)
                     slower = (ms or {}).get(arm, 50.0) + drawn.uniform(-2, 2)
                     run.request(arm, at, slower, errors=[error("query", chain)] if hit else None)
         run.finish(at=late_s + EPISODES + 1)

@@ -19,6 +19,7 @@ from brokenpipe.measure.comparable import NotComparable
 from brokenpipe.measure.compare import RunsCompared, compare
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
+from brokenpipe.report.compare import view
 from brokenpipe.report.compare.page import render_comparison, write_comparison
 from brokenpipe.report.compare.terminal import comparison
 
@@ -53,17 +54,17 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> RunsCompared:
 def test_a_planted_regression_is_the_one_difference(regression: RunsCompared) -> None:
     """The arm without its pre-ping breaks more than any relabelling shows; of the control nothing can be said."""
     (against,) = regression.against
-    rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PIPE_RATE}
+    rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PER_EPISODE}
     worse, same = rates["pre_ping"], rates["plain"]
-    assert worse.difference == pytest.approx(sum(SOME) / 120)
+    assert worse.difference == pytest.approx(sum(SOME) / 12)
     assert worse.p == pytest.approx(2 / 10_000)  # two arms, the least p of a sample of ways
     assert worse.differs
     assert worse.ci95 is not None
-    assert 0.15 < worse.ci95.low < sum(SOME) / 120 < worse.ci95.high < 0.45
+    assert 1.5 < worse.ci95.low < sum(SOME) / 12 < worse.ci95.high < 4.5
     assert same.difference == pytest.approx(0)
     assert not same.differs
     assert {(each.arm, each.metric) for each in against.differing} == {
-        ("pre_ping", Metric.BROKEN_PIPE_RATE), ("pre_ping", Metric.FAILURE_RATE),
+        ("pre_ping", Metric.BROKEN_PER_EPISODE), ("pre_ping", Metric.FAILED_PER_EPISODE),
     }  # fmt: skip
 
 
@@ -74,9 +75,31 @@ def test_chance_is_not_called_a_difference(tmp_path: Path) -> None:
     new = recorded(tmp_path / "after", {"plain": (*shuffled[1:], 2), "pre_ping": (*NONE[1:], 1)})
     (against,) = compare([base, new]).against
     assert against.differing == ()
-    rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PIPE_RATE}
+    rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PER_EPISODE}
     assert all(each.ci95 is not None and each.ci95.low <= 0 <= each.ci95.high for each in rates.values())
-    assert all(each.smallest_seen is not None and each.smallest_seen > 0.01 for each in rates.values())
+    assert all(each.smallest_seen is not None and each.smallest_seen > 0.1 for each in rates.values())
+
+
+def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
+    """One request of each strike breaks in both: of ten in the one run, of eight in the other, which is no rise."""
+    ones = (1,) * 12
+    base = recorded(tmp_path / "base", {"plain": ones, "pre_ping": NONE})
+    new = recorded(tmp_path / "new", {"plain": ones, "pre_ping": NONE}, requests=8)
+    (against,) = compare([base, new]).against
+    assert {each.metric for each in against.differing} == {Metric.REQUESTS_PER_S}
+    broken = next(
+        each
+        for each in against.differences
+        if each.metric is Metric.BROKEN_PER_EPISODE and each.arm == "plain"
+    )
+    assert broken.base is not None
+    assert broken.new is not None
+    assert (broken.base.value, broken.new.value, broken.difference) == (1, 1, 0)
+    assert not {Metric.BROKEN_PIPE_RATE, Metric.FAILURE_RATE} & {each.metric for each in against.differences}
+    fewer = next(each for each in against.differences if each.metric is Metric.REQUESTS_PER_S)
+    assert fewer.difference == pytest.approx(-2)
+    lines = [line for line in view.lines(against, "new") if line.metric is Metric.REQUESTS_PER_S]
+    assert {(line.mark, line.said) for line in lines} == {("worse", "less than base")}
 
 
 def test_slower_is_seen_in_every_latency(tmp_path: Path) -> None:

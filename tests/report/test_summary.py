@@ -119,6 +119,11 @@ class Sizing(Strict):
     sizes: list[Size]
 
 
+class PerEpisode(Strict):
+    mean: float
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+
+
 class Phase(Strict):
     requests: int
     failed: int
@@ -140,6 +145,9 @@ class Phase(Strict):
     episodes: int
     masked: int | None
     masked_by: MaskedBy | None
+    broken_per_episode: PerEpisode | None
+    failed_per_episode: PerEpisode | None
+    requests_per_s: float | None
     recovery_s: list[float | None]
     never_recovered: int | None
     unavailable_s: float | None

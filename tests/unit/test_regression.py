@@ -41,6 +41,7 @@ def _run(
     ms: Mapping[str, float] | None = None,
     finish: str = "done",
     calm: bool = False,
+    requests: int = REQUESTS,
     **planned: Any,
 ) -> Path:
     """Twelve strikes, twenty requests of each arm in each; of those so many break. Latencies vary by a tenth.
@@ -58,8 +59,8 @@ def _run(
             if not calm:
                 run.land(arm, "kill", count)
             for n, hits in enumerate(counts):
-                for i in range(REQUESTS):
-                    at = n + (i + 0.5) / REQUESTS
+                for i in range(requests):
+                    at = n + (i + 0.5) / requests
                     if i < hits:
                         run.request(arm, at, errors=[error("query", RESET)])
                     else:
@@ -86,15 +87,15 @@ def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
     """What never broke breaks in most strikes: fail, with both figures, and the control's rate is not blamed."""
     base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
     findings = _held(base, _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME[::-1]}))
-    worse = _check(findings, "rise_of_broken_pipe_rate")
+    worse = _check(findings, "rise_of_broken_per_episode")
     assert worse.verdict is Verdict.FAIL
-    assert worse.value == pytest.approx(sum(SOME) / (12 * REQUESTS))
+    assert worse.value == pytest.approx(sum(SOME) / 12)
     assert worse.against is not None
     assert worse.against.base == 0
     assert worse.against.p is not None
     assert worse.against.p < 0.01
-    assert "5.4 %, 0 % in the baseline: +5.4 points" in plain(worse.text)
-    assert _check(findings, "rise_of_broken_pipe_rate", "plain").verdict is Verdict.PASS
+    assert "broken requests per strike 1.1, 0 in the baseline: +1.1" in plain(worse.text)
+    assert _check(findings, "rise_of_broken_per_episode", "plain").verdict is Verdict.PASS
     assert findings.verdict is Verdict.FAIL
 
 
@@ -108,6 +109,24 @@ def test_the_same_again_passes(tmp_path: Path) -> None:
     assert findings.baseline.startswith("by_hand/base of ")
 
 
+def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
+    """One of each strike breaks in both runs, of twenty and of twelve requests: by the strike that is the same."""
+    ones = [1] * 12
+    base = _run(tmp_path / "base", {"plain": ones, "pre_ping": NONE})
+    findings = _held(base, _run(tmp_path / "new", {"plain": ones, "pre_ping": NONE}, requests=12))
+    assert _check(findings, "rise_of_broken_per_episode", "plain").value == 0
+    assert {check.verdict for check in findings.checks if "per_episode" in check.metric} == {Verdict.PASS}
+    assert not any("rate" in check.metric for check in findings.checks if check.against)
+
+
+def test_blocks_are_gated_by_the_share_of_requests(tmp_path: Path) -> None:
+    """Nothing strikes there, so what fails is a share of what was asked."""
+    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE}, calm=True)
+    findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": SOME}, calm=True))
+    assert _check(findings, "rise_of_broken_pipe_rate").verdict is Verdict.FAIL
+    assert not any("per_episode" in check.metric for check in findings.checks)
+
+
 def test_better_is_no_regression(tmp_path: Path) -> None:
     """An arm that breaks no more passes."""
     base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": SOME})
@@ -118,7 +137,7 @@ def test_what_could_hide_is_unknown(tmp_path: Path) -> None:
     """Two strikes each cannot rule out a rise that matters: unknown, with how many episodes would."""
     base = _run(tmp_path / "base", {"plain": [2, 4], "pre_ping": NONE[:2]})
     findings = _held(base, _run(tmp_path / "new", {"plain": [4, 3], "pre_ping": NONE[:2]}))
-    open_ = _check(findings, "rise_of_broken_pipe_rate")
+    open_ = _check(findings, "rise_of_broken_per_episode")
     assert open_.verdict is Verdict.UNKNOWN
     assert "could hide; about" in open_.text
     assert findings.verdict is Verdict.UNKNOWN

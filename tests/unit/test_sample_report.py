@@ -12,6 +12,8 @@ from brokenpipe.report.summary import summary
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
+MEANS_ANOTHER = ".recovery_s"  # was the end of the last broken request: docs/decisions/0166
+
 
 def flat(value: object, key: str = "") -> dict[str, object]:
     """Every leaf of a JSON document by its path, so that a difference names where it is."""
@@ -31,6 +33,7 @@ def test_an_old_history_still_says_what_it_said() -> None:
     """Measured again, the sample gives every figure of the summary that was written when it was recorded."""
     now = flat(json.loads(json.dumps(summary(measure(SAMPLE)))))
     then = flat(json.loads((SAMPLE / "summary.json").read_text()))
+    then = {key: value for key, value in then.items() if not key.partition("[")[0].endswith(MEANS_ANOTHER)}
     assert then.keys() <= now.keys()  # fields are added, never renamed
     assert {key: (value, now[key]) for key, value in then.items() if not same(now[key], value)} == {}
 

@@ -131,7 +131,7 @@ def test_three_nights(nights: Nights) -> None:
     nights.play_with("pre_ping = {}")
     worse = nights.soak()
     worse.assert_decided(1)
-    assert ("pre_ping", "rise_of_broken_pipe_rate") in worse.worse
+    assert ("pre_ping", "rise_of_broken_per_episode") in worse.worse
     assert re.search(
         r"^::(error|warning) title=small%3A \w+%2C idle%2C pre_ping::", worse.done.said, re.MULTILINE
     )

@@ -24,6 +24,14 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class PerEpisode:
+    """How many requests there were of a kind in an episode, on average over those in which anything was asked."""
+
+    value: float
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One arm in one phase: what stands in one place of the table.
 
@@ -61,6 +69,14 @@ class Cell:
     client_connections: int | None = None
     unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
     longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
+
+    broken_per_episode: PerEpisode | None = None  # None: nothing was asked, or the causes are not known
+    failed_per_episode: PerEpisode | None = None  # None: nothing was asked
+    seconds: float | None = None  # that its episodes lasted, pauses of users included
+
+    @property
+    def requests_per_s(self) -> float | None:
+        return self.requests / self.seconds if self.seconds else None
 
     @property
     def never_recovered(self) -> int | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
-from brokenpipe.measure.cell import Cell, Latency, Place
+from brokenpipe.measure.cell import Cell, Latency, PerEpisode, Place
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.price import Masked
 from brokenpipe.measure.prices import masked_and_prices
-from brokenpipe.measure.statistics import rate_interval, smallest_visible_rate
+from brokenpipe.measure.statistics import count_interval, rate_interval, smallest_visible_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,25 @@ def interval_of(
     return rate_interval(events[place], by_place[place].requests, largest_rate=largest, error=error)
 
 
+def count_interval_of(
+    phase: str,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    place: Place,
+    error: float,
+) -> Interval | None:
+    """The interval of how many there are in an episode. At least one is what an episode unlike the others may have."""
+    neighbours = (events[key] for key in events if key[1] == phase)
+    largest = max((count for each in neighbours for count in each), default=0)
+    counts = asked(events[place], by_place[place])
+    return count_interval(counts, largest=max(1, largest), error=error)
+
+
+def asked(events: Sequence[int], episodes: Episodes) -> list[float]:
+    """The counts of those episodes in which anything was asked: the others say nothing."""
+    return [float(event) for event, requests in zip(events, episodes.requests, strict=True) if requests]
+
+
 def largest_rate(
     phase: str, events: Mapping[Place, Sequence[int]], by_place: Mapping[Place, Episodes]
 ) -> float:
@@ -87,6 +107,8 @@ def cells(
     latencies, by_request = _latencies(history)
     masked, prices = masked_and_prices(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
+    failed_events = {place: episodes.failed for place, episodes in by_place.items()}
+    lasted = _seconds(history)
     failed_at: dict[Place, list[Failure]] = defaultdict(list)
     for failure in failures:
         failed_at[failure.arm, failure.phase].append(failure)
@@ -118,6 +140,9 @@ def cells(
             recovery_s=(),
             masked=masked.get(place, Masked()) if arm in witnessed else None,
             price=prices.get(place) if arm in witnessed else None,
+            broken_per_episode=None if unknowable else per_episode(place, broken_events, by_place, errors),
+            failed_per_episode=per_episode(place, failed_events, by_place, errors),
+            seconds=lasted.get((phase, arm), lasted.get((phase, None))),
         )
     return found
 
@@ -128,6 +153,26 @@ SELECT arm, phase, CASE WHEN grouping(name) = 0 THEN name END, quantile_cont(ms,
 FROM outcomes WHERE failure IS NULL AND phase IS NOT NULL
 GROUP BY GROUPING SETS ((arm, phase), (arm, phase, name)) ORDER BY name
 """
+
+
+def per_episode(
+    place: Place,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    errors: Mapping[str, float],
+) -> PerEpisode | None:
+    """How many there are in an episode; None if nothing was asked in any."""
+    counts = asked(events[place], by_place[place])
+    if not counts:
+        return None
+    phase = place[1]
+    return PerEpisode(fmean(counts), count_interval_of(phase, events, by_place, place, errors[phase]))
+
+
+def _seconds(history: History) -> dict[tuple[str, str | None], float]:
+    """How long the episodes of a phase lasted together; of an arm that took turns, its own."""
+    rows = history.rows("SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts GROUP BY ALL")
+    return {(phase, arm): seconds for phase, arm, seconds in rows}
 
 
 def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict[str, Latency]]]:

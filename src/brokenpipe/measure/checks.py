@@ -14,6 +14,8 @@ from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.ledger import implied, may_lose
 from brokenpipe.measure.numbers import (
+    amount,
+    amount_interval,
     milliseconds,
     milliseconds_interval,
     percent,
@@ -45,6 +47,7 @@ _NEEDS_CAUSES = frozenset(
         Metric.IN_USE,
         Metric.REFUSED,
         Metric.BROKEN_PIPE_RATE,
+        Metric.BROKEN_PER_EPISODE,
         Metric.ADDED_BROKEN_PIPE_RATE,
     }
 )
@@ -269,6 +272,9 @@ _LABELS = {
     Metric.P50_MS: "median latency",
     Metric.P95_MS: "95th percentile latency",
     Metric.ADDED_P50_MS: "added median latency",
+    Metric.BROKEN_PER_EPISODE: "broken requests an episode",
+    Metric.FAILED_PER_EPISODE: "failed requests an episode",
+    Metric.REQUESTS_PER_S: "requests a second",
     Metric.ADDED_BROKEN_PIPE_RATE: "added broken-pipe rate",
     Metric.ADDED_FAILURE_RATE: "added failure rate",
 }
@@ -277,6 +283,8 @@ _LABELS = {
 def _number(metric: Metric, value: float) -> str:
     if metric.is_count:
         return f"{value:g}"
+    if metric.is_per_episode:
+        return amount(value)
     if metric in _IN_SECONDS:
         return "never" if value == NEVER else seconds(value)
     return milliseconds(value) if metric.is_latency or metric.is_time else percent(value)
@@ -291,5 +299,7 @@ def _measured(metric: Metric, estimate: Estimate) -> str:
 def _range(metric: Metric, interval: Interval | None) -> str:
     if interval is None:
         return ""
+    if metric.is_per_episode:
+        return f" ({amount_interval(interval)})"
     ends = (milliseconds_interval if metric.is_latency else percent_interval)(interval)
     return f" ({ends})"

@@ -55,6 +55,8 @@ class Estimator:
         if metric.is_count:
             count = _count(metric, self.cells[place])
             return Estimate(None if count is None else float(count))
+        if metric.is_per_episode:
+            return self._per_episode(metric, place)
         if metric.is_time:
             return Estimate(_time(metric, self.cells[place]))
         if metric.is_latency:
@@ -67,10 +69,15 @@ class Estimator:
         return [mine[n] - theirs[n] for n in mine if n in theirs]
 
     def by_episode(self, metric: Metric, place: Place, request: str | None = None) -> dict[int, float]:
-        """What each episode alone says, by its number: a percentile of its latencies, or a rate of its requests."""
+        """What each episode alone says, by its number: a percentile, a count, or a rate of its requests."""
         if metric.is_latency:
             return self._latencies(_share(metric), request).get(place, {})
         said = self.by_place[place]
+        if metric.is_per_episode:
+            counts = _counts(metric, said, self.cells[place].seconds)
+            return {
+                n: count for n, count, asked in zip(said.numbers, counts, said.requests, strict=True) if asked
+            }
         episodes = zip(said.numbers, _events(metric, said), said.requests, strict=True)
         return {n: events / requests for n, events, requests in episodes if requests}
 
@@ -100,6 +107,16 @@ class Estimator:
         room = unlike * largest_rate(phase, events, self.by_place)
         interval = Interval(estimate.value - room, estimate.value + room)
         return replace(estimate, ci95=interval, alike=True)
+
+    def _per_episode(self, metric: Metric, place: Place) -> Estimate:
+        cell = self.cells[place]
+        values = list(self.by_episode(metric, place).values())
+        if metric is Metric.REQUESTS_PER_S:
+            return _of_mean(values, self.errors[place[1]])
+        found = cell.broken_per_episode if metric is Metric.BROKEN_PER_EPISODE else cell.failed_per_episode
+        if found is None:
+            return Estimate(None)
+        return Estimate(found.value, found.ci95, len(values), alike=len(set(values)) == 1)
 
     def _rate(self, metric: Metric, place: Place) -> Estimate:
         phase = place[1]
@@ -147,6 +164,13 @@ def _of_mean(values: Sequence[float], error: float) -> Estimate:
     if not values:
         return Estimate(None)
     return Estimate(fmean(values), mean_interval(values, error=error), len(values))
+
+
+def _counts(metric: Metric, said: Episodes, seconds: float | None) -> Sequence[float]:
+    if metric is Metric.REQUESTS_PER_S:
+        each_s = (seconds or 0.0) / max(len(said.numbers), 1)
+        return [count / each_s if each_s else 0.0 for count in said.requests]
+    return said.broken if metric is Metric.BROKEN_PER_EPISODE else said.failed
 
 
 def _time(metric: Metric, cell: Cell) -> float | None:

@@ -68,6 +68,16 @@ def _digits(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") if size < 9.95 else f"{value:,.0f}"
 
 
+def amount(value: float | None) -> str:
+    """Write how many there are on average: "0.42", "1", "12"."""
+    return NOTHING if value is None else ("−" if value < 0 else "") + _digits(abs(value))
+
+
+def amount_interval(interval: Interval | None) -> str:
+    """Write two of them as "0.5 to 1.4"; "to", because a difference may be negative."""
+    return "" if interval is None else f"{amount(interval.low)} to {amount(interval.high)}"
+
+
 def milliseconds(value_ms: float | None) -> str:
     """Write "57 ms", from ten seconds on "12 s"."""
     if value_ms is None:

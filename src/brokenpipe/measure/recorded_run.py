@@ -17,15 +17,22 @@ from brokenpipe.measure.measure import findings_of
 from brokenpipe.measure.statistics import smallest_visible_rate
 from brokenpipe.measure.unpaired import Sample
 from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
 
 COMPARED = (
+    Metric.BROKEN_PER_EPISODE,
+    Metric.FAILED_PER_EPISODE,
     Metric.BROKEN_PIPE_RATE,
     Metric.FAILURE_RATE,
     Metric.P50_MS,
     Metric.P95_MS,
     Metric.ADDED_P50_MS,
+    Metric.REQUESTS_PER_S,
 )
+_OF_BLOCKS = frozenset({Metric.BROKEN_PIPE_RATE, Metric.FAILURE_RATE})
+_OF_STRIKES = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE})
 
 Spot = tuple[Metric, str, str]  # metric, arm, phase
 
@@ -53,16 +60,20 @@ def read_run(folder: Path) -> RecordedRun:
             findings=findings,
             plan=facts.plan,
             environment=facts.environment,
-            samples=_samples(facts.estimator, findings),
+            samples=_samples(facts.estimator, findings, facts.plan.scenario),
             floors=_floors(facts.estimator, findings),
             lines=aligned(history, findings),
         )
 
 
-def _samples(estimator: Estimator, findings: Findings) -> dict[Spot, Sample]:
+def _samples(estimator: Estimator, findings: Findings, scenario: Scenario) -> dict[Spot, Sample]:
+    """Where something strikes, what breaks is counted by the strike, whatever share of requests that may be."""
     found = {}
     for metric, (arm, phase) in product(COMPARED, findings.cells):
-        if metric.against_control and arm == findings.control:
+        blocks = scenario.phase(phase).pattern is Pattern.BLOCKS
+        if (metric.against_control and arm == findings.control) or metric in (
+            _OF_STRIKES if blocks else _OF_BLOCKS
+        ):
             continue
         sample = _sample(estimator, metric, arm, phase)
         if sample is not None and sample.episodes:
@@ -77,7 +88,7 @@ def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sampl
         return None
     if metric.against_control:
         return Sample.of_values(estimator.paired(metric, (arm, phase)), estimate.ci95)
-    if metric.is_latency:
+    if metric.is_latency or metric.is_per_episode:
         return Sample.of_values([*estimator.by_episode(metric, (arm, phase)).values()], estimate.ci95)
     episodes = estimator.by_place[arm, phase]
     events = episodes.failed if metric is Metric.FAILURE_RATE else episodes.broken

@@ -27,7 +27,7 @@ from brokenpipe.measure.judgement import Against, Check, Verdict
 from brokenpipe.measure.permutation import holm
 from brokenpipe.measure.regression_words import sentence, why
 from brokenpipe.measure.rise_p import rise_p
-from brokenpipe.measure.rises import RATES, Rise, Side
+from brokenpipe.measure.rises import PER_STRIKE, RATES, Rise, Side
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.unpaired import Sample, difference_interval
 from brokenpipe.plan.phases import Pattern, Phase
@@ -62,6 +62,7 @@ class _Question:
     base: Sample
     new: Sample | None
     p: float | None
+    requests: float  # of an episode of the baseline, on average
 
     @property
     def test(self) -> str:
@@ -94,7 +95,12 @@ def _asked(baseline: Baseline, run: Run, shared: Shared) -> Iterator[_Question]:
             if one is None or min(each.episodes for each in (one, other) if each) < fewest:
                 continue
             p = rise_p(one, other, tolerated=_tolerated(rise, allowed)) if other else None
-            yield _Question(rise, (arm, phase), one, other, p)
+            yield _Question(rise, (arm, phase), one, other, p, _asked_in_one(baseline.figures[arm, phase]))
+
+
+def _asked_in_one(figures: Figures) -> float:
+    asked = [count for count in figures.requests if count]
+    return sum(asked) / len(asked) if asked else 0.0
 
 
 def _adjusted(asked: Sequence[_Question], plan: Plan) -> dict[str, float]:
@@ -113,11 +119,13 @@ def _adjusted(asked: Sequence[_Question], plan: Plan) -> dict[str, float]:
 def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[Rise]:
     """`alone`: may the control's own latencies be compared?
 
+    What strikes breaks so many requests, however many there were between two strikes: that is counted by the strike.
+
     Where something strikes, some requests find a connection and others open one: the median lies between the two, and
     jumps from one to the other with the machine.
     """
-    yield from RATES
     calm = phase.pattern is Pattern.BLOCKS
+    yield from RATES if calm else PER_STRIKE
     if not is_control:
         yield from (Rise.P50_AGAINST_CONTROL,) if calm else ()
         yield Rise.P95_AGAINST_CONTROL
@@ -219,7 +227,8 @@ def _measured(asked: _Question, allowed: Regression) -> tuple[float | None, Inte
     risen = asked.new.value - base if asked.new and asked.new.value is not None else None
     tolerated = _tolerated(asked.rise, allowed)
     if asked.rise.is_rate:
-        return risen, ci95, tolerated * base, max(allowed.rate_matters, tolerated * base)
+        matters = allowed.rate_matters * (asked.requests if asked.rise.is_per_strike else 1.0)
+        return risen, ci95, tolerated * base, max(matters, tolerated * base)
     share = None if ci95 is None else Interval(ci95.low / base, ci95.high / base)
     return None if risen is None else risen / base, share, tolerated, max(allowed.latency_matters, tolerated)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brokenpipe.measure import numbers
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Against, Verdict
 from brokenpipe.measure.numbers import chance, milliseconds, percent, plural, points, points_interval
@@ -10,6 +11,8 @@ from brokenpipe.measure.rises import Rise
 LABELS = {
     Rise.BROKEN_PIPE_RATE: "broken-pipe rate",
     Rise.FAILURE_RATE: "failure rate",
+    Rise.BROKEN_PER_EPISODE: "broken requests per strike",
+    Rise.FAILED_PER_EPISODE: "failed requests per strike",
     Rise.P50: "median latency",
     Rise.P95: "95th percentile latency",
     Rise.P50_AGAINST_CONTROL: "median latency",
@@ -23,6 +26,8 @@ def measured(rise: Rise, value: float | None, control: str) -> str:
         return "not measured"
     if rise.against_control:
         return f"{percent(value)} of {control}'s"
+    if rise.is_per_strike:
+        return numbers.amount(value)
     return percent(value) if rise.is_rate else milliseconds(value)
 
 
@@ -32,7 +37,9 @@ def change(rise: Rise, value: float) -> str:
 
 
 def amount(rise: Rise, value: float) -> str:
-    """Write the size of a rise: of a rate in points, of a latency as a share of the baseline's."""
+    """Write the size of a rise: of a rate in points, of a latency as a share of the baseline's, else a number."""
+    if rise.is_per_strike:
+        return numbers.amount(value)
     return points(value) if rise.is_rate else percent(value)
 
 
@@ -40,6 +47,8 @@ def ends(rise: Rise, ci95: Interval | None) -> str:
     """Write the interval of a rise: "7.2 to 11 points"."""
     if ci95 is None:
         return ""
+    if rise.is_per_strike:
+        return numbers.amount_interval(ci95)
     if rise.is_rate:
         return points_interval(ci95)
     return " to ".join(percent(end).replace("-", "−") for end in (ci95.low, ci95.high))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from brokenpipe.measure.cell import Place
-from brokenpipe.measure.cells import Episodes, interval_of
+from brokenpipe.measure.cells import Episodes, asked, count_interval_of, interval_of
 from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.statistics import mean_interval
@@ -26,6 +26,8 @@ class Rise(StrEnum):
 
     BROKEN_PIPE_RATE = "rise_of_broken_pipe_rate"
     FAILURE_RATE = "rise_of_failure_rate"
+    BROKEN_PER_EPISODE = "rise_of_broken_per_episode"
+    FAILED_PER_EPISODE = "rise_of_failed_per_episode"
     P50 = "rise_of_p50"
     P95 = "rise_of_p95"
     P50_AGAINST_CONTROL = "rise_of_p50_against_control"
@@ -33,7 +35,12 @@ class Rise(StrEnum):
 
     @property
     def is_rate(self) -> bool:
-        return self in {Rise.BROKEN_PIPE_RATE, Rise.FAILURE_RATE}
+        """Of failures, per request or per strike, rather than of a latency."""
+        return self in {*RATES, *PER_STRIKE}
+
+    @property
+    def is_per_strike(self) -> bool:
+        return self in PER_STRIKE
 
     @property
     def against_control(self) -> bool:
@@ -41,6 +48,7 @@ class Rise(StrEnum):
 
 
 RATES = (Rise.BROKEN_PIPE_RATE, Rise.FAILURE_RATE)
+PER_STRIKE = (Rise.BROKEN_PER_EPISODE, Rise.FAILED_PER_EPISODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,10 @@ class Side:
             return None
         known = {each: counted for each, counted in events.items() if counted is not None}
         requests = {each: _episodes(self.figures[each]) for each in known}
+        if rise.is_per_strike:
+            episodes = requests[place]
+            interval = count_interval_of(place[1], known, requests, place, self.errors[place[1]])
+            return Sample.of_values(asked(known[place], episodes), interval)
         said = [(e, n) for e, n in zip(known[place], self.figures[place].requests, strict=True) if n]
         sums, weights = zip(*said, strict=True)
         interval = interval_of(place[1], known, requests, place, self.errors[place[1]])
@@ -77,7 +89,7 @@ class Side:
 
     @staticmethod
     def _events(rise: Rise, found: Figures) -> Sequence[int] | None:
-        return found.failed if rise is Rise.FAILURE_RATE else found.broken
+        return found.failed if rise in {Rise.FAILURE_RATE, Rise.FAILED_PER_EPISODE} else found.broken
 
     def _latencies(self, rise: Rise, place: Place) -> Iterator[tuple[int, float]]:
         found = self.figures[place]

@@ -56,12 +56,21 @@ def run_differences(
 ) -> tuple[RunDifference, ...]:
     """Every metric in these phases and arms, of which both runs were asked the same; in their order.
 
-    All rates are one family of tests and all latencies another, so that a page on which nothing differs says so.
+    All failures are one family of tests, all latencies another, and the load a third, so that a page on which nothing
+    differs says so.
     A place of which one run has nothing to say is there, too.
     """
     spots = [(metric, arm, phase) for metric in COMPARED for phase in phases for arm in arms]
-    families = ([spot for spot in spots if spot[0].is_latency is latency] for latency in (False, True))
+    families = (
+        [spot for spot in spots if _asks(spot[0]) == what] for what in ("failures", "latency", "load")
+    )
     return tuple(each for family in families for each in _family(family, base, new))
+
+
+def _asks(metric: Metric) -> str:
+    if metric is Metric.REQUESTS_PER_S:
+        return "load"
+    return "latency" if metric.is_latency else "failures"
 
 
 def _family(spots: Sequence[Spot], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
@@ -81,6 +90,13 @@ def _family(spots: Sequence[Spot], base: RecordedRun, new: RecordedRun) -> Itera
             yield RunDifference(*spot, base.samples.get(spot), new.samples.get(spot))
 
 
+def _floor(metric: Metric, rate: float) -> float:
+    """The least that one episode can differ by."""
+    if metric.is_latency or metric is Metric.REQUESTS_PER_S:
+        return 0.0
+    return 1.0 if metric.is_per_episode else rate
+
+
 def _same(pair: tuple[Sample, Sample]) -> str:
     """A name for the figures alone: where all that failed was broken, both rates say the same."""
     return repr([(sample.sums, sample.weights) for sample in pair])
@@ -94,7 +110,7 @@ def _between(
     assert new.value is not None
     metric, arm, phase = spot
     looks = max(run.plan.looks_at(phase) for run in runs)
-    floor = 0.0 if metric.is_latency else min(run.floors[phase] for run in runs)
+    floor = _floor(metric, min(run.floors[phase] for run in runs))
     return RunDifference(
         metric=metric,
         arm=arm,

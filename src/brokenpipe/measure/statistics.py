@@ -71,6 +71,21 @@ def mean_interval(values: Sequence[float], *, error: float = ERROR) -> Interval 
     return Interval(low, high)
 
 
+def count_interval(counts: Sequence[float], *, largest: float, error: float = ERROR) -> Interval | None:
+    """The interval of the mean count of an episode; never below 0.
+
+    `largest` is that of any episode of any arm in that phase. All alike, the bound on episodes that are not takes its
+    place, as for a rate.
+    """
+    if len(counts) < 2:
+        return None
+    interval = mean_interval(counts, error=error)
+    if interval is not None:
+        return Interval(max(0.0, interval.low), interval.high)
+    unlike = unlike_share(len(counts), error)
+    return Interval(counts[0] * (1 - unlike), counts[0] + unlike * max(0.0, largest - counts[0]))
+
+
 def _mean_ends(x: Array, error: float) -> tuple[float, float]:
     mean, spread, t = float(x.mean()), float(np.ptp(x)), _t(error, len(x))
     scaled = (x - mean) / spread  # the cube of what is very small is 0

@@ -23,7 +23,7 @@ class Metric(StrEnum):
     and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the phase, from a
     strike to the first success after which the arm went on succeeding; `never_recovered` counts the strikes after
     which it did not. `unavailable_s`: how long somebody waited and nobody was answered. `longest_wait_ms`: of any
-    request, whatever became of it.
+    request, whatever became of it. `broken_per_episode` and `failed_per_episode` are of a strike, a burst or a block.
     """
 
     BROKEN = "broken"
@@ -48,11 +48,19 @@ class Metric(StrEnum):
     ADDED_P50_MS = "added_p50_ms"
     ADDED_BROKEN_PIPE_RATE = "added_broken_pipe_rate"
     ADDED_FAILURE_RATE = "added_failure_rate"
+    BROKEN_PER_EPISODE = "broken_per_episode"
+    FAILED_PER_EPISODE = "failed_per_episode"
+    REQUESTS_PER_S = "requests_per_s"
 
     @property
     def is_count(self) -> bool:
         """A fact about the run, which needs no interval."""
         return self in _COUNTS or self.needs_ledger
+
+    @property
+    def is_per_episode(self) -> bool:
+        """A mean over episodes of how many there were, in each or in each of its seconds."""
+        return self in _PER_EPISODE
 
     @property
     def is_time(self) -> bool:
@@ -99,6 +107,7 @@ _COUNTS = frozenset(
     }
 )
 _TIMES = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S, Metric.LONGEST_WAIT_MS})
+_PER_EPISODE = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE, Metric.REQUESTS_PER_S})
 _OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
@@ -149,7 +158,7 @@ class Expectation(Strict):
     def _bound_can_be_met(self) -> Self:
         """A bound that nothing can be outside of, such as a rate below 5 for 5 %, would pass whatever happens."""
         name, bound = self.bound
-        most = math.inf if self.metric.is_fact or self.metric.is_latency else 1
+        most = math.inf if self.metric.is_fact or self.metric.is_latency or self.metric.is_per_episode else 1
         least = -most if self.metric.against_control else 0
         if not least <= bound <= most:
             allowed = f"at least {least}" if most == math.inf else f"a share from {least} to 1, 0.05 for 5 %"

@@ -95,9 +95,18 @@ def writers(
     metric: Metric,
 ) -> tuple[Callable[[float | None], str], Callable[[Interval | None], str]]:
     """How a difference of a metric is written, and how its interval."""
+    if metric.is_per_episode:
+        return numbers.amount, numbers.amount_interval
     if metric.is_latency:
         return numbers.milliseconds, numbers.milliseconds_interval
     return numbers.points, numbers.points_interval
+
+
+def values(metric: Metric) -> Callable[[float | None], str]:
+    """How a value of a metric is written."""
+    if metric.is_per_episode:
+        return numbers.amount
+    return numbers.milliseconds if metric.is_latency else numbers.percent
 
 
 def signed(value: float | None, amount: Callable[[float | None], str]) -> str:

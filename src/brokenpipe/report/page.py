@@ -24,6 +24,7 @@ from brokenpipe.report.charts import colour_of, dash_of
 _FILTERS = (
     numbers.percent,
     numbers.percent_interval,
+    numbers.amount,
     numbers.milliseconds,
     numbers.added_ms,
     numbers.milliseconds_interval,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe.measure.books import Books
-from brokenpipe.measure.cell import Cell
+from brokenpipe.measure.cell import Cell, PerEpisode
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Arrivals, Memory, Warn
@@ -45,6 +45,10 @@ def _owed(owed: Owed | None) -> Json | None:
     }
 
 
+def _per_episode(found: PerEpisode | None) -> Json | None:
+    return None if found is None else {"mean": found.value, "ci95": _ends(found.ci95)}
+
+
 def _cell(cell: Cell) -> Json:
     masked, price = cell.masked, cell.price
     return {
@@ -70,6 +74,9 @@ def _cell(cell: Cell) -> Json:
         "masked_by": None
         if masked is None
         else {"pre_ping": masked.pre_ping, "recycle": masked.recycle, "invalidation": masked.invalidation},
+        "broken_per_episode": _per_episode(cell.broken_per_episode),
+        "failed_per_episode": _per_episode(cell.failed_per_episode),
+        "requests_per_s": cell.requests_per_s,
         "recovery_s": list(cell.recovery_s),
         "never_recovered": cell.never_recovered,
         "unavailable_s": cell.unavailable_s,

@@ -15,6 +15,9 @@ SPEAKS_S = 1.0
 SPEAKS_P95 = 5.0
 SPEAKS_MS = 100.0
 
+MARKEDLY = 0.15  # fewer than the control's
+FEWEST_TO_TELL = 20  # of the control
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -39,6 +42,8 @@ class Place:
     otherwise: str  # requests that failed, but not by a disconnect
     unexplained: str  # requests that failed, and why is not known
     masked: str  # empty if nothing had to be masked
+    per_strike: str = ""  # broken requests of a strike, on average; empty where nothing strikes
+    throughput: str = ""  # requests a second, and whether they are markedly fewer than the control's
     waits: str = (
         ""  # what percentiles hide: outages, strikes from which it did not recover, waits that are long
     )
@@ -121,6 +126,27 @@ def masked(cell: Cell) -> str:
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
+def per_strike(cell: Cell) -> str:
+    """Say how many requests a strike broke; empty where nothing struck, or that is not known."""
+    if not cell.recovery_s or cell.broken_per_episode is None:
+        return ""
+    found = cell.broken_per_episode
+    ends = f" ({numbers.amount_interval(found.ci95)})" if found.ci95 else ""
+    return f"{numbers.amount(found.value)}{ends} broken a strike"
+
+
+def throughput(cell: Cell, control: Cell | None) -> str:
+    """Say how many requests a second were made, and by how much fewer they are than the control's if that is much."""
+    if cell.requests_per_s is None:
+        return ""
+    said = f"{numbers.amount(cell.requests_per_s)} requests/s"
+    rate = control.requests_per_s if control else None
+    if control is None or not rate or control.requests < FEWEST_TO_TELL:
+        return said
+    fewer = 1 - cell.requests_per_s / rate
+    return f"{said}, {numbers.percent(fewer)} fewer than {control.arm}" if fewer >= MARKEDLY else said
+
+
 def waits(cell: Cell) -> str:
     """Say what percentiles of a closed load hide; empty if it would say nothing."""
     said = []
@@ -151,6 +177,8 @@ def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
         otherwise(cell),
         unexplained(cell),
         masked(cell),
+        per_strike(cell),
+        throughput(cell, findings.cells.get((findings.control, phase))),
         waits(cell),
     )
 

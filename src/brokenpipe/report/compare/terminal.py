@@ -16,7 +16,12 @@ from brokenpipe.report import words
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import run_name
 
-_SHOWN = {Metric.BROKEN_PIPE_RATE: "broken", Metric.P50_MS: "median"}
+_SHOWN = {
+    Metric.BROKEN_PIPE_RATE: "broken",
+    Metric.BROKEN_PER_EPISODE: "broken",
+    Metric.P50_MS: "median",
+    Metric.REQUESTS_PER_S: "asked/s",
+}
 _COLUMNS = (("", 7), ("base", 8), ("new", 8), ("difference", 13), ("95 % interval", 20), ("", 7))
 _STYLE = {"worse": "bold red", "better": "bold green"}
 

@@ -12,16 +12,27 @@ from brokenpipe.measure.recorded_run import RecordedRun
 from brokenpipe.measure.run_differences import RunDifference
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.compare.charts import run_name
-from brokenpipe.report.differences import signed, writers
+from brokenpipe.report.differences import signed, values, writers
 
 NAMES = {
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
     Metric.FAILURE_RATE: "failure rate",
+    Metric.BROKEN_PER_EPISODE: "broken per strike",
+    Metric.FAILED_PER_EPISODE: "failed per strike",
+    Metric.REQUESTS_PER_S: "requests per second",
     Metric.P50_MS: "median latency",
     Metric.P95_MS: "95th percentile",
     Metric.ADDED_P50_MS: "median above the control's",
 }
-IN_THE_TABLE = (Metric.BROKEN_PIPE_RATE, Metric.P50_MS, Metric.P95_MS)
+IN_THE_TABLE = (
+    Metric.BROKEN_PER_EPISODE,
+    Metric.BROKEN_PIPE_RATE,
+    Metric.P50_MS,
+    Metric.P95_MS,
+    Metric.REQUESTS_PER_S,
+)
+_BROKEN = frozenset({Metric.BROKEN_PER_EPISODE, Metric.BROKEN_PIPE_RATE})
+_FAILED = frozenset({Metric.FAILED_PER_EPISODE, Metric.FAILURE_RATE})
 CANNOT_SAY = "~"
 
 
@@ -100,14 +111,11 @@ def lines(against: Against, name: str) -> tuple[Line, ...]:
 
 def headlines(lines: Sequence[Line]) -> tuple[Line, ...]:
     """What differs, without a failure rate that only says again what the broken-pipe rate says."""
-    said = {
-        (line.arm, line.phase, line.difference) for line in lines if line.metric is Metric.BROKEN_PIPE_RATE
-    }
+    said = {(line.arm, line.phase, line.difference) for line in lines if line.metric in _BROKEN}
     return tuple(
         line
         for line in lines
-        if line.differs
-        and not (line.metric is Metric.FAILURE_RATE and (line.arm, line.phase, line.difference) in said)
+        if line.differs and not (line.metric in _FAILED and (line.arm, line.phase, line.difference) in said)
     )
 
 
@@ -175,7 +183,7 @@ def run_views(compared: RunsCompared, links: Sequence[str]) -> tuple[RunView, ..
 
 def _line(each: RunDifference, name: str) -> Line:
     write, ends = writers(each.metric)
-    value = numbers.milliseconds if each.metric.is_latency else numbers.percent
+    value = values(each.metric)
     return Line(
         metric=each.metric,
         name=NAMES[each.metric],
@@ -192,15 +200,16 @@ def _line(each: RunDifference, name: str) -> Line:
 
 
 def _is_worse(each: RunDifference) -> bool:
-    """More of anything that is compared is worse."""
-    return each.difference is not None and each.difference > 0
+    """More of anything that is compared is worse, except of what was answered."""
+    more = each.difference is not None and each.difference > 0
+    return not more if each.metric is Metric.REQUESTS_PER_S else more
 
 
 def _said(each: RunDifference, name: str) -> str:
     if each.base is None or each.new is None:
         return f"not known of {'base' if each.base is None else name}"
     if each.differs:
-        return f"{'more' if _is_worse(each) else 'less'} than base"
+        return f"{'more' if (each.difference or 0.0) > 0 else 'less'} than base"
     if each.smallest_seen is None:
         return f"{each.base.episodes} and {numbers.plural(each.new.episodes, 'episode')} cannot tell"
     write, _ = writers(each.metric)
