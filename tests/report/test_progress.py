@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report.live import LineDisplay, LiveDisplay, display_for
+from brokenpipe.report.live import LineDisplay, LiveDisplay, display_for, doing
 
 STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
 KILL = Progress(
@@ -41,7 +41,7 @@ def test_a_log_gets_one_line_for_each_phase() -> None:
         "[   2.0 s] steady",
         "[  12.0 s] steady ended: plain 2 of 470 failed",
         "[  20.0 s] socket_kill · reset",
-        "[  20.0 s] socket_kill ended: plain 0 of 0 failed, pre_ping 0 of 0 failed",
+        "[  20.0 s] socket_kill ended: plain 0 of 0 failed, 30 unanswered yet, pre_ping 0 of 0 failed, 32 unanswered yet",
     ]
 
 
@@ -53,6 +53,26 @@ def test_what_a_lead_in_did_is_not_counted() -> None:
     assert shown(settling, first, last, terminal=False).splitlines()[-1] == (
         "[  20.0 s] socket_kill ended: plain 1 of 40 failed"
     )
+
+
+def test_requests_without_an_answer_are_said() -> None:
+    """A phase whose requests hang at its end has not failed none of them: how many are open is said."""
+    first = Progress(
+        phase="black_hole", episode=1, arms=(ArmProgress("plain", 10, 10, 0), ArmProgress("ping", 9, 9, 0))
+    )
+    last = replace(first, arms=(ArmProgress("plain", 19, 15, 0), ArmProgress("ping", 14, 14, 2)))
+    assert (
+        shown(first, last, terminal=False)
+        .splitlines()[-1]
+        .endswith("black_hole ended: plain 0 of 5 failed, 4 unanswered yet, ping 2 of 5 failed")
+    )
+
+
+def test_a_phase_whose_name_begins_its_faults_name() -> None:
+    """A fault's name is left out beside a phase of the same name, and of no other."""
+    idle = Progress(phase="idle", fault="idle_reset \u00b7 reset after 600 ms idle")
+    assert doing(idle) == "idle \u00b7 idle_reset \u00b7 reset after 600 ms idle"
+    assert doing(replace(idle, phase="idle_reset")) == "idle_reset \u00b7 reset after 600 ms idle"
 
 
 def test_a_terminal_shows_phase_episode_time_left_and_arms() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stack.runs import REPOSITORY, Run, Starter
-from tests.truth.plays import HELD, MOMENTARY, READ, Play, by_phase, write_scenario
+from tests.truth.plays import HELD, MOMENTARY, Play, write_scenario
 from tests.truth.tally import Tally, tally
 
 PROJECT = Path(__file__).parent / "project"
@@ -37,7 +37,7 @@ def performing(name: str, plays: Sequence[Play], folder: Path) -> Iterator[Run]:
     """The run of a scenario with these plays, in `folder`, which must exist and be empty."""
     project = _project(folder / "project")
     scenario = write_scenario(folder / f"{name}.toml", plays, project=PROJECT)
-    prompter = _Prompter(folder, by_phase(plays))
+    prompter = _Prompter(folder, plays)
     with (
         Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project) as run,
         prompter.prompting(),
@@ -56,15 +56,15 @@ def _project(folder: Path) -> Path:
 
 @dataclass
 class _Prompter:
-    """Tells the services what is on, when the nemesis has turned to a phase and nobody asks anything."""
+    """Tells the services what is on next, when a phase is over and nobody begins another request."""
 
     folder: Path
-    plays: Mapping[str, Play]
+    plays: Sequence[Play]
 
     @contextmanager
     def prompting(self) -> Iterator[None]:
         over = threading.Event()
-        self._say(Play("before", "", (READ,)))
+        self._say(self.plays[0])
         thread = threading.Thread(target=self._follow, args=(over,), name="prompter")
         thread.start()
         try:
@@ -74,13 +74,13 @@ class _Prompter:
             thread.join()
 
     def _follow(self, over: threading.Event) -> None:
-        said = ""
+        said = 0
         while not over.wait(EVERY_S):
-            for log in self.folder.glob("reports/*/*/nemesis.ndjson"):
-                phase = _last_phase(log)
-                if phase != said and phase in self.plays:
-                    self._say(self.plays[phase])
-                    said = phase
+            for log in self.folder.glob("reports/*/*/experiment.ndjson"):
+                ended = _phases_ended(log)
+                if said < ended < len(self.plays):
+                    self._say(self.plays[ended])
+                    said = ended
 
     def _say(self, play: Play) -> None:
         new = self.folder / "cue.new"
@@ -88,8 +88,7 @@ class _Prompter:
         new.replace(self.folder / "cue")
 
 
-def _last_phase(log: Path) -> str:
-    """The phase of the nemesis's last act."""
+def _phases_ended(log: Path) -> int:
     *lines, _torn = log.read_text().split("\n")
-    acts = (json.loads(line) for line in reversed(lines))
-    return next((str(act["phase"]) for act in acts if "phase" in act), "")
+    edges = (line for line in map(json.loads, lines) if line["k"] == "phase")
+    return sum(edge["edge"] == "end" for edge in edges)

@@ -116,9 +116,10 @@ def test_a_port_is_another_link_after_it_was_opened_again(run: Recorded) -> None
     assert (one.tie, one.fault, one.preventable) == (Tie.UNATTRIBUTED, "", None)
 
 
-def test_our_own_kill_between_phases_is_not_the_fault(run: Recorded) -> None:
-    """What the harness cleared away before the phase is not blamed on the phase's fault."""
-    run.act("plain", "clear", "none", 4.2, "kill")
+@pytest.mark.parametrize("action", ["renew", "clear"])
+def test_our_own_kill_between_phases_is_not_the_fault(run: Recorded, action: str) -> None:
+    """What the harness renewed before the phase, or cleared away in histories of before, is not blamed on its fault."""
+    run.act("plain", action, "none", 4.2, "kill")
     opened(run, 1)
     cut(run, 4.203)
     fails(run, 4.6, CLOSED, dead_at_checkout=True)
@@ -235,6 +236,33 @@ def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Re
     run.witness("plain", k="stall", t=run.at(1.6), id=request, act="checkout", since=run.at(1.05), port=None)
     (one,) = of(run)
     assert (one.tie, one.fault, one.moment) == (Tie.SECONDARY, "server_pause", RequestPhase.POOL_WAIT)
+
+
+def test_what_began_in_a_fault_and_ended_after_it_is_owed_to_it(run: Recorded) -> None:
+    """Begun in the last block of a silence, ended by its healing after that block: direct, and of that block."""
+    run.act("plain", "inject", "black_hole \u00b7 in both directions", 0.1, "steady")
+    opened(run, 0.05)
+    run.proxy("link_silenced", 0.102, arm="plain", port=PORT, toxic="black_hole", reason="swallowed")
+    run.act("plain", "heal", "black_hole \u00b7 in both directions", 4.0, "steady")
+    cut(run, 4.003, toxic="black_hole")
+    said = {"where": "statement", "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
+    times = {"t": run.at(4.01), "began": run.at(3.6), "handed": run.at(3.59)}
+    run.request("plain", 3.5, 520, errors=[{**said, **times, "transaction": 0, "chain": RESET}])
+    (one,) = of(run)
+    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "black_hole", "steady", 1)
+
+
+@pytest.mark.parametrize(("told", "tie"), [(4.2, Tie.SECONDARY), (3.9, Tie.UNATTRIBUTED)])
+def test_waiting_behind_those_who_hang_on_after_the_healing(run: Recorded, told: float, tie: Tie) -> None:
+    """Packets come late after a loss. Waiting for a connection of those who still hang is owed to it, else to nothing."""
+    run.act("plain", "inject", "packet_drop \u00b7 in both directions", 1, "steady")
+    run.act("plain", "heal", "packet_drop \u00b7 in both directions", 3.0, "steady")
+    stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
+    run.witness("plain", k="stall", t=run.at(told), **stall)
+    error = {"where": "checkout", "t": run.at(4.4), "began": run.at(3.95), "port": None, "chain": EXHAUSTED}
+    run.request("plain", 3.9, 510, errors=[error])
+    (one,) = of(run)
+    assert (one.tie, one.fault) == (tie, "packet_drop" if tie is Tie.SECONDARY else "")
 
 
 def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None:

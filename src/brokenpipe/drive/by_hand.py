@@ -23,6 +23,7 @@ from brokenpipe.drive.experiment import WARM_UP_S, BrokenOff, Experiment
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.hand_phases import HANDS_OFF, HandPhases
 from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.renewal import Return, not_back
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -40,17 +41,6 @@ TAIL_S = 1.5  # … and after it
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-_NO_END = frozenset({"alive", "delayed", "silence", "unreached", "refused"})
-
-
-def _needs(fault: Fault) -> bool | None:
-    """Whether connections must have been opened to end by RST, or by FIN; None: it promises no end of either kind."""
-    promised = {
-        each.seen for each in (fault.contract.idle, fault.contract.fresh, fault.contract.mid_transfer)
-    }
-    return fault.armed if fault.armed or fault.waits or promised - _NO_END else None
 
 
 @dataclass(slots=True)
@@ -84,7 +74,6 @@ class ByHand:
     def run(self) -> None:
         """Until Stop. Raises StackError, UsageError or RecordingError when it cannot go on."""
         self._users = self.plan.scenario.load.users
-        self.nemesis.armed = True  # since the stack was made, so that nothing has to be ended to begin with
         self.nemesis.time_round_trips()
         self.load.open()
         self._enter(HANDS_OFF, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
@@ -162,7 +151,9 @@ class ByHand:
             self.nemesis.heal(HANDS_OFF.name)
         self.desk.playing, self.playing = False, None
         if self.desk.halting is None:
-            self._turn(armed=True)
+            self._drain()
+            self.load.open()
+            self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _nothing(self, _: Wish) -> None:
         """What came too late, or is somebody else's."""
@@ -175,20 +166,33 @@ class ByHand:
         self.certify(fault)
         phase = self._phases.of(fault, arms)
         self._plan()
-        if _needs(fault) not in {None, self.nemesis.armed}:
+        if self.nemesis.others(fault, arms):
             self._leave(time.monotonic_ns())
-            self._turn(armed=fault.armed)
+            self._renew(phase)
         return phase
 
-    def _turn(self, *, armed: bool) -> None:
-        """Have all connections opened anew, for their ends to be an RST or a FIN."""
-        self.doing = f"opening connections anew, to end by {'RST' if armed else 'FIN'}"
+    def _renew(self, phase: Phase) -> None:
+        """Have connections opened anew that end as the phase's fault asks, and wait until the arms answer again."""
+        assert phase.fault is not None
+        self.doing = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
+        self._drain()
+        renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
+        self.nemesis.time_round_trips()
+        self.load.open()
+        returning = Return(renewed, time.monotonic())
+        while (missing := returning.missing(time.monotonic(), self.load.progress)) and not self.desk.halting:
+            if returning.late(time.monotonic()):
+                for arm in missing:
+                    self.log.write(not_back(arm, phase.name))
+                break
+            self._wait(time.monotonic_ns() + _ns(TICK_S))
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+
+    def _drain(self) -> None:
+        """Close the gate and wait until nothing is under way; say so where that does not happen."""
         if not self.load.drain(self.drain_s):
             text = f"requests were still under way {self.drain_s:g} s after the load paused"
             self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=HANDS_OFF.name))
-        self.nemesis.turn(HANDS_OFF.name, armed=armed)
-        self.load.open()
-        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)

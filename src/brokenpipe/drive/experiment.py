@@ -1,7 +1,9 @@
 """The timeline, played: phase after phase, load and faults in step, every edge written down.
 
-between two phases   close gate, drain, heal, arm or disarm, kill once (uncounted), inject what holds, open, settle
+a phase ends         close gate, heal while requests wait, drain: a fault lasts what it says
+between two phases   renew connections if they must end in another way, open gate, settle
 blocks               ▇▇▇▇│▇▇▇▇│▇▇▇▇     episodes are marks on steady load
+blocks, held         ▇├▇▇▇│▇▇▇│▇▇▇┤      the fault comes under load; what hits requests comes a moment after the begin
 blocks, isolated     ▇▁│▁▇│▁▇│▇▁        the arms take turns, ABBA; before each turn a moment that does not count
 strikes              ▇▇↯▇│▇▇↯▇│▇▇↯▇     the strike is in the middle, so what it breaks starts in its own episode
 bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is closed while quiet
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from brokenpipe.drive.broken_service import failing_arms
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.renewal import Return, not_back
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
@@ -30,7 +33,6 @@ LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to
 FIRST_TURN = 1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
 LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
-UNDER_LOAD_S = 0.5  # of the first block before such a fault: what it hits in mid-request began in that block
 WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
@@ -83,21 +85,31 @@ class Experiment:
                 warm_up_s = 0.0
                 played[stretch.phase.name] = stretch.first + stretch.count
             self._pause()
-            self.nemesis.heal(stretches[-1].phase.name)
             stretches = self._ask_further(played)
         return True
 
     def _play(self, stretch: Stretch, warm_up_s: float) -> None:
+        self._pause()
         phase = stretch.phase
         self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
         self._turn_to(phase, warm_up_s)
-        self._mark(phase, "begin")
+        self._mark_begin(phase)
         try:
             _PLAYERS[phase.pattern](self, stretch)
         except BrokenOff:
-            self._mark(phase, "end")
+            self._end(phase)
             raise
-        self._mark(phase, "end")
+        self._end(phase)
+
+    def _end(self, phase: Phase) -> None:
+        """Heal while requests wait for it, and only then let them come to an end."""
+        self.load.close()
+        if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
+            self.nemesis.join()  # these are witnessed for as long as an episode lasts, or longer
+        self.nemesis.heal(phase.name)
+        over = time.monotonic_ns()
+        self.nemesis.join()
+        self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
 
     def _ask_further(self, played: Mapping[str, int]) -> Sequence[Stretch]:
         if self.further is None:
@@ -111,29 +123,46 @@ class Experiment:
     # --- between phases -----------------------------------------------------------------------------
 
     def _turn_to(self, phase: Phase, warm_up_s: float) -> None:
-        self._pause()
-        self.nemesis.prepare(phase)
-        if phase.fault and not phase.fault.strikes and not phase.under_load:
-            self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
+        """Drained: make ready for a phase, and let users act as long as nothing counts."""
+        renewed = self.nemesis.prepare(phase)
         self.load.open()
-        lead_in_s = max(phase.burst_s or 0.0, SETTLE_S)
-        self._wait(time.monotonic() + warm_up_s + lead_in_s)
+        if renewed:
+            self._wait_for_return(phase, renewed)
+        self._wait(time.monotonic() + warm_up_s + max(phase.burst_s or 0.0, SETTLE_S))
+        if phase.settles_s:
+            self._inject_held(phase)
+            self._wait(time.monotonic() + phase.settles_s)
         if phase.pattern is Pattern.BURSTS:
             self._pause()
 
+    def _wait_for_return(self, phase: Phase, renewed: tuple[str, ...]) -> None:
+        """Until each arm whose connections were renewed has answered since; say so where it does not."""
+        returning = Return(renewed, time.monotonic())
+        while missing := returning.missing(time.monotonic(), self.load.progress):
+            if returning.late(time.monotonic()):
+                for arm in missing:
+                    self.log.write(not_back(arm, phase.name))
+                return
+            self._wait(time.monotonic() + SHOW_EVERY_S)
+
+    def _inject_held(self, phase: Phase) -> int | None:
+        """Inject what the phase holds. When; None: it holds nothing."""
+        if phase.fault is None or phase.fault.strikes:
+            return None
+        return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
+
     def _pause(self) -> None:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
-        if not self.load.drain(self.drain_s):
+        drained = self.load.drain(self.drain_s)
+        if self._phase is None:
+            return
+        self.on_progress(self._progress())  # what its last requests came to
+        if not drained:
             text = f"requests were still under way {self.drain_s:g} s after the load paused"
-            phase = self._phase.name if self._phase else None
-            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=phase))
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
 
-    def _mark(self, phase: Phase, edge: str) -> None:
-        if edge == "end":
-            self.nemesis.join()
-        self.log.write(
-            records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin" if edge == "begin" else "end")
-        )
+    def _mark_begin(self, phase: Phase) -> None:
+        self.log.write(records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin"))
 
     # --- the three patterns -------------------------------------------------------------------------
 
@@ -141,18 +170,19 @@ class Experiment:
         if self.scenario.isolates(stretch.phase):
             self._play_turns(stretch)
             return
-        phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
+        phase, t0 = stretch.phase, time.monotonic_ns()
+        origin = t0
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
-            if phase.fault and phase.under_load and i == 0:
-                self._wait(begin + UNDER_LOAD_S)
-                self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
+            if i == 0 and not phase.settles_s:
+                self._wait(t0 / 1e9 + phase.lead_s)
+                origin = self._inject_held(phase) or t0
             if phase.fault:
                 self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
-            t0 = begin_ns + round(i * phase.episode_s * 1e9)
-            t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
-            self._wait(begin + (i + 1) * phase.episode_s)
+            t1 = origin + round((i + 1) * phase.episode_s * 1e9)
+            self._wait(t1 / 1e9)
             self._note(phase, n, t0, t1, None)
+            t0 = t1
 
     def _play_turns(self, stretch: Stretch) -> None:
         """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
@@ -160,19 +190,19 @@ class Experiment:
         So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
         """
         phase, arms = stretch.phase, tuple(self.nemesis.proxies)
-        self._pause()
         for i in range(stretch.count):
+            self._pause()
             n = self._begin_episode(stretch, i)
             if phase.fault:
                 self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
                 self.nemesis.join()  # nobody but the arm whose turn it is
             for arm in arms if n % 2 == 0 else reversed(arms):
+                self._pause()
                 self.load.open((arm,), stretch=FIRST_TURN + n)  # what arrives is the same in every arm
                 self._wait(time.monotonic() + LEAD_IN_S)
                 t0 = time.monotonic_ns()
                 self._wait(time.monotonic() + phase.episode_s)
                 self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
-                self._pause()
 
     def _play_strikes(self, stretch: Stretch) -> None:
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
@@ -203,6 +233,7 @@ class Experiment:
         phase = stretch.phase
         assert phase.quiet_s is not None
         assert phase.burst_s is not None
+        self._inject_held(phase)
         for i in range(stretch.count):
             n = self._begin_episode(stretch, i)
             t0, begin = time.monotonic_ns(), time.monotonic()
@@ -210,8 +241,16 @@ class Experiment:
             self.load.open()
             back = time.monotonic_ns()
             self._wait(begin + phase.quiet_s + phase.burst_s)
-            self._pause()
+            if i + 1 < stretch.count:
+                self._fall_quiet(phase)
             self._note(phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike)
+
+    def _fall_quiet(self, phase: Phase) -> None:
+        """Users pause between two bursts. Where all hang until it is healed, nobody waits for their end."""
+        if phase.fault and not phase.fault.strikes and phase.fault.contract.mid_transfer.seen == "silence":
+            self.load.close()
+        else:
+            self._pause()
 
     def _quiet(self, phase: Phase, n: int, until: float) -> int | None:
         """Users pause. When a momentary fault struck, the time at which it did."""

@@ -26,6 +26,7 @@ import psutil
 from brokenpipe.drive.folder import cannot_write
 from brokenpipe.drive.run import Terminated
 from brokenpipe.errors import StackError, UsageError
+from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.choice import stack_on
@@ -68,6 +69,7 @@ def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = No
                 report=folder,
                 janitor=undo,
                 on_step=_silent,
+                armed=first_ending(plan.scenario.phases) == "reset",
                 engine=engine,
                 filters=False,  # whoever breaks it by hand asks Toxiproxy, which loses none
             )

@@ -32,7 +32,7 @@ from brokenpipe.plan.phases import Phase
 from brokenpipe.stack.proxy import Proxy
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
-Action = Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
+Action = Literal["renew", "clear", "inject", "heal", "restart"]
 OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
 NOTHING = "none"  # the fault of an act that belongs to none, in the history
 EVERY_ARM: tuple[str, ...] = ()  # of `arms`, as in a scenario: nobody is named, so it is everyone
@@ -55,23 +55,36 @@ class Nemesis:
     log: Writer
     doubts: Writer
     pool: ThreadPoolExecutor
-    armed: bool | None = None
-    """How connections that open now will end; None: nobody has decided yet."""
     _held: _Held | None = None
     _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
     _watches: list[Future[None]] = field(default_factory=list)
 
-    def prepare(self, phase: Phase) -> None:
-        """Between phases, drained: heal, decide how new connections end, and end those of the phase before."""
+    def prepare(self, phase: Phase) -> tuple[str, ...]:
+        """Between phases, drained: heal, and renew what would end in another way than asked. The arms where."""
         self.heal(phase.name)
-        self.turn(phase.name, armed=phase.fault is not None and phase.fault.armed)
-
-    def turn(self, phase: str, *, armed: bool) -> None:
-        """Drained and healed: decide how new connections end, and end those that are open."""
-        self.armed = armed
-        self._act("arm" if armed else "disarm", NOTHING, phase, None, lambda proxy: proxy.arm(armed))
-        self.clear(phase)
+        renewed = self.renew(phase.fault, phase.name, phase.arms) if phase.fault else ()
         self.time_round_trips()
+        return renewed
+
+    def others(self, fault: Fault, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
+        """The arms whose connections would end in another way than this fault asks."""
+        if fault.ending is None:
+            return ()
+        return tuple(arm for arm, proxy in self._of(arms).items() if proxy.armed != fault.armed)
+
+    def renew(self, fault: Fault, phase: str, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
+        """End every connection that would end in another way than asked, so that others are opened. The arms where.
+
+        Drained and healed. What a service makes of it is our doing, and on record as that.
+        """
+
+        def anew(proxy: Proxy) -> None:
+            proxy.arm(fault.armed)
+            proxy.kill()
+
+        if others := self.others(fault, arms):
+            self._act("renew", NOTHING, phase, None, anew, others)
+        return others
 
     def time_round_trips(self) -> None:
         """While nothing is on: what latency is compared with."""

@@ -29,6 +29,7 @@ from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Aligned, Notice
+from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.looks import Stretch, further, remaining
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
@@ -171,6 +172,7 @@ def _footing(what: Run, undo: Janitor) -> Footing:
         janitor=undo,
         on_step=what.say,
         part=what.part,
+        armed=first_ending(stretch.phase for stretch in what.stretches) == "reset",
         host=what.master_bind.host if what.master_bind else LOOPBACK,
         engine=what.engine,
     )

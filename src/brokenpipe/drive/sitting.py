@@ -39,6 +39,7 @@ from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews
+from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.choice import stack_on
@@ -167,7 +168,7 @@ class _Table:
             report=folder,
             janitor=self._undo,
             on_step=partial(self._say, "preparing"),
-            armed=True,
+            armed=first_ending(self._what.plan.scenario.phases) != "fin",
             engine=self._what.engine,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import Fault, Place
+from brokenpipe.faults.base import Fault, How, Place
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation
 from brokenpipe.faults.wire import Toxic, Wire
 
@@ -24,6 +24,10 @@ class BackendKill(Fault):
     @property
     def manner(self) -> str:
         return "pg_terminate_backend"
+
+    @property
+    def ending(self) -> How:
+        return "fin"
 
     @property
     def contract(self) -> Contract:

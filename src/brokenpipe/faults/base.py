@@ -47,12 +47,17 @@ class Fault(BaseModel):
     """Which connection tells best, in the middle of an experiment, that it is there."""
 
     @property
-    def armed(self) -> bool:
-        """Must its connections be opened so that any later end is an RST?
+    def ending(self) -> How | None:
+        """How connections must end for it to be what it promises; None: either way will do.
 
         That is decided when a connection opens and cannot be changed on it; see docs/faults.md.
         """
-        return False
+        return None
+
+    @property
+    def armed(self) -> bool:
+        """Whether its connections must be opened so that any later end is an RST."""
+        return self.ending == "reset"
 
     @property
     def shared(self) -> bool:

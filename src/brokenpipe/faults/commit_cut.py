@@ -38,8 +38,8 @@ class CommitCut(Fault):
         return f"{self.lost} lost, {self.how}"
 
     @property
-    def armed(self) -> bool:
-        return self.how == "reset"
+    def ending(self) -> How:
+        return self.how
 
     @property
     def contract(self) -> Contract:

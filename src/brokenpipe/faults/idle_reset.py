@@ -29,8 +29,8 @@ class IdleReset(IdleLimit):
         return f"{self.how} after {self.after_ms} ms idle"
 
     @property
-    def armed(self) -> bool:
-        return self.how == "reset"
+    def ending(self) -> How:
+        return self.how
 
     @property
     def seen(self) -> Seen:

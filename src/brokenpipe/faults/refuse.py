@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import Fault, Situation
+from brokenpipe.faults.base import Fault, How, Situation
 from brokenpipe.faults.contract import LATE_S, Contract, Expectation
 from brokenpipe.faults.wire import Toxic, Wire
 
@@ -23,6 +23,10 @@ class Refuse(Fault):
     @property
     def manner(self) -> str:
         return "every connection"
+
+    @property
+    def ending(self) -> How:
+        return "fin"
 
     @property
     def contract(self) -> Contract:

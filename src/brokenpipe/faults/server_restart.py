@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from brokenpipe.faults.base import Fault, Place
+from brokenpipe.faults.base import Fault, How, Place
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
 from brokenpipe.faults.server import StopMode
 from brokenpipe.faults.wire import Toxic, Wire
@@ -51,6 +51,10 @@ class ServerRestart(Fault):
     @property
     def manner(self) -> str:
         return self.mode + (f", {self.away_ms} ms away" if self.away_ms else "")
+
+    @property
+    def ending(self) -> How:
+        return "fin"
 
     @property
     def contract(self) -> Contract:

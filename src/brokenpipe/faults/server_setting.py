@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from brokenpipe.faults.base import Fault, Place, Situation
+from brokenpipe.faults.base import Fault, How, Place, Situation
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
 from brokenpipe.faults.wire import Toxic, Wire
 
@@ -19,6 +19,8 @@ Setting = Literal[
     "connection_limit",
     "default_transaction_read_only",
 ]
+
+_SESSION_LIVES = frozenset({"statement_timeout", "default_transaction_read_only"})
 
 BRIEF_MS = 400
 _ALIVE_S = 0.3
@@ -87,6 +89,11 @@ class ServerSetting(Fault):
     @property
     def question(self) -> str:
         return _RULES[self.setting].question(self.after_ms or 0)
+
+    @property
+    def ending(self) -> How | None:
+        """A session that is told why it ends must be able to read that: an RST may overtake it."""
+        return None if self.setting in _SESSION_LIVES else "fin"
 
     @property
     def contract(self) -> Contract:

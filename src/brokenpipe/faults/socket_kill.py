@@ -28,8 +28,8 @@ class SocketKill(Fault):
         return self.how
 
     @property
-    def armed(self) -> bool:
-        return self.how == "reset"
+    def ending(self) -> How:
+        return self.how
 
     @property
     def contract(self) -> Contract:

@@ -151,12 +151,16 @@ class Finish(Record):
 
 @dataclass(frozen=True, slots=True)
 class Act(Record):
-    """One thing the nemesis did to one arm, with the time before and after the call."""
+    """One thing the nemesis did to one arm, with the time before and after the call.
+
+    `renew` ends connections so that others are opened, which end in another way; `clear` ends them when the load is
+    over. Histories of before have `arm` or `disarm` and `clear` before every phase.
+    """
 
     KIND: ClassVar[str] = "act"
     t0: int
     t1: int
-    action: Literal["arm", "disarm", "clear", "inject", "heal", "restart"]
+    action: Literal["arm", "disarm", "renew", "clear", "inject", "heal", "restart"]
     fault: str
     arm: str
     phase: str

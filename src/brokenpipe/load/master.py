@@ -212,6 +212,7 @@ class Master:
         """Say what has come true of all workers since the last look."""
         there = self._there
         if self._turn is not None and all(worker.turn >= self._turn for worker in there):
+            self._tell(self._progress())  # whoever hears of it has the whole count
             self._tell(Drained(self._turn))
             self._turn = None
         if not self._ready and len(self._workers) == self._config.workers and all(w.ready for w in there):

@@ -147,7 +147,7 @@ class Steering:
         """Say what has come true since the last look."""
         tower = self._tower
         if self._turn is not None and tower.in_flight == 0:
-            tower.outbox.append(Drained(self._turn))
+            tower.outbox += (tower.progress(), Drained(self._turn))  # whoever hears of it has the whole count
             self._turn = None
         if not self._ready and self._is_ready():
             self._ready = True

@@ -186,7 +186,17 @@ class Attributor:
                 return (Tie.SECONDARY, *owed, "links of others") if owed else None
         there = self.windows.during(failure.arm, began, until)
         window = next((each for each in there if self._hang_on(each, failure.arm, until)), None)
-        return (Tie.SECONDARY, window, until, "fault at that time") if window else None
+        if window := window or self._still_hung_on(failure.arm, began, until):
+            return Tie.SECONDARY, window, until, "fault at that time"
+        return None
+
+    def _still_hung_on(self, arm: str, began: int, until: int) -> Window | None:
+        """A silence that others had begun in, and hung on after it was healed, when this one began to wait."""
+        for stall in _latest(self.stalled[arm], until):
+            there = self.windows.during(arm, stall.since, stall.since) if stall.told >= began else ()
+            if window := next((each for each in there if each.fault in SILENT), None):
+                return window
+        return None
 
     def _hang_on(self, window: Window, arm: str, until: int) -> bool:
         """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
@@ -217,7 +227,8 @@ class Attributor:
         if window.fault == HARNESS or window.episode is not None:
             return window.phase, window.episode
         n = bisect_right(self.begins, at) - 1
-        if n < 0 or at >= self.episodes[n][1] or self.episodes[n][2] != window.phase:
+        over = n < 0 or (at >= self.episodes[n][1] and not window.overlaps(self.episodes[n][1], at))
+        if over or self.episodes[n][2] != window.phase:
             return window.phase, None
         return window.phase, self.episodes[n][3]
 

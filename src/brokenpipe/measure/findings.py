@@ -32,6 +32,8 @@ class PhaseFinding:
     strikes_s: tuple[float, ...]
     burst_s: tuple[tuple[float, float], ...]  # when users acted, if they paused in between
     stretches_s: tuple[tuple[float, float], ...] = ()  # when it was played, if more than once
+    # By arm, connections that the harness ended before it, for others to be opened. None: how many is not known.
+    renewed: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def played_s(self) -> tuple[tuple[float, float], ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.findings import PhaseFinding
+from brokenpipe.measure.renewals import renewed
 from brokenpipe.measure.series import Series, Timelines
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario
@@ -93,6 +94,7 @@ def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
         "SELECT phase, t0, t1, strike FROM episode_list WHERE counts ORDER BY t0"
     ):
         struck[name].append((t0, t1, strike))
+    anew = renewed(history)
     found = []
     for phase in scenario.phases:
         if phase.name not in stretches:
@@ -114,6 +116,7 @@ def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
                     if bursts and s is not None
                 ),
                 stretches_s=tuple(played) if len(played) > 1 else (),
+                renewed=anew.get(phase.name, {}),
             )
         )
     return tuple(found)

@@ -77,8 +77,8 @@ class Windows:
 
 
 _ACTS = "SELECT arm, action, fault, phase, episode, t0, t1 FROM acts WHERE error IS NULL ORDER BY t0"
-_OVER = frozenset({"heal", "clear", "restart", "inject"})
-_OURS = frozenset({"clear", "restart"})
+_OVER = frozenset({"heal", "renew", "clear", "restart", "inject"})
+_OURS = frozenset({"renew", "clear", "restart"})
 _FOR_EVER = 2**63 - 1
 
 

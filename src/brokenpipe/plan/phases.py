@@ -19,7 +19,10 @@ from brokenpipe.plan.strict import Strict
 from brokenpipe.plan.wording import NAME
 
 BLOCK_S = 2.0  # the episode of a phase without strikes
-SETTLE_S = 1.2  # load that does not count, for pools to fill with connections of the new phase
+SETTLE_S = 1.2  # load that does not count, for users to be out of step and pools to be as large as they want
+LEAD_S = (
+    0.5  # of a phase before a fault that hits requests under way: those began in the phase, and count in it
+)
 BETWEEN_S = 2.6  # what lies between two phases, the settling included; measured, only for the forecast
 
 TURN_S = 0.8  # of an arm that is asked alone: what precedes its block, which does not count; see LEAD_IN_S in drive
@@ -56,10 +59,10 @@ class Phase(Strict):
     """The arms that it happens to; without this key, all of them."""
 
     under_load: bool = False
-    """The fault comes when pools are full and requests under way, not before the users: for silence, with `seconds`."""
+    """The fault comes when pools are full and requests under way. So does every fault that is held: nothing changes."""
 
     seconds: Annotated[float, Field(ge=BLOCK_S, le=86_400)] | None = None
-    """How long it lasts, for a phase without a fault or with one that is held, such as latency."""
+    """How long it lasts, for a phase without a fault or with one that is held, such as latency: the fault as long."""
 
     episodes: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How many strikes, or how many bursts. Twelve or more give an interval that one can decide on."""
@@ -169,15 +172,29 @@ class Phase(Strict):
         return self.every_s or (self.quiet_s or 0) + (self.burst_s or 0)
 
     @property
+    def lead_s(self) -> float:
+        """How long it counts before its fault comes: when a fault that is held hits what is under way."""
+        hits = self.fault is not None and self.fault.contract.mid_transfer.seen not in {"alive", "delayed"}
+        return LEAD_S if hits and self.pattern is Pattern.BLOCKS else 0.0
+
+    @property
+    def settles_s(self) -> float:
+        """For how long its fault is there before it counts: a latency, until pools have grown to what it takes."""
+        slows = self.fault is not None and self.fault.contract.idle.seen == "delayed"
+        return SETTLE_S if slows and self.pattern is Pattern.BLOCKS else 0.0
+
+    @property
     def forecast_s(self) -> float:
         """How long the phase will take, with what precedes it."""
         lead_in = (self.burst_s or 0) - SETTLE_S if self.pattern is Pattern.BURSTS else 0
-        return BETWEEN_S + lead_in + self.count * self.episode_s
+        return BETWEEN_S + lead_in + self.lead_s + self.settles_s + self.count * self.episode_s
 
     def describe(self) -> str:
         """The pattern in words."""
         if self.pattern is Pattern.BLOCKS:
-            return f"{self.seconds:g} s" + (", comes under load" if self.under_load else "")
+            lead = f", and {self.lead_s:g} s before its fault" if self.lead_s else ""
+            settles = f", after {self.settles_s:g} s of its fault that do not count" if self.settles_s else ""
+            return f"{self.seconds:g} s{lead}{settles}"
         if self.pattern is Pattern.STRIKES:
             return f"{self.episodes} strikes, one every {self.every_s:g} s"
         return f"{self.episodes} × ({self.quiet_s:g} s quiet, {self.burst_s:g} s burst)"

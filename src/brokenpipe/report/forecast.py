@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 
 from brokenpipe.measure import numbers
+from brokenpipe.plan.endings import renewing_phases
 from brokenpipe.plan.looks import most_s
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario
@@ -29,6 +30,7 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     asks = f"{rate:g} arrivals/s, carried by up to {users}" if rate else users
     yield f"load        {asks} × {numbers.plural(len(scenario.arms), 'arm')}, seed {scenario.seed}\n"
     yield _phases(scenario)
+    yield from _renewals(scenario)
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""
         yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
@@ -37,6 +39,15 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
         yield _rounds(plan)
     if plan.looks:
         yield _looks(plan)
+
+
+def _renewals(scenario: Scenario) -> Iterator[str]:
+    """Before which phases the harness has connections opened anew; nothing where it never has to."""
+    if renewing := renewing_phases(scenario.phases, scenario.arms):
+        yield (
+            f"The harness renews connections before {', '.join(renewing)}: they must end by RST there and by FIN "
+            "elsewhere, or the other way round, and that is decided when they open.\n"
+        )
 
 
 def _looks(plan: Plan) -> str:

@@ -139,7 +139,8 @@ class LineDisplay:
     def _since(self, arm: ArmProgress) -> str:
         before = self._before.get(arm.arm)
         ended, failed = (before.ended, before.failed) if before else (0, 0)
-        return f"{words.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed"
+        waiting = f", {arm.started - arm.ended} unanswered yet" if arm.started > arm.ended else ""
+        return f"{words.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
 
     def _line(self, at_s: float, text: str) -> None:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

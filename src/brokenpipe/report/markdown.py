@@ -53,6 +53,9 @@ def _table(findings: Findings) -> Iterator[str]:
     for arm in findings.arms:
         cells = (findings.cells.get((arm, phase.name)) for phase in findings.phases)
         yield _row(arm + (" (control)" if arm == findings.control else ""), *map(_said, cells))
+    for phase in findings.phases:
+        if renewed := words.renewed(phase):
+            yield from ("", f"{escaped(phase.name)}: {renewed}.")
 
 
 def _unseen(findings: Findings) -> Iterator[str]:

@@ -310,7 +310,10 @@ def summary(findings: Findings) -> Json:
         "costs": {arm: _cost(cost) for arm, cost in findings.costs.items()},
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
         "sizing": _sizing(sizing_of(findings)),
-        "phases": {phase.name: {"fault": phase.fault} for phase in findings.phases},
+        "phases": {
+            phase.name: {"fault": phase.fault, "renewed_connections": dict(phase.renewed)}
+            for phase in findings.phases
+        },
         "environment": dict(findings.environment),
         "checks": [_check(check) for check in findings.checks],
         "comparisons": [_comparison(comparison) for comparison in findings.comparisons],

@@ -106,6 +106,8 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
     yield Padding(heads, _INDENT)
     for index, phase in enumerate(findings.phases):
         yield _title(phase.name, words.fault(phase))
+        if renewed := words.renewed(phase):
+            yield Padding(Text(renewed, style="dim"), _INDENT)
         block = _grid(arm_width, columns)
         for row in rows:
             block.add_row(*_line(row, row.places[index], columns))

@@ -77,6 +77,19 @@ def fault(phase: PhaseFinding) -> str:
     return without_phase(phase.fault, phase.name) if phase.fault else "no fault"
 
 
+def renewed(phase: PhaseFinding) -> str:
+    """Say that the harness ended connections before a phase, and how many; empty if it ended none."""
+    counts = phase.renewed.values()
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return "the harness renewed connections before this phase; how many is not on record"
+    return (
+        f"the harness renewed {numbers.plural(sum(known), 'connection')} before this phase"
+        if sum(known)
+        else ""
+    )
+
+
 def where(warning: Warn) -> str:
     """Say which phase and arm a warning is about, unless its text does."""
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)

@@ -30,7 +30,7 @@ class Footing:
     on_step: Step
     part: int = 1
     armed: bool = False
-    """Connections end by RST from the first on."""
+    """Connections end by RST from the first on, else by FIN."""
     host: str = LOOPBACK
     """Where targets of the local stack listen."""
     engine: str | None = None

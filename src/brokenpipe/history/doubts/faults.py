@@ -35,6 +35,11 @@ FAULTS: Mapping[Code, Kind] = {
         "unknown",
         "Run again; if it repeats, see logs/toxiproxy.log.",
     ),
+    Code.NOT_BACK_AFTER_RENEWAL: Kind(
+        "an arm did not answer without failures after the harness had renewed its connections",
+        "unknown",
+        "Have the scenario end connections in one way only (all by RST, or all by FIN): then none is renewed.",
+    ),
     Code.PROXY_RESTARTED: Kind(
         "Toxiproxy did not answer a call in time and was killed and started anew",
         "unknown",

@@ -43,6 +43,7 @@ class Code(StrEnum):
     FAULT_DID_NOT_LAND = "fault_did_not_land"
     STRIKE_LATE = "strike_late"
     ACT_FAILED = "act_failed"
+    NOT_BACK_AFTER_RENEWAL = "not_back_after_renewal"
     PROXY_RESTARTED = "proxy_restarted"
     PROXY_HUNG = "proxy_hung"
     TOXIPROXY_DIED = "toxiproxy_died"

@@ -1,0 +1,281 @@
+"""In which order a timeline is played, and when each thing happens. Load and nemesis only take note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, repeat
+from typing import Any
+
+import pytest
+from tests.unit.recorded import scenario
+
+from brokenpipe.drive import experiment
+from brokenpipe.drive.experiment import WARM_UP_S, Experiment
+from brokenpipe.faults import Fault
+from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
+from brokenpipe.load.messages import Count
+from brokenpipe.plan.looks import Stretch
+from brokenpipe.plan.phases import LEAD_S, SETTLE_S, Phase
+from brokenpipe.progress import Progress
+
+PATIENCE_S = 15.0
+PAUSE = {"name": "pause", "fault": {"name": "server_pause"}, "seconds": 3}
+STEADY = {"name": "steady", "seconds": 4}
+
+
+@dataclass
+class Clock:
+    """Time that passes when somebody sleeps."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def monotonic_ns(self) -> int:
+        return round(self.now * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class Notes:
+    """Who did what, and when, in seconds since the first note."""
+
+    clock: Clock
+    taken: list[tuple[str, float]] = field(default_factory=list)
+
+    def take(self, what: str) -> None:
+        self.taken.append((what, self.clock.now))
+
+    def at(self, what: str) -> float:
+        """When it happened, the first time."""
+        return next(t for noted, t in self.taken if noted == what)
+
+    @property
+    def order(self) -> list[str]:
+        return [what for what, _ in self.taken]
+
+
+@dataclass
+class FakeLoad:
+    """Users whose requests hang while `hangs`: draining waits for as long as it may."""
+
+    notes: Notes
+    hangs: bool = False
+    counts: Iterator[Count] = field(default_factory=lambda: repeat(Count(0, 0, 0)))
+
+    @property
+    def progress(self) -> Mapping[str, Count]:
+        return {"plain": next(self.counts)}
+
+    def check(self) -> None:
+        pass
+
+    def open(self, arms: Sequence[str] | None = None, **_: Any) -> None:
+        self.notes.take("open" if arms is None else f"open {arms[0]}")
+
+    def close(self) -> None:
+        self.notes.take("close")
+
+    def drain(self, timeout_s: float) -> bool:
+        self.notes.take("drain")
+        self.notes.clock.now += timeout_s if self.hangs else 0.05
+        return not self.hangs
+
+
+@dataclass
+class FakeNemesis:
+    """While a silence is held, requests hang."""
+
+    notes: Notes
+    load: FakeLoad
+    renewed: tuple[str, ...] = ()
+    proxies: Mapping[str, Any] = field(default_factory=lambda: {"plain": None, "pre_ping": None})
+
+    def prepare(self, phase: Phase) -> tuple[str, ...]:
+        self.notes.take(f"prepare {phase.name}")
+        return self.renewed
+
+    def inject(self, fault: Fault, _: str, **__: Any) -> int:
+        self.notes.take("inject")
+        self.load.hangs = fault.contract.mid_transfer.seen == "silence"
+        return self.notes.clock.monotonic_ns()
+
+    def heal(self, _: str) -> None:
+        self.notes.take("heal")
+        self.load.hangs = False
+
+    def strike(self, *_: Any) -> int:
+        self.notes.take("strike")
+        return self.notes.clock.monotonic_ns()
+
+    def watch_held(self, *_: Any) -> None:
+        self.notes.take("watch")
+
+    def join(self) -> None:
+        self.notes.take("join")
+
+
+@dataclass
+class Log:
+    lines: list[records.Record] = field(default_factory=list)
+
+    def write(self, record: records.Record) -> None:
+        self.lines.append(record)
+
+
+@dataclass
+class Played:
+    """A timeline that was played, and what there is of it."""
+
+    notes: Notes
+    log: Log
+    load: FakeLoad
+    nemesis: FakeNemesis
+    shown: list[Progress] = field(default_factory=list)
+
+    def play(self, *phases: Mapping[str, Any], isolate: bool = False) -> None:
+        plan = scenario(*phases).model_copy(update={"isolate": isolate})
+        Experiment(
+            scenario=plan,
+            stretches=[Stretch(phase, 0, phase.count) for phase in plan.phases],
+            load=self.load,  # type: ignore[arg-type]
+            nemesis=self.nemesis,  # type: ignore[arg-type]
+            log=self.log,  # type: ignore[arg-type]
+            roll_call=lambda _: None,
+            on_progress=self.shown.append,
+            drain_s=PATIENCE_S + 1,
+            started=self.notes.clock.now,
+            total_s=0,
+        ).run()
+
+    def episodes(self, phase: str) -> list[tuple[float, float]]:
+        found = [each for each in self.log.lines if isinstance(each, records.Episode)]
+        return [(each.t0 / 1e9, each.t1 / 1e9) for each in found if each.phase == phase]
+
+    def edges(self, phase: str) -> list[float]:
+        found = [each for each in self.log.lines if isinstance(each, records.Phase)]
+        return [each.t / 1e9 for each in found if each.name == phase]
+
+    @property
+    def doubts(self) -> list[records.Doubt]:
+        return [each for each in self.log.lines if isinstance(each, records.Doubt)]
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    notes = Notes(Clock())
+    monkeypatch.setattr(experiment, "time", notes.clock)
+    load = FakeLoad(notes)
+    return Played(notes, Log(), load, FakeNemesis(notes, load))
+
+
+def test_a_held_fault_lasts_what_it_says(played: Played) -> None:
+    """Three seconds of silence are three, whatever users' patience: it is healed before the load is drained."""
+    played.play(PAUSE)
+    assert played.notes.at("heal") - played.notes.at("inject") == pytest.approx(3.0, abs=0.01)
+    assert played.doubts == []
+    end = played.notes.order[played.notes.order.index("inject") :]
+    assert [each for each in end if each not in {"watch", "join"}] == ["inject", "close", "heal", "drain"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"name": "black_hole"}, {"name": "packet_drop"}, {"name": "refuse"}, {"name": "server_pause"}],
+    ids=lambda fault: fault["name"],
+)
+def test_requests_that_it_hits_began_in_the_phase(played: Played, fault: Mapping[str, Any]) -> None:
+    """What ends or silences requests comes a moment after its first episode began; that one is longer by it."""
+    played.play({"name": "it", "fault": fault, "seconds": 4})
+    inject, episodes = played.notes.at("inject"), played.episodes("it")
+    assert inject - episodes[0][0] == pytest.approx(LEAD_S)
+    assert [t1 - inject for _, t1 in episodes] == pytest.approx([2.0, 4.0])
+    assert episodes[1][0] == episodes[0][1]
+    assert played.edges("it") == pytest.approx([episodes[0][0], inject + 4.0])
+
+
+def test_a_latency_counts_when_pools_have_grown_to_it(played: Played) -> None:
+    """It comes to full pools, and for a moment under it nothing counts; then it is there for all that counts."""
+    played.play({"name": "slow", "fault": {"name": "latency", "ms": 25}, "seconds": 4})
+    opened, inject = played.notes.at("open"), played.notes.at("inject")
+    assert inject - opened == pytest.approx(WARM_UP_S + SETTLE_S)
+    assert played.edges("slow") == pytest.approx([inject + SETTLE_S, inject + SETTLE_S + 4.0])
+    assert played.notes.at("heal") == pytest.approx(inject + SETTLE_S + 4.0)
+    order = played.notes.order
+    assert order.index("join") < order.index("heal"), "a delay is witnessed while it is there"
+
+
+def test_an_idle_limit_begins_with_the_first_pause(played: Played) -> None:
+    """The burst before it does not count and is without it; it is gone before the last burst is drained."""
+    played.play(
+        {
+            "name": "idle",
+            "fault": {"name": "idle_reset", "after_ms": 300},
+            "episodes": 2,
+            "quiet_s": 0.6,
+            "burst_s": 0.4,
+        }
+    )
+    order = [each for each in played.notes.order if each not in {"watch", "join"}]
+    assert order == [
+        "drain", "prepare idle", "open", "drain",
+        "inject", "open", "drain", "open", "close", "heal", "drain",
+    ]  # fmt: skip
+
+
+def test_a_silence_in_bursts_waits_for_nobody(played: Played) -> None:
+    """Where all hang until it is healed, users pause between bursts without waiting for an end."""
+    played.play(
+        {"name": "it", "fault": {"name": "black_hole"}, "episodes": 3, "quiet_s": 1.0, "burst_s": 0.5}
+    )
+    assert played.notes.at("heal") - played.notes.at("inject") == pytest.approx(4.5, abs=0.01)
+    assert played.doubts == []
+
+
+def test_turns_under_latency_are_healed_before_the_last_is_drained(played: Played) -> None:
+    """Where arms take turns, each is drained before the next; the last one after the fault is gone."""
+    played.play({"name": "slow", "fault": {"name": "latency", "ms": 5}, "seconds": 2}, isolate=True)
+    order = [each for each in played.notes.order if each not in {"watch", "join"}]
+    assert order[order.index("inject") :] == [
+        "inject", "drain", "drain", "open plain", "drain", "open pre_ping", "close", "heal", "drain",
+    ]  # fmt: skip
+
+
+def test_a_fault_that_waits_is_healed_when_its_testimony_is_in(played: Played) -> None:
+    """A commit_cut is looked for until its episode is over, and waits no longer after its phase."""
+    played.play({"name": "cut", "fault": {"name": "commit_cut"}, "episodes": 1, "every_s": 1.0})
+    assert [each for each in played.notes.order if each in {"strike", "join", "heal"}][:3] == [
+        "strike",
+        "join",
+        "heal",
+    ]
+
+
+def test_an_arm_whose_connections_were_renewed_answers_before_anything_counts(played: Played) -> None:
+    """The lead-in is over when nothing has failed for a while; until then failures are nobody's."""
+    played.nemesis.renewed = ("plain",)
+    played.load.counts = (Count(n + 1, n, min(n, 8)) for n in count())
+    played.play(STEADY)
+    assert played.doubts == []
+
+
+def test_an_arm_that_does_not_come_back_is_a_doubt(played: Played) -> None:
+    """It never answers: nobody waits for ever, and nothing of it is believed."""
+    played.nemesis.renewed = ("plain",)
+    played.load.counts = repeat(Count(4, 0, 0))
+    played.play(STEADY)
+    (doubt,) = played.doubts
+    assert (doubt.code, doubt.arm, doubt.unknown) == (Code.NOT_BACK_AFTER_RENEWAL, "plain", True)
+    assert "before steady" in doubt.text
+
+
+def test_a_phase_is_shown_once_more_when_its_last_requests_are_over(played: Played) -> None:
+    """What its requests came to is known only then."""
+    played.play(STEADY, PAUSE)
+    drained = [t for what, t in played.notes.taken if what == "drain"]
+    assert [each.phase for each in played.shown if each.elapsed_s + 1000.0 >= drained[-1]][-1] == "pause"
+    assert "steady" in {each.phase for each in played.shown if each.elapsed_s + 1000.0 > drained[1]}
