@@ -19,7 +19,7 @@ KILL = Progress(
     episodes=12,
     elapsed_s=20.0,
     total_s=80.0,
-    arms=(ArmProgress("plain", 930, 900, 31, 4), ArmProgress("pre_ping", 931, 899, 0)),
+    arms=(ArmProgress("plain", 901, 900, 31, 4), ArmProgress("pre_ping", 901, 899, 0)),
 )
 
 
@@ -41,7 +41,7 @@ def test_a_log_gets_one_line_for_each_phase() -> None:
         "[   2.0 s] steady",
         "[  12.0 s] steady ended: plain 2 of 470 failed",
         "[  20.0 s] socket_kill · reset",
-        "[  20.0 s] socket_kill ended: plain 0 of 0 failed, 30 unanswered yet, pre_ping 0 of 0 failed, 32 unanswered yet",
+        "[  20.0 s] socket_kill ended: plain 0 of 0 failed, 1 unanswered yet, pre_ping 0 of 0 failed, 2 unanswered yet",
     ]
 
 

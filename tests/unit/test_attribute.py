@@ -254,7 +254,7 @@ def test_what_began_in_a_fault_and_ended_after_it_is_owed_to_it(run: Recorded) -
 
 @pytest.mark.parametrize(("told", "tie"), [(4.2, Tie.SECONDARY), (3.9, Tie.UNATTRIBUTED)])
 def test_waiting_behind_those_who_hang_on_after_the_healing(run: Recorded, told: float, tie: Tie) -> None:
-    """Packets come late after a loss. Waiting for a connection of those who still hang is owed to it, else to nothing."""
+    """Packets come late after a loss. To wait for a connection of those who still hang is owed to it, else to none."""
     run.act("plain", "inject", "packet_drop \u00b7 in both directions", 1, "steady")
     run.act("plain", "heal", "packet_drop \u00b7 in both directions", 3.0, "steady")
     stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
