@@ -52,7 +52,7 @@ def failed(run: Run) -> dict[str, int]:
 
 
 def test_a_pool_that_cannot_reconnect_lives_until_it_is_struck(run: Run) -> None:
-    """Nothing fails before the first strike; after it the pool is of no use, so that one cut of ours would have shown."""
+    """Nothing fails before the first strike; after it the pool is of no use, so one cut of ours would have shown."""
     counts = failed(run)
     assert counts.pop("kill") > 0, run.out
     assert counts == {"steady": 0, "pause": 0, "slow": 0}, run.out
