@@ -257,6 +257,7 @@ def test_waiting_behind_those_who_hang_on_after_the_healing(run: Recorded, told:
     """Packets come late after a loss. To wait for a connection of those who still hang is owed to it, else to none."""
     run.act("plain", "inject", "packet_drop \u00b7 in both directions", 1, "steady")
     run.act("plain", "heal", "packet_drop \u00b7 in both directions", 3.0, "steady")
+    opened(run, 0.5, PORT + 1)
     stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
     run.witness("plain", k="stall", t=run.at(told), **stall)
     error = {"where": "checkout", "t": run.at(4.4), "began": run.at(3.95), "port": None, "chain": EXHAUSTED}
