@@ -14,6 +14,9 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 
+FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
+ALONE    := $(addprefix tests/,stack truth wire)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup loadtest web soak report compare trend calibrate silence bench test lint format up down images schema clean
 
@@ -60,11 +63,12 @@ truth: setup ## Plant failures of every kind, compare what is found, write docs/
 silence: setup ## Measure what ends a silence, by driver and setting, write docs/silence.md
 	@$(BIN)/python -m tests.silence
 
+# Folders without a test of that mark are not even read in the second and third pass (tests/unit/test_passes.py).
 test: setup ## Run every test, against real servers
 	@failed=0; \
 	$(BIN)/python -m pytest -m "not alone and not few" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
-	$(BIN)/python -m pytest -m few --numprocesses 2 --dist loadfile --no-loadscope-reorder || failed=1; \
-	$(BIN)/python -m pytest -m alone || failed=1; \
+	$(BIN)/python -m pytest -m few --numprocesses 2 --dist loadfile --no-loadscope-reorder $(FEW) || failed=1; \
+	$(BIN)/python -m pytest -m alone $(ALONE) || failed=1; \
 	exit $$failed
 
 bench: setup ## Print what the instrument itself costs; takes ten minutes on a quiet machine

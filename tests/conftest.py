@@ -13,6 +13,11 @@ from brokenpipe.errors import NamespaceError
 from brokenpipe.stack import namespace
 
 TESTS = Path(__file__).parent
+MARKS = {
+    "wire": "few",
+    "silence": "few",
+    "truth": "alone",
+}  # of every test in these folders that has no mark of its own
 
 
 def pytest_configure() -> None:
@@ -26,9 +31,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Few beside what a raw socket sees of a fault, or nothing if its file says so. Planted truth is alone."""
-    marks = {"wire": "few", "silence": "few", "truth": "alone"}
     for item in items:
-        mark = marks.get(item.path.relative_to(TESTS).parts[0])
+        mark = MARKS.get(item.path.relative_to(TESTS).parts[0])
         if mark and not item.get_closest_marker("alone"):
             item.add_marker(mark)
 

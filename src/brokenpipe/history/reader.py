@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import psutil
@@ -97,7 +97,7 @@ def reading(folder: Path) -> Iterator[History]:
         )
     with _database(folder) as connection:
         with on_our_clock(sorted(folder.glob(EVERY_FILE))) as ours, on_one_axis(ours) as files:
-            _load(connection, files)
+            _load(connection, files, kept="VIEW" if _is_large(folder) else "TABLE")
         yield History(folder, connection)
 
 
@@ -105,10 +105,11 @@ def reading(folder: Path) -> Iterator[History]:
 def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty database: in memory for a small history, else in a temporary folder.
 
-    Threads and memory are bounded: a report is often made beside a running experiment.
+    Threads and memory are bounded: a report is often made beside a running experiment. A small history takes one
+    thread: handing its few rows to a second one costs more than it saves.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 2,
+        "threads": 1,
         "memory_limit": MEMORY,
         "preserve_insertion_order": False,
         "temp_directory": "",
@@ -118,6 +119,7 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         with ExitStack() as open_until_read:
             if _is_large(folder):
                 _sweep()
+                settings["threads"] = 2
                 scratch = Path(
                     open_until_read.enter_context(TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-"))
                 )
@@ -144,8 +146,13 @@ def _sweep() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    """A table for each group of files, a view for each kind of line, and what is drawn from several."""
+def _load(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], *, kept: Literal["VIEW", "TABLE"]
+) -> None:
+    """A table for each group of files, and each kind of line, and what is drawn from several, as a view or a table.
+
+    A view takes no room. A table is planned once, where each of some hundred queries would plan the view anew.
+    """
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     connection.execute("CREATE TABLE unreadable (files VARCHAR, lines BIGINT)")
     for n, (tables, files) in enumerate(_groups(paths)):
@@ -169,9 +176,9 @@ def _load(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
         selected = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
         selected += ["witness_arm"] * table.from_witness + ["id_hash"] * table.plain
         parts = (f"SELECT {', '.join(selected)} FROM {source}" for source in sources[table.name])
-        connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(parts)}")
+        connection.execute(f"CREATE {kept} {table.name} AS {' UNION ALL '.join(parts)}")
     for name, query in VIEWS.items():
-        connection.execute(f"CREATE VIEW {name} AS {query}")
+        connection.execute(f"CREATE {kept} {name} AS {query}")
 
 
 def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[Table], list[Path]]]:
