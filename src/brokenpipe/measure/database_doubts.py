@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.history.reader import History
@@ -11,6 +12,7 @@ from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import percent, plural
+from brokenpipe.plan.scenario import Scenario
 
 # A session that is open at a gauge shows by its state whether it did something; one that came and went in between
 # by the count of transactions. A stretch of a gauge or two may miss both.
@@ -28,10 +30,10 @@ SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(worked)
 """
 
 
-def database_doubts(history: History, cells: Mapping[Place, Cell]) -> tuple[Warn, ...]:
+def database_doubts(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> tuple[Warn, ...]:
     """From the first phase's begin on."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM phase_edges")
-    return (*_room(history, begin), *_past_the_proxy(history, begin), *_untouched(history, cells))
+    return (*_room(history, begin), *_past_the_proxy(history, begin), *_untouched(history, scenario, cells))
 
 
 def _room(history: History, begin: int) -> Iterator[Warn]:
@@ -54,13 +56,46 @@ def _past_the_proxy(history: History, begin: int) -> Iterator[Warn]:
         yield Warn.of(Code.BYPASSES_PROXY, text, arm=arm)
 
 
-def _untouched(history: History, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+def _untouched(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+    """Where a fault keeps everybody from it, a database that was asked elsewhere has nothing to see."""
+    asked = _asked(history)
     for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(_SPAN_S * 1e9),)):
         cell = cells.get((arm, phase))
         succeeded = cell.requests - cell.failed if cell else 0
+        others = sum(count for (other, name), count in asked.items() if other == arm and name != phase)
+        if others > 0 and _keeps_away(scenario.phase(phase).fault):
+            continue
         if succeeded >= _FEW_REQUESTS and transactions < succeeded * HARDLY_ANY:
             text = (
                 f"{plural(succeeded, 'request')} of {arm} succeeded in {phase}, and its database saw "
-                f"{plural(transactions, 'transaction')}"
+                f"{plural(transactions, 'transaction')}{_elsewhere(others)}"
             )
             yield Warn.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
+
+
+_ASKED = f"""
+WITH p AS ({STRETCHES})
+SELECT arm, name, sum(transactions)::BIGINT FROM (
+    SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions
+    FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 GROUP BY g.arm, p.name, p.t0
+) GROUP BY ALL
+"""
+
+
+def _asked(history: History) -> dict[Place, int]:
+    """Transactions of each arm's database in each phase."""
+    return {(arm, phase): count or 0 for arm, phase, count in history.rows(_ASKED)}
+
+
+def _keeps_away(fault: Fault | None) -> bool:
+    """Whether nobody reaches the database while it lasts: what is answered then is answered without it."""
+    if fault is None or fault.strikes:
+        return False
+    return fault.contract.mid_transfer.seen == "silence" or fault.name == "refuse"
+
+
+def _elsewhere(transactions: int) -> str:
+    """That it is the arm's database, which was asked in other phases."""
+    if not transactions:
+        return ""
+    return f"; in the other phases it saw {plural(transactions, 'transaction')}, so that something stopped asking it"

@@ -11,6 +11,7 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.load import UNEQUAL
 from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.history.reader import History
+from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.container_doubts import container_doubts
 from brokenpipe.measure.database_doubts import database_doubts
@@ -41,9 +42,9 @@ def doubts(
         *_unreadable(history),
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
-        *_traffic(cells, scenario.control),
+        *_traffic(history, cells, scenario.control),
         *container_doubts(history),
-        *database_doubts(history, cells),
+        *database_doubts(history, scenario, cells),
         *machine_doubts(history, health),
         *memory_doubts(health.memory),
         *_witness(history),
@@ -84,15 +85,33 @@ def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> I
             yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 
 
-def _traffic(cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
+_STILL_WAITING = f"""
+WITH p AS ({STRETCHES})
+SELECT r.arm, p.name, count(*) FROM p JOIN requests r
+ON r.t < p.t0 AND (r.t_end IS NULL OR r.t_end > p.t0)
+GROUP BY ALL
+"""
+
+
+def _traffic(history: History, cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
+    silent = any(cell.requests == 0 for cell in cells.values())
+    waiting = {(arm, phase): n for arm, phase, n in history.rows(_STILL_WAITING)} if silent else {}
     for (arm, phase), cell in cells.items():
         expected = cells[control, phase].requests
         if cell.requests == 0:
-            text = f"no request was started on {arm} in {phase}"
+            why = _why_silent(waiting.get((arm, phase), 0))
+            text = f"no request was started on {arm} in {phase}{why}"
             yield Warn.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
         elif cell.requests < expected * UNEQUAL:
             text = f"{arm} received {plural(cell.requests, 'request')} in {phase}, {control} {expected:,}"
             yield Warn.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
+
+
+def _why_silent(waiting: int) -> str:
+    """What the history knows of it: who waits for an answer asks nothing else."""
+    if not waiting:
+        return ""
+    return f": when it began, users still waited for the answers to {plural(waiting, 'request')} of before"
 
 
 def _witness(history: History) -> Iterator[Warn]:

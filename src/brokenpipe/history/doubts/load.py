@@ -47,7 +47,7 @@ LOAD: Mapping[Code, Kind] = {
     Code.NO_TRAFFIC: Kind(
         "no request was started on an arm in a phase",
         "unknown",
-        "Look at logs/load.log and at the locustfile.",
+        "Users who still wait ask nothing: logs/target-ARM.log. If none waited, see logs/load.log and the locustfile.",
         stands="counts",
     ),
     Code.UNEQUAL_LOAD: Kind(
@@ -58,7 +58,7 @@ LOAD: Mapping[Code, Kind] = {
     Code.NOT_DRAINED: Kind(
         "requests were still under way when they should have ended after the load paused",
         "note",
-        "Raise [load] timeout_s, or find out why the target does not answer (logs/).",
+        "A fault that is held for longer than users wait leaves them so. Without one, find out why nobody answers.",
     ),
     Code.USERS_CHANGED: Kind(
         "somebody changed the number of users in the middle of a run at the web UI",

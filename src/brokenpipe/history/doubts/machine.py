@@ -39,7 +39,7 @@ MACHINE: Mapping[Code, Kind] = {
     Code.MEMORY_GREW: Kind(
         "the memory of a process went on growing from the fifth minute to the end, by 5 % and 8 MB at least",
         "note",
-        "Of a service: find out what it keeps. Of anything else: please report this with your versions.",
+        "What keeps it is not known: of a service its code, its server or a library; of ours, please report it.",
     ),
     Code.MACHINE_SUSPENDED: Kind(
         "the machine slept during the run",

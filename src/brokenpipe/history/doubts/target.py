@@ -32,7 +32,7 @@ TARGET: Mapping[Code, Kind] = {
     Code.NO_DATABASE_TRAFFIC: Kind(
         "requests succeeded while their arm's database did nothing: less than one transaction in fifty requests",
         "unknown",
-        "Let the requests reach the database: an answer from a cache, or from another database, survives everything.",
+        "Find out who answered (logs/target-ARM.log): a cache or another database survives all, a dead writer too.",
         stands="counts",
     ),
     Code.SERVICE_BROKEN: Kind(
