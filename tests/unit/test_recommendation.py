@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
+from brokenpipe.history.doubts import Code
 from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.headline import cost_words
+from brokenpipe.measure.headline import cost_words, in_doubt
+from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Best, Cost, RankedBy, Verdict
 from brokenpipe.measure.numbers import plain
@@ -144,6 +147,26 @@ def test_never_best_who_fails_more_than_the_control(tmp_path: Path) -> None:
     assert "87 of 1,200 failed instead of 129 of 1,200" in _said(found)
 
 
+def test_what_helps_in_one_phase_and_harms_more_in_another_is_not_best(tmp_path: Path) -> None:
+    """Recycle prevents every stale connection of one phase, and meets more resets in the other than it prevents."""
+    idle = {**KILL, "name": "idle", "episodes": 12}
+    arms = ("plain", "recycle")
+    with Recorded(tmp_path, scenario(idle, {**KILL, "episodes": 12}, arms=arms)) as run:
+        run.probe()
+        _struck(run, "idle", {"plain": [1] * 12, "recycle": [0] * 12}, STALE)
+        _struck(run, "kill", {"plain": [1] * 12, "recycle": [3] * 12}, CONNECTING, first=12)
+        run.finish()
+    found = run.measured()
+    assert (
+        _said(found)
+        == "No setting did better than plain itself: 24 of 240 requests failed, 12 of them broken."
+    )
+    assert evidence.sentences(found)[-2:] == (
+        "Not by chance: recycle in idle failed less than plain.",
+        "Not by chance: recycle in kill failed more than plain.",
+    )
+
+
 def _died(run: Recorded, arm: str, at: float, *, stale: bool) -> None:
     """A request that died of the strike half a second after its episode began."""
     broke = error("statement", RESET, dead=stale)
@@ -154,11 +177,11 @@ def _died(run: Recorded, arm: str, at: float, *, stale: bool) -> None:
 
 
 def _tls(folder: Path) -> Findings:
-    """Three arms: equal where a setting can help, in use apart by chance; recycle costs 37 ms, pre-ping 4."""
+    """Three arms: equal where a setting can help, apart in use; recycle costs 37 ms, pre-ping 4."""
     idle = {**KILL, "name": "idle", "episodes": 12}
     in_use = {**KILL, "name": "in_use", "episodes": 12}
     added = {"plain": 0.0, "pre_ping": 4.0, "recycle": 37.0}
-    deaths = {"plain": [2, 1, 2, 3], "pre_ping": [2, 2, 1, 2], "recycle": [1, 2, 1, 1]}
+    deaths = {"plain": 2, "pre_ping": 2, "recycle": 1}
     with Recorded(folder, scenario(STEADY, idle, in_use, arms=tuple(added))) as run:
         run.probe()
         run.phase("steady", [(n, n + 1, None) for n in range(4)])
@@ -171,7 +194,7 @@ def _tls(folder: Path) -> Findings:
                 run.requests(arm, [n + i / 10 for i in range(8)], 50 + ms + n % 3)
                 if n >= 4:
                     run.act(arm, "inject", "socket_kill", n + 0.5, "idle" if n < 16 else "in_use", n)
-                for _ in range(deaths[arm][n % 4] if n >= 16 else 0):
+                for _ in range(deaths[arm] if n >= 16 else 0):
                     _died(run, arm, n + 0.5, stale=False)
                 if arm == "plain" and 4 <= n < 16:
                     _died(run, arm, n + 0.505, stale=True)
@@ -180,7 +203,7 @@ def _tls(folder: Path) -> Findings:
 
 
 def test_deaths_in_use_are_no_merit_and_of_equals_the_cheaper_is_named(tmp_path: Path) -> None:
-    """Recycle happened to have fewer requests under way when the server went: that is not what it costs 37 ms for."""
+    """Recycle had fewer requests under way each time the server went: no setting of a pool is to thank for that."""
     found = _tls(tmp_path)
     assert found.cell("recycle", "in_use").in_use < found.cell("pre_ping", "in_use").in_use
     best = _best(found)
@@ -311,3 +334,28 @@ def test_in_an_unknown_run_nothing_is_recommended(tmp_path: Path) -> None:
     assert found.sentence.startswith("In doubt: pre_ping prevents")
     assert _best(found).beyond_chance
     assert not _best(found).is_recommended
+
+
+_NOTE = Warn.of(Code.MACHINE_BUSY, "busy")
+_DOUBT = replace(_NOTE, unknown=True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "warnings", "doubted"),
+    [
+        (Verdict.PASS, (), False),
+        (Verdict.FAIL, (), False),
+        (Verdict.UNKNOWN, (), True),
+        (Verdict.FAIL, (_DOUBT,), True),
+        (Verdict.PASS, (_NOTE,), False),
+    ],
+)
+def test_what_puts_a_recommendation_in_doubt(
+    tmp_path: Path, verdict: Verdict, warnings: tuple[Warn, ...], doubted: bool
+) -> None:
+    """An open check does, and whatever makes anything unknown, even if a failed check decides; a note does not."""
+    found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, STALE)
+    best = in_doubt(replace(_best(found), in_doubt=False), verdict, warnings)
+    assert best is not None
+    assert best.in_doubt is doubted
+    assert best.is_recommended is not doubted
