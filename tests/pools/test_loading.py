@@ -185,3 +185,34 @@ def hammer(service, n):
             except requests.RequestException:
                 return answered
     raise AssertionError("the service was never killed")
+
+
+def test_a_process_that_meets_nothing_it_knows(tmp_path):
+    """It leaves a file that says nothing but that the witness ran: one without a file had none."""
+    done = python("pass", environment(ARM, tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    (path,) = files_of(tmp_path, ARM)
+    assert [line["k"] for line in read(path)] == ["clock"]
+
+
+def test_the_first_start_of_a_response_counts(tmp_path):
+    """A stream began with 200 and broke; an error handler that then says 500 is refused by the server."""
+    code = """
+import asyncio, contextlib
+from brokenpipe_witness.asgi import _witnessed
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.start", "status": 500})
+
+async def send(message):
+    if message["status"] == 500:
+        raise RuntimeError("started already")
+
+with contextlib.suppress(RuntimeError):
+    asyncio.run(_witnessed(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
+"""
+    done = python(code, environment(ARM, tmp_path))
+    assert done.stderr == ""
+    (line,) = (line for line in read(files_of(tmp_path, ARM)[0]) if line["k"] == "request")
+    assert (line["status"], line["failed"]) == (200, True)

@@ -124,3 +124,14 @@ def test_what_is_said_of_several_arms_is_said_once() -> None:
     ]
     other = Warn.of(Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain")
     assert words.alike([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
+
+
+def test_a_reason_is_not_lent_to_another_arm() -> None:
+    """Two arms of which the witness saw different things: each has its own sentence, counts may differ."""
+
+    def unseen(arm: str, count: str, why: str) -> Warn:
+        return Warn.of(Code.REQUESTS_UNSEEN, f"{count} to {arm} failed, and why is not known: {why}", arm=arm)
+
+    plain, both = unseen("plain", "1 request", "no file"), unseen("both", "12 requests", "no file")
+    other = unseen("pre_ping", "12 requests", "pools only")
+    assert words.alike([plain, both, other]) == ((plain, "likewise both"), (other, ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -14,6 +15,8 @@ from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.request_phase import RequestPhase
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
+
+_FIGURES = re.compile(r"[\d.,]+ \w+|[\d.,]+|\bwas\b|\bwere\b")  # with the noun, singular or not
 
 _ENDS = {
     "interrupted": "was interrupted",
@@ -108,11 +111,22 @@ def of_the_whole_run(findings: Findings) -> list[str]:
 
 
 def alike(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
-    """Put together what is said of several arms: the first of each code and phase, and whom else it is about."""
-    gathered: dict[tuple[str, str | None, bool], list[Warn]] = defaultdict(list)
+    """Put together what is said of several arms: the first of each code and phase, and whom else it is about.
+
+    Only what is said in the same words, but for the arm and the figures: a reason that is another arm's is not its own.
+    """
+    gathered: dict[tuple[str, str | None, bool, str], list[Warn]] = defaultdict(list)
     for warning in warnings:
-        gathered[warning.code, warning.phase, warning.unknown].append(warning)
+        gathered[warning.code, warning.phase, warning.unknown, _same_words(warning)].append(warning)
     return tuple((first, _likewise(others)) for first, *others in gathered.values())
+
+
+def _same_words(warning: Warn) -> str:
+    """Its text without arm and figures, if it is about an arm; what is about none is alike by its code."""
+    if warning.arm is None:
+        return ""
+    without_arm = re.sub(rf"(?<!\w){re.escape(warning.arm)}(?!\w)", "", warning.text)
+    return _FIGURES.sub("", without_arm)
 
 
 def _likewise(others: list[Warn]) -> str:
