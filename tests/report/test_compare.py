@@ -12,11 +12,13 @@ from rich.console import Console
 from tests.report.browsing import open_from_disk
 from tests.report.pairs import A_FEW, NONE, SOME, recorded
 from tests.report.samples import HOSTILE
+from tests.unit import test_unseen as unseen
 from tests.unit.recorded import CLOSED, KILL, REFUSED, SLOW, Recorded, scenario
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.comparable import NotComparable
 from brokenpipe.measure.compare import RunsCompared, compare
+from brokenpipe.measure.planes import Seen
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.compare import view
@@ -265,3 +267,17 @@ def test_phases_played_otherwise_are_not_compared(tmp_path: Path) -> None:
     (new / "plan.json").write_text(document.model_copy(update={"scenario": slower}).model_dump_json())
     with pytest.raises(NotComparable, match="cannot be compared"):
         compare([base, new])
+
+
+def test_a_rate_that_is_not_known_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    """Of a service that the witness does not see: which rate, in which run, and how many failed for no known cause."""
+    folders = [tmp_path / name for name in ("base", "new")]
+    for folder, failing in zip(folders, (4, 0), strict=True):
+        unseen.recorded(folder, Seen.NO_FILE, failing=failing).__exit__(None, None, None)
+    compared = compare(folders)
+    said = "broken-pipe rate of plain in kill: in base 4 failed, cause not known"
+    console = Console(width=80, record=True, file=io.StringIO())
+    for renderable in comparison(compared):
+        console.print(renderable, crop=False)
+    assert said in " ".join(console.export_text().split())
+    assert said in render_comparison(compared, tmp_path / "page.html")

@@ -34,7 +34,7 @@ def render_comparison(compared: RunsCompared, path: Path) -> str:
                 "headlines": view.headlines(view.lines(each, name)),
                 "rows": view.rows(compared, each, name),
                 "phases": view.phases(each),
-                "left_out": view.incomparable(each),
+                "left_out": (*view.incomparable(each), *view.unknown_rates(compared, each, name)),
             }
             for each, name in pairs
         ],

@@ -64,7 +64,7 @@ def _against(compared: RunsCompared, against: Against, name: str) -> Iterator[Re
                 grid.add_row(Text("" if n else words.lines(row.arm)), *_cells(line))
         yield Padding(grid, (0, 0, 0, 2))
     yield from _classes(against)
-    for reason in view.incomparable(against):
+    for reason in (*view.incomparable(against), *view.unknown_rates(compared, against, name)):
         yield Text(f"not compared: {words.lines(reason)}", style="yellow")
     yield Padding(Text(words.lines(view.sentence(against, name)), style="bold"), (1, 0, 0, 0))
     yield Text(f"{view.CANNOT_SAY}: no further apart than chance alone would show.", style="dim")

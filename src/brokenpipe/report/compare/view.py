@@ -11,6 +11,7 @@ from brokenpipe.measure.compare import Against, RunsCompared
 from brokenpipe.measure.recorded_run import RecordedRun
 from brokenpipe.measure.run_differences import RunDifference
 from brokenpipe.plan.expectations import Metric
+from brokenpipe.report import table
 from brokenpipe.report.compare.charts import run_name
 from brokenpipe.report.differences import signed, values, writers
 
@@ -159,6 +160,16 @@ def sentence(against: Against, name: str) -> str:
 def incomparable(against: Against) -> tuple[str, ...]:
     """Say what was left out because only one of the two runs has it, or has it otherwise."""
     return against.shared.reasons
+
+
+def unknown_rates(compared: RunsCompared, against: Against, name: str) -> tuple[str, ...]:
+    """Say which broken-pipe rates cannot be compared, because requests failed and why is not known."""
+    return tuple(
+        f"broken-pipe rate of {arm} in {phase}: in {run} {table.unexplained(cell)}"
+        for run, findings in (("base", compared.base.findings), (name, against.new.findings))
+        for (arm, phase), cell in findings.cells.items()
+        if cell.known_broken is None
+    )
 
 
 def doubts(run: RecordedRun) -> tuple[str, ...]:
