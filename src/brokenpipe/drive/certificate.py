@@ -135,12 +135,12 @@ def _certify_wires(
 
 
 def _again(
-    look: Callable[[], Observation], case: tuple[Fault, Situation], observed: Observation
-) -> Observation:
+    look: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
+) -> Observation | str:
     """What is seen, once more and alone, of what may have been missed by chance."""
     expected: Expectation = getattr(case[0].contract, case[1])
     for _ in range(_ATTEMPTS):
-        if not expected.missed_by_chance(observed.seen, observed.after_s):
+        if isinstance(observed, str) or not expected.missed_by_chance(observed.seen, observed.after_s):
             break
         observed = look()
     return observed
@@ -159,9 +159,12 @@ def _judged(fault: Fault, situation: Situation, observed: Observation | str) -> 
     )
 
 
-def _observe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Observation:
+def _observe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Observation | str:
+    """What was seen, or why a socket of ours could see nothing."""
     expected: Expectation = getattr(fault.contract, situation)
     try:
         return OBSERVERS[situation]((proxy.host, proxy.port), lambda: fault.inject(wire), expected)
+    except OSError as error:
+        return str(error)
     finally:
         fault.heal(wire)

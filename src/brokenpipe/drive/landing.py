@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec
 
 from brokenpipe.drive import server_situations
 from brokenpipe.drive.sentinel import Sentinel, greet
@@ -22,6 +25,8 @@ EARLY_S = 0.05
 TRIPS = 3
 CUT_EVERY_S = 0.05
 
+_Given = ParamSpec("_Given")
+
 
 @dataclass(frozen=True, slots=True)
 class Testimony:
@@ -30,6 +35,19 @@ class Testimony:
     seen: str
     after_ms: float | None
     landed: bool
+
+
+def _errors_testify_of_nothing(look: Callable[_Given, Testimony]) -> Callable[_Given, Testimony]:
+    """What a socket of ours could not see did not land, and the reason is what was seen."""
+
+    @wraps(look)
+    def looking(*args: _Given.args, **kwargs: _Given.kwargs) -> Testimony:
+        try:
+            return look(*args, **kwargs)
+        except OSError as error:
+            return Testimony(f"nothing could be seen: {error}", None, landed=False)
+
+    return looking
 
 
 def open_sentinel(proxy: Proxy) -> Sentinel:
@@ -63,13 +81,10 @@ def round_trip_ms(proxy: Proxy) -> float:
     return min(trips)
 
 
+@_errors_testify_of_nothing
 def see_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_ns: int) -> Testimony:
     """How the sentinel's connection ends, counted from `since_ns`."""
-    try:
-        sentinel = opened.result()
-    except OSError as error:
-        return Testimony(f"no connection: {error}", None, landed=False)
-    return _end(sentinel, fault, since_ns)
+    return _end(opened.result(), fault, since_ns)
 
 
 def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimony:
@@ -91,6 +106,7 @@ def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimon
     return Testimony("cut" if landed else "no commit came", after_ms if landed else None, landed=bool(landed))
 
 
+@_errors_testify_of_nothing
 def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
     """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
     if fault.place == "server":
@@ -129,10 +145,7 @@ def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
 
 def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
     """How a connection ends that says nothing more, counted from the answer to its last byte."""
-    try:
-        sentinel = open_sentinel(proxy)
-    except OSError as error:
-        return Testimony(f"no connection: {error}", None, landed=False)
+    sentinel = open_sentinel(proxy)
     return _end(sentinel, fault, time.monotonic_ns())
 
 
@@ -140,10 +153,7 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
     """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
     if quiet_ms is None:
         return Testimony("no connection before the fault", None, landed=False)
-    try:
-        trip_ms = round_trip_ms(proxy)
-    except OSError as error:
-        return Testimony(f"no connection: {error}", None, landed=False)
+    trip_ms = round_trip_ms(proxy)
     earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
     added_ms = trip_ms - quiet_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip

@@ -29,12 +29,17 @@ def connect(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.so
 
 
 def receive(connection: socket.socket, until_ns: int) -> bytes | Sighting | None:
-    """Whatever comes first: bytes, the end of the connection, or nothing until `until_ns`."""
+    """Whatever comes first: bytes, the end of the connection, or nothing until `until_ns`.
+
+    Raises OSError for what the system says of its own: no route, or that it gave up (ETIMEDOUT).
+    """
     left_ns = until_ns - time.monotonic_ns()
     try:
         connection.settimeout(max(left_ns, 1) / 1e9)
         received = connection.recv(65_536)
-    except TimeoutError:
+    except TimeoutError as error:
+        if error.errno is not None:  # the system's, not ours
+            raise
         return None
     except ConnectionError as error:
         return end_by(error)

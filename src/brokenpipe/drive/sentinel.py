@@ -40,7 +40,7 @@ class Sentinel:
         self._connection = connection
         self._heard = threading.Event()  # bytes arrived
         self._over = threading.Event()
-        self._sighting: Sighting | None = None
+        self._sighting: Sighting | OSError | None = None
         self._ear = threading.Thread(target=self._listen, name="sentinel", daemon=True)
         self._ear.start()
 
@@ -77,11 +77,15 @@ class Sentinel:
 
         `reset` or `eof` with the time of its arrival. If it has not ended, a second question decides between
         `alive` and `silence`; Postgres may end the connection over it, so ask this once, last.
+
+        Raises OSError if the socket failed in another way: that is no sight of a fault.
         """
         if not self._over.wait(timeout_s) and (answer := self._prod()):
             return answer, time.monotonic_ns()
-        self._over.wait()
-        assert self._sighting is not None
+        if not self._over.wait(ALIVE_TIMEOUT_S) or self._sighting is None:
+            raise TimeoutError("the end of a connection that took no question was not seen")
+        if isinstance(self._sighting, OSError):
+            raise self._sighting
         return self._sighting.seen, self._sighting.t_ns
 
     def _prod(self) -> Seen | None:
@@ -89,11 +93,11 @@ class Sentinel:
         self._heard.clear()
         try:
             self._connection.sendall(_GSSENC_REQUEST)
-        except OSError:
+        except ConnectionError:
             return None
         # Behind an S it is no legal message: Postgres hangs up, and even that came back along the wire.
         if self._heard.wait(ALIVE_TIMEOUT_S):
-            return "alive"
+            return None if isinstance(self._sighting, OSError) else "alive"
         return None if self._over.is_set() else "silence"
 
     def _listen(self) -> None:
@@ -101,17 +105,22 @@ class Sentinel:
         self._over.set()
         self._heard.set()
 
-    def _until_it_ends(self) -> Sighting:
+    def _until_it_ends(self) -> Sighting | OSError:
         try:
             while self._connection.recv(4096):
                 self._heard.set()
         except ConnectionError as error:
             return end_by(error)
+        except OSError as error:
+            return error
         return Sighting("eof", time.monotonic_ns())
 
 
 def greet(host: str, port: int, patience_s: float) -> Seen:
-    """What somebody sees who connects and asks: refused, unreached, silence, an end, or an answer."""
+    """What a client sees that connects and asks: refused, unreached, silence, an end, or an answer.
+
+    Raises OSError for what the other side has no part in: no descriptor, no route.
+    """
     try:
         connection = connect((host, port))
     except ConnectionRefusedError:

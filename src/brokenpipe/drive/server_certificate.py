@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from brokenpipe.drive.server_situations import OBSERVERS, Door
-from brokenpipe.drive.session import NotOpened
 from brokenpipe.drive.situations import Observation
 from brokenpipe.faults import Expectation, Fault, Situation, Wire
 
@@ -32,7 +31,7 @@ def observe_at_server(fault: Fault, wire: Wire, door: Door) -> Mapping[Situation
         expected: Expectation = getattr(fault.contract, situation)
         try:
             return OBSERVERS[situation](door, inject, fault, expected)
-        except NotOpened as error:
+        except OSError as error:
             together.abort()
             return str(error)
         except threading.BrokenBarrierError:

@@ -187,13 +187,18 @@ def _seen(sqlstate: str | None) -> Seen | None:
 
 @contextmanager
 def session(address: Address, login: Login, patience_s: float = LOGIN_TIMEOUT_S) -> Iterator[Session]:
-    """A session for as long as the block lasts. Raises NotOpened."""
+    """A session for as long as the block lasts. Raises NotOpened.
+
+    Raises OSError for what the other side has no part in: no descriptor, no route.
+    """
     until_ns = time.monotonic_ns() + round(patience_s * 1e9)
     try:
         opened = Session(address)
     except ConnectionRefusedError:
         raise NotOpened(Sighting("refused", time.monotonic_ns())) from None
-    except OSError:
+    except ConnectionError as error:
+        raise NotOpened(end_by(error)) from None
+    except TimeoutError:
         raise NotOpened(Sighting("silence", time.monotonic_ns())) from None
     with closing(opened):
         if instead := opened.log_in(login, until_ns):

@@ -23,11 +23,11 @@ class SessionSentinel:
     """A session that is open and quiet. A thread of its own waits for its end, and times it when it comes."""
 
     def __init__(self, door: Door) -> None:
-        """Raises NotOpened, which is an OSError."""
+        """Raises OSError: NotOpened if the other side opens no session."""
         self._closing = ExitStack()
         self._session = self._closing.enter_context(session(door.address, door.login))
         self._over = threading.Event()
-        self._sighting: Sighting | None = None
+        self._sighting: Sighting | OSError | None = None
         self._ear = threading.Thread(target=self._listen, name="session sentinel", daemon=True)
         self._ear.start()
 
@@ -42,11 +42,19 @@ class SessionSentinel:
         self._closing.close()
 
     def end(self, timeout_s: float) -> tuple[Seen, int]:
-        """How it ended within that time, and when (time.monotonic_ns); `alive` if it has not."""
+        """How it ended within that time, and when (time.monotonic_ns); `alive` if it has not.
+
+        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        """
         if self._over.wait(timeout_s) and self._sighting:
+            if isinstance(self._sighting, OSError):
+                raise self._sighting
             return self._sighting.seen, self._sighting.t_ns
         return "alive", time.monotonic_ns()
 
     def _listen(self) -> None:
-        self._sighting = self._session.end(time.monotonic_ns() + round(_LIFE_S * 1e9))
+        try:
+            self._sighting = self._session.end(time.monotonic_ns() + round(_LIFE_S * 1e9))
+        except OSError as error:
+            self._sighting = error
         self._over.set()
