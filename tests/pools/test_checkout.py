@@ -134,3 +134,31 @@ def test_a_connect_of_the_targets_own(start, wire):
     with start(wire=wire, dsn=dsn, env={"OWN_CONNECT": wire.database.password}) as service:
         assert service.get("/select", "own") == 200
         assert service.request("own")["checkouts"][0]["fresh"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "held"), [("nested", 1), ("in_turn", 0), ("beside", 0), ("detached", 0), ("select", 0)]
+)
+def test_what_is_held_while_another_is_asked_for(start, wire, path, held):
+    """Only what the same task took from the same pool and has not given back: the second waits for nobody else's end."""
+    with start(wire=wire) as service:
+        assert service.get(f"/{path}", path) == 200
+        assert service.request(path)["nested"] == held
+
+
+def test_a_wait_in_vain_tells_what_is_held_meanwhile(start, wire):
+    """A pool of one: the request holds what it waits for. It has a line of its own where others are added up."""
+    engine = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.7}
+    with start(wire=wire, engine=engine, env={"BROKENPIPE_EVERY_REQUEST": ""}) as service:
+        assert service.get("/nested", "alone") == 500
+        (told,) = service.request("alone")["errors"]
+        assert (told["where"], told["holding"]) == ("checkout", 1)
+        (stall,) = service.until(lambda: service.lines("stall"), "what it hung in")
+        assert (stall["act"], stall["holding"]) == ("checkout", 1)
+
+
+def test_a_nested_checkout_is_never_added_up(start, wire):
+    """With room for both it is a success like others, and still something to tell."""
+    with start(wire=wire, env={"BROKENPIPE_EVERY_REQUEST": ""}) as service:
+        assert service.get("/nested", "nested") == 200
+        assert service.request("nested")["nested"] == 1

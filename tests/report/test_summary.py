@@ -97,6 +97,15 @@ class Pool(Strict):
     peak_connections: int | None
 
 
+class Nested(Strict):
+    request: str
+    requests: int
+    nested: int
+    connections: int
+    waited: int
+    gave_up: int
+
+
 class Size(Strict):
     arm: str
     most: int
@@ -116,6 +125,7 @@ class Sizing(Strict):
     knee: int | None
     unsure: list[int]
     why: str | None
+    left_out: dict[str, str]
     sizes: list[Size]
 
 
@@ -156,6 +166,7 @@ class Phase(Strict):
     latency_ms: Percentiles
     arrivals: Arrived | None
     pool: Pool | None
+    nested_checkouts: list[Nested] | None
 
 
 class Witness(Strict):

@@ -202,8 +202,12 @@ class Recorded:
         checkouts: Sequence[Mapping[str, Any]] = (),
         name: str = "POST /chat",
         key: str | None = None,
+        testimony: Mapping[str, Any] | None = None,
     ) -> str:
-        """A request and its end (`ms` None: it never ended). With `errors`, the witness testifies, too."""
+        """A request and its end (`ms` None: it never ended). With `errors`, the witness testifies, too.
+
+        `testimony`: what else it says.
+        """
         self._ids += 1
         request_id = f"User-{self._ids}"
         if errors:
@@ -231,6 +235,7 @@ class Recorded:
             self.witness(
                 arm, k="request", id=request_id, t0=self.at(at), t1=t1, status=status, began=True,
                 failed=bool(errors), checkouts=list(checkouts), errors=list(errors or ()), raised=None, pool=None,
+                **(testimony or {}),
             )  # fmt: skip
         return request_id
 

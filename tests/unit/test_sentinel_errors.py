@@ -1,4 +1,4 @@
-"""An error of the system at a raw socket of ours is no sight of a fault: it becomes a doubt, never a landing or a hang."""
+"""An error of the system at a raw socket of ours is no sight of a fault: a doubt, never a landing or a hang."""
 
 from __future__ import annotations
 

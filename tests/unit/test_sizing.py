@@ -275,7 +275,7 @@ S, M, E = Room.SHORT, Room.OPEN, Room.ENOUGH
         ({2: S, 4: E, 8: E}, FEWEST_EPISODES - 1, "5 blocks of 2 s are too few"),
         ({2: E, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
         ({2: M, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
-        ({2: S, 4: E, 8: S}, 30, "even in the largest pool, 8"),
+        ({2: S, 4: E, 8: S}, 30, "waits stop falling above 2"),
         ({2: S, 4: M, 8: M}, 30, "whether 8 connections are enough cannot be told"),
     ],
 )  # fmt: skip

@@ -14,6 +14,10 @@ from brokenpipe.errors import ReportError, UsageError
 from brokenpipe.plan.project import find_project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
     from brokenpipe.measure.findings import Findings
 
 app = typer.Typer()
@@ -32,10 +36,6 @@ _Hold = Annotated[
 _Most = Annotated[
     int | None, typer.Option(min=4, max=262_143, metavar="M", help="max_connections of your Postgres.")
 ]
-
-
-_NO_DIFFERENCE = "its pools are of no different sizes"
-_NO_POOL = "how its pools were used is not known"
 
 
 @app.command(
@@ -57,8 +57,8 @@ def advise(
 ) -> None:
     """How large a pool should be, from a run that measured it: the curve, its knee, and an engine's settings.
 
-    What is left out of the options is taken from the run. Exits 0; 2 if the report says nothing about sizes, 3 if it
-    does not decide.
+    What is left out of the options is taken from the run. Exits 0; 2 if the report says nothing about sizes; 3 if it
+    does not decide, also because no pool could be seen.
     """
     with console.answering_for_errors():
         for option, value in (("--peak-per-s", peak_per_s), ("--hold-ms", hold_ms)):
@@ -69,7 +69,7 @@ def advise(
 
 def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, int | None]) -> bool:
     """Print what the run says; whether it decides. Raises ReportError if it says nothing about sizes."""
-    from brokenpipe.measure.advice import Numbers, advice, numbers_of
+    from brokenpipe.measure.advice import advice, completed, numbers_at, numbers_of
     from brokenpipe.measure.measure import measure
     from brokenpipe.measure.sizing import sizing_of
     from brokenpipe.report import advice as report
@@ -78,19 +78,31 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     sizing = sizing_of(findings)
     run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
     if sizing is None:
-        raise _no_sizes(folder, findings)
-    for renderable in report.measured(findings, sizing, run):
-        console.out.print(renderable)
-    for renderable in report.held_against_rules(findings, sizing, run):
-        console.out.print(renderable)
+        return _nothing_to_advise_from(folder, findings)
+    _print(report.measured(findings, sizing, run))
+    _print(report.held_against_rules(findings, sizing, run))
     own = numbers_of(findings, sizing)
-    if own is None or sizing.knee is None:
-        return False
-    given = (own.workers, own.peak_per_s, own.hold_ms, own.max_connections)
-    chosen = Numbers(*(mine if mine is not None else its for mine, its in zip(asked, given, strict=True)))  # type: ignore[arg-type]
-    for renderable in report.settings(findings, advice(findings, sizing, chosen, sizing.knee), run):
+    chosen = completed(asked, own)
+    if own is not None and chosen is not None and sizing.knee is not None:
+        _print(report.settings(findings, advice(findings, sizing, chosen, sizing.knee), run))
+        return sizing.is_known
+    if any(value is not None for value in asked):
+        _print(report.undecided(sizing, completed(asked, numbers_at(findings, sizing.curve[-1])), run))
+    return False
+
+
+def _print(renderables: Iterable[RenderableType]) -> None:
+    for renderable in renderables:
         console.out.print(renderable)
-    return sizing.is_known
+
+
+def _nothing_to_advise_from(folder: Path, findings: Findings) -> bool:
+    """False where no pool could be seen: it cannot be told. Raises ReportError where they are of one size."""
+    error = _no_sizes(folder, findings)
+    if findings.pools:
+        raise error
+    console.complain(error)
+    return False
 
 
 def _latest() -> Path:
@@ -106,24 +118,29 @@ def _latest() -> Path:
 
 def _no_sizes(folder: Path, findings: Findings) -> ReportError:
     """What was found instead of a curve."""
-    from brokenpipe.report.words import unseen
-
-    seen = []
-    for arm in findings.arms:
-        use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
-        if use is None:
-            what = unseen(findings, arm) or "how long requests waited for its pool was not recorded"
-        elif use.most is None:
-            what = "a pool without a limit"
-        else:
-            what = f"{use.processes} × pools of {use.most // use.processes}"
-        seen.append(f"{arm}: {what}")
+    seen = tuple(f"{arm}: {_pool_of(findings, arm)}" for arm in findings.arms)
+    if not findings.pools:
+        return ReportError(
+            f"{folder}: how its pools were used is not known, so how large one should be cannot be told",
+            remedy="The witness knows SQLAlchemy's pools, in a Python service that it was loaded into "
+            "(docs/witness.md). Of another pool, ask its own statistics for waits.",
+            details=seen,
+        )
     return ReportError(
-        f"{folder}: {_NO_DIFFERENCE if findings.pools else _NO_POOL}, so it says nothing about sizes",
+        f"{folder}: its pools are of no different sizes, so it says nothing about sizes",
         remedy="Give a run with three arms or more whose pools differ in size, and with a phase that has no fault: "
         f"`brokenpipe run {SCENARIO}`, or a copy of scenarios/{SCENARIO}.toml for your service.",
-        details=tuple(seen),
+        details=seen,
     )
+
+
+def _pool_of(findings: Findings, arm: str) -> str:
+    use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
+    if use is None:
+        return "no pool seen: no witness, or recorded before waits were told"
+    if use.most is None:
+        return "a pool without a limit"
+    return f"{use.processes} × pools of {use.most // use.processes}"
 
 
 def _positive(option: str, value: float | None) -> None:

@@ -74,11 +74,32 @@ class Advice:
 
 def numbers_of(findings: Findings, sizing: Sizing) -> Numbers | None:
     """Those of the run itself, at its knee. None without a knee, or if what was held was not recorded."""
-    size = sizing.knee
-    if size is None or not size.held_ms or not size.use.seconds:
+    return None if sizing.knee is None else numbers_at(findings, sizing.knee)
+
+
+def numbers_at(findings: Findings, size: Size) -> Numbers | None:
+    """Those of the run with pools of this size. A request may hold several connections, one after the other."""
+    if not size.use.mean_out:
         return None
     per_s = size.requests / size.use.seconds
-    return Numbers(size.processes, per_s, size.held_ms, findings.max_connections)
+    return Numbers(size.processes, per_s, 1000 * size.use.mean_out / per_s, findings.max_connections)
+
+
+def completed(
+    asked: tuple[int | None, float | None, float | None, int | None], its: Numbers | None
+) -> Numbers | None:
+    """What was asked for, and for the rest the run's own. None if the run has none and something is missing."""
+    workers, peak_per_s, hold_ms, most = asked
+    if its is not None:
+        workers, peak_per_s, hold_ms = (
+            workers or its.workers,
+            peak_per_s or its.peak_per_s,
+            hold_ms or its.hold_ms,
+        )
+        most = its.max_connections if most is None else most
+    if peak_per_s is None or hold_ms is None:
+        return None
+    return Numbers(workers or 1, peak_per_s, hold_ms, most)
 
 
 def advice(findings: Findings, sizing: Sizing, asked: Numbers, knee: Size) -> Advice:

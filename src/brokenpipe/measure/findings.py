@@ -15,6 +15,7 @@ from brokenpipe.measure.classify import Link
 from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health, Warn
 from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
+from brokenpipe.measure.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.owed import Owed
 from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
@@ -114,6 +115,7 @@ class Findings:
     figures: Mapping[Place, Figures] = field(default_factory=dict)  # episode by episode
     machine: str = ""  # what latencies depend on
     pools: Mapping[Place, PoolUse] = field(default_factory=dict)  # where a witness saw it
+    nested: Mapping[Place, tuple[NestedCheckouts, ...]] = field(default_factory=dict)  # where there are any
     # Of each arm's Postgres, as the scenario says. None: more than any arm asks for.
     max_connections: int | None = None
     seen: Mapping[str, Seen] = field(default_factory=dict)  # by arm, what the witness saw

@@ -13,6 +13,7 @@ from brokenpipe.measure.groups import failure_groups
 from brokenpipe.measure.headline import headline
 from brokenpipe.measure.judge import judged
 from brokenpipe.measure.looks import look_notes
+from brokenpipe.measure.nested_checkouts import nested_checkouts
 from brokenpipe.measure.pools import pools
 from brokenpipe.measure.recorded import shown_environment, started
 from brokenpipe.measure.timelines import begin_of, end_of, timelines
@@ -88,6 +89,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         figures=decided.figures,
         machine=decided.machine,
         pools=pools(history),
+        nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
         seen=facts.seen,
         baseline=_named(decided.baseline),

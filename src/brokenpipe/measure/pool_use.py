@@ -23,13 +23,14 @@ class PoolUse:
     wait_p95_ms: float
     wait_p99_ms: float
     episode_p95_ms: tuple[float, ...]  # of each episode with a checkout
-    held_ms: float  # all checkouts together; 0 in histories that do not tell
+    held_ms: float  # within those seconds, all checkouts together; 0 in histories that do not tell
     seconds: float  # that count
     peak_out: int  # most connections in use at once, looked at four times a second
     peak_connections: int | None  # at Postgres, whoever holds them; None: not gauged
-    counted_ms: float | None = (
-        None  # of `held_ms`, without what was held after the last episode; None: all of it
-    )
+    # Of `held_ms`, without what was held after the last episode; None: all of it.
+    counted_ms: float | None = None
+    # Of one checkout, from out to back, on average; None: none is known to have ended.
+    hold_ms: float | None = None
 
     @property
     def mean_out(self) -> float:

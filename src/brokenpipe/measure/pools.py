@@ -88,6 +88,16 @@ WITH edges AS (
 SELECT arm, phase, coalesce(sum(held_ms), 0), coalesce(sum(counted_ms), 0) FROM holds GROUP BY ALL
 """
 
+# How long a connection was out, of all that are known to have come back: also of requests that were never answered.
+_HOLD = """
+SELECT arm, phase, sum(ms) / sum(n) FROM (
+    SELECT witness_arm AS arm, phase, c.held_ms AS ms, 1 AS n
+    FROM (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony) WHERE c.held_ms IS NOT NULL
+    UNION ALL
+    SELECT witness_arm, phase, held_ms, checkouts FROM tallied WHERE checkouts > 0 AND held_ms IS NOT NULL
+) WHERE phase IS NOT NULL GROUP BY ALL
+"""
+
 # What several processes have in use at once: at each gauge of one of them, the last of each of the others.
 _POOLS = f"""
 WITH gauged AS (
@@ -130,6 +140,7 @@ def pools(history: History) -> dict[Place, PoolUse]:
     for arm, phase, _, ms in history.rows(_BY_EPISODE):
         by_episode[arm, phase].append(ms)
     held = {(arm, phase): both for arm, phase, *both in history.rows(_HELD)}
+    hold = {(arm, phase): ms for arm, phase, ms in history.rows(_HOLD)}
     waits = {(arm, phase): rest for arm, phase, *rest in history.rows(_WHOLE)}
     connections = {(arm, phase): most for arm, phase, most in history.rows(_CONNECTIONS)}
     lasted: dict[tuple[str, str | None], float] = {
@@ -159,5 +170,6 @@ def pools(history: History) -> dict[Place, PoolUse]:
             seconds=lasted.get((phase, arm), lasted.get((phase, None), 0.0)),
             peak_out=peak_out,
             peak_connections=connections.get(place),
+            hold_ms=hold.get(place),
         )
     return found

@@ -12,24 +12,27 @@ Sizes are told by what the witness saw of the pools, not by the names of environ
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
+from scipy import stats
+
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.comparable_sizes import FEWEST_SIZES, comparable_arms
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.numbers import plural
+from brokenpipe.measure.nested_checkouts import NestedCheckouts, by_name, sentence
+from brokenpipe.measure.numbers import milliseconds, percent, plural
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.statistics import mean_interval
 
-FEWEST_SIZES = 3
 FEWEST_EPISODES = 6  # with fewer, the interval of a mean says next to nothing
 TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: nobody feels a tenth more
+PERCENTILE_REST = 0.05  # where more wait in vain, the 95th percentile is how long they wait, in every pool
 TOLERABLE_MS = 5.0  # at least: below it a busy machine is measured, not a pool
 
 
@@ -52,7 +55,7 @@ class Size:
     timeouts: int  # requests that failed because they waited in vain: "pool exhausted"
     refused: int  # requests that failed because Postgres had no room: 53300
     answered_per_s: float
-    held_ms: float | None  # by one request, on average; None: not recorded, or none was answered
+    hold_ms: float | None  # of one checkout, from out to back, on average; None: not recorded
     wait_p95_ms: float
     ci95: Interval | None  # None: all episodes alike, or fewer than two
     room: Room
@@ -79,8 +82,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """`sizes` from small to large; the `curve` is those with as many processes as most arms have.
+    """`sizes` from small to large; the `curve` is those of arms that are equal in everything else.
 
+    `left_out` says of each other arm in what it differs. `nested` are requests for which no size is enough.
     `unsure` are sizes below the knee that may be enough as well. Without a knee, `why` says why; with one, it is empty.
     `doubts` are the reasons to mistrust the whole run: with any, nothing of this is certain.
     """
@@ -94,6 +98,8 @@ class Sizing:
     unsure: tuple[Size, ...]
     why: str
     doubts: tuple[Warn, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    nested: tuple[NestedCheckouts, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -115,16 +121,19 @@ def sizing_of(findings: Findings) -> Sizing | None:
     limited = {arm: use for arm, use in uses.items() if use.most and findings.cell(arm, phase).requests}
     if len(limited) < FEWEST_SIZES or len({use.most for use in limited.values()}) < 2:
         return None
-    roomiest = max(limited, key=lambda arm: limited[arm].most or 0)
-    tolerable_ms = max(TOLERABLE_MS, TOLERABLE_SHARE * (_held_ms(findings, roomiest, phase) or 0.0))
+    compared, left_out = comparable_arms(findings.arms, limited)
+    roomiest = max(compared, key=lambda arm: limited[arm].most or 0)
+    tolerable_ms = max(TOLERABLE_MS, TOLERABLE_SHARE * (limited[roomiest].hold_ms or 0.0))
     sizes = sorted(
         (_size(findings, arm, phase, tolerable_ms) for arm in limited), key=lambda size: (size.most, size.arm)
     )
-    usual = Counter(size.processes for size in sizes).most_common(1)[0][0]
-    curve = tuple(size for size in sizes if size.processes == usual)
+    curve = tuple(size for size in sizes if size.arm in compared)
     doubts = tuple(each for each in findings.warnings if _concerns(each, phase))
     episodes = max(len(size.use.episode_p95_ms) for size in sizes)
     knee, why = knee_of(curve, episodes)
+    nested = by_name(findings.nested.get((size.arm, phase), ()) for size in curve)
+    if nested:
+        knee, why = None, "; ".join(map(sentence, nested))
     return Sizing(
         phase=phase,
         episodes=episodes,
@@ -135,18 +144,14 @@ def sizing_of(findings: Findings) -> Sizing | None:
         unsure=_unsure(curve, knee),
         why=why,
         doubts=doubts,
+        left_out=left_out,
+        nested=nested,
     )
 
 
 def _concerns(doubt: Warn, phase: str) -> bool:
     """What a scenario expects is no matter here."""
     return doubt.unknown and doubt.phase in {None, phase} and doubt.code != Code.NOTHING_EXPECTED
-
-
-def _held_ms(findings: Findings, arm: str, phase: str) -> float | None:
-    cell, use = findings.cell(arm, phase), findings.pools[arm, phase]
-    answered = cell.requests - cell.failed
-    return use.held_ms / answered if answered and use.held_ms else None
 
 
 def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> Size:
@@ -163,7 +168,7 @@ def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> Size
         timeouts=timeouts,
         refused=cell.failed_by_class.get(ErrorClass.TOO_MANY_CONNECTIONS.value, 0),
         answered_per_s=(cell.requests - cell.failed) / use.seconds if use.seconds else 0.0,
-        held_ms=_held_ms(findings, arm, phase),
+        hold_ms=use.hold_ms,
         wait_p95_ms=value,
         ci95=interval,
         room=room_of(value, interval, timeouts, tolerable_ms),
@@ -183,7 +188,7 @@ def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
     if len({size.most for size in curve}) < FEWEST_SIZES:
         return None, (
             f"{len({size.most for size in curve})} sizes are no curve: it takes {FEWEST_SIZES} arms or more "
-            "with as many processes each and pools of different sizes"
+            "whose pools differ in size and that are equal in all else"
         )
     if episodes < FEWEST_EPISODES:
         return (
@@ -198,8 +203,39 @@ def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
     if roomy:
         return roomy[0], ""
     if shorts[-1] == len(curve) - 1:
-        return None, f"even in the largest pool, {curve[-1].most}, requests waited too long: add larger ones"
+        return None, _short_to_the_last(curve)
     return None, f"whether {curve[-1].most} connections are enough cannot be told: make the phase longer"
+
+
+def _short_to_the_last(curve: Sequence[Size]) -> str:
+    """No pool was enough: whether larger ones still helped where the sizes end."""
+    best, largest = min(curve, key=_badness), curve[-1]
+    if best is largest:
+        return f"even in the largest pool, {largest.most}, requests waited too long: add larger ones"
+    figures = ", ".join(f"{size.most}: {_how_bad(size)}" for size in curve if size.most >= best.most)
+    rise, likely = (", and rise", "is") if _plainly_worse(largest, best) else ("", "may be")
+    return (
+        f"waits stop falling above {best.most} connections{rise} ({figures}): the limit {likely} elsewhere, "
+        "the machine, the database or the service itself. No larger pool is suggested"
+    )
+
+
+def _badness(size: Size) -> tuple[float, float]:
+    return max(size.timeout_share, PERCENTILE_REST), size.wait_p95_ms
+
+
+def _how_bad(size: Size) -> str:
+    wait = milliseconds(size.wait_p95_ms)
+    return wait if size.timeout_share <= PERCENTILE_REST else f"{wait}, {percent(size.timeout_share)} in vain"
+
+
+def _plainly_worse(size: Size, best: Size) -> bool:
+    """Beyond chance: by what waits in vain where that is many, else by the wait."""
+    if size.timeout_share > PERCENTILE_REST:
+        mine, its = (stats.binomtest(each.timeouts, each.requests).proportion_ci() for each in (size, best))
+        return bool(mine.low > its.high)
+    low = size.ci95.low if size.ci95 else size.wait_p95_ms
+    return low > (best.ci95.high if best.ci95 else best.wait_p95_ms)
 
 
 def _unsure(curve: Sequence[Size], knee: Size | None) -> tuple[Size, ...]:

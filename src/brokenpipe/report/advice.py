@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rich.console import RenderableType
@@ -10,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe.measure import numbers
-from brokenpipe.measure.advice import Advice
+from brokenpipe.measure.advice import Advice, Numbers
 from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing import Room, Sizing
 from brokenpipe.report import sizing as curve
 from brokenpipe.report import words
@@ -19,24 +21,35 @@ from brokenpipe.report import words
 _STYLE = {Room.SHORT: "red", Room.OPEN: "yellow", Room.ENOUGH: "green"}
 _MARK = {True: "✓", False: "✗"}
 _INDENT = (0, 0, 0, 2)
-_HEADS = (*curve.HEADS[:-1], "")  # the last column does not fit into 80
+_HEADS = (
+    "arm",
+    "pool",
+    "wait p95",
+    "95 % interval",
+    "in vain",
+    "53300",
+    "answered",
+    "in use",
+    "",
+)  # they fit into 80
+_REFUSED = _HEADS.index("53300")
 
 
 def measured(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
-    """The curve and its knee."""
+    """The curve and its knee. "53300" has a column if Postgres refused anybody."""
     yield Text(words.lines(findings.question), style="bold")
     yield Text(numbers.plain(f"{curve.setting(findings, sizing)} ({run})"))
     yield Text()
     table = Table.grid(padding=(0, 1, 0, 0))
-    for head in _HEADS:
-        table.add_column(justify="left" if head == _HEADS[-1] else "right")
-    table.add_row(*(Text(head, style="dim") for head in _HEADS))
+    shown = [n for n in range(len(_HEADS)) if n != _REFUSED or any(size.refused for size in sizing.sizes)]
+    for n in shown:
+        table.add_column(justify="left" if _HEADS[n] in {"arm", ""} else "right")
+    table.add_row(*(Text(_HEADS[n], style="dim") for n in shown))
     for row in curve.rows(sizing):
-        texts = [Text(numbers.plain(text)) for text in row.texts[: len(_HEADS) - 1]]
-        texts[1].stylize(_STYLE[row.room])
-        table.add_row(
-            *texts, Text("← knee", style="bold") if row.is_knee else Text(row.room.value, style="dim")
-        )
+        texts = [Text(numbers.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
+        texts[2].stylize(_STYLE[row.room])
+        note = Text("← knee", style="bold") if row.is_knee else Text(row.note, style="dim")
+        table.add_row(*((*texts, note)[n] for n in shown))
     yield Padding(table, _INDENT)
     yield Text()
     yield Text(numbers.plain(f"{curve.knee_sentence(sizing)} ({run})"))
@@ -76,6 +89,47 @@ def settings(findings: Findings, given: Advice, run: str) -> Iterator[Renderable
             "For a service that anybody may ask, give the scenario arrivals_per_s.",
             style="yellow",
         )
+
+
+def undecided(sizing: Sizing, asked: Numbers | None, run: str) -> Iterator[RenderableType]:
+    """What can be said for somebody's numbers by a run that shows no size to be enough. None: they are incomplete."""
+    yield Text()
+    known = "these numbers" if asked is None else curve.of_numbers(asked)
+    yield Text(numbers.plain(f"For {known}: no size follows ({run})"), style="bold")
+    yield Text(_open_question(sizing))
+    if asked is None:
+        yield Text("Say --peak-per-s and --hold-ms: a lower bound follows from them alone.")
+    else:
+        yield Text(numbers.plain(_lower_bound(asked)))
+    yield Text(f"What to do: {_next(sizing)}", style="yellow")
+
+
+def _open_question(sizing: Sizing) -> str:
+    if sizing.nested:
+        return "No size is enough as long as requests ask for a connection while they hold one."
+    return "Undecided: which size is enough. The run has none that is known to be, so there is nothing to scale from."
+
+
+def _lower_bound(asked: Numbers) -> str:
+    """What holds for every service: Little's law, and how much room there is."""
+    each = max(1, math.ceil(asked.in_use / asked.workers - 1e-9))
+    said = (
+        f"Certain all the same: {asked.in_use:.3g} connections are in use on average "
+        f"({asked.peak_per_s:.3g}/s × {numbers.milliseconds(asked.hold_ms)}), so that a pool of less than {each} for "
+        "each worker is too small; how much more it takes is what this run does not say."
+    )
+    if asked.room is None:
+        return said
+    fits = f"{asked.room // asked.workers} for each worker"
+    if asked.in_use > asked.room:
+        fits = "less than are in use"
+    return f"{said} Postgres has {asked.room} for services: {fits}."
+
+
+def _next(sizing: Sizing) -> str:
+    if sizing.nested:
+        return REMEDY
+    return "what is said of the curve above; then run it again, and ask again."
 
 
 def engine(findings: Findings, given: Advice) -> str:

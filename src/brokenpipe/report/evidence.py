@@ -15,6 +15,7 @@ from brokenpipe.measure.books import Written
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Comparison, RankedBy
+from brokenpipe.measure.nested_checkouts import warnings_of
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.plan.expectations import Metric
@@ -26,7 +27,7 @@ def sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
     return tuple(
         said
-        for say in (_wrong, _knee, _preventable, _ranked, _differences, _writes, _pooled)
+        for say in (_wrong, _nested, _knee, _preventable, _ranked, _differences, _writes, _pooled)
         for said in say(findings)
     )
 
@@ -36,6 +37,11 @@ def _knee(findings: Findings) -> Iterator[str]:
     sized = sizing_of(findings)
     if sized is not None:
         yield knee_sentence(sized)
+
+
+def _nested(findings: Findings) -> Iterator[str]:
+    """Of requests that waited for a connection while they held one."""
+    return warnings_of(findings.nested)
 
 
 def _wrong(findings: Findings) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from brokenpipe.measure import numbers
 from brokenpipe.measure.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
 from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing import Room, Size, Sizing
 from brokenpipe.plan.postgres import RESERVED
 
@@ -25,12 +26,13 @@ HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One arm: texts below `HEADS`, and whether the pool was large enough."""
+    """One arm: texts below `HEADS`, whether the pool was large enough, and `note`, what to say of it in a word."""
 
     arm: str
     texts: tuple[str, ...]
     room: Room
     is_knee: bool
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,13 @@ def name_of(size: Size) -> str:
 
 def rows(sizing: Sizing) -> tuple[Row, ...]:
     """Build a row for each arm, from the smallest pool to the largest."""
-    return tuple(
-        Row(
-            size.arm, _texts(size), size.room, is_knee=sizing.knee is not None and size.arm == sizing.knee.arm
-        )
-        for size in sizing.sizes
-    )
+    return tuple(_row(size, sizing) for size in sizing.sizes)
+
+
+def _row(size: Size, sizing: Sizing) -> Row:
+    is_knee = sizing.knee is not None and size.arm == sizing.knee.arm
+    note = "left out" if size.arm in sizing.left_out else "knee" if is_knee else size.room.value
+    return Row(size.arm, _texts(size), size.room, is_knee=is_knee, note=note)
 
 
 def _texts(size: Size) -> tuple[str, ...]:
@@ -110,6 +113,8 @@ def _shown(wait_ms: float) -> float:
 
 def knee_sentence(sizing: Sizing) -> str:
     """Say where the knee is and what that means, or why nobody knows."""
+    if sizing.nested:
+        return f"No pool size is enough. {sizing.why}. {REMEDY}"
     if sizing.knee is None:
         return f"Where the knee is, this run cannot say: {sizing.why}."
     said = (
@@ -127,17 +132,19 @@ def knee_sentence(sizing: Sizing) -> str:
 
 def setting(findings: Findings, sizing: Sizing) -> str:
     """Say under which load the curve was measured."""
-    roomiest = sizing.sizes[-1]
+    roomiest = sizing.curve[-1]
     rate = findings.arrivals_per_s
     asked = (
         f"{rate:g} requests a second arrive at each arm"
         if rate
         else f"{numbers.plural(findings.users_per_arm, 'user')} ask each arm"
     )
-    held = numbers.milliseconds(roomiest.held_ms)
+    held = numbers.milliseconds(roomiest.hold_ms)
+    apart = "; ".join(f"{arm} ({why})" for arm, why in sizing.left_out.items())
     return (
-        f"{sizing.phase}, {numbers.plural(sizing.episodes, 'block')}: {asked}, and each answered one held a connection "
-        f"for {held} on average."
+        f"{sizing.phase}, {numbers.plural(sizing.episodes, 'block')}: {asked}, and a connection was held for {held} at a time, on "
+        f"average."
+        + (f" Left out of the comparison, because more than the size differs: {apart}." if apart else "")
     )
 
 

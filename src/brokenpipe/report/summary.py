@@ -14,6 +14,7 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Arrivals, Memory, Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Best, Check, Comparison, Cost
+from brokenpipe.measure.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
@@ -131,6 +132,23 @@ def _pool(use: PoolUse | None) -> Json | None:
     }
 
 
+def _nested(found: tuple[NestedCheckouts, ...] | None) -> list[Json] | None:
+    """Requests that were seen to take several connections of one pool at once, by name. Null where none was seen."""
+    if found is None:
+        return None
+    return [
+        {
+            "request": each.name,
+            "requests": each.requests,
+            "nested": each.nested,
+            "connections": each.most,
+            "waited": each.waited,
+            "gave_up": each.gave_up,
+        }
+        for each in found
+    ]
+
+
 def _sizing(sizing: Sizing | None) -> Json | None:
     """Null unless the arms' pools differ in size."""
     if sizing is None:
@@ -142,6 +160,7 @@ def _sizing(sizing: Sizing | None) -> Json | None:
         "knee": None if sizing.knee is None else sizing.knee.most,
         "unsure": [size.most for size in sizing.unsure],
         "why": sizing.why or None,
+        "left_out": dict(sizing.left_out),
         "sizes": [
             {
                 "arm": size.arm,
@@ -151,7 +170,7 @@ def _sizing(sizing: Sizing | None) -> Json | None:
                 "timeouts": size.timeouts,
                 "refused": size.refused,
                 "answered_per_s": size.answered_per_s,
-                "held_ms": size.held_ms,
+                "held_ms": size.hold_ms,
                 "room": size.room.value,
             }
             for size in sizing.sizes
@@ -171,6 +190,7 @@ def _arm(findings: Findings, arm: str) -> Json:
             phase: _cell(cell)
             | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
             | {"pool": _pool(findings.pools.get((arm, phase)))}
+            | {"nested_checkouts": _nested(findings.nested.get((arm, phase)))}
             for phase, cell in cells.items()
         },
         "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,

@@ -54,6 +54,31 @@ async def hold():
         await connection.execute(text("select 2"))
 
 
+async def nested():
+    """One connection, and another while it is held."""
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+        await select()
+
+
+async def in_turn():
+    await select()
+    await select()
+
+
+async def detached():
+    """The first is taken out of the pool, which has room for another then."""
+    async with engine.connect() as connection:
+        await (await connection.get_raw_connection()).driver_connection.execute("select 1")
+        connection.sync_connection.connection.detach()
+        await select()
+
+
+async def beside():
+    """Each task gives back its own, whatever becomes of the other."""
+    await asyncio.gather(select(), select())
+
+
 async def commit():
     async with engine.connect() as connection:
         await connection.execute(text("create temporary table t (a int)"))
@@ -127,7 +152,24 @@ async def dispose():
 
 PATHS = {
     f"/{f.__name__}": f
-    for f in (select, hold, commit, give_back, raw, busy, swallow, wrong, thread, release, held, dispose)
+    for f in (
+        select,
+        nested,
+        in_turn,
+        beside,
+        detached,
+        hold,
+        commit,
+        give_back,
+        raw,
+        busy,
+        swallow,
+        wrong,
+        thread,
+        release,
+        held,
+        dispose,
+    )
 }
 
 

@@ -9,6 +9,8 @@ No event of SQLAlchemy tells these, so four methods are wrapped; each calls thro
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import weakref
 from contextvars import Token
 from typing import Any
@@ -17,7 +19,7 @@ from brokenpipe_witness import gauge, wire
 from brokenpipe_witness.chain import describe
 from brokenpipe_witness.lives import Life, begin, life_of, number_of
 from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, milliseconds, request_id
+from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout, Scene, milliseconds, request_id
 from brokenpipe_witness.tape import now, write
 from brokenpipe_witness.wrap import Method, wrap
 
@@ -39,6 +41,7 @@ def _watch_checkout(real: Method) -> Method:
         token = UNDER_WAY.set(checkout)
         scene = SCENE.get()
         if scene is not None:
+            _count_held(scene, checkout, pool)
             scene.asking = checkout
         try:
             fairy = real(pool, *args, **kwargs)
@@ -56,6 +59,21 @@ def _watch_checkout(real: Method) -> Method:
 
 
 @quietly
+def _count_held(scene: Scene, checkout: Checkout, pool: Any) -> None:
+    """Tasks and threads beside each other each give back their own without the other's help: they are told apart."""
+    if hasattr(pool, "_max_overflow"):
+        checkout.owner = (id(pool), threading.get_ident(), _task())
+        checkout.holding = scene.held(checkout.owner)
+
+
+def _task() -> int | None:
+    try:
+        return id(asyncio.current_task())
+    except RuntimeError:  # no event loop runs in this thread
+        return None
+
+
+@quietly
 def _end(token: Token[Checkout | None]) -> None:
     UNDER_WAY.reset(token)
 
@@ -64,7 +82,8 @@ def _end(token: Token[Checkout | None]) -> None:
 def _checkout_failed(checkout: Checkout, error: BaseException) -> None:
     scene = SCENE.get()
     if scene is not None:
-        scene.add_error(checkout.stage, error, error, port=checkout.port, began=checkout.stage_began)
+        began, holding = checkout.stage_began, checkout.holding
+        scene.add_error(checkout.stage, error, error, port=checkout.port, began=began, holding=holding)
 
 
 @quietly

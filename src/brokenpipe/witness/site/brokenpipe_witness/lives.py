@@ -57,6 +57,7 @@ def watch() -> None:
     from sqlalchemy.pool import Pool
 
     event.listen(Pool, "checkin", _on_checkin)
+    event.listen(Pool, "detach", _on_detach)
     event.listen(Pool, "close", _on_close)
     event.listen(Pool, "invalidate", _on_invalidate)
     event.listen(Pool, "soft_invalidate", _on_soft_invalidate)
@@ -67,9 +68,21 @@ def _on_checkin(_connection: Any, record: Any) -> None:
     life = life_of(record)
     if life is not None:
         life.trouble = None
-        if life.checkout is not None:
-            life.checkout.released = now()
-            life.checkout = None
+        _release(life)
+
+
+@quietly
+def _on_detach(_connection: Any, record: Any) -> None:
+    """From now on it is none of the pool's, which has room for another."""
+    life = life_of(record)
+    if life is not None:
+        _release(life)
+
+
+def _release(life: Life) -> None:
+    if life.checkout is not None:
+        life.checkout.released = now()
+        life.checkout = None
 
 
 @quietly

@@ -18,6 +18,9 @@ from brokenpipe_witness.tape import now, write
 class Checkout:
     """A connection handed out by the pool, what it cost to get it, and what is being done with it. Times in ns.
 
+    `holding` connections of the same pool were held when it was asked for, by the same task and thread: nobody gives
+    them back while it waits. None: the pool has no queue to wait in.
+
     `asked` is set when the request asks; the rest while the pool works; `handed` when it is done. From then on an
     act (statement, commit, rollback) has a beginning, and at it the socket was `act_dead` or not.
     """
@@ -33,6 +36,8 @@ class Checkout:
         "dead",
         "failed_ping_ns",
         "handed",
+        "holding",
+        "owner",
         "ping_ns",
         "port",
         "released",
@@ -45,6 +50,8 @@ class Checkout:
 
     def __init__(self) -> None:
         self.asked = now()
+        self.owner: Any = None  # the pool, and the task and thread that asked
+        self.holding: int | None = None
         self.stage = "checkout"  # what the pool is at: checkout (waiting), connect or ping
         self.stage_began = self.asked
         self.port: int | None = None
@@ -66,7 +73,12 @@ class Checkout:
     def under_way(self) -> dict[str, Any] | None:
         """What the request waits for; None between two acts."""
         if self.handed is None:
-            return {"act": self.stage, "since": self.stage_began, "port": self.port}
+            return {
+                "act": self.stage,
+                "since": self.stage_began,
+                "port": self.port,
+                "holding": self.holding,
+            }
         if not self.busy:
             return None
         return {"act": self.act, "since": self.act_began, "port": self.port, **self.situation(self.act)}
@@ -134,6 +146,7 @@ class Scene:
         began: int | None = None,
         checkout: Checkout | None = None,
         disconnect: bool | None = None,
+        holding: int | None = None,
     ) -> None:
         """An error that SQLAlchemy raises to the application, which may or may not handle it.
 
@@ -150,15 +163,28 @@ class Scene:
                 "port": port,
                 **(checkout.situation(where) if checkout else _NOWHERE),
                 "disconnect": disconnect,
+                "holding": holding,
                 "chain": describe(described),
             }
         )
+
+    def held(self, owner: Any) -> int:
+        """How many connections of this owner it has and has not given back."""
+        return sum(each.released is None and each.owner == owner for each in self.checkouts)
 
     def under_way(self) -> dict[str, Any] | None:
         """What it waits for in the database or the pool; None if it does something else."""
         if self.asking is not None:
             return self.asking.under_way()
         return self.checkouts[-1].under_way() if self.checkouts else None
+
+    def _nested(self) -> dict[str, float | None]:
+        """The most connections held at any checkout, and the longest wait of one while any were held."""
+        nested = [checkout for checkout in self.checkouts if checkout.holding]
+        return {
+            "nested": max((checkout.holding or 0 for checkout in nested), default=0),
+            "nested_wait_ms": milliseconds(max((checkout.wait_ns for checkout in nested), default=None)),
+        }
 
     def write(self, raised: BaseException | None) -> None:
         """The request is over: its line, or a place in the tally if there is nothing to tell."""
@@ -177,6 +203,7 @@ class Scene:
                 "began_t": self.answer_ns,
                 "failed": failed,
                 "checkouts": [checkout.to_json() for checkout in self.checkouts],
+                **self._nested(),
                 "errors": self.errors,
                 "waiting": self.under_way() if failed else None,
                 "raised": describe(raised) if raised is not None else None,

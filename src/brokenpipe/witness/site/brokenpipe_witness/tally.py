@@ -2,7 +2,8 @@
 
 Of what they cost the sums are kept: how often a connection was handed out, pinged and opened, and how long that took.
 Waits for a connection are told one by one from a millisecond on: percentiles cannot be had from sums.
-A request with an error, a failure, a dead connection or a long wait has a line of its own and is not in here.
+A request with an error, a failure, a dead connection or a long wait has a line of its own and is not in here, nor has
+one that asked for a connection while it held another.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def add(scene: Any, ended: int) -> bool:
         return False
     checkouts = scene.checkouts
     for checkout in checkouts:
-        if checkout.dead or checkout.handed is None or checkout.released is None:
+        if checkout.dead or checkout.handed is None or checkout.released is None or checkout.holding:
             return False
     _add(scene.began_ns, checkouts)
     return True
