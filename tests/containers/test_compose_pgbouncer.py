@@ -26,6 +26,7 @@ PHASES = """
 [pgbouncer]
 pool_mode = "transaction"
 default_pool_size = 2
+max_prepared_statements = 0
 
 [[phases]]
 name = "steady"

@@ -140,7 +140,7 @@ def test_a_connect_of_the_targets_own(start, wire):
     ("path", "held"), [("nested", 1), ("in_turn", 0), ("beside", 0), ("detached", 0), ("select", 0)]
 )
 def test_what_is_held_while_another_is_asked_for(start, wire, path, held):
-    """Only what the same task took from the same pool and has not given back: the second waits for nobody else's end."""
+    """Only what the same task took from the same pool and has not given back: others give back without its help."""
     with start(wire=wire) as service:
         assert service.get(f"/{path}", path) == 200
         assert service.request(path)["nested"] == held

@@ -29,6 +29,7 @@ PHASES = """
 [pgbouncer]
 pool_mode = "transaction"
 default_pool_size = 2
+max_prepared_statements = 0
 
 [[phases]]
 name = "steady"
@@ -95,6 +96,7 @@ def test_it_is_part_of_the_record(run: Run) -> None:
     page = (run.folder / "report.html").read_text()
     assert "connections at Postgres (" in page
     assert "[pgbouncer]" in page
+    assert "pgbouncer max_prepared_statements" in page
 
 
 def test_none_on_this_machine(tmp_path: Path) -> None:
@@ -146,6 +148,23 @@ def test_max_prepared_statements_keeps_clients_apart(server: Postgres, tmp_path:
             third.execute("SELECT 1", prepare=False)
             second.close()
             assert _asked(one, "one") == ("one" if tracked else "other")
+
+
+@pytest.mark.parametrize("wanted", [0, 50, None])
+def test_what_is_in_force_is_asked(server: Postgres, tmp_path: Path, wanted: int | None) -> None:
+    """The value that was written, or PgBouncer's own default where none was; one too old for the setting says none."""
+    version = _version()
+    if wanted and version < LEAST_FOR_PREPARED:
+        pytest.skip("this PgBouncer is older than 1.21; .ci/pgbouncer gets a newer one on Debian")
+    database = server.create_database(f"in_force_{wanted}")
+    settings = Settings(pool_mode="transaction", max_prepared_statements=wanted)
+    with pgbouncer(settings, [database], log_path=tmp_path / "log", janitor=NoJanitor()) as bouncer:
+        told = bouncer.max_prepared_statements
+    if version < LEAST_FOR_PREPARED:
+        assert told is None
+    else:
+        its_own = 200 if version >= (1, 24) else 0
+        assert told == str(its_own if wanted is None else wanted)
 
 
 def _asked(client: psycopg.Connection[tuple[object, ...]], word: str) -> object:

@@ -37,10 +37,12 @@ def test_it_is_told_what_the_scenario_says() -> None:
     )
 
 
-def test_the_default_of_a_newer_one_is_not_relied_on() -> None:
+def test_what_is_left_out_is_pgbouncers_own_default() -> None:
     """Newer ones track prepared statements unless they are told not to; older ones do not know the word."""
-    assert _told(TRANSACTION, "1.24.1")["max_prepared_statements"] == "0"
-    assert "max_prepared_statements" not in _told(TRANSACTION, "1.20.1")
+    none = TRANSACTION.model_copy(update={"max_prepared_statements": 0})
+    assert _told(none, "1.24.1")["max_prepared_statements"] == "0"
+    for settings, version in ((TRANSACTION, "1.24.1"), (TRANSACTION, "1.20.1"), (none, "1.20.1")):
+        assert "max_prepared_statements" not in _told(settings, version)
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ S, M, E = Room.SHORT, Room.OPEN, Room.ENOUGH
     ("rooms", "episodes", "why"),
     [
         ({2: S, 4: E}, 30, "2 sizes are no curve"),
-        ({2: S, 4: E, 8: E}, FEWEST_EPISODES - 1, "5 blocks of 2 s are too few"),
+        ({2: S, 4: E, 8: E}, FEWEST_EPISODES - 1, "5 blocks of 2 s: too few"),
         ({2: E, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
         ({2: M, 4: E, 8: E}, 30, "not even 2: add smaller ones"),
         ({2: S, 4: E, 8: S}, 30, "waits stop falling above 2"),

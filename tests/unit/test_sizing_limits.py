@@ -288,14 +288,18 @@ def test_what_is_left_out_is_the_runs_own(tmp_path: Path) -> None:
 
 
 def test_without_a_pool_that_can_be_seen_it_cannot_be_told(tmp_path: Path) -> None:
-    """Exit code 3: the report is not wrong, what was asked for is unknown."""
+    """Exit code 3: the report is not wrong, what was asked for is unknown. Of each arm it is said why."""
     with recording(tmp_path, {arm: {} for arm in SIZES}) as recorded:
         for arm in SIZES:
             recorded.requests(arm, [3.0])
+        recorded.request(
+            "four", 3.5, checkouts=[], errors=[]
+        )  # its witness knows the server, and no such pool
     result = advise(recorded.folder)
     assert result.exit_code == 3, result.output
     assert "how its pools were used is not known, so how large one should be cannot be told" in flat(result)
-    assert "two: " in result.output
+    assert "two: the witness left no file: it did not run in this service" in flat(result)
+    assert "four: the witness saw its requests, but no pool that it knows" in flat(result)
 
 
 def test_the_summary_tells_who_was_left_out(run: Recorded) -> None:

@@ -135,9 +135,11 @@ def _no_sizes(folder: Path, findings: Findings) -> ReportError:
 
 
 def _pool_of(findings: Findings, arm: str) -> str:
+    from brokenpipe.report import words
+
     use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
     if use is None:
-        return "no pool seen: no witness, or recorded before waits were told"
+        return words.unseen(findings, arm) or "its pool was seen, but not how long requests waited for it"
     if use.most is None:
         return "a pool without a limit"
     return f"{use.processes} × pools of {use.most // use.processes}"

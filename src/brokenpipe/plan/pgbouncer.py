@@ -32,9 +32,9 @@ class PgBouncer(Strict):
     default_pool_size: Annotated[int, Field(ge=1, le=50)] = 20
     """Connections to Postgres of each arm, at most."""
 
-    max_prepared_statements: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Prepared statements that PgBouncer keeps track of for each client; 0: it does not know them. Above 0 it needs
-    PgBouncer 1.21 or newer."""
+    max_prepared_statements: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Prepared statements that PgBouncer keeps track of for each client; 0: none. Left out: PgBouncer's own default,
+    200 since 1.24 and 0 before. Above 0 it needs PgBouncer 1.21 or newer."""
 
     max_client_conn: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Connections that services may have, of all arms together. The harness's own, two or three an arm, count."""

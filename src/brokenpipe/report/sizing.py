@@ -141,9 +141,9 @@ def setting(findings: Findings, sizing: Sizing) -> str:
     )
     held = numbers.milliseconds(roomiest.hold_ms)
     apart = "; ".join(f"{arm} ({why})" for arm, why in sizing.left_out.items())
+    blocks = numbers.plural(sizing.episodes, "block")
     return (
-        f"{sizing.phase}, {numbers.plural(sizing.episodes, 'block')}: {asked}, and a connection was held for {held} at a time, on "
-        f"average."
+        f"{sizing.phase}, {blocks}: {asked}, and a connection was held for {held} at a time, on average."
         + (f" Left out of the comparison, because more than the size differs: {apart}." if apart else "")
     )
 

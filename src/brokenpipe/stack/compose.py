@@ -51,7 +51,7 @@ from brokenpipe.stack.container_packets import ContainerPackets
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import end_together
-from brokenpipe.stack.pgbouncer import PgBouncer, not_ready, version_of
+from brokenpipe.stack.pgbouncer import PgBouncer, greeting_of, not_ready
 from brokenpipe.stack.ports import PortInside
 from brokenpipe.stack.postgres import Postgres, launched
 from brokenpipe.stack.process import Child
@@ -257,10 +257,10 @@ class _Ground:
             path.chmod(0o644)  # as with the password
         self._create("pgbouncer")  # with its files, which are there only now
         with self.contained("pgbouncer", "pgbouncer", stop_signal=signal.SIGKILL) as process:
-            version = version_of(process, place, password)
-            if not version:
+            told = greeting_of(process, place, password)
+            if not told:
                 raise not_ready(process)
-            yield PgBouncer(*place, version, process)
+            yield PgBouncer(*place, told.version, process, told.max_prepared_statements)
 
     @contextmanager
     def _scratch(self) -> Iterator[Postgres]:

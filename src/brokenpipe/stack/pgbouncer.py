@@ -56,6 +56,9 @@ class PgBouncer:
     port: int
     version: str
     child: Child
+    max_prepared_statements: str | None = (
+        None  # in force, by its own word; None: it does not know the setting
+    )
 
 
 def find_program() -> Program:
@@ -110,12 +113,13 @@ class _Launch:
             port = free_port()
             with ExitStack() as attempt:
                 process = attempt.enter_context(self._process(port, password))
-                if not version_of(process, (LOOPBACK, port), password):
+                told = greeting_of(process, (LOOPBACK, port), password)
+                if not told:
                     if attempts_left and taken(port):
                         continue
                     raise not_ready(process, f"; {BINARY_VARIABLE} names another PgBouncer")
                 running.enter_context(attempt.pop_all())
-                return PgBouncer(LOOPBACK, port, self.program.version, process)
+                return PgBouncer(LOOPBACK, port, self.program.version, process, told.max_prepared_statements)
         raise AssertionError("the last attempt returns or raises")
 
     def _process(self, port: int, password: str) -> AbstractContextManager[Child]:
@@ -133,22 +137,32 @@ class _Launch:
         )
 
 
-def version_of(process: Child, address: Address, password: str) -> str:
-    """What it tells its administrator, such as 1.24.1; empty if it does not answer within some time, or ends."""
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a PgBouncer tells its administrator: its version, such as 1.24.1, and a setting whose default changed."""
+
+    version: str
+    max_prepared_statements: str | None
+
+
+def greeting_of(process: Child, address: Address, password: str) -> Greeting | None:
+    """None if it does not answer within some time, or ends."""
     host, port = address
 
-    def answers() -> str | None:
+    def answers() -> Greeting | bool | None:
         if not process.running:
-            return ""
+            return False
         console = f"postgresql://{ADMIN}:{password}@{host}:{port}/pgbouncer"
         try:
             with closing(psycopg.connect(console, autocommit=True, connect_timeout=2)) as admin:
                 (said,) = admin.execute("SHOW VERSION").fetchone() or ("",)
+                config = {str(row[0]): str(row[1]) for row in admin.execute("SHOW CONFIG").fetchall()}
         except psycopg.Error:
             return None
-        return str(said).removeprefix("PgBouncer ")
+        return Greeting(str(said).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
 
-    return poll(answers, timeout_s=READY_TIMEOUT_S) or ""
+    told = poll(answers, timeout_s=READY_TIMEOUT_S)
+    return told if isinstance(told, Greeting) else None
 
 
 def not_ready(process: Child, besides: str = "") -> PgBouncerError:

@@ -89,7 +89,7 @@ def configuration(
         "client_login_timeout": 600,  # how long a raw socket of ours may wait for its end, as with Postgres itself
         "ignore_startup_parameters": "extra_float_digits",  # JDBC and psycopg2 send it
     }
-    if knows_prepared:  # left out, its value depends on the version: none before 1.23, 200 since
+    if knows_prepared and settings.max_prepared_statements is not None:  # else it is PgBouncer's own default
         values["max_prepared_statements"] = settings.max_prepared_statements
     lines = ["[databases]", *(f"{name} = {place}" for name, place in databases.items())]
     lines += ["", "[pgbouncer]", *(f"{name} = {value}" for name, value in values.items())]

@@ -60,9 +60,15 @@ class Stack:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of the servers in it."""
+        """Of the servers in it, and what depends on a version: the value of a setting whose default changed."""
         versions = {"postgres": self.postgres.version, "toxiproxy": self.toxiproxy.version}
-        return versions | ({"pgbouncer": self.pgbouncer.version} if self.pgbouncer else {})
+        if self.pgbouncer is None:
+            return versions
+        tracked = self.pgbouncer.max_prepared_statements or "not known to it"
+        return versions | {
+            "pgbouncer": self.pgbouncer.version,
+            "pgbouncer max_prepared_statements": f"{tracked} (in force)",
+        }
 
     @property
     def postgres_clients(self) -> int:
