@@ -18,7 +18,7 @@ FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
 ALONE    := $(addprefix tests/,stack truth wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate silence bench test lint format up down images schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate silence truth bench test lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"

@@ -48,6 +48,15 @@ def test_a_difference_that_cannot_be_chance_is_counted(tmp_path: Path) -> None:
     assert found.recorded.families == Tally(1, 2)
 
 
+@pytest.mark.parametrize("foreign", ["{}", "[]", "torn {"])
+def test_a_summary_of_another_make_is_no_finished_run(tmp_path: Path, foreign: str) -> None:
+    """Of an older version, of another program, or torn: it is passed over, and the others are judged."""
+    _record(tmp_path / "a", "two")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "summary.json").write_text(foreign)
+    assert calibrate(tmp_path, 20).runs == 1
+
+
 def test_relabelling_takes_a_difference_away(tmp_path: Path) -> None:
     """Dealt anew in each episode, no arm is the one that breaks: hardly any experiment sees a difference."""
     found = list(families(_record(tmp_path, "two")))

@@ -9,7 +9,7 @@ from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.judgement import Comparison, Verdict
 
 
 def _struck(tmp_path: Path, broken: list[int], **bound: float) -> Findings:
@@ -60,3 +60,11 @@ def test_too_few_episodes_to_compare(tmp_path: Path) -> None:
     assert text.startswith("kill has 5 episodes: it takes 6")
     assert not any(warning.unknown for warning in findings.warnings)
     assert all(each.smallest_seen is None and not each.differs for each in findings.comparisons)
+
+
+def test_what_chance_may_do_is_stated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A difference counts by the error that intervals are made with, whatever that is."""
+    compared = Comparison("b", "kill", "added_p50_ms", 12, 1.0, None, 0.03, None, 5)
+    assert compared.differs
+    monkeypatch.setattr("brokenpipe.measure.judgement.ERROR", 0.01)
+    assert not compared.differs

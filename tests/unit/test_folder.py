@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.folder import new_report_folder, write_plan
+from brokenpipe.drive.folder import new_report_folder, point_latest_at, write_plan
 from brokenpipe.errors import RecordingError
 from brokenpipe.plan.plan import Overrides, Plan, make_plan
 from brokenpipe.plan.project import Project
@@ -34,6 +35,15 @@ def test_names_sort_by_time_and_latest_is_the_newest(tmp_path: Path) -> None:
     assert sorted(path.name for path in second.parent.iterdir()) == sorted(
         [first.name, second.name, "latest"]
     )
+
+
+def test_a_link_that_a_crash_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A process with the same number, in a container nearly always, makes its own."""
+    folder = new_report_folder(tmp_path, "default", latest=False)
+    (folder.parent / f".latest-{os.getpid()}").symlink_to("of another run")
+    point_latest_at(folder)
+    assert (folder.parent / "latest").resolve() == folder
+    assert not list(folder.parent.glob(".latest-*"))
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

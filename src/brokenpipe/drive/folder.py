@@ -51,6 +51,7 @@ def _unused(parent: Path) -> Path:
 def point_latest_at(folder: Path) -> None:
     """Make it the newest of its scenario."""
     fresh = folder.parent / f".latest-{os.getpid()}"
+    fresh.unlink(missing_ok=True)  # of one that crashed: numbers of processes come again
     fresh.symlink_to(folder.name)
     fresh.replace(folder.parent / "latest")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from brokenpipe.errors import StackError
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.process import child, clean_environment
 
@@ -46,14 +48,23 @@ class Reporter:
         with self._one:
             self._states[folder] = "being made"
             self._count += 1
-            log = self._scratch / f"report-{self._count}.log"
-            argv = [sys.executable, "-m", "brokenpipe", "report", str(folder)]
-            columns = {"COLUMNS": os.environ["COLUMNS"]} if "COLUMNS" in os.environ else {}
+            done, said = self._made(folder, self._scratch / f"report-{self._count}.log")
+            self._states[folder] = "failed" if not done else "ready" if last else "so far"
+        if last or not done:
+            self._on_say(said)
+
+    def _made(self, folder: Path, log: Path) -> tuple[bool, str]:
+        """Whether there is a report now, and what is to be said."""
+        later = f"`brokenpipe report {folder}` makes it."
+        argv = [sys.executable, "-m", "brokenpipe", "report", str(folder)]
+        columns = {"COLUMNS": os.environ["COLUMNS"]} if "COLUMNS" in os.environ else {}
+        try:
             with child(
                 "report", argv, log_path=log, janitor=self._undo, env=clean_environment(columns)
             ) as made:
                 code = made.popen.wait(TIMEOUT_S)
-            said = log.read_text(errors="replace").strip() if log.exists() else ""
-            self._states[folder] = "failed" if code else "ready" if last else "so far"
-        if last or code:
-            self._on_say(said)
+        except subprocess.TimeoutExpired:
+            return False, f"The report was not made within {TIMEOUT_S:g} s. {later}"
+        except StackError as error:
+            return False, f"The report was not made: {error.message}. {later}"
+        return code == 0, log.read_text(errors="replace").strip() if log.exists() else ""

@@ -120,8 +120,17 @@ def calibrate(reports: Path, experiments: int, stack: StackKind = "local") -> Ca
 def finished_runs(reports: Path, stack: StackKind = "local") -> list[Path]:
     """The report folders of experiments that reached their end, with their stack in that place."""
     summaries = [path for path in sorted(reports.glob("*/summary.json")) if not path.parent.is_symlink()]
-    done = [path.parent for path in summaries if json.loads(path.read_text())["finished"] == "done"]
+    done = [path.parent for path in summaries if _reached_its_end(path)]
     return [folder for folder in done if recorded_plan(folder).stack == stack]
+
+
+def _reached_its_end(summary: Path) -> bool:
+    """What another program wrote there, or an older version, does not say so."""
+    try:
+        said = json.loads(summary.read_text(encoding="utf-8", errors="replace"))
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("finished") == "done"
 
 
 def families(folder: Path) -> Iterator[Family]:

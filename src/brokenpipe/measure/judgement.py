@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brokenpipe.measure.interval import Interval
+from brokenpipe.measure.statistics import ERROR
 
 LIKE_ENOUGH = 0.01
 """Shares of failed requests that differ by no more leave latencies comparable. Latencies are of the requests that
@@ -71,7 +72,7 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether chance alone would show as much in less than 5 of 100 runs."""
-        return self.p is not None and self.p <= 0.05
+        return self.p is not None and self.p <= ERROR
 
     @property
     def is_less(self) -> bool:

@@ -74,17 +74,28 @@ class Postgres:
 
         Its owner is an ordinary role: a superuser is exempt from connection limits, and a service is none. `limit`:
         connections that it may have, so that no arm takes another's (docs/decisions/0117-a-limit-for-each-arm.md).
+
+        Raises PostgresError.
         """
-        owner, password = sql.Identifier(name), secrets.token_urlsafe(18)
+        password, most = secrets.token_urlsafe(18), -1 if limit is None else limit
+        try:
+            self._create(name, password, most)
+        except psycopg.Error as error:
+            raise PostgresError(
+                f"the database {name} could not be created: {error}",
+                remedy="Look at the server's own log in the folder of the report, logs/postgres.log.",
+            ) from error
+        return Database(self, name, password, most)
+
+    def _create(self, name: str, password: str, most: int) -> None:
+        owner = sql.Identifier(name)
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             # Encrypted here: a statement that fails stands in the server's log as it was sent.
             secret = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
             login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(secret.decode()))
             connection.execute(login)
-            most = -1 if limit is None else limit
             create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
             connection.execute(create.format(owner, owner, sql.Literal(most)))
-        return Database(self, name, password, most)
 
     def restart(
         self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
