@@ -23,7 +23,7 @@ class PoolUse:
     wait_p95_ms: float
     wait_p99_ms: float
     episode_p95_ms: tuple[float, ...]  # of each episode with a checkout
-    held_ms: float  # within those seconds, all checkouts together; 0 in histories that do not tell
+    held_ms: float  # all checkouts together; 0 in histories that do not tell
     seconds: float  # that count
     peak_out: int  # most connections in use at once, looked at four times a second
     peak_connections: int | None  # at Postgres, whoever holds them; None: not gauged
