@@ -22,7 +22,7 @@ from brokenpipe.report.markdown import markdown
 NOUNS = (
     "requests|checks|strikes|episodes|connections|writes|results|times|blocks|runs|users|arms|cores|connects"
 )
-MORE_THAN_ONE = re.compile(rf"(?<![\d.,])1 (?:[a-z-]+ )?(?:{NOUNS})\b")
+MORE_THAN_ONE = re.compile(rf"(?<![\d.,])1 (?:[a-z-]+ )?(?:{NOUNS})\b(?!/)")
 
 
 @pytest.fixture(scope="module")
