@@ -233,7 +233,7 @@ def test_the_page_in_a_browser(context: BrowserContext, regression: RunsCompared
     assert path.stat().st_size < 2_000_000
     opened = open_from_disk(context, path)
     page = opened.page
-    assert "Of 9 figures, new has 1 worse than base." in page.locator(".sentence").inner_text()
+    assert "Of 11 figures, new has 1 worse than base." in page.locator(".sentence").inner_text()
     assert HOSTILE in page.locator("main").inner_text()
     shown = """() => JSON.parse(document.getElementById("drawn").textContent).roles.lines.map(
         ([id, arm, run]) => [arm, run, Bokeh.documents[0].get_model_by_id(id).visible])"""
