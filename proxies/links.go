@@ -270,6 +270,13 @@ func (l *linkLog) silenced(whose *link, toxic, reason string) {
 	}
 }
 
+// forgotten writes that a toxic has given up a link, of which neither side knows until the client speaks again.
+func (l *linkLog) forgotten(whose *link, toxic, reason string) {
+	if l != nil {
+		l.write(whose.named(line{Kind: "link_forgotten", T: monotonicNS(), Toxic: toxic, Reason: reason}))
+	}
+}
+
 func (k *link) named(told line) line {
 	if k != nil {
 		told.Arm, told.Port = k.arm, k.port
