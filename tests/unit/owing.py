@@ -7,8 +7,8 @@ from typing import Any
 from tests.unit.recorded import Recorded, link
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribute import attributed
-from brokenpipe.measure.causes import failures
+from brokenpipe.measure.attribute import attributed, by_their_links
+from brokenpipe.measure.causes import Failure, failures
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution
 
@@ -31,8 +31,23 @@ def of(run: Recorded) -> list[Attribution]:
         return list(attributed(history, failures(history)))
 
 
+def explained(run: Recorded) -> list[tuple[Failure, Attribution]]:
+    """The failures, in the state that all there is on record tells, and what they are owed to."""
+    with reading(run.folder) as history:
+        tabulate(history, limit_s=1)
+        failed = failures(history)
+        owings = attributed(history, failed)
+        return list(zip(by_their_links(failed, owings), owings, strict=True))
+
+
 def opened(run: Recorded, at: float, port: int = PORT) -> None:
     run.proxy("link_opened", at, arm="plain", port=port)
+
+
+def forgotten(run: Recorded, at: float, next_byte: float, port: int = PORT) -> None:
+    """A link that an idle limit gave up in silence, and that ended with its client's next byte."""
+    run.proxy("link_forgotten", at, arm="plain", port=port, toxic="idle_reset", reason="idle")
+    cut(run, next_byte, "idle_reset", port)
 
 
 def cut(run: Recorded, at: float, toxic: str = "kill_switch", port: int = PORT) -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, fails, of, opened
+from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, explained, fails, forgotten, of, opened
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribute import attributed, by_their_links
 from brokenpipe.measure.causes import Failure, failures
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.outcomes import tabulate
@@ -339,11 +338,45 @@ def test_the_proxy_knows_first(run: Recorded) -> None:
     opened(run, 5.0)
     cut(run, 5.203)
     fails(run, 5.2, CLOSED)
-    with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
-        failed = failures(history)
-        (one,) = by_their_links(failed, attributed(history, failed))
-    assert (failed[0].state, one.state) == ("in use", "stale")
+    ((one, _),) = explained(run)
+    assert ([failure.state for failure in found(run)], one.state) == (["in use"], "stale")
+
+
+FORGETS = "idle_reset \u00b7 reset at the next byte after 300 ms idle"
+
+
+def test_what_was_forgotten_before_it_was_handed_out_was_stale(run: Recorded) -> None:
+    """Its socket looked alive, and the first byte was answered by RST: the proxy had given it up long before."""
+    run.act("plain", "inject", FORGETS, 1, "steady")
+    opened(run, 1.2)
+    forgotten(run, 2.0, next_byte=2.521)
+    fails(run, 2.5, RESET)
+    ((failure, one),) = explained(run)
+    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "idle_reset", "steady", 1)
+    assert (failure.state, one.moment) == ("stale", RequestPhase.STALE)
+    assert (one.pre_ping, one.preventable) == (True, True)
+
+
+def test_what_is_forgotten_while_a_request_holds_it_is_in_use(run: Recorded) -> None:
+    """It was good when it was handed out, and forgotten between two statements: no ping at checkout could know."""
+    run.act("plain", "inject", FORGETS, 1, "steady")
+    opened(run, 1.2)
+    forgotten(run, 2.515, next_byte=2.521)
+    fails(run, 2.5, RESET)
+    ((failure, one),) = explained(run)
+    assert (failure.state, one.moment) == ("in use", RequestPhase.BETWEEN)
+    assert one.preventable is False
+
+
+def test_a_strike_on_a_forgotten_link_is_the_strike(run: Recorded) -> None:
+    """Forgotten, and then cut by the strike before anybody spoke: stale for both reasons, owed to what ended it."""
+    run.act("plain", "inject", FORGETS, 1, "steady")
+    opened(run, 1.2)
+    run.proxy("link_forgotten", 2.0, arm="plain", port=PORT, toxic="idle_reset", reason="idle")
+    cut(run, 5.003)
+    fails(run, 5.2, CLOSED, dead_at_checkout=True, dead=True)
+    ((failure, one),) = explained(run)
+    assert (one.fault, failure.state) == ("socket_kill", "stale")
 
 
 def test_a_stall_that_is_over_is_no_moment(run: Recorded) -> None:

@@ -34,6 +34,8 @@ FAULTS = [
     Latency(ms=40, jitter_ms=20),
     IdleReset(after_ms=300),
     IdleReset(after_ms=300, how="fin"),
+    IdleReset(after_ms=300, when="next_packet"),
+    IdleReset(after_ms=300, how="fin", when="next_packet"),
     IdleDrop(after_ms=300),
     BlackHole(),
     Refuse(),
@@ -62,11 +64,11 @@ def test_a_fault_holds_its_contract(server: ToxiproxyServer, scratch: Scratch, f
 def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServer, scratch: Scratch) -> None:
     """Injected on nothing, each fault fails its contract wherever that promises an effect."""
     faults = [SocketKill(), SocketKill(how="fin"), Latency(ms=25), IdleReset(after_ms=200)]
-    faults += [IdleDrop(after_ms=200), BlackHole(), Refuse()]
+    faults += [IdleDrop(after_ms=200), BlackHole(), Refuse(), IdleReset(after_ms=200, when="next_packet")]
     probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert (
-        len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3
+        len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3 + 2
     )  # a kill spares what is fresh, an idle limit what is in mid-transfer
     assert [str(probe) for probe in promised if probe.held] == []
     assert {probe.seen for probe in promised} == {"alive"}
@@ -97,6 +99,25 @@ def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch:
         "idle": "eof",
         "mid_transfer": "eof",
     }
+
+
+def test_the_certificate_tells_at_once_from_at_the_next_byte(server: ToxiproxyServer, scratch: Scratch) -> None:
+    """An end in the rest is no answer to the next byte, and a connection that lives till then did not end at once."""
+
+    class Otherwise:
+        def __init__(self, proxy):
+            self.proxy = proxy
+
+        def update(self, toxic, /, **attributes):
+            if "next_packet" in attributes:
+                attributes["next_packet"] ^= attributes["idle_ms"] > 0
+            self.proxy.update(toxic, **attributes)
+
+    faults = [IdleReset(after_ms=200), IdleReset(after_ms=200, when="next_packet")]
+    probes = certify(faults, server, scratch, wire_of=Otherwise)
+    promised = [probe for probe in probes if probe.expected.seen != "alive"]
+    assert len(promised) == 4
+    assert [str(probe) for probe in promised if probe.held] == []
 
 
 def test_the_certificate_is_quick(server: ToxiproxyServer, scratch: Scratch) -> None:

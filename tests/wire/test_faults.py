@@ -31,6 +31,7 @@ ALL = [
     Latency(ms=25),
     Latency(ms=25, direction="upstream"),
     IdleReset(after_ms=1000),
+    IdleReset(after_ms=1000, when="next_packet"),
     IdleDrop(after_ms=1000),
     BlackHole(),
     PacketDrop(),
@@ -119,6 +120,7 @@ def test_a_fault_is_what_its_parameters_say(fault: Fault) -> None:
         {"name": "idle_reset", "after_s": 1},
         {"name": "idle_reset", "after_ms": 1},
         {"name": "idle_reset", "after_ms": True},
+        {"name": "idle_reset", "after_ms": 300, "when": "later"},
         {"name": "idle_drop"},
         {"name": "black_hole", "after_ms": 100},
         {"name": "packet_drop", "percent": 5},
@@ -166,6 +168,15 @@ def test_only_resets_are_armed() -> None:
     assert [SocketKill(how=how).armed for how in ("reset", "fin")] == [True, False]
     assert [IdleReset(after_ms=99, how=how).armed for how in ("reset", "fin")] == [True, False]
     assert not Latency(ms=25).armed
+
+
+def test_an_idle_limit_that_ends_at_once_undoes_one_that_waits() -> None:
+    """One after the other without a heal between them, each has what it asks for."""
+    wire = Ledger()
+    IdleReset(after_ms=99, when="next_packet").inject(wire)
+    assert wire.toxics["idle_reset"] == {"idle_ms": 99, "next_packet": 1}
+    IdleReset(after_ms=99).inject(wire)
+    assert wire.toxics["idle_reset"] == {"idle_ms": 99, "next_packet": 0}
 
 
 def test_a_brief_fault_differs_in_its_times_alone() -> None:

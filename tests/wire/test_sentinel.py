@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from brokenpipe.drive.landing import see_held
 from brokenpipe.drive.sentinel import Sentinel
 from brokenpipe.faults import IdleReset, Latency, SocketKill
 from brokenpipe.stack.postgres import Postgres
@@ -50,6 +51,24 @@ def test_a_sentinel_is_idle(proxy: Proxy) -> None:
         seen, at_ns = sentinel.end(2.0)
     assert seen == "reset"
     assert 0.28 <= (at_ns - opened_ns) / 1e9 <= 0.5  # the last byte left a round trip before `opened_ns`
+
+
+def test_a_sentinel_meets_the_end_with_its_next_byte(proxy: Proxy) -> None:
+    """Behind a limit that ends nothing before the next byte, a sentinel rests, asks and is answered by RST."""
+    fault = IdleReset(after_ms=300, when="next_packet")
+    fault.inject(proxy)
+    testimony = see_held(proxy, fault, None)
+    assert (testimony.seen, testimony.landed) == ("reset", True), testimony
+
+
+def test_an_end_in_the_rest_is_no_end_at_the_next_byte(proxy: Proxy) -> None:
+    """A connection that ended by itself did not wait for its client, and one that lives was not forgotten."""
+    fault = IdleReset(after_ms=300, when="next_packet")
+    IdleReset(after_ms=300).inject(proxy)
+    assert not see_held(proxy, fault, None).landed
+    fault.heal(proxy)
+    testimony = see_held(proxy, fault, None)
+    assert (testimony.seen, testimony.landed) == ("silence", False)
 
 
 def test_nothing_happened_is_told_as_alive(proxy: Proxy) -> None:

@@ -43,6 +43,7 @@ FAULTS: tuple[Fault, ...] = (
     Latency(ms=25, direction="upstream"),
     IdleReset(after_ms=300),
     IdleReset(after_ms=300, how="fin"),
+    IdleReset(after_ms=300, when="next_packet"),
     IdleDrop(after_ms=300),
     BlackHole(),
     Refuse(),

@@ -146,6 +146,8 @@ def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
 def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
     """How a connection ends that says nothing more, counted from the answer to its last byte."""
     sentinel = open_sentinel(proxy)
+    if fault.sign.rest_s is not None:
+        return _end_after_rest(sentinel, fault.sign, fault.sign.rest_s)
     return _end(sentinel, fault, time.monotonic_ns())
 
 
@@ -167,6 +169,15 @@ def _as_promised(expected: Expectation, seen: Seen, after_s: float) -> bool:
     # answer, so an idle limit, which counts from the question, may be over that much sooner.
     in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
     return seen in {expected.seen, expected.also} and in_time
+
+
+def _end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: float) -> Testimony:
+    """How the first byte after a rest is answered. What ends it in the rest is seen before that: at a negative time."""
+    due_ns = time.monotonic_ns() + round(rest_s * 1e9)
+    with sentinel:
+        seen, at_ns = sentinel.end_after_rest(rest_s, expected.latest_s + SLACK_S)
+    after_s = (at_ns - due_ns) / 1e9
+    return Testimony(seen, after_s * 1e3, landed=_as_promised(expected, seen, after_s))
 
 
 def _end(sentinel: Sentinel | SessionSentinel, fault: Fault, since_ns: int) -> Testimony:

@@ -88,6 +88,22 @@ class Sentinel:
             raise self._sighting
         return self._sighting.seen, self._sighting.t_ns
 
+    def end_after_rest(self, rest_s: float, patience_s: float) -> tuple[Seen, int]:
+        """What the first byte after a rest is answered by, and when; what ends it in the rest is told as that.
+
+        One byte begins a message of any kind, TLS or not, and Postgres waits for the others: `silence` is its answer.
+
+        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        """
+        if not self._over.wait(rest_s):
+            with suppress(ConnectionError):  # it has just ended: the thread tells how
+                self._connection.sendall(b"\0")
+        if not self._over.wait(patience_s) or self._sighting is None:
+            return "silence", time.monotonic_ns()
+        if isinstance(self._sighting, OSError):
+            raise self._sighting
+        return self._sighting.seen, self._sighting.t_ns
+
     def _prod(self) -> Seen | None:
         """Send a question. None: there is nobody any more, and the thread has seen that or is about to."""
         self._heard.clear()

@@ -147,6 +147,8 @@ def _round_trip(took_s: float, expected: Expectation) -> Observation:
 
 
 def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation:
+    if expected.rest_s is not None:
+        return _after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
     start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
     ended = link.watch(start_ns + _ns(patience_s(expected)))
     if ended is None:
@@ -155,6 +157,19 @@ def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation
             return Observation("alive", _since(start_ns))
         ended = answer
     return Observation(ended.seen, (ended.t_ns - start_ns) / 1e9)
+
+
+def _after_rest(link: _Quiet, rest_s: float, patience_s: float) -> Observation:
+    """How the first message after a rest is answered. What is seen in the rest comes before it: at a negative time."""
+    sent_ns = link.last_byte_ns + _ns(rest_s)
+    ended = link.watch(sent_ns)
+    if ended is None:
+        answer = link.exchange(patience_s)
+        sent_ns = link.last_byte_ns
+        if not isinstance(answer, Sighting):
+            return Observation("alive", answer)
+        ended = answer
+    return Observation(ended.seen, (ended.t_ns - sent_ns) / 1e9)
 
 
 def patience_s(expected: Expectation) -> float:

@@ -48,6 +48,7 @@ class Expectation:
     earliest_s: float
     latest_s: float
     also: Seen | None = None  # what is as good: a reason that may get lost on its way
+    rest_s: float | None = None  # of the client before that message: nothing may be seen in it
 
     def met_by(self, seen: Seen, after_s: float) -> bool:
         """Does what was seen agree?"""
@@ -71,7 +72,13 @@ class Expectation:
         if self.seen in STEADY:
             return f"{self.seen} for {self.latest_s * 1000:g} ms"
         what = f"{self.seen} or {self.also}" if self.also else self.seen
-        return f"{what}, {self.earliest_s * 1000:g} to {self.latest_s * 1000:g} ms after {self.since}"
+        rest = f", after {self.rest_s * 1000:g} ms of rest" if self.rest_s else ""
+        return f"{what}, {self.earliest_s * 1000:g} to {self.latest_s * 1000:g} ms after {self.since}{rest}"
+
+    @property
+    def shows_after_s(self) -> float:
+        """How long a connection must be silent before anything can be seen, in seconds."""
+        return self.rest_s or (self.earliest_s if self.since == "last_byte" else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,15 @@ class IdleLimit(Fault):
         return self.after_ms
 
     @property
-    def contract(self) -> Contract:
+    def over(self) -> Expectation:
+        """What a socket sees that has been silent for as long."""
         after_s = self.after_ms / 1000
-        over = Expectation(self.seen, "last_byte", after_s, after_s + LATE_S)
-        return Contract(
-            idle=over, fresh=over, mid_transfer=Expectation("alive", "injection", 0.0, 1.5 * after_s)
-        )
+        return Expectation(self.seen, "last_byte", after_s, after_s + LATE_S)
+
+    @property
+    def contract(self) -> Contract:
+        talks = Expectation("alive", "injection", 0.0, 1.5 * self.after_ms / 1000)
+        return Contract(idle=self.over, fresh=self.over, mid_transfer=talks)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (self.toxic,)

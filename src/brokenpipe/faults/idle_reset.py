@@ -1,15 +1,21 @@
-"""A connection whose client is silent for too long ends."""
+"""A connection whose client is silent for too long ends: at once, or with the next byte."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import How, end_of
-from brokenpipe.faults.contract import Seen
+from brokenpipe.faults.contract import LATE_S, Expectation, Seen
 from brokenpipe.faults.idle import IdleLimit
-from brokenpipe.faults.wire import Toxic
+from brokenpipe.faults.wire import Toxic, Wire
 
-IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0})
+IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0, "next_packet": 0})
+
+When = Literal["at_once", "next_packet"]
+"""When the end comes: as soon as the limit is reached, or in answer to what the client sends after it."""
+
+REST_LONGER_S = 0.1
+"""How much longer than the limit a socket of ours rests: an end that came at once would be seen by then."""
 
 
 class IdleReset(IdleLimit):
@@ -17,16 +23,24 @@ class IdleReset(IdleLimit):
 
     Each connection ends `after_ms` after its client's last byte, or at the injection if it was silent for
     longer by then. Only the client's bytes count: an answer on its way does not keep a connection alive.
+    With `when = "next_packet"` it is forgotten then, and both sides believe in it until the client's next byte.
     """
 
     name: Literal["idle_reset"] = "idle_reset"
     how: How = "reset"
+    when: When = "at_once"
 
     toxic: ClassVar[Toxic] = IDLE_RESET
 
     @property
     def manner(self) -> str:
-        return f"{self.how} after {self.after_ms} ms idle"
+        at_next = "at the next byte " if self.forgets else ""
+        return f"{self.how} {at_next}after {self.after_ms} ms idle"
+
+    @property
+    def forgets(self) -> bool:
+        """Whether nobody is told of the end until the client speaks again."""
+        return self.when == "next_packet"
 
     @property
     def ending(self) -> How:
@@ -35,3 +49,12 @@ class IdleReset(IdleLimit):
     @property
     def seen(self) -> Seen:
         return end_of(self.how)
+
+    @property
+    def over(self) -> Expectation:
+        if not self.forgets:
+            return super().over
+        return Expectation(self.seen, "sending", 0.0, LATE_S, rest_s=self.after_ms / 1000 + REST_LONGER_S)
+
+    def inject(self, wire: Wire) -> None:
+        wire.update(self.toxic.name, idle_ms=self.after_ms, next_packet=int(self.forgets))

@@ -148,5 +148,11 @@ FOREIGN_TABLES = (
         "link_silenced",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
+    Table(
+        "links_forgotten",
+        "links*.ndjson",
+        "link_forgotten",
+        {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
+    ),
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )

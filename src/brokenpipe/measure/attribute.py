@@ -238,8 +238,7 @@ class Attributor:
         if act is None or tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN}:
             return None, None
         handed = act.handed
-        over = life.over if life else None
-        dead = failure.state == "stale" or _before(over, handed)
+        dead = failure.state == "stale" or (life is not None and _before(life.dead, handed))
         silent = life is not None and _before(life.silenced, handed)
         if not dead and not silent and failure.state == "" and life is None and tie is Tie.DIRECT:
             return (False, False) if act.act in {"connect", "checkout"} else (None, None)
@@ -280,11 +279,11 @@ def _time(act: Act | None, failure: Failure) -> int:
 
 
 def _of_no_use(life: Life | None) -> int | None:
-    """When a connection was no longer of any use: over, but not by its own client, or silent."""
+    """When a connection was no longer of any use: over, but not by its own client, or forgotten, or silent."""
     if life is None:
         return None
     over = life.over if life.ender != "client" else None
-    return min((t for t in (over, life.silenced) if t is not None), default=None)
+    return min((t for t in (over, life.forgotten, life.silenced) if t is not None), default=None)
 
 
 def _before(earlier: int | None, later: int | None) -> bool:

@@ -17,7 +17,8 @@ from brokenpipe.history.reader import History
 class Life:
     """One link. Times are monotonic nanoseconds; None: that did not happen, or not before the log ended.
 
-    `ender` is toxic, client, server or no_server. `toxic` is what cut or silenced it.
+    `ender` is toxic, client, server or no_server. `toxic` is what cut or silenced it. `forgotten`: a toxic had given it
+    up, which neither side knew before the client's next byte.
     """
 
     opened: int
@@ -26,11 +27,17 @@ class Life:
     cut: int | None
     silenced: int | None
     toxic: str | None
+    forgotten: int | None = None
 
     @property
     def over(self) -> int | None:
         """When it was over on the wire, whoever ended it; silence is no end."""
         return self.ended if self.cut is None else self.cut
+
+    @property
+    def dead(self) -> int | None:
+        """Since when nothing could be had from it but an end: it was over, or forgotten before."""
+        return min((t for t in (self.forgotten, self.over) if t is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +69,17 @@ ended AS (
     FROM links_ended l ASOF JOIN boots b ON l.t >= b.t
 ),
 struck AS (
-    SELECT arm, port, t, toxic, true AS cut FROM links_cut
-    UNION ALL SELECT arm, port, t, toxic, false FROM links_silenced
+    SELECT arm, port, t, toxic, 'cut' AS how FROM links_cut
+    UNION ALL SELECT arm, port, t, toxic, 'silenced' FROM links_silenced
+    UNION ALL SELECT arm, port, t, toxic, 'forgotten' FROM links_forgotten
 ),
 suffered AS (
-    SELECT o.arm, o.port, o.t, min(s.t) FILTER (s.cut) AS cut, min(s.t) FILTER (NOT s.cut) AS silenced,
-           arg_min(s.toxic, s.t) AS toxic
+    SELECT o.arm, o.port, o.t, min(s.t) FILTER (s.how = 'cut') AS cut,
+           min(s.t) FILTER (s.how = 'silenced') AS silenced, min(s.t) FILTER (s.how = 'forgotten') AS forgotten,
+           arg_min(s.toxic, s.t) FILTER (s.how != 'forgotten') AS toxic
     FROM struck s ASOF JOIN opened o ON s.arm = o.arm AND s.port = o.port AND s.t >= o.t GROUP BY ALL
 )
-SELECT o.arm, o.port, o.t, e.t, e.ender, s.cut, s.silenced, s.toxic
+SELECT o.arm, o.port, o.t, e.t, e.ender, s.cut, s.silenced, s.toxic, s.forgotten
 FROM opened o LEFT JOIN ended e ON (o.arm, o.port, o.boot, o.n) = (e.arm, e.port, e.boot, e.n)
 LEFT JOIN suffered s ON (o.arm, o.port, o.t) = (s.arm, s.port, s.t)
 ORDER BY o.arm, o.port, o.t

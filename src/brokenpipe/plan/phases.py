@@ -135,8 +135,7 @@ class Phase(Strict):
                 f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
                 "no connection would be idle long enough to feel it"
             )
-        sign = self.fault.sign if self.fault else None
-        shows_s = sign.earliest_s if sign and sign.since == "last_byte" else 0.0
+        shows_s = self.fault.sign.shows_after_s if self.fault else 0.0
         if self.pattern is Pattern.BLOCKS and shows_s >= BLOCK_S:
             raise ValueError(
                 f"a limit of {1000 * shows_s:g} ms cannot be witnessed in a block of {BLOCK_S:g} s; "
