@@ -101,7 +101,9 @@ def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch:
     }
 
 
-def test_the_certificate_tells_at_once_from_at_the_next_byte(server: ToxiproxyServer, scratch: Scratch) -> None:
+def test_the_certificate_tells_at_once_from_at_the_next_byte(
+    server: ToxiproxyServer, scratch: Scratch
+) -> None:
     """An end in the rest is no answer to the next byte, and a connection that lives till then did not end at once."""
 
     class Otherwise:

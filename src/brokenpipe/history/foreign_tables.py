@@ -70,6 +70,7 @@ FOREIGN_TABLES = (
             "handed": "BIGINT",
             "statement": "INTEGER",
             "transaction": "INTEGER",
+            "rest_ms": "DOUBLE",
         },
     ),
     Table(
@@ -88,7 +89,7 @@ FOREIGN_TABLES = (
         "ping_failures",
         "witness-*.ndjson",
         "ping_failed",
-        {"t": "BIGINT", "port": "INTEGER", "id": "VARCHAR", "ms": "DOUBLE"},
+        {"t": "BIGINT", "port": "INTEGER", "id": "VARCHAR", "ms": "DOUBLE", "dead": "BOOLEAN"},
     ),
     Table(
         "invalidations",

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.causes import Failure, State
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
 from brokenpipe.measure.links import Life, Links, links
@@ -29,17 +29,13 @@ from brokenpipe.measure.planes import followed, seen_by_arm
 from brokenpipe.measure.recorded import plan_of
 from brokenpipe.measure.replacements import failed_replacements
 from brokenpipe.measure.request_phase import Act, RequestPhase, request_phase
+from brokenpipe.measure.rest import died_at_first_byte, pinging_arms
 from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
 
 _Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
 
 _HEARD_LATE_NS = 1_000_000_000
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
-
-_PINGING = """
-SELECT witness_arm FROM tallies WHERE pings > 0
-UNION SELECT witness_arm FROM testimonies WHERE len(list_filter(checkouts, lambda c: c.ping_ms IS NOT NULL)) > 0
-"""
 
 
 class Attributor:
@@ -56,7 +52,7 @@ class Attributor:
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
         self.followed = followed(seen_by_arm(history, plan_of(history).scenario.arms))
-        self.pinging = {arm for (arm,) in history.rows(_PINGING)}
+        self.pinging = pinging_arms(history)
 
     def attribution(self, failure: Failure) -> Attribution:
         """What this failed request is owed to."""
@@ -65,13 +61,18 @@ class Attributor:
         tie, window, at, evidence = self._owed(failure, life)
         phase, episode = self._episode(window, failure.at if at is None else at)
         pre_ping, recycle = self._preventable(failure, life, tie)
+        moment = request_phase(act, response_began=failure.response_began, link_ended=_of_no_use(life))
+        if moment is RequestPhase.MID_STATEMENT and died_at_first_byte(
+            failure, life, self.windows, self.deeds
+        ):
+            moment, pre_ping, recycle = RequestPhase.AFTER_REST, None, None
         return Attribution(
             tie=tie,
             fault=window.fault if window else "",
             phase=phase,
             episode=episode,
             evidence=evidence,
-            moment=request_phase(act, response_began=failure.response_began, link_ended=_of_no_use(life)),
+            moment=moment,
             pre_ping=pre_ping,
             recycle=recycle,
         )
@@ -263,11 +264,17 @@ def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attributi
     return tuple(known.setdefault(one, one) for one in each)
 
 
+_NOT_IN_USE: Mapping[RequestPhase, State] = {
+    RequestPhase.STALE: "stale",
+    RequestPhase.AFTER_REST: "after rest",
+}
+
+
 def by_their_links(failures: Sequence[Failure], owings: Sequence[Attribution]) -> tuple[Failure, ...]:
-    """The failures, stale where the proxy knew of the end before the service's own socket did."""
+    """The failures: no more in use where the proxy knew of the end first, or where it came with the first byte."""
     return tuple(
-        replace(failure, state="stale")
-        if failure.state == "in use" and owed.moment is RequestPhase.STALE
+        replace(failure, state=_NOT_IN_USE.get(owed.moment, failure.state))
+        if failure.state == "in use"
         else failure
         for failure, owed in zip(failures, owings, strict=True)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
 from brokenpipe.measure.request_phase import Act, act_of
 
-State = Literal["stale", "in use", "connecting", ""]
+State = Literal["stale", "in use", "after rest", "connecting", ""]
 
 # Errors met while a connection is made or tested are not of a connection that was handed out as usable.
 _BEFORE_USE = frozenset({"connect", "ping", "checkout"})
@@ -204,6 +204,16 @@ def _state(root: Mapping[str, Any] | None) -> State:
     if root.get("dead_at_checkout") is None or root["where"] in _BEFORE_USE:
         return ""
     return "stale" if root["dead_at_checkout"] else "in use"
+
+
+def rest_s(failures: Iterable[Failure]) -> tuple[float, float] | None:
+    """The shortest and the longest rest before those that came after one; None where it was not recorded."""
+    rests = [
+        each.act.rest_ms / 1000
+        for each in failures
+        if each.state == "after rest" and each.act is not None and each.act.rest_ms is not None
+    ]
+    return (min(rests), max(rests)) if rests else None
 
 
 def _without_testimony(failed_by: str, status: int) -> ErrorClass:

@@ -35,10 +35,11 @@ class PerEpisode:
 class Cell:
     """One arm in one phase: what stands in one place of the table.
 
-    broken = stale + in_use + elsewhere. `elsewhere`: disconnects without a connection to look at, for example
-    in a target whose pool the witness cannot see. `unexplained`: failed, and why is not known; they may be broken
-    as well. So failed = broken + unexplained + otherwise. `swallowed`: answered as successes although the database had
-    failed them and nothing made up for it.
+    broken = stale + in_use + after_rest + elsewhere. `after_rest`: the connection had rested for `rest_s` (from, to;
+    None: not recorded) and ended at its first use; whether it had died before cannot be told. `elsewhere`: disconnects
+    without a connection to look at, for example in a target whose pool the witness cannot see. `unexplained`: failed,
+    and why is not known; they may be broken as well. So failed = broken + unexplained + otherwise. `swallowed`: answered
+    as successes although the database had failed them and nothing made up for it.
     """
 
     arm: str
@@ -67,6 +68,8 @@ class Cell:
     # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
     server_connections: int | None = None
     client_connections: int | None = None
+    after_rest: int = 0
+    rest_s: tuple[float, float] | None = None
     unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
     longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.causes import Failure, rest_s
 from brokenpipe.measure.cell import Cell, Latency, PerEpisode, Place
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.price import Masked
@@ -129,6 +129,8 @@ def cells(
             broken=len(broken),
             stale=states["stale"],
             in_use=states["in use"],
+            after_rest=states["after rest"],
+            rest_s=rest_s(broken),
             elsewhere=states[""],
             unexplained=unexplained,
             broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,

@@ -88,6 +88,11 @@ class Deeds:
         late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
         return 2 * late_ms * 1_000_000 >= took_ns
 
+    def delay_ns(self, window: Window) -> int:
+        """By how much it delays one round trip."""
+        fault = self._fault(window)
+        return (fault.ms + fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
+
     def _could_end_while_connecting(self, window: Window, took_ns: int | None) -> bool:
         fault = self._fault(window)
         if isinstance(fault, IdleReset) and took_ns is not None:

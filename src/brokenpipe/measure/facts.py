@@ -27,11 +27,13 @@ from brokenpipe.measure.planes import Seen, followed, seen_by_arm
 from brokenpipe.measure.prices import with_round_trips
 from brokenpipe.measure.recorded import finished, plan_of
 from brokenpipe.measure.recoveries import with_recoveries
+from brokenpipe.measure.rest import with_what_pings_prove
 from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.swallowed import swallowed, tallied
 from brokenpipe.measure.timelines import phases
 from brokenpipe.measure.unaccepted import as_nobody_accepted
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def facts_of(history: History) -> Facts:
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
     seen = seen_by_arm(history, scenario.arms)
-    explained = _explained(history, seen)
+    explained = _explained(history, scenario, seen)
     kept_quiet, books = swallowed(history), ledger(history, tuple(scenario.arms))
     return Facts(
         plan=plan,
@@ -110,11 +112,11 @@ def facts_of(history: History) -> Facts:
     )
 
 
-def _explained(history: History, seen: Mapping[str, Seen]) -> Explained:
+def _explained(history: History, scenario: Scenario, seen: Mapping[str, Seen]) -> Explained:
     failed = as_nobody_accepted(history, failures(history))
     failed = with_known_causes(failed, followed(seen))
     owings = attributed(history, failed)
-    return Explained(by_their_links(failed, owings), owings)
+    return Explained(*with_what_pings_prove(history, scenario, by_their_links(failed, owings), owings))
 
 
 def _estimator(

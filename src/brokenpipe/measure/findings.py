@@ -47,7 +47,7 @@ class FailureGroup:
     """Failed requests with the same cause, with one real example."""
 
     error_class: str  # from measure.classify
-    state: str  # of its connection: "stale", "in use", "connecting" or "" (nothing to do with one)
+    state: str  # of its connection: "stale", "in use", "after rest", "connecting" or "" (none to look at)
     disconnect: bool  # says nothing unless the cause is known
     count_by_arm: Mapping[str, int]
     count_by_phase: Mapping[str, int]
@@ -58,6 +58,7 @@ class FailureGroup:
     chain: tuple[Link, ...]  # outermost first
     owed: Owed | None = None
     cause_known: bool = True  # False: why these failed nobody inside the service told
+    rest_s: tuple[float, float] | None = None  # of those after a rest, from and to; None: not recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from brokenpipe.measure.causes import Failure
+from brokenpipe.measure.causes import Failure, rest_s
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.findings import FailureGroup
 from brokenpipe.measure.owed import Attribution, owed
@@ -55,4 +55,5 @@ def _group(owings: list[Owing], begin: int) -> FailureGroup:
         chain=example.chain,
         cause_known=example.cause_known,
         owed=owed(attribution for _, attribution in owings),
+        rest_s=rest_s(members),
     )

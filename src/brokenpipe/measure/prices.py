@@ -40,14 +40,20 @@ WITH c AS (
 SELECT witness_arm, phase, max(within) FROM c WHERE phase IS NOT NULL GROUP BY ALL
 """
 
-# A connection that the pool closed while it served a checkout, by what made it do so.
+# A connection that the pool closed while it served a checkout, by what made it do so. One that was forgotten on its way
+# looks alive and was not: the proxy's log knows.
 _REPLACED = """
+WITH known AS (
+    SELECT c.* REPLACE (c.dead OR coalesce(f.t >= o.t, false) AS dead) FROM closed c
+    ASOF LEFT JOIN links_forgotten f ON c.witness_arm = f.arm AND c.port = f.port AND c.t >= f.t
+    ASOF LEFT JOIN links_opened o ON c.witness_arm = o.arm AND c.port = o.port AND c.t >= o.t
+)
 SELECT witness_arm, phase,
        CASE WHEN after = 'ping' THEN 'pre-ping'
             WHEN recycle_ms IS NOT NULL AND age_ms >= recycle_ms THEN 'recycle'
             WHEN pool_invalidated THEN 'invalidation' END AS mechanism,
        count(*) FILTER (dead OR after = 'ping'), count(*) FILTER (NOT dead AND after IS NULL)
-FROM closed WHERE phase IS NOT NULL AND id IS NOT NULL AND (after IS NULL OR after = 'ping') GROUP BY ALL
+FROM known WHERE phase IS NOT NULL AND id IS NOT NULL AND (after IS NULL OR after = 'ping') GROUP BY ALL
 """
 
 _FAILED_PINGS = f"""

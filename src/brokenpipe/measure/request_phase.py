@@ -6,7 +6,7 @@
                                                  └ BETWEEN ┘  (ROLLBACK wherever one is)
 
 What counts is what was under way when the connection ended, not which call reported it: a COMMIT on a connection
-that had died before was never sent.
+that had died before was never sent. AFTER_REST: a first statement of which that cannot be told (`rest.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class RequestPhase(StrEnum):
     CONNECTING = "connecting"
     PRE_PING = "pre-ping"
     STALE = "first statement on a stale connection"
+    AFTER_REST = "first statement after a rest"
     BETWEEN = "between statements of a transaction"
     MID_STATEMENT = "in mid-statement"
     COMMIT = "COMMIT sent and unanswered"
@@ -48,6 +49,12 @@ class Act:
     dead: bool | None = None  # was the socket dead when it began?
     statement: int | None = None  # since the checkout, from 1
     transaction: int | None = None  # statements that had succeeded in this transaction
+    rest_ms: float | None = None  # of a first statement: since nothing had been said on the connection
+
+    @property
+    def is_first_statement(self) -> bool:
+        """The first thing said on a connection since it was handed out."""
+        return self.act == "statement" and _is_first(self)
 
 
 _BEFORE_USE: Mapping[str, RequestPhase] = {
@@ -85,11 +92,7 @@ def request_phase(
 
 def _in_use(act: Act, link_ended: int | None) -> RequestPhase:
     """A statement or a commit: was its connection alive when it began?"""
-    if (
-        act.act == "statement"
-        and _is_first(act)
-        and (act.dead_at_checkout or _was_over(link_ended, act.handed))
-    ):
+    if act.is_first_statement and (act.dead_at_checkout or _was_over(link_ended, act.handed)):
         return RequestPhase.STALE
     if act.dead or act.dead_at_checkout or _was_over(link_ended, act.began):
         return RequestPhase.BETWEEN

@@ -20,7 +20,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The parameters of faults, whose models have no descriptions of their own.
 _FAULT_KEYS = {
     "name": "Which fault.",
-    "when": "at_once: as soon as the limit is reached; next_packet: forgotten then, and ended by the client's next byte.",
+    "when": "at_once: as soon as the limit is reached; next_packet: forgotten then, ended by the next byte.",
     "how": "How a connection ends: reset (RST, as from a firewall) or fin (as from a closed socket).",
     "lost": "reply: the database has committed and nobody hears of it. commit: it never hears of the COMMIT.",
     "ms": "Milliseconds added in one direction, to each round trip once.",

@@ -58,6 +58,8 @@ def _cell(cell: Cell) -> Json:
         "broken": cell.known_broken,
         "stale": cell.stale if cell.states_known else None,
         "in_use": cell.in_use if cell.states_known else None,
+        "after_rest": cell.after_rest if cell.states_known else None,
+        "rest_s": None if cell.rest_s is None else list(cell.rest_s),
         "elsewhere": cell.elsewhere,
         "otherwise": cell.otherwise,
         "unexplained": cell.unexplained,

@@ -90,7 +90,7 @@ def _bar(cell: Cell, scale: float) -> Bar | None:
     return Bar(
         stale=cell.stale * part,
         in_use=cell.in_use * part,
-        elsewhere=cell.elsewhere * part,
+        elsewhere=(cell.elsewhere + cell.after_rest) * part,
         unexplained=cell.unexplained * part,
         low=100 * low / scale,
         high=100 * high / scale,
@@ -99,7 +99,12 @@ def _bar(cell: Cell, scale: float) -> Bar | None:
 
 def broke(cell: Cell) -> str:
     """Say in which state the connections of broken requests were."""
-    parts = ((cell.stale, "stale"), (cell.in_use, "in use"), (cell.elsewhere, "state not seen"))
+    parts = (
+        (cell.stale, "stale"),
+        (cell.in_use, "in use"),
+        (cell.after_rest, words.after_rest(cell.rest_s)),
+        (cell.elsewhere, "state not seen"),
+    )
     nothing = "nothing seen to break" if cell.known_broken is None else "nothing broke"
     return " · ".join(f"{n:,} {state}" for n, state in parts if n) or nothing
 

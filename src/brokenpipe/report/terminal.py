@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe.measure import numbers
+from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
@@ -117,8 +118,19 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
                 yield Padding(
                     Text(numbers.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
                 )
+        yield from (
+            Padding(said, _INDENT) for row in rows if (said := _rests(row.arm, row.places[index].cell))
+        )
     if columns is _WITH_UNKNOWN:
         yield Padding(Text(_LEGEND, style="dim"), _INDENT)
+
+
+def _rests(arm: str, cell: Cell | None) -> Text | None:
+    """Say what is known of connections that ended at their first use; None if none did."""
+    if cell is None or not cell.after_rest:
+        return None
+    first = f"{words.lines(arm)}: {cell.after_rest:,} broken at {words.after_rest(cell.rest_s)}"
+    return Text(numbers.plain(f"{first}; dead before or not, cannot be told"), style="dim")
 
 
 def _costs(findings: Findings) -> Iterator[RenderableType]:

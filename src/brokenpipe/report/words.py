@@ -173,6 +173,19 @@ def unseen(findings: Findings, arm: str) -> str:
     return "" if what is Seen.BOTH else SAID[what]
 
 
+def after_rest(rest_s: tuple[float, float] | None) -> str:
+    """Say that a connection ended at its first use: "first use after 1.2–1.4 s of rest"."""
+    if rest_s is None:
+        return "first use after a rest"
+    least, most = (f"{rest:.2g}" if rest < 10 else f"{rest:.0f}" for rest in rest_s)
+    return f"first use after {least if least == most else f'{least}–{most}'}{numbers.THIN}s of rest"
+
+
+def state(group: FailureGroup) -> str:
+    """Say what a connection was doing when it ended, as far as that can be told."""
+    return after_rest(group.rest_s) if group.state == "after rest" else group.state
+
+
 def owed_briefly(owed: Owed) -> str:
     """Say in one or two words how a group of failures hangs together with faults: "direct", "mostly secondary"."""
     most, count = max(owed.by_tie.items(), key=lambda item: item[1])

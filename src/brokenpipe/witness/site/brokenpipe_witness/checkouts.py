@@ -93,6 +93,8 @@ def _checked_out(checkout: Checkout, fairy: Any) -> None:
     life = life_of(fairy._connection_record)
     if life is not None:
         checkout.port = life.port
+        pinged = checkout.ping_ns is not None and checkout.connect_began is None  # and it has answered
+        checkout.used = checkout.handed if pinged else life.used
         life.trouble = None
         life.checkout = checkout
     scene = SCENE.get()
@@ -118,6 +120,7 @@ def _watch_ping(real: Method) -> Method:
         checkout = UNDER_WAY.get()
         if checkout is None:
             return real(dialect, *args, **kwargs)
+        _ping_begins(checkout, args)
         began = now()
         checkout.stage, checkout.stage_began = "ping", began
         alive = False
@@ -131,6 +134,12 @@ def _watch_ping(real: Method) -> Method:
             checkout.failed_ping_ns = None if alive else took
 
     return _do_ping_w_event
+
+
+@quietly
+def _ping_begins(checkout: Checkout, args: Any) -> None:
+    """A ping that fails on a socket which looks alive has found what no look at it could."""
+    checkout.ping_began_dead = wire.is_dead(args[0]) if args else None
 
 
 def _watch_creator(real: Method) -> Method:

@@ -22,15 +22,19 @@ _COUNT = itertools.count(1)
 
 
 class Life:
-    """One connection. `trouble` is what befell it since it was last handed out: ping, error or reset."""
+    """One connection. `trouble` is what befell it since it was last handed out: ping, error or reset.
 
-    __slots__ = ("checkout", "pool", "port", "trouble")
+    `used`: when it was opened, or was last given back.
+    """
+
+    __slots__ = ("checkout", "pool", "port", "trouble", "used")
 
     def __init__(self, port: int | None, pool: weakref.ref[Any]) -> None:
         self.port = port
         self.pool = pool
         self.checkout: Checkout | None = None
         self.trouble: str | None = None
+        self.used = now()
 
 
 def number_of(pool: Any) -> int | None:
@@ -80,8 +84,9 @@ def _on_detach(_connection: Any, record: Any) -> None:
 
 
 def _release(life: Life) -> None:
+    life.used = now()
     if life.checkout is not None:
-        life.checkout.released = now()
+        life.checkout.released = life.used
         life.checkout = None
 
 
@@ -136,7 +141,8 @@ def _found_by_ping(life: Life | None) -> bool:
         life.trouble = "ping"
         checkout.port = life.port
     ms = milliseconds(checkout.failed_ping_ns)
-    write({"k": "ping_failed", "t": now(), "port": checkout.port, "id": request_id(), "ms": ms})
+    dead = checkout.ping_began_dead
+    write({"k": "ping_failed", "t": now(), "port": checkout.port, "id": request_id(), "ms": ms, "dead": dead})
     checkout.failed_ping_ns = None
     return True
 

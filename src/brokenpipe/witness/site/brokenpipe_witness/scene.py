@@ -38,6 +38,7 @@ class Checkout:
         "handed",
         "holding",
         "owner",
+        "ping_began_dead",
         "ping_ns",
         "port",
         "released",
@@ -45,6 +46,7 @@ class Checkout:
         "stage_began",
         "statements",
         "transaction",
+        "used",
         "wait_ns",
     )
 
@@ -58,10 +60,12 @@ class Checkout:
         self.wait_ns = 0
         self.ping_ns: int | None = None
         self.failed_ping_ns: int | None = None  # until the pool has acted on it
+        self.ping_began_dead: bool | None = None  # was the socket dead when the last ping began?
         self.connect_began: int | None = None
         self.connect_ns: int | None = None
         self.dead = False
         self.handed: int | None = None
+        self.used: int | None = None  # when the connection was last used before it was handed out
         self.released: int | None = None
         self.statements = 0
         self.transaction = 0  # statements that have succeeded since the last commit or roll-back
@@ -91,7 +95,14 @@ class Checkout:
             "handed": self.handed,
             "statement": self.statements if where == "statement" else None,
             "transaction": self.transaction,
+            "rest_ms": self._rest_ms() if where == "statement" else None,
         }
+
+    def _rest_ms(self) -> float | None:
+        """For how long nothing had been said on the connection when its first statement began."""
+        if self.statements != 1 or self.transaction or self.used is None or self.act_began is None:
+            return None
+        return milliseconds(self.act_began - self.used)
 
     def to_json(self) -> dict[str, Any]:
         held = self.released - self.handed if self.released and self.handed else None
