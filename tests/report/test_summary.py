@@ -140,6 +140,8 @@ class Phase(Strict):
     broken: int | None
     stale: int | None
     in_use: int | None
+    after_rest: int | None
+    rest_s: tuple[float, float] | None
     elsewhere: int
     otherwise: int
     unexplained: int

@@ -15,7 +15,7 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import words
+from brokenpipe.report import table, words
 from brokenpipe.report.terminal import conclusion
 
 REPORT = Path("reports/default/20260314T092653Z/report.html")
@@ -50,6 +50,18 @@ def test_without_colour_nothing_is_lost() -> None:
     """A log carries no escape sequence, and the same words as a terminal in colour."""
     assert "\x1b" not in printed(samples.large(), 120)
     assert "\x1b" in printed(samples.large(), 120, colour=True)
+
+
+@pytest.mark.parametrize(("rest_s", "rest"), [((1.2, 1.4), "1.2–1.4 s of rest"), ((61, 61), "61 s of rest")])
+def test_a_first_use_after_a_rest_is_told_with_its_rest(rest_s: tuple[float, float], rest: str) -> None:
+    """Neither stale nor in use, and with no word about what would have helped."""
+    findings = samples.default()
+    place = ("plain", "socket_kill")
+    cells = {**findings.cells, place: replace(findings.cells[place], in_use=0, after_rest=23, rest_s=rest_s)}
+    said = f"plain: 23 broken at first use after {rest}; dead before or not, cannot be told"
+    assert said in printed(replace(findings, cells=cells), 120)
+    assert f"23 first use after {rest}" in table.broke(cells[place]).replace("\u202f", " ")
+    assert words.after_rest(None) == "first use after a rest"
 
 
 def test_one_line_for_each_arm_in_each_phase() -> None:

@@ -81,17 +81,24 @@ def test_it_is_counted_by_itself_with_its_rest(run: Recorded) -> None:
         {"statement": 2},
         {"transaction": 1},
         {"chain": SHUTDOWN},  # the server has said why: it was there to say it
-        {"began": 2.1},  # the statement had run for 400 ms
+        {"began": 1.4},  # the statement had run for 1.1 s
     ],
     ids=str,
 )
 def test_in_use_stays_in_use(run: Recorded, error: dict[str, Any]) -> None:
     """What did not end with the first byte after a rest, or with a reason, died under its request."""
     if "began" in error:
-        error = {"began": run.at(error["began"]), "handed": run.at(2.0)}
+        error = {"began": run.at(error["began"]), "handed": run.at(1.3)}
     forgets(run, 2.5, **error)
     ((failure, _),) = explained(run)
     assert failure.state == "in use"
+
+
+def test_a_busy_service_hears_late_of_it(run: Recorded) -> None:
+    """400 ms after its first byte it heard of the end: that does not show that the connection carried it."""
+    forgets(run, 2.5, began=run.at(2.12), handed=run.at(2.11))
+    ((failure, _),) = explained(run)
+    assert failure.state == "after rest"
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["its link is known", "a relay before the proxy"])

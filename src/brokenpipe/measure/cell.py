@@ -38,8 +38,8 @@ class Cell:
     broken = stale + in_use + after_rest + elsewhere. `after_rest`: the connection had rested for `rest_s` (from, to;
     None: not recorded) and ended at its first use; whether it had died before cannot be told. `elsewhere`: disconnects
     without a connection to look at, for example in a target whose pool the witness cannot see. `unexplained`: failed,
-    and why is not known; they may be broken as well. So failed = broken + unexplained + otherwise. `swallowed`: answered
-    as successes although the database had failed them and nothing made up for it.
+    and why is not known; they may be broken as well. So failed = broken + unexplained + otherwise. `swallowed`:
+    answered as successes although the database had failed them and nothing made up for it.
     """
 
     arm: str
