@@ -118,9 +118,8 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
                 yield Padding(
                     Text(numbers.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
                 )
-        yield from (
-            Padding(said, _INDENT) for row in rows if (said := _rests(row.arm, row.places[index].cell))
-        )
+        rests = (_rests(row.arm, row.places[index].cell) for row in rows)
+        yield from (Padding(each, _INDENT) for each in rests if each is not None)
     if columns is _WITH_UNKNOWN:
         yield Padding(Text(_LEGEND, style="dim"), _INDENT)
 
