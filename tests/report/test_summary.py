@@ -271,6 +271,7 @@ class History(Strict):
 
 class Played(Strict):
     fault: str
+    renewed_connections: dict[str, int | None]
 
 
 class Summary(Strict):
