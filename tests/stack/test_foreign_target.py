@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
+from tests.strangers.claims import unproven
+from tests.strangers.told import Report
 
 from brokenpipe.history.doubts import DOUBTS, Code
 
@@ -73,6 +75,13 @@ def test_its_failures_are_counted_as_it_counts_them(told: dict[str, Told], targe
         assert phases[phase]["failed"] == sum(books[request] == "failed" for request in asked)
     assert phases["steady"]["failed"] == 0
     assert phases["idle"]["failed"] > 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_its_report_claims_nothing_that_its_history_does_not_prove(told: dict[str, Told], target: str) -> None:
+    """The second question, which is asked of all reports of strangers."""
+    run = told[target].run
+    assert not unproven(Report.read(run.folder, run.out)), run.out
 
 
 def test_an_exception_that_leaves_the_service_is_a_cause(told: dict[str, Told]) -> None:

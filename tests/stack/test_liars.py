@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from tests.stack.runs import Run, Starter, write_scenario
+from tests.strangers.claims import unproven
+from tests.strangers.told import Report
 
 ARMS = """
 honest = { LIE = "honest" }
@@ -116,6 +118,11 @@ def test_one_that_swallows_its_errors_is_named(run: Run, cuts: Any) -> None:
     verdicts = {check["verdict"] for check in run.summary["checks"] if check["arm"] == "quiet"}
     assert verdicts == {"unknown"}
     assert "Swallowed errors" in (run.folder / "report.html").read_text()
+
+
+def test_its_report_claims_nothing_that_its_history_does_not_prove(run: Run) -> None:
+    """The second question, which is asked of all reports of strangers: here of writes."""
+    assert not unproven(Report.read(run.folder, run.out)), run.out
 
 
 def test_a_ledger_that_cannot_be_read_is_said_at_the_start(

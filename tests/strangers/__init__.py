@@ -1,0 +1,1 @@
+"""Small services and failures that nobody chose for what brokenpipe can see, and what reports may say of them."""

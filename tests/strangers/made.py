@@ -1,0 +1,23 @@
+"""A report made from a folder as `brokenpipe report` makes it, without starting a program."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from tests.strangers.told import Report
+
+from brokenpipe.measure.measure import measure
+from brokenpipe.report.files import write_files
+from brokenpipe.report.terminal import conclusion
+
+
+def make_report(folder: Path) -> Report:
+    """Write its files beside the history, and read them with what the terminal would say."""
+    findings = measure(folder)
+    page = write_files(findings, folder)
+    console = Console(width=200, file=io.StringIO())
+    with console.capture() as printed:
+        console.print(conclusion(findings, page, console), crop=False)
+    return Report.read(folder, printed.get())
