@@ -12,7 +12,6 @@ LOSS = """
 [[phases]]
 name = "packet_drop"
 fault = { name = "packet_drop" }
-under_load = true
 seconds = 6
 
 [[phases]]

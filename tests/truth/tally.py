@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.truth.plays import Play, by_phase
-from tests.truth.truth import Planted, Told, planted, read_books, read_strikes
+from tests.truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
 from brokenpipe.history.reader import reading
 from brokenpipe.measure.attribute import Attribution, Tie, attributed
@@ -133,11 +133,14 @@ class Tally:
 def tally(folder: Path, books: Path, plays: Sequence[Play]) -> Tally:
     """The report folder of a run, and the folder of the services' books."""
     found, strikes, known = _found(folder), read_strikes(folder), by_phase(plays)
+    held = read_holds(folder)
     pairs, edges = [], 0
     told = {driver: read_books(books / f"books-{driver}.ndjson") for driver in _arms(folder)}
     for driver, request, phase in _failed(folder):
         story = told[driver][request]
-        truth = planted(known[phase], story, strikes.get((driver, phase), ()), driver)
+        truth = planted(
+            known[phase], story, strikes.get((driver, phase), ()), driver, held.get((driver, phase), (0, 0))
+        )
         if truth is None:
             edges += 1
         else:

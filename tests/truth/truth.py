@@ -136,7 +136,19 @@ _ENDED = {
 }
 
 
-def planted(play: Play, told: Told, strikes: Sequence[Strike], driver: str) -> Planted | None:
+def read_holds(folder: Path) -> Mapping[tuple[str, str], tuple[int, int]]:
+    """When what is held was injected and healed, by arm and phase; monotonic nanoseconds."""
+    times: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for line in (folder / "nemesis.ndjson").read_text().splitlines():
+        act = json.loads(line)
+        if act["k"] == "act" and act["action"] in {"inject", "heal"} and act["episode"] is None:
+            times[act["arm"], act["phase"]].append(act["t0"])
+    return {place: (found[0], found[-1]) for place, found in times.items()}
+
+
+def planted(
+    play: Play, told: Told, strikes: Sequence[Strike], driver: str, held: tuple[int, int] = (0, 0)
+) -> Planted | None:
     """What this request's failure was planted with; None if that depends on which came first.
 
     Raises AssertionError if nothing was planted that could make it fail.
@@ -148,6 +160,8 @@ def planted(play: Play, told: Told, strikes: Sequence[Strike], driver: str) -> P
         return None
     if play.ends:
         return _struck(play, told, strikes, driver)
+    if play.phase in _UNDER_WAY:
+        return _UNDER_WAY[play.phase](play, told, driver, held)
     rule = _HELD.get(play.phase)
     assert rule is not None, f"nothing can fail in {play.phase}: {told}"
     return rule(play, told, driver)
@@ -288,22 +302,35 @@ def _queued(play: Play, told: Told) -> Planted | None:
     return None
 
 
-def _refused(play: Play, told: Told, driver: str) -> Planted:
+def _refused(play: Play, told: Told, driver: str, held: tuple[int, int]) -> Planted | None:
     """Nobody listens. psycopg looks once, at once: a refusal that comes later it calls the end of a connection."""
+    if told.steps[-1][1] < held[0] + NOTICED_NS:  # its connection ended when that began
+        return None
     assert told.step == "check out", f"{told.step} cannot fail in {play.phase}: {told}"
     classes = frozenset({E.REFUSED, E.EOF} if driver == "psycopg" else {E.REFUSED})
     return Planted(classes, P.CONNECTING, Tie.DIRECT, play.fault_name or "", preventable=False)
 
 
-def _silence(play: Play, told: Told, _driver: str) -> Planted:
-    """Those with a place in the pool connect in vain; those without wait for a place."""
+def _silence(play: Play, told: Told, _driver: str, held: tuple[int, int]) -> Planted | None:
+    """Those with a connection hang on it, those with a place connect in vain, those without wait for a place.
+
+    Whoever still hangs when it is healed is cut then.
+    """
+    fault, begun = play.fault_name or "", told.steps[-1][1]
+    if abs(begun - held[0]) < NOTICED_NS or begun > held[1] - NOTICED_NS:
+        return None
     if queued := _queued(play, told):
         return queued
-    assert told.step == "check out", f"nobody gets a connection in {play.phase}: {told}"
-    assert told.took_s >= CONNECT_TIMEOUT_S, f"who gave up? {told}"
-    return Planted(
-        frozenset({E.CONNECT_TIMEOUT}), P.CONNECTING, Tie.DIRECT, play.fault_name or "", preventable=False
-    )
+    cut = told.over is None or told.over > held[1]
+    if told.step == "check out":
+        if told.took_s < CONNECT_TIMEOUT_S and not cut:
+            return None  # the pool gave it a connection that was being closed
+        if cut:  # by a limit of its own, or by the healing
+            return None
+        return Planted(frozenset({E.CONNECT_TIMEOUT}), P.CONNECTING, Tie.DIRECT, fault, preventable=False)
+    stale = told.is_first_statement and told.steps[1][1] > held[0]
+    moment = P.STALE if stale else P.COMMIT if told.step == "commit" else P.MID_STATEMENT
+    return Planted(frozenset({E.TIMEOUT, E.EOF, E.RESET}), moment, Tie.DIRECT, fault, preventable=False)
 
 
 def _forgotten(play: Play, told: Told, _driver: str) -> Planted:
@@ -330,8 +357,12 @@ _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {
     "statement_limit": _at("sleep", E.STATEMENT_CANCELLED, P.MID_STATEMENT),
     "read_only": _at("insert", E.READ_ONLY, P.MID_STATEMENT),
     "connection_limit": _at("check out", E.TOO_MANY_CONNECTIONS, P.CONNECTING),
-    "nobody_listens": _refused,
-    "black_hole": _silence,
     "forgotten_connections": _forgotten,
     "answers_too_late": _too_late,
+}
+
+# These hit what is under way when they come, and the healing ends what is under way then.
+_UNDER_WAY: Mapping[str, Callable[[Play, Told, str, tuple[int, int]], Planted | None]] = {
+    "nobody_listens": _refused,
+    "black_hole": _silence,
 }

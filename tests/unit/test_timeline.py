@@ -12,6 +12,7 @@ from tests.unit.recorded import scenario
 
 from brokenpipe.drive import experiment
 from brokenpipe.drive.experiment import WARM_UP_S, Experiment
+from brokenpipe.drive.renewal import CALM_S
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -256,10 +257,13 @@ def test_a_fault_that_waits_is_healed_when_its_testimony_is_in(played: Played) -
 
 
 def test_an_arm_whose_connections_were_renewed_answers_before_anything_counts(played: Played) -> None:
-    """The lead-in is over when nothing has failed for a while; until then failures are nobody's."""
+    """The lead-in is over when more was answered than failed for a while; until then failures are nobody's."""
     played.nemesis.renewed = ("plain",)
-    played.load.counts = (Count(n + 1, n, min(n, 8)) for n in count())
+    # A third fails for ever, by itself, after a time in which all does.
+    played.load.counts = (Count(3 * n + 1, 3 * n, min(3 * n, 30) + max(n - 10, 0)) for n in count())
     played.play(STEADY)
+    began = played.edges("steady")[0]
+    assert began - played.notes.at("open") > WARM_UP_S + SETTLE_S + CALM_S
     assert played.doubts == []
 
 
