@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.phases import BETWEEN_S, BLOCK_S, SETTLE_S, Pattern, Phase
+from brokenpipe.plan.phases import BETWEEN_S, BLOCK_S, LEAD_S, SETTLE_S, Pattern, Phase
 from brokenpipe.plan.plan import Overrides, overridden
 from brokenpipe.plan.scenario import Scenario
 
+LIMIT = {"name": "idle_reset", "after_ms": 500}
 KILL = {"name": "socket_kill"}
 PROJECT = Path(__file__).parents[2]
 
@@ -30,6 +31,15 @@ def _phase(**keys: Any) -> Phase:
         ({"seconds": 10}, Pattern.BLOCKS, 5, 2.0, BETWEEN_S + 10, "10 s"),
         ({"seconds": 2}, Pattern.BLOCKS, 1, 2.0, BETWEEN_S + 2, "2 s"),
         ({"seconds": 5}, Pattern.BLOCKS, 2, 2.5, BETWEEN_S + 5, "5 s"),
+        (
+            {"seconds": 4, "fault": {"name": "latency", "ms": 5}},
+            Pattern.BLOCKS, 2, 2.0, BETWEEN_S + SETTLE_S + 4, "4 s, after 1.2 s of its fault that do not count",
+        ),
+        (
+            {"seconds": 3, "fault": {"name": "server_pause"}, "under_load": True},
+            Pattern.BLOCKS, 1, 3.0, BETWEEN_S + LEAD_S + 3, "3 s, and 0.5 s before its fault",
+        ),
+        ({"seconds": 4, "fault": LIMIT}, Pattern.BLOCKS, 2, 2.0, BETWEEN_S + 4, "4 s"),
         (
             {"episodes": 12, "every_s": 1.5, "fault": KILL},
             Pattern.STRIKES, 12, 1.5, BETWEEN_S + 18, "12 strikes, one every 1.5 s",

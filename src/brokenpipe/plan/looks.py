@@ -86,7 +86,7 @@ def most_s(scenario: Scenario, looks: Mapping[str, Sequence[int]]) -> float:
     """How long all looks will take if nothing is ever decided."""
     added = sum(
         (looks[phase.name][-1] - phase.count) * scenario.episode_s_of(phase)
-        + (len(looks[phase.name]) - 1) * (BETWEEN_S + (phase.burst_s or 0))
+        + (len(looks[phase.name]) - 1) * (BETWEEN_S + phase.lead_s + phase.settles_s + (phase.burst_s or 0))
         for phase in scenario.phases
         if phase.name in looks
     )
