@@ -59,6 +59,8 @@ class Owed(Strict):
     not_preventable: int
     preventable_unknown: int
     by_time_alone: int
+    service: int
+    event_loop_stood_still_s: float | None
 
 
 class Written(Strict):
@@ -134,6 +136,11 @@ class PerEpisode(Strict):
     ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None
 
 
+class Left(Strict):
+    requests: int
+    reconnects: int
+
+
 class Phase(Strict):
     requests: int
     failed: int
@@ -149,6 +156,8 @@ class Phase(Strict):
     wrong_results: int
     server_connections: int | None
     client_connections: int | None
+    loop_lag_ms: float | None
+    left: Left | None
     owed: Owed | None
     written: Written | None
     failed_by_class: dict[str, int]

@@ -78,7 +78,9 @@ def test_its_failures_are_counted_as_it_counts_them(told: dict[str, Told], targe
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_its_report_claims_nothing_that_its_history_does_not_prove(told: dict[str, Told], target: str) -> None:
+def test_its_report_claims_nothing_that_its_history_does_not_prove(
+    told: dict[str, Told], target: str
+) -> None:
     """The second question, which is asked of all reports of strangers."""
     run = told[target].run
     assert not unproven(Report.read(run.folder, run.out)), run.out

@@ -184,11 +184,12 @@ def test_every_doubt_is_tested() -> None:
     }  # there, and test_swallowed.py
     outcomes = {Code.REQUESTS_UNSEEN}  # in test_outcomes.py
     service = {Code.SERVICE_BROKEN}  # in test_broken_service.py
+    repeated = {Code.REQUESTS_REPEATED}  # in test_leaving.py
     memory = {Code.MEMORY_GREW, Code.RESUMED}  # in test_memory.py and test_parts.py
     baseline = {Code.BASELINE_IN_DOUBT, Code.BASELINE_NOT_COVERED}  # in test_regression.py
-    assert set(RAISED) | LIVE | alone | arrivals | ledger | outcomes | service | memory | baseline == set(
-        Code
-    )
+    assert set(
+        RAISED
+    ) | LIVE | alone | arrivals | ledger | outcomes | service | repeated | memory | baseline == set(Code)
 
 
 def test_the_list_and_its_documentation_are_the_same() -> None:

@@ -27,6 +27,7 @@ FOREIGN_TABLES = (
             "began": "BOOLEAN",
             "began_t": "BIGINT",
             "failed": "BOOLEAN",
+            "left_t": "BIGINT",
             "checkouts": _CHECKOUT,
             "nested": "INTEGER",
             "nested_wait_ms": "DOUBLE",
@@ -65,6 +66,7 @@ FOREIGN_TABLES = (
             "since": "BIGINT",
             "port": "INTEGER",
             "holding": "INTEGER",
+            "pid": "INTEGER",
             "dead_at_checkout": "BOOLEAN",
             "dead": "BOOLEAN",
             "handed": "BIGINT",
@@ -155,5 +157,7 @@ FOREIGN_TABLES = (
         "link_forgotten",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
+    Table("loops", "witness-*.ndjson", "loop", {"t": "BIGINT", "pid": "INTEGER", "ms": "DOUBLE"}),
+    Table("repeats", "witness-*.ndjson", "repeat", {"t": "BIGINT", "id": "VARCHAR"}),
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )

@@ -3,6 +3,7 @@
     direct        the fault hit the wire that this request was using, or was given
     collateral    its connection had to go because a sister's had died, and what took its place failed
     secondary     it waited for a connection while others hung on what the fault had done
+    service       the service's own event loop stood still, and its time ran out because of that
     unattributed  it was followed, and nothing recorded leads from it to a fault
     unknown       it could not be followed: nobody inside the service saw it, or its connection has no link on record
 
@@ -13,16 +14,14 @@ ending a link, such as refused connections. In histories without a log of links,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from operator import attrgetter
-from typing import NamedTuple
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure, State
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
+from brokenpipe.measure.event_loop import Standstills, standstills
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.planes import followed, seen_by_arm
@@ -30,6 +29,7 @@ from brokenpipe.measure.recorded import plan_of
 from brokenpipe.measure.replacements import failed_replacements
 from brokenpipe.measure.request_phase import Act, RequestPhase, request_phase
 from brokenpipe.measure.rest import died_at_first_byte, pinging_arms
+from brokenpipe.measure.stalls import latest, stalled
 from brokenpipe.measure.windows import HARNESS, SLACK_NS, Window, Windows, windows
 
 _Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
@@ -48,7 +48,8 @@ class Attributor:
         self.begins = [row[0] for row in self.episodes]
         self.deeds: Deeds = deeds(history)
         self.replacements = failed_replacements(history, self._ended_by)
-        self.stalled = _stalled(history)
+        self.stalled = stalled(history)
+        self.standstills: Standstills = standstills(history)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
         self.followed = followed(seen_by_arm(history, plan_of(history).scenario.arms))
@@ -75,12 +76,20 @@ class Attributor:
             moment=moment,
             pre_ping=pre_ping,
             recycle=recycle,
+            stood_still_s=round(self.standstills.behind(failure) or 0, 1) if tie is Tie.SERVICE else None,
         )
 
     # --- the rules, strongest evidence first ----------------------------------------------------------
 
     def _owed(self, failure: Failure, life: Life | None) -> _Owed:
-        rules = (self._by_link, self._by_what_was_there, self._by_sister, self._by_waiting, self._by_time)
+        rules = (
+            self._by_link,
+            self._by_event_loop,
+            self._by_what_was_there,
+            self._by_sister,
+            self._by_waiting,
+            self._by_time,
+        )
         owed = next((owed for rule in rules if (owed := rule(failure, life))), None)
         if owed is None:
             tie = Tie.UNATTRIBUTED if self._is_followed(failure, life) else Tie.UNKNOWN
@@ -153,6 +162,18 @@ class Attributor:
                 return window
         return None
 
+    def _by_event_loop(self, failure: Failure, _: Life | None) -> _Owed | None:
+        """The service's loop stood still while it waited: measured, where a latency's share is only reckoned.
+
+        Not in silence: then nothing would have come, however well the loop ran.
+        """
+        if self.standstills.behind(failure) is None:
+            return None
+        there = self.windows.during(failure.arm, failure.at, _time(failure.act, failure))
+        if any(window.fault in SILENT for window in there):
+            return None
+        return (Tie.SERVICE, None, None, "event loop")
+
     def _by_what_was_there(self, failure: Failure, _: Life | None) -> _Owed | None:
         """It failed in a way that a fault makes which was there while the act that failed went on."""
         act = failure.act
@@ -180,7 +201,7 @@ class Attributor:
             return None
         until = _time(act, failure)
         began = act.began or failure.at
-        for stall in _latest(self.stalled[failure.arm], until):
+        for stall in latest(self.stalled[failure.arm], until):
             life = self.links.life(failure.arm, stall.port, stall.since)
             if life is not None and life.silenced is not None and (life.over is None or life.over >= began):
                 owed = self._of_link(failure.arm, life, until)
@@ -193,7 +214,7 @@ class Attributor:
 
     def _still_hung_on(self, arm: str, began: int, until: int) -> Window | None:
         """A silence that others had begun in, and hung on after it was healed, when this one began to wait."""
-        for stall in _latest(self.stalled[arm], until):
+        for stall in latest(self.stalled[arm], until):
             there = self.windows.during(arm, stall.since, stall.since) if stall.told >= began else ()
             if window := next((each for each in there if each.fault in SILENT), None):
                 return window
@@ -203,7 +224,7 @@ class Attributor:
         """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
         if window.fault != "latency":
             return window.fault in SILENT
-        there = (stall for stall in _latest(self.stalled[arm], until) if stall.since >= window.begins)
+        there = (stall for stall in latest(self.stalled[arm], until) if stall.since >= window.begins)
         return any(
             self.deeds.could_delay(window, each.act, max(until, each.told) - each.since) for each in there
         )
@@ -236,6 +257,8 @@ class Attributor:
     def _preventable(self, failure: Failure, life: Life | None, tie: Tie) -> tuple[bool | None, bool | None]:
         """By pre-ping, by recycle. A ping finds what is dead, and hangs on what is silent; age finds both."""
         act = failure.act
+        if tie is Tie.SERVICE:
+            return False, False
         if act is None or tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN}:
             return None, None
         handed = act.handed
@@ -295,34 +318,3 @@ def _of_no_use(life: Life | None) -> int | None:
 
 def _before(earlier: int | None, later: int | None) -> bool:
     return earlier is not None and later is not None and earlier < later
-
-
-class _Stall(NamedTuple):
-    """An act that lasts too long: since when, on which port (0: none yet), and when it was still under way."""
-
-    since: int
-    port: int
-    told: int
-    act: str
-
-
-_STALLS = """
-SELECT witness_arm, since, coalesce(port, 0), t, act FROM stalls WHERE act != 'checkout' ORDER BY since
-"""
-
-
-def _stalled(history: History) -> Mapping[str, list[_Stall]]:
-    """By arm, in order of their beginning."""
-    found: dict[str, list[_Stall]] = defaultdict(list)
-    for arm, *stall in history.rows(_STALLS):
-        found[arm].append(_Stall(*stall))
-    return found
-
-
-MOST_LOOKED_AT = 32  # of the latest: a pool has hardly more connections
-
-
-def _latest(stalls: Sequence[_Stall], until: int) -> Iterator[_Stall]:
-    """Those that had begun at a time, the latest first."""
-    count = bisect_right(stalls, until, key=attrgetter("since"))
-    return (stalls[n] for n in range(count - 1, max(-1, count - 1 - MOST_LOOKED_AT), -1))

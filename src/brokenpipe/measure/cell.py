@@ -12,6 +12,7 @@ from brokenpipe.measure.owed import Owed
 from brokenpipe.measure.price import Masked, Price
 
 Place = tuple[str, str]  # arm, phase
+NOTICED_MS = 100.0  # of a late event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,17 @@ class PerEpisode:
 
     value: float
     ci95: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Requests that did not fail and whose clients hung up before the answer was complete, as the service noticed.
+
+    `reconnects`: connections that were given up because their request was called off; each must be opened again.
+    """
+
+    requests: int = 0
+    reconnects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,9 @@ class Cell:
     client_connections: int | None = None
     after_rest: int = 0
     rest_s: tuple[float, float] | None = None
+    # How late the service's event loop ran what was due, at most. None: nobody watched, or there is no loop.
+    loop_lag_ms: float | None = None
+    left: Left | None = None  # None: no witness
     unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
     longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
 
@@ -106,3 +121,8 @@ class Cell:
     def states_known(self) -> bool:
         """Whether stale and in use can be told apart: requests are followed into the pool, or none had to be."""
         return self.masked is not None or not (self.elsewhere or self.unexplained)
+
+    @property
+    def speaks_of_the_service(self) -> bool:
+        """Whether its event loop was late by what users notice, or users left."""
+        return (self.loop_lag_ms or 0.0) >= NOTICED_MS or bool(self.left and self.left.requests)

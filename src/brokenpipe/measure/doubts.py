@@ -20,6 +20,7 @@ from brokenpipe.measure.instrument import ContractProbe, Health, Warn
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
 from brokenpipe.measure.numbers import plural
+from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.resumed import resumed_notes
 from brokenpipe.measure.warm_up import warm_up_doubts
@@ -43,6 +44,7 @@ def doubts(
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
         *_traffic(history, cells, scenario.control),
+        *_repeated(history),
         *container_doubts(history),
         *database_doubts(history, scenario, cells),
         *machine_doubts(history, health),
@@ -112,6 +114,19 @@ def _why_silent(waiting: int) -> str:
     if not waiting:
         return ""
     return f": when it began, users still waited for the answers to {plural(waiting, 'request')} of before"
+
+
+_REPEATS = f"""
+SELECT witness_arm, phase, count(*) FROM ({placed("FROM repeats", "t")})
+WHERE phase IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""
+
+
+def _repeated(history: History) -> Iterator[Warn]:
+    for arm, phase, count in history.rows(_REPEATS):
+        again = "was" if count == 1 else "were"
+        text = f"at least {plural(count, 'request')} to {arm} in {phase} {again} sent again by the client's library"
+        yield Warn.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
 
 
 def _witness(history: History) -> Iterator[Warn]:

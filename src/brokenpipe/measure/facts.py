@@ -16,10 +16,12 @@ from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.cells import cells, episodes_by_place
 from brokenpipe.measure.connections import counted
 from brokenpipe.measure.estimates import Estimator
+from brokenpipe.measure.event_loop import with_loop_lag
 from brokenpipe.measure.findings import PhaseFinding, Swallowed
 from brokenpipe.measure.groups import place_owings
 from brokenpipe.measure.health import certificate, health
 from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health
+from brokenpipe.measure.leaving import with_left
 from brokenpipe.measure.ledger import entered, ledger
 from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution
@@ -135,5 +137,6 @@ def _estimator(
     table = cells(history, by_place, failed, witnessed, errors)
     table = counted(history, with_round_trips(scenario, table))
     table = with_recoveries(history, scenario, table)
+    table = with_loop_lag(history, with_left(history, table, witnessed))
     table = place_owings(entered(tallied(table, kept_quiet, witnessed), books), failed, explained.owings)
     return Estimator(history, table, by_place, scenario.control, errors)

@@ -16,6 +16,7 @@ class Tie(StrEnum):
     DIRECT = "direct"
     COLLATERAL = "collateral"
     SECONDARY = "secondary"
+    SERVICE = "service"  # the service's own event loop stood still, and a timer in it fired late
     UNATTRIBUTED = "unattributed"  # followed, and nothing on record leads to a fault
     UNKNOWN = (
         "unknown"  # could not be followed: nothing of it was seen from inside the service, or not its link
@@ -40,6 +41,7 @@ class Attribution:
     moment: RequestPhase
     pre_ping: bool | None
     recycle: bool | None
+    stood_still_s: float | None = None  # the service's event loop, if that is why; to a tenth
 
     @property
     def preventable(self) -> bool | None:
@@ -63,6 +65,7 @@ class Owed:
     pre_ping: int
     recycle: int
     by_time: int
+    stood_still_s: float | None = None  # the service's event loop at most, where that is why
 
     @property
     def failed(self) -> int:
@@ -99,4 +102,5 @@ def owed(each: Iterable[Attribution]) -> Owed:
         pre_ping=sum(one.pre_ping is True for one in all_),
         recycle=sum(one.recycle is True for one in all_),
         by_time=sum(one.evidence == "time alone" for one in all_),
+        stood_still_s=max((one.stood_still_s for one in all_ if one.stood_still_s is not None), default=None),
     )

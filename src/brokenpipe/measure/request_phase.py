@@ -50,6 +50,8 @@ class Act:
     statement: int | None = None  # since the checkout, from 1
     transaction: int | None = None  # statements that had succeeded in this transaction
     rest_ms: float | None = None  # of a first statement: since nothing had been said on the connection
+    pid: int | None = None  # the process
+    on_loop: bool | None = None  # in the thread of its event loop; None: it only waits, or nobody told
 
     @property
     def is_first_statement(self) -> bool:

@@ -8,7 +8,7 @@ on the same one. What is left was swallowed, and no failure rate knows of it. A 
 request, and a failed roll-back undoes what the end of the connection has undone anyway. Where the service did answer
 with a failure, or not at all, and its client has a success all the same, the client asked twice: HTTP libraries send a
 GET again whose kept connection was closed before an answer. What a service met after it had answered counts: a commit
-that it had promised.
+that it had promised. What it met after its client had hung up does not: nobody was left to be told.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _HARMLESS = frozenset({"ping", "rollback"})
 
 _QUERY = """
 WITH met AS (
-    SELECT witness_arm AS arm, id, hash(id) AS id_hash, errors, checkouts FROM testimonies
+    SELECT witness_arm AS arm, id, hash(id) AS id_hash, errors, checkouts, left_t FROM testimonies
     WHERE errors::VARCHAR NOT IN ('[]', 'null')
     AND coalesce(status, 500) < 500
     AND (witness_arm, id) NOT IN (SELECT (arm, id) FROM other_outcomes WHERE failure IS NOT NULL)
 )
-SELECT arm, phase, met.id, name, status, errors, checkouts
+SELECT arm, phase, met.id, name, status, errors, checkouts, left_t
 FROM outcomes JOIN met USING (arm, id_hash) WHERE failure IS NULL AND phase IS NOT NULL ORDER BY t
 """
 
@@ -80,8 +80,9 @@ def _group(cases: Sequence[_Case]) -> Swallowed:
 
 
 def _cases(history: History) -> Iterator[_Case]:
-    for arm, phase, request_id, name, status, errors, checkouts in history.stream(_QUERY):
-        root = _swallowed_error(json.loads(errors), checkouts or ())
+    for arm, phase, request_id, name, status, errors, checkouts, left in history.stream(_QUERY):
+        met = [error for error in json.loads(errors) if left is None or error["t"] < left]
+        root = _swallowed_error(met, checkouts or ())
         if root is None:
             continue
         chain = chain_of(root["chain"])

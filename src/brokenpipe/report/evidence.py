@@ -20,6 +20,7 @@ from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import words
+from brokenpipe.report.service import standstills, users_who_left
 from brokenpipe.report.sizing import knee_sentence
 
 
@@ -27,7 +28,18 @@ def sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
     return tuple(
         said
-        for say in (_wrong, _nested, _knee, _preventable, _ranked, _differences, _writes, _pooled)
+        for say in (
+            _wrong,
+            _nested,
+            _knee,
+            _preventable,
+            standstills,
+            users_who_left,
+            _ranked,
+            _differences,
+            _writes,
+            _pooled,
+        )
         for said in say(findings)
     )
 
@@ -77,11 +89,16 @@ def _preventable(findings: Findings) -> Iterator[str]:
     failed = sum(each.failed for each in owed)
     if not failed:
         return
+    by_event_loop = sum(each.by_tie.get(Tie.SERVICE, 0) for each in owed)
     parts = [
         f"{count:,} {what}"
         for count, what in (
             (sum(each.preventable for each in owed), "could have been prevented by pre-ping or recycle"),
-            (sum(each.not_preventable for each in owed), "by neither: only a retry in the service helps"),
+            (
+                sum(each.not_preventable for each in owed) - by_event_loop,
+                "by neither: only a retry in the service helps",
+            ),
+            (by_event_loop, "failed because the service's own event loop stood still"),
             (sum(map(_by_no_fault, owed)), words.BY_NO_FAULT),
             (sum(each.unknown - _by_no_fault(each) for each in owed), words.CANNOT_BE_TOLD),
         )

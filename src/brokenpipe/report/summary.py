@@ -36,6 +36,7 @@ def _owed(owed: Owed | None) -> Json | None:
     return {
         **{tie.value: owed.by_tie.get(tie, 0) for tie in Tie},
         "by_fault": dict(owed.by_fault),
+        "event_loop_stood_still_s": owed.stood_still_s,
         "by_request_phase": {moment.value: count for moment, count in owed.by_moment.items()},
         "preventable": owed.preventable,
         "preventable_share": owed.preventable_share,
@@ -67,6 +68,8 @@ def _cell(cell: Cell) -> Json:
         "wrong_results": cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0),
         "server_connections": cell.server_connections,
         "client_connections": cell.client_connections,
+        "loop_lag_ms": cell.loop_lag_ms,
+        "left": None if cell.left is None else asdict(cell.left),
         "owed": _owed(cell.owed),
         "written": None if cell.written is None else asdict(cell.written),
         "failed_by_class": dict(cell.failed_by_class),

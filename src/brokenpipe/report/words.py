@@ -143,7 +143,9 @@ BY_NO_FAULT = "caused by no fault on record"
 CANNOT_BE_TOLD = "cannot be told"
 NOT_SEEN = "not seen"
 
-_TIES = {Tie.UNATTRIBUTED: BY_NO_FAULT, Tie.UNKNOWN: CANNOT_BE_TOLD}
+BY_EVENT_LOOP = "by the service's own event loop, which stood still"
+
+_TIES = {Tie.SERVICE: BY_EVENT_LOOP, Tie.UNATTRIBUTED: BY_NO_FAULT, Tie.UNKNOWN: CANNOT_BE_TOLD}
 
 
 def tie(one: Tie) -> str:
@@ -198,6 +200,8 @@ def owed(owed: Owed) -> str:
     faults = ", ".join(_most_first(owed.by_fault))
     moments = ", ".join(f"{count:,} {name}" for name, count in _counted(owed.by_moment))
     said = ", ".join(parts) + (f", owed to {faults}" if faults else "") + f". In the request: {moments}. "
+    if owed.stood_still_s is not None:
+        said += f"The service's own event loop stood still for up to {owed.stood_still_s:.1f} s. "
     if owed.preventable:
         by = [f"{n:,} by {how}" for n, how in ((owed.pre_ping, "pre-ping"), (owed.recycle, "recycle")) if n]
         said += f"Preventable: {owed.preventable:,} of {owed.failed:,} ({', '.join(by)})."

@@ -6,6 +6,8 @@ DSN and ENGINE (keywords of the engine, as JSON) come from the environment.
 import asyncio
 import json
 import os
+import time
+from contextlib import suppress
 
 import anyio.to_thread
 import in_threads
@@ -138,6 +140,27 @@ async def raw():
     await anyio.to_thread.run_sync(connection.close)
 
 
+async def stall():
+    """What no `async def` should do: nothing else of this process runs meanwhile."""
+    time.sleep(0.3)
+
+
+async def elsewhere():
+    return 307
+
+
+async def streamed(receive, send):
+    """Begins to answer, and works until the client hangs up or the work is done, as Starlette does with a stream."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"well", "more_body": True})
+    work = asyncio.create_task(busy())
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
 async def release():
     gate.set()
 
@@ -169,12 +192,17 @@ PATHS = {
         release,
         held,
         dispose,
+        stall,
+        elsewhere,
     )
 }
 
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
+        return
+    if scope["path"] == "/streamed":
+        await streamed(receive, send)
         return
     status = await PATHS[scope["path"]]() or 200
     await send({"type": "http.response.start", "status": status, "headers": []})

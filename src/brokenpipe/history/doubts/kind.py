@@ -28,6 +28,7 @@ class Code(StrEnum):
     ARRIVALS_MISSED = "arrivals_missed"
     NO_TRAFFIC = "no_traffic"
     UNEQUAL_LOAD = "unequal_load"
+    REQUESTS_REPEATED = "requests_repeated"
     NOT_DRAINED = "not_drained"
     USERS_CHANGED = "users_changed"
     LOAD_SHAPE = "load_load_shape"

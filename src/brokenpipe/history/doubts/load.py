@@ -55,6 +55,12 @@ LOAD: Mapping[Code, Kind] = {
         "note",
         "Users wait for answers, so a slow arm asks less: compare rates, not counts, or use [load] arrivals_per_s.",
     ),
+    Code.REQUESTS_REPEATED: Kind(
+        "the same request arrived more than once at a service: the locustfile's client sends again what got no answer",
+        "unknown",
+        "Use HttpUser, or FastHttpUser, without retries of their own (docs/load.md): what a second try made good is in "
+        "no rate of failures.",
+    ),
     Code.NOT_DRAINED: Kind(
         "requests were still under way when they should have ended after the load paused",
         "note",

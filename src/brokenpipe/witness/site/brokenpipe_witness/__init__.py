@@ -8,6 +8,8 @@ lives          how connections end: closed, invalidated, found dead by a ping
 tally          the requests with nothing to tell, added up
 gauge          the pool's numbers, four times a second
 stalls         requests that hang, and where
+event_loop     how late the service's event loop runs what is due
+arrivals       requests that arrive more than once
 scene          what is going on in the current request; the others write into it
 wire, chain    a connection's socket; an exception and its causes
 tape, quiet    the file; and the promise not to raise

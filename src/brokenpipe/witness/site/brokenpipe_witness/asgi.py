@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from brokenpipe_witness import arrivals, event_loop
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, Scene
 from brokenpipe_witness.stalls import LIVE
@@ -40,19 +41,14 @@ def _witnessed(app: Method) -> Method:
         if request_id is None:
             await app(scope, receive, send)
             return
+        event_loop.watch()
+        arrivals.count(request_id, scope)
         scene = Scene(request_id)
-
-        async def sending(message: Any) -> None:
-            # The first start counts: one after it, of an error handler that comes too late, is refused by the server.
-            if message["type"] == "http.response.start" and scene.status is None:
-                scene.status = message["status"]
-                scene.answer_ns = now()
-            await send(message)
-
+        receiving, sending = _listening(scene, receive, send)
         token = SCENE.set(scene)
         LIVE[id(scene)] = scene
         try:
-            await app(scope, receive, sending)
+            await app(scope, receiving, sending)
         except BaseException as error:
             _over(scene, error)
             raise
@@ -63,6 +59,28 @@ def _witnessed(app: Method) -> Method:
             SCENE.reset(token)
 
     return witnessed
+
+
+def _listening(scene: Scene, receive: Method, send: Method) -> tuple[Method, Method]:
+    """The request's own two ways to its client, which take down what goes over them."""
+
+    async def receiving() -> Any:
+        message = await receive()
+        if message["type"] == "http.disconnect" and not scene.complete and scene.left_ns is None:
+            scene.left_ns = now()
+        return message
+
+    async def sending(message: Any) -> None:
+        kind = message["type"]
+        # The first start counts: one after it, of an error handler that comes too late, is refused by the server.
+        if kind == "http.response.start" and scene.status is None:
+            scene.status = message["status"]
+            scene.answer_ns = now()
+        elif kind == "http.response.body" and not message.get("more_body"):
+            scene.complete = True
+        await send(message)
+
+    return receiving, sending
 
 
 @quietly
@@ -77,4 +95,6 @@ def _request_id(scope: Any) -> str | None:
 
 @quietly
 def _over(scene: Scene, raised: BaseException | None) -> None:
+    if scene.status is not None and 300 <= scene.status < 400:
+        arrivals.forget(scene.id)
     scene.write(raised)

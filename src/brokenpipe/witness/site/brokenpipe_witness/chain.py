@@ -47,9 +47,7 @@ def _link(error: BaseException) -> dict[str, Any]:
 
 def _sqlstate(error: BaseException) -> str | None:
     code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if (
-        code is None and error.args and isinstance(error.args[0], dict)
-    ):  # pg8000: the server's message, field by field
+    if code is None and error.args and isinstance(error.args[0], dict):  # pg8000: the server's fields
         code = error.args[0].get("C")
     return code if isinstance(code, str) else None
 

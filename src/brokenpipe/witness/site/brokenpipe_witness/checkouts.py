@@ -123,15 +123,19 @@ def _watch_ping(real: Method) -> Method:
         _ping_begins(checkout, args)
         began = now()
         checkout.stage, checkout.stage_began = "ping", began
-        alive = False
+        alive = None  # also if it is cut short, by a user who leaves or by a time limit: it has found nothing then
         try:
             alive = real(dialect, *args, **kwargs)
             checkout.stage = "checkout"
+        except Exception:
+            alive = False
+            raise
+        else:
             return alive
         finally:
             took = now() - began
             checkout.ping_ns = (checkout.ping_ns or 0) + took
-            checkout.failed_ping_ns = None if alive else took
+            checkout.failed_ping_ns = took if alive is False else None
 
     return _do_ping_w_event
 

@@ -22,7 +22,7 @@ _COUNT = itertools.count(1)
 
 
 class Life:
-    """One connection. `trouble` is what befell it since it was last handed out: ping, error or reset.
+    """One connection. `trouble` is what befell it since it was last handed out: ping, error, reset or cancelled.
 
     `used`: when it was opened, or was last given back.
     """
@@ -117,7 +117,8 @@ def _on_invalidate(_connection: Any, record: Any, error: BaseException | None) -
     if not _found_by_ping(life):
         _confirm_disconnect(error)
         if life is not None and life.trouble is None and error is not None:
-            life.trouble = "reset"  # no request saw it: the roll-back when it was given back failed
+            # Nobody's statement met it: the roll-back when it was given back did, or its request was called off.
+            life.trouble = "cancelled" if is_cancelled(error) else "reset"
     _write_invalidation(life, soft=False)
 
 
@@ -145,6 +146,11 @@ def _found_by_ping(life: Life | None) -> bool:
     write({"k": "ping_failed", "t": now(), "port": checkout.port, "id": request_id(), "ms": ms, "dead": dead})
     checkout.failed_ping_ns = None
     return True
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether what went on was called off: by a user who left, by a time limit, by the end of the service."""
+    return not isinstance(error, Exception)
 
 
 def _confirm_disconnect(error: BaseException | None) -> None:

@@ -6,7 +6,9 @@ greenlets all copy or share the context, and so find the same scene.
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 from brokenpipe_witness import tally
@@ -120,18 +122,25 @@ class Checkout:
 
 
 class Scene:
-    """One request. `pool` is the pool's state when its first error was seen."""
+    """One request. `pool` is the pool's state when its first error was seen.
+
+    `complete`: its answer was sent to the end. `left_ns`: when the service learned that its client had hung up before
+    that. `thread`: the one in which its event loop runs.
+    """
 
     __slots__ = (
         "answer_ns",
         "asking",
         "began_ns",
         "checkouts",
+        "complete",
         "errors",
         "id",
         "last_error",
+        "left_ns",
         "pool",
         "status",
+        "thread",
         "told",
     )
 
@@ -140,6 +149,9 @@ class Scene:
         self.began_ns = now()
         self.status: int | None = None
         self.answer_ns: int | None = None  # when it began to answer
+        self.complete = False
+        self.left_ns: int | None = None
+        self.thread = get_ident()
         self.asking: Checkout | None = None  # the pool is at work for it
         self.told: int | None = None  # the beginning of the act that was last written down as a stall
         self.checkouts: list[Checkout] = []
@@ -175,6 +187,8 @@ class Scene:
                 **(checkout.situation(where) if checkout else _NOWHERE),
                 "disconnect": disconnect,
                 "holding": holding,
+                "pid": os.getpid(),
+                "on_loop": get_ident() == self.thread,
                 "chain": describe(described),
             }
         )
@@ -185,9 +199,9 @@ class Scene:
 
     def under_way(self) -> dict[str, Any] | None:
         """What it waits for in the database or the pool; None if it does something else."""
-        if self.asking is not None:
-            return self.asking.under_way()
-        return self.checkouts[-1].under_way() if self.checkouts else None
+        checkout = self.asking or (self.checkouts[-1] if self.checkouts else None)
+        act = checkout.under_way() if checkout is not None else None
+        return None if act is None else {**act, "pid": os.getpid()}
 
     def _nested(self) -> dict[str, float | None]:
         """The most connections held at any checkout, and the longest wait of one while any were held."""
@@ -201,7 +215,7 @@ class Scene:
         """The request is over: its line, or a place in the tally if there is nothing to tell."""
         failed = raised is not None or (self.status or 0) >= 500
         ended = now()
-        if not failed and tally.add(self, ended):
+        if not failed and self.left_ns is None and tally.add(self, ended):
             return
         write(
             {
@@ -213,6 +227,7 @@ class Scene:
                 "began": self.status is not None,
                 "began_t": self.answer_ns,
                 "failed": failed,
+                "left_t": self.left_ns,
                 "checkouts": [checkout.to_json() for checkout in self.checkouts],
                 **self._nested(),
                 "errors": self.errors,

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from brokenpipe_witness import wire
 from brokenpipe_witness.chain import describe
-from brokenpipe_witness.lives import Life, life_of
+from brokenpipe_witness.lives import Life, is_cancelled, life_of
 from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout
 from brokenpipe_witness.tape import now
@@ -79,7 +79,7 @@ def _on_error(context: Any) -> None:
         return
     life = _life_under(context.connection)
     if life is not None:
-        life.trouble = "error"
+        life.trouble = "cancelled" if is_cancelled(error) else "error"
     if scene is not None:
         checkout = life.checkout if life else None
         told = context.statement is not None or context.execution_context is not None or checkout is None
