@@ -39,7 +39,10 @@ def test_every_request_is_seen_to_take_two_at_once(played: Run) -> None:
     for size in SIZES:
         (found,) = arms[f"size_{size}"]["phases"]["steady"]["nested_checkouts"]
         assert found["request"] == "GET /work"
-        assert found["nested"] == pytest.approx(found["requests"], abs=6)  # some never came to the second
+        missing = (
+            found["requests"] - found["nested"]
+        )  # where the pool is small, some wait for their first in vain
+        assert missing <= 4 if size == 10 else found["nested"] > 20
         assert found["connections"] == 2
         assert (found["waited"] > 0) == (size < 10)
     assert arms["size_2"]["phases"]["steady"]["nested_checkouts"][0]["gave_up"] > 5

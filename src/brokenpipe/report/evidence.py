@@ -47,7 +47,8 @@ def sentences(findings: Findings) -> tuple[str, ...]:
 def _knee(findings: Findings) -> Iterator[str]:
     """Of arms whose pools differ in size: which one is large enough."""
     sized = sizing_of(findings)
-    if sized is not None:
+    said_above = sized is not None and any(each.waited for each in sized.nested)
+    if sized is not None and not said_above:
         yield knee_sentence(sized)
 
 
