@@ -47,12 +47,12 @@ divide_cgroups() {
 # Does nothing if none was started. Its containers end with it.
 end_engine() {
     [ -n "${engine:-}" ] || return 0
-    kill "$engine_pid" 2> /dev/null || true
-    wait "$engine_pid" 2> /dev/null || true
+    [ -z "${engine_pid:-}" ] || kill "$engine_pid" 2> /dev/null || true # it may never have started
+    [ -z "${engine_pid:-}" ] || wait "$engine_pid" 2> /dev/null || true
     # It mounts its own folder, and does not take that back when it could not start.
     awk -v folder="$engine/" 'index($2, folder) == 1 { print $2 }' /proc/mounts | xargs -r umount || true
     [ ! -e "$engine/cgroups-are-ours" ] || umount /sys/fs/cgroup || true
     [ ! -e "$engine/bridge-is-ours" ] || ip link delete docker0 2> /dev/null || true
-    iptables-restore < "$engine/iptables" || true
+    [ ! -s "$engine/iptables" ] || iptables-restore < "$engine/iptables" || true
     rm -rf "$engine"
 }
