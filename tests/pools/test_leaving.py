@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from brokenpipe.faults.black_hole import BlackHole
+from brokenpipe.faults.latency import Latency
 
 from .conftest import Service, Wire
 
@@ -43,7 +43,7 @@ def test_a_ping_that_a_leaving_user_cut_short(start, wire: Wire, driver: str) ->
     """It has found nothing: no failed ping, and what is closed was not closed by one."""
     with start(wire=wire, driver=driver, engine={"pool_pre_ping": True}) as service:
         service.get("/select", "warm")
-        BlackHole().inject(wire.proxy)
+        Latency(ms=1500).inject(wire.proxy)  # in silence psycopg takes 10 s to be called off
         user = begin_a_stream(service, "left")
         service.until(lambda: service.lines("stall") or None, "a ping that hangs")
         user.close()

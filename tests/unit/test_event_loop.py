@@ -45,13 +45,13 @@ def loop_late(run: Recorded, at: float, ms: float, pid: int = PID) -> None:
 
 def times_out(
     run: Recorded, at: float, took: float, chain: Any = LIMIT, where: str = "statement", **error: Any
-) -> None:
+) -> str:
     """A request whose act begins at that time and is given up by a timer of the service."""
     said = {
         "t": run.at(at + took), "began": run.at(at), "handed": run.at(at - 0.01), "where": where, "port": 40_000,
         "dead_at_checkout": False, "dead": False, "statement": 1, "transaction": 0, "pid": PID, "on_loop": True,
     }  # fmt: skip
-    run.request("plain", at - 0.02, (took + 0.03) * 1e3, errors=[{**said, "chain": chain, **error}])
+    return run.request("plain", at - 0.02, (took + 0.03) * 1e3, errors=[{**said, "chain": chain, **error}])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,28 @@ def test_a_timer_that_the_loop_did_not_delay_is_the_latencys(
     times_out(run, 12.04, 0.6 if why == "a third of the wait" else 0.8)
     (one,) = of(run)
     assert (one.tie, one.fault) == (Tie.DIRECT, "latency"), why
+
+
+def test_a_connection_that_was_given_up_in_a_standstill(run: Recorded) -> None:
+    """Who fails to connect in its place owes that to the loop, though a latency made connecting slow; so does the next.
+
+    Once somebody has connected, what fails to connect fails by the latency alone.
+    """
+    loop_late(run, 12.85, 800)
+    request = times_out(run, 12.04, 0.815)
+    run.close("plain", 12.86, after="cancelled", dead=False, id=request)
+    for at in (13.0, 14.0):
+        fails_to_connect(run, at)
+    run.witness("plain", k="connect", t=run.at(15.5), port=40_001, ms=400, id="User-77")
+    fails_to_connect(run, 16.0)
+    assert [(one.tie, one.fault, one.stood_still_s) for one in of(run)] == [
+        (Tie.SERVICE, "", 0.8), (Tie.SERVICE, "", None), (Tie.SERVICE, "", None), (Tie.DIRECT, "latency", None),
+    ]  # fmt: skip
+
+
+def fails_to_connect(run: Recorded, at: float) -> None:
+    request = times_out(run, at, 0.6, CONNECT, "connect", port=None)
+    run.witness("plain", k="connect_failed", t=run.at(at + 0.6), ms=600, id=request, chain=CONNECT)
 
 
 def test_a_thread_is_not_judged_by_the_loop(run: Recorded) -> None:

@@ -21,7 +21,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure, State
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
-from brokenpipe.measure.event_loop import Standstills, standstills
+from brokenpipe.measure.event_loop import EVENT_LOOP, Standstills, failed_to_reconnect, standstills
 from brokenpipe.measure.links import Life, Links, links
 from brokenpipe.measure.owed import Attribution, Tie
 from brokenpipe.measure.planes import followed, seen_by_arm
@@ -41,7 +41,7 @@ _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own na
 class Attributor:
     """Answers for one failure at a time, from what was recorded of wire, faults and pool."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, failures: Sequence[Failure] = ()) -> None:
         self.links: Links = links(history)
         self.windows: Windows = windows(history)
         self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
@@ -50,6 +50,8 @@ class Attributor:
         self.replacements = failed_replacements(history, self._ended_by)
         self.stalled = stalled(history)
         self.standstills: Standstills = standstills(history)
+        self.standing_still = {(each.arm, each.id) for each in failures if self._stood_still(each)}
+        self.reconnecting = failed_to_reconnect(history, self.standing_still)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
         self.followed = followed(seen_by_arm(history, plan_of(history).scenario.arms))
@@ -76,7 +78,7 @@ class Attributor:
             moment=moment,
             pre_ping=pre_ping,
             recycle=recycle,
-            stood_still_s=round(self.standstills.behind(failure) or 0, 1) if tie is Tie.SERVICE else None,
+            stood_still_s=self._standstill_s(failure) if tie is Tie.SERVICE else None,
         )
 
     # --- the rules, strongest evidence first ----------------------------------------------------------
@@ -165,14 +167,23 @@ class Attributor:
     def _by_event_loop(self, failure: Failure, _: Life | None) -> _Owed | None:
         """The service's loop stood still while it waited: measured, where a latency's share is only reckoned.
 
-        Not in silence: then nothing would have come, however well the loop ran.
+        Or it had to connect, in place of a connection that was given up because of that.
         """
+        instead = failure.act is not None and failure.act.act == "connect"
+        if self._stood_still(failure) or (instead and (failure.arm, failure.id) in self.reconnecting):
+            return (Tie.SERVICE, None, None, EVENT_LOOP)
+        return None
+
+    def _standstill_s(self, failure: Failure) -> float | None:
+        stood = self.standstills.behind(failure)
+        return None if stood is None else round(stood, 1)
+
+    def _stood_still(self, failure: Failure) -> bool:
+        """Not in silence: then nothing would have come, however well the loop ran."""
         if self.standstills.behind(failure) is None:
-            return None
+            return False
         there = self.windows.during(failure.arm, failure.at, _time(failure.act, failure))
-        if any(window.fault in SILENT for window in there):
-            return None
-        return (Tie.SERVICE, None, None, "event loop")
+        return not any(window.fault in SILENT for window in there)
 
     def _by_what_was_there(self, failure: Failure, _: Life | None) -> _Owed | None:
         """It failed in a way that a fault makes which was there while the act that failed went on."""
@@ -281,7 +292,7 @@ class Attributor:
 
 def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attribution, ...]:
     """One for each failure, in the same order."""
-    attributor = Attributor(history)
+    attributor = Attributor(history, failures)
     known: dict[Attribution, Attribution] = {}  # a strike breaks many requests alike
     each = (attributor.attribution(failure) for failure in failures)
     return tuple(known.setdefault(one, one) for one in each)

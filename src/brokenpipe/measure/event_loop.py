@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,7 +21,10 @@ from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.outcomes import placed
+from brokenpipe.measure.replacements import Ended, failed_replacements
+from brokenpipe.measure.windows import Window
 
+EVENT_LOOP = "event loop"
 LONG_MS = 50.0  # as the witness has it: shorter ones are no standstill
 RIGHT_AFTER_NS = 100_000_000  # what waited in the loop runs first
 ANSWERED_NS = 250_000_000  # from a failure inside the service to its client
@@ -100,6 +103,31 @@ def standstills(history: History) -> Standstills:
         if ms >= LONG_MS:
             spans.append(_Span(begins, ends))
     return Standstills(found)
+
+
+_GIVEN_UP = """
+SELECT witness_arm, id, port, t FROM closes WHERE after = 'cancelled' AND id IS NOT NULL AND port IS NOT NULL
+"""
+
+
+def failed_to_reconnect(
+    history: History, called_off: Collection[tuple[str, str]]
+) -> Collection[tuple[str, str]]:
+    """Requests, by arm and id, that failed to connect in place of a connection that was given up in a standstill.
+
+    `called_off`: the requests whose timers fired late in one. A driver gives up a connection whose statement is cut
+    short; the next request pays for that, and under a latency may not have the time.
+    """
+    if not called_off:
+        return ()
+    given_up = {
+        (arm, port, t) for arm, request, port, t in history.rows(_GIVEN_UP) if (arm, request) in called_off
+    }
+
+    def ended_by(arm: str, port: int, t: int) -> Ended | None:
+        return (Window(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
+
+    return failed_replacements(history, ended_by).keys()
 
 
 _LONGEST = f"""
