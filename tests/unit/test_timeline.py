@@ -257,10 +257,10 @@ def test_a_fault_that_waits_is_healed_when_its_testimony_is_in(played: Played) -
 
 
 def test_an_arm_whose_connections_were_renewed_answers_before_anything_counts(played: Played) -> None:
-    """The lead-in is over when more was answered than failed for a while; until then failures are nobody's."""
+    """The lead-in is over when each has answered something that was no failure; until then failures are nobody's."""
     played.nemesis.renewed = ("plain",)
-    # A third fails for ever, by itself, after a time in which all does.
-    played.load.counts = (Count(3 * n + 1, 3 * n, min(3 * n, 30) + max(n - 10, 0)) for n in count())
+    # Everything fails thirty times, and half of it for ever.
+    played.load.counts = (Count(2 * n + 1, 2 * n, min(2 * n, 30) + max(n - 15, 0)) for n in count())
     played.play(STEADY)
     began = played.edges("steady")[0]
     assert began - played.notes.at("open") > WARM_UP_S + SETTLE_S + CALM_S

@@ -179,7 +179,7 @@ class ByHand:
         renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
         self.nemesis.time_round_trips()
         self.load.open()
-        returning = Return(renewed, time.monotonic())
+        returning = Return(renewed, time.monotonic(), self.load.progress)
         while (missing := returning.missing(time.monotonic(), self.load.progress)) and not self.desk.halting:
             if returning.late(time.monotonic()):
                 for arm in missing:

@@ -137,7 +137,7 @@ class Experiment:
 
     def _wait_for_return(self, phase: Phase, renewed: tuple[str, ...]) -> None:
         """Until each arm whose connections were renewed has answered since; say so where it does not."""
-        returning = Return(renewed, time.monotonic())
+        returning = Return(renewed, time.monotonic(), self.load.progress)
         while missing := returning.missing(time.monotonic(), self.load.progress):
             if returning.late(time.monotonic()):
                 for arm in missing:

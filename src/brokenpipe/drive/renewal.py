@@ -1,46 +1,42 @@
-"""Whether an arm is back since the harness ended its connections: for a while, more was answered than failed.
+"""Whether an arm is back since the harness ended its connections: it has answered a request since.
 
-    renewed ─▶ ✗ ✗ ─▶ ✓ ─▶ ✗ ─▶ ✓ ✓ ✓   back
-    ├── CALM_S ──┤├───── CALM_S ─────┤
+    renewed ─▶ ✗ ✗ ─▶ ✗ ─▶ ✓   back, if CALM_S are over
 
-Until then nothing counts: what a service makes of that end is no result. Some services fail now and then of themselves.
+Until then nothing counts: what a service makes of that end is no result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
 from brokenpipe.load.messages import Count
 
-CALM_S = 1.2
+CALM_S = 1.2  # for connections that were dead in a pool to be met
 RENEWAL_S = 20.0  # psycopg_pool waits 0, 1, 2, 4 and 8 s between connections that it finds dead
 
 
 @dataclass(slots=True)
 class Return:
-    """The arms that are still to come back. Times are time.monotonic() seconds."""
+    """The arms that are still to come back. `before`: what each had had when its connections were renewed."""
 
     arms: Collection[str]
-    since: float
-    _looked: dict[str, tuple[float, Count]] = field(default_factory=dict)
-    """By arm: since when it is looked at, and the counts of that moment."""
+    since: float  # time.monotonic()
+    before: Mapping[str, Count]
 
     def missing(self, now: float, counts: Mapping[str, Count]) -> tuple[str, ...]:
-        """Look. Those that are not back yet; none once the time is up."""
-        for arm in self.arms:
-            count = counts.get(arm, Count(0, 0, 0))
-            since, before = self._looked.setdefault(arm, (now, count))
-            if now - since < CALM_S:
-                continue
-            failed = count.failed - before.failed
-            if count.ended - before.ended > 2 * failed:
-                self.arms = tuple(other for other in self.arms if other != arm)
-            elif count.ended > before.ended:
-                self._looked[arm] = (now, count)
+        """Look: those that are not back yet."""
+        if now - self.since >= CALM_S:
+            self.arms = [arm for arm in self.arms if not self._answered(arm, counts)]
         return tuple(self.arms)
+
+    def _answered(self, arm: str, counts: Mapping[str, Count]) -> bool:
+        """Whether it has answered anything since, other than by a failure."""
+        nothing = Count(0, 0, 0)
+        before, now = self.before.get(arm, nothing), counts.get(arm, nothing)
+        return now.ended - now.failed > before.ended - before.failed
 
     def late(self, now: float) -> bool:
         """Whether nobody waits any longer."""
@@ -49,8 +45,5 @@ class Return:
 
 def not_back(arm: str, phase: str) -> Doubt:
     """The doubt about an arm that has not come back."""
-    text = (
-        f"within {RENEWAL_S:g} s after the harness had renewed its connections before {phase}, {arm} never answered "
-        f"more requests than it failed, for {CALM_S:g} s"
-    )
+    text = f"{arm} answered no request for {RENEWAL_S:g} s after the harness had renewed its connections before {phase}"
     return Doubt.of(Code.NOT_BACK_AFTER_RENEWAL, text, arm=arm)

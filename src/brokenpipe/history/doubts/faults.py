@@ -36,7 +36,7 @@ FAULTS: Mapping[Code, Kind] = {
         "Run again; if it repeats, see logs/toxiproxy.log.",
     ),
     Code.NOT_BACK_AFTER_RENEWAL: Kind(
-        "an arm failed more requests than it answered for long after the harness had renewed its connections",
+        "an arm answered no request for long after the harness had renewed its connections",
         "unknown",
         "Have the scenario end connections in one way only (all by RST, or all by FIN): then none is renewed.",
     ),
