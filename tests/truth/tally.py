@@ -138,6 +138,9 @@ def tally(folder: Path, books: Path, plays: Sequence[Play]) -> Tally:
     told = {driver: read_books(books / f"books-{driver}.ndjson") for driver in _arms(folder)}
     for driver, request, phase in _failed(folder):
         story = told[driver][request]
+        if story.cue != phase:  # asked as the phase ended, and read when the next was on
+            edges += 1
+            continue
         truth = planted(
             known[phase], story, strikes.get((driver, phase), ()), driver, held.get((driver, phase), (0, 0))
         )

@@ -83,6 +83,26 @@ def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
     assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
 
 
+@pytest.mark.parametrize(("ended_at", "tie"), [(2.3, Tie.DIRECT), (3.0, Tie.UNATTRIBUTED)])
+def test_a_session_keeps_a_limit_until_its_next_statement(tmp_path: Path, ended_at: float, tie: Tie) -> None:
+    """Begun under a limit of 300 ms that is lifted before it is over: it ends by it, up to 300 ms after that."""
+    limit = {"name": "server_setting", "setting": "idle_in_transaction_session_timeout", "after_ms": 300}
+    with Recorded(tmp_path / "run", scenario({"name": "limit", "fault": limit, "seconds": 2})) as run:
+        run.phase("limit", [(0, 2, None)])
+        run.act("plain", "inject", "server_setting \u00b7 idle in transaction 300 ms", 0.0, "limit")
+        run.act("plain", "heal", "server_setting \u00b7 idle in transaction 300 ms", 2.1, "limit")
+        run.requests("plain", [9])
+        run.finish()
+        opened(run, 0.1)
+        run.proxy("link_ended", ended_at, arm="plain", port=PORT, ender="server")
+        said = {"where": "statement", "port": PORT, "dead_at_checkout": False, "dead": True, "statement": 1}
+        times = {"t": run.at(3.42), "began": run.at(3.41), "handed": run.at(1.95)}
+        gone = [link("psycopg.errors.IdleInTransactionSessionTimeout", sqlstate="25P03", invalidated=True)]
+        run.request("plain", 1.9, 1530, errors=[{**said, **times, "transaction": 1, "chain": gone}])
+        (one,) = of(run)
+    assert one.tie is tie
+
+
 @pytest.mark.parametrize(("at", "tie"), [(1.1, Tie.DIRECT), (1.8, Tie.UNATTRIBUTED)])
 def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: float, tie: Tie) -> None:
     """For server_login_retry seconds PgBouncer tells its clients of a restart that is over, and not for longer."""

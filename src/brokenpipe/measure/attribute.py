@@ -145,9 +145,11 @@ class Attributor:
 
     def _of_server(self, arm: str, since: int, ended: int, *, idle: bool) -> tuple[Window, int] | None:
         """The act in that time that could make the server end a link, and when it ended."""
-        there = self.windows.during(arm, since, ended)
-        window = next((each for each in there if self.deeds.could_end(each, idle=idle)), None)
-        return (window, ended) if window else None
+        for window in self.windows.before(arm, ended):
+            lasted = window.overlaps(since - self.deeds.outlives_ns(window), ended)
+            if lasted and window.fault != HARNESS and self.deeds.could_end(window, idle=idle):
+                return window, ended
+        return None
 
     def _ended_by(self, arm: str, port: int, at: int) -> tuple[Window, int] | None:
         """The fault that had ended the link of a port, if one had; ourselves do not count."""

@@ -15,7 +15,7 @@ from brokenpipe.faults.latency import Latency
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.history.reader import History
 from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.windows import SLACK_NS, Window
+from brokenpipe.measure.windows import SERVER_SLACK_NS, SLACK_NS, Window
 from brokenpipe.plan.plan import Plan
 
 # At most: asyncpg prepares a statement first, and asks a new connection for its types.
@@ -77,6 +77,13 @@ class Deeds:
             return window.fault in _END_AT_THE_SERVER
         setting = self._setting(window)
         return idle and (setting is None or setting.setting in _END_WHAT_IDLES)
+
+    def outlives_ns(self, window: Window) -> int:
+        """How long after its healing it may still end a link: a session keeps a limit until its next statement."""
+        setting = self._setting(window)
+        if setting is None or setting.setting not in _END_WHAT_IDLES:
+            return 0
+        return (setting.after_ms or 0) * 1_000_000 + SERVER_SLACK_NS
 
     def could_delay(self, window: Window, act: str, took_ns: int | None) -> bool:
         """Whether it is at least half of an act's time: all of it in silence, some round trips in a latency."""

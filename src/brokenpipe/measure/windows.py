@@ -21,7 +21,7 @@ from brokenpipe.history.reader import History
 
 SLACK_NS = 5_000_000  # from an act to what a socket or a log line says of it
 # A session is told by a signal and ends when it sees to that; on a busy machine later than its contract promises.
-_SERVER_SLACK_NS = int(2.5 * SERVER_LATE_S * 1e9)
+SERVER_SLACK_NS = int(2.5 * SERVER_LATE_S * 1e9)
 HARNESS = "the harness, between phases"
 
 _MOMENTARY = frozenset(
@@ -95,7 +95,7 @@ def windows(history: History) -> Windows:
                 by_arm[arm].append(Window(HARNESS, "", phase, None, t0, t1))
             elif action == "inject":
                 over = (later[5] for later in islice(done, n + 1, None) if later[0] in _OVER)
-                late_ns = _SERVER_SLACK_NS if name in _AT_SERVER else 0
+                late_ns = SERVER_SLACK_NS if name in _AT_SERVER else 0
                 ends = t1 + late_ns if name in _MOMENTARY else next(over, _FOR_EVER)
                 by_arm[arm].append(Window(name, fault, phase, episode, t0, ends))
     return Windows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})
