@@ -41,12 +41,12 @@ class Aspect(StrEnum):
 
 
 _UNKNOWN = {
-    Aspect.CLASS: ErrorClass.UNEXPLAINED,
-    Aspect.MOMENT: RequestPhase.UNKNOWN,
-    Aspect.TIE: Tie.UNKNOWN,
-    Aspect.FAULT: "none",
-    Aspect.STRIKE: "None",
-    Aspect.PREVENTABLE: "not known",
+    Aspect.CLASS: {ErrorClass.UNEXPLAINED},
+    Aspect.MOMENT: {RequestPhase.UNKNOWN, RequestPhase.AFTER_REST},
+    Aspect.TIE: {Tie.UNKNOWN},
+    Aspect.FAULT: {"none"},
+    Aspect.STRIKE: {"None"},
+    Aspect.PREVENTABLE: {"not known"},
 }
 
 
@@ -81,7 +81,7 @@ class Pair:
         expected, said = self.labels(aspect)
         if expected == said:
             return Judgement.RIGHT
-        return Judgement.MISSING if said in {_UNKNOWN.get(aspect), NOT_LOOKED_AT} else Judgement.WRONG
+        return Judgement.MISSING if said in {*_UNKNOWN[aspect], NOT_LOOKED_AT} else Judgement.WRONG
 
     def claims(self, aspect: Aspect) -> bool:
         """Whether something was planted in this respect."""
