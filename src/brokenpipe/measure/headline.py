@@ -45,9 +45,12 @@ def _of_best(best: Best) -> str:
             f"No setting did better than {best.control} itself: {_failed(best.of_control)} "
             f"requests failed{_broken(best.of_control)}."
         )
-    counts = f"{_failed(best.of_arm)} failed instead of {_failed(best.of_control)}{_both_broken(best)}"
     if not best.beyond_chance:
-        return f"Chance alone may be why of the requests of {best.arm} {counts}: more episodes would tell."
+        return (
+            f"{_failed(best.of_arm)} requests of {best.arm} failed and {_failed(best.of_control)} of "
+            f"{best.control}{_both_broken(best)}: chance alone may be why, and more episodes would tell."
+        )
+    counts = f"{_failed(best.of_arm)} failed instead of {_failed(best.of_control)}{_both_broken(best)}"
     return f"{_prevented(best)}: {counts}{cost_words(best.cost, best.control)}.{_tied(best)}"
 
 
