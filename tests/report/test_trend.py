@@ -129,4 +129,4 @@ def test_too_few_nights_say_how_many_it_takes(tmp_path: Path) -> None:
     for n in range(4):
         night(tmp_path, n)
     answer = brokenpipe("trend", str(tmp_path))
-    assert "4 runs are too few to tell any change from chance" in answer.out
+    assert "4 runs: too few to tell any change from chance" in answer.out

@@ -34,7 +34,7 @@ def test_a_job_gets_annotations_and_a_summary(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
     said = brokenpipe("report", str(run))
     assert (
-        "\n::error title=by_hand%3A fail%2C kill%2C plain::plain, kill: 1 broken requests" in f"\n{said.out}"
+        "\n::error title=by_hand%3A fail%2C kill%2C plain::plain, kill: 1 broken request, " in f"\n{said.out}"
     )
     assert said.out.rstrip().splitlines()[-1].split()[1] == "FAIL"  # the last line stays the last line
     assert page.read_text() == "what was there\n" + (run / "summary.md").read_text()

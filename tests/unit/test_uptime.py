@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 UNIT = Path(__file__).parent
-CLOCKED = ["test_workers.py", "test_parts.py", "test_moved.py"]
+CLOCKED = [
+    "test_workers.py::test_a_worker_on_another_clock_is_read_on_ours",
+    "test_parts.py::test_all_parts_count_as_one",
+    "test_moved.py::test_every_time_is_moved",
+]
 YEARS_S = 5 * 365 * 24 * 3_600
 JUST_BOOTED_S = 3
 
