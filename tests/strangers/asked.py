@@ -10,7 +10,8 @@ from tests.strangers.claims import unproven
 from tests.strangers.told import Report
 
 NO_FAULT = r"(owed to|caused by) no fault"  # an acquittal, wrong wherever it is not known
-IS_TOLD = r"\d of [\d,]+ failed instead of \d[\d,]* of [\d,]+"  # of the arm that helps, and of the control
+# That the arm which helps and the control failed, how many of how many: beyond chance, or not.
+IS_TOLD = r"\d of [\d,]+ (failed instead of|requests of \w+ failed and) \d[\d,]* of [\d,]+"
 NO_GRAMMAR = (r" · _", r"\b1 (broken |failed )?requests\b(?!/)", r"\b0 checks undecided")
 
 

@@ -1,29 +1,19 @@
-"""pg8000, a driver in Python alone, in threads of gunicorn: a pool that keeps what is dead."""
+"""pg8000, a driver in Python alone, in threads of gunicorn."""
 
 from __future__ import annotations
 
-from tests.strangers.asked import NO_FAULT, Stranger
+from tests.strangers.asked import IS_TOLD, NO_FAULT, Stranger
 from tests.strangers.told import Report
 
 
 class TestPg8000(Stranger):
-    """Its word for a dead connection, network error, is none that SQLAlchemy takes for one: not even a ping helps."""
+    """Its word for a dead connection is its own: network error."""
 
     name = "pg8000_threads"
-    must = (r"[Nn]ever recovered",)
-    must_not = (
-        r"application error",
-        r"not a disconnect",
-        NO_FAULT,
-        r"pre_ping prevents",
-        r"nothing broke in \d",
-    )
+    must = (IS_TOLD,)
+    must_not = (r"application error", r"not a disconnect", NO_FAULT, r"[Nn]othing (broke|failed) in plain")
 
-    def test_nothing_fails_before_the_first_reset(self, report: Report) -> None:
-        """Of our own accord nothing is reset."""
-        assert [report.total(arm, "failed", ["steady"]) for arm in report.arms] == [0, 0]
-
-    def test_neither_arm_comes_back(self, report: Report) -> None:
-        """What died stays in the pool, and is handed out again."""
-        for arm in report.arms:
-            assert report.total(arm, "failed", ["idle"]) > 0.7 * report.total(arm, "requests", ["idle"]) > 5
+    def test_only_the_arm_without_a_ping_fails(self, report: Report) -> None:
+        """As with any other driver."""
+        assert report.total("plain", "failed", ["kills"]) >= 4
+        assert report.total("pre_ping", "failed") == report.total("plain", "failed", ["steady"]) == 0

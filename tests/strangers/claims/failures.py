@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from tests.strangers.counting import NUMBER, failed_in_all, integer, is_unexplained, known, places
 from tests.strangers.told import Report, plain
 
+_BOTH_FAILED = re.compile(
+    rf"{NUMBER} of {NUMBER} (?:failed instead of|requests of [\w-]+ failed and) {NUMBER} of {NUMBER}"
+)
+
 
 def counts_are_the_loads(report: Report) -> Iterator[str]:
     """As many requests are said to have been asked, and to have failed, as the load wrote down."""
@@ -66,9 +70,9 @@ def other_is_known(report: Report) -> Iterator[str]:
 
 
 def headline_counts_what_failed(report: Report) -> Iterator[str]:
-    """“A of N failed instead of B of M”: B of M requests of the control failed while a fault was there."""
+    """“A of N failed instead of B of M”, or “and B of M”: so many of the control's failed under a fault."""
     control = report.summary["control"]
-    for match in re.finditer(rf"{NUMBER} of {NUMBER} failed instead of {NUMBER} of {NUMBER}", report.text):
+    for match in _BOTH_FAILED.finditer(report.text):
         said = integer(match[3]), integer(match[4])
         phases = [phase for arm, phase in places(report) if arm == control and report.fault(phase)]
         seen = tuple(

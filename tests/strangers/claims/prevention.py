@@ -58,12 +58,13 @@ def broken_service_is_not_judged(report: Report) -> Iterator[str]:
 
 
 def all_different_failures_are_told(report: Report) -> Iterator[str]:
-    """An arm that failed far less, or far more, than the control in a phase with a fault is named above the table."""
+    """That an arm failed far less, or far more, than the control under a fault is said above the table."""
     control = report.summary["control"]
     said = " ".join([report.summary["sentence"], *report.summary["evidence"]])
     for arm, phase, _ in report.cells():
         if arm == control or not report.fault(phase) or (control, phase) not in places(report):
             continue
         some, others = len(report.history.failed(arm, phase)), len(report.history.failed(control, phase))
-        if min(some, others) == 0 and max(some, others) >= 10 and not re.search(rf"\b{arm}\b", said):
+        told = re.search(rf"\b{arm}\b|(instead of|failed and) {others} of", said)
+        if min(some, others) == 0 and max(some, others) >= 10 and not told:
             yield f"{arm} failed {some} and {control} {others} in {phase}, and no sentence says so"
