@@ -46,11 +46,14 @@ def is_unexplained(report: Report, request: Request) -> bool:
 
 
 def has_connection(report: Report, request: Request) -> bool:
-    """A connection that it used, or asked for, is on record."""
+    """A connection that it used is on record, or that it waited for one in the pool's queue."""
     told = report.history.testimonies.get((request.arm, request.id))
     if told is None:
         return False
-    return any(each.get("port") for each in (*(told["checkouts"] or ()), *(told["errors"] or ())))
+    met = told["errors"] or ()
+    return any(each.get("port") for each in (*(told["checkouts"] or ()), *met)) or any(
+        each["where"] == "checkout" for each in met
+    )
 
 
 def met_an_error(line: Line) -> bool:
