@@ -105,6 +105,23 @@ def test_a_connection_that_was_given_up_in_a_standstill(run: Recorded) -> None:
     ]  # fmt: skip
 
 
+def test_a_standstill_in_the_lead_in_empties_a_pool_as_well(tmp_path: Path) -> None:
+    """What was given up before the phase counts is paid for by requests that do count."""
+    with Recorded(tmp_path / "run", scenario(CALM, SLOW, arms=("plain",))) as run:
+        run.phase("calm", [(0, 5, None)])
+        run.act("plain", "inject", "latency \u00b7 150 ms", 8, "slow")
+        run.phase("slow", [(10, 15, None), (15, 20, None)])
+        run.act("plain", "heal", "latency \u00b7 150 ms", 20, "slow")
+        opened(run, 0.5)
+        run.connect("plain", 0.5)
+        run.requests("plain", [1, 2, 11, 12])
+        loop_late(run, 9.85, 800)
+        request = times_out(run, 9.04, 0.815)
+        run.close("plain", 9.86, after="cancelled", dead=False, id=request)
+        fails_to_connect(run, 11.0)
+        assert [one.tie for one in of(run)] == [Tie.SERVICE]
+
+
 def fails_to_connect(run: Recorded, at: float) -> None:
     request = times_out(run, at, 0.6, CONNECT, "connect", port=None)
     run.witness("plain", k="connect_failed", t=run.at(at + 0.6), ms=600, id=request, chain=CONNECT)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.causes import Failure, State
+from brokenpipe.measure.causes import Failure, State, failures_between_phases
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import HANGS, SILENT, Deeds, deeds
 from brokenpipe.measure.event_loop import EVENT_LOOP, Standstills, failed_to_reconnect, standstills
@@ -50,7 +50,8 @@ class Attributor:
         self.replacements = failed_replacements(history, self._ended_by)
         self.stalled = stalled(history)
         self.standstills: Standstills = standstills(history)
-        self.standing_still = {(each.arm, each.id) for each in failures if self._stood_still(each)}
+        failed = (*failures, *failures_between_phases(history))
+        self.standing_still = {(each.arm, each.id) for each in failed if self._stood_still(each)}
         self.reconnecting = failed_to_reconnect(history, self.standing_still)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle

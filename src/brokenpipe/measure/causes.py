@@ -55,14 +55,19 @@ SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.s
        w.errors, w.raised, w.waiting, h.stall, w.began_t, w.status
 FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
 LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
-WHERE o.failure IS NOT NULL AND o.phase IS NOT NULL
+WHERE o.failure IS NOT NULL AND (o.phase IS NOT NULL) = {counted}
 ORDER BY o.t
 """
 
 
 def failures(history: History) -> tuple[Failure, ...]:
     """Every failed request that counts, in order of its start."""
-    return tuple(failure_of(row) for row in history.stream(_QUERY))
+    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=True)))
+
+
+def failures_between_phases(history: History) -> tuple[Failure, ...]:
+    """Every failed request that does not count, such as those of a lead-in: what follows from them may count."""
+    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=False)))
 
 
 def with_known_causes(failures: Sequence[Failure], followed: frozenset[str]) -> tuple[Failure, ...]:
