@@ -133,7 +133,10 @@ def masked(cell: Cell) -> str:
 
 def per_strike(cell: Cell) -> str:
     """Say how many requests a strike broke; empty where nothing struck, or that is not known."""
-    if not cell.recovery_s or cell.broken_per_episode is None:
+    struck = (
+        len(cell.recovery_s) == cell.episodes > 0
+    )  # what is held begins once, whatever blocks it is divided into
+    if not struck or cell.broken_per_episode is None:
         return ""
     found = cell.broken_per_episode
     ends = f" ({numbers.amount_interval(found.ci95)})" if found.ci95 else ""
