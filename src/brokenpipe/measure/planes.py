@@ -37,7 +37,7 @@ SAID: Mapping[Seen, str] = {
     Seen.BOTH: "the witness saw its requests and its pools",
     Seen.REQUESTS: "the witness saw its requests, but no pool that it knows",
     Seen.POOLS: "the witness saw its pool, but none of its requests",
-    Seen.NEITHER: "the witness ran in it, but saw no pool that it knows and no request",
+    Seen.NEITHER: "the witness ran in it, and recorded no pool that it knows and no request with anything to tell",
     Seen.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
 }
 """Of an arm, as every sentence about it says."""
