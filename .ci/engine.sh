@@ -47,8 +47,10 @@ divide_cgroups() {
 # Does nothing if none was started. Its containers end with it.
 end_engine() {
     [ -n "${engine:-}" ] || return 0
-    [ -z "${engine_pid:-}" ] || kill "$engine_pid" 2> /dev/null || true # it may never have started
-    [ -z "${engine_pid:-}" ] || wait "$engine_pid" 2> /dev/null || true
+    if [ -n "${engine_pid:-}" ]; then # it may never have started
+        kill "$engine_pid" 2> /dev/null || true
+        wait "$engine_pid" 2> /dev/null || true
+    fi
     # It mounts its own folder, and does not take that back when it could not start.
     awk -v folder="$engine/" 'index($2, folder) == 1 { print $2 }' /proc/mounts | xargs -r umount || true
     [ ! -e "$engine/cgroups-are-ours" ] || umount /sys/fs/cgroup || true

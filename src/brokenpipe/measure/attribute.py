@@ -50,7 +50,7 @@ class Attributor:
         self.replacements = failed_replacements(history, self._ended_by)
         self.stalled = stalled(history)
         self.standstills: Standstills = standstills(history)
-        failed = (*failures, *failures_between_phases(history))
+        failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
         self.standing_still = {(each.arm, each.id) for each in failed if self._stood_still(each)}
         self.reconnecting = failed_to_reconnect(history, self.standing_still)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")

@@ -54,6 +54,11 @@ class Standstills:
 
     by_process: Mapping[str, Mapping[int, Sequence[_Span]]]
 
+    @property
+    def any_on_record(self) -> bool:
+        """Whether any loop stood still: in most histories none did, and nothing has to be looked up for it."""
+        return any(spans for processes in self.by_process.values() for spans in processes.values())
+
     def behind(self, failure: Failure) -> float | None:
         """For how many seconds the loop stood still while this request waited, if that is why its time ran out.
 
