@@ -28,7 +28,7 @@ class BrokenService:
 
     @property
     def figures(self) -> str:
-        return f"{self.failed} of {self.requests} requests failed in {self.phase}"
+        return f"{self.failed:,} of {plural(self.requests, 'request')} failed in {self.phase}"
 
 
 def broken_services(

@@ -42,12 +42,12 @@ def headline(best: Best | None, scenario: Scenario, cells: Mapping[Place, Cell],
 def _of_best(best: Best) -> str:
     if best.arm == best.control:
         return (
-            f"No setting did better than {best.control} itself: {_failed(best.of_control)} "
-            f"requests failed{_broken(best.of_control)}."
+            f"No setting did better than {best.control} itself: {_failed_requests(best.of_control)} "
+            f"failed{_broken(best.of_control)}."
         )
     if not best.beyond_chance:
         return (
-            f"{_failed(best.of_arm)} requests of {best.arm} failed and {_failed(best.of_control)} of "
+            f"{_failed_requests(best.of_arm)} of {best.arm} failed and {_failed(best.of_control)} of "
             f"{best.control}{_both_broken(best)}: chance alone may be why, and more episodes would tell."
         )
     counts = f"{_failed(best.of_arm)} failed instead of {_failed(best.of_control)}{_both_broken(best)}"
@@ -74,6 +74,10 @@ def share_ends(interval: Interval) -> str:
 
 def _failed(tally: Tally) -> str:
     return f"{tally.failed:,} of {tally.requests:,}"
+
+
+def _failed_requests(tally: Tally) -> str:
+    return f"{tally.failed:,} of {plural(tally.requests, 'request')}"
 
 
 def _broken(tally: Tally) -> str:
