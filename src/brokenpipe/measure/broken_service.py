@@ -11,6 +11,7 @@ from brokenpipe.history.doubts.target import ENOUGH_REQUESTS, NEARLY_ALL
 from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.numbers import plural
 from brokenpipe.plan.scenario import Scenario
 
 LONGEST = 160  # of an exception's text
