@@ -5,16 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from brokenpipe.drive.desk import Desk
+from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 
 KILL = {"name": "socket_kill"}
 LATENCY = {"name": "latency", "ms": 25}
+FAULT_OF: dict[What, dict[str, Any]] = {"strike": KILL, "hold": LATENCY}
+_LATENCY = TypeAdapter[Fault](AnyFault).validate_python(LATENCY)
 
 
 def _desk(**state: Any) -> Desk:
     return Desk(("plain", "pre_ping"), **{"running": True, **state})
+
+
+def _first(desk: Desk, what: What) -> None:
+    """Ask for the first of two commands; a heal has something to heal."""
+    if what == "heal":
+        assert _ask(desk, "hold", LATENCY) is None
+        assert desk.next(0)
+        desk.finished(held=_LATENCY)
+    assert _ask(desk, what, FAULT_OF.get(what)) is None
 
 
 def _ask(desk: Desk, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
@@ -85,6 +98,55 @@ def test_one_fault_at_a_time() -> None:
     assert "heal it first" in (_ask(desk, "play") or "")
     assert _ask(desk, "heal") is None
     assert _ask(desk, "strike", KILL) is None
+
+
+# The first command, the second, and what the second is answered: None is "it will be done, after the first".
+TWO_AT_ONCE: list[tuple[What, What, str | None]] = [
+    ("hold", "hold", "heal it first"),
+    ("hold", "strike", "heal it first"),
+    ("hold", "play", "heal it first"),
+    ("hold", "heal", None),
+    ("strike", "strike", None),
+    ("strike", "hold", None),
+    ("strike", "play", None),
+    ("strike", "heal", "nothing is held"),
+    ("play", "play", "is being played"),
+    ("play", "hold", "is being played"),
+    ("play", "strike", "is being played"),
+    ("play", "heal", "is being played"),
+    ("play", "break_off", None),
+    ("heal", "heal", "nothing is held"),
+    ("heal", "hold", None),
+    ("heal", "strike", None),
+    ("heal", "play", None),
+]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["waits", "is begun"])
+@pytest.mark.parametrize(("first", "second", "answer"), TWO_AT_ONCE)
+def test_two_commands_at_once(first: What, second: What, answer: str | None, taken: bool) -> None:
+    """The second is answered as if the first were done, from the moment in which the first was accepted.
+
+    Before a fault is held it is tried on raw sockets for a second or two, and the timeline waits for a testimony:
+    the answer is the same while the first command waits and while it is carried out.
+    """
+    desk = _desk()
+    _first(desk, first)
+    if taken:
+        assert desk.next(0)
+    found = _ask(desk, second, FAULT_OF.get(second))
+    assert found is None if answer is None else answer in (found or ""), found
+
+
+@pytest.mark.parametrize("what", ["hold", "play"])
+def test_a_command_that_came_to_nothing_is_forgotten(what: What) -> None:
+    """A hold that failed, or a timeline that is over, stands in nobody's way."""
+    desk = _desk()
+    _first(desk, what)
+    assert desk.next(0)
+    desk.finished(held=None)
+    assert (desk.held, desk.playing) == (None, False)
+    assert _ask(desk, "hold", LATENCY) is None
 
 
 @pytest.mark.parametrize("state", [{"running": False}, {"halting": 1}])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -230,3 +230,24 @@ def test_a_lost_write_is_lost_whatever_else_is_in_doubt(recording, code: Code, v
     assert (lost.verdict, lost.value) == (verdict, 109)
     assert found.verdict is verdict
     assert "plain, steady: 109 acknowledged writes missing, expected exactly 0" in lost.text
+
+
+def test_a_timeline_that_was_played_twice(tmp_path: Path) -> None:
+    """Histories of before count its episodes from 0 twice. All are counted, and a table and the ledger agree.
+
+    So do the strikes: four that nobody watched are four.
+    """
+    plan = scenario(KILL, arms=("plain",))
+    with Recorded(tmp_path / "run", plan) as run:
+        run.phase("kill", [(10, 11, 10.5), (11, 12, 11.5)])
+        run.phase("kill", [(20, 21, 20.5), (21, 22, 21.5)])
+        for at in (10.2, 11.2, 20.2, 21.2):
+            run.request("plain", at, key=f"key {at}")
+        run.ledger("plain", {f"key {at}": 1 for at in (10.2, 11.2, 20.2)})
+        run.finish()
+    found = run.measured()
+    cell = found.cell("plain", "kill")
+    assert (cell.requests, cell.episodes) == (4, 4)
+    assert found.ledger["plain"].by_phase["kill"] == Written(acknowledged=4, lost=1)
+    unseen = next(each.text for each in found.warnings if each.code == Code.FAULT_DID_NOT_LAND)
+    assert "4 of 4" in unseen

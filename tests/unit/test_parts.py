@@ -180,6 +180,7 @@ def test_arms_that_take_turns_finish_an_episode_together(tmp_path: Path) -> None
                 records.Episode("steady", n, run.at(at), run.at(at + 2), strike=None, counts=True, arm=arm)
             )
             run.request(arm, at + 1)
+        run.experiment(records.Resumed(t=run.at(7), part=2, command="brokenpipe resume"))
     assert unfinished(tmp_path).played == {"steady": 2}
     assert measure(tmp_path).cell("pre_ping", "steady").requests == 2
 

@@ -28,7 +28,6 @@ from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.writer import Writer
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.progress import Progress
@@ -81,12 +80,18 @@ class ByHand:
             wish = self.desk.next(TICK_S)
             self._look()
             if wish:
-                _FULFILLED[wish.what](self, wish)
+                self._fulfil(wish)
         self._leave(self.desk.halting)
         self.nemesis.heal(self.phase or HANDS_OFF.name)
-        self.desk.held = None
+        self.desk.finished(held=None)
 
     # --- what is wished -----------------------------------------------------------------------------
+
+    def _fulfil(self, wish: Wish) -> None:
+        try:
+            _FULFILLED[wish.what](self, wish)
+        finally:
+            self.desk.finished(held=self._phase.fault if self._phase else None)
 
     def _strike(self, wish: Wish) -> None:
         assert wish.fault is not None
@@ -113,8 +118,9 @@ class ByHand:
     def _hold(self, wish: Wish) -> None:
         assert wish.fault is not None
         phase = self._ready_for(wish.fault, wish.arms)
+        if self.desk.halting is not None:
+            return
         self._leave(time.monotonic_ns())
-        self.desk.held = wish.fault
         self.nemesis.inject(wish.fault, phase.name, arms=wish.arms)
         self._enter(phase, time.monotonic_ns())
         self.doing = f"{wish.fault} is held"
@@ -124,19 +130,18 @@ class ByHand:
         name = self._phase.name
         self._leave(time.monotonic_ns())
         self.nemesis.heal(name)
-        self.desk.held = None
         self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _play(self, _: Wish) -> None:
         """The scenario's own timeline, as in a run by file; then hands off again."""
         self._leave(time.monotonic_ns())
-        self.desk.playing = True
         scenario = self.plan.scenario
-        self._plan(timeline=True)
+        stretches = self._phases.next_play(scenario)
+        self._plan()
         try:
             Experiment(
                 scenario=scenario,
-                stretches=[Stretch(phase, 0, phase.count) for phase in scenario.phases],
+                stretches=stretches,
                 load=self.load,
                 nemesis=self.nemesis,
                 log=self.log,
@@ -149,7 +154,7 @@ class ByHand:
             ).run()
         except BrokenOff:
             self.nemesis.heal(HANDS_OFF.name)
-        self.desk.playing, self.playing = False, None
+        self.playing = None
         if self.desk.halting is None:
             self._drain()
             self.load.open()
@@ -241,8 +246,8 @@ class ByHand:
             self._look()
             time.sleep(min(left_s, TICK_S))
 
-    def _plan(self, *, timeline: bool = False) -> None:
-        self.on_plan(self._phases.planned(self.plan, timeline=timeline))
+    def _plan(self) -> None:
+        self.on_plan(self._phases.planned(self.plan))
 
     def _mark(self, phase: Phase, edge: str, at: int) -> None:
         self.log.write(records.Phase(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))

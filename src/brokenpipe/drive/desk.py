@@ -1,6 +1,8 @@
 """Where wishes from the web page arrive: each is answered at once, and carried out by whoever drives the run.
 
-Wishes come from the thread that listens to the load; the run takes them in its own time, one after the other.
+Wishes come from the thread that listens to the load; the run takes them in its own time, one after the other. The rule
+for two at once: a wish is answered as if all that were accepted before it were done already. So a fault is held, and
+the timeline is played, from the moment in which that was accepted; what is begun takes a second or two.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class Desk:
     users: int = 0  # of each arm, as far as somebody has asked for them
     halting: int | None = None  # when somebody pressed Stop
     halted: bool = False
+    _taken: Wish | None = None  # what is being carried out
     _wishes: deque[Wish] = field(default_factory=deque)
     _news: threading.Condition = field(default_factory=threading.Condition)
 
@@ -84,14 +87,25 @@ class Desk:
         """For the next run: forget everything that was asked of this one."""
         with self._news:
             self._wishes.clear()
+            self._taken = None
             self.running = self.playing = self.halted = False
             self.held, self.halting, self.users = None, None, 0
 
     def next(self, timeout_s: float) -> Wish | None:
-        """The next wish; None: there was none in that time, or somebody pressed Stop."""
+        """The next wish, which is under way until `finished`; None: none came in that time, or Stop was pressed."""
         with self._news:
             self._news.wait_for(lambda: self._wishes or self.halting is not None, timeout_s)
-            return self._wishes.popleft() if self._wishes and self.halting is None else None
+            if not self._wishes or self.halting is not None:
+                return None
+            self._taken = self._wishes.popleft()
+            self.held = self._taken.fault if self._taken.what == "hold" else self.held
+            self.playing = self._taken.what == "play"
+            return self._taken
+
+    def finished(self, *, held: Fault | None) -> None:
+        """The wish that was taken is done, or came to nothing; this is held now."""
+        with self._news:
+            self.held, self.playing, self._taken = held, False, None
 
     def wants(self, what: What) -> bool:
         """Whether such a wish is waiting; it is not any more."""
@@ -117,11 +131,12 @@ class Desk:
 
     def _refusal(self, wish: Wish) -> str | None:
         """The first reason there is."""
-        held, acts = self._will_hold(), wish.what in {"strike", "hold", "play"}
+        held, playing = self._will_hold(), self._will_play()
+        acts = wish.what in {"strike", "hold", "play"}
         reasons = {
             "no run is on: press Start on Locust's page first": not self.running or self.halting is not None,
-            "the timeline is not being played": wish.what == "break_off" and not self.playing,
-            "the scenario's timeline is being played: break it off first, or wait for its end": self.playing
+            "the timeline is not being played": wish.what == "break_off" and not playing,
+            "the scenario's timeline is being played: break it off first, or wait for its end": playing
             and (acts or wish.what == "heal"),
             "nothing is held": wish.what == "heal" and not held,
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
@@ -132,12 +147,20 @@ class Desk:
         return next((reason for reason, applies in reasons.items() if applies), None)
 
     def _will_hold(self) -> Fault | None:
-        """What is held once all that waits is done."""
+        """What is held once all that was accepted is done."""
         held = self.held
-        for wish in self._wishes:
+        for wish in self._accepted():
             if wish.what in {"hold", "heal"}:
                 held = wish.fault
         return held
+
+    def _will_play(self) -> bool:
+        """Whether the timeline is being played, or will be."""
+        return self.playing or any(wish.what == "play" for wish in self._accepted())
+
+    def _accepted(self) -> list[Wish]:
+        """What is under way and what waits, in order."""
+        return [*([self._taken] if self._taken else []), *self._wishes]
 
 
 def _unfit(wish: Wish, lossy: bool) -> dict[str, bool]:

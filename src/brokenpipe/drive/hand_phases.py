@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from brokenpipe.faults import Fault
+from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import BLOCK_S, Phase
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
 
 HANDS_OFF = Phase(name="hands_off", seconds=BLOCK_S)
 """What lies between two faults."""
@@ -22,13 +24,20 @@ def phase_of(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Phase:
     return Phase(name=name, fault=fault, arms=arms, seconds=BLOCK_S)  # type: ignore[arg-type]
 
 
+def _with_episodes(phase: Phase, count: int) -> Phase:
+    size: dict[str, object] = (
+        {"episodes": count} if phase.seconds is None else {"seconds": count * phase.episode_s}
+    )
+    return phase.model_copy(update=size)
+
+
 @dataclass(slots=True)
 class HandPhases:
     """One for each fault with its parameters and arms, in the order in which they were first asked for."""
 
     _made: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
     _episodes: dict[str, int] = field(default_factory=dict)
-    _with_timeline: bool = False
+    _plays: int = 0  # of the scenario's timeline
 
     def of(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
         """Its phase, the same each time."""
@@ -47,25 +56,26 @@ class HandPhases:
         self._episodes[phase.name] = n + 1
         return n
 
-    def planned(self, plan: Plan, *, timeline: bool = False) -> Plan:
+    def next_play(self, scenario: Scenario) -> list[Stretch]:
+        """The scenario's timeline once more. Its episodes have numbers of their own, as if it were one longer play."""
+        self._plays += 1
+        return [Stretch(phase, (self._plays - 1) * phase.count, phase.count) for phase in scenario.phases]
+
+    def planned(self, plan: Plan) -> Plan:
         """The plan as it has become. What the scenario expects is expected of its timeline, once that is played."""
-        self._with_timeline |= timeline
-        scenario = plan.scenario
+        scenario, played = plan.scenario, self._plays > 0
+        timeline = tuple(_with_episodes(phase, self._plays * phase.count) for phase in scenario.phases)
         by_hand = (self._sized(HANDS_OFF), *(self._sized(phase) for phase in self._made.values()))
         changes: dict[str, object] = {
-            "phases": (*(scenario.phases if self._with_timeline else ()), *by_hand),
-            "expect": scenario.expect if self._with_timeline else (),
-            "isolate": scenario.isolate and self._with_timeline,
+            "phases": (*(timeline if played else ()), *by_hand),
+            "expect": scenario.expect if played else (),
+            "isolate": scenario.isolate and played,
         }
         return plan.model_copy(update={"scenario": scenario.model_copy(update=changes), "looks": {}})
 
     def _sized(self, phase: Phase) -> Phase:
         """With as many episodes as there have been."""
-        count = max(1, self.episodes(phase))
-        size: dict[str, object] = (
-            {"seconds": count * BLOCK_S} if phase.seconds is not None else {"episodes": count}
-        )
-        return phase.model_copy(update=size)
+        return _with_episodes(phase, max(1, self.episodes(phase)))
 
     def _name(self, fault: Fault, arms: tuple[str, ...]) -> str:
         name = "_".join(("hand", fault.name, *arms))

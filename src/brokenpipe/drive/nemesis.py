@@ -55,7 +55,7 @@ class Nemesis:
     log: Writer
     doubts: Writer
     pool: ThreadPoolExecutor
-    _held: _Held | None = None
+    _held: list[_Held] = field(default_factory=list)
     _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
     _watches: list[Future[None]] = field(default_factory=list)
 
@@ -99,7 +99,7 @@ class Nemesis:
         """Inject it. The time at which the first call was made."""
         before = time.monotonic_ns()
         if not fault.strikes or fault.waits:
-            self._held = _Held(fault, arms)
+            self._held.append(_Held(fault, arms))
         if fault.shared:
             everywhere = tuple(self.proxies.values())
             self._act_once("inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere))
@@ -108,13 +108,13 @@ class Nemesis:
         return before
 
     def heal(self, phase: str) -> None:
-        """Heal what is held, if anything is."""
-        if self._held is not None:
-            fault, arms = self._held.fault, self._held.arms
-            self._held = None
+        """Heal all that is held: whatever was injected is healed, even if more than one was."""
+        while self._held:
+            held = self._held.pop()
+            fault, arms = held.fault, held.arms
             if fault.shared:
                 anywhere = next(iter(self.proxies.values()))
-                self._act_once("heal", str(fault), phase, None, lambda: fault.heal(anywhere))
+                self._act_once("heal", str(fault), phase, None, partial(fault.heal, anywhere))
             else:
                 self._act("heal", str(fault), phase, None, fault.heal, arms)
 
@@ -228,8 +228,8 @@ class Nemesis:
     def _restart(self, phase: str, episode: int | None) -> None:
         t0 = time.monotonic_ns()
         self.server.restart()
-        if self._held and self._held.fault.place == "wire":
-            self._held = None  # every toxic is neutral now
+        # Every toxic is neutral now.
+        self._held = [held for held in self._held if held.fault.place != "wire"]
         for arm in self.proxies:
             t1 = time.monotonic_ns()
             act = Act(t0, t1, action="restart", fault=NOTHING, arm=arm, phase=phase, episode=episode)

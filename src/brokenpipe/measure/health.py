@@ -92,7 +92,7 @@ def missed_landings(
         )
     }
     struck: dict[str, int] = dict(
-        history.rows("SELECT phase, count(DISTINCT n) FROM episodes WHERE counts GROUP BY ALL")
+        history.rows("SELECT phase, count(DISTINCT n) FROM episode_list WHERE counts GROUP BY ALL")
     )
     counts = {}
     for arm, phase in product(arms, phases):

@@ -43,7 +43,7 @@ held AS (
 ),
 placed AS (
     SELECT a.*, CASE WHEN a.t < c.t1 AND c.counts THEN c.phase ELSE '' END AS phase
-    FROM asked a ASOF LEFT JOIN episodes c ON a.t >= c.t0
+    FROM asked a ASOF LEFT JOIN episode_list c ON a.t >= c.t0
 )
 SELECT arm, key, coalesce(phase, '') AS phase, coalesce(name, '') AS name, coalesce(id, '') AS id,
        coalesce(told, 'never') AS told, coalesce(count, 0)::BIGINT AS count

@@ -46,10 +46,19 @@ DELETE FROM other_outcomes o WHERE t_end IS NULL AND (t >= -{limit_ns} + greates
 ) OR EXISTS (FROM resumptions r WHERE o.t < r.t AND o.t >= r.t - {gap_ns} - {limit_ns}))
 """
 
-# An episode in which the arms take turns is played again from its first turn if it was cut off between two.
+# An episode in which the arms take turns is played again from its first turn if it was cut off between two: that of
+# the last part stands. Equal numbers within one part are different episodes all the same: a timeline that was played
+# twice by hand began at 0 twice, before versions that go on counting.
 _EPISODES = """
 CREATE TABLE episode_list AS
-SELECT * FROM episodes QUALIFY row_number() OVER (PARTITION BY phase, n, arm, counts ORDER BY t0 DESC) = 1 ORDER BY t0
+WITH parts AS (
+    SELECT e.*, (SELECT count(*) FROM resumptions r WHERE r.t <= e.t0) AS part,
+           max(n) OVER (PARTITION BY phase) + 1 AS many
+    FROM episodes e
+)
+SELECT * EXCLUDE (part, many)
+    REPLACE (n + many * (row_number() OVER (PARTITION BY phase, n, arm, counts ORDER BY t0) - 1) AS n)
+FROM (FROM parts QUALIFY part = max(part) OVER (PARTITION BY phase, n, arm, counts)) ORDER BY t0
 """
 
 # Plain successes stay where they were read: to store ten million rows again would cost more than all questions.
