@@ -155,6 +155,21 @@ def test_toxiproxy_killed(brokenpipe: Starter, project: Path) -> None:
         assert_doubted(run, Code.TOXIPROXY_DIED)
 
 
+def test_one_backend_of_postgres_killed(brokenpipe: Starter, project: Path) -> None:
+    """As the kernel does when memory is out: Postgres ends all sessions of all arms, and no pool is to blame."""
+    arms = "plain = {}\nother = {}"
+    expect = STEADY.replace("equals = 0", 'equals = 0\n\n[[expect]]\narm = "*"\nphase = "steady"\n') + (
+        'metric = "failed"\nequals = 0\n'
+    )
+    with begun(brokenpipe, project, expect, arms=arms) as run:
+        server = _child(run, "max_connections=")
+        backend = next(each for each in server.children() if "arm_other" in " ".join(each.cmdline()))
+        backend.kill()
+        assert_doubted(run, Code.POSTGRES_CRASHED)
+    assert {check["verdict"] for check in run.summary["checks"]} == {"unknown"}
+    assert len(run.history("gauges.ndjson", "server_start")) > 1
+
+
 def test_a_worker_of_a_target_killed(brokenpipe: Starter, project: Path) -> None:
     """The service starts another, with an empty pool, and goes on as if nothing had been."""
     with begun(brokenpipe, project, STEADY, target="crowd") as run:

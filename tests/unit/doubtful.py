@@ -78,6 +78,22 @@ def postgres(run: Recorded, *, each_s: int = 10, worked: int = 0, direct: int = 
         run.gauge(records.Slots(run.at(at), used, 100))
 
 
+def crashed(run: Recorded, *, postmaster: bool = False) -> None:
+    """Half-way all helpers of Postgres are new; `postmaster`: that is, too."""
+    for at in range(1, 12):
+        late = at > 6
+        run.gauge(records.ServerStart(run.at(at), 1_000 + (late and postmaster), 2_000 + late))
+
+
+def killed(run: Recorded, *, act: str | None = None) -> None:
+    """Half-way five sessions of one arm are terminated; `act`: by this fault of ours."""
+    for at in range(1, 12):
+        count = 3 + (5 if at > 6 else 0)
+        run.gauge(records.PostgresGauge(run.at(at), "plain", 2, 1, 1, 0, at * 10, 1, 0, count))
+    if act:
+        run.act("plain", "inject", act, 5.5, "steady")
+
+
 def damage(run: Recorded) -> None:
     """Half a line in the middle of a file, and at its end one that is being written."""
     with (run.folder / "nemesis.ndjson").open("ab") as file:

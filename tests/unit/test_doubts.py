@@ -47,6 +47,8 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.NO_DATABASE_TRAFFIC: lambda run: doubtful.postgres(run, each_s=0),
     Code.WITNESS_TROUBLE: lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
     Code.LINES_UNREADABLE: doubtful.damage,
+    Code.POSTGRES_CRASHED: doubtful.crashed,
+    Code.SESSIONS_TERMINATED: doubtful.killed,
     Code.OUT_OF_MEMORY: doubtful.out_of_memory,
     Code.CONTAINER_PAUSED: doubtful.paused,
     Code.POSTGRES_FULL: lambda run: doubtful.postgres(run, used=99),
@@ -87,6 +89,11 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "a database at work": lambda run: doubtful.postgres(run, used=89),
     "sessions too short to be seen": lambda run: doubtful.postgres(run, each_s=1),
     "sessions that touch no table": lambda run: doubtful.postgres(run, each_s=0, worked=1),
+    "a server that was restarted with its postmaster": lambda run: doubtful.crashed(run, postmaster=True),
+    "sessions that the nemesis terminated": lambda run: doubtful.killed(
+        run, act="backend_kill · pg_terminate_backend"
+    ),
+    "sessions that ended with the server": lambda run: doubtful.killed(run, act="server_restart · fast"),
     "containers that the nemesis ended and paused": doubtful.by_the_nemesis,
     "containers that are taken down": doubtful.taken_down,
     "containers for probes": doubtful.probed,

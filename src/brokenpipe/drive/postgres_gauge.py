@@ -10,17 +10,27 @@ from dataclasses import dataclass
 import psutil
 import psycopg
 
-from brokenpipe.history.records import PostgresGauge, Record, Slots
+from brokenpipe.history.records import PostgresGauge, Record, ServerStart, Slots
 
 _BACKENDS = """
 SELECT datname, pid, client_port, state, state_change
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s)
 """
-_TRANSACTIONS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname = ANY(%s)"
+_COUNTS = (
+    "SELECT datname, xact_commit + xact_rollback, {killed} FROM pg_stat_database WHERE datname = ANY(%s)"
+)
+_COUNTS_KILLED = 140_000  # the version from which on Postgres does
 _SLOTS = """
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int
+"""
+
+# Helpers live as long as the postmaster, unless a process of the server crashes: then it starts all of them anew.
+_STARTS = """
+SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+       (extract(epoch FROM min(backend_start)) * 1000000)::bigint
+FROM pg_stat_activity WHERE backend_type = 'checkpointer'
 """
 
 Backend = tuple[str, int, int, str | None, object]  # as _BACKENDS has them
@@ -89,8 +99,9 @@ class Database:
         of_proxy = _local_ports(proxy_pid)
         backends: list[Backend] = self._connection.execute(_BACKENDS, (list(self._arms),)).fetchall()  # type: ignore[assignment]
         of_proxy |= _local_ports(proxy_pid)
-        transactions = dict(self._connection.execute(_TRANSACTIONS, (list(self._arms),)).fetchall())  # type: ignore[arg-type, var-annotated]
+        counts = self._counts(self._connection)
         used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
+        postmaster, helpers = self._connection.execute(_STARTS).fetchone() or (None, None)
         now = time.monotonic_ns()
         before, look = self._before, _Look.at(backends, of_proxy)
         self._before = look
@@ -106,11 +117,22 @@ class Database:
                 active=states.count("active"),
                 idle=states.count("idle"),
                 idle_in_transaction=sum(state.startswith("idle in transaction") for state in states),
-                transactions=transactions.get(database),
+                transactions=counts.get(database, (None, None))[0],
                 worked=len(mine & worked),
                 direct=seen if strays is None else strays.get(arm),
+                killed=counts.get(database, (None, None))[1],
             )
         yield Slots(now, used, allowed)  # type: ignore[arg-type]
+        if helpers is not None:
+            yield ServerStart(now, postmaster, helpers)  # type: ignore[arg-type]
+
+    def _counts(
+        self, connection: psycopg.Connection[tuple[object, ...]]
+    ) -> dict[object, tuple[int | None, int | None]]:
+        """Transactions, and sessions that were killed, of each database since the statistics began."""
+        killed = "sessions_killed" if connection.info.server_version >= _COUNTS_KILLED else "NULL"
+        rows = connection.execute(_COUNTS.format(killed=killed), (list(self._arms),)).fetchall()
+        return {name: (transactions, ended) for name, transactions, ended in rows}  # type: ignore[misc]
 
 
 def _local_ports(pid: int) -> frozenset[int]:

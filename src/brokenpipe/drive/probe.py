@@ -98,9 +98,14 @@ class _Probe:
 
 
 def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading.Event) -> None:
-    """For as long as it answers: a server that stands still holds up nobody else's gauges."""
+    """For as long as it answers: a server that stands still holds up nobody else's gauges.
+
+    It is asked once more at the end, or what happened since the last gauge would be known to nobody.
+    """
+    over = False
     with suppress(RecordingError):
-        while not stop.wait(EVERY_S):
+        while not over:
+            over = stop.wait(EVERY_S)
             strays = stack.strays() if stack.strays else None
             for record in database.gauges(stack.postgres_clients, strays):
                 log.write(record)

@@ -6,7 +6,7 @@ Each file has one writer, and none is ever rewritten:
     nemesis.ndjson           the nemesis   Act, Landing
     requests.ndjson          the load      Start, End, Lag, Late, Missed; of each worker, requests-w1.ndjson
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
-    gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots
+    gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots, ServerStart
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
     ledger.ndjson            the harness   Entry, Balance, of `ledger.py`: only of a target that has one
     containers.ndjson        the stack     ContainerEvent, of `containers.py`: only of a stack in containers
@@ -308,7 +308,8 @@ class PostgresGauge(Record):
 
     `transactions` is cumulative; Postgres adds to it late, if a session touches no table not before its end.
     `worked`: backends that did something since the last gauge. `direct`: those of them whose client did not come
-    through Toxiproxy; None: not known.
+    through Toxiproxy; None: not known. `killed` is cumulative: sessions that were ended by an administrator's order, as
+    pg_terminate_backend gives it; None: Postgres before 14 does not count them, and older histories have none.
     """
 
     KIND: ClassVar[str] = "postgres"
@@ -321,6 +322,7 @@ class PostgresGauge(Record):
     transactions: int | None = None
     worked: int | None = None
     direct: int | None = None
+    killed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,3 +333,17 @@ class Slots(Record):
     t: int
     used: int
     allowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStart(Record):
+    """When Postgres began, by its own clock: its postmaster, and the helper processes that this one starts.
+
+    Helpers younger than they were, of the same postmaster: one process of the server crashed or was killed, and the
+    postmaster ended all others, every session among them, and began anew.
+    """
+
+    KIND: ClassVar[str] = "server_start"
+    t: int
+    postmaster_us: int
+    helpers_us: int

@@ -192,7 +192,14 @@ TABLES = (
             "transactions": "BIGINT",
             "worked": "INTEGER",
             "direct": "INTEGER",
+            "killed": "BIGINT",
         },
+    ),
+    Table(
+        "server_starts",
+        "gauges*.ndjson",
+        "server_start",
+        {"t": "BIGINT", "postmaster_us": "BIGINT", "helpers_us": "BIGINT"},
     ),
     Table(
         "entries",

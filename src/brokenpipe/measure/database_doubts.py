@@ -10,6 +10,7 @@ from brokenpipe.history.doubts.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.history.reader import History
 from brokenpipe.history.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
+from brokenpipe.measure.ended_sessions import ended_sessions_doubts
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import percent, plural
 from brokenpipe.plan.scenario import Scenario
@@ -33,7 +34,12 @@ SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(worked)
 def database_doubts(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> tuple[Warn, ...]:
     """From the first phase's begin on."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM phase_edges")
-    return (*_room(history, begin), *_past_the_proxy(history, begin), *_untouched(history, scenario, cells))
+    return (
+        *_room(history, begin),
+        *ended_sessions_doubts(history, begin),
+        *_past_the_proxy(history, begin),
+        *_untouched(history, scenario, cells),
+    )
 
 
 def _room(history: History, begin: int) -> Iterator[Warn]:

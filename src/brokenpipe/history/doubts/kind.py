@@ -62,6 +62,8 @@ class Code(StrEnum):
     LOST_BETWEEN_PHASES = "lost_between_phases"
     PGBOUNCER_DIED = "pgbouncer_died"
     POSTGRES_DIED = "postgres_died"
+    POSTGRES_CRASHED = "postgres_crashed"
+    SESSIONS_TERMINATED = "sessions_terminated"
     OUT_OF_MEMORY = "out_of_memory"
     CONTAINER_PAUSED = "container_paused"
     POSTGRES_FULL = "postgres_full"

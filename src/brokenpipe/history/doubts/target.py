@@ -88,6 +88,17 @@ TARGET: Mapping[Code, Kind] = {
         "Find out why in logs/postgres.log; what failed after that is no fault of a setting.",
         stands="nothing",
     ),
+    Code.POSTGRES_CRASHED: Kind(
+        "a process of Postgres crashed or was killed, so that Postgres ended every session of every arm",
+        "unknown",
+        "Find out what killed it (logs/postgres.log, dmesg): often it is the kernel, out of memory. Then run again.",
+        stands="nothing",
+    ),
+    Code.SESSIONS_TERMINATED: Kind(
+        "sessions of an arm were ended as pg_terminate_backend does, and not by the nemesis",
+        "unknown",
+        "Leave the database of a run alone; for that fault, use backend_kill.",
+    ),
     Code.OUT_OF_MEMORY: Kind(
         "the kernel ended a process in a container, because that had used up the memory it may have",
         "unknown",
