@@ -125,15 +125,6 @@ def test_a_wire_that_does_nothing(brokenpipe: Starter, project: Path) -> None:
     )
 
 
-def test_a_generator_that_is_starved(brokenpipe: Starter, project: Path) -> None:
-    """Locust is stopped for some seconds in mid-phase: what it did not send was not survived."""
-    with begun(brokenpipe, project, STEADY) as run:
-        with stopped(_child(run, "-m locust")):
-            waited = len(run.history("gauges.ndjson", "tick")) + 3
-            eventually(lambda: len(run.history("gauges.ndjson", "tick")) >= waited, "the probe stands still")
-        assert_doubted(run, Code.GENERATOR_STARVED)
-
-
 def test_toxiproxy_stopped_while_it_is_to_strike(brokenpipe: Starter, project: Path) -> None:
     """The call times out, the server is killed and started anew, the run goes on to its end."""
     with begun(brokenpipe, project, KILL) as run, stopped(_child(run, TOXIPROXY)):

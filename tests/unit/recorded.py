@@ -14,6 +14,7 @@ from typing import Any, Self
 from brokenpipe.errors import ScenarioError
 from brokenpipe.history import ledger, records
 from brokenpipe.history.containers import Change, ContainerEvent
+from brokenpipe.history.silences import How, Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
@@ -132,6 +133,29 @@ class Recorded:
     def container(self, at: float, service: str, change: Change, **more: Any) -> None:
         """What the engine told of one."""
         self._writer("containers").write(ContainerEvent(self.at(at), service, change, **more))
+
+    def silence(
+        self,
+        part: str,
+        begins: float,
+        ends: float | None,
+        *,
+        arm: str | None = None,
+        pid: int | None = 77,
+        how: How = "stopped",
+    ) -> None:
+        """What the watch saw of a part that stood still; `ends` None: to the end."""
+        write = self._writer("watch").write
+        write(Silence(self.at(begins), "begin", part, arm, pid, how))
+        if ends is not None:
+            write(Silence(self.at(ends), "end", part, arm, pid, how))
+
+    def watch(self, *parts: str, looks: Sequence[float] = ()) -> None:
+        """A watch that looks at these parts, at these times."""
+        for part in parts:
+            self._writer("watch").write(WatchedPart(self.at(0), part, None))
+        for at in looks:
+            self._writer("watch").write(Look(self.at(at)))
 
     def load(self, record: records.Record) -> None:
         self._writer("requests").write(record)

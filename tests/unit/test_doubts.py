@@ -43,6 +43,13 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.CLOCKS_APART: lambda run: doubtful.sync(run, 21.0),
     Code.CONTRACT_NOT_HELD: lambda run: run.probe(held=False),
     Code.UNEQUAL_LOAD: lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6, 14.2, 14.3, 14.4]),
+    Code.LOAD_STOPPED: lambda run: run.silence("load", 2, 11.5),
+    Code.TOXIPROXY_STOPPED: lambda run: run.silence("toxiproxy", 2, None),
+    Code.SERVICE_STOPPED: lambda run: run.silence("target", 2, 2.75, arm="plain"),
+    Code.PGBOUNCER_HUNG: lambda run: run.silence("pgbouncer", 2, 4, how="no_answer", pid=None),
+    Code.POSTGRES_HUNG: lambda run: run.silence("postgres", 2, 11.5),
+    Code.HARNESS_STOPPED: lambda run: run.silence("harness", 2, 3.5, how="late", pid=None),
+    Code.JANITOR_LOST: lambda run: run.silence("janitor", 2, None, how="ended"),
     Code.BYPASSES_PROXY: lambda run: doubtful.postgres(run, direct=3),
     Code.NO_DATABASE_TRAFFIC: lambda run: doubtful.postgres(run, each_s=0),
     Code.WITNESS_TROUBLE: lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
@@ -192,11 +199,11 @@ def test_every_doubt_is_tested() -> None:
     outcomes = {Code.REQUESTS_UNSEEN}  # in test_outcomes.py
     service = {Code.SERVICE_BROKEN}  # in test_broken_service.py
     repeated = {Code.REQUESTS_REPEATED}  # in test_leaving.py
+    silences = {Code.GAUGES_SILENT}  # in test_silences.py
     memory = {Code.MEMORY_GREW, Code.RESUMED}  # in test_memory.py and test_parts.py
     baseline = {Code.BASELINE_IN_DOUBT, Code.BASELINE_NOT_COVERED}  # in test_regression.py
-    assert set(
-        RAISED
-    ) | LIVE | alone | arrivals | ledger | outcomes | service | repeated | memory | baseline == set(Code)
+    elsewhere = alone | arrivals | ledger | outcomes | service | repeated | silences | memory | baseline
+    assert set(RAISED) | LIVE | elsewhere == set(Code)
 
 
 def test_the_list_and_its_documentation_are_the_same() -> None:

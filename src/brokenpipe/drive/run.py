@@ -20,7 +20,9 @@ from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import Watched, probing
+from brokenpipe.drive.process_states import JANITOR
 from brokenpipe.drive.roll_call import RollCall
+from brokenpipe.drive.watch import Watch, watching
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.keeping import Keeper, keeping
@@ -157,7 +159,8 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
             bind=what.master_bind,
         ) as load:
             _wait_for_users(what, load)
-            completed = _play(what, stack, load, books, log)
+            with watch(stack, load, undo, what.file("watch")):
+                completed = _play(what, stack, load, books, log)
             note(load.notices, log)
         what.say("stopping")
         return completed
@@ -314,6 +317,12 @@ def watched(stack: Stack, load: Generator) -> list[Watched]:
         Watched("postgres", None, lambda: stack.postgres.child.pid),
         *(Watched("target", arm.name, partial(_pid_of, arm)) for arm in stack.arms.values()),
     ]
+
+
+def watch(stack: Stack, load: Generator, undo: Janitor, path: Path) -> AbstractContextManager[Watch]:
+    """The watch over all that this run owns, for as long as the block lasts."""
+    janitor_ = Watched(JANITOR, None, lambda: undo.pid)
+    return watching([*watched(stack, load), janitor_], stack, path)
 
 
 def _pid_of(arm: Arm) -> int:

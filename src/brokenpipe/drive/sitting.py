@@ -29,7 +29,7 @@ from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import probing
 from brokenpipe.drive.reporter import Reporter
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.drive.run import Ending, Terminated, note, probes, watched
+from brokenpipe.drive.run import Ending, Terminated, note, probes, watch, watched
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
@@ -230,6 +230,7 @@ class _Table:
             writing(file_of(folder, "nemesis"), "nemesis") as acts,
             writing(file_of(folder, "gauges"), "probe") as gauges,
             probing(watched(stack, load), databases, stack, gauges, log),
+            watch(stack, load, self._undo, file_of(folder, "watch")),
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             books.begin()

@@ -158,6 +158,7 @@ FOREIGN_TABLES = (
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
     Table("loops", "witness-*.ndjson", "loop", {"t": "BIGINT", "pid": "INTEGER", "ms": "DOUBLE"}),
+    Table("witness_ticks", "witness-*.ndjson", "tick", {"t": "BIGINT", "pid": "INTEGER"}),
     Table("repeats", "witness-*.ndjson", "repeat", {"t": "BIGINT", "id": "VARCHAR"}),
     Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )

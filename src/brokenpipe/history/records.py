@@ -10,6 +10,7 @@ Each file has one writer, and none is ever rewritten:
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
     ledger.ndjson            the harness   Entry, Balance, of `ledger.py`: only of a target that has one
     containers.ndjson        the stack     ContainerEvent, of `containers.py`: only of a stack in containers
+    watch.ndjson             the watch     WatchedPart, Look, Silence, of `silences.py`
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
 says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an

@@ -195,6 +195,21 @@ TABLES = (
             "killed": "BIGINT",
         },
     ),
+    Table("watched", "watch*.ndjson", "watched", {"t": "BIGINT", "part": "VARCHAR", "arm": "VARCHAR"}),
+    Table("looks", "watch*.ndjson", "look", {"t": "BIGINT"}),
+    Table(
+        "silences",
+        "watch*.ndjson",
+        "silence",
+        {
+            "t": "BIGINT",
+            "edge": "VARCHAR",
+            "part": "VARCHAR",
+            "arm": "VARCHAR",
+            "pid": "INTEGER",
+            "how": "VARCHAR",
+        },
+    ),
     Table(
         "server_starts",
         "gauges*.ndjson",

@@ -23,6 +23,7 @@ from brokenpipe.measure.numbers import plural
 from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.resumed import resumed_notes
+from brokenpipe.measure.silence_doubts import silence_doubts
 from brokenpipe.measure.warm_up import warm_up_doubts
 from brokenpipe.plan.scenario import Scenario
 
@@ -47,6 +48,7 @@ def doubts(
         *_repeated(history),
         *container_doubts(history),
         *database_doubts(history, scenario, cells),
+        *silence_doubts(history),
         *machine_doubts(history, health),
         *memory_doubts(health.memory),
         *_witness(history),

@@ -44,6 +44,10 @@ class Janitor(Protocol):
 
     run_id: str
 
+    @property
+    def pid(self) -> int:
+        """Of its process, to see whether it lives; 0: it has none."""
+
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Have this process ended by that signal when the harness is gone."""
 
@@ -58,6 +62,7 @@ class NoJanitor:
     """Nobody: for a caller that is content with context managers, such as a test."""
 
     run_id = "none"
+    pid = 0
 
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         pass
@@ -72,8 +77,9 @@ class NoJanitor:
 class _PipeJanitor:
     """The harness's end of the pipe."""
 
-    def __init__(self, run_id: str, pipe: IO[str]) -> None:
+    def __init__(self, run_id: str, pid: int, pipe: IO[str]) -> None:
         self.run_id = run_id
+        self.pid = pid
         self._pipe = pipe
 
     def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
@@ -115,7 +121,7 @@ def janitor(run_id: str) -> Iterator[Janitor]:
     )
     assert process.stdin is not None
     try:
-        yield _PipeJanitor(run_id, _opened(process.stdin, run_id))
+        yield _PipeJanitor(run_id, process.pid, _opened(process.stdin, run_id))
     finally:
         with suppress(BrokenPipeError):
             process.stdin.close()

@@ -55,4 +55,9 @@ FAULTS: Mapping[Code, Kind] = {
         "unknown",
         "Find out why in logs/toxiproxy.log; every failure after that is its own.",
     ),
+    Code.TOXIPROXY_STOPPED: Kind(
+        "the Toxiproxy server stood still for half a second or more, and no call of ours had noticed",
+        "unknown",
+        "Something stopped it (SIGSTOP, a debugger): leave the processes of a run alone, and run again.",
+    ),
 }

@@ -93,4 +93,9 @@ LOAD: Mapping[Code, Kind] = {
         "unknown",
         "Bring the worker nearer, or lower its load: its requests may be counted in the wrong episode.",
     ),
+    Code.LOAD_STOPPED: Kind(
+        "a process of Locust stood still for half a second or more, or said nothing of itself for 2 s",
+        "unknown",
+        "Something stopped it (SIGSTOP, a debugger): leave the processes of a run alone, and run again.",
+    ),
 }

@@ -23,6 +23,11 @@ TARGET: Mapping[Code, Kind] = {
         "unknown",
         "Find out why in logs/target-ARM.log; a new process has an empty pool, whatever its settings.",
     ),
+    Code.SERVICE_STOPPED: Kind(
+        "a process of the service stood still for half a second or more, or its witness said nothing for 3 s",
+        "unknown",
+        "Something stopped it (SIGSTOP, a debugger): leave the processes of a run alone, and run again.",
+    ),
     Code.BYPASSES_PROXY: Kind(
         "connections to an arm's database came from somewhere else than its proxy",
         "unknown",
@@ -82,6 +87,11 @@ TARGET: Mapping[Code, Kind] = {
         "unknown",
         "Find out why in logs/pgbouncer.log; what failed after that is no fault of a setting.",
     ),
+    Code.PGBOUNCER_HUNG: Kind(
+        "PgBouncer stood still for half a second or more, or answered no new connection for 2 s",
+        "unknown",
+        "Find out what held it (logs/pgbouncer.log); what failed meanwhile is no fault of a setting.",
+    ),
     Code.POSTGRES_DIED: Kind(
         "Postgres ended by itself",
         "unknown",
@@ -98,6 +108,12 @@ TARGET: Mapping[Code, Kind] = {
         "sessions of an arm were ended as pg_terminate_backend does, and not by the nemesis",
         "unknown",
         "Leave the database of a run alone; for that fault, use backend_kill.",
+    ),
+    Code.POSTGRES_HUNG: Kind(
+        "a process of Postgres stood still for half a second or more, or Postgres answered no new connection for 2 s, "
+        "and no fault of the scenario was the reason",
+        "unknown",
+        "Find out what held it (logs/postgres.log, SIGSTOP, a disk that hangs); for that fault, use server_pause.",
     ),
     Code.OUT_OF_MEMORY: Kind(
         "the kernel ended a process in a container, because that had used up the memory it may have",

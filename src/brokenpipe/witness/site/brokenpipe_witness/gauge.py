@@ -1,6 +1,7 @@
 """The numbers of all pools of this process together, written four times a second from a thread.
 
-The same thread writes down which requests hang in the database, and the sums of those with nothing to tell.
+The same thread writes down which requests hang in the database, and the sums of those with nothing to tell. Once a
+second it says that it is there: where that is missing, the process stood still.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import atexit
 import os
 import threading
 import weakref
+from itertools import count
 from time import sleep
 from typing import Any
 
@@ -17,6 +19,7 @@ from brokenpipe_witness.quiet import quietly
 from brokenpipe_witness.tape import now, write
 
 EVERY_S = 0.25
+TICK_EVERY = 4  # turns
 
 _pools: list[weakref.ref[Any]] = []
 _writing_in: int | None = None  # the process in which the thread runs: a fork leaves threads behind
@@ -50,11 +53,18 @@ def start() -> None:
 
 
 def _run() -> None:
-    while True:
+    for turn in count():
+        if turn % TICK_EVERY == 0:
+            _tick()
         _write()
         stalls.tell()
         tally.tell()
         sleep(EVERY_S)
+
+
+@quietly
+def _tick() -> None:
+    write({"k": "tick", "t": now(), "pid": os.getpid()})
 
 
 @quietly

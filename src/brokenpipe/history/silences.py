@@ -1,0 +1,46 @@
+"""What the watch writes down: which parts of a run it looks at, and when one of them stood still or gave no answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from brokenpipe.history.records import Record
+
+How = Literal["stopped", "ended", "no_answer", "late"]
+"""How a silence was seen. stopped: the kernel says that the process stands still. ended: it is no more. no_answer: a
+new connection was not answered in time. late: a loop of the harness itself woke late."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPart(Record):
+    """A part that the watch looks at from now on. `part` as in ProcessGauge, and `janitor`."""
+
+    KIND: ClassVar[str] = "watched"
+    t: int
+    part: str
+    arm: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Record):
+    """The watch looks: once a second. Where this is missing, nobody looked."""
+
+    KIND: ClassVar[str] = "look"
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence(Record):
+    """One edge of a silence. Without an `end` it lasted as long as anybody looked.
+
+    `pid`: of the process that stood still; None for what is asked by a connection.
+    """
+
+    KIND: ClassVar[str] = "silence"
+    t: int
+    edge: Literal["begin", "end"]
+    part: str
+    arm: str | None
+    pid: int | None
+    how: How
