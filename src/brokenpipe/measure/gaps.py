@@ -61,7 +61,7 @@ def _is_told(gap: Silence, silence: Silence) -> bool:
 
 def _load(history: History) -> Iterator[Silence]:
     """A lag that is told when it is over says how long it was: that is a doubt of its own."""
-    late = dict(history.rows("SELECT t, max(ms) FROM lags WHERE ms > 500 GROUP BY t"))
+    late: dict[int, float] = dict(history.rows("SELECT t, max(ms) FROM lags WHERE ms > 500 GROUP BY t"))
     for before, t in history.rows(_GAPS.format(table="lags"), (round(LOAD_GAP_S * 1e9),)):
         if (t - before) / 1e9 - late.get(t, 0.0) / 1e3 > LOAD_GAP_S / 2:
             yield Silence("load", None, None, GAP, before, t)
