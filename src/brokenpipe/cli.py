@@ -7,15 +7,47 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from brokenpipe import __version__
 from brokenpipe.commands import advising, console, experiments, machine, reports, resuming, standing, working
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.plain_text import escape_controls, shorten
+
+_MOST_REPEATED = 600  # characters of an answer that repeats what was typed
+
+
+class BriefGroup(TyperGroup):
+    """The commands, with answers of bounded length: the option parser repeats whatever was typed."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Parse what stands before the command."""
+        with _brief():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse what stands behind the command, and carry it out."""
+        with _brief():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _brief() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(said := getattr(error, "message", None), str):
+            error.message = shorten(escape_controls(said), _MOST_REPEATED)  # type: ignore[attr-defined]
+        raise
+
 
 app = typer.Typer(
+    cls=BriefGroup,
     help="Find out which pool settings survive which failure of the connection to Postgres, and what they cost.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -25,6 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.plain_text import shorten
+
 
 class BrokenpipeError(Exception):
     """What happened, to what, and what to do next.
@@ -48,6 +50,9 @@ class UsageError(BrokenpipeError):
     exit_code = 2
 
 
+MOST_TOLD = 20  # mistakes in one file: whoever has more is at the wrong file, or mends these first
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in a file: where, what was found, what is allowed instead."""
@@ -57,16 +62,27 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        found = f" found {self.found};" if self.found else ""
-        return f"{self.key}:{found} {self.allowed}"
+        """On one line of bounded length, however long the key, the value and the list of what is allowed are."""
+        found = f" found {shorten(self.found, 150)};" if self.found else ""
+        return f"{shorten(self.key, 100)}:{found} {shorten(self.allowed, 500)}"
 
 
 class FileError(UsageError):
-    """Mistakes in one file, all of them at once: nobody wants to find ten mistakes in ten runs."""
+    """Mistakes in one file, all of them at once: nobody wants to find ten mistakes in ten runs.
 
-    def __init__(self, path: Path, problems: tuple[Problem, ...], *, remedy: str = "") -> None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"{path}: {count}", remedy=remedy, details=tuple(str(p) for p in problems))
+    The first twenty are told. `more`: so many others were found and not put into words.
+    """
+
+    def __init__(self, path: Path, problems: tuple[Problem, ...], *, remedy: str = "", more: int = 0) -> None:
+        more += len(problems[MOST_TOLD:])
+        problems = problems[:MOST_TOLD]
+        count = len(problems) + more
+        told = [str(problem) for problem in problems] + ([f"… and {more:,} more"] if more else [])
+        super().__init__(
+            f"{path}: {'1 problem' if count == 1 else f'{count:,} problems'}",
+            remedy=remedy,
+            details=tuple(told),
+        )
         self.path = path
         self.problems = problems
 

@@ -16,7 +16,7 @@ _TYPES = {
 }
 _CHECKED = {
     "type", "properties", "required", "additionalProperties", "patternProperties", "items", "oneOf", "enum",
-    "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems",
+    "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems",
     "minProperties", "maxProperties", "$ref",
 }  # fmt: skip
 _ANNOTATIONS = {"title", "description", "default", "$defs", "$schema"}
@@ -46,7 +46,7 @@ def misfits(value: object, schema: dict[str, Any], root: dict[str, Any], at: str
 def _array_misfits(
     array: list[object], schema: dict[str, Any], root: dict[str, Any], at: str
 ) -> Iterator[str]:
-    if len(array) < schema.get("minItems", 0):
+    if not schema.get("minItems", 0) <= len(array) <= schema.get("maxItems", len(array)):
         yield f"{at}: too few"
     for index, item in enumerate(array):
         yield from misfits(item, schema.get("items", {}), root, f"{at}[{index}]")

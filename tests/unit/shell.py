@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.console import Console
 from typer.testing import CliRunner
 
 from brokenpipe import cli
@@ -38,8 +37,8 @@ def brokenpipe(*arguments: str) -> Answer:
 @contextmanager
 def _wide_terminal() -> Iterator[None]:
     before = console.out, console.err
-    console.out = Console(highlight=False, width=COLUMNS)
-    console.err = Console(stderr=True, highlight=False, width=COLUMNS)
+    console.out = console.SafeConsole(width=COLUMNS)
+    console.err = console.SafeConsole(stderr=True, width=COLUMNS)
     try:
         yield
     finally:

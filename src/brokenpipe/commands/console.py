@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from brokenpipe.commands.asked_to_end import EXIT_INTERRUPTED
 from brokenpipe.errors import BrokenpipeError
+from brokenpipe.plain_text import escape_controls, shorten
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_MOST_CHARACTERS = 2000  # of one line of an error
+_MOST_DETAILS = 60  # lines of an error
+
+
+class SafeConsole(Console):
+    """A console that shows what a terminal would obey: escapes, marks of direction, characters without a shape.
+
+    Whatever is printed passes here, be it of a report that a stranger sent, a log, a path or a scenario. Styles are not
+    text, and work; what looks like a style in square brackets is text.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False} | settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render as a console does, before lines are folded and measured."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(escape_controls(segment.text), segment.style)
+
+
+out = SafeConsole()
+err = SafeConsole(stderr=True)
 
 
 @contextmanager
@@ -30,10 +56,17 @@ def answering_for_errors() -> Iterator[None]:
 
 
 def complain(error: BrokenpipeError) -> None:
-    """Say what happened, to what, and what to do next."""
+    """Say what happened, to what, and what to do next: each on one line of bounded length."""
     # Never wrapped by us: a path cut in two can neither be copied nor searched for.
-    err.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
-    for line in error.details:
-        err.print(Text(f"  {line}"), soft_wrap=True)
+    err.print(Text("error: ", style="bold red") + Text(_line(error.message)), soft_wrap=True)
+    for line in error.details[:_MOST_DETAILS]:
+        err.print(Text(f"  {_line(line)}"), soft_wrap=True)
+    if more := len(error.details[_MOST_DETAILS:]):
+        err.print(Text(f"  … and {more:,} more lines"), soft_wrap=True)
     if error.remedy:
-        err.print(Text(f"→ {error.remedy}", style="yellow"), soft_wrap=True)
+        err.print(Text(f"→ {_line(error.remedy)}", style="yellow"), soft_wrap=True)
+
+
+def _line(text: str) -> str:
+    """A text on one line: whoever wrote it begins no second one, which could say anything."""
+    return shorten(" ".join(text.splitlines()), _MOST_CHARACTERS)

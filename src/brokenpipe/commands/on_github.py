@@ -15,7 +15,7 @@ def tell_github(findings: Findings) -> None:
     """Print annotations, and append to the file that GitHub names. A summary that cannot be written is only said."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for command in workflow_commands(findings):
-            console.out.print(command, markup=False, soft_wrap=True)
+            console.out.print(command, soft_wrap=True)
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if not page:
         return

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from brokenpipe.errors import UsageError
+from brokenpipe.plan.strict import LIMITS
 
 
 class StackKind(StrEnum):
@@ -120,7 +121,7 @@ def engine_for(stack: StackKind, named: str | None, *, look: bool = True) -> str
 def address(text: str, option: str) -> tuple[str, int]:
     """What HOST:PORT says. Raises UsageError for what does not."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise UsageError(
             f"{option} {text}: found no HOST:PORT", remedy=f"Write for example {option} 192.168.1.5:5557."
         )
@@ -149,12 +150,17 @@ def variables(assignments: list[str]) -> dict[str, str]:
                 f"--env {assignment}: found no NAME=VALUE",
                 remedy="Write for example --env DB_DRIVER=psycopg.",
             )
+        if len(value) > LIMITS.text:
+            raise UsageError(
+                f"--env {name}: found a value of {len(value):,} characters",
+                remedy=f"Give at most {LIMITS.text:,}; what is longer belongs into a file.",
+            )
         variables[name] = value
     return variables
 
 
 LONGEST_S = 7 * 24 * 3600
-_DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_DURATION = re.compile(r"(?=.)(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m)?(?:([0-9]{1,15})s?)?")
 
 
 def duration_s(text: str) -> int:

@@ -33,10 +33,13 @@ def resume(
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.folder import holding
+    from brokenpipe.history.reader import demand_folder
+    from brokenpipe.measure.recorded import scenario_text
     from brokenpipe.measure.unfinished import unfinished
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
+        demand_folder(report)
         folder = report.resolve()
         with holding(folder):
             found = unfinished(folder)
@@ -56,7 +59,7 @@ def resume(
                 remedy="Leave it out.",
             )
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
-        text = (folder / "scenario.toml").read_text(encoding="utf-8")
+        text = scenario_text(folder)
         sources = sources_of(project, scenario_file, text, found.plan)
         engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
         seclude(found.plan, project)

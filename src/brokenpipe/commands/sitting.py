@@ -63,4 +63,4 @@ def _port(wished: int | None) -> int:
 
 
 def _say(text: str) -> None:
-    console.out.print(text, markup=False, soft_wrap=True)
+    console.out.print(text, soft_wrap=True)

@@ -27,10 +27,13 @@ import duckdb
 import psutil
 
 from brokenpipe.errors import ReportError
+from brokenpipe.files import Unfit, why_no_file, why_no_folder
 from brokenpipe.history.parts import on_one_axis
 from brokenpipe.history.table import EVERY_FILE, Table
 from brokenpipe.history.tables import TABLES, VIEWS
 from brokenpipe.history.worker_clocks import on_our_clock
+from brokenpipe.json_file import read_object
+from brokenpipe.plain_text import shorten
 
 Row = tuple[Any, ...]
 
@@ -77,24 +80,38 @@ def document(folder: Path, name: str) -> dict[str, Any]:
     """A JSON file of a report folder, for which no history has to be opened. Raises ReportError."""
     path = folder / name
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
-    except ValueError as error:
-        raise ReportError(f"{path}: is not JSON: {error}", remedy=_REMEDY) from error
-    return content
+        return read_object(path)
+    except Unfit as error:
+        raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
 
 
-_REMEDY = "Give a folder that `brokenpipe run` made: reports/<scenario>/<time>, or its `latest`."
+REMEDY = (
+    "Give a folder that `brokenpipe run` made, as it made it: reports/<scenario>/<time>, or its `latest`."
+)
+
+
+def demand_folder(folder: Path) -> None:
+    """Raises ReportError if there is no folder at that path."""
+    if why := why_no_folder(folder):
+        raise ReportError(f"{shorten(str(folder), 300)}: {why}", remedy=REMEDY)
+
+
+def demand_report_folder(folder: Path) -> None:
+    """Raises ReportError if there is no folder at that path, no history in it, or something there that is no file."""
+    demand_folder(folder)
+    if not (folder / "experiment.ndjson").exists():
+        raise ReportError(
+            f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=REMEDY
+        )
+    for path in sorted(folder.glob(EVERY_FILE)):
+        if why := why_no_file(path):
+            raise ReportError(f"{path}: {why}", remedy=REMEDY)
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[History]:
     """The history in a report folder. Raises ReportError if there is none, or no room to read it in."""
-    if not (folder / "experiment.ndjson").is_file():
-        raise ReportError(
-            f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=_REMEDY
-        )
+    demand_report_folder(folder)
     with _database(folder) as connection:
         with on_our_clock(sorted(folder.glob(EVERY_FILE))) as ours, on_one_axis(ours) as files:
             _load(connection, files, kept="VIEW" if _is_large(folder) else "TABLE")

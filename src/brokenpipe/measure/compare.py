@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import UsageError
+from brokenpipe.history.reader import demand_folder
 from brokenpipe.measure.comparable import NotComparable, Shared, shared
 from brokenpipe.measure.recorded import recorded_plan
 from brokenpipe.measure.recorded_run import RecordedRun, read_run
@@ -71,6 +72,7 @@ def compare(folders: Sequence[Path]) -> RunsCompared:
 def _distinct(folders: Sequence[Path]) -> None:
     seen: dict[Path, Path] = {}
     for folder in folders:
+        demand_folder(folder)
         if folder.resolve() in seen:
             raise UsageError(
                 f"{folder} and {seen[folder.resolve()]} are the same run",

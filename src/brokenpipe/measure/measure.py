@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from brokenpipe.history.reader import History, reading
+from brokenpipe.history.reader import History, demand_folder, reading
 from brokenpipe.measure.baseline import OWN, Baseline, baseline_of, read_baseline
 from brokenpipe.measure.facts import Facts, facts_of
 from brokenpipe.measure.findings import Findings
@@ -30,6 +30,7 @@ def as_baseline(folder: Path) -> Baseline:
 
     Raises ReportError if it is none, and NotComparable if it did not reach its end.
     """
+    demand_folder(folder)
     if not (folder / "experiment.ndjson").exists() and (kept := read_baseline(folder / OWN)):
         return kept
     with reading(folder) as history:

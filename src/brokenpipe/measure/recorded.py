@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from brokenpipe.errors import ReportError
-from brokenpipe.history.reader import History, document
+from brokenpipe.files import Unfit, read_bytes
+from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.measure.code import code_of
 from brokenpipe.plan.plan import WHERE, Plan
+from brokenpipe.plan.strict import LIMITS
 
 
 def plan_of(history: History) -> Plan:
@@ -29,6 +31,15 @@ def recorded_plan(folder: Path) -> Plan:
             f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
             remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
         ) from error
+
+
+def scenario_text(folder: Path) -> str:
+    """The scenario file as it was when the run began. Raises ReportError if it cannot be read."""
+    path = folder / "scenario.toml"
+    try:
+        return read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")
+    except (Unfit, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
 
 
 def started(history: History) -> str:

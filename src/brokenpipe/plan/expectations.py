@@ -109,6 +109,9 @@ _COUNTS = frozenset(
 _TIMES = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S, Metric.LONGEST_WAIT_MS})
 _PER_EPISODE = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE, Metric.REQUESTS_PER_S})
 _OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
+MOST_BOUND = (
+    1e9  # no count, rate or time of a run comes near: a bound beyond would pass, or fail, whatever happens
+)
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
 

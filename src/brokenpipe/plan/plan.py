@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
+from brokenpipe.files import why_no_file
 from brokenpipe.plan.looks import Stretch, looks_of
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.rounds import rounds
@@ -21,7 +22,9 @@ from brokenpipe.plan.wording import did_you_mean, problem_of
 LEDGER_EXAMPLE = (
     'Give that target.toml a line such as ledger = "SELECT key, count(*) FROM memories GROUP BY key".'
 )
-
+_LEAVE_IT_OUT = (
+    "Remove it: arms differ in the settings of their pools, or in their target, never in their database."
+)
 
 StackKind = Literal["local", "compose"]
 WHERE: Mapping[StackKind, str] = {"local": "child processes", "compose": "containers"}
@@ -97,6 +100,7 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     text, parsed = parse(path)
     folder = _target_folder(project, path, parsed)
     target = parse_target(folder)
+    _leave_the_dsn_alone(path, parsed, overrides, target)
     if problems := tuple(_without_ledger(parsed, target, folder)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
     run = overridden(parsed, overrides)
@@ -208,6 +212,21 @@ def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
         raise ScenarioError(path, (found,), remedy=error.remedy) from error
 
 
+def _leave_the_dsn_alone(path: Path, scenario: Scenario, overrides: Overrides, target: Target) -> None:
+    """Nobody but the harness says where an arm's database is: what else is said would be overruled in silence.
+
+    Raises ScenarioError or UsageError.
+    """
+    name = target.dsn_env
+    why = "is dsn_env of its target.toml, which is set to the arm's proxy: leave it out here"
+    if name in overrides.env:
+        raise UsageError(f"--env {name}: {why}", remedy=_LEAVE_IT_OUT)
+    keys = [f"env.{name}"] if name in scenario.env else []
+    keys += [f"arms.{arm}.{name}" for arm, env in scenario.arms.items() if name in env]
+    if keys:
+        raise ScenarioError(path, tuple(Problem(key, "", why) for key in keys), remedy=_LEAVE_IT_OUT)
+
+
 def _without_ledger(scenario: Scenario, target: Target, folder: Path) -> Iterator[Problem]:
     for index, expectation in enumerate(scenario.expect):
         if expectation.metric.needs_ledger and target.ledger is None:
@@ -220,7 +239,8 @@ def _without_ledger(scenario: Scenario, target: Target, folder: Path) -> Iterato
 
 def _locustfile(path: Path, scenario: Scenario) -> Path:
     locustfile = path.parent / scenario.load.locustfile
-    if locustfile.is_file():
+    why = why_no_file(locustfile)
+    if not why:
         return locustfile.resolve()
-    found = Problem("load.locustfile", repr(scenario.load.locustfile), f"no such file: {locustfile}")
+    found = Problem("load.locustfile", repr(scenario.load.locustfile), f"no such file: {locustfile} {why}")
     raise ScenarioError(path, (found,), remedy="Give its path relative to the scenario file.")

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import UsageError
+from brokenpipe.files import why_no_file
+from brokenpipe.plain_text import shorten
 from brokenpipe.plan.wording import did_you_mean
+
+_MOST_SHOWN = 300  # characters of a path that leads nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +39,25 @@ class Project:
         """A scenario by its path, or by the stem of a file in scenarios/. Raises UsageError."""
         is_path = scenario.endswith(".toml") or "/" in scenario
         path = Path(scenario) if is_path else self.scenarios / f"{scenario}.toml"
-        if path.is_file():
+        why = why_no_file(path)
+        if not why:
             return path
         stems = sorted(file.stem for file in self.scenarios.glob("*.toml"))
         raise UsageError(
-            f"no such scenario: {scenario} (looked for {path})",
+            f"no such scenario: {shorten(scenario, _MOST_SHOWN)} "
+            f"(looked for {shorten(str(path), _MOST_SHOWN)}, which {why})",
             remedy=f"Give the path of a TOML file or a name; {did_you_mean(scenario, stems)}",
         )
 
     def target_folder(self, target: str) -> Path:
         """The folder of a target. Raises UsageError."""
         folder = self.targets / target
-        if (folder / "target.toml").is_file():
+        why = why_no_file(folder / "target.toml")
+        if not why:
             return folder
         names = sorted(file.parent.name for file in self.targets.glob("*/target.toml"))
         raise UsageError(
-            f"no such target: {target} (looked for {folder / 'target.toml'})",
+            f"no such target: {target} (looked for {folder / 'target.toml'}, which {why})",
             remedy=f"Make that folder, or correct `target`; {did_you_mean(target, names)}",
         )
 

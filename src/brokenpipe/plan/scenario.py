@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
-from brokenpipe.plan.expectations import EVERY_ARM, Expectation
+from brokenpipe.plan.expectations import EVERY_ARM, MOST_BOUND, Expectation
 from brokenpipe.plan.pgbouncer import NOT_WITH_TLS, PgBouncer
 from brokenpipe.plan.phases import TURN_S, Name, Phase
 from brokenpipe.plan.postgres import UNREADABLE, PostgresSettings
@@ -91,10 +91,10 @@ class Scenario(Strict):
     arms: Annotated[Mapping[Name, Environment], Field(min_length=1, max_length=16)]
     """What is compared: for each arm, the environment variables in which it differs. All run side by side."""
 
-    phases: Annotated[tuple[Phase, ...], Field(min_length=1, strict=False)]
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=100, strict=False)]
     """What happens, in order."""
 
-    expect: Annotated[tuple[Expectation, ...], Field(strict=False)] = ()
+    expect: Annotated[tuple[Expectation, ...], Field(max_length=1000, strict=False)] = ()
     """What must hold for the run to pass."""
 
     pgbouncer: PgBouncer | None = None
@@ -172,6 +172,7 @@ def _expectation_problems(
     scenario: Scenario, key: str, expectation: Expectation, phases: list[str]
 ) -> Iterator[Problem]:
     arm, phase = expectation.arm, expectation.phase
+    yield from _bound_problems(key, expectation)
     if arm != EVERY_ARM and arm not in scenario.arms:
         allowed = did_you_mean(arm, [*scenario.arms, EVERY_ARM])
         yield Problem(f"{key}.arm", repr(arm), f"no such arm; {allowed}")
@@ -183,3 +184,14 @@ def _expectation_problems(
             repr(arm),
             f"{expectation.metric} compares another arm with the control: name that arm",
         )
+
+
+def _bound_problems(key: str, expectation: Expectation) -> Iterator[Problem]:
+    """Bounds that can be written and decide nothing: no count is a half, and none is a billion."""
+    name, bound = expectation.bound
+    if name == "equals" and bound != int(bound):
+        yield Problem(
+            f"{key}.equals", f"{bound:g}", f"must be a whole number: {expectation.metric} is a count"
+        )
+    if abs(bound) > MOST_BOUND:
+        yield Problem(f"{key}.{name}", f"{bound:g}", f"must be {MOST_BOUND:,.0f} or less")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brokenpipe.errors import FileError, Problem
+from brokenpipe.errors import MOST_TOLD, FileError, Problem
+from brokenpipe.files import KEY_CHARACTERS, Limits, Unfit, check_values, read_bytes
+from brokenpipe.plain_text import shorten
 from brokenpipe.plan.wording import problem_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
+LIMITS = Limits(size_bytes=262_144, depth=8, values=20_000, text=65_536, bits=320)
+"""Of a TOML file: tens of times what the largest scenario needs. A whole number of 320 bits can be shown and compared;
+which ones a key takes is said by its own range."""
 
 _SAVE_AS_UTF8 = "Save it as UTF-8 text in your editor."
+_MAKE_IT_FIT = "Correct that value; scenarios/default.toml shows what they are like."
 _LEARN_TOML = (
     "Correct that line: text stands in quotes, true and false in lower case, each key once; "
     "https://toml.io shows the syntax on one page."
@@ -33,13 +40,16 @@ class Strict(BaseModel):
 
 
 def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
-    """The text of a file and what it says. Raises `error` if it cannot be read or is not TOML."""
+    """The text of a file and what it says, all of it within LIMITS. Raises `error` if it cannot be read as TOML."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors still write a byte-order mark
-        return text, tomllib.loads(text)
-    except OSError as problem:
-        found = Problem("file", "", f"cannot be read: {problem.strerror or problem}")
-        raise error(path, (found,), remedy="Give a file that exists and that you may read.") from problem
+        text = read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")  # some editors write a byte-order mark
+        _refuse_long_keys(text)
+        data = tomllib.loads(text)
+        check_values(data, LIMITS)
+    except Unfit as problem:
+        remedy = _MAKE_IT_FIT if problem.key else "Give a TOML file that exists and that you may read."
+        found = Problem(problem.key or "file", problem.found, problem.allowed)
+        raise error(path, (found,), remedy=remedy) from problem
     except UnicodeDecodeError as problem:
         byte = f"byte {problem.object[problem.start]:#04x} at offset {problem.start}"
         raise error(path, (Problem("file", byte, "must be UTF-8"),), remedy=_SAVE_AS_UTF8) from problem
@@ -48,17 +58,48 @@ def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
     except RecursionError as problem:
         found = Problem("syntax", "", "nested too deeply")
         raise error(path, (found,), remedy=_LEARN_TOML) from problem
+    except ValueError as problem:  # Python makes no number of more than some thousand digits
+        key, found_digits = _longest_number(text)
+        found = Problem(key, found_digits, "is larger than any that is allowed here")
+        raise error(path, (found,), remedy=_MAKE_IT_FIT) from problem
+    return text, data
 
 
 def validated(model: type[Model], data: object, path: Path, error: type[FileError], remedy: str) -> Model:
-    """`data` as `model`. Raises `error` with one Problem for each mistake."""
+    """`data` as `model`. Raises `error` with a Problem for each of the first mistakes, and the number of the others."""
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
-        problems = tuple(
-            problem_of(model, details)
+        mistakes = [
+            details
             for details in invalid.errors(include_url=False)
             # pydantic counts what is left once it has dropped the wrong ones: said of those already
             if not (details["type"] == "too_short" and details["input"])
-        )
-        raise error(path, problems, remedy=remedy) from invalid
+        ]
+        problems = tuple(problem_of(model, details) for details in mistakes[:MOST_TOLD])
+        raise error(path, problems, remedy=remedy, more=len(mistakes) - len(problems)) from invalid
+
+
+# What may stand around the keys: strings with three and with one quotation mark, and comments.
+_NO_KEYS = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|' + r"'''.*?'''" + r'|"(?:\\.|[^"\\\n])*"|' + r"'[^'\n]*'|#[^\n]*", re.DOTALL
+)
+# Begun where a word begins, else a long word takes its length squared.
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{4 * LIMITS.depth}}}")
+_LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{1000,}")
+
+
+def _refuse_long_keys(text: str) -> None:
+    """Raises Unfit for a key of very many parts, over which the parser takes as long as their number squared."""
+    if found := _LONG_KEY.search(_NO_KEYS.sub("_", text)):
+        key = shorten(found[0], KEY_CHARACTERS)
+        raise Unfit(key, "", f"is nested too deeply: at most {LIMITS.depth} levels are allowed")
+
+
+def _longest_number(text: str) -> tuple[str, str]:
+    """The key and the length of the number that no 64 bits hold."""
+    for line in _NO_KEYS.sub("_", text).splitlines():
+        if found := _LONG_NUMBER.search(line):
+            key = line.partition("=")[0].strip() if "=" in line[: found.start()] else "file"
+            return key, f"a number of {len(found[0].replace('_', '')):,} digits"
+    return "file", "a number that cannot be read"

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
+from brokenpipe.files import why_no_file
 from brokenpipe.plan.scenario import Environment, Variable
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import PATH, did_you_mean, shown
@@ -73,8 +74,14 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
             "must be one SELECT with two columns, a key and a count, such as "
             "SELECT key, count(*) FROM memories GROUP BY key",
         )
-    if target.python and not (folder / target.python).is_file():
-        yield Problem("python", repr(target.python), f"must be an interpreter, relative to {folder}")
+    if target.python is not None and (why := why_no_file(folder / target.python)):
+        yield Problem(
+            "python", repr(target.python), f"must be an interpreter, relative to {folder}; that path {why}"
+        )
+    if target.dsn_env in target.env:
+        yield Problem(
+            f"env.{target.dsn_env}", "", "is dsn_env, which is set to the arm's proxy: leave it out here"
+        )
 
 
 def _placeholder_problems(key: str, template: str, words: tuple[str, ...]) -> Iterator[Problem]:

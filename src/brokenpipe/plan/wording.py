@@ -20,25 +20,28 @@ from brokenpipe.plan.location import Location, holds_tables, key_of, keys_at, ta
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-PATH = r"^/"
+PATH = r"^/[!-~]{0,2000}$"
 
 _PATTERNS = {
     NAME: "a name begins with a lower-case letter and goes on with lower-case letters, digits and _, "
     "40 characters at most",
     VARIABLE: "must be the name of an environment variable: letters, digits and _, no digit first",
-    PATH: "must be a path that begins with /",
+    PATH: "must be a path that begins with /, of printable ASCII characters without spaces: write %20 for a space",
 }
 _MOST_SHOWN = 60
+_MOST_WORDS = 100  # that one is looked for in, and that are listed
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """The allowed words, the likely one first."""
-    words, meant = list(allowed), word.lower()
+    every = list(allowed)
+    words, meant = every[:_MOST_WORDS], word[:_MOST_SHOWN].lower()
     close = difflib.get_close_matches(meant, words, n=1) or [
         each for each in words if min(len(each), len(meant)) >= 3 and (each in meant or meant in each)
     ]
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}allowed: {', '.join(words) or 'none'}"
+    more = f" and {len(every) - len(words):,} more" if len(every) > len(words) else ""
+    return f"{hint}allowed: {', '.join(words) or 'none'}{more}"
 
 
 def shown(value: object) -> str:

@@ -6,41 +6,52 @@ skipped with the reason.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from brokenpipe.files import Unfit
+from brokenpipe.json_file import read_object
+from brokenpipe.plain_text import shorten
 
 FILE = "summary.json"
+
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0, le=1e9)]
+Difference = Annotated[float, Field(ge=-1e9, le=1e9)]
+Ends = tuple[Difference, Difference] | None
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(3000, 1, 1, tzinfo=UTC)),
+]
 
 
 class _Read(BaseModel):
     """Fields are added to summaries, never renamed: what is not known here is not looked at."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class LatencyRead(_Read):
     """Milliseconds of successful requests."""
 
-    p50: float | None = None
-    p95: float | None = None
-
-
-Ends = tuple[float, float] | None
+    p50: Milliseconds | None = None
+    p95: Milliseconds | None = None
 
 
 class CellRead(_Read):
     """One arm in one phase."""
 
-    requests: int
-    failed: int
-    broken: int | None  # None: not known
-    broken_pipe_rate: float | None
+    requests: Count
+    failed: Count
+    broken: Count | None  # None: not known
+    broken_pipe_rate: Share | None
     ci95: Ends = None
     latency_ms: LatencyRead = LatencyRead()
 
@@ -58,7 +69,7 @@ class ComparisonRead(_Read):
     arm: str
     phase: str
     metric: str
-    difference: float | None
+    difference: Difference | None
     ci95: Ends = None
 
 
@@ -73,15 +84,15 @@ class Summary(_Read):
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     scenario: str
-    started: datetime
-    duration_s: float
+    started: Moment
+    duration_s: Annotated[float, Field(ge=0, le=1e8)]
     verdict: Literal["pass", "fail", "unknown"]
     finished: str = "done"
     sentence: str = ""
     target: str = ""
     control: str = ""
-    users_per_arm: int | None = None
-    arrivals_per_s: float | None = None
+    users_per_arm: Count | None = None
+    arrivals_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
     arms: Mapping[str, ArmRead]
     comparisons: tuple[ComparisonRead, ...] = ()
     phases: Mapping[str, PhaseRead] = Field(default_factory=dict)
@@ -148,13 +159,12 @@ def _order(found: Found) -> tuple[datetime, bool, str]:
 
 def _read(path: Path) -> Found | Skipped:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return Found(path, Summary.model_validate(document))
-    except OSError as error:
-        return Skipped(path, f"cannot be read: {error.strerror}")
+        return Found(path, Summary.model_validate(read_object(path)))
+    except Unfit as error:
+        return Skipped(path, str(error))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or "the whole"
-        return Skipped(path, f"no summary that this version can read ({key}: {first['msg'].lower()})")
-    except ValueError as error:
-        return Skipped(path, f"is not JSON: {error}")
+        return Skipped(
+            path, f"no summary that this version can read ({shorten(key, 100)}: {first['msg'].lower()})"
+        )
