@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
-
+from brokenpipe.measure.distributions import poisson_bound, poisson_tail
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.sizing import Size, Sizing
 from brokenpipe.plan.postgres import RESERVED
@@ -132,8 +131,8 @@ def scaled(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
         return knee
     if not opened:
         return max(1, math.ceil(knee * asked / in_use - EXACT))
-    rarely = float(stats.poisson.sf(knee - 1, in_use)) * (1 + EXACT)
-    return max(1, math.ceil(asked - EXACT), int(stats.poisson.isf(rarely, asked)) + 1 if rarely > 0 else knee)
+    rarely = poisson_tail(knee - 1, in_use) * (1 + EXACT)
+    return max(1, math.ceil(asked - EXACT), poisson_bound(rarely, asked) + 1 if rarely > 0 else knee)
 
 
 def by_rule(peak: float, workers: int) -> int:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from brokenpipe.errors import UsageError
 from brokenpipe.history.reader import reading
 from brokenpipe.measure.causes import failures
 from brokenpipe.measure.cells import episodes_by_place
+from brokenpipe.measure.distributions import binomial_interval
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.outcomes import tabulate
@@ -65,8 +65,7 @@ class Tally:
         """The exact 95 % interval (Clopper-Pearson)."""
         if not self.of:
             return None
-        found = stats.binomtest(self.false, self.of).proportion_ci(1 - ERROR, method="exact")
-        return Interval(float(found.low), float(found.high))
+        return binomial_interval(self.false, self.of, ERROR)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.false + other.false, self.of + other.of)

@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from brokenpipe.measure.distributions import chi2_quantile, t_quantile
 from brokenpipe.measure.statistics import ERROR
 
 EXACT = 14  # differences that are not 0: up to here all 2^k flips are tried, beyond a sample of as many
@@ -88,5 +88,5 @@ def smallest_seen(
 @cache
 def _quantiles(k: int, error: float) -> float:
     """Of t for the error and for the power; a deviation of few episodes is too small more often than too large."""
-    quantiles = stats.t.ppf([1 - error / 2, POWER], k - 1).sum()
-    return float(quantiles / np.sqrt(stats.chi2.ppf(0.5, k - 1) / (k - 1)))
+    quantiles = t_quantile([1 - error / 2, POWER], k - 1).sum()
+    return float(quantiles / np.sqrt(chi2_quantile(0.5, k - 1) / (k - 1)))

@@ -13,13 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats
-
 from brokenpipe.history.reader import History
 from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.deeds import Deeds
+from brokenpipe.measure.distributions import binomial_cdf
 from brokenpipe.measure.links import Life
 from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.owed import Attribution, Tie
@@ -99,7 +98,7 @@ class _Pings:
             theirs, of_theirs = self.in_use.get((each, phase), 0), self.requests.get((each, phase), 0)
             if mine and of_mine and of_theirs:
                 share = of_theirs / (of_mine + of_theirs)
-                if stats.binom.cdf(theirs, mine + theirs, share) < BY_CHANCE:
+                if binomial_cdf(theirs, mine + theirs, share) < BY_CHANCE:
                     return True
         return False
 

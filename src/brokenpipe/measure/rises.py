@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
 
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.cells import Episodes, asked, count_interval_of, interval_of
+from brokenpipe.measure.distributions import t_quantile
 from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.statistics import mean_interval
@@ -113,6 +113,6 @@ def _ratio(pairs: Sequence[tuple[float, float]], error: float) -> Sample:
     sample = Sample(sums, weights)
     if sample.deviation is None or sample.value is None or not sample.deviation:
         return sample
-    reach = stats.t.ppf(1 - error / 2, len(pairs) - 1) * sample.deviation / sample.value
+    reach = t_quantile(1 - error / 2, len(pairs) - 1) * sample.deviation / sample.value
     low, high = sample.value * np.exp([-reach, reach])
     return Sample(sums, weights, Interval(float(low), float(high)))

@@ -17,18 +17,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
-from scipy import stats
-
 from brokenpipe.history.doubts import Code
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.comparable_sizes import FEWEST_SIZES, comparable_arms
+from brokenpipe.measure.distributions import binomial_interval
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.nested_checkouts import NestedCheckouts, by_name, sentence
 from brokenpipe.measure.numbers import milliseconds, percent, plural
 from brokenpipe.measure.pool_use import PoolUse
-from brokenpipe.measure.statistics import mean_interval
+from brokenpipe.measure.statistics import ERROR, mean_interval
 
 FEWEST_EPISODES = 6  # with fewer, the interval of a mean says next to nothing
 TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: nobody feels a tenth more
@@ -232,7 +231,7 @@ def _how_bad(size: Size) -> str:
 def _plainly_worse(size: Size, best: Size) -> bool:
     """Beyond chance: by what waits in vain where that is many, else by the wait."""
     if size.timeout_share > PERCENTILE_REST:
-        mine, its = (stats.binomtest(each.timeouts, each.requests).proportion_ci() for each in (size, best))
+        mine, its = (binomial_interval(each.timeouts, each.requests, ERROR) for each in (size, best))
         return bool(mine.low > its.high)
     low = size.ci95.low if size.ci95 else size.wait_p95_ms
     return low > (best.ci95.high if best.ci95 else best.wait_p95_ms)

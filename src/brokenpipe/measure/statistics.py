@@ -11,8 +11,9 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
+from brokenpipe.measure.distributions import t_quantile
 from brokenpipe.measure.interval import Interval
 
 ERROR = 0.05
@@ -105,7 +106,7 @@ def _hall(t: float, skew: float, k: int) -> float:
 
 @cache
 def _t(error: float, k: int) -> float:
-    return float(stats.t.ppf(1 - error / 2, k - 1))
+    return float(t_quantile(1 - error / 2, k - 1))
 
 
 def smallest_visible_rate(trials: Sequence[int]) -> float:

@@ -15,8 +15,8 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from brokenpipe.measure.distributions import t_quantile
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.permutation import POWER
 from brokenpipe.measure.statistics import ERROR
@@ -134,7 +134,7 @@ def smallest_seen(
     fewer, more = sorted((base.episodes, new.episodes))
     if one is None or other is None or least_p(fewer, more) > level:
         return None
-    quantiles = stats.t.ppf([1 - level / 2, POWER], fewer - 1).sum()  # fewer degrees of freedom than Welch's
+    quantiles = t_quantile([1 - level / 2, POWER], fewer - 1).sum()  # fewer degrees of freedom than Welch's
     return max(float(quantiles * math.hypot(one, other)), _unlike(fewer, more, level) / fewer * floor)
 
 

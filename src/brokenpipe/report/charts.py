@@ -6,7 +6,7 @@ in which colour, so that the page can follow a dark scheme, hide an arm everywhe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -276,15 +276,21 @@ def charts(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | N
     roles = drawing.roles
     if also is not None:
         drawing.plots.update(also(roles))
-    document = Document()
-    for plot in drawing.plots.values():  # only when complete: a document walks all models at every change
-        document.add_root(plot)
     return Charts(
         shown=tuple(chart for chart, _, _ in chosen),
-        document=document.to_json(deferred=False),
+        document=drawn(drawing.plots.values()),
         roots={plot.id: element for element, plot in drawing.plots.items()},
         range_id=drawing.x_range.id,
         start_s=drawing.ends[0],
         end_s=drawing.ends[1],
         roles={name: getattr(roles, name) for name in Roles.__dataclass_fields__},
     )
+
+
+def drawn(plots: Iterable[figure]) -> object:
+    """Plots that are complete, as the page's script reads them."""
+    document = Document()
+    with document.models.freeze():  # else each plot has it walk the models of all that came before
+        for plot in plots:
+            document.add_root(plot)
+    return document.to_json(deferred=False)

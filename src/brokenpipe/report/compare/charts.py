@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bokeh.document import Document
 from bokeh.models import BoxZoomTool, ColumnDataSource, CrosshairTool, DataRange1d, HoverTool, Range1d
 from bokeh.models.annotations import Span
 from bokeh.models.renderers import DataRenderer
@@ -20,7 +19,7 @@ from brokenpipe.measure.compare import RunsCompared
 from brokenpipe.measure.findings import PhaseFinding
 from brokenpipe.measure.series import Series
 from brokenpipe.report import words
-from brokenpipe.report.charts import Roles, blank, dress
+from brokenpipe.report.charts import Roles, blank, drawn, dress
 
 DASHES: tuple[tuple[int, ...], ...] = ((5, 4), (), (2, 2), (9, 3, 2, 3), (14, 4))
 HEIGHT_PX = 150
@@ -151,12 +150,9 @@ def draw(compared: RunsCompared, arms: Sequence[str], phases: Sequence[str]) -> 
     """Draw a pair of charts for each of these phases; those without a request are left out."""
     drawing = _Drawing(compared, arms)
     found = [each for n, name in enumerate(phases) if (each := drawing.phase(n, name)) is not None]
-    document = Document()
-    for plot in drawing.plots.values():
-        document.add_root(plot)
     roles = {name: getattr(drawing.roles, name) for name in Roles.__dataclass_fields__}
     data = {
-        "document": document.to_json(deferred=False),
+        "document": drawn(drawing.plots.values()),
         "roots": {plot.id: element for element, plot in drawing.plots.items()},
         "roles": roles,
     }

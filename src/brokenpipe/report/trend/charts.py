@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bokeh.document import Document
 from bokeh.models import (
     ColumnDataSource,
     DataRange1d,
@@ -23,7 +22,7 @@ from bokeh.models import (
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.report.charts import Roles, blank, colour_of, dash_of, dress
+from brokenpipe.report.charts import Roles, blank, colour_of, dash_of, drawn, dress
 from brokenpipe.report.trend.series import Line, Panel, Trend
 
 HEIGHT_PX = 190
@@ -158,11 +157,8 @@ def draw(trends: Sequence[Trend], links: Sequence[Sequence[str]]) -> Drawn:
     """Draw every panel of every trend; `links` lead from the page to each of its runs."""
     drawing = _Drawing()
     charts = tuple(drawing.trend(n, trend, links[n]) for n, trend in enumerate(trends))
-    document = Document()
-    for plot in drawing.plots.values():
-        document.add_root(plot)
     data = {
-        "document": document.to_json(deferred=False),
+        "document": drawn(drawing.plots.values()),
         "roots": {plot.id: element for element, plot in drawing.plots.items()},
         "roles": {name: getattr(drawing.roles, name) for name in Roles.__dataclass_fields__},
     }
