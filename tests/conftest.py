@@ -13,7 +13,7 @@ from brokenpipe.errors import NamespaceError
 from brokenpipe.stack import namespace
 
 TESTS = Path(__file__).parent
-LONG = {"workflows", "stack", "containers", "strangers"}
+LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}
 MARKS = {
     "wire": "few",
     "silence": "few",

@@ -24,7 +24,7 @@ class Traces:
     """Of one run, whose TMPDIR is `tmp` and nobody else's. Made before it starts."""
 
     tmp: Path
-    _segments: set[int] = field(default_factory=lambda: set(_orphaned_segments()))
+    _segments: set[int] = field(default_factory=lambda: set(_orphaned_segments()))  # that others have left
     _files: set[Path] = field(default_factory=lambda: set(Path("/dev/shm").glob(POSTGRES_SHM)))
     _seen: dict[int, float] = field(default_factory=dict)
     _ports: set[int] = field(default_factory=set)
@@ -50,13 +50,13 @@ class Traces:
     def left(self) -> list[str]:
         """A line for each thing that is still there."""
         return [
-            *self._processes(),
+            *(line for process in self.processes() for line in _described(process)),
             *(f"port {port} is still listened on" for port in self._ports if _answers(port)),
             *(f"{path} in TMPDIR" for path in self.tmp.iterdir()),
             *(
                 f"shared memory segment {number}"
-                for number in _orphaned_segments()
-                if number not in self._segments
+                for number, creator in _orphaned_segments().items()
+                if number not in self._segments and creator in self._seen
             ),
             *(str(path) for path in Path("/dev/shm").glob(POSTGRES_SHM) if path not in self._files),
         ]
@@ -68,14 +68,15 @@ class Traces:
             time.sleep(0.02)
         return time.monotonic() - started, left
 
-    def _processes(self) -> Iterator[str]:
-        for process in self._of_this_run():
-            yield from _described(process)
+    def processes(self) -> list[psutil.Process]:
+        """Those of the run that still live."""
+        found = {process.pid: process for process in self._of_this_run()}
         for pid, born in self._seen.items():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
                 if process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE:
-                    yield from _described(process)
+                    found[pid] = process
+        return list(found.values())
 
     def _of_this_run(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():
@@ -101,12 +102,17 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _orphaned_segments() -> Iterator[int]:
-    """System V segments that no process has attached; one that is in use belongs to somebody who lives."""
+def _orphaned_segments() -> dict[int, int]:
+    """System V segments that no process has attached, each with who created it.
+
+    One that is in use belongs to somebody who lives.
+    """
+    found = {}
     with suppress(FileNotFoundError):  # not Linux
         head, *rows = Path("/proc/sysvipc/shm").read_text().splitlines()
         names = head.split()
         for row in rows:
             values = dict(zip(names, row.split(), strict=True))
             if values["nattch"] == "0":
-                yield int(values["shmid"])
+                found[int(values["shmid"])] = int(values["cpid"])
+    return found

@@ -42,6 +42,7 @@ from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.janitor import Janitor, janitor
 from brokenpipe.stack.ports import LOOPBACK
 from brokenpipe.stack.stack import Arm, Stack
+from brokenpipe.stack.standstill import ending_what_stands_still
 
 LOAD_READY_S = 60.0
 JOIN_S = 600.0  # for somebody to start workers on other machines
@@ -143,13 +144,14 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
         stack_on(_footing(what, undo)) as stack,
         _ledger(what, stack, log) as books,
     ):
-        books.begin()
-        if what.part == 1:
-            write_environment(what.folder, what.plan, what.sources, what.command, stack.versions)
-        what.say("probing what each fault does on this machine")
-        faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
-        for probe in probes(faults, stack):
-            log.write(probe)
+        with ending_what_stands_still():
+            books.begin()
+            if what.part == 1:
+                write_environment(what.folder, what.plan, what.sources, what.command, stack.versions)
+            what.say("probing what each fault does on this machine")
+            faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
+            for probe in probes(faults, stack):
+                log.write(probe)
         what.say("starting Locust")
         with generator(
             _load_config(what, stack),
@@ -158,7 +160,8 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
             on_aligned=partial(_keep, log),
             bind=what.master_bind,
         ) as load:
-            _wait_for_users(what, load)
+            with ending_what_stands_still():
+                _wait_for_users(what, load)
             with watch(stack, load, undo, what.file("watch")):
                 completed = _play(what, stack, load, books, log)
             note(load.notices, log)

@@ -21,6 +21,7 @@ from brokenpipe.stack.process import Child
 from brokenpipe.stack.proxy import Address
 from brokenpipe.stack.settings import dsn_through
 from brokenpipe.stack.stack import Arm, Stack, connections_for, databases_for
+from brokenpipe.stack.standstill import ending_what_stands_still
 from brokenpipe.stack.target import STOP_TIMEOUT_S, service, wait_ready
 from brokenpipe.stack.toolchain import toxiproxy_binary
 from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
@@ -36,24 +37,25 @@ def local_stack(footing: Footing) -> Iterator[Stack]:
     logs.mkdir(parents=True, exist_ok=True)
     tls, limit = plan.scenario.postgres.tls, connections_for(plan)
     with ExitStack() as running:
-        on_step("building the Toxiproxy server")
-        binary = toxiproxy_binary(footing.project.proxies, janitor)
-        on_step("starting Postgres")
-        server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
-        database = running.enter_context(server)
-        databases = databases_for(plan, database)
-        pooler = _pooler(footing, databases, running)
-        on_step("starting Toxiproxy")
-        proxies = toxiproxy_server(
-            binary, log_path=logs / "toxiproxy.log", janitor=janitor, links_path=footing.links
-        )
-        toxiproxy = running.enter_context(proxies)
-        on_step(f"starting {len(plan.scenario.arms)} targets")
-        place = pooler or database
-        ground = _Ground(footing, databases, (place.host, place.port), toxiproxy)
-        arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
-        for arm in arms.values():  # all were started first, so that they come up together
-            wait_ready(arm.service, plan.target)
+        with ending_what_stands_still():
+            on_step("building the Toxiproxy server")
+            binary = toxiproxy_binary(footing.project.proxies, janitor)
+            on_step("starting Postgres")
+            server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
+            database = running.enter_context(server)
+            databases = databases_for(plan, database)
+            pooler = _pooler(footing, databases, running)
+            on_step("starting Toxiproxy")
+            proxies = toxiproxy_server(
+                binary, log_path=logs / "toxiproxy.log", janitor=janitor, links_path=footing.links
+            )
+            toxiproxy = running.enter_context(proxies)
+            on_step(f"starting {len(plan.scenario.arms)} targets")
+            place = pooler or database
+            ground = _Ground(footing, databases, (place.host, place.port), toxiproxy)
+            arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
+            for arm in arms.values():  # all were started first, so that they come up together
+                wait_ready(arm.service, plan.target)
         try:
             scratch = partial(postgres, log_path=logs / "postgres-scratch.log", janitor=janitor)
             yield Stack(database, toxiproxy, arms, scratch, LOOPBACK, pooler)

@@ -1,0 +1,77 @@
+"""Nobody waits for a process that stands still: while something starts, one that was stopped from outside is ended.
+
+Whoever waits for it gets an answer by that, in whatever call, and the error says what was the matter. Once a run is
+under way the watch sees to it (`drive/watch.py`), which ends nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from brokenpipe.errors import StackError
+
+PATIENCE_S = 8.0  # a fault that makes a server stand still is tried for less
+LOOK_EVERY_S = 0.5
+
+
+@dataclass(slots=True)
+class _Guard:
+    """Looks at all that this process has started, and ends what has stood still for too long."""
+
+    patience_s: float
+    ended: list[str] = field(default_factory=list)
+    _since: dict[psutil.Process, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        now = time.monotonic()
+        # Those below one that was ended are nobody's children any more, and stand still as before.
+        known = {*psutil.Process().children(recursive=True), *self._since}
+        self._since = {process: self._since.get(process, now) for process in known if _stands(process)}
+        for process, since in self._since.items():
+            if now - since >= self.patience_s:
+                self._end(process)
+
+    def _end(self, process: psutil.Process) -> None:
+        with suppress(psutil.Error):
+            name = " ".join(process.cmdline())[:80].strip()
+            process.kill()
+            self.ended.append(f"process {process.pid} ({name})")
+
+    def run(self, over: threading.Event) -> None:
+        while not over.wait(LOOK_EVERY_S):
+            with suppress(psutil.Error):
+                self.look()
+
+
+def _stands(process: psutil.Process) -> bool:
+    """Whether a signal has stopped it. One that is looked at with a debugger is left alone."""
+    with suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False
+
+
+@contextmanager
+def ending_what_stands_still(patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """For as long as the block lasts. Raises StackError if something failed after a process had to be ended."""
+    guard, over = _Guard(patience_s), threading.Event()
+    thread = threading.Thread(target=guard.run, args=(over,), name="guard", daemon=True)
+    thread.start()
+    try:
+        yield
+    except Exception as error:
+        if not guard.ended:
+            raise
+        raise StackError(
+            f"{guard.ended[0]} stood still for {patience_s:g} s while the run started, and was ended",
+            remedy="Something stopped it (SIGSTOP, Ctrl-Z): leave the processes of a run alone, and run again.",
+            details=(f"what came of it: {error}",),
+        ) from error
+    finally:
+        over.set()
+        thread.join()
