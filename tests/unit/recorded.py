@@ -209,6 +209,11 @@ class Recorded:
         )
 
     def finish(self, how: str = "done", at: float = 100) -> None:
+        """The last line. Every run has these files, at least with their opening line."""
+        for writer in ("nemesis", "gauges", "requests"):
+            self._writer(writer)
+        if not (self.folder / "links.ndjson").exists():
+            self._open_links()
         self.experiment(records.Finish(t=self.at(at), how=how))  # type: ignore[arg-type]
 
     # --- the load -----------------------------------------------------------------------------------
@@ -296,11 +301,14 @@ class Recorded:
 
     def proxy(self, k: str, at: float, **line: Any) -> None:
         path = self.folder / "links.ndjson"
+        if not path.exists():
+            self._open_links()
         with path.open("a", encoding="utf-8") as file:
-            if not file.tell():
-                clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 78, "writer": "toxiproxy"}
-                file.write(json.dumps(clock) + "\n")
             file.write(json.dumps({"k": k, "t": self.at(at), **line}) + "\n")
+
+    def _open_links(self) -> None:
+        clock = {"k": "clock", "t": self.base, "wall_ns": 1, "pid": 78, "writer": "toxiproxy"}
+        (self.folder / "links.ndjson").write_text(json.dumps(clock) + "\n", encoding="utf-8")
 
     def act(
         self, arm: str, action: str, fault: str, at: float, phase: str, episode: int | None = None

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -35,6 +35,8 @@ def _value(name: str, hint: Any, *, full: bool) -> Any:
         return choices[-1]
     if hint is bool:
         return True
+    if get_origin(hint) is Mapping:
+        return {name: LATE}
     number = sum(map(ord, name))
     if hint is int:
         is_time = name in {"t", "t0", "t1", "strike", "wall_ns", "rss_bytes"}

@@ -25,6 +25,7 @@ from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.drive.watch import Watch, watching
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
+from brokenpipe.history.inventory import files_written
 from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
 from brokenpipe.history.segments import file_of
@@ -128,7 +129,8 @@ def run(what: Run) -> Ending:
         except Terminated:
             ending = "terminated"
         finally:
-            log.write(Finish(t=time.monotonic_ns(), how=ending))
+            files = files_written(what.folder, but=log.path)
+            log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
     return ending
 
 

@@ -33,6 +33,7 @@ from brokenpipe.drive.run import Ending, Terminated, note, probes, watch, watche
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
+from brokenpipe.history.inventory import files_written
 from brokenpipe.history.keeping import keeping
 from brokenpipe.history.records import Finish, Probe
 from brokenpipe.history.segments import file_of
@@ -322,7 +323,8 @@ def _finishing(log: Writer) -> Iterator[None]:
         ending = "terminated"
         raise
     finally:
-        log.write(Finish(t=time.monotonic_ns(), how=ending))
+        files = files_written(log.path.parent, but=log.path)
+        log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
 
 
 def _wait_for_page(load: Generator, port: int) -> None:

@@ -21,6 +21,7 @@ their clocks are joined.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, Self
 
@@ -139,12 +140,14 @@ class Resumed(Record):
 class Finish(Record):
     """The last line: how the experiment ended. Without it, it was cut off.
 
-    `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request.
+    `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request. `files`: all other
+    files of the history, with their sizes; None: an older history, which has no such list.
     """
 
     KIND: ClassVar[str] = "finish"
     t: int
     how: Literal["done", "interrupted", "terminated", "failed", "stopped"]
+    files: Mapping[str, int] | None = None
 
 
 # --- nemesis.ndjson ---------------------------------------------------------------------------------

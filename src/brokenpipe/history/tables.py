@@ -72,7 +72,12 @@ TABLES = (
         "resumed",
         {"t": "BIGINT", "part": "INTEGER", "command": "VARCHAR"},
     ),
-    Table("finishes", "experiment*.ndjson", "finish", {"t": "BIGINT", "how": "VARCHAR"}),
+    Table(
+        "finishes",
+        "experiment*.ndjson",
+        "finish",
+        {"t": "BIGINT", "how": "VARCHAR", "files": "MAP(VARCHAR, BIGINT)"},
+    ),
     Table(
         "syncs",
         "experiment*.ndjson",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.history.doubts.kind import Stands
@@ -203,7 +203,12 @@ def _causes_not_known(expectation: Expectation, arm: str, estimator: Estimator) 
 
 
 _UPPER = frozenset({"below", "at_most", "equals"})
-_OF_WRITES = frozenset({Metric.LOST, Metric.DOUBLED})
+_STAND: Mapping[Metric, Set[Stands]] = {
+    Metric.LOST: {"counts", "writes"},
+    Metric.DOUBLED: {"counts", "writes"},
+    Metric.FAILED: {"counts", "failed"},
+    Metric.WRONG_RESULTS: {"counts", "failed"},
+}
 
 
 def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Warn]) -> bool:
@@ -213,12 +218,14 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[War
     """
     name, bound = expectation.bound
     above = name in _UPPER and estimate.value is not None and estimate.value >= bound
-    stand = {"counts", "writes"} if expectation.metric in _OF_WRITES else {"counts"}
+    stand = _STAND.get(expectation.metric, {"counts"})
     return expectation.metric.is_fact and above and all(_stands(each) in stand for each in doubts)
 
 
 def _stands(doubt: Warn) -> Stands:
     """What no list of this version knows may concern anything."""
+    if doubt.stands is not None:
+        return doubt.stands
     return DOUBTS[Code(doubt.code)].stands if doubt.code in set(Code) else "nothing"
 
 

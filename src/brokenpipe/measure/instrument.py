@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.doubts.kind import Stands
 from brokenpipe.history.worker_clocks import WorkerClock
 from brokenpipe.measure.series import Series
 
@@ -94,8 +95,18 @@ class Warn:
     unknown: bool
     phase: str | None = None
     arm: str | None = None
+    stands: Stands | None = None
+    """What is proven beside this one; None: what the list says of all of its kind."""
 
     @classmethod
-    def of(cls, code: Code, text: str, *, phase: str | None = None, arm: str | None = None) -> Self:
+    def of(
+        cls,
+        code: Code,
+        text: str,
+        *,
+        phase: str | None = None,
+        arm: str | None = None,
+        stands: Stands | None = None,
+    ) -> Self:
         """A doubt of the closed list. Of the whole run, or of a phase, an arm, or both."""
-        return cls(code.value, text, DOUBTS[code].remedy, DOUBTS[code].unknown, phase, arm)
+        return cls(code.value, text, DOUBTS[code].remedy, DOUBTS[code].unknown, phase, arm, stands)

@@ -25,6 +25,7 @@ from brokenpipe.measure.headline import in_doubt
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Verdict
 from brokenpipe.measure.ledger import warnings as ledger_warnings
+from brokenpipe.measure.missing_files import missing_files
 from brokenpipe.measure.recommend import best_arm, costs
 from brokenpipe.measure.regression import Held, Run, held_against
 from brokenpipe.measure.swallowed import warnings as swallowed_warnings
@@ -98,6 +99,7 @@ def _warnings(
         *arrival_doubts(facts.arrivals),
         *swallowed_warnings(scenario, facts.cells, facts.swallowed),
         *(() if under_way else ledger_warnings(scenario, facts.books)),
+        *(() if under_way else missing_files(history, facts.plan, ended=facts.ended)),
     )
 
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 Consequence = Literal["unknown", "note"]
 
-Stands = Literal["nothing", "writes", "counts"]
+Stands = Literal["nothing", "failed", "writes", "counts"]
 """What proves a failure although a doubt is there.
 
 `counts`: every count above its bound, because the doubt can only hide events, never make them. `writes`: writes that
 are lost or doubled, because a load, a wire or a clock that went wrong fails requests, but takes nothing out of a
-database. `nothing`: the database, or what was recorded of it, is in doubt itself.
+database. `failed`: requests that failed, because what is in doubt says why they did, and not that. `nothing`: the
+database, or what was recorded of it, is in doubt itself.
 """
 
 
@@ -87,6 +88,7 @@ class Code(StrEnum):
     CLOCK_JUMPED = "clock_jumped"
     RESUMED = "resumed"
     LINES_UNREADABLE = "lines_unreadable"
+    HISTORY_INCOMPLETE = "history_incomplete"
     # the plan
     NOTHING_EXPECTED = "nothing_expected"
     FEW_EPISODES = "few_episodes"

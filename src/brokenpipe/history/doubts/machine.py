@@ -62,4 +62,10 @@ MACHINE: Mapping[Code, Kind] = {
         "Find out what damaged that file: a full disk, or another program that wrote to it. Then run again.",
         stands="nothing",
     ),
+    Code.HISTORY_INCOMPLETE: Kind(
+        "a file of the history is missing, or shorter than it was when the run ended",
+        "unknown",
+        "Take the whole folder of the run, all its files; if it is whole, find out what removed them. Then run again.",
+        stands="nothing",
+    ),
 }
