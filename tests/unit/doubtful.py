@@ -94,6 +94,12 @@ def killed(run: Recorded, *, act: str | None = None) -> None:
         run.act("plain", "inject", act, 5.5, "steady")
 
 
+def not_sent(run: Recorded, kind: str) -> None:
+    """A request that Locust could not send: it counts nowhere, although the scenario expects no failed one."""
+    text = "OSError: [Errno 24] Too many open files"
+    run.load(records.End(run.at(1.1), "plain", "POST /chat", "User-0", 1.0, 0, failure=kind, error=text))  # type: ignore[arg-type]
+
+
 def damage(run: Recorded) -> None:
     """Half a line in the middle of a file, and at its end one that is being written."""
     with (run.folder / "nemesis.ndjson").open("ab") as file:

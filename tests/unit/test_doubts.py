@@ -40,6 +40,9 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.GENERATOR_SATURATED: lambda run: doubtful.cores(run, 0.9),
     Code.GENERATOR_STARVED: lambda run: doubtful.lags(run, 2, 1_500, 2),
     Code.GENERATOR_LAGGED: lambda run: doubtful.lags(run, 2, 800, 2),
+    Code.GENERATOR_OUT_OF_FILES: lambda run: doubtful.not_sent(run, "no_files"),
+    Code.GENERATOR_OUT_OF_PORTS: lambda run: doubtful.not_sent(run, "no_ports"),
+    Code.GENERATOR_OUT_OF_MEMORY: lambda run: doubtful.not_sent(run, "no_memory"),
     Code.CLOCKS_APART: lambda run: doubtful.sync(run, 21.0),
     Code.CONTRACT_NOT_HELD: lambda run: run.probe(held=False),
     Code.UNEQUAL_LOAD: lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6, 14.2, 14.3, 14.4]),
@@ -201,6 +204,7 @@ def test_every_doubt_is_tested() -> None:
     repeated = {Code.REQUESTS_REPEATED}  # in test_leaving.py
     silences = {Code.GAUGES_SILENT}  # in test_silences.py
     memory = {Code.MEMORY_GREW, Code.RESUMED}  # in test_memory.py and test_parts.py
+    memory |= {Code.HISTORY_INCOMPLETE}  # in test_missing_files.py
     baseline = {Code.BASELINE_IN_DOUBT, Code.BASELINE_NOT_COVERED}  # in test_regression.py
     elsewhere = alone | arrivals | ledger | outcomes | service | repeated | silences | memory | baseline
     assert set(RAISED) | LIVE | elsewhere == set(Code)

@@ -35,6 +35,7 @@ from brokenpipe.load.messages import (
 )
 from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
 from brokenpipe.stack.janitor import Janitor
+from brokenpipe.stack.open_files import raise_limit
 from brokenpipe.stack.ports import LOOPBACK, free_port
 from brokenpipe.stack.process import Child, child, clean_environment
 
@@ -277,11 +278,14 @@ def generator(
                 stop_timeout_s=STOP_TIMEOUT_S + 2.0,
             )
         )
+        raise_limit(process.pid)
         theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
         workers = [
             started.enter_context(load_worker(number, master.port, log_path, janitor, found))
             for number in range(0 if bind else told.workers)
         ]
+        for worker in workers:
+            raise_limit(worker.pid)
         load = Generator(config, process, ours, on_web, workers, on_aligned)
         try:
             yield load

@@ -19,6 +19,7 @@ from brokenpipe.drive.folder import holding, write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
+from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.process_states import JANITOR
 from brokenpipe.drive.roll_call import RollCall
@@ -142,6 +143,7 @@ def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progres
 
 def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
     """Whether all of it was played."""
+    check_open_files(what.plan)
     with (
         stack_on(_footing(what, undo)) as stack,
         _ledger(what, stack, log) as books,

@@ -213,8 +213,9 @@ class End(Record):
     """A request with its outcome: of a stream, when its body ended. It began at `t0` and took `ms`.
 
     `status` is 0 when there was no answer. `failure` names who says that it failed: the HTTP status, the
-    transport between load and target, the time limit, or the locustfile; None for a success. `begun`: it was
-    under way for long enough to have a Start as well. Ends of older histories have `t`, their own time, and
+    transport between load and target, the time limit, or the locustfile; None for a success. The last three mean that
+    the load itself had no descriptor, port or memory left: such a request was never sent, and counts nowhere. `begun`:
+    it was under way for long enough to have a Start as well. Ends of older histories have `t`, their own time, and
     no `t0`: there every request has a Start.
     """
 
@@ -227,13 +228,18 @@ class End(Record):
     status: int
     key: str | None = None
     begun: bool | None = None
-    failure: Literal["status", "transport", "timeout", "declared"] | None = None
+    failure: (
+        Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"] | None
+    ) = None
     error: str | None = None
     t: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Without what is not the case: millions of lines are alike."""
         return {key: value for key, value in Record.to_json(self).items() if value is not None}
+
+
+NEVER_SENT = ("no_files", "no_ports", "no_memory")  # an End's failure: it is the load's own, and no arm's
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from brokenpipe.history.foreign_tables import FOREIGN_TABLES
+from brokenpipe.history.records import NEVER_SENT
 from brokenpipe.history.table import EVERY_FILE, Table
 
 # A success of whose start nothing is written and who wrote nothing: nearly every line of a large history.
@@ -252,10 +253,11 @@ TABLES = (
 # A request is known from its end, which says all that its start says. Where a start was written because the end was
 # not there yet, or before ends said so much, the two belong together by arm and id.
 VIEWS: Mapping[str, str] = {
-    "other_requests": """
+    "never_sent": f"SELECT arm, failure, t0 AS t FROM ended WHERE failure IN {NEVER_SENT}",
+    "other_requests": f"""
         SELECT arm, id, hash(id) AS id_hash, name, key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status,
                failure, error
-        FROM ended WHERE t0 IS NOT NULL
+        FROM ended WHERE t0 IS NOT NULL AND (failure IS NULL OR failure NOT IN {NEVER_SENT})
         UNION ALL
         SELECT s.arm, s.id, hash(s.id), s.name, s.key, s.t, e.t, e.ms, e.status, e.failure, e.error
         FROM started s LEFT JOIN (FROM ended WHERE t0 IS NULL OR begun) e ON s.arm = e.arm AND s.id = e.id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ import urllib3
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.exception import CatchResponseError, ResponseError
 
+from brokenpipe.history.records import NEVER_SENT
+
 TEXT_LIMIT = 300  # characters of an error's text that are kept
 
 _TIMEOUTS = (
@@ -20,6 +23,14 @@ _TIMEOUTS = (
     requests.exceptions.Timeout,
     urllib3.exceptions.TimeoutError,
 )
+_LACKS: Mapping[int, Literal["no_files", "no_ports", "no_memory"]] = {
+    errno.EMFILE: "no_files",
+    errno.ENFILE: "no_files",
+    errno.EADDRNOTAVAIL: "no_ports",
+    errno.ENOBUFS: "no_memory",
+    errno.ENOMEM: "no_memory",
+}
+_NO_THREAD = "can't start new thread"  # Python has no error class of its own for it
 _BAD_STATUS = (requests.exceptions.HTTPError, LocustBadStatusCode)
 _DECLARED = (CatchResponseError, ResponseError)
 
@@ -28,8 +39,13 @@ _DECLARED = (CatchResponseError, ResponseError)
 class Failure:
     """`kind` as in `history.records.End`."""
 
-    kind: Literal["status", "transport", "timeout", "declared"]
+    kind: Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"]
     text: str
+
+    @property
+    def sent(self) -> bool:
+        """Whether there was a request at all: where this process lacks what sending takes, there was none."""
+        return self.kind not in NEVER_SENT
 
 
 def failure_of(error: BaseException | None, status: int, response: object) -> Failure | None:
@@ -47,6 +63,8 @@ def failure_of(error: BaseException | None, status: int, response: object) -> Fa
     if isinstance(error, _BAD_STATUS):
         return Failure("status", f"HTTP {status}")  # the original text carries the arm's port
     chain = list(_chain(error))
+    if lack := _lack(chain):
+        return lack
     if timeouts := [link for link in chain if isinstance(link, _TIMEOUTS)]:
         return Failure("timeout", _text(timeouts[-1]))
     return Failure("transport", _text(chain[1] if hasattr(error, "original") and len(chain) > 1 else error))
@@ -56,16 +74,31 @@ def defect(error: BaseException) -> Failure:
     """What an exception means that came out of the client without a verdict of Locust: the locustfile asked
     for something impossible, or set a limit of its own (`gevent.Timeout`).
     """
-    return Failure("timeout" if isinstance(error, _TIMEOUTS) else "declared", _text(error))
+    return _lack(_chain(error)) or Failure(
+        "timeout" if isinstance(error, _TIMEOUTS) else "declared", _text(error)
+    )
 
 
 def failure_of_event(error: BaseException | None) -> Failure | None:
     """What the verdict of the locustfile's own client means, which has no HTTP status."""
     if error is None:
         return None
+    if lack := _lack(_chain(error)):
+        return lack
     if isinstance(error, _TIMEOUTS):
         return Failure("timeout", _text(error))
     return Failure("transport" if isinstance(error, OSError) else "declared", _text(error))
+
+
+def _lack(chain: Iterable[BaseException]) -> Failure | None:
+    """What this process lacked, if that is why nothing was sent: its own failure, and no service's."""
+    for link in chain:
+        kind = _LACKS.get(link.errno or 0) if isinstance(link, OSError) else None
+        if isinstance(link, MemoryError) or (isinstance(link, RuntimeError) and str(link) == _NO_THREAD):
+            kind = "no_memory"
+        if kind:
+            return Failure(kind, _text(link))
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -70,6 +70,10 @@ class Tower:
     def ended(self, request: Request, ms: float, status: int, failure: Failure | None) -> None:
         """Count and write down how it ended. None: it succeeded."""
         tally = self.tallies[request.arm]
+        if failure is not None and not failure.sent:
+            tally.started -= 1
+            self.log.failed_end(request, ms, status, failure.kind, failure.text)
+            return
         tally.ended += 1
         if failure is None:
             self.log.end(request, ms, status)

@@ -19,6 +19,7 @@ from brokenpipe.measure.health import missed_landings
 from brokenpipe.measure.instrument import ContractProbe, Health, Warn
 from brokenpipe.measure.machine_doubts import machine_doubts
 from brokenpipe.measure.memory import memory_doubts
+from brokenpipe.measure.never_sent import never_sent_doubts
 from brokenpipe.measure.numbers import plural
 from brokenpipe.measure.outcomes import placed
 from brokenpipe.measure.planes import SAID, Seen
@@ -45,6 +46,7 @@ def doubts(
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
         *_traffic(history, cells, scenario.control),
+        *never_sent_doubts(history),
         *_repeated(history),
         *container_doubts(history),
         *database_doubts(history, scenario, cells),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brokenpipe.history.records import NEVER_SENT
 from brokenpipe.history.table import EVERY_FILE
 from brokenpipe.measure.causes import failure_of
 from brokenpipe.sight import LATELY_S, Deed, Sight
@@ -143,6 +144,8 @@ class Lookout:
                 self._landings[phase, episode].append(landed)
 
     def _take_end(self, line: Line, now: int) -> None:
+        if line.get("failure") in NEVER_SENT:
+            return
         if line.get("failure"):
             self._waiting.append((now, line))
         elif self._counts(line["t0"]):

@@ -33,6 +33,24 @@ LOAD: Mapping[Code, Kind] = {
         "note",
         "Something else held the processor; run again if latencies matter.",
     ),
+    Code.GENERATOR_OUT_OF_FILES: Kind(
+        "Locust had no file descriptor left for a request, which was therefore never sent",
+        "unknown",
+        "Raise the limit (ulimit -n), lower --users, or give the load --workers.",
+        stands="counts",
+    ),
+    Code.GENERATOR_OUT_OF_PORTS: Kind(
+        "Locust had no local port left for a request, which was therefore never sent",
+        "unknown",
+        "Let users keep their connections, lower --users, or widen net.ipv4.ip_local_port_range.",
+        stands="counts",
+    ),
+    Code.GENERATOR_OUT_OF_MEMORY: Kind(
+        "Locust had no memory, buffer or thread left for a request, which was therefore never sent",
+        "unknown",
+        "Lower --users, or give the machine (or its control group) more memory.",
+        stands="counts",
+    ),
     Code.ARRIVALS_LATE: Kind(
         "more than 5 % of the arrivals of an open load began more than 50 ms late",
         "note",

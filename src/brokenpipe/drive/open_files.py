@@ -1,0 +1,36 @@
+"""Whether the limit of open files has room for what a run wants to open, looked at before anything is started."""
+
+from __future__ import annotations
+
+import math
+
+from brokenpipe.errors import StackError
+from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.open_files import Limits, limits
+
+OF_LOCUST = 32  # beside a connection for each user; measured: under 10, and a locustfile opens what it likes
+OF_HARNESS = 40
+OF_HARNESS_FOR_ARM = (
+    8  # pipes of its service, and the sockets that watch a strike; measured: 26 in all with two arms
+)
+
+
+def check_open_files(plan: Plan, found: Limits | None = None) -> None:
+    """Raises StackError where Locust or the harness would run out: that would look like failures of an arm."""
+    found = found or limits()
+    load, arms = plan.scenario.load, len(plan.scenario.arms)
+    users = math.ceil(load.users / load.workers)
+    _check(
+        "Locust", users * arms + OF_LOCUST, found.reachable, found, f"{users} users on each of {arms} arms"
+    )
+    _check("the harness", OF_HARNESS + OF_HARNESS_FOR_ARM * arms, found.soft, found, f"{arms} arms")
+
+
+def _check(who: str, needed: int, allowed: int | None, found: Limits, why: str) -> None:
+    if allowed is not None and needed > allowed:
+        raise StackError(
+            f"{who} needs up to {needed} open files in one process, for {why}, and the limit is {allowed} "
+            f"(soft {found.soft}, hard {found.hard})",
+            remedy=f"Raise it (ulimit -n {needed}, or LimitNOFILE= of the unit), lower --users, "
+            "run fewer arms (--only), or give the load --workers.",
+        )
