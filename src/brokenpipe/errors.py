@@ -26,22 +26,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.plain_text import shorten
+from brokenpipe.redaction import REDACTED, is_secret_name, redacted_text
 
 
 class BrokenpipeError(Exception):
     """What happened, to what, and what to do next.
 
     `message` says what happened and to what; `remedy` is one imperative sentence and may be empty;
-    `details` are lines shown below, such as the last ones of a log.
+    `details` are lines shown below, such as the last ones of a log. Whatever is quoted is quoted without secrets.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, remedy: str = "", details: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-        self.details = details
+        self.message = redacted_text(message)
+        self.remedy = redacted_text(remedy)
+        self.details = tuple(map(redacted_text, details))
+        super().__init__(self.message)
 
 
 class UsageError(BrokenpipeError):
@@ -58,8 +59,15 @@ class Problem:
     """One mistake in a file: where, what was found, what is allowed instead."""
 
     key: str
-    found: str
+    found: str  # without secrets
     allowed: str
+
+    def __post_init__(self) -> None:
+        table, _, name = self.key.rpartition(".")
+        secret = self.found and table.partition(".")[0] in {"env", "arms"} and is_secret_name(name)
+        if secret:  # what is allowed may quote it as well
+            object.__setattr__(self, "allowed", self.allowed.replace(self.found, REDACTED))
+        object.__setattr__(self, "found", REDACTED if secret else redacted_text(self.found))
 
     def __str__(self) -> str:
         """On one line of bounded length, however long the key, the value and the list of what is allowed are."""

@@ -29,9 +29,13 @@ OURS = {
         "did you mean 'pre_ping'?",
     ),
     "one arm unknown": (["default", "--only", "plain, resycle"], "--only resycle", "did you mean 'recycle'?"),
-    "env without =": (["default", "--env", "DB_DRIVER"], "--env DB_DRIVER", "--env DB_DRIVER=psycopg"),
-    "env without name": (["default", "--env", "=psycopg"], "--env =psycopg", "--env DB_DRIVER=psycopg"),
-    "env with space": (["default", "--env", "DB_DRIVER = psycopg"], "--env DB_DRIVER = psycopg", "Write for"),
+    "env without =": (
+        ["default", "--env", "DB_DRIVER"],
+        "DB_DRIVER is to be passed on",
+        "--env DB_DRIVER=value",
+    ),
+    "env without name": (["default", "--env", "=hunter2"], "--env =…: found", "--env DB_DRIVER=psycopg"),
+    "env with space": (["default", "--env", "DB_DRIVER = psycopg"], "--env DB_DRIVER =…: found", "Write for"),
     "env not ASCII": (["default", "--env", "GRÖSSE=5"], "--env: found 'GRÖSSE'", "letters, digits and _"),
     "seed too large": (
         ["default", "--seed", "99999999999999999999"],

@@ -37,3 +37,29 @@ def test_a_forked_child_neither_hangs_nor_tells_its_parents_sums_again() -> None
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+ERROR = """
+from brokenpipe_witness.chain import describe
+
+print(describe(ValueError("Incorrect API key provided: sk-hunter2, of u-east; 1234; https://me:pw@x/"))[0]["text"])
+"""
+
+
+def test_a_text_of_an_error_holds_no_secret() -> None:
+    """An error of another service often quotes the key that it did not like."""
+    variables = {
+        "API_KEY": "sk-hunter2",
+        "REGION": "u-east",
+        "PIN": "1234",
+        "BROKENPIPE_HIDDEN": "API_KEY,REGION,PIN",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ERROR],
+        env={"PYTHONPATH": str(SITE), **variables},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stdout == "Incorrect API key provided: ***, of ***; 1234; https://***@x/\n", done.stderr

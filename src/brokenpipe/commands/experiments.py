@@ -42,6 +42,7 @@ from brokenpipe.commands.seclusion import refuse_from_outside, seclude
 from brokenpipe.commands.sitting import carry_out_by_hand
 from brokenpipe.errors import UsageError
 from brokenpipe.load.config import Bind
+from brokenpipe.plan.passed import require_passed
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import Project, find_project
 
@@ -81,9 +82,10 @@ def run(
                 remedy="Leave one of them out.",
             )
         project = find_project(Path.cwd())
+        chosen = variables(env or [])
         overrides = Overrides(
-            users, seed, names(only), variables(env or []), isolate, until_decided, at_most, workers,
-            stack=stack.value,
+            users, seed, names(only), chosen.given, isolate, until_decided, at_most, workers,
+            stack=stack.value, pass_env=chosen.passed,
         )  # fmt: skip
         if web and (workers is not None or master_bind is not None or baseline is not None):
             raise UsageError(
@@ -95,6 +97,7 @@ def run(
             plan, sources = make_plan(project, scenario, overrides)
             refuse_from_outside(plan, "--web")
         if web and not dry_run:
+            require_passed(plan)
             seclude(plan, project)
             raise typer.Exit(
                 carry_out_by_hand(plan, sources, project, reports or project.reports, web_port, engine)
@@ -127,11 +130,13 @@ def soak(
     """Play a scenario's phases round after round, at twice its users: what shows only after a while?"""
     with console.answering_for_errors():
         project = find_project(Path.cwd())
+        chosen = variables(env or [])
         overrides = Overrides(
             users,
             seed,
             names(only),
-            variables(env or []),
+            chosen.given,
+            pass_env=chosen.passed,
             workers=workers,
             stack=stack.value,
             soak_s=float(duration_s(duration)),
@@ -161,6 +166,7 @@ def _plan_and_play(
         for renderable in forecast(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
+    require_passed(plan)
     seclude(plan, project)
     raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind, engine))
 
@@ -182,6 +188,8 @@ def calibrate(
         project = find_project(Path.cwd())
         plan, _ = make_plan(project, scenario, Overrides(stack=stack.value))
         calibration.equal_arms(plan.scenario)
+        if runs:
+            require_passed(plan)
         engine = engine_for(stack, engine, look=runs > 0)
         if runs:
             seclude(plan, project)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +13,9 @@ from typing import Annotated
 import typer
 
 from brokenpipe.errors import UsageError
+from brokenpipe.plan.passed import require_set
 from brokenpipe.plan.strict import LIMITS
+from brokenpipe.redaction import is_secret
 
 
 class StackKind(StrEnum):
@@ -41,7 +46,11 @@ SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything 
 OnlyOption = Annotated[str | None, typer.Option(metavar="ARM,…", help="Run these arms only.")]
 EnvOption = Annotated[
     list[str] | None,
-    typer.Option("--env", metavar="K=V", help="An environment variable for every arm; may be repeated."),
+    typer.Option(
+        "--env",
+        metavar="K[=V]",
+        help="A variable for every arm; may be repeated. Without =V: from your environment, never recorded.",
+    ),
 ]
 StackOption = Annotated[
     StackKind, typer.Option(help="Where all but the load runs: child processes, or containers.")
@@ -140,23 +149,52 @@ def names(joined: str | None) -> tuple[str, ...]:
     return names
 
 
-def variables(assignments: list[str]) -> dict[str, str]:
-    """What each `--env` sets. Raises UsageError for what is no assignment."""
-    variables = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.isidentifier():
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What `--env` says: variables with a value, and names whose value is taken from the environment."""
+
+    given: Mapping[str, str]
+    passed: tuple[str, ...]
+
+    @property
+    def options(self) -> list[str]:
+        """The same as a command line, on which no secret stands."""
+        return [
+            *(f"--env={name}={value}" for name, value in self.given.items()),
+            *(f"--env={name}" for name in self.passed),
+        ]
+
+
+def variables(options: list[str]) -> Variables:
+    """What each `--env` says. A secret that is given a value becomes a variable of this process, and is passed on.
+
+    So there is one way for secrets, and nothing is written down on it. Raises UsageError for what names no variable,
+    and for a name without a value that is not set here.
+    """
+    given: dict[str, str] = {}
+    passed: list[str] = []
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not name.isidentifier():
+            shown = option if not equals else f"{name}=…"
             raise UsageError(
-                f"--env {assignment}: found no NAME=VALUE",
-                remedy="Write for example --env DB_DRIVER=psycopg.",
+                f"--env {shown}: found no NAME=VALUE, and no NAME",
+                remedy="Write for example --env DB_DRIVER=psycopg, or --env OPENAI_API_KEY to pass on your own.",
             )
         if len(value) > LIMITS.text:
             raise UsageError(
                 f"--env {name}: found a value of {len(value):,} characters",
                 remedy=f"Give at most {LIMITS.text:,}; what is longer belongs into a file.",
             )
-        variables[name] = value
-    return variables
+        given.pop(name, None)
+        passed = [each for each in passed if each != name]
+        if not equals or is_secret(name, value):
+            os.environ |= {name: value} if equals else {}
+            passed.append(name)
+        else:
+            given[name] = value
+    require_set(passed)
+    return Variables(given, tuple(passed))
 
 
 LONGEST_S = 7 * 24 * 3600

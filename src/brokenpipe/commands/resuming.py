@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,10 @@ from brokenpipe.commands.carry_out import carry_on
 from brokenpipe.commands.options import StackKind, engine_for
 from brokenpipe.commands.seclusion import seclude
 from brokenpipe.errors import UsageError
+from brokenpipe.plan.passed import require_passed
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project
+from brokenpipe.plan.restoring import restored
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
     from brokenpipe.measure.unfinished import Unfinished
@@ -61,6 +64,8 @@ def resume(
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
         text = scenario_text(folder)
         sources = sources_of(project, scenario_file, text, found.plan)
+        found = replace(found, plan=restored(found.plan, scenario_file, text, sources.target_folder))
+        require_passed(found.plan)
         engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
         seclude(found.plan, project)
         console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)

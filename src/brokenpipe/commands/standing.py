@@ -19,12 +19,14 @@ from brokenpipe.commands.options import (
     ScenarioArgument,
     StackKind,
     StackOption,
+    Variables,
     engine_for,
     names,
     variables,
 )
-from brokenpipe.plan.plan import Overrides, make_plan
-from brokenpipe.plan.project import find_project
+from brokenpipe.plan.passed import require_passed
+from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
+from brokenpipe.plan.project import Project, find_project
 
 app = typer.Typer()
 
@@ -42,9 +44,10 @@ def up(
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
-        make_plan(project, scenario, Overrides(only=names(only), env=variables(env or []), stack=stack.value))
+        chosen = variables(env or [])
+        require_passed(_plan(project, scenario, only, chosen, stack)[0])
         engine = engine_for(stack, engine)
-        arguments = [scenario, *(["--only", only] if only else []), *(f"--env={each}" for each in env or [])]
+        arguments = [scenario, *(["--only", only] if only else []), *chosen.options]
         arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
         with console.out.status("starting the stack"):
             note = hold.up(project, arguments)
@@ -74,12 +77,18 @@ def keep(
     signal.signal(signal.SIGTERM, terminate)
     with console.answering_for_errors():
         project = find_project(Path.cwd())
-        overrides = Overrides(only=names(only), env=variables(env or []), stack=stack.value)
-        plan, sources = make_plan(project, scenario, overrides)
+        plan, sources = _plan(project, scenario, only, variables(env or []), stack)
         try:
             keep_standing(plan, sources, project, engine)
         except Terminated:
             raise typer.Exit(EXIT_UNKNOWN) from None
+
+
+def _plan(
+    project: Project, scenario: str, only: str | None, chosen: Variables, stack: StackKind
+) -> tuple[Plan, Sources]:
+    overrides = Overrides(only=names(only), env=chosen.given, pass_env=chosen.passed, stack=stack.value)
+    return make_plan(project, scenario, overrides)
 
 
 @app.command(epilog="Example: brokenpipe down")

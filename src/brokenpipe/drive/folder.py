@@ -20,6 +20,8 @@ import brokenpipe
 from brokenpipe.drive.revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.redacting import redacted_plan, redacted_toml
+from brokenpipe.redaction import redacted_arguments
 
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
 
@@ -84,10 +86,10 @@ def holding(folder: Path) -> Iterator[None]:
 
 
 def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
-    """`scenario.toml` as it was read, and `plan.json`: what is run, after every override."""
+    """`scenario.toml` as it was read, and `plan.json`: what is run, after every override. Both without secrets."""
     try:
-        _write(folder / "scenario.toml", sources.scenario_text)
-        _write(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")
+        _write(folder / "scenario.toml", redacted_toml(sources.scenario_text))
+        _write(folder / "plan.json", redacted_plan(plan).model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -139,7 +141,7 @@ def cannot_write(folder: Path, error: OSError) -> RecordingError:
 
 
 def command_line() -> str:
-    """What was typed, without the path of the program."""
+    """What was typed, without the path of the program and without secrets."""
     import shlex
 
-    return shlex.join(["brokenpipe", *sys.argv[1:]])
+    return shlex.join(["brokenpipe", *redacted_arguments(sys.argv[1:])])

@@ -20,6 +20,7 @@ from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.redacting import redacted_plan
 from brokenpipe.plan.strict import Strict
 
 NAME = "baseline.json"
@@ -103,9 +104,10 @@ def read_baseline(path: Path) -> Baseline | None:
     if not path.exists():
         return None
     try:
-        return Baseline.model_validate_json(path.read_bytes(), strict=False)
+        found = Baseline.model_validate_json(path.read_bytes(), strict=False)
     except (OSError, ValidationError) as error:
         raise ReportError(
             f"{path}: this version cannot read it",
             remedy="Make it again with the version at hand: `brokenpipe report`, with --baseline if it had one.",
         ) from error
+    return found.model_copy(update={"plan": redacted_plan(found.plan)})

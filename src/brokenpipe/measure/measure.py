@@ -17,6 +17,8 @@ from brokenpipe.measure.nested_checkouts import nested_checkouts
 from brokenpipe.measure.pools import pools
 from brokenpipe.measure.recorded import shown_environment, started
 from brokenpipe.measure.timelines import begin_of, end_of, timelines
+from brokenpipe.plan.plan import Plan
+from brokenpipe.redaction import PASSED, redacted_command
 
 
 def measure(folder: Path) -> Findings:
@@ -66,7 +68,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         seed=scenario.seed,
         control=scenario.control,
         arms={arm: dict(env) for arm, env in scenario.arms.items()},
-        shared_env=dict(scenario.env),
+        shared_env=_shared(facts.plan),
         phases=facts.phases,
         cells=facts.cells,
         checks=decided.checks,
@@ -81,7 +83,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         costs=decided.costs,
         environment=shown_environment(facts.environment, facts.plan),
         pool_mode=scenario.pgbouncer.pool_mode if scenario.pgbouncer else None,
-        command=str(facts.environment.get("command", "")),
+        command=redacted_command(str(facts.environment.get("command", ""))),
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=facts.arrivals,
@@ -95,6 +97,12 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         seen=facts.seen,
         baseline=_named(decided.baseline),
     )
+
+
+def _shared(plan: Plan) -> dict[str, str]:
+    """The variables of every arm; of those that were passed on, only the names are known."""
+    passed = dict.fromkeys((*plan.target.pass_env, *plan.scenario.pass_env), PASSED)
+    return {**passed, **plan.scenario.env}
 
 
 def _named(baseline: Baseline | None) -> str | None:

@@ -14,6 +14,7 @@ from brokenpipe.files import Unfit, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.measure.code import code_of
 from brokenpipe.plan.plan import WHERE, Plan
+from brokenpipe.plan.redacting import redacted_plan
 from brokenpipe.plan.strict import LIMITS
 
 
@@ -23,9 +24,12 @@ def plan_of(history: History) -> Plan:
 
 
 def recorded_plan(folder: Path) -> Plan:
-    """What was run in a report folder; its history is not read. Raises ReportError if this version cannot read it."""
+    """What was run in a report folder; its history is not read. Raises ReportError if this version cannot read it.
+
+    Without secrets, also where a version of before has written them down.
+    """
     try:
-        return Plan.model_validate(document(folder, "plan.json"), strict=False)
+        return redacted_plan(Plan.model_validate(document(folder, "plan.json"), strict=False))
     except ValidationError as error:
         raise ReportError(
             f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",

@@ -1,6 +1,7 @@
 """What is not the same in two or more runs before anything is measured: settings, code, versions, machine.
 
-All of it from `plan.json` and `environment.json`. What a run did not write down is missing, not equal.
+All of it from `plan.json` and `environment.json`. What a run did not write down is missing, not equal. No run writes a
+secret down, so it may differ.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from brokenpipe.measure.code import code_of
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.recorded_run import RecordedRun
 from brokenpipe.plan.plan import Plan
+from brokenpipe.redaction import PASSED, is_redacted, without_numbers
 
 NOT_RECORDED = "not recorded"
 _NONE = "–"
@@ -36,11 +38,20 @@ def what_differs(runs: Sequence[RecordedRun]) -> tuple[Differing, ...]:
         ("machine", [_machine(run) for run in runs], NOT_RECORDED),
     )
     return tuple(
-        Differing(group, what, values)
+        Differing(group, what, _told(values))
         for group, described, missing in groups
         for what, values in _side_by_side(described, missing)
-        if len(set(values)) > 1
+        if len(set(values)) > 1 or _is_untold(values[0])
     )
+
+
+def _is_untold(value: str) -> bool:
+    return is_redacted(value) or value == PASSED
+
+
+def _told(values: tuple[str, ...]) -> tuple[str, ...]:
+    """What was redacted in all of them is not known to be the same."""
+    return values if len(set(values)) > 1 else (NOT_RECORDED,) * len(values)
 
 
 def _side_by_side(
@@ -63,6 +74,7 @@ def _settings(plan: Plan) -> dict[str, str]:
     found |= {f"target.{key}": value for key, value in _flat(plan.target.model_dump(mode="json"))}
     found |= {f"looks.{phase}": ", ".join(map(str, looks)) for phase, looks in plan.looks.items()}
     found["stack"] = plan.stack
+    found |= {f"value of {name}": PASSED for name in (*plan.target.pass_env, *plan.scenario.pass_env)}
     if plan.soak_s is not None:
         found["soak_s"] = f"{plan.soak_s:g}"
     return found
@@ -87,7 +99,7 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def _said(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _NONE if value is None else str(value)
+    return _NONE if value is None else without_numbers(str(value))
 
 
 def _texts(document: object) -> dict[str, str]:

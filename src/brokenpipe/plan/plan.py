@@ -32,7 +32,10 @@ WHERE: Mapping[StackKind, str] = {"local": "child processes", "compose": "contai
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line changes. `env` applies to every arm; what an arm itself sets still wins."""
+    """What the command line changes. `env` applies to every arm; what an arm itself sets still wins.
+
+    `pass_env` are names: their values are taken from the environment, as with `pass_env` in a file.
+    """
 
     users: int | None = None
     seed: int | None = None
@@ -44,6 +47,7 @@ class Overrides:
     workers: int | None = None
     stack: StackKind = "local"
     soak_s: float | None = None  # play rounds for so long, with twice the load if `users` says nothing
+    pass_env: tuple[str, ...] = ()
 
 
 class Plan(Strict):
@@ -143,8 +147,7 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
         changes["seed"] = overrides.seed
     if overrides.isolate:
         changes["isolate"] = True
-    if overrides.env:
-        changes["env"] = {**scenario.env, **overrides.env}
+    changes |= _variables(scenario, overrides)
     if overrides.only:
         changes |= _narrowed(scenario, overrides.only)
     try:
@@ -158,6 +161,16 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
             f"--{option}: found {problem.found}; {problem.allowed}",
             remedy="`brokenpipe run --help` says what each option takes.",
         ) from invalid
+
+
+def _variables(scenario: Scenario, overrides: Overrides) -> dict[str, object]:
+    """What the command line says of a variable takes the place of what the file says, given or passed."""
+    env = {name: value for name, value in scenario.env.items() if name not in overrides.pass_env}
+    passed = [name for name in scenario.pass_env if name not in overrides.env]
+    return {
+        "env": {**env, **overrides.env},
+        "pass_env": tuple(dict.fromkeys([*passed, *overrides.pass_env])),
+    }
 
 
 def _load(load: Load, overrides: Overrides) -> Load:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from brokenpipe.plan.postgres import UNREADABLE, PostgresSettings
 from brokenpipe.plan.regression import Regression
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import VARIABLE, did_you_mean
+from brokenpipe.redaction import is_redacted
 
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Environment = Mapping[Variable, str]
@@ -88,6 +89,10 @@ class Scenario(Strict):
     env: Environment = Field(default_factory=dict)
     """Environment variables of the target in every arm."""
 
+    pass_env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
+    """Names of variables, such as keys of other services, that every arm is given from the environment of the program.
+    Their values are never written down."""
+
     arms: Annotated[Mapping[Name, Environment], Field(min_length=1, max_length=16)]
     """What is compared: for each arm, the environment variables in which it differs. All run side by side."""
 
@@ -148,6 +153,12 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
     if scenario.control not in scenario.arms:
         allowed = did_you_mean(scenario.control, scenario.arms)
         yield Problem("control", repr(scenario.control), f"must be an arm; {allowed}")
+    for where, variables in (
+        ("env", scenario.env),
+        *((f"arms.{arm}", env) for arm, env in scenario.arms.items()),
+    ):
+        yield from copied_secrets(where, variables)
+    yield from pass_env_problems(scenario.pass_env, scenario.env)
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
@@ -157,6 +168,27 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
         yield from _phase_problems(scenario, f"phases[{index}]", phase)
     for index, expectation in enumerate(scenario.expect):
         yield from _expectation_problems(scenario, f"expect[{index}]", expectation, names)
+
+
+def copied_secrets(where: str, variables: Mapping[str, str]) -> Iterator[Problem]:
+    """Values of a copy in a report folder, from which secrets were taken out."""
+    for name, value in variables.items():
+        if is_redacted(value):
+            yield Problem(
+                f"{where}.{name}", "", "its secret was taken out, as in every report folder: write the value, or name "
+                'the variable in pass_env = ["…"] and set it in your environment',
+            )  # fmt: skip
+
+
+def pass_env_problems(names: Sequence[str], env: Mapping[str, str]) -> Iterator[Problem]:
+    """A variable that is given a value in the same file, too, or named twice."""
+    for index, name in enumerate(names):
+        if name in env:
+            yield Problem(
+                f"pass_env[{index}]", name, "is in [env], too: which of the two is meant? Leave one out"
+            )
+        elif name in names[:index]:
+            yield Problem(f"pass_env[{index}]", name, "is named twice: leave one out")
 
 
 def _phase_problems(scenario: Scenario, key: str, phase: Phase) -> Iterator[Problem]:

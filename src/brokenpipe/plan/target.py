@@ -12,7 +12,7 @@ from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.files import why_no_file
-from brokenpipe.plan.scenario import Environment, Variable
+from brokenpipe.plan.scenario import Environment, Variable, copied_secrets, pass_env_problems
 from brokenpipe.plan.strict import Strict, read_toml, validated
 from brokenpipe.plan.wording import PATH, did_you_mean, shown
 
@@ -36,6 +36,7 @@ class Target(Strict):
     witness: bool = True
     ready_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     env: Environment = Field(default_factory=dict)
+    pass_env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()  # its names; values are the caller's
     ledger: str | None = None  # one SELECT with two columns: a key, and how often the database holds it
 
     def argv(self, **words: str) -> list[str]:
@@ -66,6 +67,14 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
     if not any("{port}" in part for part in target.command):
         yield Problem(
             "command", " ".join(target.command), "must contain {port}: each arm gets one of its own"
+        )
+    yield from copied_secrets("env", target.env)
+    yield from pass_env_problems(target.pass_env, target.env)
+    if target.dsn_env in target.pass_env:
+        yield Problem(
+            f"pass_env[{target.pass_env.index(target.dsn_env)}]",
+            target.dsn_env,
+            "is dsn_env: each arm is given an address of its own in it. Leave it out",
         )
     if target.ledger is not None and not _QUERY.match(target.ledger):
         yield Problem(

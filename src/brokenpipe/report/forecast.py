@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from rich.console import RenderableType
@@ -10,12 +11,15 @@ from rich.table import Column, Table
 from brokenpipe.measure import numbers
 from brokenpipe.plan.endings import renewing_phases
 from brokenpipe.plan.looks import most_s
+from brokenpipe.plan.passed import passed_names
 from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.redacting import redacted_plan
 from brokenpipe.plan.scenario import Scenario
 
 
 def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     """Say what is run on what, phase by phase, and how long it will take."""
+    plan = redacted_plan(plan)
     scenario = plan.scenario
     yield f"{scenario.title}\n{scenario.question}\n"
     yield f"scenario    {sources.scenario_path}"
@@ -34,11 +38,21 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""
         yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
+    yield from _passed(plan)
     yield f"\nIt will take about {plan.forecast_s:.0f} s, and a few more to start and to report."
     if plan.soak_s is not None:
         yield _rounds(plan)
     if plan.looks:
         yield _looks(plan)
+
+
+def _passed(plan: Plan) -> Iterator[str]:
+    """The variables whose values are those of whoever plays it, and whether they are set."""
+    names = dict.fromkeys(name for arm in plan.scenario.arms for name in passed_names(plan, arm))
+    for name in names:
+        yield f"passed on: {name}" + (
+            "" if name in os.environ else ", which is not set here: `run` will refuse"
+        )
 
 
 def _renewals(scenario: Scenario) -> Iterator[str]:

@@ -14,6 +14,7 @@ from brokenpipe.measure import numbers
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse
 from brokenpipe.plan.target import parse_target
+from brokenpipe.redaction import redacted_text
 from brokenpipe.report.shelf import Shelf, shelf
 
 SHOWN = 20  # of each scenario; the start page shows all
@@ -51,7 +52,7 @@ def _targets(project: Project) -> Table:
     table = _table("Targets (targets/)", "name", "command")
     for path in sorted(project.targets.glob("*/target.toml")):
         try:
-            table.add_row(path.parent.name, " ".join(parse_target(path.parent).command))
+            table.add_row(path.parent.name, redacted_text(" ".join(parse_target(path.parent).command)))
         except TargetError as error:
             table.add_row(path.parent.name, f"broken: {error.problems[0]}")
     return table

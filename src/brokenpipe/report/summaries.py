@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from brokenpipe.files import Unfit
 from brokenpipe.json_file import read_object
 from brokenpipe.plain_text import shorten
+from brokenpipe.redaction import redacted_environments
 
 FILE = "summary.json"
 
@@ -56,10 +57,15 @@ class CellRead(_Read):
     latency_ms: LatencyRead = LatencyRead()
 
 
+def _redacted(env: Mapping[str, str]) -> Mapping[str, str]:
+    """Versions of before have written secrets down."""
+    return redacted_environments([env])[0]
+
+
 class ArmRead(_Read):
     """One arm."""
 
-    env: Mapping[str, str] = Field(default_factory=dict)
+    env: Annotated[Mapping[str, str], AfterValidator(_redacted)] = Field(default_factory=dict)
     phases: Mapping[str, CellRead]
 
 

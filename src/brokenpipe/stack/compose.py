@@ -13,7 +13,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -206,10 +206,10 @@ class _Ground:
         self._create(service)
 
     def _create(self, *services: str) -> None:
-        self.engine.create(self.layout.project, self.file, services)
+        self.engine.create(self.layout.project, self.file, services, self.layout.secret_variables())
 
     def contained(
-        self, name: str, service: str, stop_signal: int = signal.SIGTERM
+        self, name: str, service: str, stop_signal: int = signal.SIGTERM, secrets: Sequence[str] = ()
     ) -> AbstractContextManager[Child]:
         """A container as a child."""
         log_name = {SCRATCH: "postgres-scratch"}.get(service, service.replace("agent-", "target-"))
@@ -220,6 +220,7 @@ class _Ground:
             log_path=self.footing.logs / f"{log_name}.log",
             janitor=self.footing.janitor,
             stop_signal=stop_signal,
+            secrets=secrets,
         )
 
     @contextmanager
@@ -303,7 +304,8 @@ class _Ground:
         with ExitStack() as running:
             arms = []
             for index, name in enumerate(names):
-                container = self.contained(f"target of arm {name}", f"agent-{name}")
+                hidden = self.layout.secrets_of(name)
+                container = self.contained(f"target of arm {name}", f"agent-{name}", secrets=hidden)
                 child = running.enter_context(packets.furnished(container, name))
                 url = f"http://{self.layout.addresses.arm(index)}:{TARGET_PORT}"
                 service = Service(name, url, child, time.monotonic())

@@ -157,13 +157,16 @@ class Engine:
                 remedy="Run `make images`: where no registry can be reached, it makes one in its place.",
             ) from error
 
-    def create(self, project: str, file: Path, services: Sequence[str]) -> None:
-        """Make containers, and the network they are in, without starting them. Raises EngineError."""
+    def create(self, project: str, file: Path, services: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Make containers, and the network they are in, without starting them. Raises EngineError.
+
+        `variables` are what the file names without giving a value.
+        """
         argv = [*self.compose, "--project-name", project, "--file", str(file), "up", "--no-start", *services]
         try:
             done = subprocess.run(
                 argv,
-                env=self.environment,
+                env=self.environment | dict(variables),
                 capture_output=True,
                 text=True,
                 timeout=CREATE_TIMEOUT_S,

@@ -9,7 +9,8 @@
 it has a way out, and nothing is published; who is on this machine reaches the containers at their own addresses, with
 no translation of addresses in between that could turn an RST into a FIN.
 
-There are no secrets in it: they are in files of the run's scratch folder, which it names.
+There are no secrets in it: they are in files of the run's scratch folder, which it names, and in variables of the
+program that reads it, which it names, too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.plan.passed import passed_names
 from brokenpipe.plan.plan import Plan
+from brokenpipe.redaction import is_secret, secret_values
 from brokenpipe.stack.certificates import Certificates
 from brokenpipe.stack.cluster import SETTINGS
 from brokenpipe.stack.pgbouncer_config import Files
@@ -91,7 +94,10 @@ def free_network(taken: Iterable[ipaddress.IPv4Network]) -> Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Where the secrets of a run are: the superuser's password, each arm's DSN as an env file, PgBouncer's users."""
+    """Where the secrets of a run are: the superuser's password, each arm's DSN as an env file, PgBouncer's users.
+
+    Those that a service is given by its variables are in none: see `Layout.secret_variables`.
+    """
 
     folder: Path
 
@@ -128,6 +134,22 @@ class Layout:
     def container(self, service: str) -> str:
         """What the container of a service is called."""
         return f"{self.project}-{service}"
+
+    def secret_variables(self) -> dict[str, str]:
+        """What the program that reads this file has to have in its environment: values that the file only names."""
+        return {
+            _secret_name(self, arm, name): value
+            for arm, environment in self.environments.items()
+            for name, value in environment.items()
+            if self._hides(arm, name)
+        }
+
+    def secrets_of(self, arm: str) -> tuple[str, ...]:
+        """What is to be kept out of the log of an arm's service."""
+        return secret_values(self.environments[arm], passed_names(self.plan, arm))
+
+    def _hides(self, arm: str, name: str) -> bool:
+        return name in passed_names(self.plan, arm) or is_secret(name, self.environments[arm][name])
 
     def document(self) -> dict[str, object]:
         """The whole file."""
@@ -214,7 +236,10 @@ class Layout:
             "user": _ourselves(),
             "command": [_literally(part) for part in command],
             "working_dir": str(self.target_folder),
-            "environment": {name: _literally(value) for name, value in self.environments[arm].items()},
+            "environment": {
+                name: f"${{{_secret_name(self, arm, name)}}}" if self._hides(arm, name) else _literally(value)
+                for name, value in self.environments[arm].items()
+            },
             "env_file": [str(self.secrets.dsn(arm))],
             "volumes": [
                 _mount(self.target_folder),
@@ -223,6 +248,11 @@ class Layout:
                 *([_mount(self.certificates.authority)] if self.certificates else []),
             ],
         }
+
+
+def _secret_name(layout: Layout, arm: str, name: str) -> str:
+    """The variable of the program that reads the file, for one of an arm: arms differ in their values."""
+    return f"BROKENPIPE_ARM{list(layout.environments).index(arm)}_{name}"
 
 
 def place_of(service: str) -> str:

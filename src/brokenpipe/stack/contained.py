@@ -9,7 +9,7 @@ a Child, as of the local stack
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,13 +75,18 @@ def contained(
     janitor: Janitor,
     stop_signal: int = signal.SIGTERM,
     stop_timeout_s: float = 3.0,
+    secrets: Sequence[str] = (),
 ) -> Iterator[Contained]:
     """Start a container that was created, and have it run for as long as the block lasts. It is not removed.
+
+    `secrets` are kept out of its log.
 
     The janitor ends the attached program only: whoever created the container tells it of that. Raises EngineError.
     """
     argv = ["docker", "start", "--attach", container]
-    with child(name, argv, log_path=log_path, janitor=janitor, env=engine.environment) as attached:
+    with child(
+        name, argv, log_path=log_path, janitor=janitor, env=engine.environment, secrets=secrets
+    ) as attached:
         running = Contained(
             name,
             log_path,

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from brokenpipe.plan.passed import passed_names
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.pgbouncer import PgBouncer, pgbouncer
@@ -105,5 +106,6 @@ class _Ground:
             log_path=footing.logs / f"target-{name}.log",
             janitor=footing.janitor,
             host=footing.host,
+            passed=passed_names(footing.plan, name),
         ) as started:
             yield Arm(name, own_database.name, proxy, started)

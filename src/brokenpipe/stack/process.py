@@ -9,10 +9,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from brokenpipe.errors import StackError
+from brokenpipe.redaction import REDACTED
 from brokenpipe.stack.family import freeze, kill, thaw
 from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
 
@@ -98,12 +100,14 @@ def child(
     stop_signal: int = signal.SIGTERM,
     stop_timeout_s: float = 3.0,
     undo_signal: int = signal.SIGKILL,
+    secrets: Sequence[str] = (),
 ) -> Iterator[Child]:
     """Run `argv` for as long as the block lasts.
 
-    `env` is the whole environment (default: `clean_environment()`). `stop_signal` ends it at the end of the
-    block, `undo_signal` is what the janitor uses if the harness dies first. The child leads a session of its
-    own, so a Ctrl-C in the terminal reaches the harness only, which decides the order in which things end.
+    `env` is the whole environment (default: `clean_environment()`); `secrets` are kept out of its log. `stop_signal`
+    ends it at the end of the block, `undo_signal` is what the janitor uses if the harness dies first. The child leads a
+    session of its own, so a Ctrl-C in the terminal reaches the harness only, which decides the order in which things
+    end.
 
     Raises StackError when the program cannot be started.
     """
@@ -125,7 +129,9 @@ def child(
             remedy="Check that the program exists and may be executed.",
         ) from error
     assert popen.stdout is not None
-    pump = threading.Thread(target=_pump, args=(popen.stdout, log_path), name=f"log of {name}", daemon=True)
+    pump = threading.Thread(
+        target=_pump, args=(popen.stdout, log_path, secrets), name=f"log of {name}", daemon=True
+    )
     running = Child(name, log_path, popen, pump)
     try:
         pump.start()
@@ -137,8 +143,8 @@ def child(
         pump.join(timeout=1.0)
 
 
-def _pump(source: IO[bytes], log_path: Path) -> None:
-    """Copy output to the log until the child ends, whatever becomes of the log.
+def _pump(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ()) -> None:
+    """Copy output to the log until the child ends, whatever becomes of the log; without secrets.
 
     A child whose output nobody takes would block on it, and one that writes into a closed pipe would die of it.
     """
@@ -147,7 +153,7 @@ def _pump(source: IO[bytes], log_path: Path) -> None:
         with suppress(OSError):
             log = logs.enter_context(log_path.open("ab", buffering=0))
         left = LOG_CAP_BYTES
-        while chunk := os.read(source.fileno(), 65_536):
+        for chunk in without_secrets(iter(partial(os.read, source.fileno(), 65_536), b""), secrets):
             if log is None or left <= 0:
                 continue
             with suppress(OSError):  # the disk is full: the history says so, the child must not notice
@@ -155,3 +161,26 @@ def _pump(source: IO[bytes], log_path: Path) -> None:
                 left -= len(chunk)
                 if left <= 0:
                     log.write(f"\n… log capped at {LOG_CAP_BYTES:,} bytes\n".encode())
+
+
+def without_secrets(chunks: Iterator[bytes], secrets: Sequence[str]) -> Iterator[bytes]:
+    """The same output with something else in the place of each secret, also of one that two reads have cut in two."""
+    hidden = [secret.encode() for secret in secrets]
+    held = b""  # the end of the last read, if a secret could begin with it
+    for chunk in chunks:
+        text = held + chunk
+        for secret in hidden:
+            text = text.replace(secret, REDACTED.encode())
+        held = next((text[-n:] for n in _lengths(text, hidden) if _begins(text[-n:], hidden)), b"")
+        yield text[: len(text) - len(held)]
+    if held:
+        yield held
+
+
+def _lengths(text: bytes, secrets: Sequence[bytes]) -> range:
+    longest = max((len(secret) for secret in secrets), default=1)
+    return range(min(longest - 1, len(text)), 0, -1)
+
+
+def _begins(end: bytes, secrets: Sequence[bytes]) -> bool:
+    return any(secret.startswith(end) for secret in secrets)

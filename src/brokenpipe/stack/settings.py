@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe.history.segments import suffix
+from brokenpipe.plan.passed import passed, passed_names
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.target import Target
+from brokenpipe.redaction import is_secret_name
 from brokenpipe.stack.certificates import NO_TLS, Certificates
 from brokenpipe.stack.database import Database
 from brokenpipe.stack.proxy import Proxy
@@ -28,10 +30,17 @@ def dsn_through(proxy: Proxy, database: Database, target: Target, certificates: 
 def environment_of(
     plan: Plan, arm: str, report: Path, part: int, certificates: Certificates | None
 ) -> dict[str, str]:
-    """The target's own variables, the scenario's and the arm's over them, and those that load the witness."""
+    """The target's own variables, the scenario's and the arm's over them, what is passed on, and those of the witness.
+
+    Raises UsageError if a variable that is to be passed on is not set.
+    """
     tls = certificates.environment if certificates else {}
-    chosen = {**tls, **plan.target.env, **plan.scenario.env, **plan.scenario.arms[arm]}
+    chosen = {**tls, **plan.target.env, **plan.scenario.env, **plan.scenario.arms[arm], **passed(plan, arm)}
     if not plan.target.witness:
         return chosen
     pythonpath = chosen.get("PYTHONPATH", "")
-    return {**chosen, **witness_environment(arm, report, pythonpath=pythonpath, suffix=suffix(part))}
+    hidden = {*passed_names(plan, arm), *(name for name in chosen if is_secret_name(name))}
+    return {
+        **chosen,
+        **witness_environment(arm, report, pythonpath=pythonpath, suffix=suffix(part), secrets=hidden),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import requests
 
 from brokenpipe.errors import TargetNotReady
 from brokenpipe.plan.target import Target
+from brokenpipe.redaction import secret_values
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.ports import LOOPBACK, free_port, poll
 from brokenpipe.stack.process import Child, child, clean_environment
@@ -41,23 +42,26 @@ def service(
     log_path: Path,
     janitor: Janitor,
     host: str = LOOPBACK,
+    passed: Collection[str] = (),
 ) -> Iterator[Service]:
     """The target for as long as the block lasts; started, but not yet ready: see `wait_ready`.
 
-    `env` is laid over the target's own; `dsn` goes into the variable that the target names. It listens on `host`.
+    `env` is laid over the target's own; `dsn` goes into the variable that the target names. Secrets, and what is
+    `passed` on, are kept out of its log. It listens on `host`.
     Raises StackError when the command cannot be started.
     """
     port = free_port()
     # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's place.
     python = str((folder / target.python).absolute()) if target.python else sys.executable
-    environment = clean_environment({"PYTHONUNBUFFERED": "1", **target.env, **env, target.dsn_env: dsn})
+    own = {**target.env, **env, target.dsn_env: dsn}
     with child(
         f"target of arm {arm}",
         target.argv(python=python, host=host, port=str(port)),
         log_path=log_path,
         janitor=janitor,
-        env=environment,
+        env=clean_environment({"PYTHONUNBUFFERED": "1", **own}),
         cwd=folder,
+        secrets=secret_values(own, passed),
         stop_timeout_s=STOP_TIMEOUT_S,
     ) as process:
         yield Service(arm, f"http://{host}:{port}", process, time.monotonic())

@@ -11,24 +11,29 @@ What it sees, what it cannot see and what it costs: docs/witness.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 SITE = Path(__file__).parent / "site"  # goes on the target's PYTHONPATH
 FOLDER_VARIABLE = "BROKENPIPE_WITNESS"  # where its files go; a process without it is left alone
 ARM_VARIABLE = "BROKENPIPE_ARM"
+SECRETS_VARIABLE = "BROKENPIPE_HIDDEN"  # names of variables whose values are in no text that it writes
 PART_VARIABLE = "BROKENPIPE_PART"  # what its files are called besides, in an experiment that was resumed
 
 
-def environment(arm: str, folder: Path, *, pythonpath: str = "", suffix: str = "") -> dict[str, str]:
+def environment(
+    arm: str, folder: Path, *, pythonpath: str = "", suffix: str = "", secrets: Iterable[str] = ()
+) -> dict[str, str]:
     """The variables that load the witness into a target's Python processes.
 
     `folder` is where its files go, and must exist; `pythonpath` is the target's own, kept behind ours. `suffix` goes
-    before `.ndjson` in the names of its files.
+    before `.ndjson` in the names of its files. `secrets` are names of variables whose values it keeps to itself.
     """
     return {
         "PYTHONPATH": os.pathsep.join(part for part in (str(SITE), pythonpath) if part),
         FOLDER_VARIABLE: str(folder.resolve()),
         ARM_VARIABLE: arm,
+        SECRETS_VARIABLE: ",".join(sorted(secrets)),
         **({PART_VARIABLE: suffix} if suffix else {}),
     }
 

@@ -10,6 +10,7 @@ from statistics import median
 
 from brokenpipe.measure.change_points import change_points, runs_needed
 from brokenpipe.measure.interval import Interval
+from brokenpipe.redaction import is_redacted, without_numbers
 from brokenpipe.report.summaries import Ends, Found, Summary
 
 LEAST_RUNS = 2  # to draw a line; a change point takes more
@@ -187,6 +188,8 @@ def _otherwise(before: Summary, after: Summary) -> Iterator[str]:
 
 def _differing(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     for key in dict.fromkeys((*before, *after)):
-        old, new = before.get(key, "–"), after.get(key, "–")
+        old, new = (without_numbers(each.get(key, "–")) for each in (before, after))
         if old != new:
             yield f"{prefix}{key} {old} → {new}"
+        elif is_redacted(old):
+            yield f"{prefix}{key} {old} in both, so it may differ"

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 LONGEST = 8  # links; real chains have up to five
 TEXT = 300  # characters
+SHORTEST = 6  # characters of a secret
 
 _URL = re.compile(r"://[^\s'\"<>]*@")
 _SECRET = re.compile(
     r"(pass(?:word|wd|phrase)?['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&)]+)", re.IGNORECASE
 )
+
+
+def _values_of_secrets() -> list[str]:
+    """What the service was given and nobody should read, the longest first; nothing that is met by chance."""
+    names = os.environ.get("BROKENPIPE_HIDDEN", "").split(",")
+    values = {os.environ.get(name, "") for name in names if name}
+    return sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
+
+
+_VALUES = _values_of_secrets()  # of the start: a service may take them out of its variables
 
 
 def describe(error: BaseException) -> list[dict[str, Any]]:
@@ -30,7 +42,9 @@ def describe(error: BaseException) -> list[dict[str, Any]]:
 
 
 def scrub(text: str) -> str:
-    """`text` without what looks like a password, and without the user part of an address."""
+    """`text` without secrets of the service, what looks like a password, and the user part of an address."""
+    for value in _VALUES:
+        text = text.replace(value, "***")
     return _SECRET.sub(r"\1***", _URL.sub("://***@", text))
 
 
