@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
+from tests.processes import alive
 
 from brokenpipe.errors import StackError
 from brokenpipe.stack import process
@@ -109,3 +111,28 @@ def test_its_log_holds_no_secret(size: int) -> None:
     found = b"".join(process.without_secrets(chunks, ["hunter22", "hunter2"])).decode()
     expected = "one ‹redacted› two hunter hunter‹redacted›\n‹redacted›{} hunt"
     assert found in {expected.format(""), expected.format("2")}, "a longer one may have lost its end"
+
+
+# A service that ends at once when it is asked to, and leaves a child that stands still.
+FORSAKING = """
+import os, signal, subprocess, sys, time
+left = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
+os.kill(left.pid, signal.SIGSTOP)
+print(left.pid, flush=True)
+if sys.argv[1:] == ["standing"]:
+    os.kill(os.getpid(), signal.SIGSTOP)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("itself", [(), ("standing",)])
+def test_it_ends_with_all_that_it_has_started(tmp_path: Path, itself: tuple[str, ...]) -> None:
+    """A grandchild that stands still does not outlive the block; a child that stands still is woken to hear its end."""
+    log = tmp_path / "forsaking.log"
+    with child("forsaking", [*_python(FORSAKING), *itself], log_path=log, janitor=NoJanitor()) as parent:
+        _until(lambda: bool(parent.last_lines()), "its child")
+        left = psutil.Process(int(parent.last_lines()[0]))
+        if itself:
+            _until(lambda: psutil.Process(parent.pid).status() == psutil.STATUS_STOPPED, "its standstill")
+    assert not alive(left)
+    assert parent.popen.returncode == -signal.SIGTERM

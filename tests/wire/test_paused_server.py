@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from tests.processes import alive
 
+from brokenpipe.stack.janitor import NoJanitor
 from brokenpipe.stack.ports import poll
+from brokenpipe.stack.postgres import postgres
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,3 +52,26 @@ def test_a_server_that_stands_still_ends_all_the_same(tmp_path: Path, end: str) 
         assert poll(lambda: None if data.exists() or any(map(alive, family)) else True, timeout_s=15)
     # Of a harness that was killed nobody writes the log on.
     assert end == "killed" or "received fast shutdown request" in (tmp_path / "postgres.log").read_text()
+
+
+@pytest.mark.parametrize("postmaster", ["lives", "killed"])
+def test_a_backend_that_stands_still_ends_with_its_server(tmp_path: Path, postmaster: str) -> None:
+    """An orderly end is as thorough as the janitor: no backend, no folder and no shared memory is left."""
+    with postgres(log_path=tmp_path / "postgres.log", janitor=NoJanitor()) as server:
+        session = psycopg.connect(server.dsn())
+        backend = psutil.Process(session.info.backend_pid)
+        data = Path(backend.cwd())
+        segment = int((data / "postmaster.pid").read_text().splitlines()[6].split()[1])
+        backend.suspend()
+        if postmaster == "killed":
+            psutil.Process(server.child.pid).kill()
+    session.close()
+    assert not alive(backend)
+    assert not data.exists()
+    assert segment not in segments()
+
+
+def segments() -> set[int]:
+    """Of all System V shared memory on this machine."""
+    table = Path("/proc/sysvipc/shm")
+    return {int(row.split()[1]) for row in table.read_text().splitlines()[1:]} if table.exists() else set()

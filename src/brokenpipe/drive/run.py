@@ -120,10 +120,9 @@ def run(what: Run) -> Ending:
                 log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
             completed = True
             if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
-                with janitor(secrets.token_hex(8)) as undo:
-                    completed = _execute(
-                        replace(what, on_progress=partial(_checked, keeper, what.on_progress)), undo, log
-                    )
+                with janitor(secrets.token_hex(8), partial(note_replaced, log)) as undo:
+                    show = partial(_checked, keeper, undo, what.on_progress)
+                    completed = _execute(replace(what, on_progress=show), undo, log)
             ending = "done" if completed else "stopped"
         except KeyboardInterrupt:
             ending = "interrupted"
@@ -135,9 +134,15 @@ def run(what: Run) -> Ending:
     return ending
 
 
-def _checked(keeper: Keeper, show: Callable[[Progress], None], progress: Progress) -> None:
-    """Go on only while the disk keeps what is recorded."""
+def note_replaced(log: Writer, text: str) -> None:
+    """That the janitor was replaced. Raises RecordingError."""
+    log.write(Doubt.of(Code.JANITOR_LOST, text))
+
+
+def _checked(keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], progress: Progress) -> None:
+    """Go on only while the disk keeps what is recorded, and while there is a janitor."""
     keeper.check()
+    undo.check()
     show(progress)
 
 

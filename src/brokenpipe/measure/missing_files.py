@@ -22,11 +22,13 @@ _TELLS = {
     "links": "which connections ended, and who ended them",
     "ledger": "what the databases held at the end",
     "containers": "which containers ended or stood still",
+    "watch": "which parts of the run stood still or gave no answer",
 }
 # Of what is gone otherwise, a failed request stands all the same; of requests themselves nothing does.
 _STANDS: dict[str, Stands] = {
     "gauges": "counts",
     "containers": "counts",
+    "watch": "counts",
     "ledger": "counts",
     "links": "failed",
     "nemesis": "failed",

@@ -33,6 +33,7 @@ _NAMES = {
 }
 # What a call of ours has told already.
 _TOLD: Mapping[Code, frozenset[str]] = {
+    Code.JANITOR_LOST: frozenset({Code.JANITOR_LOST.value}),
     Code.TOXIPROXY_STOPPED: frozenset({Code.PROXY_HUNG.value, Code.PROXY_RESTARTED.value}),
 }
 

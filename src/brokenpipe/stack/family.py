@@ -5,7 +5,7 @@ The parent stands still first: from then on no child is added, and none is told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import psutil
@@ -45,8 +45,34 @@ def thaw(root: int) -> None:
 def kill(root: int) -> None:
     """End them all, and return when they are gone: frozen first, so that no child learns of its parent's end."""
     family = freeze(root)
-    _each(psutil.Process.kill, family)
-    poll(lambda: all(_status(each) in _GONE for each in family) or None, timeout_s=_TAKES_EFFECT_S)
+    kill_all(family)
+
+
+def members(root: int) -> list[psutil.Process]:
+    """A process with all that it has started; of one that has ended, nobody: its children have other parents."""
+    return _family(root)
+
+
+def wake(family: Iterable[psutil.Process]) -> None:
+    """Have those go on that stand still: such a one hears no signal but the one that ends it at once."""
+    _each(psutil.Process.resume, family)
+
+
+def kill_all(family: Sequence[psutil.Process]) -> None:
+    """End those that are still there, and return when they are gone."""
+    left = [each for each in family if _status(each) not in _GONE]
+    _each(psutil.Process.kill, left)
+    poll(lambda: all(_status(each) in _GONE for each in left) or None, timeout_s=_TAKES_EFFECT_S)
+
+
+def outlived(family: Sequence[psutil.Process], patience_s: float) -> list[psutil.Process]:
+    """Those that are still there after a while in which they might have ended by themselves."""
+
+    def left() -> list[psutil.Process]:
+        return [each for each in family if _status(each) not in _GONE]
+
+    poll(lambda: None if left() else True, timeout_s=patience_s)
+    return left()
 
 
 def _family(root: int) -> list[psutil.Process]:

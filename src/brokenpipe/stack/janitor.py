@@ -6,6 +6,8 @@ and the kernel did. The janitor lives in a session of its own and is deaf to INT
 
     register a folder ──▶ start what fills it ──▶ register the process ──▶ ... ──▶ EOF ──▶ sweep
 
+A janitor that ends is replaced by one that is told all over again; a run without one does not go on.
+
 Order of a sweep: commands that undo what is no process (containers) are started; a postmaster gets SIGQUIT, with
 which it removes its backends itself (they call setsid, so killing its group would miss them); everything else gets
 SIGKILL with its tree; then whatever carries the run's id in its environment; the folders last, and with a folder the
@@ -24,12 +26,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import psutil
 
@@ -57,6 +60,9 @@ class Janitor(Protocol):
     def command(self, argv: Sequence[str]) -> None:
         """Have this program run then, for what is no process of ours: containers."""
 
+    def check(self) -> None:
+        """Raises StackError if there is none any more, so that nothing may go on."""
+
 
 class NoJanitor:
     """Nobody: for a caller that is content with context managers, such as a test."""
@@ -73,66 +79,28 @@ class NoJanitor:
     def command(self, argv: Sequence[str]) -> None:
         pass
 
-
-class _PipeJanitor:
-    """The harness's end of the pipe."""
-
-    def __init__(self, run_id: str, pid: int, pipe: IO[str]) -> None:
-        self.run_id = run_id
-        self.pid = pid
-        self._pipe = pipe
-
-    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
-        """Have this process ended by `signal_number` when the harness is gone."""
-        with suppress(psutil.NoSuchProcess):  # already gone: nothing to undo
-            self._tell(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
-
-    def folder(self, path: Path) -> None:
-        """Have this folder removed when the harness is gone."""
-        self._tell(folder=str(path))
-
-    def command(self, argv: Sequence[str]) -> None:
-        """Have this program run when the harness is gone, for what is no process of ours: containers."""
-        self._tell(command=list(argv))
-
-    def _tell(self, **undo: object) -> None:
-        try:
-            self._pipe.write(json.dumps(undo) + "\n")
-            self._pipe.flush()
-        except BrokenPipeError as error:
-            from brokenpipe.errors import StackError
-
-            raise StackError(
-                "the janitor of this run has ended: nobody would clean up after it",
-                remedy="Run again; if nobody killed it, its last words stand above.",
-            ) from error
+    def check(self) -> None:
+        pass
 
 
 @contextmanager
-def janitor(run_id: str) -> Iterator[Janitor]:
-    """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-        env={"PATH": os.environ.get("PATH", os.defpath)},  # without the id: it must not sweep itself
-    )
-    assert process.stdin is not None
+def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) -> Iterator[Janitor]:
+    """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end.
+
+    It is watched: one that ends, or stands still, is replaced, and `on_replaced` is called with a sentence about it, in
+    a thread of its own.
+    """
+    from brokenpipe.stack.watched_janitor import WatchedJanitor  # as a script this file knows nothing of ours
+
+    watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
+    watcher = threading.Thread(target=watched.watch, args=(over,), name="watch of the janitor", daemon=True)
+    watcher.start()
     try:
-        yield _PipeJanitor(run_id, process.pid, _opened(process.stdin, run_id))
+        yield watched
     finally:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=PATIENCE_S + 1)
-
-
-def _opened(pipe: IO[str], run_id: str) -> IO[str]:
-    pipe.write(json.dumps({"run_id": run_id}) + "\n")
-    pipe.flush()
-    return pipe
+        over.set()
+        watcher.join()
+        watched.end()
 
 
 # --- the process ------------------------------------------------------------------------------------
@@ -231,8 +199,19 @@ def _undoing(commands: list[list[str]]) -> Iterator[None]:
             each.wait(PATIENCE_S)
 
 
+def _at_work_in(folder: Path) -> Iterator[psutil.Process]:
+    """A backend of Postgres hides its environment, and has no parent of ours any more once its postmaster is gone."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and Path(process.cwd()).is_relative_to(folder):
+                yield process
+
+
 def remove(folder: Path) -> None:
-    """Remove a folder, and the shared memory of a Postgres that was killed in a folder of it."""
+    """Remove a folder with what still works in it, and the shared memory of a Postgres that was killed there."""
+    for process in _at_work_in(folder.resolve()):
+        with suppress(psutil.Error):
+            process.kill()
     for lock in folder.glob("*/postmaster.pid"):
         with suppress(OSError, ValueError, IndexError):
             # Its seventh line is the key and the id of the segment.

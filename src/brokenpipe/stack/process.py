@@ -15,9 +15,10 @@ from typing import IO
 
 from brokenpipe.errors import StackError
 from brokenpipe.redaction import REDACTED
-from brokenpipe.stack.family import freeze, kill, thaw
+from brokenpipe.stack.family import freeze, kill, kill_all, members, outlived, thaw, wake
 from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
 
+AFTER_PARENT_S = 0.5  # for children to end by themselves
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
 
 
@@ -71,14 +72,22 @@ class Child:
         kill(self.pid)
 
     def stop(self, signal_number: int, timeout_s: float) -> None:
-        """Ask it to end, then end it."""
-        if self.running:
-            self.signal(signal_number)
+        """Ask it to end, then end it, with all that it has started.
+
+        Who stands still is woken, for it would not hear that it is to end; and who outlives its parent is ended.
+        """
+        if not self.running:  # its number may be another's by now
+            return
+        family = members(self.pid)
+        self.signal(signal_number)
+        wake(family)
         try:
             self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
+            kill_all(family := [*family, *members(self.pid)])
+            self.signal(signal.SIGKILL)  # of a container, only the engine may
             self.popen.wait()
+        kill_all(outlived(family, AFTER_PARENT_S))
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

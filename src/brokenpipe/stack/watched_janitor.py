@@ -1,0 +1,153 @@
+"""The harness's side of the janitor: it is told what must be undone, watched, and replaced if it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from brokenpipe.errors import StackError
+from brokenpipe.stack import janitor
+from brokenpipe.stack.janitor import PATIENCE_S
+
+SCRIPT = janitor.__file__
+LOOK_EVERY_S = 0.5  # whether it is still there
+SHORT_LIFE_S = 5.0
+MOST_DEATHS = 3  # after short lives, until it is given up
+
+
+class WatchedJanitor:
+    """The harness's side of a janitor: all that it was told, so that another can take its place. Safe for threads."""
+
+    def __init__(self, run_id: str, on_replaced: Callable[[str], None]) -> None:
+        self.run_id = run_id
+        self._on_replaced = on_replaced
+        self._lock = threading.Lock()
+        self._failure: Exception | None = None
+        self._lines = [_line(run_id=run_id)]
+        self._began = time.monotonic()
+        self._deaths = 0  # one soon after the other
+        self._process = _started(self._lines)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+        """Have this process ended by `signal_number` when the harness is gone."""
+        with suppress(psutil.NoSuchProcess):  # already gone: nothing to undo
+            self._tell(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
+
+    def folder(self, path: Path) -> None:
+        """Have this folder removed when the harness is gone."""
+        self._tell(folder=str(path))
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Have this program run when the harness is gone, for what is no process of ours: containers."""
+        self._tell(command=list(argv))
+
+    def check(self) -> None:
+        """Raises StackError if there is no janitor any more."""
+        if self._failure is not None:
+            raise StackError(
+                "the janitor of this run ended and cannot be replaced: nobody would clean up after it",
+                remedy="Run again, and find out what ends processes here.",
+            ) from self._failure
+
+    def watch(self, over: threading.Event) -> None:
+        """Replace it whenever it is gone, until `over`."""
+        while not over.wait(LOOK_EVERY_S):
+            with self._lock:
+                self._replace_if_gone()
+
+    def end(self) -> None:
+        """Close the pipe, which is the signal to sweep, and wait until that is done."""
+        with self._lock:
+            self._replace_if_gone()
+            process = self._process
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=PATIENCE_S + 1)
+
+    def _tell(self, **undo: object) -> None:
+        line = _line(**undo)
+        with self._lock:
+            self._lines.append(line)
+            try:
+                _write(self._process, [line])
+            except BrokenPipeError:
+                self._replace_if_gone(broken=True)
+        self.check()
+
+    def _replace_if_gone(self, *, broken: bool = False) -> None:
+        """With one that is told all over again. One that stands still would sweep nothing, so it goes as well."""
+        if self._failure is not None:
+            return
+        ended, stopped = self._process.poll() is not None, _stands_still(self._process.pid)
+        if not (ended or stopped or broken):
+            return
+        _end(self._process)
+        now = time.monotonic()
+        self._deaths = self._deaths + 1 if now - self._began < SHORT_LIFE_S else 0
+        self._began = now
+        if self._deaths >= MOST_DEATHS:
+            self._failure = OSError(f"{MOST_DEATHS} of them ended within {SHORT_LIFE_S:g} s each")
+            return
+        try:
+            self._process = _started(self._lines)
+            what = "stood still" if stopped else "ended"
+            self._on_replaced(
+                f"the janitor of this run {what}; another, which knows all that it knew, has taken its place"
+            )
+        except Exception as error:  # noqa: BLE001  # whatever it is, a thread has nobody else to tell
+            self._failure = error
+
+
+def _started(lines: Sequence[str]) -> subprocess.Popen[str]:
+    """The process, told all that. Raises OSError."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", SCRIPT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # without the id: it must not sweep itself
+    )
+    _write(process, lines)
+    return process
+
+
+def _write(process: subprocess.Popen[str], lines: Iterable[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.writelines(lines)
+    process.stdin.flush()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """One that was killed by us sweeps nothing."""
+    process.kill()
+    process.wait()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _line(**undo: object) -> str:
+    return json.dumps(undo) + "\n"
+
+
+def _stands_still(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    return False
