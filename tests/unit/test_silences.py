@@ -42,14 +42,16 @@ def test_how_long_it_stood_still_is_said(run: Recorded) -> None:
     """Which part, which process, for how long, and that it did not go on."""
     run.silence("load", 2, 11.5, pid=812)
     run.silence("load", 1, 1.6, pid=812)
+    run.silence("target", 3, 4, arm="plain", pid=818)
     run.silence("target", 3, None, arm="plain", pid=815)
     run.silence("postgres", 4, 8, how="no_answer", pid=None)
     run.silence("worker w1", 5, 6, pid=816)
     found = doubts(run)
     said = {code: plain(each.text) for code, each in found.items()}
     assert said == {
-        "load_stopped": "process 812 of Locust stood still for 9.5 s; 3 silences in all",
-        "service_stopped": "process 815 of the service of plain stood still for 10 s, until the end",
+        "load_stopped": "process 812 of Locust stood still for 9.5 s; so did 1 of its other processes",
+        "service_stopped": "process 815 of the service of plain stood still for 10 s, until the end; "
+        "so did 1 of its other processes",
         "postgres_hung": "Postgres answered no new connection for 4 s",
     }
     assert found["service_stopped"].arm == "plain"
@@ -184,3 +186,24 @@ def test_a_history_of_before_has_no_gaps(run: Recorded) -> None:
         run.load(records.Lag(run.at(at), 3.0))
         run.gauge(records.Tick(run.at(at), run.at(at), run.at(at)))
     assert doubts(run) == {}
+
+
+def test_what_follows_from_a_silence_says_so(tmp_path: Path) -> None:
+    """Nobody is sent to the locustfile for what a part that stood still did; what lies far from it is on its own."""
+    later = STEADY | {"name": "later"}
+    with Recorded(tmp_path / "run", scenario(STEADY, later, expect=EXPECT)) as run:
+        run.phase("steady", [(0, 2, None), (2, 4, None)])
+        run.phase("later", [(60, 62, None), (62, 64, None)])
+        run.requests("plain", [0.1])
+        run.requests("pre_ping", [60.1])
+        run.silence("postgres", 1, 6)
+        for phase in ("steady", "later"):
+            doubt = records.Doubt.of(Code.NOT_DRAINED, "requests were still under way", phase=phase)
+            run.experiment(doubt)
+        run.ledger("plain", "Postgres did not answer")
+        run.finish(at=70)
+        remedies = {(each.code, each.phase): each.remedy for each in run.measured().warnings}
+    follows = "This can follow from postgres_hung: look into that first."
+    assert remedies["no_traffic", "steady"] == remedies["not_drained", "steady"] == follows
+    assert "look into that" not in remedies["no_traffic", "later"] + remedies["not_drained", "later"]
+    assert "SIGSTOP" in remedies["postgres_hung", None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, repeat
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from tests.unit.recorded import scenario
 
-from brokenpipe.drive import experiment
+from brokenpipe.drive import experiment, patience
 from brokenpipe.drive.experiment import WARM_UP_S, Experiment
+from brokenpipe.drive.patience import Patience
 from brokenpipe.drive.renewal import CALM_S
+from brokenpipe.drive.watch import NoWatch
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -82,9 +84,9 @@ class FakeLoad:
     def close(self) -> None:
         self.notes.take("close")
 
-    def drain(self, timeout_s: float) -> bool:
+    def drain(self, timeout_s: float, in_vain: Callable[[], bool] = lambda: False) -> bool:
         self.notes.take("drain")
-        self.notes.clock.now += timeout_s if self.hangs else 0.05
+        self.notes.clock.now += (0.5 if in_vain() else timeout_s) if self.hangs else 0.05
         return not self.hangs
 
 
@@ -138,10 +140,12 @@ class Played:
     load: FakeLoad
     nemesis: FakeNemesis
     shown: list[Progress] = field(default_factory=list)
+    watch: Any = field(default_factory=NoWatch)
+    total_s: float = 0
 
-    def play(self, *phases: Mapping[str, Any], isolate: bool = False) -> None:
+    def play(self, *phases: Mapping[str, Any], isolate: bool = False) -> str:
         plan = scenario(*phases).model_copy(update={"isolate": isolate})
-        Experiment(
+        return Experiment(
             scenario=plan,
             stretches=[Stretch(phase, 0, phase.count) for phase in plan.phases],
             load=self.load,  # type: ignore[arg-type]
@@ -151,7 +155,8 @@ class Played:
             on_progress=self.shown.append,
             drain_s=PATIENCE_S + 1,
             started=self.notes.clock.now,
-            total_s=0,
+            total_s=self.total_s,
+            patience=Patience(self.watch),
         ).run()
 
     def episodes(self, phase: str) -> list[tuple[float, float]]:
@@ -170,7 +175,8 @@ class Played:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     notes = Notes(Clock())
-    monkeypatch.setattr(experiment, "time", notes.clock)
+    for module in (experiment, patience):
+        monkeypatch.setattr(module, "time", notes.clock)
     load = FakeLoad(notes)
     return Played(notes, Log(), load, FakeNemesis(notes, load))
 
@@ -283,3 +289,57 @@ def test_a_phase_is_shown_once_more_when_its_last_requests_are_over(played: Play
     drained = [t for what, t in played.notes.taken if what == "drain"]
     assert [each.phase for each in played.shown if each.elapsed_s + 1000.0 >= drained[-1]][-1] == "pause"
     assert "steady" in {each.phase for each in played.shown if each.elapsed_s + 1000.0 > drained[1]}
+
+
+@dataclass
+class Hung:
+    """Something is silent from a moment on. What it is told of loops that woke late, in seconds."""
+
+    clock: Clock
+    since: float
+    late: list[float] = field(default_factory=list)
+
+    def silent_for_s(self, _: object = None) -> float:
+        return max(0.0, self.clock.now - self.since)
+
+    def note_late(self, since: int, until: int) -> None:
+        self.late.append((until - since) / 1e9)
+
+
+def test_what_stands_still_is_not_waited_for(played: Played) -> None:
+    """With a database that hangs, each pause between phases would take as long as users' patience."""
+    played.load.hangs = True
+    played.nemesis.heal = lambda _: None  # type: ignore[method-assign]
+    began = played.notes.clock.now
+    played.watch = Hung(played.notes.clock, since=began - 5)
+    played.total_s = 1_000  # the plan's time is not over
+    played.play(STEADY, STEADY | {"name": "steady_again"})
+    overrun_s = played.notes.clock.now - began - 8 - WARM_UP_S - 2 * SETTLE_S
+    assert overrun_s < PATIENCE_S
+    assert {doubt.code for doubt in played.doubts} == {Code.NOT_DRAINED}
+    assert "0.5 s after" in played.doubts[-1].text
+
+
+def test_a_run_whose_time_is_over_does_not_wait_for_what_stands_still(played: Played) -> None:
+    """It ends a few seconds later, healed, with the edge of the phase that it was in."""
+    played.watch = Hung(played.notes.clock, since=played.notes.clock.now + 12)
+    assert played.play(STEADY, PAUSE | {"fault": {"name": "latency", "ms": 20}, "seconds": 60}) == "hung"
+    assert played.notes.clock.now - played.edges("pause")[0] < 10
+    assert len(played.edges("pause")) == 2
+    assert "heal" in played.notes.order
+
+
+def test_a_server_that_a_fault_has_stand_still_is_waited_for(played: Played) -> None:
+    """It goes on when it is healed, and what the watch says of it is what the fault does."""
+    played.watch = Hung(played.notes.clock, since=played.notes.clock.now + 3)
+    assert played.play(PAUSE | {"seconds": 30}) == "hung", "it is silent after that, too"
+    assert played.edges("pause")[1] - played.edges("pause")[0] == pytest.approx(30, abs=0.5)
+
+
+def test_a_loop_that_stands_still_is_told(played: Played) -> None:
+    """What holds up the loop of the harness, such as a terminal that takes no output, delays every act."""
+    played.watch = Hung(played.notes.clock, since=played.notes.clock.now + 1_000)
+    checks = iter([0.0, 0.9, 3.0])
+    played.load.check = lambda: played.notes.clock.sleep(next(checks, 0.0))  # type: ignore[method-assign]
+    played.play(STEADY)
+    assert played.watch.late == [pytest.approx(3.0, abs=0.3)]

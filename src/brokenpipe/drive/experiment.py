@@ -15,10 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from brokenpipe.drive.broken_service import failing_arms
 from brokenpipe.drive.generator import Generator
 from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.patience import PartHung, Patience
 from brokenpipe.drive.renewal import Return, not_back
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -35,6 +37,10 @@ LATELY_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
 WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
 STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
+
+
+Outcome = Literal["done", "stopped", "hung"]
+"""How a timeline ended: played; after a phase in which a service did not work; or because a part of the run hung."""
 
 
 class BrokenOff(Exception):
@@ -62,16 +68,20 @@ class Experiment:
     further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
     before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
     stops: bool = True  # after a phase without a fault in which a service does not work
+    patience: Patience = field(default_factory=Patience)
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
     _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
-    def run(self) -> bool:
-        """Play every stretch. False: it stopped before, because a service fails although nothing is broken.
+    def run(self) -> Outcome:
+        """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
+        try:
+            return self._play_all()
+        except PartHung:
+            return "hung"
 
-        Raises UsageError, StackError or RecordingError when it cannot go on.
-        """
+    def _play_all(self) -> Outcome:
         played = dict(self.before)
         stretches = self.stretches or self._ask_further(played)
         warm_up_s = WARM_UP_S
@@ -81,12 +91,12 @@ class Experiment:
                 self._play(stretch, warm_up_s)
                 if self.stops and failing_arms(stretch.phase, before, self.load.progress):
                     self._pause()
-                    return False
+                    return "stopped"
                 warm_up_s = 0.0
                 played[stretch.phase.name] = stretch.first + stretch.count
             self._pause()
             stretches = self._ask_further(played)
-        return True
+        return "done"
 
     def _play(self, stretch: Stretch, warm_up_s: float) -> None:
         self._pause()
@@ -96,7 +106,7 @@ class Experiment:
         self._mark_begin(phase)
         try:
             _PLAYERS[phase.pattern](self, stretch)
-        except BrokenOff:
+        except (BrokenOff, PartHung):
             self._end(phase)
             raise
         self._end(phase)
@@ -107,6 +117,7 @@ class Experiment:
         if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
             self.nemesis.join()  # these are witnessed for as long as an episode lasts, or longer
         self.nemesis.heal(phase.name)
+        self.patience.server_is_held = False
         over = time.monotonic_ns()
         self.nemesis.join()
         self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
@@ -139,7 +150,7 @@ class Experiment:
         """Until each arm whose connections were renewed has answered since; say so where it does not."""
         returning = Return(renewed, time.monotonic(), self.load.progress)
         while missing := returning.missing(time.monotonic(), self.load.progress):
-            if returning.late(time.monotonic()):
+            if returning.late(time.monotonic()) or self.patience.is_in_vain():
                 for arm in missing:
                     self.log.write(not_back(arm, phase.name))
                 return
@@ -149,16 +160,20 @@ class Experiment:
         """Inject what the phase holds. When; None: it holds nothing."""
         if phase.fault is None or phase.fault.strikes:
             return None
+        self.patience.server_is_held = phase.fault.place == "server"
         return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
 
     def _pause(self) -> None:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
-        drained = self.load.drain(self.drain_s)
+        since = time.monotonic()
+        drained = self.load.drain(self.drain_s, self.patience.is_in_vain)
+        self.patience.end_if_hung(since - self.started - self.total_s)
         if self._phase is None:
             return
         self.on_progress(self._progress())  # what its last requests came to
         if not drained:
-            text = f"requests were still under way {self.drain_s:g} s after the load paused"
+            waited_s = round(time.monotonic() - since, 1)
+            text = f"requests were still under way {waited_s:g} s after the load paused"
             self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
 
     def _mark_begin(self, phase: Phase) -> None:
@@ -276,14 +291,17 @@ class Experiment:
 
     def _wait(self, until: float) -> None:
         """Sleep, show how far we are, and notice a load that broke or a server that ended."""
-        while True:
+        left = 1.0
+        while left > 0:
+            begun = time.monotonic()
             self.load.check()
             self.roll_call(self._phase.name if self._phase else None)
             self.on_progress(self._progress())
+            self.patience.end_if_hung(begun - self.started - self.total_s)
             left = until - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, SHOW_EVERY_S))
+            nap_s = max(0.0, min(left, SHOW_EVERY_S))
+            time.sleep(nap_s)
+            self.patience.note_if_late(begun, nap_s)
 
     def _progress(self) -> Progress:
         phase = self._phase

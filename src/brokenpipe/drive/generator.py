@@ -42,6 +42,7 @@ from brokenpipe.stack.process import Child, child, clean_environment
 Hear = Callable[[WebNews], None]
 
 WORKERS_LOOK_S = 0.5  # between two looks, whether all workers still start
+VAIN_LOOK_S = 0.5  # between two looks, whether waiting for the last request is in vain
 LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
 
 
@@ -152,10 +153,19 @@ class Generator:
         self._turn += 1
         self._say(Gate(open=False, turn=self._turn))
 
-    def drain(self, timeout_s: float) -> bool:
-        """Close the gate and wait until no request is under way. False: some still are after `timeout_s`."""
+    def drain(self, timeout_s: float, in_vain: Callable[[], bool] = lambda: False) -> bool:
+        """Close the gate and wait until no request is under way. False: some still are after `timeout_s`.
+
+        `in_vain` is asked now and then: if so, nobody waits any longer.
+        """
         self.close()
-        return self._wait(lambda: self._heard.drained_turn >= self._turn, timeout_s)
+        until = time.monotonic() + timeout_s
+        while (left_s := until - time.monotonic()) > 0:
+            if self._wait(lambda: self._heard.drained_turn >= self._turn, min(left_s, VAIN_LOOK_S)):
+                return True
+            if in_vain():
+                return False
+        return False
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S + 4.0) -> None:
         """End users and process; requests under way get a second. The block's end sees to the rest."""

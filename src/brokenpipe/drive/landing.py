@@ -10,7 +10,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from brokenpipe.drive import server_situations
-from brokenpipe.drive.sentinel import Sentinel, greet
+from brokenpipe.drive.sentinel import ANSWER_TIMEOUT_S, Sentinel, greet
 from brokenpipe.drive.server_situations import Door
 from brokenpipe.drive.session import Login
 from brokenpipe.drive.session_sentinel import SessionSentinel
@@ -50,9 +50,9 @@ def _errors_testify_of_nothing(look: Callable[_Given, Testimony]) -> Callable[_G
     return looking
 
 
-def open_sentinel(proxy: Proxy) -> Sentinel:
-    """A raw connection through this proxy that has had one answer from Postgres."""
-    return Sentinel.open(proxy.host, proxy.port)
+def open_sentinel(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> Sentinel:
+    """A raw connection through this proxy that has had one answer from Postgres, within so many seconds."""
+    return Sentinel.open(proxy.host, proxy.port, answer_s)
 
 
 def open_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
@@ -69,14 +69,15 @@ def door_of(proxy: Proxy) -> Door:
     return Door((place.host, place.port), Login(database.user, database.password, database.name, authority))
 
 
-def round_trip_ms(proxy: Proxy) -> float:
+def round_trip_ms(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> float:
     """How long one question and answer take through this proxy now: the least of a few.
 
+    Raises OSError: TimeoutError if one takes longer than `answer_s`.
     Postgres starts a process for each, which on a busy machine takes anything; what the wire adds stays.
     """
     trips = []
     for _ in range(TRIPS):
-        with open_sentinel(proxy) as sentinel:
+        with open_sentinel(proxy, answer_s) as sentinel:
             trips.append(sentinel.round_trip_ms)
     return min(trips)
 
@@ -155,7 +156,7 @@ def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
     """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
     if quiet_ms is None:
         return Testimony("no connection before the fault", None, landed=False)
-    trip_ms = round_trip_ms(proxy)
+    trip_ms = round_trip_ms(proxy, fault.sign.latest_s + ANSWER_TIMEOUT_S)
     earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
     added_ms = trip_ms - quiet_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip

@@ -19,11 +19,13 @@ from typing import Any, Literal, Protocol
 
 import psycopg
 
+from brokenpipe.drive.new_connection import postgres_answers
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.ledger import Balance, Entry
 from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer, writing
+from brokenpipe.stack.bounded import connected
 from brokenpipe.stack.ports import poll
 from brokenpipe.stack.postgres import Postgres
 from brokenpipe.stack.stack import Stack
@@ -33,6 +35,8 @@ Edge = Literal["begin", "end"]
 READ_TIMEOUT_S = 120  # a statement that takes longer wants an index
 ROWS_AT_ONCE = 5_000
 SETTLE_S = 5.0  # how long a service may go on by itself once nobody asks
+SILENT_S = 3.0  # a server that stands still for so long is not waited for
+NO_ANSWER = "Postgres did not answer"
 SETTLED_S = 0.3  # for so long nothing may be open: between two statements of a retry, nothing is
 REMEDY = (
     "Correct `ledger`: one SELECT that the database of every arm can answer once the service is ready, "
@@ -51,8 +55,11 @@ class Ledger(Protocol):
     def begin(self) -> None:
         """Read what was there before any request. Raises TargetError if the statement does not work."""
 
-    def end(self, decide: Callable[[], None]) -> None:
-        """Read what is committed. `decide` ends every connection through the proxies."""
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+        """Read what is committed. `decide` ends every connection through the proxies.
+
+        `silent_for_s`: for how long the server has stood still. Nobody waits for one that does.
+        """
 
 
 class NoLedger:
@@ -61,7 +68,7 @@ class NoLedger:
     def begin(self) -> None:
         pass
 
-    def end(self, decide: Callable[[], None]) -> None:
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
         pass
 
 
@@ -83,32 +90,39 @@ class DatabaseLedger:
                     self.target_toml, (Problem("ledger", self.statement, error),), remedy=REMEDY
                 )
 
-    def end(self, decide: Callable[[], None]) -> None:
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+        if postgres_answers(self.server) is False:
+            for arm in self.databases:
+                self._balance(arm, "end", 0, NO_ANSWER)
+            return
         if self._open_after_a_while():
             # What hangs behind a dead wire is neither committed nor given up. Without its connection it is.
             decide()
             for arm in self._open_after_a_while():
                 self._doubt(arm)
         for arm in self.databases:
-            self._read(arm, "end")
+            self._read(arm, "end", lambda: silent_for_s() > SILENT_S)
 
-    def _read(self, arm: str, edge: Edge) -> str | None:
+    def _read(self, arm: str, edge: Edge, in_vain: Callable[[], bool] = lambda: False) -> str | None:
         """Write one reading down; the error that made it incomplete, if there was one."""
         entries, error = 0, None
         try:
-            for key, count in _entries(self.server.dsn(self.databases[arm]), self.statement):
+            for key, count in _entries(self.server.dsn(self.databases[arm]), self.statement, in_vain):
                 self.log.write(Entry(arm=arm, edge=edge, key=key, count=count))
                 entries += 1
         except (psycopg.Error, _NotALedger) as problem:
-            error = " ".join(str(problem).split())
-        self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
+            error = NO_ANSWER if in_vain() else " ".join(str(problem).split())
+        self._balance(arm, edge, entries, error)
         return error
+
+    def _balance(self, arm: str, edge: Edge, entries: int, error: str | None) -> None:
+        self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
 
     def _open_after_a_while(self) -> list[str]:
         """The arms that still have a transaction open. A server that does not answer has none."""
         arms = {database: arm for arm, database in self.databases.items()}
         try:
-            with psycopg.connect(self.server.dsn(), autocommit=True, connect_timeout=2) as connection:
+            with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
                 activity = _Activity(connection, list(arms))
                 if poll(activity.over, timeout_s=SETTLE_S, every_s=0.05):
                     return []
@@ -146,10 +160,10 @@ class _NotALedger(Exception):
     """The answer of the statement has another shape."""
 
 
-def _entries(dsn: str, statement: str) -> Iterator[tuple[str | None, int]]:
+def _entries(dsn: str, statement: str, in_vain: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
     """Each key with its count, a few thousand rows in memory at a time."""
     options = f"-c statement_timeout={READ_TIMEOUT_S}s"
-    with psycopg.connect(dsn, connect_timeout=5, options=options) as connection:
+    with connected(dsn, within_s=READ_TIMEOUT_S + 1.0, in_vain=in_vain, options=options) as connection:
         connection.read_only = True
         with connection.cursor("ledger") as cursor:
             cursor.itersize = ROWS_AT_ONCE

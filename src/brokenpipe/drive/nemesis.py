@@ -34,6 +34,7 @@ from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 Action = Literal["renew", "clear", "inject", "heal", "restart"]
 OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
+TRIPS_S = 3.0  # for the round trips of all arms while nothing is on: measured some 10 ms for each
 NOTHING = "none"  # the fault of an act that belongs to none, in the history
 EVERY_ARM: tuple[str, ...] = ()  # of `arms`, as in a scenario: nobody is named, so it is everyone
 
@@ -87,11 +88,13 @@ class Nemesis:
         return others
 
     def time_round_trips(self) -> None:
-        """While nothing is on: what latency is compared with."""
+        """While nothing is on: what latency is compared with. A server that hangs holds up nobody for long."""
         self._quiet_trip_ms.clear()
+        until = time.monotonic() + TRIPS_S
         for arm, proxy in self.proxies.items():
+            left_s = max(until - time.monotonic(), 0.05)
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
-                self._quiet_trip_ms[arm] = round_trip_ms(proxy)
+                self._quiet_trip_ms[arm] = round_trip_ms(proxy, left_s)
 
     def inject(
         self, fault: Fault, phase: str, episode: int | None = None, arms: tuple[str, ...] = EVERY_ARM

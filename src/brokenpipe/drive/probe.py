@@ -22,6 +22,7 @@ from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
+END_S = 2.0  # for a thread to end: one that asks a server which hangs does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def probing(
     finally:
         stop.set()
         for thread in threads:
-            thread.join(timeout=5)
+            thread.join(END_S)
 
 
 class _Probe:

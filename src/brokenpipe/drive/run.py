@@ -14,16 +14,17 @@ from typing import Literal
 
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
-from brokenpipe.drive.experiment import Experiment
+from brokenpipe.drive.experiment import Experiment, Outcome
 from brokenpipe.drive.folder import holding, write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.open_files import check_open_files
+from brokenpipe.drive.patience import Patience
 from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.process_states import JANITOR
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.drive.watch import Watch, watching
+from brokenpipe.drive.watch import Silences, Watch, watching
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.inventory import files_written
@@ -55,7 +56,7 @@ class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt it is no error, so that nothing catches it by accident."""
 
 
-Ending = Literal["done", "interrupted", "terminated", "failed", "stopped"]
+Ending = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,12 @@ def run(what: Run) -> Ending:
         try:
             if what.part > 1:
                 log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
-            completed = True
+            outcome: Outcome = "done"
             if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
                 with janitor(secrets.token_hex(8), partial(note_replaced, log)) as undo:
                     show = partial(_checked, keeper, undo, what.on_progress)
-                    completed = _execute(replace(what, on_progress=show), undo, log)
-            ending = "done" if completed else "stopped"
+                    outcome = _execute(replace(what, on_progress=show), undo, log)
+            ending = outcome
         except KeyboardInterrupt:
             ending = "interrupted"
         except Terminated:
@@ -146,8 +147,7 @@ def _checked(keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], pr
     show(progress)
 
 
-def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
-    """Whether all of it was played."""
+def _execute(what: Run, undo: Janitor, log: Writer) -> Outcome:
     check_open_files(what.plan)
     with (
         stack_on(_footing(what, undo)) as stack,
@@ -171,11 +171,11 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> bool:
         ) as load:
             with ending_what_stands_still():
                 _wait_for_users(what, load)
-            with watch(stack, load, undo, what.file("watch")):
-                completed = _play(what, stack, load, books, log)
+            with watch(stack, load, undo, what.file("watch")) as silences:
+                outcome = _play(what, stack, load, books, silences, log)
             note(load.notices, log)
         what.say("stopping")
-        return completed
+        return outcome
 
 
 def _footing(what: Run, undo: Janitor) -> Footing:
@@ -254,7 +254,9 @@ def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledg
     return ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
 
 
-def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) -> bool:
+def _play(
+    what: Run, stack: Stack, load: Generator, books: Ledger, silences: Silences, log: Writer
+) -> Outcome:
     scenario = what.plan.scenario
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
@@ -264,7 +266,7 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
         probing(watched(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
-        completed = Experiment(
+        outcome = Experiment(
             scenario=scenario,
             stretches=what.stretches,
             before=what.played,
@@ -277,11 +279,12 @@ def _play(what: Run, stack: Stack, load: Generator, books: Ledger, log: Writer) 
             started=what.started,
             total_s=what.total_s,
             further=_what_further(what),
+            patience=Patience(silences),
         ).run()
         if what.plan.target.ledger:
             what.say("reading the ledger")
-        books.end(actor.clear)
-        return completed
+        books.end(actor.clear, partial(silences.silent_for_s, {"postgres"}))
+        return outcome
 
 
 def _what_further(what: Run) -> Callable[[Mapping[str, int]], Sequence[Stretch]] | None:

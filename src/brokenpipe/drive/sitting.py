@@ -231,7 +231,7 @@ class _Table:
             writing(file_of(folder, "nemesis"), "nemesis") as acts,
             writing(file_of(folder, "gauges"), "probe") as gauges,
             probing(watched(stack, load), databases, stack, gauges, log),
-            watch(stack, load, self._undo, file_of(folder, "watch")),
+            watch(stack, load, self._undo, file_of(folder, "watch")) as silences,
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             books.begin()
@@ -255,7 +255,7 @@ class _Table:
             self._say("reporting", "waiting for the last user")
             if not poll(lambda: self._desk.halted or None, timeout_s=HALTED_S, every_s=TICK_S):
                 load.check()
-            books.end(actor.clear)
+            books.end(actor.clear, partial(silences.silent_for_s, {"postgres"}))
             note(load.notices, log)
 
     @contextmanager

@@ -16,10 +16,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from brokenpipe.drive.new_connection import Ask, pgbouncer_answers, postgres_answers
 from brokenpipe.drive.probe import Watched
-from brokenpipe.drive.process_states import Key, ProcessStates
+from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
 from brokenpipe.errors import RecordingError
 from brokenpipe.history.silences import Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer, writing
@@ -34,6 +35,26 @@ SHARED = frozenset({"load", "postgres", "pgbouncer", "toxiproxy"})
 """Parts without which no arm goes on."""
 
 
+class Silences(Protocol):
+    """Who is asked what is silent now, and told of a loop that woke late."""
+
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:
+        """For how long the one of these parts has been silent that has been so for longest; 0: none is."""
+
+    def note_late(self, since: int, until: int) -> None:
+        """A loop of the harness did nothing in between. Raises RecordingError."""
+
+
+class NoWatch:
+    """Nobody looks."""
+
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:  # noqa: ARG002
+        return 0.0
+
+    def note_late(self, since: int, until: int) -> None:
+        pass
+
+
 class Watch:
     """What is silent now. Made by `watching`; safe to share between threads."""
 
@@ -41,11 +62,17 @@ class Watch:
         self._log = log
         self._lock = threading.Lock()
         self._silent: dict[Key, int] = {}
+        self._late_until = 0
 
-    def silent_for_s(self, parts: Collection[str] = SHARED) -> float:
-        """For how long the one of these parts has been silent that has been so for longest; 0: none is."""
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:
+        """As `Silences` says. None: any part but the janitor, for whom nobody waits."""
         with self._lock:
-            since = min((t for key, t in self._silent.items() if key.part in parts), default=None)
+            concerned = (
+                t
+                for key, t in self._silent.items()
+                if (key.part != JANITOR if parts is None else key.part in parts)
+            )
+            since = min(concerned, default=None)
         return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
 
     def note(self, key: Key, since: int, *, silent: bool) -> None:
@@ -70,7 +97,11 @@ class Watch:
             self.note(key, t, silent=True)
 
     def note_late(self, since: int, until: int) -> None:
-        """A loop of the harness did nothing in between. Raises RecordingError."""
+        """As `Silences` says. Of loops that stood still together, one tells."""
+        with self._lock:
+            if since < self._late_until:
+                return
+            self._late_until = until
         for t, edge in ((since, "begin"), (until, "end")):
             self._log.write(Silence(t, edge, "harness", None, None, "late"))  # type: ignore[arg-type]
 

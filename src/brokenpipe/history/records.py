@@ -140,13 +140,14 @@ class Resumed(Record):
 class Finish(Record):
     """The last line: how the experiment ended. Without it, it was cut off.
 
-    `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request. `files`: all other
-    files of the history, with their sizes; None: an older history, which has no such list.
+    `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request. `hung`: because
+    the plan's time was over and a part without which no arm goes on stood still. `files`: all other files of the
+    history, with their sizes; None: an older history, which has no such list.
     """
 
     KIND: ClassVar[str] = "finish"
     t: int
-    how: Literal["done", "interrupted", "terminated", "failed", "stopped"]
+    how: Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
     files: Mapping[str, int] | None = None
 
 

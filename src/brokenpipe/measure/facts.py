@@ -52,7 +52,7 @@ class Facts:
 
     plan: Plan
     environment: Mapping[str, Any]
-    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "cut off"
+    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     phases: tuple[PhaseFinding, ...]  # those that were begun
     explained: Explained
     arrivals: Mapping[Place, Arrivals]

@@ -85,7 +85,7 @@ class Findings:
     target: str
     started: str  # ISO 8601, UTC
     duration_s: float
-    finished: str  # "done", "interrupted", "terminated", "failed", "stopped", "cut off"
+    finished: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     verdict: Verdict
     sentence: str  # what a manager understands
     users_per_arm: int

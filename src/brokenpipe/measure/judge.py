@@ -18,6 +18,7 @@ from brokenpipe.measure.broken_service import (
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.checks import checks, lost_between_phases, overall
 from brokenpipe.measure.comparisons import comparisons, too_few
+from brokenpipe.measure.consequences import with_reasons
 from brokenpipe.measure.doubts import doubts
 from brokenpipe.measure.facts import Facts
 from brokenpipe.measure.figures import Figures
@@ -57,7 +58,7 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
     working = _between_working(broken, scenario.control)
     compared = tuple(filter(working, comparisons(scenario, estimator, facts.common)))
     doubted = tuple(service_doubts(broken, tuple(scenario.arms)))
-    warnings = (*doubted, *_warnings(history, facts, compared, under_way=under_way))
+    warnings = with_reasons(history, (*doubted, *_warnings(history, facts, compared, under_way=under_way)))
     figures = {place: estimator.figures(place) for place in facts.cells}
     machine = machine_of(facts.environment)
     baseline = None if under_way else read_baseline(history.folder / NAME)

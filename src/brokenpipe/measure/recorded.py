@@ -53,7 +53,7 @@ def started(history: History) -> str:
 
 
 def finished(history: History) -> str:
-    """How it ended: "done", "interrupted", "terminated", "failed", "stopped" or "cut off".
+    """How it ended: "done", "interrupted", "terminated", "failed", "stopped", "hung" or "cut off".
 
     A later part that was cut off has said nothing, whatever the one before it said.
     """

@@ -9,7 +9,7 @@ from brokenpipe.history.doubts.harness import STOPPED_S
 from brokenpipe.history.reader import History
 from brokenpipe.measure.gaps import GAP, GAUGES, gaps
 from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.numbers import plural, seconds
+from brokenpipe.measure.numbers import seconds
 from brokenpipe.measure.silences import Silence, explained, seen_silences
 
 _CODES: Mapping[str, Code] = {
@@ -66,7 +66,9 @@ def code_of(silence: Silence) -> Code:
 
 def _text(found: Sequence[Silence]) -> str:
     longest = max(found, key=lambda each: each.lasted_s)
-    return _said(longest) + (f"; {plural(len(found), 'silence')} in all" if len(found) > 1 else "")
+    others = len({each.pid for each in found} - {longest.pid, None})
+    also = f"; so did {others} of its other processes" if others else ""
+    return _said(longest) + also
 
 
 def _said(silence: Silence) -> str:

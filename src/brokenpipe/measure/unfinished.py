@@ -20,7 +20,7 @@ class Unfinished:
 
     plan: Plan
     part: int
-    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "cut off"
+    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     played: dict[str, int]  # finished episodes of each phase
     left: tuple[Stretch, ...]
     scenario_file: Path | None  # where it was read from, if that is known

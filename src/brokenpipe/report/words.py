@@ -23,6 +23,7 @@ _ENDS = {
     "terminated": "was terminated from outside",
     "failed": "failed",
     "stopped": "was stopped, because the service failed nearly every request where nothing was broken,",
+    "hung": "was ended, because a part of it stood still and would not go on,",
     "cut off": "was cut off: its process died without saying why",
 }
 

@@ -12,12 +12,14 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
+from brokenpipe.stack.bounded import connected
 from brokenpipe.stack.ports import poll
 
 if TYPE_CHECKING:
     from brokenpipe.stack.postgres import Postgres
 
 CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
+ANSWER_S = 5.0  # for a statement of ours; measured: some ms
 _TAKES_EFFECT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
 _REMEDY = "See logs/postgres.log; nothing measured since is valid."
 
@@ -126,7 +128,7 @@ def _nothing() -> None:
 def _connected(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A session for as long as the block lasts. Raises PostgresError when there is none, or it ends in the block."""
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=2) as session:
+        with connected(dsn, within_s=ANSWER_S, autocommit=True) as session:
             yield session
     except psycopg.Error as error:
         what = "refused" if error.sqlstate else "cannot be reached"

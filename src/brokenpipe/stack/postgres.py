@@ -19,6 +19,7 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
+from brokenpipe.stack.bounded import connected
 from brokenpipe.stack.certificates import Certificates, remedy_without_tls
 from brokenpipe.stack.cluster import SETTINGS, USER, Cluster, make_cluster, option
 from brokenpipe.stack.database import Database
@@ -89,7 +90,7 @@ class Postgres:
 
     def _create(self, name: str, password: str, most: int) -> None:
         owner = sql.Identifier(name)
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+        with connected(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
             # Encrypted here: a statement that fails stands in the server's log as it was sent.
             secret = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
             login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(secret.decode()))
@@ -268,7 +269,7 @@ def _dsn(
 
 def _exempt(dsn: str) -> None:
     """Keep the harness's own sessions out of the limits that faults set: a role's settings go before the server's."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connected(dsn, within_s=READY_TIMEOUT_S, autocommit=True) as connection:
         for setting, value in _EXEMPTIONS.items():
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET {} = {}").format(
