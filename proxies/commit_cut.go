@@ -34,12 +34,19 @@ type commitState struct {
 
 // NewState implements toxics.StatefulToxic.
 func (t *CommitLost) NewState() interface{} {
-	return &commitState{passage: newPassage(t), commits: newClientCommits()}
+	return newCommitState(newPassage(t), client, newClientCommits())
 }
 
 // NewState implements toxics.StatefulToxic.
 func (t *ReplyLost) NewState() interface{} {
-	return &commitState{passage: newPassage(t), commits: newServerCommits()}
+	return newCommitState(newPassage(t), server, newServerCommits())
+}
+
+// newCommitState also tells the link log of its side's end: these two toxics are on every link, one in each direction,
+// are the first of ours in it, and forward whatever happens behind them.
+func newCommitState(p passage, whose side, commits interface{ in([]byte) bool }) *commitState {
+	p.side = whose
+	return &commitState{passage: p, commits: commits}
 }
 
 // Pipe implements toxics.Toxic.

@@ -3,11 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,22 +18,32 @@ import (
 // linkLog writes a line for each client's link that opens, ends, or is ended or silenced by a toxic of ours, so that a
 // client's port leads to what became of its connection.
 //
-// Toxiproxy tells its logger of links, and nobody else. A linkLog stands between that logger and its output, takes the
-// messages it knows and passes on what the output wants. There are a few messages at a link's opening and at its end,
-// and none for the bytes in between.
+// Who opened a link is known to Toxiproxy alone, which tells its logger. A linkLog stands between that logger and its
+// output and takes the two messages that say so. How a link ended is seen by toxics of ours, one in each direction:
+// the side whose source is over first has ended it, and the other direction ends because of that.
 type linkLog struct {
 	rest zerolog.LevelWriter // where the log proper goes
 	file *os.File
 
+	// disabled tells whether a proxy was switched off, which closes both sides of its links in no order.
+	disabled func(arm string) bool
+
 	mutex sync.Mutex
-	// By arm and client's address, oldest first: a port may be in use again before all is said of the link before.
-	open map[string][]*link
 	// The link that each proxy has accepted last. A proxy accepts one after the other.
 	last map[string]*link
 	// Which proxy a toxic belongs to, and which one a goroutine accepts for: nobody tells, see current.
 	ofToxic     map[toxics.Toxic]string
 	ofGoroutine map[uint64]string
 }
+
+// side is an end of a link.
+type side int
+
+const (
+	none side = iota // of a toxic that does not tell
+	client
+	server
+)
 
 // link is one client's connection through a proxy.
 //
@@ -44,11 +53,11 @@ type link struct {
 	arm  string
 	port int
 
-	over      map[string]bool // the directions that have ended
-	endedNS   int64           // when the first of them did, which takes the other along
-	evicted   bool            // the proxy closed the client's socket, not the client
-	clientWas bool            // ... but only after it had noticed that the client was gone
-	cut       bool            // a toxic of ours did it
+	first   side  // whose source was over first
+	second  bool  // both are
+	endedNS int64 // when the first was, which takes the other along
+	cut     bool  // a toxic of ours did it
+	evicted bool  // the proxy did, because it was switched off
 }
 
 // links is nil without -links. It is set once, before the server listens.
@@ -73,7 +82,7 @@ func newLinkLog(path string, rest zerolog.LevelWriter) (*linkLog, error) {
 		return nil, err
 	}
 	l := &linkLog{
-		rest: rest, file: file, open: map[string][]*link{}, last: map[string]*link{},
+		rest: rest, file: file, disabled: func(string) bool { return false }, last: map[string]*link{},
 		ofToxic: map[toxics.Toxic]string{}, ofGoroutine: map[uint64]string{},
 	}
 	l.write(line{Kind: "clock", T: monotonicNS(), WallNS: time.Now().UnixNano(), PID: os.Getpid(), Writer: "toxiproxy"})
@@ -95,30 +104,21 @@ func (l *linkLog) write(what line) {
 func (l *linkLog) Write(message []byte) (int, error) { return l.rest.Write(message) }
 
 // What Toxiproxy says, word for word; the tests notice when it chooses other words.
-const closedByProxy = ": use of closed network connection" // Go's own words for reading what the program has closed
-
 var (
 	saysMessage = []byte(`"message":"`)
 	saysEnd     = []byte(`"}`)
-	saysWhom    = []byte(" 127.0.0.1:")
 )
 
 var says = map[string]func(*linkLog, said){
 	"Accepted client":                       (*linkLog).began,
 	"Unable to open connection to upstream": (*linkLog).stillborn,
-	"Source terminated":                     (*linkLog).sourceEnded,
-	"Could not write to destination":        (*linkLog).notTaken,
-	"RemoveConnection":                      (*linkLog).ended,
 }
 
-// said are the fields of those messages. Not every message has all.
+// said are the fields of those messages.
 type said struct {
 	Message string
 	Name    string // the proxy's
-	Proxy   string // the same, where Name is missing
 	Client  string // its address
-	Link    string // its address and a direction, in one word
-	Error   string
 }
 
 // WriteLevel implements zerolog.LevelWriter. The logger calls it in the goroutine that has something to say.
@@ -142,7 +142,6 @@ func understood(message []byte) (func(*linkLog, said), said) {
 		return nil, told
 	}
 	words, _, _ := bytes.Cut(message[start+len(saysMessage):], saysEnd)
-	words, _, _ = bytes.Cut(words, saysWhom)
 	take := says[string(words)]
 	if take == nil || json.Unmarshal(message, &told) != nil {
 		return nil, told
@@ -151,87 +150,48 @@ func understood(message []byte) (func(*linkLog, said), said) {
 }
 
 func (l *linkLog) began(told said) {
-	_, digits, _ := strings.Cut(told.Client, ":")
+	_, digits, _ := net.SplitHostPort(told.Client)
 	port, _ := strconv.Atoi(digits)
-	born := &link{arm: told.Name, port: port, over: map[string]bool{}}
-	l.open[key(told.Name, told.Client)] = append(l.open[key(told.Name, told.Client)], born)
+	born := &link{arm: told.Name, port: port}
 	l.last[told.Name] = born
 	l.ofGoroutine[goroutine()] = told.Name
 	l.write(line{Kind: "link_opened", T: monotonicNS(), Arm: born.arm, Port: born.port})
 }
 
-// stillborn: the client was accepted, but there is no server. Nothing else will be said of it.
+// stillborn: the client was accepted, but there is no server. No toxic ever sees this link, and nothing else is said.
 func (l *linkLog) stillborn(told said) {
-	whose := key(told.Name, told.Client)
-	if born := l.oldest(whose, "upstream"); born != nil {
+	if born := l.last[told.Name]; born != nil {
 		l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: born.arm, Port: born.port, Ender: "no_server"})
-		l.forget(whose, born)
 	}
 }
 
-// sourceEnded is said before the direction ends, if that was no orderly end. Of the client's socket the error names the
-// client; of the server's socket it does not, and nobody is found.
-func (l *linkLog) sourceEnded(told said) {
-	addresses, found := strings.CutSuffix(told.Error, closedByProxy)
-	client := addresses[strings.LastIndex(addresses, ">")+1:] // "writeto tcp PROXY->CLIENT: read tcp PROXY->CLIENT"
-	if victim := l.oldest(key(told.Name, client), "upstream"); found && victim != nil {
-		victim.evicted = true
-	}
-}
-
-// notTaken: an answer could not be delivered, which a client that has gone away causes.
-func (l *linkLog) notTaken(told said) {
-	client, isAnswer := strings.CutSuffix(told.Link, "downstream")
-	if gone := l.oldest(key(told.Proxy, client), "downstream"); isAnswer && gone != nil {
-		gone.clientWas = !strings.HasSuffix(told.Error, closedByProxy)
-	}
-}
-
-// ended: a direction is over. When both are, all that could be said has been.
-func (l *linkLog) ended(told said) {
-	client := strings.TrimRight(told.Link, "abcdefghijklmnopqrstuvwxyz")
-	direction := strings.TrimPrefix(told.Link, client)
-	ending := l.oldest(key(told.Proxy, client), direction)
-	if ending == nil {
+// over is called when the source of a side has closed. When both have, all that could be said has been.
+func (l *linkLog) over(whose *link, gone side) {
+	if l == nil || whose == nil || gone == none {
 		return
 	}
-	if ending.over[direction] = true; len(ending.over) == 1 {
-		ending.endedNS = monotonicNS()
-		return
+	off := l.disabled(whose.arm)
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	switch {
+	case whose.first == none:
+		whose.first, whose.endedNS, whose.evicted = gone, monotonicNS(), off
+	case whose.first != gone && !whose.second:
+		whose.second = true
+		l.write(line{Kind: "link_ended", T: whose.endedNS, Arm: whose.arm, Port: whose.port, Ender: whose.ender()})
 	}
-	l.write(line{Kind: "link_ended", T: ending.endedNS, Arm: ending.arm, Port: ending.port, Ender: ending.ender()})
-	l.forget(key(told.Proxy, client), ending)
 }
 
 func (k *link) ender() string {
 	switch {
 	case k.cut:
 		return "toxic"
-	case k.evicted && !k.clientWas:
+	case k.evicted || k.first == server:
 		return "server"
 	default:
 		return "client"
 	}
 }
-
-// oldest is the first link at that address whose direction has not ended, or nil.
-func (l *linkLog) oldest(address, direction string) *link {
-	for _, each := range l.open[address] {
-		if !each.over[direction] {
-			return each
-		}
-	}
-	return nil
-}
-
-func (l *linkLog) forget(address string, gone *link) {
-	l.open[address] = slices.DeleteFunc(l.open[address], func(each *link) bool { return each == gone })
-	if len(l.open[address]) == 0 {
-		delete(l.open, address)
-	}
-}
-
-func key(arm, client string) string { return arm + " " + client }
 
 // current is the link that is being opened, asked by a toxic's NewState. Toxiproxy calls that in the goroutine that has
 // just accepted the client, so the first time the goroutine tells which proxy the toxic belongs to; from then on it is

@@ -119,6 +119,49 @@ func TestLinksTellOfSilence(t *testing.T) {
 	expectStory(t, t.Name(), portOf(conn), "opened silencedidle_drop endedclient")
 }
 
+// Clients come from anywhere: in containers each has an address of its own.
+func TestLinksTellOfClientsFromElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, echo, "kill_switch", true)
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conns := make([]net.Conn, 3)
+	for i := range conns {
+		var err error
+		if conns[i], err = from.Dial("tcp", w.proxy.Listen); err != nil {
+			t.Skipf("no connection from 127.0.0.2 on this system: %v", err)
+		}
+		w.ping(conns[i])
+	}
+	conns[0].Close()
+	expectStory(t, t.Name(), portOf(conns[0]), "opened endedclient")
+	_ = conns[1].(*net.TCPConn).SetLinger(0) // its end is an RST
+	conns[1].Close()
+	expectStory(t, t.Name(), portOf(conns[1]), "opened endedclient")
+	w.update("generation", 1)
+	expectStory(t, t.Name(), portOf(conns[2]), "opened cutkill_switch endedtoxic")
+}
+
+// A client that goes while an answer is on its way to it has ended the link, though its proxy notices by writing.
+func TestLinksTellOfAClientThatLeavesBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(conn net.Conn) {
+		defer conn.Close()
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1))
+		for err := error(nil); err == nil; {
+			_, err = conn.Write(make([]byte, 1<<16))
+		}
+	}, "kill_switch", false)
+	conn := w.dial()
+	if _, err := conn.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1<<16)); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	expectStory(t, t.Name(), portOf(conn), "opened endedclient")
+}
+
 // When a proxy is stopped, every link of it is told to have ended.
 func TestLinksEndWithTheirProxy(t *testing.T) {
 	t.Parallel()
@@ -245,7 +288,7 @@ func BenchmarkLink(b *testing.B) {
 			links = nil
 			if logged {
 				links, _ = newLinkLog(filepath.Join(b.TempDir(), "links"), zerolog.MultiLevelWriter(io.Discard))
-				logger = zerolog.New(links).Level(zerolog.TraceLevel)
+				logger = zerolog.New(links).Level(zerolog.InfoLevel)
 			}
 			benchmarkLinks(b, logger)
 		})
@@ -268,8 +311,10 @@ func benchmarkLinks(b *testing.B, logger zerolog.Logger) {
 		}
 	}()
 	proxy := proxyWith(logger, "bench", listener.Addr().String())
-	for _, toxic := range []string{"kill_switch", "idle_reset"} {
-		add := fmt.Sprintf(`{"type": %q, "stream": "upstream"}`, toxic)
+	for _, toxic := range [][2]string{
+		{"commit_lost", "upstream"}, {"reply_lost", "downstream"}, {"kill_switch", "upstream"}, {"idle_reset", "upstream"},
+	} {
+		add := fmt.Sprintf(`{"type": %q, "stream": %q}`, toxic[0], toxic[1])
 		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(add)); err != nil {
 			b.Fatal(err)
 		}

@@ -40,12 +40,17 @@ func main() {
 		if links, err = newLinkLog(*linksPath, zerolog.MultiLevelWriter(os.Stderr)); err != nil {
 			log.Fatal().Err(err).Msg("The link log cannot be opened")
 		}
-		// The end of a link is told at trace level. Nothing is told about single chunks, at any level.
-		log.Logger = zerolog.New(links).Level(zerolog.TraceLevel).With().Timestamp().Logger()
+		log.Logger = zerolog.New(links).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	}
 
 	toxiproxy.Version = libraryVersion()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), log.Logger)
+	if links != nil {
+		links.disabled = func(arm string) bool {
+			proxy, err := server.Collection.Get(arm)
+			return err != nil || !proxy.Enabled
+		}
+	}
 	if err := server.Listen(net.JoinHostPort(*host, strconv.Itoa(*port))); err != nil {
 		log.Fatal().Err(err).Msg("The HTTP API cannot listen")
 	}

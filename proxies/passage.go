@@ -16,6 +16,7 @@ type passage struct {
 	held     *stream.StreamChunk // taken from Input, not yet taken by Output
 	lastByte time.Time           // when the last chunk left for Output, or when the link was born
 	link     *link               // whose connection it is; nil if nobody keeps a link log
+	side     side                // whose end it tells the link log; of all toxics of a direction one does
 
 	swallow func([]byte) bool // asked about each chunk as it comes; true: it is not passed on. Nil: none is
 }
@@ -56,6 +57,7 @@ func (p *passage) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outcom
 			p.held, p.lastByte = nil, time.Now()
 		case chunk := <-input:
 			if chunk == nil {
+				links.over(p.link, p.side)
 				stub.Close()
 				return ended
 			}
@@ -94,4 +96,5 @@ func (p *passage) cut(stub *toxics.ToxicStub, toxic, reason string) {
 	// stuck for ever. This ends when the source is closed.
 	for range stub.Input {
 	}
+	links.over(p.link, p.side)
 }

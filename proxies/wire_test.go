@@ -74,6 +74,8 @@ func newWire(t *testing.T, serve func(net.Conn), toxic string, armed bool) *wire
 	}()
 
 	w := &wire{t: t, proxy: newProxy(t.Name(), listener.Addr().String())}
+	w.add(`{"name": "commit_lost", "type": "commit_lost", "stream": "upstream"}`) // these two see a link's end
+	w.add(`{"name": "reply_lost", "type": "reply_lost", "stream": "downstream"}`)
 	w.add(fmt.Sprintf(`{"name": "it", "type": %q, "stream": "upstream"}`, toxic))
 	if armed {
 		w.add(`{"name": "armed", "type": "reset_peer", "stream": "upstream", "toxicity": 0}`)
@@ -86,7 +88,7 @@ func newWire(t *testing.T, serve func(net.Conn), toxic string, armed bool) *wire
 }
 
 func newProxy(name, upstream string) *toxiproxy.Proxy {
-	return proxyWith(zerolog.New(links).Level(zerolog.TraceLevel), name, upstream)
+	return proxyWith(zerolog.New(links).Level(zerolog.InfoLevel), name, upstream)
 }
 
 func proxyWith(logger zerolog.Logger, name, upstream string) *toxiproxy.Proxy {
