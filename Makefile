@@ -19,7 +19,7 @@ FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
 ALONE    := $(addprefix tests/,stack truth wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate silence truth bench test lint format up down images schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate silence truth sabotage bench test lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -63,6 +63,9 @@ truth: setup ## Plant failures of every kind, compare what is found, write docs/
 
 silence: setup ## Measure what ends a silence, by driver and setting, write docs/silence.md
 	@$(BIN)/python -m tests.silence
+
+sabotage: setup ## Let each part of the instrument fail in real runs, write docs/reliability.md
+	@$(BIN)/python -m tests.sabotage
 
 # Folders without a test of that mark are not even read in the second and third pass (tests/unit/test_passes.py).
 test: setup ## Run every test, against real servers

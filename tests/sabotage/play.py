@@ -56,10 +56,13 @@ def play_all(
     """Each line in a folder of its own in this one, so many at once."""
     folder.chmod(0o755)  # Postgres may run as another user
     with ThreadPoolExecutor(at_once, "play") as players:
-        for number, line in enumerate(lines):
-            own = folder / str(number)
-            own.mkdir()
-            yield line, players.submit(play, own, line)
+        playing = [(line, players.submit(_play_in, folder / str(n), line)) for n, line in enumerate(lines)]
+        yield from playing
+
+
+def _play_in(folder: Path, line: Line) -> Outcome:
+    folder.mkdir()
+    return play(folder, line)
 
 
 def play(folder: Path, cells: Sequence[Cell]) -> Outcome:
@@ -73,7 +76,7 @@ def play(folder: Path, cells: Sequence[Cell]) -> Outcome:
             for disk in disks.values():
                 (disk / BALLAST).unlink(missing_ok=True)
             _, left = run.traces.gone_after()
-            _clear(run)
+            clear(run)
         return _outcome(run, exit_code, wall_s, tuple(left), missed)
 
 
@@ -126,15 +129,16 @@ _ENDS = {
 
 def _come(run: Run, moment: Moment) -> bool:
     """Whether it is time, or past it."""
-    return moment not in _BEGINS or _BEGINS[moment] in _edges(run)
+    return moment not in _BEGINS or _BEGINS[moment] in edges(run)
 
 
 def _over(run: Run, moment: Moment) -> bool:
     """Whether it is too late."""
-    return _ENDS[moment] in _edges(run)
+    return _ENDS[moment] in edges(run)
 
 
-def _edges(run: Run) -> set[tuple[str, str]]:
+def edges(run: Run) -> set[tuple[str, str]]:
+    """The edges of phases that it has written down."""
     with suppress(OSError, ValueError):
         return {(edge["name"], edge["edge"]) for edge in run.history("experiment.ndjson", "phase")}
     return set()
@@ -159,7 +163,7 @@ def _end(run: Run, cells: Sequence[Cell]) -> int | None:
     return code
 
 
-def _clear(run: Run) -> None:
+def clear(run: Run) -> None:
     """What was left has been counted; it shall not be in the way of others."""
     for process in run.traces.processes():
         with suppress(psutil.NoSuchProcess):
@@ -198,13 +202,14 @@ def _outcome(
     said = run.out
     if exit_code == -signal.SIGKILL:
         said += _reported(run)
-    summary = _summary(run)
-    codes = {warning["code"] for warning in summary.get("warnings", ()) if warning["unknown"]}
-    violated = any(check["value"] for check in summary.get("checks", ()))  # each of them expects none
-    return Outcome(exit_code, summary.get("verdict"), frozenset(codes), violated, wall_s, left, missed, said)
+    found = summary(run)
+    codes = {warning["code"] for warning in found.get("warnings", ()) if warning["unknown"]}
+    violated = any(check["value"] for check in found.get("checks", ()))  # each of them expects none
+    return Outcome(exit_code, found.get("verdict"), frozenset(codes), violated, wall_s, left, missed, said)
 
 
-def _summary(run: Run) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
+    """Its summary.json; empty if there is none."""
     with suppress(OSError, ValueError):
         return run.summary
     return {}

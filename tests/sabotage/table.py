@@ -39,24 +39,28 @@ _LOAD = (
     *_over_the_run(Part.LOAD, Act.KILLED, ends=True),
     *_over_the_run(Part.LOAD, Act.STOPPED, "load_stopped"),
     _in_phase(Part.LOAD, Act.CONTINUED, "load_stopped", "generator_starved"),
-    _at_start_up(Part.LOAD, Act.DESCRIPTORS, "load_out_of_resources"),
-    _in_phase(Part.LOAD, Act.DESCRIPTORS, "load_out_of_resources"),
+    _at_start_up(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files"),
+    _in_phase(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files"),
     _at_start_up(Part.LOAD, Act.MEMORY),
-    _in_phase(Part.LOAD, Act.MEMORY, "load_out_of_resources", ends=True, passes=True),
+    _in_phase(Part.LOAD, Act.MEMORY, "generator_out_of_memory", ends=True, passes=True),
     *_over_the_run(Part.LOAD_MASTER, Act.KILLED, ends=True),
     *_over_the_run(Part.LOAD_MASTER, Act.STOPPED, "load_stopped", ends=True),
     _in_phase(Part.LOAD_MASTER, Act.CONTINUED, "load_stopped", "generator_starved"),
     *_over_the_run(Part.LOAD_WORKER, Act.KILLED, "load_worker_lost"),
     *_over_the_run(Part.LOAD_WORKER, Act.STOPPED, "load_worker_lost", "load_stopped"),
     _in_phase(Part.LOAD_WORKER, Act.CONTINUED, "load_worker_lost", "load_stopped", "generator_starved"),
-    _in_phase(Part.LOAD_WORKER, Act.DESCRIPTORS, "load_out_of_resources"),
+    _in_phase(Part.LOAD_WORKER, Act.DESCRIPTORS, "generator_out_of_files"),
     _in_phase(Part.LOAD_WORKER, Act.CLOCK, "clocks_apart"),
 )
 _TOXIPROXY = (
     *_over_the_run(Part.TOXIPROXY, Act.KILLED, "toxiproxy_died", ends=True),
-    *_over_the_run(Part.TOXIPROXY, Act.STOPPED, "proxy_hung", "proxy_restarted", ends=True),
-    _in_phase(Part.TOXIPROXY, Act.CONTINUED, "proxy_hung", "proxy_restarted"),
-    _in_phase(Part.TOXIPROXY, Act.DESCRIPTORS, "proxy_hung", "proxy_restarted", "act_failed"),
+    *_over_the_run(
+        Part.TOXIPROXY, Act.STOPPED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted", ends=True
+    ),
+    _in_phase(Part.TOXIPROXY, Act.CONTINUED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted"),
+    _in_phase(
+        Part.TOXIPROXY, Act.DESCRIPTORS, "toxiproxy_stopped", "proxy_hung", "proxy_restarted", "act_failed"
+    ),
     _in_phase(Part.TOXIPROXY, Act.MEMORY, "toxiproxy_died", "proxy_hung", ends=True, passes=True),
 )
 _POSTGRES = (
@@ -103,7 +107,10 @@ _JANITOR = (
 _HARNESS = (
     *_harness(Act.KILLED),
     *_harness(Act.STOPPED),
-    *_harness(Act.CONTINUED),
+    _at_start_up(Part.HARNESS, Act.CONTINUED, passes=True),
+    _in_phase(Part.HARNESS, Act.CONTINUED, "harness_stopped"),
+    (Cell(Part.HARNESS, Act.CONTINUED, Moment.PAUSE, frozenset({"harness_stopped"})),),
+    (Cell(Part.HARNESS, Act.CONTINUED, Moment.REPORT, passes=True),),
     *_harness(Act.DESCRIPTORS),
     *_harness(Act.MEMORY),
 )
@@ -125,7 +132,7 @@ SHORT: Sequence[Line] = (
         Cell(Part.SERVICE, Act.KILLED, Moment.REPORT, passes=True),
     ),
     _in_phase(Part.POSTMASTER, Act.KILLED, "postgres_died"),
-    _in_phase(Part.TOXIPROXY, Act.STOPPED, "proxy_hung", "proxy_restarted"),
+    _in_phase(Part.TOXIPROXY, Act.STOPPED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted"),
     _at_start_up(Part.LOAD, Act.STOPPED),
     (Cell(Part.HARNESS, Act.STOPPED, Moment.PAUSE, ends=True),),
 )
