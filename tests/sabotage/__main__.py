@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.sabotage.cell import Line
 from tests.sabotage.page import page
-from tests.sabotage.play import play, play_all
+from tests.sabotage.play import play, play_all, possible
 from tests.sabotage.results import Book, name, result
 from tests.sabotage.shots import AIMS, Aim, Shot, moments, shoot
 from tests.sabotage.table import CONTROL, TABLE
@@ -65,7 +65,11 @@ def _options() -> argparse.ArgumentParser:
 
 def _lines(only: str | None, go_on: bool) -> Sequence[Line]:
     done = BOOK.results() if go_on and not only else {}
-    return [line for line in TABLE if name(line) not in done and (not only or re.fullmatch(only, name(line)))]
+    return [
+        line
+        for line in possible(TABLE)
+        if name(line) not in done and (not only or re.fullmatch(only, name(line)))
+    ]
 
 
 def _undisturbed_s(folder: Path) -> float:

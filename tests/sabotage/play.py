@@ -50,6 +50,11 @@ class Outcome:
     said: str
 
 
+def possible(lines: Sequence[Line]) -> Sequence[Line]:
+    """Those that can be played here: a small file system takes root."""
+    return [line for line in lines if os.geteuid() == 0 or not any(cell.act is Act.FULL for cell in line)]
+
+
 def play_all(
     folder: Path, lines: Iterable[Line], *, at_once: int = 2
 ) -> Iterator[tuple[Line, Future[Outcome]]]:

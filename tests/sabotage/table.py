@@ -125,15 +125,30 @@ TABLE: Sequence[Line] = (
     *_LOAD, *_TOXIPROXY, *_POSTGRES, *_PGBOUNCER, *_SERVICE, *_JANITOR, *_HARNESS, *_FILES,
 )  # fmt: skip
 
+
+def _in_pause(part: Part, act: Act, *codes: str, ends: bool = False) -> Line:
+    return (Cell(part, act, Moment.PAUSE, frozenset(codes), ends=ends),)
+
+
 SHORT: Sequence[Line] = (
     (
         CONTROL,
         *_in_phase(Part.JANITOR, Act.CONTINUED, passes=True),
         Cell(Part.SERVICE, Act.KILLED, Moment.REPORT, passes=True),
     ),
-    _in_phase(Part.POSTMASTER, Act.KILLED, "postgres_died"),
-    _in_phase(Part.TOXIPROXY, Act.STOPPED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted"),
+    _in_phase(Part.LOAD, Act.STOPPED, "load_stopped")
+    + _in_phase(Part.GAUGES, Act.REMOVED, "history_incomplete"),
+    _in_phase(Part.SERVICE, Act.STOPPED, "service_stopped")
+    + _in_pause(Part.TOXIPROXY, Act.KILLED, "toxiproxy_died", ends=True),
+    _in_phase(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files")
+    + _in_pause(Part.POSTMASTER, Act.KILLED, "postgres_died", ends=True),
+    _in_phase(Part.BACKEND, Act.KILLED, "postgres_crashed")
+    + _in_pause(Part.POSTMASTER, Act.STOPPED, "postgres_hung", ends=True),
+    _in_phase(Part.LOAD_WORKER, Act.CLOCK, "clocks_apart")
+    + _in_pause(Part.SERVICE, Act.KILLED, "target_died"),
+    _in_phase(Part.PGBOUNCER, Act.STOPPED, "pgbouncer_hung", ends=True),
     _at_start_up(Part.LOAD, Act.STOPPED),
-    (Cell(Part.HARNESS, Act.STOPPED, Moment.PAUSE, ends=True),),
+    _in_pause(Part.HARNESS, Act.STOPPED, ends=True),
+    _in_pause(Part.REPORTS, Act.FULL, ends=True),
 )
 """Played in CI: several at once where they cannot be taken for each other."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 import pytest
 from tests.sabotage.cell import Line
 from tests.sabotage.judge import wrongs
-from tests.sabotage.play import Outcome, play_all
+from tests.sabotage.play import Outcome, play_all, possible
 from tests.sabotage.table import SHORT, TABLE
 
 ALLOWED_S = 150.0  # twenty seconds take a minute where others are at work; this is to find what never ends
@@ -22,13 +22,15 @@ Outcomes = Mapping[Line, Future[Outcome]]
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """All lines of the short form, played two at once."""
-    return dict(play_all(tmp_path_factory.mktemp("sabotage"), SHORT))
+    return dict(play_all(tmp_path_factory.mktemp("sabotage"), possible(SHORT)))
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("line", SHORT, ids=lambda line: " + ".join(map(str, line)))
 def test_nothing_wrong_passes(outcomes: Outcomes, line: Line) -> None:
     """Each part that fails is named by its doubt, whatever else fails in that run."""
+    if outcomes.get(line) is None:
+        pytest.skip("only root can mount a small file system")
     outcome = outcomes[line].result()
     assert not wrongs(line, outcome, ALLOWED_S), f"{outcome}\n{outcome.said}"
     assert not outcome.missed

@@ -15,6 +15,7 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 from brokenpipe.errors import ReportError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.inventory import files_written
+from brokenpipe.history.keeping import keeping
 from brokenpipe.history.records import End, Finish
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
@@ -29,7 +30,7 @@ def end(run: Recorded) -> None:
     run.finish()
     path = run.folder / "experiment.ndjson"
     lines = path.read_text().splitlines()
-    files = files_written(run.folder, but=path)
+    files = files_written(run.folder, but=path, seen={})
     path.write_text("\n".join([*lines[:-1], json.dumps(json.loads(lines[-1]) | {"files": files})]) + "\n")
 
 
@@ -145,3 +146,15 @@ def test_a_file_that_grew_is_whole(copied: Path) -> None:
         file.write('{"k":"connect","t":1,"port":1,"ms":1.0}\n')
     assert measure(copied).verdict is Verdict.PASS
     assert replace(Finish(1, "done"), files={"x": 1}).to_json()["files"] == {"x": 1}
+
+
+def test_what_was_removed_while_the_run_went_on_is_listed(tmp_path: Path) -> None:
+    """Also what not every run has: the witness of an arm. A file that was cut is listed as long as it was."""
+    for name, text in (("witness-plain-77", "a\n"), ("gauges", "ab\n"), ("experiment", "abc\n")):
+        (tmp_path / f"{name}.ndjson").write_text(text)
+    with keeping(tmp_path) as keeper:
+        keeper.keep()
+        (tmp_path / "witness-plain-77.ndjson").unlink()
+        (tmp_path / "gauges.ndjson").write_text("")
+        files = files_written(tmp_path, but=tmp_path / "experiment.ndjson", seen=keeper.sizes)
+    assert files == {"gauges.ndjson": 3, "witness-plain-77.ndjson": 2}

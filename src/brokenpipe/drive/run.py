@@ -130,7 +130,7 @@ def run(what: Run) -> Ending:
         except Terminated:
             ending = "terminated"
         finally:
-            files = files_written(what.folder, but=log.path)
+            files = files_written(what.folder, but=log.path, seen=keeper.sizes)
             log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
     return ending
 

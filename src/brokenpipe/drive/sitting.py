@@ -34,7 +34,7 @@ from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
 from brokenpipe.history.inventory import files_written
-from brokenpipe.history.keeping import keeping
+from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Finish, Probe
 from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
@@ -203,9 +203,9 @@ class _Table:
         )
         with (
             holding(folder),
-            keeping(folder),
+            keeping(folder) as keeper,
             writing(file_of(folder, "experiment"), "experiment") as log,
-            _finishing(log),
+            _finishing(log, keeper),
         ):
             for probe in known:
                 log.write(probe)
@@ -310,7 +310,7 @@ class _Table:
 
 
 @contextmanager
-def _finishing(log: Writer) -> Iterator[None]:
+def _finishing(log: Writer, keeper: Keeper) -> Iterator[None]:
     """How it ended is the last line."""
     ending: Ending = "failed"
     try:
@@ -323,7 +323,7 @@ def _finishing(log: Writer) -> Iterator[None]:
         ending = "terminated"
         raise
     finally:
-        files = files_written(log.path.parent, but=log.path)
+        files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
         log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,11 @@ class Keeper:
         self._folder = folder
         self._kept: dict[Path, int] = {}
         self._failure: RecordingError | None = None
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How large each file was when it was last seen, also of one that is gone by now."""
+        return {path.name: size for path, size in self._kept.items()}
 
     def keep(self) -> None:
         """Sync what grew since the last time. Of a disk that fails tells `check`."""
