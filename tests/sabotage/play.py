@@ -5,6 +5,7 @@ Two arms that are the same and have nothing wrong: whatever fails an arm here is
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
