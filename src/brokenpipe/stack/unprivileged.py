@@ -25,10 +25,11 @@ class Runner:
     prefix: tuple[str, ...] = ()
     owner: int | None = None
 
-    def own(self, folder: Path) -> None:
-        """Give a folder to whoever the commands run as."""
+    def own(self, path: Path) -> None:
+        """Give a file, or a folder with all that is in it, to whoever the commands run as."""
         if self.owner is not None:
-            os.chown(folder, self.owner, self.owner)
+            for each in (path, *path.rglob("*")):
+                os.chown(each, self.owner, self.owner, follow_symlinks=False)
 
     def readable(self, installation: Path, folder: Path) -> Path:
         """The installation, or a copy of it in `folder` that the unprivileged user can reach."""
