@@ -7,13 +7,13 @@ from pathlib import Path
 
 from brokenpipe.commands import console
 from brokenpipe.commands.start_page import refresh_start_page
-from brokenpipe.errors import UsageError
+from brokenpipe.errors import ReportError, UsageError
 
 
-def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None) -> None:
-    """Compare, write the page, print the table; the last line is where the page is.
+def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None) -> int:
+    """Compare, write the page, print the table; the last line is where the page is. The exit code.
 
-    Raises NotComparable, ReportError, UsageError.
+    That is 2 where a folder could not be read and was left out. Raises NotComparable, ReportError, UsageError.
     """
     from brokenpipe.drive.folder import cannot_write
     from brokenpipe.measure.compare import compare
@@ -32,7 +32,10 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
     refresh_start_page(reports if path.parent.resolve() == reports.resolve() else None)
     for renderable in comparison(compared):
         console.out.print(renderable, crop=False)
+    for each in compared.left_out:
+        console.complain(ReportError(f"left out: {each.message}", remedy=each.remedy, details=each.details))
     console.out.print(f"{path}", soft_wrap=True)
+    return ReportError.exit_code if compared.left_out else 0
 
 
 def no_output(output: Path | None) -> None:

@@ -33,13 +33,13 @@ def report(
 ) -> None:
     """Make the report of a recorded experiment again, from its folder alone; or compare several.
 
-    With --baseline it is held against another one, and the exit code is the verdict's, as that of `run`.
+    With --baseline it is held against another one, and the exit code is the verdict's, as that of `run`. Of several,
+    one that cannot be read is named and left out, the others are compared, and the exit code is 2.
     """
     with console.answering_for_errors():
         if len(runs) > 1:
             no_baseline(baseline)
-            write_comparison(runs, find_project(Path.cwd()).reports, output)
-            return
+            raise typer.Exit(write_comparison(runs, find_project(Path.cwd()).reports, output))
         no_output(output)
         if baseline is not None:
             hold_against(runs[0], baseline)

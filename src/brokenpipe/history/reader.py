@@ -29,6 +29,7 @@ import psutil
 from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit, why_no_file, why_no_folder
 from brokenpipe.history.parts import on_one_axis
+from brokenpipe.history.plausible import arms_in, begin_of, plausible, shaped
 from brokenpipe.history.table import EVERY_FILE, Table
 from brokenpipe.history.tables import TABLES, VIEWS
 from brokenpipe.history.worker_clocks import on_our_clock
@@ -114,7 +115,7 @@ def reading(folder: Path) -> Iterator[History]:
     demand_report_folder(folder)
     with _database(folder) as connection:
         with on_our_clock(sorted(folder.glob(EVERY_FILE))) as ours, on_one_axis(ours) as files:
-            _load(connection, files, kept="VIEW" if _is_large(folder) else "TABLE")
+            _load(connection, folder, files, kept="VIEW" if _is_large(folder) else "TABLE")
         yield History(folder, connection)
 
 
@@ -164,7 +165,11 @@ def _sweep() -> None:
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], *, kept: Literal["VIEW", "TABLE"]
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    kept: Literal["VIEW", "TABLE"],
 ) -> None:
     """A table for each group of files, and each kind of line, and what is drawn from several, as a view or a table.
 
@@ -172,9 +177,10 @@ def _load(
     """
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     connection.execute("CREATE TABLE unreadable (files VARCHAR, lines BIGINT)")
+    begin, arms = begin_of(paths), arms_in(folder)
     for n, (tables, files) in enumerate(_groups(paths)):
         columns = _columns(tables)
-        lines = _parsed(columns, tables, files)
+        lines = _parsed(columns, tables, files, plausible(tables, columns, begin, arms))
         plain = next((table for table in tables if table.plain), None)
         if plain:
             connection.execute(f"CREATE TABLE packed_{n} AS {_packed(plain, columns, lines)}")
@@ -234,8 +240,8 @@ def _columns(tables: Sequence[Table]) -> dict[str, str]:
     return columns
 
 
-def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Path]) -> str:
-    """All lines of some files."""
+def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Path], condition: str) -> str:
+    """All lines of some files. `k` is NULL in those that cannot be read."""
     witnesses = any(table.from_witness for table in tables)
     full = [str(path) for path in files if path.stat().st_size]
     if not full:
@@ -246,8 +252,10 @@ def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Pa
         if witnesses
         else ""
     )
+    kind_of_line = f"CASE WHEN {condition} THEN k END AS k"
+    values = ", ".join(shaped(name, kind) for name, kind in columns.items() if name != "k")
     return (
-        f"SELECT {', '.join(columns)}{arm} FROM read_json({_literal(full)}, "
+        f"SELECT {kind_of_line}, {values}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "
         f"filename = {str(witnesses).lower()}, maximum_object_size = {OBJECT_BYTES})"
     )

@@ -27,6 +27,9 @@ from typing import ClassVar, Literal, Self
 
 from brokenpipe.history.doubts import DOUBTS, Code
 
+How = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
+"""How an experiment ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -147,7 +150,7 @@ class Finish(Record):
 
     KIND: ClassVar[str] = "finish"
     t: int
-    how: Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
+    how: How
     files: Mapping[str, int] | None = None
 
 

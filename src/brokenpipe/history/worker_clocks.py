@@ -20,6 +20,7 @@ from brokenpipe.history.records import Sync
 from brokenpipe.history.segments import part_of
 
 _FILE = re.compile(r"requests-(w\d+)\b")
+_FURTHEST_NS = 2**60
 _WRITTEN_BY_US = "experiment"
 
 
@@ -81,7 +82,18 @@ def _syncs(path: Path) -> Iterator[Sync]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if f'"k":"{Sync.KIND}"' in line:
-                with suppress(ValueError, TypeError):  # a torn last line
+                with suppress(
+                    ValueError, TypeError, RecursionError
+                ):  # torn or damaged, which the reader counts
                     fields = json.loads(line)
                     fields.pop("k")
-                    yield Sync(**fields)
+                    sync = Sync(**fields)
+                    if _is_sound(sync):
+                        yield sync
+
+
+def _is_sound(sync: Sync) -> bool:
+    """Whether it is made of what a measurement is made of: a file can say anything."""
+    numbers = (sync.t, sync.offset_ns, sync.error_ns)
+    whole = all(type(each) is int and abs(each) < _FURTHEST_NS for each in numbers)
+    return whole and sync.error_ns >= 0 and isinstance(sync.worker, str)

@@ -6,6 +6,7 @@ held against stands as `baseline.json` in its own folder, from which it is repor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import ReportError
+from brokenpipe.files import Unfit
 from brokenpipe.history.doubts import Code
+from brokenpipe.json_file import read_object
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.comparable import NotComparable
 from brokenpipe.measure.figures import Figures
@@ -95,19 +98,20 @@ def is_busy(warnings: Iterable[Warn]) -> bool:
 
 def machine_of(environment: Mapping[str, Any]) -> str:
     """What latencies depend on, as far as `environment.json` knows it."""
-    memory = f"{environment.get('memory_bytes', 0) / 1e9:.0f} GB"
+    memory = f"{(environment.get('memory_bytes') or 0) / 1e9:.0f} GB"
     return f"{environment.get('cores', '?')} cores, {environment.get('machine', '?')}, {memory}"
 
 
 def read_baseline(path: Path) -> Baseline | None:
     """One that was kept; None if there is none. Raises ReportError if this version cannot read it."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        found = Baseline.model_validate_json(path.read_bytes(), strict=False)
-    except (OSError, ValidationError) as error:
+        found = Baseline.model_validate(read_object(path), strict=False)
+    except (Unfit, ValidationError) as error:
+        why = f": {error}" if isinstance(error, Unfit) else f" ({error.error_count()} problems)"
         raise ReportError(
-            f"{path}: this version cannot read it",
+            f"{path}: this version cannot read it{why}",
             remedy="Make it again with the version at hand: `brokenpipe report`, with --baseline if it had one.",
         ) from error
     return found.model_copy(update={"plan": redacted_plan(found.plan)})

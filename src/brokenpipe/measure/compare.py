@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from brokenpipe.errors import UsageError
-from brokenpipe.history.reader import demand_folder
+from brokenpipe.errors import ReportError, UsageError
+from brokenpipe.files import why_no_folder
 from brokenpipe.measure.comparable import NotComparable, Shared, shared
 from brokenpipe.measure.recorded import recorded_plan
 from brokenpipe.measure.recorded_run import RecordedRun, read_run
 from brokenpipe.measure.run_differences import RunDifference, run_differences
 from brokenpipe.measure.what_differs import Differing, what_differs
+
+Found = TypeVar("Found")
+_FEWEST = 2  # runs, to compare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class RunsCompared:
     runs: tuple[RecordedRun, ...]
     differing: tuple[Differing, ...]
     against: tuple[Against, ...]
+    left_out: tuple[ReportError, ...] = ()  # of folders that cannot be read
 
     @property
     def base(self) -> RecordedRun:
@@ -59,20 +64,50 @@ class RunsCompared:
 
 
 def compare(folders: Sequence[Path]) -> RunsCompared:
-    """Compare two runs or more. Raises NotComparable, or UsageError for folders that are no two runs."""
+    """Compare two runs or more with the first. A folder that cannot be read is left out, and the others compared.
+
+    Raises NotComparable, UsageError for folders that are no two runs, ReportError if fewer than two can be read.
+    """
     _distinct(folders)
-    for folder in folders[1:]:  # before histories are read, which may take minutes
-        _demand(shared(recorded_plan(folders[0]), recorded_plan(folder)), folders[0], folder)
-    base, *others = runs = tuple(read_run(folder) for folder in folders)
-    return RunsCompared(
-        runs=runs, differing=what_differs(runs), against=tuple(_against(base, new) for new in others)
+    plans, left_out = _readable(folders, recorded_plan)
+    for folder, plan in [*plans.items()][1:]:  # before histories are read, which may take minutes
+        _demand(shared(next(iter(plans.values())), plan), next(iter(plans)), folder)
+    read, unread = _readable([*plans], read_run)
+    left_out += unread
+    if len(read) < _FEWEST:
+        raise _too_few(folders, left_out)
+    base, *others = runs = tuple(read.values())
+    against = tuple(_against(base, new) for new in others)
+    return RunsCompared(runs, what_differs(runs), against, tuple(left_out))
+
+
+def _readable(
+    folders: Sequence[Path], read: Callable[[Path], Found]
+) -> tuple[dict[Path, Found], list[ReportError]]:
+    """What is read of each folder, and what is wrong with the others."""
+    found: dict[Path, Found] = {}
+    left_out = []
+    for folder in folders:
+        try:
+            found[folder] = read(folder)
+        except ReportError as error:
+            left_out.append(error)
+    return found, left_out
+
+
+def _too_few(folders: Sequence[Path], left_out: Sequence[ReportError]) -> ReportError:
+    return ReportError(
+        f"{len(left_out)} of {len(folders)} runs cannot be read, and it takes two to compare",
+        remedy=left_out[0].remedy,
+        details=tuple(line for error in left_out for line in (error.message, *error.details)),
     )
 
 
 def _distinct(folders: Sequence[Path]) -> None:
     seen: dict[Path, Path] = {}
     for folder in folders:
-        demand_folder(folder)
+        if why_no_folder(folder):
+            continue  # it is left out
         if folder.resolve() in seen:
             raise UsageError(
                 f"{folder} and {seen[folder.resolve()]} are the same run",

@@ -27,7 +27,7 @@ from brokenpipe.measure.outcomes import tabulate
 from brokenpipe.measure.owed import Attribution
 from brokenpipe.measure.planes import Seen, followed, seen_by_arm
 from brokenpipe.measure.prices import with_round_trips
-from brokenpipe.measure.recorded import finished, plan_of
+from brokenpipe.measure.recorded import finished, plan_of, recorded_environment
 from brokenpipe.measure.recoveries import with_recoveries
 from brokenpipe.measure.rest import with_what_pings_prove
 from brokenpipe.measure.statistics import ERROR
@@ -84,7 +84,7 @@ class Facts:
 
 def facts_of(history: History) -> Facts:
     """The facts of a history that was opened just now. Raises ReportError if this version cannot read its plan."""
-    plan, environment = plan_of(history), history.document("environment.json")
+    plan, environment = plan_of(history), recorded_environment(history.folder)
     scenario = plan.scenario
     tabulate(history, limit_s=scenario.load.timeout_s)
     begun = phases(history, scenario)
@@ -102,7 +102,7 @@ def facts_of(history: History) -> Facts:
         books=books,
         health=health(
             history,
-            cores=int(environment.get("cores", 1)),
+            cores=environment.get("cores") or 1,
             arms=tuple(scenario.arms),
             workers=scenario.load.workers,
         ),

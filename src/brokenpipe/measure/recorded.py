@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
+from brokenpipe.history.records import How
 from brokenpipe.measure.code import code_of
+from brokenpipe.plan.location import key_of
 from brokenpipe.plan.plan import WHERE, Plan
 from brokenpipe.plan.redacting import redacted_plan
 from brokenpipe.plan.strict import LIMITS
@@ -34,7 +36,50 @@ def recorded_plan(folder: Path) -> Plan:
         raise ReportError(
             f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
             remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
+            details=_told(error),
         ) from error
+
+
+_MOST_TOLD = 10  # mistakes in one file
+
+
+class _Environment(BaseModel):
+    """What is read of `environment.json`, with its types. What others add to it is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+    command: str = ""
+    scenario_file: str | None = None
+    cores: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    memory_bytes: Annotated[int, Field(ge=0, le=2**60)] | None = None
+    machine: str = ""
+    system: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    code: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+
+
+def recorded_environment(folder: Path) -> dict[str, Any]:
+    """On what it was run, and by which command. Raises ReportError if that is not what a run writes down."""
+    found = document(folder, "environment.json")
+    try:
+        _Environment.model_validate(found)
+    except ValidationError as error:
+        raise ReportError(
+            f"{folder / 'environment.json'}: is not what a run writes down",
+            remedy=REMEDY,
+            details=_told(error),
+        ) from error
+    return found
+
+
+def _told(error: ValidationError) -> tuple[str, ...]:
+    """The keys at fault, and what each must be; the first few."""
+    found = error.errors(include_url=False, include_input=False)
+    told = [f"{key_of(each['loc'])}: {each['msg'].replace('Input should be', 'must be')}" for each in found]
+    return (
+        *told[:_MOST_TOLD],
+        *([f"… and {len(told) - _MOST_TOLD:,} more"] if len(told) > _MOST_TOLD else []),
+    )
 
 
 def scenario_text(folder: Path) -> str:
@@ -60,7 +105,8 @@ def finished(history: History) -> str:
     rows = history.rows(
         "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
     )
-    return str(rows[0][0]) if rows else "cut off"
+    how = str(rows[0][0]) if rows else ""
+    return how if how in get_args(How) else "cut off"
 
 
 def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
@@ -75,6 +121,6 @@ def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]
     for name in ("system", "machine", "cores"):
         if name in document:
             shown[name] = str(document[name])
-    if "memory_bytes" in document:
+    if document.get("memory_bytes") is not None:
         shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
     return shown | {"stack": f"in {WHERE[plan.stack]}"}

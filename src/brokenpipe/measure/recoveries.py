@@ -80,6 +80,8 @@ def with_recoveries(history: History, scenario: Scenario, cells: Mapping[Place, 
     strikes = tuple(history.rows(_STRIKES))
     held = windows(history)
     for place, requests in _by_place(history, round(limit_ms * 1e6)):
+        if place not in cells:  # the edges of its phase cannot be read
+            continue
         cell, starts = cells[place], begins[place[1]]
         played = _played(requests, starts, _long_ns(cell))
         struck = _struck(scenario.phase(place[1]), place[0], strikes, starts, held, played)

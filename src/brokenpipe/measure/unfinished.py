@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.history.reader import History, reading
 from brokenpipe.history.segments import last_part
-from brokenpipe.measure.recorded import finished, plan_of
+from brokenpipe.measure.recorded import finished, plan_of, recorded_environment
 from brokenpipe.plan.looks import Stretch, remaining
 from brokenpipe.plan.plan import Plan
 
@@ -30,7 +30,7 @@ def unfinished(folder: Path) -> Unfinished:
     """What there is in a report folder. Raises ReportError if it is none."""
     with reading(folder) as history:
         plan = plan_of(history)
-        scenario_file = history.document("environment.json").get("scenario_file")
+        scenario_file = recorded_environment(folder).get("scenario_file")
         ended, played = finished(history), _played(history, tuple(plan.scenario.arms))
     return Unfinished(
         plan=plan,

@@ -110,7 +110,7 @@ def _machine(run: RecordedRun) -> dict[str, str]:
     found = {
         key: str(run.environment[key]) for key in ("system", "machine", "cores") if key in run.environment
     }
-    if "memory_bytes" in run.environment:
+    if run.environment.get("memory_bytes") is not None:
         found["memory"] = f"{run.environment['memory_bytes'] / 1e9:.1f} GB"
     return found | _busy(run.findings)
 

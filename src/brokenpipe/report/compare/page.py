@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from brokenpipe.measure.compare import RunsCompared
@@ -10,6 +11,8 @@ from brokenpipe.report import atomic
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import dash_of_run, draw, run_name
 from brokenpipe.report.page import render
+
+_NAME_CHARACTERS = 200  # a file's name has 255 at most
 
 
 def render_comparison(compared: RunsCompared, path: Path) -> str:
@@ -56,7 +59,10 @@ def _link(folder: Path, page: Path) -> str:
 def file_name(compared: RunsCompared) -> str:
     """Name the page after the scenario and the runs' folders, so that the same comparison has the same name."""
     folders = [run.folder.resolve().name for run in compared.runs]
-    return "-".join(["compare", compared.base.findings.stem, *folders]) + ".html"
+    name = "-".join(["compare", compared.base.findings.stem, *folders])
+    return (
+        re.sub(r"[^A-Za-z0-9_.+-]", "_", name)[:_NAME_CHARACTERS] + ".html"
+    )  # a plan can call its scenario anything
 
 
 def write_comparison(compared: RunsCompared, path: Path) -> None:

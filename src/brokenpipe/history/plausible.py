@@ -1,0 +1,176 @@
+"""What a line of a history must be to be read: its values there, of their type, and within what a run can record.
+
+A history may come from anywhere and be damaged in any way. Whoever reads tables relies on this: a time lies within
+weeks of the run's begin, a number is finite, an error of the witness has a place and a chain. A line that is otherwise
+counts as unreadable, which makes a verdict unknown, and is in no table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING
+from pathlib import Path
+
+# Registers their records, too.
+from brokenpipe.files import Unfit
+from brokenpipe.history import containers, ledger, records, silences  # noqa: F401
+from brokenpipe.history.table import Table
+from brokenpipe.json_file import read_object
+
+_DAY_NS = 86_400_000_000_000
+_BEFORE_NS, _AFTER_NS = (
+    _DAY_NS,
+    31 * _DAY_NS,
+)  # no run is longer than a week, and it may be cut off and resumed
+_LONGEST_EPISODE_NS = 2 * _DAY_NS
+_LATEST_WALL_NS = 4_000_000_000_000_000_000  # the year 2096
+_HEAD_BYTES = 65_536
+
+TIMES = frozenset({"t", "t0", "t1", "strike", "began_t", "left_t", "since", "handed"})
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "BIGINT": (-(2**60), 2**60),
+    "INTEGER": (-(10**9), 10**9),
+    "DOUBLE": (-1e12, 1e12),  # NaN is above all of them
+}
+_OWN_RANGES: Mapping[str, tuple[float, float]] = {
+    "wall_ns": (0, _LATEST_WALL_NS),
+    "boot_ns": (0, _LATEST_WALL_NS),
+    "n": (0, 10**7),
+    "episode": (0, 10**7),
+    "ms": (-1e9, 1e9),
+}
+
+_AT_A_TIME = (
+    "tally", "connect", "connect_failed", "ping_failed", "invalidate", "close", "pool", "loop", "repeat", "trouble",
+)  # fmt: skip
+_OF_A_LINK = ("link_opened", "link_ended", "link_cut", "link_silenced", "link_forgotten")
+# Of lines that others write, what is in every one. Of our own the records say it.
+_FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "request": ("id", "t0"),
+    "stall": ("t", "id"),
+    **dict.fromkeys(_AT_A_TIME, ("t",)),
+    **dict.fromkeys(_OF_A_LINK, ("t", "arm", "port")),
+}
+_OF_AN_ARM = frozenset({"start", "end", "late", "missed", "episode", "postgres"})
+_WORDS: Mapping[str, str] = {
+    "phase": "edge IN ('begin', 'end')",
+    "episode": f"t1 >= t0 AND t1 - t0 <= {_LONGEST_EPISODE_NS}",
+    "act": "t1 >= t0",
+    "end": "ms >= 0",
+    "clock": "wall_ns >= 0",
+}
+_MAY_LACK = frozenset({("clock", "pid"), ("end", "status"), ("resumed", "command")})
+
+_LINK = "STRUCT(type VARCHAR, text VARCHAR, sqlstate VARCHAR, errno BIGINT, invalidated BOOLEAN)"
+_ACT = (
+    'STRUCT(t BIGINT, "where" VARCHAR, act VARCHAR, began BIGINT, since BIGINT, handed BIGINT, port INTEGER, '
+    "dead_at_checkout BOOLEAN, dead BOOLEAN, statement INTEGER, transaction INTEGER, rest_ms DOUBLE, pid BIGINT, "
+    f"on_loop BOOLEAN, holding INTEGER, disconnect BOOLEAN, chain {_LINK}[])"
+)
+# What stands in columns of JSON, as a type, and what must be there.
+_SHAPES = {
+    "errors": (
+        f"{_ACT}[]",
+        'len([e FOR e IN {cast} IF e IS NULL OR e.t IS NULL OR e."where" IS NULL OR e.chain IS NULL]) = 0',
+    ),
+    "raised": (f"{_LINK}[]", "len([e FOR e IN {cast} IF e IS NULL]) = 0"),
+    "waiting": (_ACT, '{cast}.act IS NOT NULL OR {cast}."where" IS NOT NULL'),
+    "chain": (f"{_LINK}[]", "len([e FOR e IN {cast} IF e IS NULL]) = 0"),
+}
+
+
+def begin_of(files: Sequence[Path]) -> int:
+    """When the history began, in monotonic nanoseconds: what the first clock of the harness says, else of anybody."""
+    for path in sorted(files, key=lambda path: (not path.name.startswith("experiment"), path.name)):
+        with path.open("rb") as file:
+            head = file.readline(_HEAD_BYTES)
+        try:
+            time = json.loads(head).get("t")
+        except (ValueError, AttributeError, RecursionError):
+            continue
+        if isinstance(time, int) and abs(time) < 2**60:
+            return time
+    return 0
+
+
+def arms_in(folder: Path) -> tuple[str, ...]:
+    """The arms of the plan, as far as it can be read: lines of any other are damaged. Empty: not known."""
+    try:
+        arms = read_object(folder / "plan.json")["scenario"]["arms"]
+    except (Unfit, KeyError, TypeError):  # whoever reads the plan itself says what is wrong with it
+        return ()
+    return tuple(str(arm) for arm in arms) if isinstance(arms, dict) else ()
+
+
+def plausible(tables: Sequence[Table], columns: Mapping[str, str], begin: int, arms: Sequence[str]) -> str:
+    """A condition in SQL: is the line, in these columns, one that can be read?"""
+    conditions = [*_conditions(tables, columns, begin), *_of_known_arms(tables, arms)]
+    return " AND ".join(f"coalesce({each}, false)" for each in conditions)
+
+
+def _of_known_arms(tables: Sequence[Table], arms: Sequence[str]) -> Iterator[str]:
+    kinds = [f"'{table.kind}'" for table in tables if table.kind in _OF_AN_ARM]
+    if arms and kinds:
+        names = ", ".join("'" + arm.replace("'", "''") + "'" for arm in arms)
+        yield f"(k NOT IN ({', '.join(kinds)}) OR arm IS NULL OR arm IN ({names}))"
+
+
+def shaped(name: str, kind: str) -> str:
+    """The column in SQL: of JSON that has a shape, what fits that, which need not be looked at again."""
+    if kind != "JSON" or name not in _SHAPES:
+        return name
+    return f"CASE WHEN {_is_there(name)} THEN to_json(TRY_CAST({name} AS {_SHAPES[name][0]})) ELSE {name} END AS {name}"
+
+
+def _conditions(tables: Sequence[Table], columns: Mapping[str, str], begin: int) -> Iterator[str]:
+    yield "k IS NOT NULL"
+    for name, kind in columns.items():
+        if kind in _RANGES:
+            is_time = name in TIMES and kind == "BIGINT"
+            around = (begin - _BEFORE_NS, begin + _AFTER_NS)
+            low, high = around if is_time else _OWN_RANGES.get(name, _RANGES[kind])
+            yield f"({name} IS NULL OR {name} BETWEEN {low} AND {high})"
+        elif kind == "JSON" and name in _SHAPES:
+            yield _fits(name)
+    yield from _of_each_kind(tables, columns)
+
+
+def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterator[str]:
+    """What is required of a line of its kind, and that it can be cast where others have a column of that name."""
+    for table in {table.kind: table for table in tables}.values():
+        needed = [f"{name} IS NOT NULL" for name in _required(table.kind) if name in columns]
+        needed += [_WORDS[table.kind]] if table.kind in _WORDS else []
+        needed += [
+            f"({name} IS NULL OR json_type({name}) = 'NULL' OR TRY_CAST({name} AS {kind}) IS NOT NULL)"
+            for name, kind in table.columns.items()
+            if columns[name] == "JSON" and kind != "JSON"
+        ]
+        if needed:
+            yield f"(k <> '{table.kind}' OR ({' AND '.join(needed)}))"
+
+
+def _required(kind: str) -> tuple[str, ...]:
+    """The keys that every line of a kind has."""
+    if kind in _FOREIGN:
+        return _FOREIGN[kind]
+    record = next((each for each in records.Record.__subclasses__() if kind == each.KIND), None)
+    if record is None:
+        return ()
+    fields = record.__dataclass_fields__.values()
+    return tuple(
+        field.name
+        for field in fields
+        if "None" not in str(field.type) and field.default is MISSING and (kind, field.name) not in _MAY_LACK
+        and not str(field.type).startswith("ClassVar")
+    )  # fmt: skip
+
+
+def _is_there(name: str) -> str:
+    return f"({name} IS NOT NULL AND json_type({name}) <> 'NULL')"
+
+
+def _fits(name: str) -> str:
+    kind, needed = _SHAPES[name]
+    cast = f"TRY_CAST({name} AS {kind})"
+    return f"(NOT {_is_there(name)} OR ({cast} IS NOT NULL AND ({needed.format(cast=cast)})))"
