@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -12,8 +14,8 @@ from brokenpipe.drive.probe import Watched
 from brokenpipe.history.silences import How
 
 JANITOR = "janitor"
-_STANDS = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
-_GONE = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+_STANDS, _GONE = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
+_HAS_PROC = Path("/proc/self/stat").exists()  # three times as fast as psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +36,65 @@ class ProcessStates:
     """
 
     parts: Sequence[Watched]
-    _members: list[tuple[Watched, psutil.Process]] = field(default_factory=list)
+    _members: dict[int, Watched] = field(default_factory=dict)
 
     def find(self) -> None:
         """Look who there is: a family changes while it is at work. Costs more than a look at its members."""
+        children: dict[int, list[int]] = {}
+        for pid in psutil.pids():
+            state = _state(pid)
+            if state is not None:
+                children.setdefault(state[1], []).append(pid)
         owners = {each.current_pid(): each for each in self.parts}
-        members = []
-        for process in psutil.Process().children(recursive=True):  # each after its parent
-            with suppress(psutil.Error):
-                owner = owners.get(process.pid) or owners.get(process.ppid())
-                if owner is not None:
-                    owners[process.pid] = owner
-                    members.append((owner, process))
-        self._members = members
+        self._members = dict(_below(os.getpid(), None, children, owners))
 
     def look(self) -> Iterator[Key]:
         """Those that stand still now, and a janitor that has ended."""
-        for part, process in self._members:
-            status = _status(process)
-            if status in _STANDS:
-                yield Key(part.role, part.arm, process.pid, "stopped")
+        for pid, part in self._members.items():
+            state = _state(pid)
+            if state is not None and state[0] in _STANDS:
+                yield Key(part.role, part.arm, pid, "stopped")
         yield from self._janitor()
 
     def _janitor(self) -> Iterator[Key]:
         """Of every other part that ends the roll call tells."""
         for part in self.parts:
-            if part.role == JANITOR:
-                pid = part.current_pid()
-                if pid and _has_ended(pid):
-                    yield Key(part.role, part.arm, pid, "ended")
+            pid = part.current_pid() if part.role == JANITOR else 0
+            if pid and ((state := _state(pid)) is None or state[0] in _GONE):
+                yield Key(part.role, part.arm, pid, "ended")
 
 
-def _status(process: psutil.Process) -> str:
+def _below(
+    root: int, owner: Watched | None, children: dict[int, list[int]], owners: dict[int, Watched]
+) -> Iterator[tuple[int, Watched]]:
+    """Every process below one, with the part that it belongs to: the nearest above it, or itself."""
+    for pid in children.get(root, ()):
+        part = owners.get(pid, owner)
+        if part is not None:
+            yield pid, part
+        yield from _below(pid, part, children, owners)
+
+
+def _state(pid: int) -> tuple[str, int] | None:
+    """The state of a process, as a letter, and its parent; None: it is gone."""
+    if not _HAS_PROC:
+        return _state_elsewhere(pid)
+    with suppress(OSError, ValueError, IndexError):
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        try:
+            state, parent = os.read(file, 512).rpartition(b")")[2].split(None, 2)[:2]
+        finally:
+            os.close(file)
+        return state.decode(), int(parent)
+    return None
+
+
+_LETTERS = {psutil.STATUS_STOPPED: "T", psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z"}
+
+
+def _state_elsewhere(pid: int) -> tuple[str, int] | None:
+    """Where there is no /proc, as on macOS."""
     with suppress(psutil.Error):
-        return str(process.status())
-    return psutil.STATUS_DEAD
-
-
-def _has_ended(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() in _GONE
-    return True
+        process = psutil.Process(pid)
+        return _LETTERS.get(process.status(), "S"), process.ppid()
+    return None

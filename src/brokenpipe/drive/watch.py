@@ -27,7 +27,8 @@ from brokenpipe.history.writer import Writer, writing
 from brokenpipe.stack.stack import Stack
 
 LOOK_EVERY_S = 0.25
-FIND_EVERY = 4  # looks: a family changes more slowly than a state
+FIND_EVERY = 8  # looks: a family changes more slowly than a state
+TELL_EVERY = 4  # looks
 ASK_EVERY_S = 1.0
 LATE_NS = 1_000_000_000  # as late as makes Locust starved
 END_S = 3.0  # for a thread to end: one that asks has so much patience
@@ -122,6 +123,7 @@ class _Looks:
             self.watch.note_late(self._before, now)
         if self._turn % FIND_EVERY == 0:
             self.states.find()
+        if self._turn % TELL_EVERY == 0:
             self.log.write(Look(now))
         self._turn += 1
         self.watch.note_states(frozenset(self.states.look()), now)

@@ -1,0 +1,107 @@
+"""What the watch sees of processes, and what it writes down of that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+
+from brokenpipe.drive.probe import Watched
+from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
+from brokenpipe.drive.watch import Watch
+from brokenpipe.history.records import Record
+from brokenpipe.history.silences import Silence
+from brokenpipe.stack.ports import poll
+
+PARENT = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def family() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """A process and a child of it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        yield parent, child
+        child.kill()
+        parent.kill()
+
+
+def _until(states: ProcessStates, expected: set[Key]) -> None:
+    assert poll(lambda: set(states.look()) == expected or None, timeout_s=10), set(states.look())
+
+
+def test_any_process_of_a_part_is_looked_at(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
+    """A worker stands still while its parent goes on; the part is the one above it that is watched."""
+    parent, child = family
+    states = ProcessStates([Watched("target", "plain", lambda: parent.pid), Watched("load", None, lambda: 1)])
+    states.find()
+    _until(states, set())
+    child.suspend()
+    _until(states, {Key("target", "plain", child.pid, "stopped")})
+    child.resume()
+    _until(states, set())
+
+
+def test_a_janitor_that_has_ended_is_missed(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
+    """Its parent has not asked how it ended: a zombie is no janitor."""
+    parent, _ = family
+    states = ProcessStates([Watched(JANITOR, None, lambda: parent.pid)])
+    states.find()
+    _until(states, set())
+    parent.kill()
+    _until(states, {Key(JANITOR, None, parent.pid, "ended")})
+
+
+@dataclass
+class _Log:
+    lines: list[Record] = field(default_factory=list)
+
+    def write(self, record: Record) -> None:
+        self.lines.append(record)
+
+
+STOPPED = Key("load", None, 7, "stopped")
+
+
+def test_a_silence_is_written_when_it_begins_and_when_it_ends() -> None:
+    """Not at each look: and what does not end has no end."""
+    log = _Log()
+    watch = Watch(log)  # type: ignore[arg-type]
+    for t, standing in ((1, set()), (2, {STOPPED}), (3, {STOPPED}), (4, set()), (5, {STOPPED})):
+        watch.note_states(standing, t)
+    assert log.lines == [
+        Silence(2, "begin", "load", None, 7, "stopped"),
+        Silence(4, "end", "load", None, 7, "stopped"),
+        Silence(5, "begin", "load", None, 7, "stopped"),
+    ]
+
+
+def test_for_how_long_something_has_been_silent() -> None:
+    """The longest counts; the janitor is waited for by nobody, and whoever asks for a part gets that."""
+    watch = Watch(_Log())  # type: ignore[arg-type]
+    now = time.monotonic_ns()
+    assert watch.silent_for_s() == 0.0
+    watch.note(Key(JANITOR, None, 3, "ended"), now - 90_000_000_000, silent=True)
+    assert watch.silent_for_s() == 0.0
+    watch.note(STOPPED, now - 60_000_000_000, silent=True)
+    watch.note(Key("postgres", None, None, "no_answer"), now - 30_000_000_000, silent=True)
+    assert watch.silent_for_s() >= 60
+    assert 30 <= watch.silent_for_s({"postgres"}) < 60
+
+
+def test_loops_that_stood_still_together_are_one_silence() -> None:
+    """Of a harness that was stopped two loops tell."""
+    log = _Log()
+    watch = Watch(log)  # type: ignore[arg-type]
+    watch.note_late(10, 20)
+    watch.note_late(12, 20)
+    watch.note_late(30, 40)
+    assert [each.t for each in log.lines if isinstance(each, Silence)] == [10, 20, 30, 40]
