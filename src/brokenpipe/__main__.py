@@ -1,5 +1,27 @@
-"""`python -m brokenpipe` is `brokenpipe`."""
+"""The first moment of the program: Ctrl-C, SIGTERM and a lack of memory are answered before anything else is imported.
 
-from brokenpipe.cli import main
+`python -m brokenpipe` and `brokenpipe` both begin here.
+"""
 
-main()
+from __future__ import annotations
+
+import os
+
+from brokenpipe.commands.asked_to_end import leave_at_once
+from brokenpipe.memory_shortage import end_if_short_of_memory
+
+
+def main() -> None:
+    """Import the commands, and carry out the one that was typed."""
+    leave_at_once()
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # each thread takes address space, and none is of use here
+    with end_if_short_of_memory():
+        from brokenpipe.cli import main as carry_out_command
+
+        carry_out_command()
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from brokenpipe import __version__
 from brokenpipe.commands import advising, console, experiments, machine, reports, resuming, standing, working
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.memory_shortage import is_memory_shortage
 from brokenpipe.plain_text import escape_controls, shorten
 
 _MOST_REPEATED = 600  # characters of an answer that repeats what was typed
@@ -70,6 +71,8 @@ def main() -> None:
     """The program. A defect of ours keeps its traceback, and is no verdict on the service: it exits 3."""
     try:
         app()
-    except Exception:  # noqa: BLE001
+    except Exception as error:
+        if is_memory_shortage(error):
+            raise
         traceback.print_exc()
         sys.exit(EXIT_UNKNOWN)

@@ -13,6 +13,7 @@
     │   ├── PgBouncerError                  PgBouncer could not be started, or is too old
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
+    │   ├── MemoryShortage                  this process was refused more memory
     │   ├── EngineError                     no Docker engine, or it refused a call
     │   └── TargetNotReady                  the service under test did not come up
     └── RecordingError                  3   the history could not be written, for example disk full
@@ -25,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.memory_shortage import REMEDY, SENTENCE
 from brokenpipe.plain_text import shorten
 from brokenpipe.redaction import REDACTED, is_secret_name, redacted_text
 
@@ -139,6 +141,13 @@ class ProxyError(StackError):
 
 class ProxyHung(ProxyError):
     """The Toxiproxy server did not answer in time. Only a restart helps; the phase is invalid."""
+
+
+class MemoryShortage(StackError):
+    """This process was refused more memory, by a limit or because there is none left."""
+
+    def __init__(self, message: str = SENTENCE) -> None:
+        super().__init__(message, remedy=REMEDY)
 
 
 class EngineError(StackError):

@@ -16,12 +16,18 @@ from brokenpipe.plan.project import Project
 PROJECT = Project(Path(__file__).parents[2])
 
 
+def _newest(reports: Path) -> Path:
+    folder = new_report_folder(reports, "default")
+    point_latest_at(folder)
+    return folder
+
+
 def test_names_sort_by_time_and_latest_is_the_newest(tmp_path: Path) -> None:
     """reports/STEM/YYYYMMDDTHHMMSSZ; a second run in the same second waits for a name of its own.
 
     `latest` points at the newest by a relative path, so that the reports can be moved as a whole.
     """
-    first = new_report_folder(tmp_path / "before", "default")
+    first = _newest(tmp_path / "before")
     assert first.parent == tmp_path / "before" / "default"
     assert re.fullmatch(r"\d{8}T\d{6}Z", first.name)
     assert (first.parent / "latest").resolve() == first
@@ -29,7 +35,7 @@ def test_names_sort_by_time_and_latest_is_the_newest(tmp_path: Path) -> None:
     (tmp_path / "before").rename(tmp_path / "after")
     latest = tmp_path / "after" / "default" / "latest"
     assert (latest / "logs").is_dir()
-    second = new_report_folder(tmp_path / "after", "default")
+    second = _newest(tmp_path / "after")
     assert first.name < second.name
     assert latest.resolve() == second
     assert sorted(path.name for path in second.parent.iterdir()) == sorted(
@@ -39,7 +45,7 @@ def test_names_sort_by_time_and_latest_is_the_newest(tmp_path: Path) -> None:
 
 def test_a_link_that_a_crash_left_is_in_nobodys_way(tmp_path: Path) -> None:
     """A process with the same number, in a container nearly always, makes its own."""
-    folder = new_report_folder(tmp_path, "default", latest=False)
+    folder = new_report_folder(tmp_path, "default")
     (folder.parent / f".latest-{os.getpid()}").symlink_to("of another run")
     point_latest_at(folder)
     assert (folder.parent / "latest").resolve() == folder

@@ -1,12 +1,46 @@
-"""Ctrl-C and SIGTERM, while an experiment runs and while it is reported."""
+"""Ctrl-C and SIGTERM: before anything has begun, while an experiment runs, and while it is reported."""
 
 from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 EXIT_UNKNOWN, EXIT_INTERRUPTED = 3, 130
+_ANSWERS: dict[int, tuple[str, int]] = {
+    signal.SIGINT: ("interrupted", EXIT_INTERRUPTED),
+    signal.SIGTERM: ("terminated", EXIT_UNKNOWN),
+}
+
+
+def leave_at_once() -> None:
+    """Until a command begins something, both end the process with a word and its exit code, in mid-import, too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    word, code = _ANSWERS[number]
+    with suppress(OSError):
+        os.write(2, f"{word}\n".encode())
+    os._exit(code)
+
+
+def clean_up_at_end() -> None:
+    """From now on both are exceptions, so that what the command has begun is taken down."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _raise)):
+        if signal.getsignal(number) is _leave:  # else this process is somebody else's, a test's for example
+            signal.signal(number, handler)
+
+
+def _raise(number: int, _frame: FrameType | None) -> NoReturn:
+    word, code = _ANSWERS[number]
+    with suppress(OSError):
+        os.write(2, f"{word}\n".encode())
+    raise SystemExit(code)
 
 
 class AskedToEnd:

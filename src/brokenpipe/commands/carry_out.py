@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ def carry_out(
         from brokenpipe.measure.measure import open_phases
 
         folder = new_report_folder(reports, plan.stem)
+        made.append(folder)
         write_plan(folder, plan, sources)
         keep_baseline(folder, baseline)
         return Run(
@@ -46,7 +47,18 @@ def carry_out(
             master_bind=master_bind, engine=engine,
         )  # fmt: skip
 
-    return _play(begin)
+    made: list[Path] = []
+    try:
+        return _play(begin)
+    finally:
+        _remove_if_not_begun(made)
+
+
+def _remove_if_not_begun(folders: Sequence[Path]) -> None:
+    from brokenpipe.drive.folder import remove_if_not_begun
+
+    for folder in folders:
+        remove_if_not_begun(folder)
 
 
 def carry_on(
@@ -76,7 +88,7 @@ def _play(begin: Callable[[], Run]) -> int:
     try:
         what = begin()
         try:
-            with display_for(console.out) as shown:
+            with console.naming_memory_shortage(), display_for(console.out) as shown:
                 run_experiment(replace(what, on_progress=shown.show))
                 asked.only_noted = True  # from here on the report is finished in any case
         except BrokenpipeError as error:

@@ -12,7 +12,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 from brokenpipe.commands.asked_to_end import EXIT_INTERRUPTED
-from brokenpipe.errors import BrokenpipeError
+from brokenpipe.errors import BrokenpipeError, MemoryShortage
+from brokenpipe.memory_shortage import is_memory_shortage, too_low_a_limit
 from brokenpipe.plain_text import escape_controls, shorten
 
 _MOST_CHARACTERS = 2000  # of one line of an error
@@ -43,10 +44,26 @@ err = SafeConsole(stderr=True)
 
 
 @contextmanager
+def naming_memory_shortage() -> Iterator[None]:
+    """Make one error of the many ways in which a lack of memory shows itself."""
+    try:
+        yield
+    except BrokenpipeError:
+        raise
+    except Exception as error:
+        if is_memory_shortage(error):
+            raise MemoryShortage from error
+        raise
+
+
+@contextmanager
 def answering_for_errors() -> Iterator[None]:
     """End the process with the error's own exit code, and without a traceback: it is the user's to mend."""
     try:
-        yield
+        if said := too_low_a_limit():
+            raise MemoryShortage(said)
+        with naming_memory_shortage():
+            yield
     except BrokenpipeError as error:
         complain(error)
         raise typer.Exit(error.exit_code) from None

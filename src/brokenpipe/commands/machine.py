@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.commands.options import EngineOption, StackKind, StackOption, engine_for
 from brokenpipe.plan.project import find_project
 
@@ -33,6 +33,7 @@ def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) ->
 
     with console.answering_for_errors():
         project, engine = find_project(Path.cwd()), engine_for(stack, engine, look=False)
+        clean_up_at_end()
         findings = examine(project) if stack is StackKind.LOCAL else examine_contained(project, engine)
         good = True
         for finding in findings:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from brokenpipe.commands import console
+from brokenpipe.commands.asked_to_end import clean_up_at_end
 from brokenpipe.commands.baselines import hold_against, no_baseline
 from brokenpipe.commands.comparing import no_output, write_comparison
 from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption, TrendOption
@@ -37,6 +38,7 @@ def report(
     one that cannot be read is named and left out, the others are compared, and the exit code is 2.
     """
     with console.answering_for_errors():
+        clean_up_at_end()
         if len(runs) > 1:
             no_baseline(baseline)
             raise typer.Exit(write_comparison(runs, find_project(Path.cwd()).reports, output))
@@ -57,6 +59,7 @@ def trend(
 ) -> None:
     """What changed over many runs, and when: every summary.json below a folder as one page."""
     with console.answering_for_errors():
+        clean_up_at_end()
         write_trend_page(folder or find_project(Path.cwd()).reports, output)
 
 

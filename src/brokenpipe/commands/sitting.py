@@ -38,7 +38,8 @@ def carry_out_by_hand(
     )
     _say(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
     try:
-        sit(what)
+        with console.naming_memory_shortage():
+            sit(what)
     except BrokenpipeError as error:
         asked.only_noted = True
         console.complain(error)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.commands.options import (
     EngineOption,
     EnvOption,
@@ -49,6 +49,7 @@ def up(
         engine = engine_for(stack, engine)
         arguments = [scenario, *(["--only", only] if only else []), *chosen.options]
         arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
+        clean_up_at_end()
         with console.out.status("starting the stack"):
             note = hold.up(project, arguments)
         table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")

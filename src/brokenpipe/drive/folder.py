@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ import psutil
 import brokenpipe
 from brokenpipe.drive.revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
+from brokenpipe.history.segments import file_of
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.redacting import redacted_plan, redacted_toml
 from brokenpipe.redaction import redacted_arguments
@@ -26,14 +28,12 @@ from brokenpipe.redaction import redacted_arguments
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
 
 
-def new_report_folder(reports: Path, stem: str, *, latest: bool = True) -> Path:
-    """reports/<stem>/<UTC time>, and `latest` pointing at it unless that is for later. Raises RecordingError."""
+def new_report_folder(reports: Path, stem: str) -> Path:
+    """reports/<stem>/<UTC time>. It is the latest once it can be read: `point_latest_at`. Raises RecordingError."""
     try:
         (reports / stem).mkdir(parents=True, exist_ok=True)
         folder = _unused(reports / stem)
         (folder / "logs").mkdir()
-        if latest:
-            point_latest_at(folder)
     except OSError as error:
         raise cannot_write(reports / stem, error) from error
     return folder
@@ -51,11 +51,20 @@ def _unused(parent: Path) -> Path:
 
 
 def point_latest_at(folder: Path) -> None:
-    """Make it the newest of its scenario."""
+    """Make it the newest of its scenario, now that it has a plan and a history. Raises RecordingError."""
     fresh = folder.parent / f".latest-{os.getpid()}"
-    fresh.unlink(missing_ok=True)  # of one that crashed: numbers of processes come again
-    fresh.symlink_to(folder.name)
-    fresh.replace(folder.parent / "latest")
+    try:
+        fresh.unlink(missing_ok=True)  # of one that crashed: numbers of processes come again
+        fresh.symlink_to(folder.name)
+        fresh.replace(folder.parent / "latest")
+    except OSError as error:
+        raise cannot_write(folder.parent, error) from error
+
+
+def remove_if_not_begun(folder: Path) -> None:
+    """Remove a folder that has no history: nobody could read it."""
+    if not file_of(folder, "experiment").exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Literal
 from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.commit_probe import SITUATION, probe_commits
 from brokenpipe.drive.experiment import Experiment, Outcome
-from brokenpipe.drive.folder import holding, write_environment
+from brokenpipe.drive.folder import holding, point_latest_at, write_environment
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import Ledger, ledger
 from brokenpipe.drive.nemesis import nemesis
@@ -117,7 +117,9 @@ def run(what: Run) -> Ending:
         writing(what.file("experiment"), "experiment") as log,
     ):
         try:
-            if what.part > 1:
+            if what.part == 1:
+                point_latest_at(what.folder)
+            else:
                 log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
             outcome: Outcome = "done"
             if what.stretches or what.plan.looks:  # else all was played, and only its end is missing

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,14 @@ from pathlib import Path
 
 from brokenpipe.drive.by_hand import ByHand
 from brokenpipe.drive.desk import Desk
-from brokenpipe.drive.folder import holding, new_report_folder, point_latest_at, write_environment, write_plan
+from brokenpipe.drive.folder import (
+    holding,
+    new_report_folder,
+    point_latest_at,
+    remove_if_not_begun,
+    write_environment,
+    write_plan,
+)
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.drive.ledger import ledger
 from brokenpipe.drive.nemesis import nemesis
@@ -116,13 +122,12 @@ class _Table:
                         self._run(folder, load)
                         folder = self._new_folder()
         except (KeyboardInterrupt, Terminated):
-            if not (folder / "experiment.ndjson").exists():  # nobody has pressed Start
-                shutil.rmtree(folder, ignore_errors=True)
+            remove_if_not_begun(folder)  # nobody has pressed Start
             raise
 
     def _new_folder(self) -> Path:
         """Of the next run. It is not the latest before somebody starts it."""
-        return new_report_folder(self._what.reports, self._what.plan.stem, latest=False)
+        return new_report_folder(self._what.reports, self._what.plan.stem)
 
     def _config(self) -> LoadConfig:
         scenario = self._what.plan.scenario
@@ -197,7 +202,6 @@ class _Table:
         )
         write_plan(folder, plan, self._what.sources)
         write_environment(folder, plan, self._what.sources, self._what.command, stack.versions)
-        point_latest_at(folder)
         self._board.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
@@ -207,6 +211,7 @@ class _Table:
             writing(file_of(folder, "experiment"), "experiment") as log,
             _finishing(log, keeper),
         ):
+            point_latest_at(folder)
             for probe in known:
                 log.write(probe)
             self._folder = folder
