@@ -121,6 +121,14 @@ def test_what_broke_has_its_cause_and_its_link(played: Played) -> None:
     ports = {int(port) for port in re.findall(r'"port": ?(\d+)', text)} - {0}
     assert ports
     assert {("plain", port) for port in ports} <= opened
+    ended = run_ends(played.run)
+    assert {"toxic", "client"} <= {end["ender"] for end in ended}
+    assert {(end["arm"], end["port"]) for end in ended} <= opened
+
+
+def run_ends(run: Run) -> list[dict[str, Any]]:
+    """Of all links: clients of containers have addresses of their own."""
+    return run.history("links.ndjson", "link_ended")
 
 
 def test_processes_in_containers_are_gauged(played: Played) -> None:

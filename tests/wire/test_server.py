@@ -153,6 +153,15 @@ def test_a_limit_of_an_arms_own(running: Postgres, other: Database) -> None:
         psycopg.connect(limited.dsn())
 
 
+def test_a_setting_where_no_connection_is_left(running: Postgres) -> None:
+    """With all connections of an arm in use a fault takes effect and is healed: it needs none of them."""
+    limited = running.create_database("arm_full", 1)
+    with psycopg.connect(limited.dsn()) as session:
+        limited.set("statement_timeout", "70000")
+        limited.set("statement_timeout", None)
+        assert session.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
 @pytest.mark.parametrize("mode", ["immediate", "kill"])
 def test_a_crash_loses_nothing_that_was_committed(
     proxy: Proxy, running: Postgres, plain: Database, mode: StopMode

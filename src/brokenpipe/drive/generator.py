@@ -227,12 +227,19 @@ class Generator:
                 case Notice():
                     heard.notices += (message,)
                 case Aligned():
-                    self._on_aligned(message)
+                    self._take_alignment(message)
                 case Refused(url=url):
                     heard.failure = heard.failure or self._refused(url)
                 case Failed(what=what, text=text):
                     heard.failure = heard.failure or _failed(what, text)
             self._news.notify_all()
+
+    def _take_alignment(self, measured: Aligned) -> None:
+        """A thread that ends of a full disk would be taken for a load that did."""
+        try:
+            self._on_aligned(measured)
+        except BrokenpipeError as error:
+            self._heard.failure = self._heard.failure or error
 
     def _refused(self, url: str) -> LocustfileError:
         addresses = ", ".join(self._config.arms.values())

@@ -25,12 +25,13 @@ from brokenpipe.drive.probe import Watched, probing
 from brokenpipe.drive.process_states import JANITOR
 from brokenpipe.drive.roll_call import RollCall
 from brokenpipe.drive.watch import Silences, Watch, watching
+from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.inventory import files_written
 from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
-from brokenpipe.history.segments import file_of
+from brokenpipe.history.segments import file_of, last_part
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Aligned, Notice
@@ -108,14 +109,28 @@ def run(what: Run) -> Ending:
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
-    ending: Ending = "failed"
     if what.part == 1:  # First of all: whatever has a history can be read.
         write_environment(what.folder, what.plan, what.sources, what.command, {})
-    with (
-        holding(what.folder),
-        keeping(what.folder) as keeper,
-        writing(what.file("experiment"), "experiment") as log,
-    ):
+    with holding(what.folder):
+        _demand_next_part(what)
+        return _recorded(what)
+
+
+def _demand_next_part(what: Run) -> None:
+    """Raises UsageError if somebody else has gone on with it since it was looked at, before the folder was held."""
+    found = last_part(what.folder)
+    if found != what.part - 1:
+        raise UsageError(
+            f"{what.folder}: part {what.part} was to be recorded, and there are {found} parts by now: another command "
+            "has gone on with this run",
+            remedy="Look at what it came to, and resume again if something is left.",
+        )
+
+
+def _recorded(what: Run) -> Ending:
+    """Run it in a folder that nobody else may write to."""
+    ending: Ending = "failed"
+    with keeping(what.folder) as keeper, writing(what.file("experiment"), "experiment") as log:
         try:
             if what.part == 1:
                 point_latest_at(what.folder)

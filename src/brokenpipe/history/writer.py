@@ -39,6 +39,7 @@ class Writer:
         line = memoryview(json.dumps(record.to_json(), separators=(",", ":")).encode() + b"\n")
         try:
             with self._lock:
+                self._demand_open()
                 if self._torn:
                     self._file.write(b"\n")
                     self._torn = False
@@ -49,7 +50,16 @@ class Writer:
             raise _cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:
+            self._file.close()
+
+    def _demand_open(self) -> None:
+        """A gauge that took longer than anybody waits for it comes too late. Raises RecordingError."""
+        if self._file.closed:
+            raise RecordingError(
+                f"{self.path}: this file of the history is closed",
+                remedy="What comes after the end of an experiment is not recorded.",
+            )
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 import gevent
@@ -38,8 +39,9 @@ class Line:
     The user that came last goes first: so a few keep their connections warm and the others are a reserve.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, give_back: Callable[[int], None]) -> None:
         self.waiting: deque[int] = deque()
+        self._give_back = give_back
         self._free: list[AsyncResult] = []
 
     def arrive(self, due_ns: int) -> None:
@@ -60,6 +62,8 @@ class Line:
         except BaseException:  # killed by the end of the run
             if mine in self._free:
                 self._free.remove(mine)
+            elif mine.successful():  # it had been given one, and was killed before its turn came
+                self._give_back(int(mine.value))
             raise
 
     def end(self) -> None:
@@ -76,7 +80,7 @@ class Arrivals:
         self._per_s = per_s
         self._seed = seed
         self._log = log
-        self._lines = {arm: Line() for arm in arms}
+        self._lines = {arm: Line(partial(self._give_back, arm)) for arm in arms}
         self._open: Sequence[str] = ()
         self._times: Iterator[int] = iter(())
         self._next_ns = 0
@@ -120,6 +124,13 @@ class Arrivals:
     def take(self, arm: str) -> int:
         """Wait for an arrival at this arm; when it was due. Raises StopUser when the run is over."""
         return self._lines[arm].take()
+
+    def _give_back(self, arm: str, due_ns: int) -> None:
+        """An arrival that was given to a user who is no more: another one's, as long as arrivals are open."""
+        if self._clock is None:
+            self.miss(arm, due_ns)
+        else:
+            self._lines[arm].arrive(due_ns)
 
     def miss(self, arm: str, due_ns: int) -> None:
         """Write down that it never began."""

@@ -104,10 +104,14 @@ class Database:
         self.server.resume()
 
     def _wait_for(self, setting: str, value: str | None) -> None:
-        """Until a new session of the owner's has it: reset, a setting comes from the file no more."""
+        """Until a new session of the owner's has it: reset, a setting comes from the file no more.
+
+        The session is in another database: there may be no room left in this one, and none of it is ours to take.
+        """
+        elsewhere = self.server.dsn_of(self.user, self.password, "postgres")
 
         def there() -> bool | None:
-            with _connected(self.dsn()) as session:
+            with _connected(elsewhere) as session:
                 shown, source = session.execute(_SHOWN, (setting,)).fetchone() or ("", "")
             return True if (source == "default" if value is None else shown == value) else None
 

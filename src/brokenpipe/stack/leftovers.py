@@ -18,6 +18,7 @@ from typing import Any
 import docker
 import psutil
 from docker.errors import APIError
+from requests.exceptions import RequestException
 
 RUN_LABEL = "brokenpipe.run"  # the run's id
 OWNER_LABEL = "brokenpipe.owner"  # the harness: its pid, when it was born, and where it counts pids
@@ -35,14 +36,16 @@ def sweep(client: Any, run_id: str) -> bool:
     """Remove what that run has on the engine; was there anything?"""
     mine = {"label": f"{RUN_LABEL}={run_id}"}
     containers = client.api.containers(all=True, quiet=True, filters=mine)
-    if containers:
-        with ThreadPoolExecutor(len(containers), "sweep") as sweepers:
-            sweepers.map(
-                lambda each: _gone(client.api.remove_container, each["Id"], v=True, force=True), containers
-            )
+    with ThreadPoolExecutor(len(containers) or 1, "sweep") as sweepers:
+        removed = [
+            sweepers.submit(_gone, client.api.remove_container, each["Id"], v=True, force=True)
+            for each in containers
+        ]
     networks = client.api.networks(filters=mine)
     for network in networks:
         _gone(client.api.remove_network, network["Id"])
+    for each in removed:
+        each.result()  # an engine that cannot be reached has removed nothing
     return bool(containers or networks)
 
 
@@ -84,7 +87,10 @@ def _main(endpoint: str, run_id: str) -> None:
     deadline, seen_nothing = time.monotonic() + PATIENCE_S, 0
     # Asked several times: what the engine was just making when the harness died is there a moment later.
     while seen_nothing < 3 and time.monotonic() < deadline:
-        seen_nothing = 0 if sweep(client, run_id) else seen_nothing + 1
+        try:
+            seen_nothing = 0 if sweep(client, run_id) else seen_nothing + 1
+        except (APIError, RequestException):  # it may answer the next time
+            seen_nothing = 0
         time.sleep(0.2)
 
 
