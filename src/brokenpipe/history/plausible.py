@@ -139,7 +139,7 @@ def _conditions(tables: Sequence[Table], columns: Mapping[str, str], begin: int)
 def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterator[str]:
     """What is required of a line of its kind, and that it can be cast where others have a column of that name."""
     for table in {table.kind: table for table in tables}.values():
-        needed = [f"{name} IS NOT NULL" for name in _required(table.kind) if name in columns]
+        needed = [f"{name} IS NOT NULL" for name in _required(table.kind) if name in table.columns]
         needed += [_WORDS[table.kind]] if table.kind in _WORDS else []
         needed += [
             f"({name} IS NULL OR json_type({name}) = 'NULL' OR TRY_CAST({name} AS {kind}) IS NOT NULL)"
