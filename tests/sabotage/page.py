@@ -51,7 +51,7 @@ AMBIENT = ("machine_saturated", "machine_throttled")
 def page(book: Book) -> str:
     """The whole page, as Markdown."""
     results = book.results()
-    shots = list(book.all("shot"))
+    shots = [shot for shot in book.all("shot") if shot["hit"]]
     lines = [HEAD + _summary(results), READING.rstrip("\n"), *_rows(results)]
     if shots:
         lines += [SHOTS.rstrip("\n"), *_shot_rows(shots)]

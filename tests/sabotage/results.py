@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.sabotage.cell import Line
 from tests.sabotage.judge import wrongs
@@ -66,7 +67,7 @@ class Book:
     def results(self) -> Mapping[str, Result]:
         return {each["line"]: Result(**each) for each in self.all("result")}
 
-    def all(self, kind: str) -> Iterator[dict[str, object]]:
+    def all(self, kind: str) -> Iterator[dict[str, Any]]:
         """Everything of a kind, in the order in which it was kept."""
         if self.path.is_file():
             for line in self.path.read_text().splitlines():

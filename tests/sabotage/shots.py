@@ -61,6 +61,7 @@ class Shot:
     clean_s: float
     left: Sequence[str]
     wrongs: Sequence[str]
+    hit: bool = True
 
 
 def moments(aims: int, whole_run_s: float, seed: int) -> Iterator[float]:
@@ -70,8 +71,8 @@ def moments(aims: int, whole_run_s: float, seed: int) -> Iterator[float]:
         yield EARLIEST_S + (number + chance.random()) * stretch_s
 
 
-def shoot(folder: Path, aim: Aim, after_s: float) -> Shot | None:
-    """One run. None: what was aimed at was not there, or the run had ended."""
+def shoot(folder: Path, aim: Aim, after_s: float) -> Shot:
+    """One run. It may be that what was aimed at was not there yet, or the run had ended."""
     project, scenario = lay_out(folder, [Cell(aim.part, Act.KILLED, Moment.PHASE)])
     command = ("run", scenario, "--reports", folder / "reports")
     with Starter(folder).start(*command, cwd=project, judge=False) as run:
@@ -80,8 +81,10 @@ def shoot(folder: Path, aim: Aim, after_s: float) -> Shot | None:
         spoilt = ENDED not in edges(run)
         run.traces.note(run.popen.pid)
         if not _hit(run, aim):
-            clear(run)
-            return None
+            run.send(signal.SIGKILL)
+            run.popen.wait()
+            run.traces.gone_after()
+            return Shot(str(aim), after_s, None, 0.0, 0.0, (), (), hit=False)
         hit_at = time.monotonic()
         exit_code = _end(run)
         ended_s = time.monotonic() - hit_at
