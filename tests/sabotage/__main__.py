@@ -23,7 +23,7 @@ from dataclasses import asdict
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from tests.sabotage.cell import Line
+from tests.sabotage.cell import Line, Moment
 from tests.sabotage.page import page
 from tests.sabotage.play import play, play_all, possible
 from tests.sabotage.results import Book, name, result
@@ -33,6 +33,7 @@ from tests.stack.runs import REPOSITORY
 
 ALLOWED_S = 20.0  # beyond an undisturbed run
 BOOK = Book(REPOSITORY / ".cache" / "sabotage.ndjson")
+_FIRST = (Moment.PHASE, Moment.PAUSE, Moment.START_UP, Moment.REPORT)  # what tells most, if it is cut off
 PAGE = REPOSITORY / "docs" / "reliability.md"
 
 
@@ -71,11 +72,9 @@ def _options() -> argparse.ArgumentParser:
 
 def _lines(only: str | None, go_on: bool) -> Sequence[Line]:
     done = BOOK.results() if go_on and not only else {}
-    return [
-        line
-        for line in possible(TABLE)
-        if name(line) not in done and (not only or re.fullmatch(only, name(line)))
-    ]
+    asked = [line for line in possible(TABLE) if name(line) not in done]
+    lines = [line for line in asked if not only or re.fullmatch(only, name(line))]
+    return sorted(lines, key=lambda line: _FIRST.index(line[0].moment))
 
 
 def _undisturbed_before_s() -> float | None:
