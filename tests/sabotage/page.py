@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.sabotage.judge import Wrong
+from tests.sabotage.judge import AMBIENT, Wrong
 from tests.sabotage.results import Book, Result, name
 from tests.sabotage.table import TABLE
 
@@ -45,7 +45,6 @@ was left. A pass counts as wrong unless the load was over, or the janitor was hi
 | signal | how often | exit codes | ended: median, longest | clean: median, longest | left | wrong |
 |---|---:|---|---|---|---:|---|
 """
-AMBIENT = ("machine_saturated", "machine_throttled")
 
 
 def page(book: Book) -> str:
@@ -98,7 +97,7 @@ def _verdict(found: Result) -> str:
         return f"killed; {found.verdict}" if found.verdict else "killed before it had recorded anything"
     if found.exit_code == 4:
         return "ended, exit code 4"
-    if found.verdict == "unknown" and not set(found.codes) - set(AMBIENT):
+    if found.verdict == "unknown" and not set(found.codes) - AMBIENT:
         return "pass but for the busy machine" if found.codes else "unknown"
     return found.verdict or f"ended, exit code {found.exit_code}"
 
