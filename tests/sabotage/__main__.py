@@ -24,6 +24,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from tests.sabotage.cell import Line, Moment
+from tests.sabotage.judge import Plan
 from tests.sabotage.page import page
 from tests.sabotage.play import play, play_all, possible
 from tests.sabotage.results import Book, name, result
@@ -43,12 +44,12 @@ def main() -> int:
     if not asked.go_on:
         BOOK.path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
-        undisturbed_s = _undisturbed_before_s() or _undisturbed_s(Path(folder))
+        plan = _planned_before() or _planned(Path(folder))
         if asked.shots is None:
             lines = _lines(asked.only, asked.go_on)[: asked.at_most]
-            _play_table(Path(folder) / "table", lines, undisturbed_s, asked.at_once)
+            _play_table(Path(folder) / "table", lines, plan, asked.at_once)
         if not (asked.only or asked.no_shots):
-            aims = list(_aimed(asked.shots or 1.0, undisturbed_s, len(list(BOOK.all("shot")))))
+            aims = list(_aimed(asked.shots or 1.0, plan.wall_s, len(list(BOOK.all("shot")))))
             _shoot(Path(folder) / "shots", aims[: asked.at_most], asked.at_once)
     PAGE.write_text(page(BOOK))
     wrong = [found for found in BOOK.results().values() if found.wrongs]
@@ -77,28 +78,31 @@ def _lines(only: str | None, go_on: bool) -> Sequence[Line]:
     return sorted(lines, key=lambda line: _FIRST.index(line[0].moment))
 
 
-def _undisturbed_before_s() -> float | None:
+def _planned_before() -> Plan | None:
     """As it was measured before, if this goes on with that."""
-    return next((float(each["wall_s"]) for each in BOOK.all("undisturbed")), None)
+    return next((Plan(**each) for each in BOOK.all("plan")), None)
 
 
-def _undisturbed_s(folder: Path) -> float:
-    """How long a run takes here and now. It must pass, or no other would tell anything."""
+def _planned(folder: Path) -> Plan:
+    """How long an undisturbed run takes here and now."""
     own = folder / "undisturbed"
     own.mkdir()
     folder.chmod(0o755)
     outcome = play(own, (CONTROL,))
-    print(f"an undisturbed run: {outcome.verdict} in {outcome.wall_s:.1f} s", flush=True)
-    BOOK.add(
-        undisturbed={"verdict": outcome.verdict, "codes": sorted(outcome.codes), "wall_s": outcome.wall_s}
+    assert outcome.played_s, f"an undisturbed run did not get to its end:\n{outcome.said}"
+    plan = Plan(outcome.wall_s, outcome.played_s)
+    print(
+        f"an undisturbed run: {outcome.verdict} {', '.join(outcome.codes)} in {outcome.wall_s:.1f} s",
+        flush=True,
     )
-    return outcome.wall_s
+    BOOK.add(plan=asdict(plan))
+    return plan
 
 
-def _play_table(folder: Path, lines: Sequence[Line], undisturbed_s: float, at_once: int) -> None:
+def _play_table(folder: Path, lines: Sequence[Line], plan: Plan, at_once: int) -> None:
     folder.mkdir()
     for line, playing in play_all(folder, lines, at_once=at_once):
-        found = result(line, playing.result(), undisturbed_s, ALLOWED_S)
+        found = result(line, playing.result(), plan, ALLOWED_S)
         BOOK.keep(found)
         verdict = "WRONG: " + ", ".join(found.wrongs) if found.wrongs else "ok"
         print(f"{found.line}: {found.verdict} {', '.join(found.codes)}: {verdict}", flush=True)

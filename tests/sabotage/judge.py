@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tests.sabotage.cell import Cell
@@ -26,12 +27,27 @@ class Wrong(StrEnum):
     EXIT = "exit code"
 
 
-def wrongs(cells: Sequence[Cell], outcome: Outcome, allowed_s: float) -> list[Wrong]:
-    """All that is wrong with it. `allowed_s`: how long it may have taken."""
-    return [wrong for wrong, found in _looks(cells, outcome, allowed_s) if found]
+@dataclass(frozen=True)
+class Plan:
+    """How long an undisturbed run takes, and from its first phase on."""
+
+    wall_s: float
+    played_s: float
+
+    def beyond_s(self, outcome: Outcome) -> float:
+        """How much longer it took."""
+        if outcome.played_s is not None:
+            return outcome.played_s - self.played_s
+        return outcome.wall_s - self.wall_s
 
 
-def _looks(cells: Sequence[Cell], outcome: Outcome, allowed_s: float) -> Iterator[tuple[Wrong, bool]]:
+def wrongs(cells: Sequence[Cell], outcome: Outcome, plan: Plan, allowed_s: float) -> list[Wrong]:
+    """All that is wrong with it. `allowed_s`: how long beyond the plan it may have taken."""
+    late = outcome.exit_code is None or plan.beyond_s(outcome) > allowed_s
+    return [wrong for wrong, found in _looks(cells, outcome, late) if found]
+
+
+def _looks(cells: Sequence[Cell], outcome: Outcome, late: bool) -> Iterator[tuple[Wrong, bool]]:
     early = outcome.verdict is None or outcome.exit_code not in {0, 1, UNKNOWN}
     ends, passes = any(cell.ends for cell in cells), all(cell.passes for cell in cells)
     named = all(cell.codes & outcome.codes or cell.passes for cell in cells)
@@ -43,6 +59,6 @@ def _looks(cells: Sequence[Cell], outcome: Outcome, allowed_s: float) -> Iterato
     yield Wrong.PASS, undoubted and not outcome.violated and not passes
     yield Wrong.UNNAMED, not early and not undoubted and not named
     yield Wrong.EXIT, early and not (ends and outcome.exit_code in {UNKNOWN, NOT_STARTED, -signal.SIGKILL})
-    yield Wrong.HANG, outcome.exit_code is None or outcome.wall_s > allowed_s
+    yield Wrong.HANG, late
     yield Wrong.LEFT, bool(outcome.left)
     yield Wrong.TRACEBACK, "Traceback" in outcome.said

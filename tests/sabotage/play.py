@@ -39,6 +39,8 @@ class Outcome:
     """What came of a run. `codes`: the doubts for which its verdict is unknown. `missed`: what could not be done.
 
     `violated`: a bound was not kept, whatever the verdict is: without its doubts the run would have failed.
+    `played_s`: from the first phase to the end of all that was started, which takes a busy machine no longer than a
+    quiet one; None if the run did not get there.
     """
 
     exit_code: int | None  # None: it had to be killed
@@ -49,6 +51,7 @@ class Outcome:
     left: tuple[str, ...]
     missed: tuple[Cell, ...]
     said: str
+    played_s: float | None = None
 
 
 def possible(lines: Sequence[Line]) -> Sequence[Line]:
@@ -211,7 +214,26 @@ def _outcome(
     found = summary(run)
     codes = {warning["code"] for warning in found.get("warnings", ()) if warning["unknown"]}
     violated = any(check["value"] for check in found.get("checks", ()))  # each of them expects none
-    return Outcome(exit_code, found.get("verdict"), frozenset(codes), violated, wall_s, left, missed, said)
+    return Outcome(
+        exit_code,
+        found.get("verdict"),
+        frozenset(codes),
+        violated,
+        wall_s,
+        left,
+        missed,
+        said,
+        _played_s(run),
+    )
+
+
+def _played_s(run: Run) -> float | None:
+    with suppress(OSError, ValueError):
+        begun = [edge["t"] for edge in run.history("experiment.ndjson", "phase") if edge["edge"] == "begin"]
+        ended = [finish["t"] for finish in run.history("experiment.ndjson", "finish")]
+        if begun and ended:
+            return float(ended[-1] - begun[0]) / 1e9
+    return None
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.sabotage.cell import Line
-from tests.sabotage.judge import wrongs
+from tests.sabotage.judge import Plan, wrongs
 from tests.sabotage.play import Outcome
 
 
@@ -29,7 +29,7 @@ class Result:
     missed: bool
 
 
-def result(line: Line, outcome: Outcome, undisturbed_s: float, allowed_s: float) -> Result:
+def result(line: Line, outcome: Outcome, plan: Plan, allowed_s: float) -> Result:
     """Judge it. `allowed_s`: how much longer than an undisturbed run it may take."""
     return Result(
         name(line),
@@ -37,9 +37,9 @@ def result(line: Line, outcome: Outcome, undisturbed_s: float, allowed_s: float)
         outcome.exit_code,
         outcome.verdict,
         sorted(outcome.codes),
-        round(outcome.wall_s - undisturbed_s, 1),
+        round(plan.beyond_s(outcome), 1),
         outcome.left,
-        [str(wrong) for wrong in wrongs(line, outcome, undisturbed_s + allowed_s)],
+        [str(wrong) for wrong in wrongs(line, outcome, plan, allowed_s)],
         bool(outcome.missed),
     )
 

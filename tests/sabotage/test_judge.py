@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.sabotage.cell import Act, Cell, Moment, Part
-from tests.sabotage.judge import Wrong, wrongs
+from tests.sabotage.judge import Plan, Wrong, wrongs
 from tests.sabotage.play import Outcome
 
 STOPPED = Cell(Part.LOAD, Act.STOPPED, Moment.PHASE, frozenset({"load_stopped"}))
@@ -14,6 +14,7 @@ KILLED = Cell(Part.LOAD, Act.KILLED, Moment.PHASE, ends=True)
 HARMLESS = Cell(Part.JANITOR, Act.CONTINUED, Moment.PHASE, passes=True)
 PASS = Outcome(0, "pass", frozenset(), False, 20.0, (), (), "")
 UNKNOWN = replace(PASS, exit_code=3, verdict="unknown", codes=frozenset({"load_stopped"}))
+PLAN = Plan(wall_s=20.0, played_s=12.0)
 BUSY = frozenset({"machine_saturated"})
 ENDED = replace(UNKNOWN, exit_code=4, codes=frozenset())
 
@@ -24,7 +25,7 @@ ENDED = replace(UNKNOWN, exit_code=4, codes=frozenset())
 )
 def test_what_is_right(cell: Cell, outcome: Outcome) -> None:
     """The doubt that names it; an end where it may end; a pass where it did nothing."""
-    assert wrongs([cell], outcome, 40.0) == []
+    assert wrongs([cell], outcome, PLAN, 20.0) == []
 
 
 @pytest.mark.parametrize(
@@ -37,17 +38,24 @@ def test_what_is_right(cell: Cell, outcome: Outcome) -> None:
         (STOPPED, replace(UNKNOWN, exit_code=2), Wrong.ACCUSATION),  # of the locustfile
         (STOPPED, replace(UNKNOWN, codes=frozenset({"no_traffic"})), Wrong.UNNAMED),
         (STOPPED, ENDED, Wrong.EXIT),
-        (STOPPED, replace(UNKNOWN, wall_s=41.0), Wrong.HANG),
+        (STOPPED, replace(UNKNOWN, played_s=33.0), Wrong.HANG),
+        (KILLED, replace(ENDED, wall_s=41.0), Wrong.HANG),
+        (KILLED, replace(ENDED, exit_code=None), Wrong.HANG),
         (STOPPED, replace(UNKNOWN, left=("process 7",)), Wrong.LEFT),
         (STOPPED, replace(UNKNOWN, said="Traceback (most recent call last)"), Wrong.TRACEBACK),
     ],
 )
 def test_what_is_wrong(cell: Cell, outcome: Outcome, wrong: Wrong) -> None:
     """Each in its own way, whatever else is right."""
-    assert wrong in wrongs([cell], outcome, 40.0)
+    assert wrong in wrongs([cell], outcome, PLAN, 20.0)
 
 
 def test_each_of_two_has_to_be_named() -> None:
     """What fails second is not covered by the doubt of the first."""
     died = Cell(Part.TOXIPROXY, Act.KILLED, Moment.PAUSE, frozenset({"toxiproxy_died"}))
-    assert wrongs([STOPPED, died], UNKNOWN, 40.0) == [Wrong.UNNAMED]
+    assert wrongs([STOPPED, died], UNKNOWN, PLAN, 20.0) == [Wrong.UNNAMED]
+
+
+def test_a_report_that_takes_long_is_no_hang() -> None:
+    """A machine at work makes everything slow that is no waiting."""
+    assert wrongs([STOPPED], replace(UNKNOWN, wall_s=90.0, played_s=13.0), PLAN, 20.0) == []
