@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from brokenpipe.drive.revision import revision_of
+from brokenpipe.measure.recorded import recorded_environment
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
 
@@ -60,3 +62,10 @@ def test_what_is_not_committed_is_told_apart(checkout: Path) -> None:
 def test_without_git_nothing_is_known(tmp_path: Path) -> None:
     """A folder in no repository has no revision, and that is no error."""
     assert revision_of(tmp_path) is None
+
+
+def test_a_run_of_code_that_git_does_not_know_is_reported(tmp_path: Path) -> None:
+    """The service of somebody who has no repository: there is a null in the place of its revision."""
+    recorded = {"code": {"target": None, "brokenpipe": {"revision": "0c54fae", "changes": None}}}
+    (tmp_path / "environment.json").write_text(json.dumps(recorded))
+    assert recorded_environment(tmp_path) == recorded

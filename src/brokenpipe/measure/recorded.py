@@ -55,7 +55,9 @@ class _Environment(BaseModel):
     machine: str = ""
     system: str = ""
     versions: Mapping[str, str] = Field(default_factory=dict)
-    code: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+    code: Mapping[str, Mapping[str, object] | None] = Field(
+        default_factory=dict
+    )  # None: git knows nothing of it
 
 
 def recorded_environment(folder: Path) -> dict[str, Any]:
