@@ -20,7 +20,7 @@ from tests.stack.test_doubts import TOXIPROXY, _child, _phase_began
 PHASE = """
 [[phases]]
 name = "steady"
-seconds = 18
+seconds = 15
 
 [[expect]]
 arm = "*"
@@ -28,7 +28,7 @@ phase = "steady"
 metric = "broken"
 equals = 0
 """
-STOPPED_S = 1.2  # long enough to be told, too short for a call of ours to run out of time
+STOPPED_S = 0.9  # long enough to be told, too short for a call of ours to run out of time
 HUNG_S = 4.0  # a new connection is waited for twice
 
 
@@ -104,22 +104,18 @@ def test_what_was_seen_is_on_record(run: Run) -> None:
 HANGS = """
 [[phases]]
 name = "steady"
-seconds = 3
+seconds = 2
 
 [[phases]]
 name = "kill"
 fault = { name = "socket_kill" }
-episodes = 4
+episodes = 2
 every_s = 1
 
 [[phases]]
 name = "slow"
 fault = { name = "latency", ms = 20 }
-seconds = 4
-
-[[phases]]
-name = "again"
-seconds = 3
+seconds = 2
 
 [[expect]]
 arm = "*"
@@ -127,7 +123,7 @@ phase = "kill"
 metric = "broken"
 equals = 0
 """
-PLANNED_S = 14.0 + 8.0  # of the phases, and between them
+PLANNED_S = 6.0 + 8.0  # of the phases, and between them
 
 
 @pytest.fixture(scope="module")
