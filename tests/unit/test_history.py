@@ -36,7 +36,7 @@ def _value(name: str, hint: Any, *, full: bool) -> Any:
     if hint is bool:
         return True
     if get_origin(hint) is Mapping:
-        return {name: LATE}
+        return {name: LATE if choices[1] is int else name}
     number = sum(map(ord, name))
     if hint is int:
         is_time = name in {"t", "t0", "t1", "strike", "wall_ns", "rss_bytes"}

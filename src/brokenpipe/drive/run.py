@@ -28,7 +28,7 @@ from brokenpipe.drive.watch import Silences, Watch, watching
 from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
 from brokenpipe.history.doubts import Code
-from brokenpipe.history.inventory import files_written
+from brokenpipe.history.inventory import checksums, files_written
 from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
 from brokenpipe.history.segments import file_of, last_part
@@ -148,7 +148,8 @@ def _recorded(what: Run) -> Ending:
             ending = "terminated"
         finally:
             files = files_written(what.folder, but=log.path, seen=keeper.sizes)
-            log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
+            sums = checksums(what.folder, files, log.path)
+            log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
     return ending
 
 

@@ -39,7 +39,7 @@ from brokenpipe.drive.run import Ending, Terminated, note, probes, watch, watche
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.inventory import files_written
+from brokenpipe.history.inventory import checksums, files_written
 from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Finish, Probe
 from brokenpipe.history.segments import file_of
@@ -329,7 +329,8 @@ def _finishing(log: Writer, keeper: Keeper) -> Iterator[None]:
         raise
     finally:
         files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
-        log.write(Finish(t=time.monotonic_ns(), how=ending, files=files))
+        sums = checksums(log.path.parent, files, log.path)
+        log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
 
 
 def _wait_for_page(load: Generator, port: int) -> None:

@@ -145,13 +145,15 @@ class Finish(Record):
 
     `stopped`: by itself, after a phase without a fault in which an arm failed nearly every request. `hung`: because
     the plan's time was over and a part without which no arm goes on stood still. `files`: all other files of the
-    history, with their sizes; None: an older history, which has no such list.
+    history, with their sizes; None: an older history, which has no such list. `checksums`: SHA-256
+    of these, of the plan, and of what stands before this line.
     """
 
     KIND: ClassVar[str] = "finish"
     t: int
     how: How
     files: Mapping[str, int] | None = None
+    checksums: Mapping[str, str] | None = None
 
 
 # --- nemesis.ndjson ---------------------------------------------------------------------------------

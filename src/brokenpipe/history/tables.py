@@ -77,7 +77,12 @@ TABLES = (
         "finishes",
         "experiment*.ndjson",
         "finish",
-        {"t": "BIGINT", "how": "VARCHAR", "files": "MAP(VARCHAR, BIGINT)"},
+        {
+            "t": "BIGINT",
+            "how": "VARCHAR",
+            "files": "MAP(VARCHAR, BIGINT)",
+            "checksums": "MAP(VARCHAR, VARCHAR)",
+        },
     ),
     Table(
         "syncs",

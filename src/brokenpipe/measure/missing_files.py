@@ -7,7 +7,7 @@ from pathlib import Path
 
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.doubts.kind import Stands
-from brokenpipe.history.inventory import recorded_files
+from brokenpipe.history.inventory import changed_files, recorded_files
 from brokenpipe.history.reader import History
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import count, plural
@@ -41,7 +41,7 @@ def missing_files(history: History, plan: Plan, *, ended: str) -> tuple[Warn, ..
     """Of a run that came to its end. `ended`: as in `Finish`; one that was cut off cannot pass anyway."""
     folder = history.folder
     listed = recorded_files(history)
-    doubts = [*_gone(folder, listed)]
+    doubts = [*_gone(folder, listed), *map(_changed, changed_files(history))]
     if ended in {"done", "stopped"}:
         doubts += _never_there(folder, plan, listed)
         doubts += _starts(history)
@@ -80,6 +80,11 @@ def _starts(history: History) -> Iterator[Warn]:
     if lacking:
         text = f"lacks the starts of {plural(lacking, 'request')} that ended"
         yield _doubt("requests.ndjson", text)
+
+
+def _changed(name: str) -> Warn:
+    text = f"{name} is not what it was when the run ended: its checksum is another, so nothing that it says is certain"
+    return Warn.of(Code.HISTORY_CHANGED, text)
 
 
 def writer_of(name: str) -> str:

@@ -92,6 +92,7 @@ class Code(StrEnum):
     RESUMED = "resumed"
     LINES_UNREADABLE = "lines_unreadable"
     HISTORY_INCOMPLETE = "history_incomplete"
+    HISTORY_CHANGED = "history_changed"
     # the plan
     NOTHING_EXPECTED = "nothing_expected"
     FEW_EPISODES = "few_episodes"

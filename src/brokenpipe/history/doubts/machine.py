@@ -68,4 +68,10 @@ MACHINE: Mapping[Code, Kind] = {
         "Take the whole folder of the run, all its files; if it is whole, find out what removed them. Then run again.",
         stands="nothing",
     ),
+    Code.HISTORY_CHANGED: Kind(
+        "a file of the history, or the plan, is not what it was when the run ended: its checksum is another",
+        "unknown",
+        "Take the folder as the run left it: something changed that file since. If nothing did, look after that disk.",
+        stands="nothing",
+    ),
 }
