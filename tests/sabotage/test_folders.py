@@ -231,3 +231,14 @@ def test_summaries_of_strangers_are_skipped(tmp_path: Path, monkeypatch: pytest.
         assert_short_and_plain(answer)
         assert answer.exit_code == 0
         assert answer.out.count("skipped ") == times
+
+
+def test_a_line_that_is_called_as_one_of_ours(runs: dict[str, Path], tmp_path: Path) -> None:
+    """A tick of the witness has less than one of the probe, and is as it should be."""
+    folder = Path(shutil.copytree(runs["fail"], tmp_path / "it"))
+    begin = json.loads((folder / "experiment.ndjson").read_text(encoding="utf-8").partition("\n")[0])["t"]
+    with (folder / "witness-plain-77.ndjson").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"k": "tick", "t": begin + 1, "pid": 77}) + "\n")
+    findings = measure(folder)
+    assert findings.verdict == "fail"
+    assert "lines_unreadable" not in {warning.code for warning in findings.warnings}

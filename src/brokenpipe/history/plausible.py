@@ -46,6 +46,7 @@ _AT_A_TIME = (
 )  # fmt: skip
 _OF_A_LINK = ("link_opened", "link_ended", "link_cut", "link_silenced", "link_forgotten")
 # Of lines that others write, what is in every one. Of our own the records say it.
+_FOREIGN_FILES = ("witness", "links")
 _FOREIGN: Mapping[str, tuple[str, ...]] = {
     "request": ("id", "t0"),
     "stall": ("t", "id"),
@@ -139,7 +140,7 @@ def _conditions(tables: Sequence[Table], columns: Mapping[str, str], begin: int)
 def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterator[str]:
     """What is required of a line of its kind, and that it can be cast where others have a column of that name."""
     for table in {table.kind: table for table in tables}.values():
-        needed = [f"{name} IS NOT NULL" for name in _required(table.kind) if name in table.columns]
+        needed = [f"{name} IS NOT NULL" for name in _required(table) if name in table.columns]
         needed += [_WORDS[table.kind]] if table.kind in _WORDS else []
         needed += [
             f"({name} IS NULL OR json_type({name}) = 'NULL' OR TRY_CAST({name} AS {kind}) IS NOT NULL)"
@@ -150,10 +151,11 @@ def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterat
             yield f"(k <> '{table.kind}' OR ({' AND '.join(needed)}))"
 
 
-def _required(kind: str) -> tuple[str, ...]:
-    """The keys that every line of a kind has."""
-    if kind in _FOREIGN:
-        return _FOREIGN[kind]
+def _required(table: Table) -> tuple[str, ...]:
+    """The keys that every line of a kind has. What others write may be called as a record of ours is."""
+    kind = table.kind
+    if table.files.startswith(_FOREIGN_FILES):
+        return _FOREIGN.get(kind, ())
     record = next((each for each in records.Record.__subclasses__() if kind == each.KIND), None)
     if record is None:
         return ()
