@@ -11,6 +11,7 @@ bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ class Experiment:
     before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
     stops: bool = True  # after a phase without a fault in which a service does not work
     patience: Patience = field(default_factory=Patience)
+    _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
@@ -83,6 +85,7 @@ class Experiment:
 
     def _play_all(self) -> Outcome:
         played = dict(self.before)
+        self._planned_end = time.monotonic() + self._forecast_s(self.stretches)
         stretches = self.stretches or self._ask_further(played)
         warm_up_s = WARM_UP_S
         while stretches:
@@ -127,9 +130,12 @@ class Experiment:
             return ()
         self._wait(time.monotonic() + WRITTEN_S)
         stretches = self.further(played)
-        left_s = sum(stretch.forecast_of(self.scenario) for stretch in stretches)
-        self.total_s = time.monotonic() - self.started + left_s
+        self._planned_end = time.monotonic() + self._forecast_s(stretches)
+        self.total_s = self._planned_end - self.started
         return stretches
+
+    def _forecast_s(self, stretches: Sequence[Stretch]) -> float:
+        return sum(stretch.forecast_of(self.scenario) for stretch in stretches)
 
     # --- between phases -----------------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class Experiment:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
         since = time.monotonic()
         drained = self.load.drain(self.drain_s, self.patience.is_in_vain)
-        self.patience.end_if_hung(since - self.started - self.total_s)
+        self.patience.end_if_hung(since - self._planned_end)
         if self._phase is None:
             return
         self.on_progress(self._progress())  # what its last requests came to
@@ -297,7 +303,7 @@ class Experiment:
             self.load.check()
             self.roll_call(self._phase.name if self._phase else None)
             self.on_progress(self._progress())
-            self.patience.end_if_hung(begun - self.started - self.total_s)
+            self.patience.end_if_hung(begun - self._planned_end)
             left = until - time.monotonic()
             nap_s = max(0.0, min(left, SHOW_EVERY_S))
             time.sleep(nap_s)
