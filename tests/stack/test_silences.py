@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         timeout_s=8.0,
     )
     with Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project) as run:
-        eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=60)
+        eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=150)
         assert run.popen.poll() is None, run.out
         postmaster = _child(run, "max_connections=")
         _stop(_child(run, "service:app"), STOPPED_S)
@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         _stop(postmaster, HUNG_S)
         _stop(_child(run, "-m locust"), STOPPED_S + 0.5)
         _stop(psutil.Process(run.popen.pid), STOPPED_S + 1)
-        run.end(60)
+        run.end(120)
     return run
 
 
@@ -140,7 +140,7 @@ def hung(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
         timeout_s=10.0,
     )
     with Starter(folder).start("run", scenario, "--reports", folder / "reports") as run:
-        eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=60)
+        eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=150)
         assert run.popen.poll() is None, run.out
         postmaster = _child(run, "max_connections=")
         family = (postmaster, *postmaster.children())
