@@ -5,7 +5,8 @@
     │   ├── ScenarioError                   a scenario file
     │   ├── TargetError                     a target.toml
     │   ├── ReportError                     a report folder that cannot be read
-    │   └── LocustfileError                 a locustfile that does not work or leaves its arm
+    │   ├── LocustfileError                 a locustfile that does not work or leaves its arm
+    │   └── RedirectError                   a service that sends its clients elsewhere
     ├── StackError                      4   something of the stack did not start
     │   ├── ToolchainError                  the Toxiproxy server could not be built
     │   ├── NamespaceError                  no network namespace to lose packets in
@@ -111,6 +112,10 @@ class ReportError(UsageError):
 
 class LocustfileError(UsageError):
     """A locustfile cannot be loaded, defines no user, or asked for an address that is not its arm's."""
+
+
+class RedirectError(UsageError):
+    """A service redirects to an address that is not its own, where nothing is requested."""
 
 
 class StackError(BrokenpipeError):

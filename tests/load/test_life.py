@@ -15,7 +15,7 @@ import pytest
 from tests.processes import alive
 
 from brokenpipe.drive.generator import generator
-from brokenpipe.errors import LocustfileError, RecordingError, StackError
+from brokenpipe.errors import LocustfileError, RecordingError, RedirectError, StackError
 from brokenpipe.history.records import End, Lag, Start
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.janitor import NoJanitor
@@ -61,9 +61,9 @@ def test_a_missing_locustfile_is_told(bench):
 
 @pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
 def test_nothing_is_sent_elsewhere(bench, kind):
-    """Another arm, another host, tricks with paths, and redirects are refused; the run ends as a usage error."""
+    """Another arm, another host, and tricks with paths are refused; the run ends as a usage error."""
     other = bench.server.arms["pre_ping"]
-    urls = [f"{other}/ok", "http://example.com/ok", "@example.com/", "9/", f"/to?{other}/ok"]
+    urls = [f"{other}/ok", "http://example.com/ok", "@example.com/", "9/"]
     locustfile = f"""
         from locust import {kind}, constant, task
 
@@ -90,7 +90,35 @@ def test_nothing_is_sent_elsewhere(bench, kind):
         load.stop()
     assert [url for url in urls if f"RefusedError {url}\n" not in bench.summary()] == []
     assert bench.server.of("pre_ping") == []
-    assert {end["failure"] for end in bench.every_end()} == {"declared"}, "only the redirect got so far"
+    assert bench.every_end() == [], "nothing was sent"
+
+
+@pytest.mark.parametrize("elsewhere", ["another arm", "off this machine"])
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_a_redirect_elsewhere_is_the_services(bench, kind, elsewhere):
+    """To another port or host: the message names the service and where it sent to; nothing is requested there."""
+    url = f"{bench.server.arms['pre_ping']}/ok" if elsewhere == "another arm" else "http://192.0.2.1/ok"
+    locustfile = f"""
+        from locust import {kind}, constant, task
+
+        class Sent({kind}):
+            wait_time = constant(0.1)
+
+            @task
+            def sent(self):
+                if self.context()["arm"] == "plain":
+                    self.client.get("/to?{url}")
+    """
+    with bench.load(locustfile) as load:
+        load.wait_ready()
+        load.open()
+        eventually(lambda: load.failure, "nobody was told")
+        with pytest.raises(RedirectError, match=f"^the service of arm plain redirects to {url}") as caught:
+            load.check()
+        assert caught.value.exit_code == 2
+        assert "locustfile.py" not in caught.value.message
+        load.stop()
+    assert bench.server.of("pre_ping") == []
 
 
 def test_a_redirect_within_the_arm_is_followed(bench):

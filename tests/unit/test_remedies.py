@@ -115,3 +115,30 @@ def test_waits_that_outlast_a_fault(tmp_path: Path) -> None:
     assert doubt is not None
     assert doubt.remedy.startswith("A fault that is held for longer than users wait")
     assert "Raise" not in doubt.remedy
+
+
+def test_a_short_phase_says_that_it_was_not_checked(tmp_path: Path) -> None:
+    """A stretch of two seconds may miss whatever a database did; a longer one beside it is checked."""
+    short = {"name": "short", "seconds": 2}
+    with _recorded(tmp_path / "run", CALM, short) as run:
+        run.phase("steady", [(n, n + 2, None) for n in range(0, 12, 2)])
+        run.phase("short", [(20, 22, None)])
+        run.requests("plain", [*EVERY, *(20 + at / 6 for at in EVERY)])
+        _database(run, 0, each_s=10)
+        _database(run, 20, each_s=0, first=110)
+        run.finish()
+        found = run.measured()
+    said = [note for note in found.notes if "asked their databases" in note]
+    assert said == [
+        "Too short to tell whether services asked their databases, which takes 3 s between two looks: short."
+    ]
+
+
+def test_a_history_without_looks_at_databases_says_nothing(tmp_path: Path) -> None:
+    """Of before they were looked at: that its phases were too short is not known."""
+    with _recorded(tmp_path / "run", CALM) as run:
+        run.phase("steady", [(n, n + 2, None) for n in range(0, 12, 2)])
+        run.requests("plain", EVERY)
+        run.finish()
+        found = run.measured()
+    assert not [note for note in found.notes if "asked their databases" in note]

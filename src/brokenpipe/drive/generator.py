@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brokenpipe.drive.load_worker import LOCUST, STOP_TIMEOUT_S, load_worker, see_that_it_runs
-from brokenpipe.errors import BrokenpipeError, LocustfileError, RecordingError, StackError
+from brokenpipe.errors import (
+    BrokenpipeError,
+    LocustfileError,
+    RecordingError,
+    RedirectError,
+    StackError,
+    UsageError,
+)
 from brokenpipe.load import config as load_config
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import (
@@ -61,8 +68,9 @@ class _Heard:
 class Generator:
     """A running Locust process whose users wait at a closed gate.
 
-    Every method but `stop` raises LocustfileError when the locustfile turned out to be unusable,
-    RecordingError when the request log cannot be written, StackError when the process ended by itself.
+    Every method but `stop` raises LocustfileError when the locustfile turned out to be unusable, RedirectError when a
+    service sends users elsewhere, RecordingError when the request log cannot be written, StackError when the process
+    ended by itself.
     """
 
     def __init__(
@@ -228,8 +236,8 @@ class Generator:
                     heard.notices += (message,)
                 case Aligned():
                     self._take_alignment(message)
-                case Refused(url=url):
-                    heard.failure = heard.failure or self._refused(url)
+                case Refused():
+                    heard.failure = heard.failure or self._refused(message)
                 case Failed(what=what, text=text):
                     heard.failure = heard.failure or _failed(what, text)
             self._news.notify_all()
@@ -241,10 +249,12 @@ class Generator:
         except BrokenpipeError as error:
             self._heard.failure = self._heard.failure or error
 
-    def _refused(self, url: str) -> LocustfileError:
+    def _refused(self, refused: Refused) -> UsageError:
+        if refused.redirected_by:
+            return _redirected(refused.redirected_by, refused.url, self._config.arms)
         addresses = ", ".join(self._config.arms.values())
         return LocustfileError(
-            f"{self._config.locustfile}: asked for {url}, which is not the address of its arm",
+            f"{self._config.locustfile}: asked for {refused.url}, which is not the address of its arm",
             remedy="Use paths such as /chat: brokenpipe sends requests to the targets that it started, "
             "and to nothing else.",
             details=(f"the arms' addresses: {addresses}",),
@@ -324,6 +334,15 @@ def _argv(config: LoadConfig, bind: Bind) -> list[str]:
 
 def _web(config: LoadConfig) -> list[str]:
     return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
+
+
+def _redirected(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
+    return RedirectError(
+        f"the service of arm {arm} redirects to {url}, which is not its own address ({arms.get(arm)}): "
+        "nothing is requested there",
+        remedy="Have it redirect within itself: by a path, or to the host that it was asked by. "
+        "A locustfile that is content with the redirect says allow_redirects=False.",
+    )
 
 
 def _failed(what: str, text: str) -> BrokenpipeError:

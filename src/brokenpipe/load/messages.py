@@ -5,7 +5,7 @@ Shared by both ends, so nothing of Locust is imported here.
     harness ──▶ load   {"gate": "open", "stretch": 2}   {"gate": "open", "stretch": 2, "arms": ["plain"]}
                        {"gate": "closed", "turn": 3}   {"stop": true}
     load ──▶ harness   {"ready": 40}   {"drained": 3}   {"progress": {"plain": [120, 118, 2]}}
-                       {"notice": CODE, "text": …}   {"refused": URL}
+                       {"notice": CODE, "text": …}   {"refused": URL, "redirected_by": ARM}
                        {"failed": "locustfile" | "recording" | "workers", "text": …}
                        {"aligned": "w1", "offset_ns": …, "error_ns": …}
 
@@ -110,12 +110,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The locustfile asked for something that is not its arm."""
+    """The locustfile asked for something that is not its arm, or the service of that arm redirected there."""
 
     url: str
+    redirected_by: str | None = None  # that arm; None: it was the locustfile
 
     def to_json(self) -> dict[str, object]:
-        return {"refused": self.url}
+        return {"refused": self.url, "redirected_by": self.redirected_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ _NEWS: dict[str, Callable[[Any], News]] = {
     "drained": lambda said: Drained(said["drained"]),
     "progress": lambda said: Progress({arm: Count(*counts) for arm, counts in said["progress"].items()}),
     "notice": lambda said: Notice(said["notice"], said["text"]),
-    "refused": lambda said: Refused(said["refused"]),
+    "refused": lambda said: Refused(said["refused"], said.get("redirected_by")),
     "failed": lambda said: Failed(said["failed"], said["text"]),
     "aligned": lambda said: Aligned(said["aligned"], said["offset_ns"], said["error_ns"]),
     **WEB_NEWS,

@@ -17,7 +17,7 @@ _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)  # Locust's own test
 
 
 class RefusedError(Exception):
-    """The locustfile asked for an address that is not its arm's; the run ends with this."""
+    """An address that is not the arm's, of the locustfile or a redirect; the run ends with this."""
 
 
 class Own:
@@ -44,9 +44,10 @@ class Own:
         return rest or "/"
 
     def check(self, url: URL) -> None:
-        """Raises RefusedError unless this is an address of the arm."""
+        """Raises RefusedError unless this address, to which the service has redirected, is one of the arm."""
         if (url.scheme, url.host, url.port) != self._origin:
-            raise self._refused(str(url))
+            self._tower.outbox.append(Refused(str(url), redirected_by=self.arm))
+            raise RefusedError(f"the service redirects to {url}, which is not its own address ({self._base})")
 
     def guard(self, client: HttpSession | FastHttpSession) -> None:
         """Have the client ask before it follows a redirect."""

@@ -17,7 +17,7 @@ from brokenpipe.plan.scenario import Scenario
 
 # A session that is open at a gauge shows by its state whether it did something; one that came and went in between
 # by the count of transactions. A stretch of a gauge or two may miss both.
-_SPAN_S = 3.0
+SPAN_S = 3.0
 _FEW_REQUESTS = 20
 
 _TRANSACTIONS = f"""
@@ -65,7 +65,7 @@ def _past_the_proxy(history: History, begin: int) -> Iterator[Warn]:
 def _untouched(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
     """Where a fault keeps everybody from it, a database that was asked elsewhere has nothing to see."""
     asked = _asked(history)
-    for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(_SPAN_S * 1e9),)):
+    for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(SPAN_S * 1e9),)):
         cell = cells.get((arm, phase))
         succeeded = cell.requests - cell.failed if cell else 0
         others = sum(count for (other, name), count in asked.items() if other == arm and name != phase)
@@ -77,6 +77,28 @@ def _untouched(history: History, scenario: Scenario, cells: Mapping[Place, Cell]
                 f"{plural(transactions, 'transaction')}{_elsewhere(others)}"
             )
             yield Warn.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
+
+
+_SPANS = f"""
+WITH p AS ({STRETCHES}), stretch AS (
+    SELECT g.arm, p.name, max(g.t) - min(g.t) AS span
+    FROM p LEFT JOIN postgres_gauges g ON g.t BETWEEN p.t0 AND p.t1 GROUP BY g.arm, p.name, p.t0
+)
+SELECT name FROM (SELECT arm, name, coalesce(sum(span), 0) AS seen FROM stretch GROUP BY ALL)
+GROUP BY name HAVING max(seen) < ?
+"""
+
+
+def too_short_for_traffic(history: History, cells: Mapping[Place, Cell]) -> tuple[str, ...]:
+    """The phases with requests in which nobody looked long enough to tell whether a database was asked.
+
+    None in a history of before databases were looked at.
+    """
+    if not history.one("SELECT count(*) FROM postgres_gauges")[0]:
+        return ()
+    short = {name for (name,) in history.rows(_SPANS, (int(SPAN_S * 1e9),))}
+    asked = {phase for (_, phase), cell in cells.items() if cell.requests >= _FEW_REQUESTS}
+    return tuple(dict.fromkeys(phase for _, phase in cells if phase in short & asked))
 
 
 _ASKED = f"""

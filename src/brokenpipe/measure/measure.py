@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brokenpipe.history.reader import History, demand_folder, reading
 from brokenpipe.measure.baseline import OWN, Baseline, baseline_of, read_baseline
+from brokenpipe.measure.database_doubts import SPAN_S, too_short_for_traffic
 from brokenpipe.measure.facts import Facts, facts_of
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.groups import failure_groups
@@ -87,7 +88,7 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=facts.arrivals,
-        notes=(*_notes(facts), *look_notes(facts.plan.looks, facts.cells)),
+        notes=(*_notes(facts), *_unchecked(history, facts), *look_notes(facts.plan.looks, facts.cells)),
         comparisons=decided.comparisons,
         figures=decided.figures,
         machine=decided.machine,
@@ -107,6 +108,14 @@ def _shared(plan: Plan) -> dict[str, str]:
 
 def _named(baseline: Baseline | None) -> str | None:
     return f"{baseline.name} of {baseline.started}" if baseline else None
+
+
+def _unchecked(history: History, facts: Facts) -> Iterator[str]:
+    if short := too_short_for_traffic(history, facts.cells):
+        yield (
+            "Too short to tell whether services asked their databases, which takes "
+            f"{SPAN_S:g} s between two looks: {', '.join(short)}."
+        )
 
 
 def _notes(facts: Facts) -> Iterator[str]:

@@ -197,6 +197,11 @@ def find_engine(named: str | None = None) -> Engine:
     if not shutil.which("docker"):
         raise EngineError("there is no program `docker` on PATH", remedy=_HOW_TO_START)
     endpoint = named or _active()
+    if not named and "://" not in endpoint:
+        raise UsageError(
+            f"DOCKER_HOST={endpoint}: is no address of a Docker engine",
+            remedy="Unset it, or write for example DOCKER_HOST=unix:///var/run/docker.sock.",
+        )
     if not named and not endpoint.startswith(_LOCAL):
         raise UsageError(
             f"--stack compose: Docker's active engine is {endpoint}, which may not be on this machine",
@@ -207,6 +212,8 @@ def find_engine(named: str | None = None) -> Engine:
     try:
         engine.client.ping()
     except (DockerException, OSError) as error:
+        with suppress(DockerException, OSError):
+            engine.client.close()
         raise EngineError(
             f"no Docker engine answers at {endpoint}: {_brief(error)}", remedy=_HOW_TO_START
         ) from error
@@ -220,11 +227,20 @@ def find_engine(named: str | None = None) -> Engine:
 
 
 def _active() -> str:
-    """The endpoint of DOCKER_HOST, or of the active context."""
+    """The endpoint of DOCKER_HOST, or of the active context.
+
+    Raises EngineError for a context that Docker does not know: what somebody has chosen is not replaced in silence.
+    """
+    if chosen := os.environ.get("DOCKER_HOST"):
+        return chosen
     form = "{{.Endpoints.docker.Host}}"
-    return _told(["docker", "context", "inspect", "--format", form], dict(os.environ)) or (
-        _LOCAL + "/var/run/docker.sock"
-    )
+    told = _told(["docker", "context", "inspect", "--format", form], dict(os.environ))
+    if not told and (context := os.environ.get("DOCKER_CONTEXT")):
+        raise EngineError(
+            f"DOCKER_CONTEXT={context}: `docker context inspect` knows no such context",
+            remedy="Unset it, or name one that `docker context ls` lists.",
+        )
+    return told or _LOCAL + "/var/run/docker.sock"
 
 
 def _told(argv: Sequence[str], environment: dict[str, str]) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from brokenpipe.errors import TargetNotReady
+from brokenpipe.errors import RedirectError, TargetNotReady
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import secret_values
 from brokenpipe.stack.janitor import Janitor
@@ -70,7 +71,8 @@ def service(
 def wait_ready(started: Service, target: Target) -> None:
     """Return when the service answers its readiness path with 200.
 
-    Raises TargetNotReady, with the end of its log, when it ends or takes longer than `ready_timeout_s`.
+    Raises RedirectError when that leads elsewhere, TargetNotReady, with the end of its log, when the service ends or
+    takes longer than `ready_timeout_s`.
     """
     url = started.url + target.ready
     left_s = started.started + target.ready_timeout_s - time.monotonic()
@@ -83,6 +85,23 @@ def wait_ready(started: Service, target: Target) -> None:
         )
 
 
+class _OwnAddress(requests.Session):
+    """A client that follows redirects within the service, and asks nobody else."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Raises RedirectError for an address of another scheme, host or port."""
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            asked, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+            if (asked.scheme, asked.netloc) != (there.scheme, there.netloc):
+                raise RedirectError(
+                    f"the service redirects {asked.path} to {there.geturl()}, which is not its own address "
+                    f"({asked.scheme}://{asked.netloc}): nothing is requested there",
+                    remedy="Let `ready` in target.toml be a path that the service answers by itself.",
+                )
+        return target
+
+
 def _answer(url: str, process: Child) -> bool | None:
     if not process.running:
         raise TargetNotReady(
@@ -92,7 +111,7 @@ def _answer(url: str, process: Child) -> bool | None:
         )
     try:
         # No proxies from the shell's environment: this request must not leave the machine.
-        with requests.Session() as session:
+        with _OwnAddress() as session:
             session.trust_env = False
             return True if session.get(url, timeout=2).status_code == 200 else None
     except requests.RequestException:
