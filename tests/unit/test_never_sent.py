@@ -127,9 +127,13 @@ def test_limits_that_will_do() -> None:
     """The hard limit counts, to which Locust's is raised; and workers share the users."""
     check_open_files(plan(users=34), Limits(soft=256, hard=4096))
     check_open_files(plan(users=34), Limits(soft=None, hard=None))
-    check_open_files(plan(users=400, workers=4), Limits(soft=256, hard=512))
+    check_open_files(plan(users=400, workers=4), Limits(soft=256, hard=1024))
     with pytest.raises(StackError):
-        check_open_files(plan(users=400), Limits(soft=256, hard=512))
+        check_open_files(plan(users=400), Limits(soft=256, hard=1024))
+    with pytest.raises(
+        StackError, match="Toxiproxy needs up to 560 open files in one process, for 260 connections"
+    ):
+        check_open_files(plan(users=1), Limits(soft=256, hard=512))
     with pytest.raises(StackError, match="the harness"):
         check_open_files(plan(users=1), Limits(soft=64, hard=4096))
 

@@ -7,8 +7,10 @@ import math
 from brokenpipe.errors import StackError
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.open_files import Limits, limits
+from brokenpipe.stack.stack import connections_for
 
 OF_LOCUST = 32  # beside a connection for each user; measured: under 10, and a locustfile opens what it likes
+OF_TOXIPROXY = 40  # beside two for each connection; Postgres lets no more in than it allows
 OF_HARNESS = 40
 OF_HARNESS_FOR_ARM = (
     8  # pipes of its service, and the sockets that watch a strike; measured: 26 in all with two arms
@@ -16,13 +18,16 @@ OF_HARNESS_FOR_ARM = (
 
 
 def check_open_files(plan: Plan, found: Limits | None = None) -> None:
-    """Raises StackError where Locust or the harness would run out: that would look like failures of an arm."""
+    """Raises StackError where Locust, Toxiproxy or the harness would run out: it would look like failures of an arm."""
     found = found or limits()
     load, arms = plan.scenario.load, len(plan.scenario.arms)
     users = math.ceil(load.users / load.workers)
     _check(
         "Locust", users * arms + OF_LOCUST, found.reachable, found, f"{users} users on each of {arms} arms"
     )
+    connections = connections_for(plan)
+    # Whatever is in force when it starts, a Go program raises it to the hard limit.
+    _check("Toxiproxy", 2 * connections + OF_TOXIPROXY, found.hard, found, f"{connections} connections")
     _check("the harness", OF_HARNESS + OF_HARNESS_FOR_ARM * arms, found.soft, found, f"{arms} arms")
 
 
