@@ -36,6 +36,7 @@ ALLOWED_S = 20.0  # beyond an undisturbed run
 BOOK = Book(REPOSITORY / ".cache" / "sabotage.ndjson")
 _FIRST = (Moment.PHASE, Moment.PAUSE, Moment.START_UP, Moment.REPORT)  # what tells most, if it is cut off
 PAGE = REPOSITORY / "docs" / "reliability.md"
+FILES = "\n## Files\n"
 
 
 def main() -> int:
@@ -51,9 +52,15 @@ def main() -> int:
         if not (asked.only or asked.no_shots):
             aims = list(_aimed(asked.shots or 1.0, plan.wall_s, len(list(BOOK.all("shot")))))
             _shoot(Path(folder) / "shots", aims[: asked.at_most], asked.at_once)
-    PAGE.write_text(page(BOOK))
+    PAGE.write_text(page(BOOK) + _on_files())
     wrong = [found for found in BOOK.results().values() if found.wrongs]
     return 1 if wrong or any(shot["wrongs"] or shot["left"] for shot in BOOK.all("shot")) else 0
+
+
+def _on_files() -> str:
+    """What the page says of files, which no run of this table has found out: it stays."""
+    _, heading, rest = (PAGE.read_text() if PAGE.exists() else "").partition(FILES)
+    return heading + rest
 
 
 def _options() -> argparse.ArgumentParser:

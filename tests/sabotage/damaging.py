@@ -152,23 +152,14 @@ def _oversized(draw: random.Random) -> str:
 
 
 def damage_folder(draw: random.Random, folder: Path) -> str:
-    """Damage a report folder in one to three places. What was done, in a few words."""
-    return "; ".join(_damage_file(draw, folder) for _ in range(draw.choice([1, 1, 2, 3])))
+    """Damage one to three files of a report folder. What was done, in a few words."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return "; ".join(_damage_file(draw, path) for path in draw.sample(files, k=draw.choice([1, 1, 2, 3])))
 
 
-def _damage_file(draw: random.Random, folder: Path) -> str:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
-    if not files:
-        return "nothing left to damage"
-    path = draw.choice(files)
+def _damage_file(draw: random.Random, path: Path) -> str:
     ways: list[Callable[[random.Random, Path], str]] = [_other_bytes, _other_file]
-    ways += (
-        [_other_lines] * 6
-        if path.suffix == ".ndjson"
-        else [_other_values] * 4
-        if path.suffix == ".json"
-        else []
-    )
+    ways += [_other_lines] * 6 if path.suffix == ".ndjson" else [_other_values] * 4
     return f"{path.name}: {draw.choice(ways)(draw, path)}"
 
 
