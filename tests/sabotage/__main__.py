@@ -63,12 +63,6 @@ def _on_files() -> str:
     return heading + rest
 
 
-def _by_hand() -> str:
-    """The end of the page, which is about files and not written here."""
-    _, found, rest = PAGE.read_text().partition("\n## Files\n")
-    return found + rest
-
-
 def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="python -m tests.sabotage",

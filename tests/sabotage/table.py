@@ -58,9 +58,7 @@ _TOXIPROXY = (
         Part.TOXIPROXY, Act.STOPPED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted", ends=True
     ),
     _in_phase(Part.TOXIPROXY, Act.CONTINUED, "toxiproxy_stopped", "proxy_hung", "proxy_restarted"),
-    _in_phase(
-        Part.TOXIPROXY, Act.DESCRIPTORS, "toxiproxy_stopped", "proxy_hung", "proxy_restarted", "act_failed"
-    ),
+    _in_phase(Part.TOXIPROXY, Act.DESCRIPTORS, "out_of_files"),
     _in_phase(Part.TOXIPROXY, Act.MEMORY, "toxiproxy_died", "proxy_hung", ends=True, passes=True),
 )
 _POSTGRES = (

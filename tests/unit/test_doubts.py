@@ -48,6 +48,7 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.UNEQUAL_LOAD: lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6, 14.2, 14.3, 14.4]),
     Code.LOAD_STOPPED: lambda run: run.silence("load", 2, 11.5),
     Code.TOXIPROXY_STOPPED: lambda run: run.silence("toxiproxy", 2, None),
+    Code.OUT_OF_FILES: lambda run: run.silence("toxiproxy", 2, 2.25, how="no_files"),
     Code.SERVICE_STOPPED: lambda run: run.silence("target", 2, 2.75, arm="plain"),
     Code.PGBOUNCER_HUNG: lambda run: run.silence("pgbouncer", 2, 4, how="no_answer", pid=None),
     Code.POSTGRES_HUNG: lambda run: run.silence("postgres", 2, 11.5),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
 import psutil
 import pytest
@@ -58,6 +61,22 @@ def test_a_janitor_that_has_ended_is_missed(family: tuple[subprocess.Popen[str],
     _until(states, set())
     parent.kill()
     _until(states, {Key(JANITOR, None, parent.pid, "ended")})
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of other processes")
+def test_a_proxy_without_descriptors_is_seen(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
+    """One more would be too many: that is of who carries connections, not of a service."""
+    parent, child = family
+    states = ProcessStates([Watched("toxiproxy", None, lambda: parent.pid)])
+    states.find()
+    _until(states, set())
+    taken = {int(each.name) for each in Path(f"/proc/{child.pid}/fd").iterdir()}
+    free = next(number for number in count() if number not in taken)
+    child.rlimit(psutil.RLIMIT_NOFILE, (free, free))
+    _until(states, {Key("toxiproxy", None, child.pid, "no_files")})
+    service = ProcessStates([Watched("target", "plain", lambda: parent.pid)])
+    service.find()
+    _until(service, set())
 
 
 @dataclass

@@ -1,11 +1,13 @@
-"""Which processes of a run stand still, by what the kernel says of each: a process that does cannot tell it itself."""
+"""Which processes of a run stand still, or have no descriptor left, as the kernel says: they cannot tell it."""
 
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,10 @@ from brokenpipe.drive.probe import Watched
 from brokenpipe.history.silences import How
 
 JANITOR = "janitor"
+OF_CONNECTIONS = frozenset({"toxiproxy", "pgbouncer"})
+"""Parts that carry connections, and refuse the next one for want of a descriptor. What a service does is its own."""
+OF_PROCESSES = frozenset({"stopped", "ended", "no_files"})
+"""In which ways a look at a process finds it."""
 _STANDS, _GONE = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
 _HAS_PROC = Path("/proc/self/stat").exists()  # three times as fast as psutil
 
@@ -49,11 +55,13 @@ class ProcessStates:
         self._members = dict(_below(os.getpid(), None, children, owners))
 
     def look(self) -> Iterator[Key]:
-        """Those that stand still now, and a janitor that has ended."""
+        """Those that stand still now or have no descriptor left, and a janitor that has ended."""
         for pid, part in self._members.items():
             state = _state(pid)
             if state is not None and state[0] in _STANDS:
                 yield Key(part.role, part.arm, pid, "stopped")
+            if part.role in OF_CONNECTIONS and _has_no_files(pid):
+                yield Key(part.role, part.arm, pid, "no_files")
         yield from self._janitor()
 
     def _janitor(self) -> Iterator[Key]:
@@ -87,6 +95,15 @@ def _state(pid: int) -> tuple[str, int] | None:
             os.close(file)
         return state.decode(), int(parent)
     return None
+
+
+def _has_no_files(pid: int) -> bool:
+    """Whether the lowest descriptor that is free lies above the limit of that process. False where nobody can tell."""
+    with suppress(OSError, ValueError, AttributeError):  # prlimit is of Linux only
+        most, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
+        return 0 <= most <= next(number for number in count() if number not in taken)
+    return False
 
 
 _LETTERS = {psutil.STATUS_STOPPED: "T", psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z"}

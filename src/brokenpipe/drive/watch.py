@@ -20,7 +20,7 @@ from typing import Protocol
 
 from brokenpipe.drive.new_connection import Ask, pgbouncer_answers, postgres_answers
 from brokenpipe.drive.probe import Watched
-from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
+from brokenpipe.drive.process_states import JANITOR, OF_PROCESSES, Key, ProcessStates
 from brokenpipe.errors import RecordingError
 from brokenpipe.history.silences import Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer, writing
@@ -71,7 +71,8 @@ class Watch:
             concerned = (
                 t
                 for key, t in self._silent.items()
-                if (key.part != JANITOR if parts is None else key.part in parts)
+                if key.how != "no_files"  # it still answers whom it knows
+                and (key.part != JANITOR if parts is None else key.part in parts)
             )
             since = min(concerned, default=None)
         return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
@@ -91,7 +92,7 @@ class Watch:
     def note_states(self, standing: Collection[Key], t: int) -> None:
         """Those that stand still at a look; all others do not. Raises RecordingError."""
         with self._lock:
-            before = [key for key in self._silent if key.how in {"stopped", "ended"}]
+            before = [key for key in self._silent if key.how in OF_PROCESSES]
         for key in before:
             self.note(key, t, silent=key in standing)
         for key in standing:

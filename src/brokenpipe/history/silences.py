@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 from brokenpipe.history.records import Record
 
-How = Literal["stopped", "ended", "no_answer", "late"]
+How = Literal["stopped", "ended", "no_answer", "late", "no_files"]
 """How a silence was seen. stopped: the kernel says that the process stands still. ended: it is no more. no_answer: a
-new connection was not answered in time. late: a loop of the harness itself woke late."""
+new connection was not answered in time. late: a loop of the harness itself woke late. no_files: the process had no file
+descriptor left, and so none for another connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from brokenpipe.measure.silences import Silence
 _REASONS = frozenset(
     {
         Code.LOAD_STOPPED, Code.TOXIPROXY_STOPPED, Code.SERVICE_STOPPED, Code.PGBOUNCER_HUNG, Code.POSTGRES_HUNG,
-        Code.HARNESS_STOPPED,
+        Code.HARNESS_STOPPED, Code.OUT_OF_FILES,
     }
 )  # fmt: skip
 _CONSEQUENCES = frozenset(

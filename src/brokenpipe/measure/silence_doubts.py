@@ -23,6 +23,7 @@ _CODES: Mapping[str, Code] = {
     "janitor": Code.JANITOR_LOST,
     "gauges": Code.GAUGES_SILENT,
 }
+_AT_ONCE = frozenset({"ended", "no_files"})  # however short: what came meanwhile was not served
 _NAMES = {
     "load": "Locust",
     "toxiproxy": "Toxiproxy",
@@ -54,13 +55,15 @@ def unexplained(history: History) -> Iterator[Silence]:
     """Those that lasted long enough beside what the plan's faults did."""
     by_plan, seen = explained(history), seen_silences(history)
     for silence in seen:
-        if by_plan.rest_s(silence) >= STOPPED_S or silence.how == "ended":
+        if by_plan.rest_s(silence) >= STOPPED_S or silence.how in _AT_ONCE:
             yield silence
     yield from gaps(history, seen, by_plan)
 
 
 def code_of(silence: Silence) -> Code:
     """Which doubt it is."""
+    if silence.how == "no_files":
+        return Code.OUT_OF_FILES
     return _CODES[silence.part.partition(" ")[0]]
 
 
@@ -81,6 +84,8 @@ def _said(silence: Silence) -> str:
             return f"{who} (process {silence.pid}) had ended"
         case "no_answer":
             return f"{who} answered no new connection {lasted}"
+        case "no_files":
+            return f"{who} had no file descriptor left {lasted}"
         case "late":
             return f"{who} did nothing {lasted}"
         case _:

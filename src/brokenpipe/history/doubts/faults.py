@@ -60,4 +60,9 @@ FAULTS: Mapping[Code, Kind] = {
         "unknown",
         "Something stopped it (SIGSTOP, a debugger): leave the processes of a run alone, and run again.",
     ),
+    Code.OUT_OF_FILES: Kind(
+        "Toxiproxy or PgBouncer had no file descriptor left, and so none for another connection",
+        "unknown",
+        "Raise the limit (ulimit -n), or lower pool sizes, --users or arms: what was refused is no fault of a setting.",
+    ),
 }

@@ -54,6 +54,7 @@ class Code(StrEnum):
     PROXY_HUNG = "proxy_hung"
     TOXIPROXY_DIED = "toxiproxy_died"
     TOXIPROXY_STOPPED = "toxiproxy_stopped"
+    OUT_OF_FILES = "out_of_files"
     # the service and its database
     TARGET_DIED = "target_died"
     TARGET_RESTARTED = "target_restarted"
