@@ -41,6 +41,8 @@ Row = tuple[Any, ...]
 # DuckDB's own share of the memory, 100 MB of it buffers for parsing; Python and what is measured need as much again.
 MEMORY = "240MB"
 SMALL_BYTES = 32_000_000  # what fits into that memory with all that is made of it
+TINY_BYTES = 2_000_000  # up to here, planning a query better takes longer than carrying it out
+WORTHWHILE = ("expression_rewriter", "filter_pushdown")  # optimizers, even then: a join stays a join
 SCRATCH = "brokenpipe-reading-"  # and the pid, so that what a killed reader left can be told
 OBJECT_BYTES = 16_777_216  # of one line at most
 BATCH = 2048  # rows handed over at a time
@@ -143,7 +145,10 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 )
                 settings["temp_directory"] = str(scratch / "spilled")
                 database = str(scratch / "history.duckdb")
-            yield open_until_read.enter_context(duckdb.connect(database, config=settings))
+            connection = open_until_read.enter_context(duckdb.connect(database, config=settings))
+            if _size_bytes(folder) < TINY_BYTES:
+                _plan_quickly(connection)
+            yield connection
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise ReportError(
             f"{folder}: the history cannot be read: {error}",
@@ -153,7 +158,17 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _is_large(folder: Path) -> bool:
-    return sum(path.stat().st_size for path in folder.glob(EVERY_FILE)) >= SMALL_BYTES
+    return _size_bytes(folder) >= SMALL_BYTES
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob(EVERY_FILE))
+
+
+def _plan_quickly(connection: duckdb.DuckDBPyConnection) -> None:
+    names = [name for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()]
+    others = ",".join(name for name in names if name not in WORTHWHILE)
+    connection.execute(f"SET disabled_optimizers = '{others}'")
 
 
 def _sweep() -> None:
