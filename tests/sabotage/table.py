@@ -141,9 +141,9 @@ SHORT: Sequence[Line] = (
     _in_phase(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files")
     + _in_pause(Part.POSTMASTER, Act.STOPPED, "postgres_hung", ends=True),
     _in_phase(Part.BACKEND, Act.KILLED, "postgres_crashed")
-    + _in_pause(Part.PGBOUNCER, Act.STOPPED, "pgbouncer_hung", ends=True),
-    _in_phase(Part.LOAD_WORKER, Act.CLOCK, "clocks_apart")
     + _in_pause(Part.SERVICE, Act.KILLED, "target_died"),
+    _in_phase(Part.LOAD_WORKER, Act.CLOCK, "clocks_apart")
+    + _in_pause(Part.PGBOUNCER, Act.STOPPED, "pgbouncer_hung", ends=True),
     _in_phase(Part.JANITOR, Act.KILLED, passes=True, ends=True)
     + _in_pause(Part.HARNESS, Act.KILLED, ends=True),
     _in_pause(Part.REPORTS, Act.FULL, ends=True),

@@ -32,7 +32,7 @@ from tests.stack.runs import BROKENPIPE, REPOSITORY, Starter, write_scenario
 
 EARLIEST_S = 0.1
 ENGINE_CLEAN_WITHIN_S = 15.0
-NOTHING_RECORDED = re.compile(r"error: .*(no experiment\.ndjson here|cannot be read)", re.DOTALL)
+NOTHING_RECORDED = re.compile(r"error: .*(no experiment\.ndjson here|is not there|cannot be read)", re.DOTALL)
 
 PHASES = """
 [[phases]]

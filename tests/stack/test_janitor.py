@@ -105,6 +105,15 @@ def test_those_that_end_at_once_are_given_up(monkeypatch: pytest.MonkeyPatch) ->
         assert poll(lambda: _refuses(undo) or None, timeout_s=20)
 
 
+def test_one_that_ends_while_it_is_told_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a process nor its pipe is left over, which Python would complain of somewhere else."""
+    monkeypatch.setattr(module.sys, "executable", "/bin/true")
+    before = {child.pid for child in psutil.Process().children()}
+    with pytest.raises(BrokenPipeError):
+        module._started(["line\n"] * 100_000)  # more than a pipe holds
+    assert {child.pid for child in psutil.Process().children()} <= before
+
+
 def test_many_threads_tell_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Arms start together: each line arrives whole, and once."""
     took = tmp_path / "took.py"

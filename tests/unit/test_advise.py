@@ -96,7 +96,7 @@ def test_pools_of_one_size_say_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["/nowhere/at/all"], "no experiment.ndjson here"),
+        (["/nowhere/at/all"], "/nowhere/at/all: is not there"),
         (["--hold-ms", "0"], "--hold-ms 0: must be above 0"),
         (["--peak-per-s", "-3"], "--peak-per-s -3: must be above 0"),
         (["--workers", "0"], "--workers"),

@@ -115,7 +115,7 @@ class WatchedJanitor:
 
 
 def _started(lines: Sequence[str]) -> subprocess.Popen[str]:
-    """The process, told all that. Raises OSError."""
+    """The process, told all that. Raises OSError, after which there is none."""
     process = subprocess.Popen(
         [sys.executable, "-I", SCRIPT],
         stdin=subprocess.PIPE,
@@ -124,7 +124,11 @@ def _started(lines: Sequence[str]) -> subprocess.Popen[str]:
         text=True,
         env={"PATH": os.environ.get("PATH", os.defpath)},  # without the id: it must not sweep itself
     )
-    _write(process, lines)
+    try:
+        _write(process, lines)
+    except OSError:
+        _end(process)
+        raise
     return process
 
 
