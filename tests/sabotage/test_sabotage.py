@@ -16,7 +16,7 @@ from tests.sabotage.table import SHORT, TABLE
 
 PLAN, ALLOWED_S = (
     Plan(wall_s=25.0, played_s=12.0),
-    100.0,
+    60.0,
 )  # to find what never ends, also where others are at work
 
 Outcomes = Mapping[Line, Future[Outcome]]

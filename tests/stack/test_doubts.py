@@ -139,28 +139,6 @@ def test_toxiproxy_stopped_while_nothing_is_asked_of_it(brokenpipe: Starter, pro
     assert run.summary["arms"]["plain"]["failed"] > 0
 
 
-def test_toxiproxy_killed(brokenpipe: Starter, project: Path) -> None:
-    """Its end in a phase without strikes is noticed by the roll call."""
-    with begun(brokenpipe, project, STEADY) as run:
-        _child(run, TOXIPROXY).kill()
-        assert_doubted(run, Code.TOXIPROXY_DIED)
-
-
-def test_one_backend_of_postgres_killed(brokenpipe: Starter, project: Path) -> None:
-    """As the kernel does when memory is out: Postgres ends all sessions of all arms, and no pool is to blame."""
-    arms = "plain = {}\nother = {}"
-    expect = STEADY.replace("equals = 0", 'equals = 0\n\n[[expect]]\narm = "*"\nphase = "steady"\n') + (
-        'metric = "failed"\nequals = 0\n'
-    )
-    with begun(brokenpipe, project, expect, arms=arms) as run:
-        server = _child(run, "max_connections=")
-        backend = next(each for each in server.children() if "arm_other" in " ".join(each.cmdline()))
-        backend.kill()
-        assert_doubted(run, Code.POSTGRES_CRASHED)
-    assert {check["verdict"] for check in run.summary["checks"]} == {"unknown"}
-    assert len(run.history("gauges.ndjson", "server_start")) > 1
-
-
 def test_a_worker_of_a_target_killed(brokenpipe: Starter, project: Path) -> None:
     """The service starts another, with an empty pool, and goes on as if nothing had been."""
     with begun(brokenpipe, project, STEADY, target="crowd") as run:
@@ -193,20 +171,3 @@ def test_a_service_that_is_not_on_the_wire(brokenpipe: Starter, project: Path) -
     }
     assert found == {(Code.NO_DATABASE_TRAFFIC, "cached"), (Code.BYPASSES_PROXY, "straight")}
     assert run.summary["arms"]["cached"]["failed"] == run.summary["arms"]["straight"]["failed"] == 0
-
-
-def test_a_service_whose_table_was_never_made(brokenpipe: Starter, project: Path) -> None:
-    """It fails every request before anything is broken: the run stops there, with its report, and says why."""
-    arms = 'proper = { WAY = "proper" }\ntableless = { WAY = "tableless" }'
-    with begun(brokenpipe, project, STEADY + KILL, arms=arms) as run:
-        assert run.end(60) == 3, run.out
-    assert run.history("experiment.ndjson", "finish")[-1]["how"] == "stopped"
-    assert list(run.summary["arms"]["tableless"]["phases"]) == ["steady"]
-    assert run.summary["arms"]["proper"]["failed"] == 0
-    (doubt,) = (each for each in run.summary["warnings"] if each["code"] == Code.SERVICE_BROKEN)
-    assert (doubt["arm"], doubt["unknown"]) == ("tableless", True)
-    assert 'UndefinedTable: relation "never_made" does not exist' in doubt["text"]
-    assert (run.folder / "logs" / "target-tableless.log").exists()
-    assert run.summary["best"] is None
-    assert run.summary["sentence"].startswith("The service fails without any fault")
-    assert "was stopped, because the service failed nearly every request" in " ".join(run.out.split())

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
+from tests.stack.runs import Run, Starter, eventually, write_scenario
 from tests.stack.test_doubts import TOXIPROXY, _child, _phase_began
 
 PHASE = """
@@ -99,78 +99,3 @@ def test_what_was_seen_is_on_record(run: Run) -> None:
     } <= seen  # fmt: skip
     begins, ends = (sum(each["edge"] == edge for each in edges) for edge in ("begin", "end"))
     assert begins == ends, "each went on"
-
-
-HANGS = """
-[[phases]]
-name = "steady"
-seconds = 2
-
-[[phases]]
-name = "kill"
-fault = { name = "socket_kill" }
-episodes = 2
-every_s = 1
-
-[[phases]]
-name = "slow"
-fault = { name = "latency", ms = 20 }
-seconds = 2
-
-[[expect]]
-arm = "*"
-phase = "kill"
-metric = "broken"
-equals = 0
-"""
-PLANNED_S = 6.0 + 8.0  # of the phases, and between them
-
-
-@pytest.fixture(scope="module")
-def hung(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
-    """A run whose Postgres stands still from the first phase on and never goes on, and how long it took from there."""
-    folder = tmp_path_factory.mktemp("hung")
-    scenario = write_scenario(
-        folder / "hung.toml",
-        HANGS,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios" / "locustfile.py",
-        users=2,
-        arms='plain = {}\npre_ping = { DB_POOL_PRE_PING = "true" }',
-        timeout_s=10.0,
-    )
-    with Starter(folder).start("run", scenario, "--reports", folder / "reports") as run:
-        eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=150)
-        assert run.popen.poll() is None, run.out
-        postmaster = _child(run, "max_connections=")
-        family = (postmaster, *postmaster.children())
-        for process in family:
-            process.suspend()
-        since = time.monotonic()
-        try:
-            run.end(150)
-            took_s = time.monotonic() - since
-        finally:
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
-    return run, took_s
-
-
-def test_a_database_that_hangs_does_not_prolong_the_run(hung: tuple[Run, float]) -> None:
-    """It ends within some seconds of its plan: no wait for a server is without a bound."""
-    run, took_s = hung
-    assert took_s < PLANNED_S + 40, run.out  # a busy machine; measured: see decision 181
-
-
-def test_a_database_that_hangs_is_named(hung: tuple[Run, float]) -> None:
-    """The verdict is unknown because of it, and what follows from it says so, instead of blaming the locustfile."""
-    run, _ = hung
-    assert run.popen.returncode == 3, run.out
-    warned = _warned(run)
-    assert warned["postgres_hung"]["unknown"]
-    assert "until the end" in warned["postgres_hung"]["text"]
-    followed = set(warned) & {"not_drained", "no_traffic", "fault_did_not_land", "ledger_unknown"}
-    assert len(followed) > 1, run.out
-    for code in followed:
-        assert warned[code]["remedy"] == "This can follow from postgres_hung: look into that first."
