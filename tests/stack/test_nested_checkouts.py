@@ -44,7 +44,9 @@ def test_every_request_is_seen_to_take_two_at_once(played: Run) -> None:
         )  # where the pool is small, some wait for their first in vain
         assert missing <= 4 if size == 10 else found["nested"] > 20
         assert found["connections"] == 2
-        assert (found["waited"] > 0) == (size < 10)
+        assert (
+            found["waited"] > 0 if size < 10 else found["waited"] <= 2
+        )  # of hundreds: two may begin together
     assert arms["size_2"]["phases"]["steady"]["nested_checkouts"][0]["gave_up"] > 5
 
 

@@ -58,6 +58,12 @@ def test_a_response_that_had_begun_comes_first() -> None:
     assert request_phase(None, response_began=1) is RequestPhase.RESPONDING
 
 
+def test_what_is_not_there_may_be_there_as_null() -> None:
+    """A reader that knows the shape of an act fills it up: what a request waits for has a begin all the same."""
+    assert act_of({"act": "statement", "where": None, "began": None, "since": 7}).began == 7
+    assert act_of({"where": "statement", "began": 5, "since": None}).began == 5
+
+
 def test_a_history_of_before_is_not_known() -> None:
     """Without the socket's state and without the link nobody knows when the connection ended."""
     old = {"where": "commit", "t": 300, "dead_at_checkout": False, "statement": None, "port": 1}

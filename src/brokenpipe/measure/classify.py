@@ -87,7 +87,7 @@ def chain_of(raw: Sequence[Mapping[str, Any]] | None) -> tuple[Link, ...]:
     """A chain from the witness's JSON, outermost first."""
     return tuple(
         Link(
-            type=str(link.get("type", "")),
+            type=str(link.get("type") or ""),
             text=str(link.get("text") or ""),
             sqlstate=link.get("sqlstate"),
             errno=link.get("errno"),

@@ -69,7 +69,10 @@ _BEFORE_USE: Mapping[str, RequestPhase] = {
 def act_of(raw: Mapping[str, Any]) -> Act:
     """From the witness's JSON: an error (`where`, `began`), a stall or what a request waits for (`act`, `since`)."""
     others = {name: raw.get(name) for name in Act.__slots__ if name not in {"act", "began"}}
-    return Act(str(raw.get("where") or raw.get("act")), began=raw.get("began", raw.get("since")), **others)
+    began = (
+        raw.get("since") if raw.get("began") is None else raw["began"]
+    )  # what is not known may be there as null
+    return Act(str(raw.get("where") or raw.get("act")), began=began, **others)
 
 
 def request_phase(
