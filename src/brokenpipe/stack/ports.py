@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
+LOWEST, ENOUGH = 10_240, 5_000  # above what is usually installed; fewer would soon be used up
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 START_ATTEMPTS = 3  # of a server on a free port of ours, while strangers keep taking it first
 
 _handed_out: set[int] = set()
@@ -20,16 +25,31 @@ _handed_out: set[int] = set()
 def free_port() -> int:
     """A port that nothing listens on at this moment, and never the same one twice.
 
-    Whoever binds it may, rarely, lose a race against a stranger: see `taken`.
+    Whoever binds it may, rarely, lose a race against a stranger: see `taken`. Ports that the kernel gives to outgoing
+    connections are left out where that is known: with hundreds of those, one of them wins such a race now and then.
     """
     while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, _candidate()))
             port: int = probe.getsockname()[1]
-        # The kernel gives the same port again while nobody has bound it: two targets would share it.
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port
+            if port not in _handed_out:  # nobody may have bound it yet
+                _handed_out.add(port)
+                return port
+
+
+def _candidate() -> int:
+    """A port to try; 0: whichever the kernel likes."""
+    below = outgoing().start - LOWEST
+    return LOWEST + secrets.randbelow(below) if below >= ENOUGH else 0
+
+
+@cache
+def outgoing() -> range:
+    """The ports that outgoing connections get here. Empty where nobody tells."""
+    with suppress(OSError, ValueError):
+        low, high = map(int, _OUTGOING.read_text(encoding="ascii").split())
+        return range(low, high + 1)
+    return range(0)
 
 
 def taken(port: int) -> bool:
