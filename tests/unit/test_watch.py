@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from brokenpipe.drive import watch as watch_module
 from brokenpipe.drive.probe import Watched
 from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
 from brokenpipe.drive.watch import Watch
@@ -124,3 +127,23 @@ def test_loops_that_stood_still_together_are_one_silence() -> None:
     watch.note_late(12, 20)
     watch.note_late(30, 40)
     assert [each.t for each in log.lines if isinstance(each, Silence)] == [10, 20, 30, 40]
+
+
+def test_whoever_looks_goes_on_without_descriptors() -> None:
+    """A look that fails for want of one is left out, and the next is made: nothing ends, and nothing is printed."""
+    over, looks = threading.Event(), iter((errno.EMFILE, errno.ENFILE, None))
+
+    def look() -> None:
+        number = next(looks)
+        if number is not None:
+            raise OSError(number, "no descriptor")
+        over.set()
+
+    watch_module._repeat(look, 0.001, over)
+    assert over.is_set()
+
+    def broken() -> None:
+        raise OSError(errno.EBADF, "a defect")
+
+    with pytest.raises(OSError, match="a defect"):
+        watch_module._repeat(broken, 0.001, threading.Event())

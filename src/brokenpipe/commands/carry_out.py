@@ -88,7 +88,7 @@ def _play(begin: Callable[[], Run]) -> int:
     try:
         what = begin()
         try:
-            with console.naming_memory_shortage(), display_for(console.out) as shown:
+            with console.naming_shortages(), display_for(console.out) as shown:
                 run_experiment(replace(what, on_progress=shown.show))
                 asked.only_noted = True  # from here on the report is finished in any case
         except BrokenpipeError as error:

@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from brokenpipe.commands.asked_to_end import EXIT_INTERRUPTED
-from brokenpipe.errors import BrokenpipeError, MemoryShortage
+from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles, is_out_of_files
 from brokenpipe.memory_shortage import is_memory_shortage, too_low_a_limit
 from brokenpipe.plain_text import escape_controls, shorten
 
@@ -44,8 +44,10 @@ err = SafeConsole(stderr=True)
 
 
 @contextmanager
-def naming_memory_shortage() -> Iterator[None]:
-    """Make one error of the many ways in which a lack of memory shows itself."""
+def naming_shortages() -> Iterator[None]:
+    """Make one error of the many ways in which a lack of memory shows itself, and one of a lack of descriptors."""
+    if said := too_low_a_limit():  # it may have been set since
+        raise MemoryShortage(said)
     try:
         yield
     except BrokenpipeError:
@@ -53,6 +55,8 @@ def naming_memory_shortage() -> Iterator[None]:
     except Exception as error:
         if is_memory_shortage(error):
             raise MemoryShortage from error
+        if is_out_of_files(error):
+            raise OutOfFiles from error
         raise
 
 
@@ -60,9 +64,7 @@ def naming_memory_shortage() -> Iterator[None]:
 def answering_for_errors() -> Iterator[None]:
     """End the process with the error's own exit code, and without a traceback: it is the user's to mend."""
     try:
-        if said := too_low_a_limit():
-            raise MemoryShortage(said)
-        with naming_memory_shortage():
+        with naming_shortages():
             yield
     except BrokenpipeError as error:
         complain(error)

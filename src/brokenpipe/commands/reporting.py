@@ -49,7 +49,7 @@ def write_report(folder: Path) -> int:
 def report_what_there_is(folder: Path) -> None:
     """After a failure: what was recorded is reported if that is possible, and never hides the failure."""
     try:
-        with console.naming_memory_shortage():
+        with console.naming_shortages():
             write_report(folder)
     except BrokenpipeError as error:
         console.complain(error)

@@ -38,7 +38,7 @@ def carry_out_by_hand(
     )
     _say(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
     try:
-        with console.naming_memory_shortage():
+        with console.naming_shortages():
             sit(what)
     except BrokenpipeError as error:
         asked.only_noted = True

@@ -14,7 +14,7 @@ import psutil
 
 from brokenpipe.drive.machine_gauge import Machine, tick
 from brokenpipe.drive.postgres_gauge import Database
-from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
+from brokenpipe.errors import ProxyError, ProxyHung, RecordingError, passing_over_lack_of_files
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.writer import Writer
@@ -79,9 +79,10 @@ class _Probe:
         with suppress(RecordingError):
             while not stop.wait(EVERY_S):
                 self._log.write(tick())
-                if gauge := self._machine.gauge():
-                    self._log.write(gauge)
-                self._gauge_processes()
+                with passing_over_lack_of_files():
+                    if gauge := self._machine.gauge():
+                        self._log.write(gauge)
+                    self._gauge_processes()
 
     def _gauge_processes(self) -> None:
         children = defaultdict(list)
@@ -107,9 +108,10 @@ def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading
     with suppress(RecordingError):
         while not over:
             over = stop.wait(EVERY_S)
-            strays = stack.strays() if stack.strays else None
-            for record in database.gauges(stack.postgres_clients, strays):
-                log.write(record)
+            with passing_over_lack_of_files():
+                strays = stack.strays() if stack.strays else None
+                for record in database.gauges(stack.postgres_clients, strays):
+                    log.write(record)
     database.close()
 
 

@@ -21,7 +21,7 @@ from typing import Protocol
 from brokenpipe.drive.new_connection import Ask, pgbouncer_answers, postgres_answers
 from brokenpipe.drive.probe import Watched
 from brokenpipe.drive.process_states import JANITOR, OF_PROCESSES, Key, ProcessStates
-from brokenpipe.errors import RecordingError
+from brokenpipe.errors import RecordingError, passing_over_lack_of_files
 from brokenpipe.history.silences import Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.stack.stack import Stack
@@ -150,7 +150,8 @@ def _repeat(look: Callable[[], None], every_s: float, over: threading.Event) -> 
     # A full disk ends the experiment through the other writers; here it only ends the watch.
     with suppress(RecordingError):
         while not over.wait(every_s):
-            look()
+            with passing_over_lack_of_files():
+                look()
 
 
 @contextmanager

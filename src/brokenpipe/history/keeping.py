@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from brokenpipe.errors import RecordingError
+from brokenpipe.errors import MORE_FILES, RecordingError, is_out_of_files
 from brokenpipe.history.table import EVERY_FILE
 
+_ANOTHER_DISK = "See to that disk (or point --reports at another one) and run again."
 EVERY_S = 0.5  # writers hand over at least every 0.2 s, so that leaves a disk 0.3 s for a sync
 
 
@@ -45,8 +46,7 @@ class Keeper:
         except OSError as error:
             self._failure = RecordingError(
                 f"{self._folder}: the history cannot be kept: {error.strerror or error}",
-                remedy="See to that disk (or point --reports at another one) and run again; "
-                "what was recorded so far is kept.",
+                remedy=f"{MORE_FILES if is_out_of_files(error) else _ANOTHER_DISK} What was recorded so far is kept.",
             )
 
     def check(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.errors import StackError
+from brokenpipe.errors import StackError, passing_over_lack_of_files
 from brokenpipe.stack import janitor
 from brokenpipe.stack.janitor import PATIENCE_S
 
@@ -66,7 +66,7 @@ class WatchedJanitor:
     def watch(self, over: threading.Event) -> None:
         """Replace it whenever it is gone, until `over`."""
         while not over.wait(LOOK_EVERY_S):
-            with self._lock:
+            with self._lock, passing_over_lack_of_files():
                 self._replace_if_gone()
 
     def end(self) -> None:
