@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from brokenpipe.commands.asked_to_end import leave_at_once
-from brokenpipe.memory_shortage import end_if_short_of_memory
+from brokenpipe.shortages import end_if_short
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # each thread takes address space, and none is of use here
-    with end_if_short_of_memory():
+    with end_if_short():
         from brokenpipe.cli import main as carry_out_command
 
         carry_out_command()

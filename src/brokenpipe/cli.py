@@ -17,8 +17,8 @@ from typer.core import TyperGroup
 from brokenpipe import __version__
 from brokenpipe.commands import advising, console, experiments, machine, reports, resuming, standing, working
 from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
-from brokenpipe.memory_shortage import is_memory_shortage
 from brokenpipe.plain_text import escape_controls, shorten
+from brokenpipe.shortages import is_memory_shortage
 
 _MOST_REPEATED = 600  # characters of an answer that repeats what was typed
 

@@ -25,17 +25,12 @@ A defect of ours is any other exception and keeps its traceback.
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.memory_shortage import REMEDY, SENTENCE
 from brokenpipe.plain_text import shorten
 from brokenpipe.redaction import REDACTED, is_secret_name, redacted_text
-
-MORE_FILES = "Raise the limit (ulimit -n), or run fewer arms (--only) with fewer --users."
+from brokenpipe.shortages import MORE_FILES, NO_FILES, REMEDY, SENTENCE
 
 
 class BrokenpipeError(Exception):
@@ -165,7 +160,7 @@ class OutOfFiles(StackError):
     """This process had no file descriptor left."""
 
     def __init__(self) -> None:
-        super().__init__("no file descriptor was left for this process", remedy=MORE_FILES)
+        super().__init__(NO_FILES, remedy=MORE_FILES)
 
 
 class EngineError(StackError):
@@ -180,21 +175,3 @@ class RecordingError(BrokenpipeError):
     """The history could not be written. What was measured since is lost, so there is no verdict."""
 
     exit_code = 3
-
-
-def is_out_of_files(error: BaseException) -> bool:
-    """Whether this process, or the machine, had no file descriptor left."""
-    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
-
-
-@contextmanager
-def passing_over_lack_of_files() -> Iterator[None]:
-    """A turn of a loop that looks at something: without a descriptor it looks again at the next.
-
-    What it would have written is missing then, and that is read as a silence.
-    """
-    try:
-        yield
-    except OSError as error:
-        if not is_out_of_files(error):
-            raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.memory_shortage import is_memory_shortage
+from brokenpipe.shortages import is_memory_shortage
 
 SLOW_IMPORT = """
 import sys

@@ -12,9 +12,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from brokenpipe.commands.asked_to_end import EXIT_INTERRUPTED
-from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles, is_out_of_files
-from brokenpipe.memory_shortage import is_memory_shortage, too_low_a_limit
+from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles
 from brokenpipe.plain_text import escape_controls, shorten
+from brokenpipe.shortages import is_memory_shortage, is_out_of_files, too_low_a_limit
 
 _MOST_CHARACTERS = 2000  # of one line of an error
 _MOST_DETAILS = 60  # lines of an error

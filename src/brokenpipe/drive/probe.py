@@ -14,10 +14,11 @@ import psutil
 
 from brokenpipe.drive.machine_gauge import Machine, tick
 from brokenpipe.drive.postgres_gauge import Database
-from brokenpipe.errors import ProxyError, ProxyHung, RecordingError, passing_over_lack_of_files
+from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.writer import Writer
+from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.toxiproxy import ToxiproxyServer
 

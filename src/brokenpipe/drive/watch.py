@@ -21,9 +21,10 @@ from typing import Protocol
 from brokenpipe.drive.new_connection import Ask, pgbouncer_answers, postgres_answers
 from brokenpipe.drive.probe import Watched
 from brokenpipe.drive.process_states import JANITOR, OF_PROCESSES, Key, ProcessStates
-from brokenpipe.errors import RecordingError, passing_over_lack_of_files
+from brokenpipe.errors import RecordingError
 from brokenpipe.history.silences import Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer, writing
+from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack.stack import Stack
 
 LOOK_EVERY_S = 0.25

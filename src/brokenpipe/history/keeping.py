@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from brokenpipe.errors import MORE_FILES, RecordingError, is_out_of_files
+from brokenpipe.errors import RecordingError
 from brokenpipe.history.table import EVERY_FILE
+from brokenpipe.shortages import MORE_FILES, is_out_of_files
 
 _ANOTHER_DISK = "See to that disk (or point --reports at another one) and run again."
 EVERY_S = 0.5  # writers hand over at least every 0.2 s, so that leaves a disk 0.3 s for a sync

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.errors import StackError, passing_over_lack_of_files
+from brokenpipe.errors import StackError
+from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack import janitor
 from brokenpipe.stack.janitor import PATIENCE_S
 

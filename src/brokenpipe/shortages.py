@@ -1,4 +1,4 @@
-"""What a lack of memory looks like from inside, and the one sentence that is said of it.
+"""What a lack of memory, or of descriptors, looks like from inside, and the one sentence that is said of each.
 
 A limit (`ulimit -v`, a container's) shows itself in many ways: a library that cannot be mapped, a thread that cannot be
 started, a process that cannot be forked. None of them is a defect of ours, nor a verdict on a service.
@@ -19,6 +19,8 @@ REMEDY = (
     "See `ulimit -v`, the memory limit of its container, and what else runs here; "
     "fewer arms (--only) and fewer --users take less."
 )
+NO_FILES = "no file descriptor was left for this process"
+MORE_FILES = "Raise the limit (ulimit -n), or run fewer arms (--only) with fewer --users."
 _SAID = (
     "cannot allocate memory",
     "failed to map segment",
@@ -67,17 +69,39 @@ def _is_shortage(error: BaseException) -> bool:
     return False
 
 
+def is_out_of_files(error: BaseException) -> bool:
+    """Whether this process, or the machine, had no file descriptor left."""
+    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
+
+
 @contextmanager
-def end_if_short_of_memory() -> Iterator[None]:
+def passing_over_lack_of_files() -> Iterator[None]:
+    """A turn of a loop that looks at something: without a descriptor it looks again at the next.
+
+    What it would have written is missing then, and that is read as a silence.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_out_of_files(error):
+            raise
+
+
+@contextmanager
+def end_if_short() -> Iterator[None]:
     """End the process with that sentence and the code for what did not start, by as little as that takes."""
     try:
         yield
     except Exception as error:
-        if not is_memory_shortage(error):
+        if is_memory_shortage(error):
+            said = f"error: {SENTENCE}\n→ {REMEDY}\n"
+        elif is_out_of_files(error):
+            said = f"error: {NO_FILES}\n→ {MORE_FILES}\n"
+        else:
             raise
     else:
         return
     with suppress(OSError):
         sys.stderr.flush()
-        os.write(2, f"error: {SENTENCE}\n→ {REMEDY}\n".encode())
+        os.write(2, said.encode())
     os._exit(EXIT_NOT_STARTED)
