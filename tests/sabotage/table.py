@@ -114,7 +114,7 @@ _HARNESS = (
 )
 _FILES = (
     *((Cell(Part.REPORTS, Act.FULL, moment, ends=True),) for moment in Moment),
-    _at_start_up(Part.SCRATCH, Act.FULL),
+    _at_start_up(Part.SCRATCH, Act.FULL, passes=True),  # what has begun by then has its place already
     _in_phase(Part.SCRATCH, Act.FULL, "postgres_crashed", "postgres_died", passes=True),
     _in_phase(Part.WITNESS, Act.REMOVED, "history_incomplete"),
     _in_phase(Part.GAUGES, Act.REMOVED, "history_incomplete"),
