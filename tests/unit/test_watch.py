@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from brokenpipe.drive import process_states
 from brokenpipe.drive import watch as watch_module
 from brokenpipe.drive.probe import Watched
 from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
@@ -80,6 +81,22 @@ def test_a_proxy_without_descriptors_is_seen(family: tuple[subprocess.Popen[str]
     service = ProcessStates([Watched("target", "plain", lambda: parent.pid)])
     service.find()
     _until(service, set())
+
+
+def test_nobody_has_ended_because_there_is_no_descriptor(
+    family: tuple[subprocess.Popen[str], psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who cannot look does not say what it would have seen: neither an end, nor that something goes on."""
+    parent, _ = family
+    states = ProcessStates([Watched(JANITOR, None, lambda: parent.pid)])
+    states.find()
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "no descriptor")
+
+    monkeypatch.setattr(process_states.os, "open", refuse)
+    with pytest.raises(OSError, match="no descriptor"):
+        list(states.look())
 
 
 @dataclass

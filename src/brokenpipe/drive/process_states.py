@@ -87,7 +87,8 @@ def _state(pid: int) -> tuple[str, int] | None:
     """The state of a process, as a letter, and its parent; None: it is gone."""
     if not _HAS_PROC:
         return _state_elsewhere(pid)
-    with suppress(OSError, ValueError, IndexError):
+    # A lack of descriptors is not suppressed: nobody has ended because of that.
+    with suppress(FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         try:
             state, parent = os.read(file, 512).rpartition(b")")[2].split(None, 2)[:2]
@@ -99,7 +100,8 @@ def _state(pid: int) -> tuple[str, int] | None:
 
 def _has_no_files(pid: int) -> bool:
     """Whether the lowest descriptor that is free lies above the limit of that process. False where nobody can tell."""
-    with suppress(OSError, ValueError, AttributeError):  # prlimit is of Linux only
+    gone = (FileNotFoundError, ProcessLookupError)
+    with suppress(*gone, PermissionError, ValueError, AttributeError):  # prlimit is of Linux only
         most, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
         return 0 <= most <= next(number for number in count() if number not in taken)
