@@ -147,10 +147,15 @@ def _recorded(what: Run) -> Ending:
         except Terminated:
             ending = "terminated"
         finally:
-            files = files_written(what.folder, but=log.path, seen=keeper.sizes)
-            sums = checksums(what.folder, files, log.path)
-            log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
+            write_finish(log, ending, keeper)
     return ending
+
+
+def write_finish(log: Writer, ending: Ending, keeper: Keeper) -> None:
+    """The last line: how it ended, and what was written beside it. Raises RecordingError."""
+    files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
+    sums = checksums(log.path.parent, files, log.path)
+    log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
 
 
 def note_replaced(log: Writer, text: str) -> None:

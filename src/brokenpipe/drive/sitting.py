@@ -35,13 +35,12 @@ from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.probe import probing
 from brokenpipe.drive.reporter import Reporter
 from brokenpipe.drive.roll_call import RollCall
-from brokenpipe.drive.run import Ending, Terminated, note, probes, watch, watched
+from brokenpipe.drive.run import Ending, Terminated, note, probes, watch, watched, write_finish
 from brokenpipe.drive.scene import Board, Lookout, Watcher, showing
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.inventory import checksums, files_written
 from brokenpipe.history.keeping import Keeper, keeping
-from brokenpipe.history.records import Finish, Probe
+from brokenpipe.history.records import Probe
 from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig, Web
@@ -328,9 +327,7 @@ def _finishing(log: Writer, keeper: Keeper) -> Iterator[None]:
         ending = "terminated"
         raise
     finally:
-        files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
-        sums = checksums(log.path.parent, files, log.path)
-        log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
+        write_finish(log, ending, keeper)
 
 
 def _wait_for_page(load: Generator, port: int) -> None:
