@@ -53,11 +53,8 @@ type link struct {
 	arm  string
 	port int
 
-	first   side  // whose source was over first
-	second  bool  // both are
-	endedNS int64 // when the first was, which takes the other along
-	cut     bool  // a toxic of ours did it
-	evicted bool  // the proxy did, because it was switched off
+	over bool // one of its sides is, which takes the other along
+	cut  bool // a toxic of ours did it
 }
 
 // links is nil without -links. It is set once, before the server listens.
@@ -165,7 +162,8 @@ func (l *linkLog) stillborn(told said) {
 	}
 }
 
-// over is called when the source of a side has closed. When both have, all that could be said has been.
+// over is called when the source of a side has closed. The first side has ended the link, and that is told at once: the
+// other may never be heard of, for a toxic that holds a chunk for a client who has gone waits for good.
 func (l *linkLog) over(whose *link, gone side) {
 	if l == nil || whose == nil || gone == none {
 		return
@@ -173,20 +171,19 @@ func (l *linkLog) over(whose *link, gone side) {
 	off := l.disabled(whose.arm)
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	switch {
-	case whose.first == none:
-		whose.first, whose.endedNS, whose.evicted = gone, monotonicNS(), off
-	case whose.first != gone && !whose.second:
-		whose.second = true
-		l.write(line{Kind: "link_ended", T: whose.endedNS, Arm: whose.arm, Port: whose.port, Ender: whose.ender()})
+	if whose.over {
+		return
 	}
+	whose.over = true
+	l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: whose.arm, Port: whose.port, Ender: whose.ender(gone, off)})
 }
 
-func (k *link) ender() string {
+// ender is who has ended a link of which this side was over first, with its proxy switched off or not.
+func (k *link) ender(gone side, off bool) string {
 	switch {
 	case k.cut:
 		return "toxic"
-	case k.evicted || k.first == server:
+	case off || gone == server:
 		return "server"
 	default:
 		return "client"

@@ -19,7 +19,7 @@ ROWS = {
 
 def test_plain_locust_runs_it_without_a_failure(shared_agents):
     """Locust alone, without the harness: every row appears, and nothing fails."""
-    options = ["--headless", "--users", "10", "--spawn-rate", "10", "--run-time", "2s", "--stop-timeout", "2"]
+    options = ["--headless", "--users", "20", "--spawn-rate", "20", "--run-time", "6s", "--stop-timeout", "2"]
     done = subprocess.run(
         [
             sys.executable,
@@ -35,7 +35,7 @@ def test_plain_locust_runs_it_without_a_failure(shared_agents):
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)

@@ -76,7 +76,9 @@ _TELLS: Mapping[Part, Callable[[psutil.Process, list[str]], bool]] = {
     Part.POSTGRES: _postgres,
     Part.POSTMASTER: _postmaster,
     Part.BACKEND: _backend_of_arm,
-    Part.PGBOUNCER: lambda _, argv: bool(argv) and Path(argv[0]).name == "pgbouncer",
+    Part.PGBOUNCER: lambda _, argv: any(
+        Path(word).name == "pgbouncer" for word in argv
+    ),  # or its loader's argument
     Part.SERVICE: _service,
     Part.SERVICE_WORKER: _service_worker,
 }
