@@ -242,7 +242,7 @@ DOCTORED: tuple[tuple[claims.Rule, Doctor], ...] = (
     (sight.what_was_written_was_seen, _summed(lambda s: s["arms"]["plain"].update(witness=_POOLS_ONLY))),
     (times.recovered_means_answered, _all(_served_by_errors("kill"), _cell(recovery_s=[0.0, 0.0]))),
     (times.small_costs_are_small, _all(_best("pre_ping"), _sentence("It is too small."), _compared(ci95=[-9.0, 9.0]))),
-    (times.same_is_not_different, _compared(differs=True, ci95=[-3.0, 7.0])),
+    (times.same_is_not_different, _compared(differs=True, difference=-2.0, ci95=[-3.0, 7.0])),
     (times.never_means_never, _cell(never_recovered=2)),
     (times.longest_wait_was_waited, _cell(longest_wait_ms=9999.0)),
 )  # fmt: skip

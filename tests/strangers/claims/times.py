@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from math import inf
 
@@ -44,11 +43,15 @@ def small_costs_are_small(report: Report) -> Iterator[str]:
 
 
 def same_is_not_different(report: Report) -> Iterator[str]:
-    """“Not by chance” is said of nothing whose own interval contains no difference at all."""
+    """“Not by chance” is said of nothing whose own interval lies evenly around no difference, or on the other side.
+
+    The signs of the episodes decide; an interval of the mean may reach 0 beside them where a few episodes are extreme,
+    and the report then says that how much is not known.
+    """
     for each in report.summary["comparisons"]:
         if each["differs"] and each["ci95"] and each["difference"] is not None:
             low, high = each["ci95"]
-            if low < 0 < high and not math.isclose(low, 0) and not math.isclose(high, 0):
+            if (low + high) * each["difference"] <= 0:
                 yield f"{each['arm']} differs in {each['metric']} in {each['phase']}, by {low:.3g} to {high:.3g}"
 
 
