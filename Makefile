@@ -19,7 +19,7 @@ FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
 ALONE    := $(addprefix tests/,stack truth wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate silence truth sabotage bench test lint format up down images schema clean
+.PHONY: help setup loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -74,6 +74,9 @@ test: setup ## Run every test, against real servers
 	$(BIN)/python -m pytest -m few --numprocesses 2 --dist loadfile --no-loadscope-reorder $(FEW) || failed=1; \
 	$(BIN)/python -m pytest -m alone $(ALONE) || failed=1; \
 	exit $$failed
+
+check: lint ## Lint, types and unit tests: what every commit passes
+	@$(BIN)/python -m pytest --quiet --numprocesses auto tests/unit
 
 bench: setup ## Print what the instrument itself costs; takes ten minutes on a quiet machine
 	@$(BIN)/python -m bench $(PART)

@@ -1,3 +1,3 @@
 """brokenpipe: load-testing and failure-reproduction harness for database connection pools."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
