@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from brokenpipe.stack.cluster import binaries
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import postgres
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import toxiproxy_server
+from brokenpipe.stack.postgres.cluster import binaries
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.proxy.server import toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 TURNS = 8
 SECONDS = 2

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import quantiles
 
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK, free_port
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.witness import environment, files_of
 
 ARM = "plain"

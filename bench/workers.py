@@ -16,7 +16,7 @@ from statistics import median
 
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 TURNS = 3
 SECONDS = 5.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brokenpipe.errors import NamespaceError
-from brokenpipe.stack import namespace
+from brokenpipe.stack.packet_loss import namespace
 
 TESTS = Path(__file__).parent
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}

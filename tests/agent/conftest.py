@@ -17,10 +17,10 @@ import psycopg
 import pytest
 import requests
 
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK, free_port, poll
-from brokenpipe.stack.postgres import Postgres, postgres
-from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.processes.process import Child, child
 
 REPOSITORY = Path(__file__).parents[2]
 TARGET = REPOSITORY / "targets" / "agent"

@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 
 def test_a_chat_answers_and_stores_both_sides(agent):

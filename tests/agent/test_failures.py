@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from brokenpipe.stack.ports import LOOPBACK, poll
+from brokenpipe.stack.processes.ports import LOOPBACK, poll
 
 CONNECTIONS = 3
 DRIVERS = pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "psycopg2"])

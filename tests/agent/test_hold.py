@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 # Between two statements of one transaction a backend is idle in transaction as well, but for a millisecond or
 # two; the shortest call to the slow services' language model takes 150 ms.

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 LOCK_KEY = 0x6167656E74  # as in agent/schema.py
 WAITING = (

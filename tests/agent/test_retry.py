@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from brokenpipe.faults import CommitCut
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 from .conftest import DRIVERS, REPOSITORY, Agent
 

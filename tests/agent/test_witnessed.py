@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 from brokenpipe.witness import environment, files_of
 
 SAID = {"conversation_id": 1, "message": "hello"}

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brokenpipe.stack.compose_file import AGENT_IMAGE, PGBOUNCER_IMAGE, POSTGRES_IMAGE, TOXIPROXY_IMAGE
-from brokenpipe.stack.leftovers import OWNER_LABEL
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.containers.cleanup import OWNER_LABEL
+from brokenpipe.stack.containers.compose_file import (
+    AGENT_IMAGE,
+    PGBOUNCER_IMAGE,
+    POSTGRES_IMAGE,
+    TOXIPROXY_IMAGE,
+)
+from brokenpipe.stack.processes.ports import poll
 
 T = TypeVar("T")
 

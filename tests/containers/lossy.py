@@ -12,16 +12,16 @@ from pathlib import Path
 
 from tests.containers.containers import CONFINED, IMAGES, docker
 
-from brokenpipe.stack.compose_engine import Engine
-from brokenpipe.stack.compose_file import API_PORT, Addresses
-from brokenpipe.stack.contained import contained
-from brokenpipe.stack.container_packets import ContainerPackets
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import PortInside
-from brokenpipe.stack.process import Child
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.stack.containers.compose_file import API_PORT, Addresses
+from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.engine import Engine
+from brokenpipe.stack.packet_loss.containers import ContainerPackets
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import PortInside
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.proxy.api import ToxiproxyApi
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 # A service: asks something every 50 ms, and prints whatever it hears.
 SERVICE = """

@@ -17,8 +17,8 @@ import requests
 from tests.containers.containers import IMAGES, docker, eventually, once
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
-from brokenpipe.stack.compose_engine import find_engine
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.containers.engine import find_engine
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
 

@@ -19,7 +19,7 @@ import pytest
 from tests.containers.containers import containers_of, left_by
 from tests.stack.runs import Run, Starter, eventually, write_scenario
 
-from brokenpipe.stack import leftovers
+from brokenpipe.stack.containers import cleanup
 
 pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
 
@@ -205,20 +205,20 @@ def test_what_even_the_janitor_left_goes_at_the_next_start() -> None:
     client = docker.from_env()
     ended = subprocess.Popen([sys.executable, "-c", "pass"])
     ended.wait()
-    living = leftovers.labels("living")
-    dead = living | {leftovers.RUN_LABEL: "dead"}
-    dead[leftovers.OWNER_LABEL] = f"{ended.pid} {time.time():.2f} {living[leftovers.OWNER_LABEL].split()[2]}"
+    living = cleanup.labels("living")
+    dead = living | {cleanup.RUN_LABEL: "dead"}
+    dead[cleanup.OWNER_LABEL] = f"{ended.pid} {time.time():.2f} {living[cleanup.OWNER_LABEL].split()[2]}"
     made = [
         client.networks.create(f"bp-{os.getpid()}-{n}", labels=each) for n, each in enumerate((living, dead))
     ]
     try:
-        leftovers.sweep_dead(client)
+        cleanup.sweep_dead(client)
         left = [network.name for network in client.networks.list()]
         assert made[0].name in left
         assert made[1].name not in left
     finally:
-        leftovers.sweep(client, "living")
-        leftovers.sweep(client, "dead")
+        cleanup.sweep(client, "living")
+        cleanup.sweep(client, "dead")
         client.close()
 
 

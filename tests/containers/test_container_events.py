@@ -16,9 +16,9 @@ from tests.stack.conftest import make_project
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
 from brokenpipe.history.writer import writing
-from brokenpipe.stack.compose_engine import find_engine
-from brokenpipe.stack.container_events import Listener
-from brokenpipe.stack.leftovers import RUN_LABEL
+from brokenpipe.stack.containers.cleanup import RUN_LABEL
+from brokenpipe.stack.containers.engine import find_engine
+from brokenpipe.stack.containers.events import Listener
 
 pytestmark = [pytest.mark.few, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
 

@@ -26,9 +26,9 @@ from tests.containers.containers import (
     once,
 )
 
-from brokenpipe.stack.certificates import Certificates, make_certificates
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.stack.postgres.certificates import Certificates, make_certificates
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.proxy.api import ToxiproxyApi
 
 POSTGRES, TOXIPROXY, AGENT, PGBOUNCER = IMAGES
 PASSWORD = secrets.token_urlsafe(12)

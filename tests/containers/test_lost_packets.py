@@ -25,14 +25,14 @@ from brokenpipe.drive.raw_socket import Address, connect
 from brokenpipe.drive.sentinel import greet
 from brokenpipe.errors import NamespaceError, ProxyError
 from brokenpipe.faults import PacketDrop
-from brokenpipe.stack import namespace, packet_filter
-from brokenpipe.stack.compose_engine import find_engine
-from brokenpipe.stack.compose_file import free_network
-from brokenpipe.stack.contained import contained
-from brokenpipe.stack.container_packets import ContainerPackets
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.process import Child
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.containers.compose_file import free_network
+from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.engine import find_engine
+from brokenpipe.stack.packet_loss import namespace, nftables
+from brokenpipe.stack.packet_loss.containers import ContainerPackets
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 pytestmark = [pytest.mark.few, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
@@ -57,7 +57,7 @@ def filters() -> list[str]:
 
 def _tables(network: str) -> str:
     """Those of the packet filter in a namespace."""
-    listed = ["nsenter", f"--net={network}", "--", packet_filter.program() or "nft", "list", "tables"]
+    listed = ["nsenter", f"--net={network}", "--", nftables.program() or "nft", "list", "tables"]
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout
 
 

@@ -18,14 +18,14 @@ from tests.containers.containers import CONFINED, IMAGES, container, docker, net
 from brokenpipe.drive.certificate import certify
 from brokenpipe.errors import EngineError
 from brokenpipe.faults import ServerPause, ServerRestart
-from brokenpipe.stack import leftovers
-from brokenpipe.stack.compose_engine import Engine, find_engine
-from brokenpipe.stack.contained import contained
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, launched
-from brokenpipe.stack.process import Child
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import toxiproxy_server
+from brokenpipe.stack.containers import cleanup
+from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.engine import Engine, find_engine
+from brokenpipe.stack.postgres.server import Postgres, launched
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.proxy.server import toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 POSTGRES = IMAGES[0]
 PROXIES = Path(__file__).parents[2] / "proxies"
@@ -117,13 +117,13 @@ def test_a_killed_container_loses_nothing_that_was_committed(running: Postgres) 
 def test_a_paused_container_goes_with_its_run(found: Engine) -> None:
     """Whoever removes what a run has left need not wake it first; to wake what is awake is no error."""
     run_id = f"paused-{os.getpid()}"
-    labels = (f"--label={name}={value}" for name, value in leftovers.labels(run_id).items())
+    labels = (f"--label={name}={value}" for name, value in cleanup.labels(run_id).items())
     with container(POSTGRES, "infinity", options=("--entrypoint=sleep", *labels)) as frozen:
         found.unpause(frozen.name)
         found.pause(frozen.name)
         with pytest.raises(EngineError, match="paused"):
             found.pause(frozen.name)
-        assert leftovers.sweep(found.client, run_id)
+        assert cleanup.sweep(found.client, run_id)
         with pytest.raises(sdk.errors.NotFound):
             found.client.api.inspect_container(frozen.name)
         docker("create", "--name", frozen.name, POSTGRES)  # for the end of the block, which removes it

@@ -15,7 +15,7 @@ import pytest
 
 from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 from .server import Server, serving
 

@@ -18,7 +18,7 @@ from brokenpipe.drive.generator import generator
 from brokenpipe.errors import LocustfileError, RecordingError, RedirectError, StackError
 from brokenpipe.history.records import End, Lag, Start
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 from .conftest import eventually
 from .test_gate import QUICK
@@ -251,7 +251,7 @@ def test_the_load_ends_by_itself_when_the_harness_is_gone(bench):
         from pathlib import Path
         from brokenpipe.drive.generator import generator
         from brokenpipe.load.config import LoadConfig
-        from brokenpipe.stack.janitor import NoJanitor
+        from brokenpipe.stack.processes.janitor import NoJanitor
         with generator(LoadConfig.from_json(sys.argv[1]), Path(sys.argv[2]), NoJanitor()) as load:
             load.wait_ready()
             load.open()

@@ -15,7 +15,7 @@ from brokenpipe.drive.generator import Generator, generator
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.load.messages import Aligned
 from brokenpipe.load.poisson import due_times
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 from .conftest import Bench, eventually
 

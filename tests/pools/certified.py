@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from brokenpipe.drive.session import SSL_REQUEST
-from brokenpipe.stack.certificates import Certificates, certificates_in, make_certificates
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.postgres.certificates import Certificates, certificates_in, make_certificates
+from brokenpipe.stack.postgres.server import Postgres
 
 from .conftest import until
 from .ground import Ground, address

@@ -20,13 +20,13 @@ import pytest
 import requests
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK, free_port, poll
-from brokenpipe.stack.postgres import Postgres, postgres
-from brokenpipe.stack.process import Child, child, clean_environment
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.processes.process import Child, child, clean_environment
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 from brokenpipe.witness import environment, files_of
 
 APPS = Path(__file__).parent / "apps"

@@ -21,13 +21,13 @@ import psycopg
 import pytest
 import requests
 
-from brokenpipe.stack.certificates import MODE, Certificates, make_certificates
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK, free_port
-from brokenpipe.stack.postgres import Postgres, postgres
-from brokenpipe.stack.process import Child, child, clean_environment
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
-from brokenpipe.stack.unprivileged import runner
+from brokenpipe.stack.postgres.certificates import MODE, Certificates, make_certificates
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.drop_root import runner
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
+from brokenpipe.stack.processes.process import Child, child, clean_environment
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.witness import environment
 
 from .conftest import APPS, ARM, Line, Service, Wire, until

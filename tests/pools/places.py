@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psycopg
 
-from brokenpipe.stack.ports import LOOPBACK, free_port
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 
 from .conftest import until
 from .ground import Ground, address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brokenpipe.stack.ports import free_port
+from brokenpipe.stack.processes.ports import free_port
 
 
 def test_an_exhausted_pool(start, wire):

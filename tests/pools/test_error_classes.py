@@ -10,10 +10,10 @@ import pytest
 
 from brokenpipe.measure.classify import ErrorClass, chain_of, classify
 from brokenpipe.measure.request_phase import act_of, request_phase
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import postgres
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 from .ground import Ground, standing_on
 from .other_drivers import OTHER_DRIVERS, REPAIRED, case_of

@@ -10,9 +10,9 @@ import pytest
 
 from brokenpipe.measure.classify import ErrorClass, chain_of, classify
 from brokenpipe.measure.request_phase import RequestPhase, act_of, request_phase
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 from .ground import DRIVERS
 

@@ -16,8 +16,8 @@ from brokenpipe.drive import ledger as module
 from brokenpipe.drive.ledger import DatabaseLedger
 from brokenpipe.errors import TargetError
 from brokenpipe.history.writer import writing
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 COUNT = "SELECT key, count(*) FROM notes GROUP BY key ORDER BY key;"
 ARM = {"plain": "postgres"}

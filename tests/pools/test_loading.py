@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from brokenpipe.stack.process import clean_environment
+from brokenpipe.stack.processes.process import clean_environment
 from brokenpipe.witness import FOLDER_VARIABLE, environment, files_of
 
 ARM = "plain"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

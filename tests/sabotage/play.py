@@ -23,7 +23,7 @@ from tests.sabotage.cell import Act, Cell, Line, Moment, Part
 from tests.sabotage.scenario import lay_out, options
 from tests.stack.runs import BROKENPIPE, REPOSITORY, Run, Starter
 
-from brokenpipe.stack.janitor import remove
+from brokenpipe.stack.processes.janitor import remove
 
 INTO_PHASE_S = 0.7
 INTO_START_UP_S = 0.2

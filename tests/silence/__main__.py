@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.silence.measuring import REPOSITORY, measure
 from tests.silence.page import page
 
-from brokenpipe.stack import namespace
-from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.packet_loss import namespace
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 
 def main() -> None:

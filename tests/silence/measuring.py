@@ -17,11 +17,11 @@ from tests.silence.rows import DRIVERS, ROWS, SILENCES, SITUATIONS, Cell, Row, S
 
 from brokenpipe.drive.situations import GRACE_S
 from brokenpipe.faults import BlackHole, Fault, PacketDrop
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import postgres
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import toxiproxy_server
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 REPOSITORY = Path(__file__).parents[2]
 FAULTS: Mapping[Silence, Fault] = {"black hole": BlackHole(), "packet loss": PacketDrop()}

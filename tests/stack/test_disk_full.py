@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import BROKENPIPE, LONG, Run, Starter, eventually, write_scenario
 
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.process import child
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.process import child
 
 
 @pytest.fixture

@@ -19,16 +19,16 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.keeping import Keeper
 from brokenpipe.history.writer import writing
 from brokenpipe.progress import Progress
-from brokenpipe.stack import watched_janitor as module
-from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes import watched_janitor as module
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.ports import poll
 
 pytestmark = pytest.mark.timeout(120)
 
 HARNESS = """
 import subprocess, sys, time
 from pathlib import Path
-from brokenpipe.stack.janitor import janitor
+from brokenpipe.stack.processes.janitor import janitor
 
 with janitor("test-of-janitors", on_replaced=lambda text: print("replaced", undo.pid, flush=True)) as undo:
     folder = Path(sys.argv[1])

@@ -27,8 +27,8 @@ def test_killed_at_any_moment_it_leaves_nothing_but_its_history(tmp_path: Path) 
 POSTGRES_ONLY = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.postgres.server import postgres
 
 with janitor("a-run-of-a-test") as undo:
     print("begun", flush=True)
@@ -41,8 +41,8 @@ MOMENTS = 8
 DAEMON_ONLY = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.process import child
+from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.process import child
 
 TARGET = '''
 import os, time

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.process import Child, child
-from brokenpipe.stack.sockets import Strays, connections
+from brokenpipe.stack.bypass_detector import Strays, connections
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.processes.process import Child, child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/PID/net")
 

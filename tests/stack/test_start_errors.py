@@ -13,10 +13,12 @@ import psutil
 import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Run, Starter, eventually, write_scenario
 
-from brokenpipe.stack import cluster, postgres, toxiproxy
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK, free_port
-from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.postgres import cluster
+from brokenpipe.stack.postgres import server as postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
+from brokenpipe.stack.proxy import server as toxiproxy
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 WORKS = (
     "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brokenpipe.stack import cluster, template
-from brokenpipe.stack.janitor import Janitor, NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres import cluster, template
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import Janitor, NoJanitor
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 from tests.processes import alive
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack import process
-from brokenpipe.stack.family import freeze
-from brokenpipe.stack.janitor import NoJanitor, janitor
-from brokenpipe.stack.process import child
+from brokenpipe.stack.processes import process
+from brokenpipe.stack.processes.janitor import NoJanitor, janitor
+from brokenpipe.stack.processes.process import child
+from brokenpipe.stack.processes.process_tree import freeze
 
 
 def _python(program: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from brokenpipe.stack.compose_file import (
+from brokenpipe.stack.containers.compose_file import (
     AGENT_IMAGE,
     PGBOUNCER_IMAGE,
     PGBOUNCER_PORT,

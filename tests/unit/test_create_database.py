@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from brokenpipe.errors import PostgresError
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.postgres.server import Postgres
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from docker.errors import DockerException
 
 from brokenpipe.errors import EngineError, UsageError
-from brokenpipe.stack import compose_engine
-from brokenpipe.stack.compose_engine import find_engine
+from brokenpipe.stack.containers import engine
+from brokenpipe.stack.containers.engine import find_engine
 
 
 class Nobody:
@@ -32,7 +32,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(compose_engine.docker, "DockerClient", Nobody)
+    monkeypatch.setattr(engine.docker, "DockerClient", Nobody)
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
 

@@ -23,9 +23,9 @@ from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Aligned, encode
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.leftovers import sweep
+from brokenpipe.stack.containers.cleanup import sweep
 from brokenpipe.stack.local import end_together
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 
 def test_a_disk_that_is_full_when_a_clock_is_measured() -> None:

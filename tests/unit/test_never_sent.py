@@ -19,7 +19,7 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.lookout import Lookout
 from brokenpipe.plan.plan import Plan
-from brokenpipe.stack.open_files import Limits, limits, raise_limit
+from brokenpipe.stack.processes.open_files import Limits, limits, raise_limit
 
 STEADY = {"name": "steady", "seconds": 4}
 

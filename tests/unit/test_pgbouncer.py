@@ -13,8 +13,8 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.plan.pgbouncer import PgBouncer
 from brokenpipe.report.evidence import sentences
-from brokenpipe.stack.pgbouncer import BINARY_VARIABLE, find_program
-from brokenpipe.stack.pgbouncer_config import configuration, users
+from brokenpipe.stack.pgbouncer.config import configuration, users
+from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program
 
 TRANSACTION = PgBouncer(pool_mode="transaction")
 

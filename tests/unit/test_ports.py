@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.stack import ports
+from brokenpipe.stack.processes import ports
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from tests.unit.recorded import TARGET
 
 from brokenpipe.errors import RedirectError
-from brokenpipe.stack.process import Child
+from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.target import Service, wait_ready
 
 

@@ -14,7 +14,7 @@ import pytest
 from brokenpipe.drive import reporter
 from brokenpipe.drive.reporter import Reporter
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import NoJanitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 
 def slow(_: float) -> int:

@@ -23,8 +23,8 @@ from brokenpipe.plan.project import Project
 from brokenpipe.plan.redacting import redacted_plan, redacted_toml
 from brokenpipe.plan.restoring import restored
 from brokenpipe.redaction import REDACTED
-from brokenpipe.stack.compose_file import Addresses, Layout, Secrets
-from brokenpipe.stack.settings import environment_of
+from brokenpipe.stack.containers.compose_file import Addresses, Layout, Secrets
+from brokenpipe.stack.target_environment import environment_of
 
 FILE = """
 title = "Mine"

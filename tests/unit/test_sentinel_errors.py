@@ -19,7 +19,7 @@ from brokenpipe.drive.server_certificate import observe_at_server
 from brokenpipe.drive.session import Login, NotOpened
 from brokenpipe.drive.session_sentinel import SessionSentinel
 from brokenpipe.faults import BlackHole, Fault, Refuse, ServerPause, SocketKill
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.proxy.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(20)
 

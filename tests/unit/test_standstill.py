@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from brokenpipe.errors import PostgresError, StackError
-from brokenpipe.stack.standstill import ending_what_stands_still
+from brokenpipe.stack.processes.standstill import ending_what_stands_still
 
 
 @pytest.fixture

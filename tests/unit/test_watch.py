@@ -23,7 +23,7 @@ from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
 from brokenpipe.drive.watch import Watch
 from brokenpipe.history.records import Record
 from brokenpipe.history.silences import Silence
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 PARENT = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
 

@@ -13,11 +13,11 @@ import pytest
 from brokenpipe.drive.certificate import Scratch
 from brokenpipe.drive.echo import echo_server
 from brokenpipe.drive.raw_socket import Address, connect
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 PROXIES = Path(__file__).parents[2] / "proxies"
 

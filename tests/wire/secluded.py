@@ -27,12 +27,12 @@ from brokenpipe.drive.landing import see_held
 from brokenpipe.drive.raw_socket import Address, connect
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
 from brokenpipe.measure.classify import Link, classify
-from brokenpipe.stack import namespace, packet_filter
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import postgres
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.packet_loss import namespace, nftables
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 PROXIES = Path(__file__).parents[2] / "proxies"
 USER_TIMEOUT_MS = 700
@@ -139,8 +139,8 @@ def refused_late(driver: Driver) -> str:
     with socket.socket() as nobody:
         nobody.bind((LOOPBACK, 0))
         port = nobody.getsockname()[1]
-        packet_filter.dropping(port, True)
-        heal = threading.Timer(HELD_S / 2, packet_filter.dropping, (port, False))
+        nftables.dropping(port, True)
+        heal = threading.Timer(HELD_S / 2, nftables.dropping, (port, False))
         heal.start()
         try:
             driver(f"postgresql://nobody:none@{LOOPBACK}:{port}/none")

@@ -16,9 +16,9 @@ import pytest
 from brokenpipe.drive.commit_probe import probe_commits
 from brokenpipe.drive.landing import see_cut
 from brokenpipe.faults import CommitCut, NoWire
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 LOST = ("reply", "commit")
 WRITE = "INSERT INTO written VALUES ('{}')"

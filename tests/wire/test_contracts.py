@@ -24,7 +24,7 @@ from brokenpipe.faults import (
     ServerSetting,
     SocketKill,
 )
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 FAULTS = [
     SocketKill(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.stack.toolchain import Go, find_go
+from brokenpipe.stack.proxy.toolchain import Go, find_go
 
 PROXIES = Path(__file__).parents[2] / "proxies"
 

@@ -11,9 +11,9 @@ import pytest
 
 from brokenpipe.faults import SocketKill
 from brokenpipe.history.reader import reading
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import poll
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
 
 Row = tuple[Any, ...]
 

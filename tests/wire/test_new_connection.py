@@ -14,10 +14,10 @@ import pytest
 from brokenpipe.drive.new_connection import pgbouncer_answers, postgres_answers
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import PgBouncer as Settings
-from brokenpipe.stack.bounded import connected
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.pgbouncer import pgbouncer
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.pgbouncer.server import pgbouncer
+from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 HANG_S = 30.0  # no bound here is half as long
 

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from tests.processes import alive
 
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import poll
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import poll
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.timeout(120)
 PAUSED = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.postgres import postgres
+from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.postgres.server import postgres
 
 with janitor("test-of-pause-" + sys.argv[2]) as undo, postgres(log_path=Path(sys.argv[1]), janitor=undo) as server:
     server.pause()

@@ -12,10 +12,10 @@ import pytest
 from brokenpipe.drive.raw_socket import watch
 from brokenpipe.errors import ProxyError, ProxyHung
 from brokenpipe.faults import KILL_SWITCH, Toxic
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.ports import free_port
-from brokenpipe.stack.toxiproxy import toxiproxy_server
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.processes.ports import free_port
+from brokenpipe.stack.proxy.api import ToxiproxyApi
+from brokenpipe.stack.proxy.server import toxiproxy_server
 
 
 def test_the_server_says_which_toxiproxy_it_is(server) -> None:

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from brokenpipe.stack.ports import LOOPBACK, taken
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.processes.ports import LOOPBACK, taken
+from brokenpipe.stack.proxy.proxy import Proxy
 
 TIMES = 100
 CONNECT_S = 5.0

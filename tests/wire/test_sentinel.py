@@ -10,8 +10,8 @@ import pytest
 from brokenpipe.drive.landing import see_held
 from brokenpipe.drive.sentinel import Sentinel
 from brokenpipe.faults import IdleReset, Latency, SocketKill
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.proxy.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(60)
 

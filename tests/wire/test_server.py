@@ -19,12 +19,12 @@ from brokenpipe.drive.session import SSL_REQUEST, NotOpened, session
 from brokenpipe.errors import PostgresError, ProxyError
 from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
 from brokenpipe.history.writer import writing
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.ports import LOOPBACK, poll
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import LOOPBACK, poll
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.stack import Stack
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 pytestmark = pytest.mark.timeout(120)
 

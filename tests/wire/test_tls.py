@@ -15,9 +15,9 @@ from brokenpipe.drive.certificate import certify
 from brokenpipe.drive.landing import door_of, open_sentinel
 from brokenpipe.drive.session import Login, NotOpened, session
 from brokenpipe.faults import BackendKill, ServerRestart
-from brokenpipe.stack.certificates import make_certificates
-from brokenpipe.stack.janitor import NoJanitor
-from brokenpipe.stack.postgres import Postgres, postgres
+from brokenpipe.stack.postgres.certificates import make_certificates
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import NoJanitor
 
 pytestmark = pytest.mark.timeout(120)
 

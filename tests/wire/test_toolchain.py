@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brokenpipe.errors import ToolchainError
-from brokenpipe.stack.toolchain import toxiproxy_binary
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 PROXIES = Path(__file__).parents[2] / "proxies"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.workflows.steps import REPOSITORY, WORKFLOWS, carry_out, script, steps, workflow
 
-from brokenpipe.stack.toolchain import find_go
+from brokenpipe.stack.proxy.toolchain import find_go
 
 ACTIONLINT = "v1.7.7"
 PROXIES = REPOSITORY / "proxies"

@@ -55,7 +55,7 @@ def build(
     ] = None,
 ) -> None:
     """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
-    from brokenpipe.stack.toolchain import toxiproxy_binary
+    from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
     with console.answering_for_errors():
         binary = toxiproxy_binary(

@@ -121,7 +121,7 @@ def engine_for(stack: StackKind, named: str | None, *, look: bool = True) -> str
             )
         return None
     if look:
-        from brokenpipe.stack.compose_engine import find_engine
+        from brokenpipe.stack.containers.engine import find_engine
 
         find_engine(named)
     return named

@@ -31,8 +31,8 @@ def seclude(plan: Plan, project: Project) -> None:
     """
     if not plan.scenario.in_namespace:
         return
-    from brokenpipe.stack import namespace
-    from brokenpipe.stack.toolchain import toxiproxy_binary
+    from brokenpipe.stack.packet_loss import namespace
+    from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
     if plan.stack == "compose":
         namespace.find_way_into_containers()

@@ -51,7 +51,7 @@ def carry_out_by_hand(
 
 def _port(wished: int | None) -> int:
     """Locust's usual port if nobody has it, else any. Raises UsageError if somebody has the one that was asked for."""
-    from brokenpipe.stack.ports import free_port, taken
+    from brokenpipe.stack.processes.ports import free_port, taken
 
     if wished is None:
         return free_port() if taken(USUAL_PORT) else USUAL_PORT

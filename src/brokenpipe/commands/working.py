@@ -19,7 +19,7 @@ def worker(
 ) -> None:
     """Carry some of the users of a run on another machine, until it is over (docs/distributed.md)."""
     from brokenpipe.drive.load_worker import argv, environment
-    from brokenpipe.stack.process import clean_environment
+    from brokenpipe.stack.processes.process import clean_environment
 
     with console.answering_for_errors():
         host, port = address(master, "--master")

@@ -21,10 +21,10 @@ from brokenpipe.drive.landing import door_of
 from brokenpipe.drive.server_certificate import observe_at_server
 from brokenpipe.drive.situations import OBSERVERS, Observation
 from brokenpipe.faults import Expectation, Fault, Situation, Wire
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 _ATTEMPTS = 5  # where a miss can be chance; what is wrong otherwise is wrong at once
 _TOGETHER = 16  # mostly waiting; with all of them at once, sockets were seen to end 100 ms late

@@ -16,9 +16,9 @@ import psycopg
 from psycopg import sql
 
 from brokenpipe.faults import CommitCut, Fault, Wire
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 SITUATION = "committing"
 PATIENCE_S = 2

@@ -28,12 +28,12 @@ from brokenpipe.faults import (
     SocketKill,
 )
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.namespace import find_way, find_way_into_containers
-from brokenpipe.stack.postgres import Postgres, postgres
-from brokenpipe.stack.scratch import scratch_folder
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import toxiproxy_server
+from brokenpipe.stack.packet_loss.namespace import find_way, find_way_into_containers
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.proxy.server import toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 # Every fault in every way that it is offered.
 FAULTS: tuple[Fault, ...] = (

@@ -17,17 +17,17 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.target import parse_target
-from brokenpipe.stack.choice import stack_on
-from brokenpipe.stack.footing import Footing
-from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.start import stack_on
 
 TARGET = "agent"  # the sample, whose image `make images` makes
 
 
 def examine_contained(project: Project, engine: str | None) -> Iterator[Examined]:
     """Each finding as soon as it is there; half a minute. Raises UsageError for an engine that may be elsewhere."""
-    from brokenpipe.stack.compose_engine import find_engine  # the Docker SDK takes 0.2 s to import
+    from brokenpipe.stack.containers.engine import find_engine  # the Docker SDK takes 0.2 s to import
 
     yield from examine_machine(project)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from brokenpipe.drive.raw_socket import Address
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 
 class _Echo(socketserver.BaseRequestHandler):

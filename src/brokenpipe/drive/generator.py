@@ -41,10 +41,10 @@ from brokenpipe.load.messages import (
     news,
 )
 from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.open_files import raise_limit
-from brokenpipe.stack.ports import LOOPBACK, free_port
-from brokenpipe.stack.process import Child, child, clean_environment
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.open_files import raise_limit
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
+from brokenpipe.stack.processes.process import Child, child, clean_environment
 
 Hear = Callable[[WebNews], None]
 

@@ -29,10 +29,10 @@ from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.choice import stack_on
-from brokenpipe.stack.footing import Footing
-from brokenpipe.stack.janitor import janitor
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.start import stack_on
 
 START_TIMEOUT_S = 180.0  # the first start builds the Toxiproxy server
 STOP_TIMEOUT_S = 15.0

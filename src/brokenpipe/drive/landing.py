@@ -16,8 +16,8 @@ from brokenpipe.drive.session import Login
 from brokenpipe.drive.session_sentinel import SessionSentinel
 from brokenpipe.errors import ProxyError, StackError
 from brokenpipe.faults import Expectation, Fault, Seen, ServerSetting
-from brokenpipe.stack.ports import poll
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.proxy.proxy import Proxy
 
 # A raw socket on a machine that is busy with the experiment is read later than on a quiet one.
 SLACK_S = 0.3

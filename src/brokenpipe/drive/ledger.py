@@ -25,9 +25,9 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.ledger import Balance, Entry
 from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer, writing
-from brokenpipe.stack.bounded import connected
-from brokenpipe.stack.ports import poll
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.stack import Stack
 
 Edge = Literal["begin", "end"]

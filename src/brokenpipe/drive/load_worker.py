@@ -10,9 +10,9 @@ from pathlib import Path
 from brokenpipe.errors import StackError
 from brokenpipe.load import config as load_config
 from brokenpipe.load import wire
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.process import Child, child, clean_environment
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.processes.process import Child, child, clean_environment
 
 STOP_TIMEOUT_S = 1  # what Locust gives requests under way when it ends
 # -P: what lies in the working folder must not take the place of a library.

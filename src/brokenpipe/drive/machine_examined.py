@@ -17,7 +17,7 @@ from brokenpipe.drive.machine_gauge import Machine, tick
 from brokenpipe.errors import StackError
 from brokenpipe.history.doubts.machine import JUMP_S, STOLEN, THROTTLED
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.ports import free_port
+from brokenpipe.stack.processes.ports import free_port
 
 LEAST_CORES = 2
 LEAST_FREE_BYTES = 1_000_000_000

@@ -29,8 +29,8 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Act, Doubt, Landing
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import Phase
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 Action = Literal["renew", "clear", "inject", "heal", "restart"]
 OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms

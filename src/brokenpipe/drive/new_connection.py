@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from brokenpipe.drive.sentinel import greet
 from brokenpipe.drive.session import Login, NotOpened, session
-from brokenpipe.stack.pgbouncer import PgBouncer
-from brokenpipe.stack.postgres import Postgres
+from brokenpipe.stack.pgbouncer.server import PgBouncer
+from brokenpipe.stack.postgres.server import Postgres
 
 PATIENCE_S = 2.0  # a login takes 10 ms, on two busy cores ten times as much
 _SILENT = frozenset({"silence", "unreached"})

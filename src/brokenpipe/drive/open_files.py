@@ -6,7 +6,7 @@ import math
 
 from brokenpipe.errors import StackError
 from brokenpipe.plan.plan import Plan
-from brokenpipe.stack.open_files import Limits, limits
+from brokenpipe.stack.processes.open_files import Limits, limits
 from brokenpipe.stack.stack import connections_for
 
 OF_LOCUST = 32  # beside a connection for each user; measured: under 10, and a locustfile opens what it likes

@@ -19,8 +19,8 @@ from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.writer import Writer
 from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.stack import Stack
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 EVERY_S = 1.0
 END_S = 2.0  # for a thread to end: one that asks a server which hangs does not

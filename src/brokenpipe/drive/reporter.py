@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.process import child, clean_environment
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.process import child, clean_environment
 
 TIMEOUT_S = 600.0
 

@@ -15,7 +15,7 @@ import psutil
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
 from brokenpipe.history.writer import Writer
-from brokenpipe.stack.process import Child
+from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.stack import Stack
 
 LAST_LINES = 3

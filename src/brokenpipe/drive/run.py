@@ -41,12 +41,12 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.rounds import rounds
 from brokenpipe.progress import Progress
-from brokenpipe.stack.choice import stack_on
-from brokenpipe.stack.footing import Footing
-from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.processes.standstill import ending_what_stands_still
+from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Arm, Stack
-from brokenpipe.stack.standstill import ending_what_stands_still
+from brokenpipe.stack.start import stack_on
 
 LOAD_READY_S = 60.0
 JOIN_S = 600.0  # for somebody to start workers on other machines

@@ -48,12 +48,12 @@ from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swar
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.choice import stack_on
-from brokenpipe.stack.footing import Footing
-from brokenpipe.stack.janitor import Janitor, janitor
-from brokenpipe.stack.ports import LOOPBACK, poll, taken
-from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.ports import LOOPBACK, poll, taken
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Stack
+from brokenpipe.stack.start import stack_on
 
 TICK_S = 0.1
 PAGE_S = 30.0  # for Locust to serve its page

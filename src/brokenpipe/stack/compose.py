@@ -23,10 +23,9 @@ import psutil
 
 from brokenpipe.errors import EngineError
 from brokenpipe.history.segments import suffix
-from brokenpipe.stack import leftovers
-from brokenpipe.stack.certificates import Certificates, make_certificates
-from brokenpipe.stack.compose_engine import Engine, find_engine
-from brokenpipe.stack.compose_file import (
+from brokenpipe.stack.bypass_detector import Strays
+from brokenpipe.stack.containers import cleanup
+from brokenpipe.stack.containers.compose_file import (
     AGENT_IMAGE,
     API_PORT,
     HOST_RULES,
@@ -45,24 +44,25 @@ from brokenpipe.stack.compose_file import (
     free_network,
     place_of,
 )
-from brokenpipe.stack.contained import contained
-from brokenpipe.stack.container_events import recording
-from brokenpipe.stack.container_packets import ContainerPackets
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.footing import Footing
+from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.engine import Engine, find_engine
+from brokenpipe.stack.containers.events import recording
 from brokenpipe.stack.local import end_together
-from brokenpipe.stack.pgbouncer import PgBouncer, greeting_of, not_ready
-from brokenpipe.stack.ports import PortInside
-from brokenpipe.stack.postgres import Postgres, launched
-from brokenpipe.stack.process import Child
-from brokenpipe.stack.proxy import Proxy
-from brokenpipe.stack.scratch import scratch_folder
-from brokenpipe.stack.settings import dsn_through
-from brokenpipe.stack.sockets import Strays
+from brokenpipe.stack.packet_loss.containers import ContainerPackets
+from brokenpipe.stack.pgbouncer.server import PgBouncer, greeting_of, not_ready
+from brokenpipe.stack.postgres.certificates import Certificates, make_certificates
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import Postgres, launched
+from brokenpipe.stack.processes.ports import PortInside
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.proxy.api import ToxiproxyApi
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
+from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Arm, Stack, connections_for, databases_for
 from brokenpipe.stack.target import Service, wait_ready
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.stack.target_environment import dsn_through
 from brokenpipe.witness import SITE
 
 _FIRST_PROXY_PORT = 20_000
@@ -76,7 +76,7 @@ def compose_stack(footing: Footing) -> Iterator[Stack]:
     footing.logs.mkdir(parents=True, exist_ok=True)
     footing.on_step("looking for a Docker engine")
     found = find_engine(footing.engine)
-    leftovers.sweep_dead(found.client)
+    cleanup.sweep_dead(found.client)
     images = [POSTGRES_IMAGE, TOXIPROXY_IMAGE, plan.target.image or AGENT_IMAGE]
     found.require(images + ([PGBOUNCER_IMAGE] if plan.scenario.pgbouncer else []), footing.on_step)
     with scratch_folder("brokenpipe-compose-", footing.janitor) as folder, ExitStack() as running:
@@ -109,7 +109,7 @@ def _layout(footing: Footing, hidden: Secrets, engine: Engine) -> Layout:
         pieces=pieces.resolve(),
         addresses=addresses,
         secrets=hidden,
-        labels=leftovers.labels(run_id),
+        labels=cleanup.labels(run_id),
         report=footing.report,
         links=footing.links,
         target_folder=footing.target_folder.resolve(),
@@ -189,7 +189,7 @@ class _Ground:
     def _created(self) -> Iterator[None]:
         """Containers and network, made but not started; gone with the block."""
         janitor = self.footing.janitor
-        script = str(Path(leftovers.__file__))
+        script = str(Path(cleanup.__file__))
         janitor.command([sys.executable, "-I", script, self.engine.endpoint, janitor.run_id])
         self.footing.on_step("creating containers")
         try:
@@ -197,7 +197,7 @@ class _Ground:
             self._create("toxiproxy")
             yield
         finally:
-            leftovers.sweep(self.engine.client, janitor.run_id)
+            cleanup.sweep(self.engine.client, janitor.run_id)
 
     def _create_with_place(self, service: str) -> None:
         """One that lives in the network of its place, which for docker-compose 1.29 must run by then."""

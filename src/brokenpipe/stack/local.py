@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from brokenpipe.plan.passed import passed_names
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.footing import Footing
-from brokenpipe.stack.pgbouncer import PgBouncer, pgbouncer
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.postgres import postgres
-from brokenpipe.stack.process import Child
-from brokenpipe.stack.proxy import Address
-from brokenpipe.stack.settings import dsn_through
+from brokenpipe.stack.pgbouncer.server import PgBouncer, pgbouncer
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import postgres
+from brokenpipe.stack.processes.ports import LOOPBACK
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.processes.standstill import ending_what_stands_still
+from brokenpipe.stack.proxy.proxy import Address
+from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
+from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Arm, Stack, connections_for, databases_for
-from brokenpipe.stack.standstill import ending_what_stands_still
 from brokenpipe.stack.target import STOP_TIMEOUT_S, service, wait_ready
-from brokenpipe.stack.toolchain import toxiproxy_binary
-from brokenpipe.stack.toxiproxy import ToxiproxyServer, toxiproxy_server
+from brokenpipe.stack.target_environment import dsn_through
 
 
 @contextmanager

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from brokenpipe.plan.plan import Plan
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.pgbouncer import PgBouncer
-from brokenpipe.stack.postgres import Postgres
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.pgbouncer.server import PgBouncer
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.target import Service
-from brokenpipe.stack.toxiproxy import ToxiproxyServer
 
 Step = Callable[[str], None]  # told what is being done, for the display
 

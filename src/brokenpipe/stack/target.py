@@ -15,9 +15,9 @@ import requests
 from brokenpipe.errors import RedirectError, TargetNotReady
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import secret_values
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK, free_port, poll
-from brokenpipe.stack.process import Child, child, clean_environment
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
+from brokenpipe.stack.processes.process import Child, child, clean_environment
 
 STOP_TIMEOUT_S = 3.0
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brokenpipe.stack.process import Child
+from brokenpipe.stack.processes.process import Child
 
 Place = tuple[str, int]
 Socket = tuple[str, str]  # both ends, as the kernel writes them

@@ -90,7 +90,9 @@ def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) ->
     It is watched: one that ends, or stands still, is replaced, and `on_replaced` is called with a sentence about it, in
     a thread of its own.
     """
-    from brokenpipe.stack.watched_janitor import WatchedJanitor  # as a script this file knows nothing of ours
+    from brokenpipe.stack.processes.watched_janitor import (
+        WatchedJanitor,  # as a script this file knows nothing of ours
+    )
 
     watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
     watcher = threading.Thread(target=watched.watch, args=(over,), name="watch of the janitor", daemon=True)

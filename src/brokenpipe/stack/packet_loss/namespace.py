@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from brokenpipe.errors import NamespaceError
-from brokenpipe.stack import packet_filter
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.packet_loss import nftables
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 LEFT_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
 """Names the network namespace that this program has left for one of its own."""
@@ -123,16 +123,16 @@ def furnish() -> None:
         raise NamespaceError(
             f"the loopback of the run's namespace does not come up: {error.strerror}"
         ) from error
-    packet_filter.tell(packet_filter.rules(LOOPBACK), what="the run's namespace")
+    nftables.tell(nftables.rules(LOOPBACK), what="the run's namespace")
 
 
 def _problem(way: Way) -> str | None:
     """Why it does not work, in the words of what was tried; None: it does."""
-    nft = packet_filter.program() or "nft"
+    nft = nftables.program() or "nft"
     try:
         done = subprocess.run(
             [*way.prefix, nft, "-f", "-"],
-            input=packet_filter.rules(LOOPBACK),
+            input=nftables.rules(LOOPBACK),
             capture_output=True,
             text=True,
             timeout=TRY_S,
@@ -146,7 +146,7 @@ def _problem(way: Way) -> str | None:
 
 
 def _found(name: str) -> str | None:
-    return packet_filter.program() if name == "nft" else shutil.which(name)
+    return nftables.program() if name == "nft" else shutil.which(name)
 
 
 def _namespace() -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.packets import Packets
-from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, HeldPort, Port, free_port, poll, taken
-from brokenpipe.stack.process import Child, child
-from brokenpipe.stack.proxy import Address, Proxy
-from brokenpipe.stack.toxiproxy_api import ToxiproxyApi
+from brokenpipe.stack.packet_loss.api import Packets
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, HeldPort, Port, free_port, poll, taken
+from brokenpipe.stack.processes.process import Child, child
+from brokenpipe.stack.proxy.api import ToxiproxyApi
+from brokenpipe.stack.proxy.proxy import Address, Proxy
 
 NewPort = Callable[[], Port]
 

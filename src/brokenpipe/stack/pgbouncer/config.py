@@ -8,8 +8,8 @@ from pathlib import Path
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import LEAST_FOR_PREPARED, PgBouncer
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.proxy import Address
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.proxy.proxy import Address
 
 ADMIN = "pgbouncer_admin"
 _REMEDY = (

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.packets import Packets, PacketsHere
-from brokenpipe.stack.ports import HeldPort, Port
-from brokenpipe.stack.toxiproxy_api import ProxyState, ToxicState, ToxiproxyApi
+from brokenpipe.stack.packet_loss.api import Packets, PacketsHere
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.processes.ports import HeldPort, Port
+from brokenpipe.stack.proxy.api import ProxyState, ToxicState, ToxiproxyApi
 
 Address = tuple[str, int]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from brokenpipe.history.segments import file_of
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.certificates import Certificates
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK
-from brokenpipe.stack.settings import environment_of
+from brokenpipe.stack.postgres.certificates import Certificates
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.stack import Step
+from brokenpipe.stack.target_environment import environment_of
 
 
 @dataclass(frozen=True, slots=True)

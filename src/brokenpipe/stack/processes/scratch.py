@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import Janitor, remove
+from brokenpipe.stack.processes.janitor import Janitor, remove
 
 
 @contextmanager

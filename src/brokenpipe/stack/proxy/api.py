@@ -17,7 +17,7 @@ from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from brokenpipe.errors import ProxyError, ProxyHung
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 T = TypeVar("T")
 

@@ -19,14 +19,14 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.bounded import connected
-from brokenpipe.stack.certificates import Certificates, remedy_without_tls
-from brokenpipe.stack.cluster import SETTINGS, USER, Cluster, make_cluster, option
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
-from brokenpipe.stack.process import Child, child
-from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.certificates import Certificates, remedy_without_tls
+from brokenpipe.stack.postgres.cluster import SETTINGS, USER, Cluster, make_cluster, option
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.processes.process import Child, child
+from brokenpipe.stack.processes.scratch import scratch_folder
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0

@@ -25,9 +25,9 @@ from pathlib import Path
 from brokenpipe.plan.passed import passed_names
 from brokenpipe.plan.plan import Plan
 from brokenpipe.redaction import is_secret, secret_values
-from brokenpipe.stack.certificates import Certificates
-from brokenpipe.stack.cluster import SETTINGS
-from brokenpipe.stack.pgbouncer_config import Files
+from brokenpipe.stack.pgbouncer.config import Files
+from brokenpipe.stack.postgres.certificates import Certificates
+from brokenpipe.stack.postgres.cluster import SETTINGS
 
 POSTGRES_PORT = 5432
 API_PORT = 8474

@@ -24,8 +24,8 @@ from docker.errors import DockerException
 from brokenpipe.errors import RecordingError
 from brokenpipe.history.containers import Change, ContainerEvent
 from brokenpipe.history.writer import Writer, writing
-from brokenpipe.stack.compose_engine import Engine
-from brokenpipe.stack.leftovers import RUN_LABEL
+from brokenpipe.stack.containers.cleanup import RUN_LABEL
+from brokenpipe.stack.containers.engine import Engine
 
 CHANGES: Mapping[str, Change] = {
     "start": "started",

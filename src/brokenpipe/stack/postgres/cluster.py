@@ -18,11 +18,11 @@ from functools import cache
 from pathlib import Path
 
 from brokenpipe.errors import PostgresError
-from brokenpipe.stack.certificates import Certificates, demand_tls, make_certificates
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.process import Child, child
-from brokenpipe.stack.template import copy_template, keep_template, template_folder
-from brokenpipe.stack.unprivileged import Runner, runner
+from brokenpipe.stack.postgres.certificates import Certificates, demand_tls, make_certificates
+from brokenpipe.stack.postgres.template import copy_template, keep_template, template_folder
+from brokenpipe.stack.processes.drop_root import Runner, runner
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.process import Child, child
 
 BINARIES_VARIABLE = "BROKENPIPE_PG_BIN"
 USER = "brokenpipe"

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brokenpipe.errors import ToolchainError
-from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor, NoJanitor
-from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor, NoJanitor
+from brokenpipe.stack.processes.scratch import scratch_folder
 
 BUILD_FOLDER = ".build"
 FETCH_TIMEOUT_S = 300.0  # 20 MB of modules; a slow line needs a minute

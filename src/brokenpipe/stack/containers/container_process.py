@@ -18,10 +18,10 @@ import psutil
 
 from brokenpipe.errors import EngineError
 from brokenpipe.history.containers import out_of_memory
-from brokenpipe.stack.compose_engine import Engine
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.ports import poll
-from brokenpipe.stack.process import Child, child
+from brokenpipe.stack.containers.engine import Engine
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.processes.process import Child, child
 
 START_TIMEOUT_S = 20.0  # measured: 0.4 s on two quiet cores
 

@@ -17,8 +17,8 @@ from typing import Self
 import platformdirs
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.scratch import scratch_folder
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.scratch import scratch_folder
 
 _CONTENT = "content.json"
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 
 from brokenpipe.errors import StackError
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.processes.ports import poll
 
 _TAKES_EFFECT_S = 5.0  # a process stops when it leaves the kernel, so one that waits for a disk stops later
 _GONE = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})

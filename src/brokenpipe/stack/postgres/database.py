@@ -12,11 +12,11 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.bounded import connected
-from brokenpipe.stack.ports import poll
+from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.processes.ports import poll
 
 if TYPE_CHECKING:
-    from brokenpipe.stack.postgres import Postgres
+    from brokenpipe.stack.postgres.server import Postgres
 
 CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
 ANSWER_S = 5.0  # for a statement of ours; measured: some ms

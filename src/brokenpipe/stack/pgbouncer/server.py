@@ -22,14 +22,14 @@ import psycopg
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import PgBouncer as Settings
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.janitor import Janitor
-from brokenpipe.stack.pgbouncer_config import ADMIN, Files
-from brokenpipe.stack.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
-from brokenpipe.stack.process import Child, child
-from brokenpipe.stack.proxy import Address
-from brokenpipe.stack.scratch import scratch_folder
-from brokenpipe.stack.unprivileged import runner
+from brokenpipe.stack.pgbouncer.config import ADMIN, Files
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.processes.drop_root import runner
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.processes.process import Child, child
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.proxy.proxy import Address
 
 BINARY_VARIABLE = "BROKENPIPE_PGBOUNCER_BIN"
 READY_TIMEOUT_S = 10.0  # measured: 30 ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from brokenpipe.errors import ProxyError
-from brokenpipe.stack import namespace, packet_filter
+from brokenpipe.stack.packet_loss import namespace, nftables
 
 
 class Packets(Protocol):
@@ -29,7 +29,7 @@ class PacketsHere:
     def lose(self, proxy: str, port: int, on: bool, /) -> None:
         if not self.can_be_lost:
             raise cannot_be_lost(proxy)
-        packet_filter.dropping(port, on)
+        nftables.dropping(port, on)
 
 
 def cannot_be_lost(proxy: str) -> ProxyError:

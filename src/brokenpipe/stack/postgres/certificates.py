@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from brokenpipe.stack.ports import LOOPBACK
+from brokenpipe.stack.processes.ports import LOOPBACK
 
 LASTS = timedelta(days=30)  # longer than any soak
 MODE = "verify-full"

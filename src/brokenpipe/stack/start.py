@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from brokenpipe.stack.footing import Footing
 from brokenpipe.stack.local import local_stack
+from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Stack
 
 

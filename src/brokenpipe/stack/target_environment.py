@@ -9,9 +9,9 @@ from brokenpipe.plan.passed import passed, passed_names
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import is_secret_name
-from brokenpipe.stack.certificates import NO_TLS, Certificates
-from brokenpipe.stack.database import Database
-from brokenpipe.stack.proxy import Proxy
+from brokenpipe.stack.postgres.certificates import NO_TLS, Certificates
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.witness import environment as witness_environment
 
 

@@ -17,8 +17,8 @@ import psutil
 
 from brokenpipe.errors import StackError
 from brokenpipe.shortages import passing_over_lack_of_files
-from brokenpipe.stack import janitor
-from brokenpipe.stack.janitor import PATIENCE_S
+from brokenpipe.stack.processes import janitor
+from brokenpipe.stack.processes.janitor import PATIENCE_S
 
 SCRIPT = janitor.__file__
 LOOK_EVERY_S = 0.5  # whether it is still there

@@ -15,8 +15,8 @@ from typing import IO
 
 from brokenpipe.errors import StackError
 from brokenpipe.redaction import REDACTED
-from brokenpipe.stack.family import freeze, kill, kill_all, members, outlived, thaw, wake
-from brokenpipe.stack.janitor import RUN_VARIABLE, Janitor
+from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor
+from brokenpipe.stack.processes.process_tree import freeze, kill, kill_all, members, outlived, thaw, wake
 
 AFTER_PARENT_S = 0.5  # for children to end by themselves
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands

@@ -19,11 +19,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from brokenpipe.errors import NamespaceError
-from brokenpipe.stack import packet_filter
-from brokenpipe.stack.namespace import OWN
-from brokenpipe.stack.packet_filter import Within
-from brokenpipe.stack.packets import cannot_be_lost
-from brokenpipe.stack.process import Child
+from brokenpipe.stack.packet_loss import nftables
+from brokenpipe.stack.packet_loss.api import cannot_be_lost
+from brokenpipe.stack.packet_loss.namespace import OWN
+from brokenpipe.stack.packet_loss.nftables import Within
+from brokenpipe.stack.processes.process import Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ class ContainerPackets:
                 yield child
                 return
             with _namespace(child) as within:
-                packet_filter.tell(
-                    packet_filter.rules(self.host), what=f"the network of {child.name}", within=within
-                )
+                nftables.tell(nftables.rules(self.host), what=f"the network of {child.name}", within=within)
                 self._entered[arm] = within
                 try:
                     yield child
@@ -67,7 +65,7 @@ class ContainerPackets:
         if not ends:
             raise cannot_be_lost(proxy)
         with ThreadPoolExecutor(len(ends), "filter") as changing:
-            list(changing.map(lambda within: packet_filter.dropping(port, on, within), ends))
+            list(changing.map(lambda within: nftables.dropping(port, on, within), ends))
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""A PgBouncer of the run's own: its server and its configuration."""

@@ -1,0 +1,1 @@
+"""A Postgres of the run's own: its server, cluster, databases and certificates."""
