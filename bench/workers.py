@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from brokenpipe.drive.generator import Generator, generator
+from brokenpipe.drive.locust.process import Generator, generator
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.processes.janitor import NoJanitor
 

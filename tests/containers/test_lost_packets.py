@@ -19,10 +19,10 @@ from tests.containers.lossy import Ground
 from tests.stack.losing import LONG_LOSS, LOSS, losing
 from tests.stack.runs import REPOSITORY, Run, Starter
 
-from brokenpipe.drive.certificate import certify
-from brokenpipe.drive.echo import echo_server
-from brokenpipe.drive.raw_socket import Address, connect
-from brokenpipe.drive.sentinel import greet
+from brokenpipe.drive.detection.tcp_sentinel import greet
+from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
+from brokenpipe.drive.self_test.echo_server import echo_server
+from brokenpipe.drive.self_test.wire import certify
 from brokenpipe.errors import NamespaceError, ProxyError
 from brokenpipe.faults import PacketDrop
 from brokenpipe.stack.containers.compose_file import free_network

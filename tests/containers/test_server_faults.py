@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from tests.containers.containers import CONFINED, IMAGES, container, docker, network
 
-from brokenpipe.drive.certificate import certify
+from brokenpipe.drive.self_test.wire import certify
 from brokenpipe.errors import EngineError
 from brokenpipe.faults import ServerPause, ServerRestart
 from brokenpipe.stack.containers import cleanup

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.drive.generator import Generator, generator
+from brokenpipe.drive.locust.process import Generator, generator
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.processes.janitor import NoJanitor
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.generator import generator
+from brokenpipe.drive.locust.process import generator
 from brokenpipe.errors import LocustfileError, RecordingError, RedirectError, StackError
 from brokenpipe.history.records import End, Lag, Start
 from brokenpipe.load.config import LoadConfig
@@ -249,7 +249,7 @@ def test_the_load_ends_by_itself_when_the_harness_is_gone(bench):
     harness = textwrap.dedent("""
         import os, sys, time
         from pathlib import Path
-        from brokenpipe.drive.generator import generator
+        from brokenpipe.drive.locust.process import generator
         from brokenpipe.load.config import LoadConfig
         from brokenpipe.stack.processes.janitor import NoJanitor
         with generator(LoadConfig.from_json(sys.argv[1]), Path(sys.argv[2]), NoJanitor()) as load:
@@ -320,9 +320,7 @@ def test_the_log_is_made_of_the_records_of_the_history(bench):
 
 def test_the_harness_needs_nothing_of_locust():
     """Importing the harness's end does not import Locust, which would patch the whole process."""
-    code = (
-        "import sys, brokenpipe.drive.generator; sys.exit('locust' in sys.modules or 'gevent' in sys.modules)"
-    )
+    code = "import sys, brokenpipe.drive.locust.process; sys.exit('locust' in sys.modules or 'gevent' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

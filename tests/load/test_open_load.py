@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.generator import Generator
+from brokenpipe.drive.locust.process import Generator
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.poisson import due_times
 

@@ -11,7 +11,7 @@ from itertools import takewhile
 
 import pytest
 
-from brokenpipe.drive.generator import Generator, generator
+from brokenpipe.drive.locust.process import Generator, generator
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.load.messages import Aligned
 from brokenpipe.load.poisson import due_times

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from brokenpipe.drive.session import SSL_REQUEST
+from brokenpipe.drive.raw_postgres.session import SSL_REQUEST
 from brokenpipe.stack.postgres.certificates import Certificates, certificates_in, make_certificates
 from brokenpipe.stack.postgres.server import Postgres
 

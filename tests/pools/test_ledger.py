@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from brokenpipe.drive import ledger as module
-from brokenpipe.drive.ledger import DatabaseLedger
+from brokenpipe.drive import write_ledger_reader as module
+from brokenpipe.drive.write_ledger_reader import DatabaseLedger
 from brokenpipe.errors import TargetError
 from brokenpipe.history.writer import writing
 from brokenpipe.stack.postgres.server import Postgres, postgres

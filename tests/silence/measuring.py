@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.silence.rows import DRIVERS, ROWS, SILENCES, SITUATIONS, Cell, Row, Silence
 
-from brokenpipe.drive.situations import GRACE_S
+from brokenpipe.drive.observers.socket_observers import GRACE_S
 from brokenpipe.faults import BlackHole, Fault, PacketDrop
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.run import _checked, note_replaced
+from brokenpipe.drive.runner import _checked, note_replaced
 from brokenpipe.errors import StackError
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.keeping import Keeper

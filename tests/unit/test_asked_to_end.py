@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from brokenpipe.commands.carry_out import carry_out
-from brokenpipe.drive import folder as folders
-from brokenpipe.drive import run as runs
+from brokenpipe.drive import run_folder as folders
+from brokenpipe.drive import runner as runs
 from brokenpipe.errors import ReportError
 from brokenpipe.measure import measure as measuring
 from brokenpipe.measure.measure import measure

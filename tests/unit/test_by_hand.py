@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 from tests.unit.recorded import STEADY, TARGET, scenario
 from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Log, Notes
 
-from brokenpipe.drive import by_hand, experiment
-from brokenpipe.drive.by_hand import ByHand
-from brokenpipe.drive.desk import Desk, Wish
+from brokenpipe.drive import timeline
+from brokenpipe.drive.interactive import manual_run
+from brokenpipe.drive.interactive.command_queue import Desk, Wish
+from brokenpipe.drive.interactive.manual_run import ByHand
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.history import records
@@ -110,7 +111,7 @@ class Hand:
 @pytest.fixture
 def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     notes = Notes(Clock())
-    for module in (by_hand, experiment):
+    for module in (manual_run, timeline):
         monkeypatch.setattr(module, "time", notes.clock)
     desk = IdleDesk(("plain", "pre_ping"), running=True, users=2)
     desk.clock = notes.clock

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from brokenpipe.drive.desk import Desk
+from brokenpipe.drive.interactive.command_queue import Desk
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 

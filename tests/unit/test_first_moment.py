@@ -42,7 +42,7 @@ def _started(name: str, *arguments: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted\n"), (signal.SIGTERM, 3, b"terminated\n")]
 )
-@pytest.mark.parametrize("name", ["typer", "brokenpipe.drive.run"])
+@pytest.mark.parametrize("name", ["typer", "brokenpipe.drive.runner"])
 def test_a_signal_in_mid_import(name: str, number: int, code: int, word: bytes, tmp_path: Path) -> None:
     """Of the commands, or of what one of them needs: a word, its exit code, no traceback, and nothing is left."""
     popen = _started(name, "run", "quick", "--reports", str(tmp_path / "reports"))

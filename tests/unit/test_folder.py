@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.folder import new_report_folder, point_latest_at, write_plan
+from brokenpipe.drive.run_folder import new_report_folder, point_latest_at, write_plan
 from brokenpipe.errors import RecordingError
 from brokenpipe.plan.plan import Overrides, Plan, make_plan
 from brokenpipe.plan.project import Project

@@ -14,8 +14,8 @@ import pytest
 from docker.errors import APIError
 from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
 
-from brokenpipe.drive.generator import Generator
-from brokenpipe.drive.run import Run, run
+from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.runner import Run, run
 from brokenpipe.errors import RecordingError, UsageError
 from brokenpipe.history.records import Lag
 from brokenpipe.history.writer import Writer

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokenpipe.drive import machine_gauge
-from brokenpipe.drive.machine_examined import examine_machine
-from brokenpipe.drive.machine_gauge import Machine, tick
+from brokenpipe.drive.doctor.machine import examine_machine
+from brokenpipe.drive.gauges import machine as machine_gauge
+from brokenpipe.drive.gauges.machine import Machine, tick
 from brokenpipe.plan.project import find_project
 
 PROJECT = find_project(Path(__file__).parent)

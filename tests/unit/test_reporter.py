@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.drive import reporter
-from brokenpipe.drive.reporter import Reporter
+from brokenpipe.drive.interactive import report_worker
+from brokenpipe.drive.interactive.report_worker import Reporter
 from brokenpipe.errors import StackError
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -39,7 +39,7 @@ def test_a_report_that_cannot_be_made_has_failed(
     child: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said, with the command that makes it later, and the next one may be tried."""
-    monkeypatch.setattr(reporter, "child", child)
+    monkeypatch.setattr(report_worker, "child", child)
     said: list[str] = []
     with Reporter(NoJanitor(), tmp_path, said.append) as reports:
         reports.make(tmp_path / "run")

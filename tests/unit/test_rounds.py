@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 
 from brokenpipe.commands.options import duration_s
-from brokenpipe.drive.run import Run, next_rounds
+from brokenpipe.drive.runner import Run, next_rounds
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.plan import Overrides, Plan, Sources, overridden

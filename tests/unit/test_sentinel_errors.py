@@ -13,18 +13,21 @@ from typing import Any, cast
 
 import pytest
 
-from brokenpipe.drive import certificate, landing, raw_socket, sentinel, server_situations, session
-from brokenpipe.drive.sentinel import Sentinel
-from brokenpipe.drive.server_certificate import observe_at_server
-from brokenpipe.drive.session import Login, NotOpened
-from brokenpipe.drive.session_sentinel import SessionSentinel
+from brokenpipe.drive.detection import detect, tcp_sentinel
+from brokenpipe.drive.detection.session_sentinel import SessionSentinel
+from brokenpipe.drive.detection.tcp_sentinel import Sentinel
+from brokenpipe.drive.observers import session_observers
+from brokenpipe.drive.raw_postgres import raw_socket, session
+from brokenpipe.drive.raw_postgres.session import Login, NotOpened
+from brokenpipe.drive.self_test import wire as certificate
+from brokenpipe.drive.self_test.server import observe_at_server
 from brokenpipe.faults import BlackHole, Fault, Refuse, ServerPause, SocketKill
 from brokenpipe.stack.proxy.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(20)
 
 OURS = [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMFILE]
-DOOR = server_situations.Door(("127.0.0.1", 1), Login("user", "password", "database"))
+DOOR = session_observers.Door(("127.0.0.1", 1), Login("user", "password", "database"))
 
 
 def failure(number: int) -> OSError:
@@ -80,9 +83,9 @@ def test_a_connection_that_cannot_be_tried_is_no_landing(
     fault: Fault, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No descriptor, no route: neither the silence of a paused server nor a refusal was seen, and nothing is raised."""
-    for module in (sentinel, session):
+    for module in (tcp_sentinel, session):
         monkeypatch.setattr(module, "connect", failing(number))
-    seen = landing.see_held(somewhere(), fault, quiet_ms=1.0)
+    seen = detect.see_held(somewhere(), fault, quiet_ms=1.0)
     assert not seen.landed
     assert os.strerror(number) in seen.seen
 
@@ -95,7 +98,7 @@ def test_a_sentinel_whose_socket_fails_comes_to_an_end(number: int) -> None:
     connection.fail.set()
     opened: Future[Any] = Future()
     opened.set_result(watching)
-    seen = landing.see_end(opened, SocketKill(), 0)
+    seen = detect.see_end(opened, SocketKill(), 0)
     assert not seen.landed
     assert os.strerror(number) in seen.seen
 
@@ -105,7 +108,7 @@ def test_a_sentinel_that_cannot_ask_testifies_of_nothing(fault: Fault) -> None:
     """Its last question could not be sent, for a reason of ours: that is no silence."""
     opened: Future[Any] = Future()
     opened.set_result(Sentinel(cast("socket.socket", Socket(write=errno.EHOSTUNREACH)), 1.0))
-    seen = landing.see_end(opened, fault, 0)
+    seen = detect.see_end(opened, fault, 0)
     assert not seen.landed
     assert os.strerror(errno.EHOSTUNREACH) in seen.seen
 
@@ -158,7 +161,7 @@ def test_probes_of_contracts_fail_by_name(number: int, monkeypatch: pytest.Monke
     """The contract does not hold, for the reason that the system gave: on the wire and at the server."""
     wire = cast("Proxy", SimpleNamespace(host="127.0.0.1", port=1))
     fault = cast("Fault", SimpleNamespace(contract=SocketKill().contract, inject=id, heal=id))
-    monkeypatch.setattr("brokenpipe.drive.situations.connect", failing(number))
+    monkeypatch.setattr("brokenpipe.drive.observers.socket_observers.connect", failing(number))
     monkeypatch.setattr(session, "connect", failing(number))
     on_wire = certificate._observe(fault, "idle", wire, wire)
     at_server = observe_at_server(fault, wire, DOOR)

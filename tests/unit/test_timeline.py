@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from tests.unit.recorded import scenario
 
-from brokenpipe.drive import experiment, patience
-from brokenpipe.drive.experiment import WARM_UP_S, Experiment
-from brokenpipe.drive.patience import Patience
+from brokenpipe.drive import timeline
 from brokenpipe.drive.renewal import CALM_S
-from brokenpipe.drive.watch import NoWatch
+from brokenpipe.drive.timeline import WARM_UP_S, Experiment
+from brokenpipe.drive.watch import wait_limit
+from brokenpipe.drive.watch.wait_limit import Patience
+from brokenpipe.drive.watch.watch import NoWatch
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
@@ -174,7 +175,7 @@ class Played:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     notes = Notes(Clock())
-    for module in (experiment, patience):
+    for module in (timeline, wait_limit):
         monkeypatch.setattr(module, "time", notes.clock)
     load = FakeLoad(notes)
     return Played(notes, Log(), load, FakeNemesis(notes, load))

@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brokenpipe.drive import process_states
-from brokenpipe.drive import watch as watch_module
-from brokenpipe.drive.probe import Watched
-from brokenpipe.drive.process_states import JANITOR, Key, ProcessStates
-from brokenpipe.drive.watch import Watch
+from brokenpipe.drive.gauges.sampler import Watched
+from brokenpipe.drive.watch import process_states
+from brokenpipe.drive.watch import watch as watch_module
+from brokenpipe.drive.watch.process_states import JANITOR, Key, ProcessStates
+from brokenpipe.drive.watch.watch import Watch
 from brokenpipe.history.records import Record
 from brokenpipe.history.silences import Silence
 from brokenpipe.stack.processes.ports import poll

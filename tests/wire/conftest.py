@@ -10,9 +10,9 @@ from socket import socket
 
 import pytest
 
-from brokenpipe.drive.certificate import Scratch
-from brokenpipe.drive.echo import echo_server
-from brokenpipe.drive.raw_socket import Address, connect
+from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
+from brokenpipe.drive.self_test.echo_server import echo_server
+from brokenpipe.drive.self_test.wire import Scratch
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.proxy.proxy import Proxy

@@ -21,10 +21,10 @@ import asyncpg
 import psycopg
 import psycopg2
 
-from brokenpipe.drive.certificate import certify
-from brokenpipe.drive.echo import echo_server
-from brokenpipe.drive.landing import see_held
-from brokenpipe.drive.raw_socket import Address, connect
+from brokenpipe.drive.detection.detect import see_held
+from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
+from brokenpipe.drive.self_test.echo_server import echo_server
+from brokenpipe.drive.self_test.wire import certify
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
 from brokenpipe.measure.classify import Link, classify
 from brokenpipe.stack.packet_loss import namespace, nftables

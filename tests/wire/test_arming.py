@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from brokenpipe.drive.raw_socket import connect, watch
+from brokenpipe.drive.raw_postgres.raw_socket import connect, watch
 
 
 def _end_seen(connection):

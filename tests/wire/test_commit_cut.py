@@ -13,8 +13,8 @@ import psycopg
 import psycopg2
 import pytest
 
-from brokenpipe.drive.commit_probe import probe_commits
-from brokenpipe.drive.landing import see_cut
+from brokenpipe.drive.detection.detect import see_cut
+from brokenpipe.drive.self_test.commit import probe_commits
 from brokenpipe.faults import CommitCut, NoWire
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy

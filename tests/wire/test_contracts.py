@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from brokenpipe.drive.certificate import Scratch, certify
+from brokenpipe.drive.self_test.wire import Scratch, certify
 from brokenpipe.faults import (
     BackendKill,
     BlackHole,

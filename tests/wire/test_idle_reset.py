@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import closing, suppress
 
-from brokenpipe.drive.raw_socket import connect, watch
+from brokenpipe.drive.raw_postgres.raw_socket import connect, watch
 from brokenpipe.faults import IdleReset
 from brokenpipe.faults.contract import EARLY_S, LATE_S
 

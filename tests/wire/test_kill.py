@@ -13,8 +13,8 @@ from contextlib import closing
 
 import pytest
 
-from brokenpipe.drive.conversation import Conversation
-from brokenpipe.drive.raw_socket import Sighting, connect, watch
+from brokenpipe.drive.observers.echo_traffic import Conversation
+from brokenpipe.drive.raw_postgres.raw_socket import Sighting, connect, watch
 from brokenpipe.faults import SocketKill
 from brokenpipe.faults.contract import LATE_S
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from brokenpipe.drive.conversation import Conversation
+from brokenpipe.drive.observers.echo_traffic import Conversation
 from brokenpipe.faults import Latency
 from brokenpipe.faults.contract import DELAY_LATE_S
 

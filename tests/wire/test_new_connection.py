@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from brokenpipe.drive.new_connection import pgbouncer_answers, postgres_answers
+from brokenpipe.drive.watch.new_connection import pgbouncer_answers, postgres_answers
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.pgbouncer import PgBouncer as Settings
 from brokenpipe.stack.pgbouncer.server import pgbouncer

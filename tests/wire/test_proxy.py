@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.raw_socket import watch
+from brokenpipe.drive.raw_postgres.raw_socket import watch
 from brokenpipe.errors import ProxyError, ProxyHung
 from brokenpipe.faults import KILL_SWITCH, Toxic
 from brokenpipe.stack.processes.janitor import NoJanitor

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokenpipe.drive.landing import see_held
-from brokenpipe.drive.sentinel import Sentinel
+from brokenpipe.drive.detection.detect import see_held
+from brokenpipe.drive.detection.tcp_sentinel import Sentinel
 from brokenpipe.faults import IdleReset, Latency, SocketKill
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.landing import door_of, open_for, see_held
-from brokenpipe.drive.probe import Watched, probing
-from brokenpipe.drive.session import SSL_REQUEST, NotOpened, session
+from brokenpipe.drive.detection.detect import door_of, open_for, see_held
+from brokenpipe.drive.gauges.sampler import Watched, probing
+from brokenpipe.drive.raw_postgres.session import SSL_REQUEST, NotOpened, session
 from brokenpipe.errors import PostgresError, ProxyError
 from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
 from brokenpipe.history.writer import writing

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from brokenpipe.drive.landing import see_held
-from brokenpipe.drive.raw_socket import watch
+from brokenpipe.drive.detection.detect import see_held
+from brokenpipe.drive.raw_postgres.raw_socket import watch
 from brokenpipe.faults import BlackHole, Fault, IdleDrop, Refuse
 
 QUIET_NS = 200_000_000

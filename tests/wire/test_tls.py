@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brokenpipe.drive.certificate import certify
-from brokenpipe.drive.landing import door_of, open_sentinel
-from brokenpipe.drive.session import Login, NotOpened, session
+from brokenpipe.drive.detection.detect import door_of, open_sentinel
+from brokenpipe.drive.raw_postgres.session import Login, NotOpened, session
+from brokenpipe.drive.self_test.wire import certify
 from brokenpipe.faults import BackendKill, ServerRestart
 from brokenpipe.stack.postgres.certificates import make_certificates
 from brokenpipe.stack.postgres.server import Postgres, postgres

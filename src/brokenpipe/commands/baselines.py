@@ -43,7 +43,7 @@ def hold_against(run: Path, folder: Path) -> None:
 
 def keep_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
-    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.measure.baseline import NAME
     from brokenpipe.report.files import write_baseline
 

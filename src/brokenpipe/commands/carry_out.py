@@ -16,7 +16,7 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 
 if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
-    from brokenpipe.drive.run import Run
+    from brokenpipe.drive.runner import Run
     from brokenpipe.load.config import Bind
     from brokenpipe.measure.baseline import Baseline
     from brokenpipe.measure.unfinished import Unfinished
@@ -34,8 +34,8 @@ def carry_out(
     """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
 
     def begin() -> Run:
-        from brokenpipe.drive.folder import command_line, new_report_folder, write_plan
-        from brokenpipe.drive.run import Run
+        from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
+        from brokenpipe.drive.runner import Run
         from brokenpipe.measure.measure import open_phases
 
         folder = new_report_folder(reports, plan.stem)
@@ -55,7 +55,7 @@ def carry_out(
 
 
 def _remove_if_not_begun(folders: Sequence[Path]) -> None:
-    from brokenpipe.drive.folder import remove_if_not_begun
+    from brokenpipe.drive.run_folder import remove_if_not_begun
 
     for folder in folders:
         remove_if_not_begun(folder)
@@ -67,8 +67,8 @@ def carry_on(
     """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
 
     def begin() -> Run:
-        from brokenpipe.drive.folder import command_line
-        from brokenpipe.drive.run import Run
+        from brokenpipe.drive.run_folder import command_line
+        from brokenpipe.drive.runner import Run
         from brokenpipe.measure.measure import open_phases
 
         return Run(
@@ -80,8 +80,8 @@ def carry_on(
 
 
 def _play(begin: Callable[[], Run]) -> int:
-    from brokenpipe.drive.run import Terminated
-    from brokenpipe.drive.run import run as run_experiment
+    from brokenpipe.drive.runner import Terminated
+    from brokenpipe.drive.runner import run as run_experiment
     from brokenpipe.report.live import display_for
 
     asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN

@@ -28,8 +28,8 @@ class System(StrEnum):
 @app.command(epilog="Examples: brokenpipe doctor | brokenpipe doctor --stack compose")
 def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) -> None:
     """Is this machine able to measure? Versions, ports, and every fault tried on raw sockets."""
-    from brokenpipe.drive.doctor import examine
-    from brokenpipe.drive.doctor_contained import examine_contained
+    from brokenpipe.drive.doctor.compose import examine_contained
+    from brokenpipe.drive.doctor.local import examine
 
     with console.answering_for_errors():
         project, engine = find_project(Path.cwd()), engine_for(stack, engine, look=False)

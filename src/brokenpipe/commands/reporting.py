@@ -19,7 +19,7 @@ def write_report(folder: Path) -> int:
     Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
     """
     from brokenpipe.commands.on_github import tell_github
-    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.measure.baseline import OWN, baseline_of
     from brokenpipe.measure.measure import measure
     from brokenpipe.measure.numbers import megabytes, plain, plural

@@ -35,7 +35,7 @@ def resume(
     ] = None,
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
-    from brokenpipe.drive.folder import holding
+    from brokenpipe.drive.run_folder import holding
     from brokenpipe.history.reader import demand_folder
     from brokenpipe.measure.recorded import scenario_text
     from brokenpipe.measure.unfinished import unfinished

@@ -17,9 +17,9 @@ def carry_out_by_hand(
     plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None, engine: str | None = None
 ) -> int:
     """Serve the pages until Ctrl-C or SIGTERM, which every run's report survives. The exit code."""
-    from brokenpipe.drive.folder import command_line
-    from brokenpipe.drive.run import Terminated
-    from brokenpipe.drive.sitting import Sitting, sit
+    from brokenpipe.drive.interactive.web_session import Sitting, sit
+    from brokenpipe.drive.run_folder import command_line
+    from brokenpipe.drive.runner import Terminated
     from brokenpipe.measure.lookout import Lookout
     from brokenpipe.report.web_page import web_page
 

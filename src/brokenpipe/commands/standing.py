@@ -40,7 +40,7 @@ def up(
     engine: EngineOption = None,
 ) -> None:
     """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
-    from brokenpipe.drive import hold
+    from brokenpipe.drive import detached_stack as hold
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
@@ -69,8 +69,8 @@ def keep(
     engine: EngineOption = None,
 ) -> None:
     """Hold the stack until SIGTERM: the process behind `up`."""
-    from brokenpipe.drive.hold import keep as keep_standing
-    from brokenpipe.drive.run import Terminated
+    from brokenpipe.drive.detached_stack import keep as keep_standing
+    from brokenpipe.drive.runner import Terminated
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
@@ -95,7 +95,7 @@ def _plan(
 @app.command(epilog="Example: brokenpipe down")
 def down() -> None:
     """End the stack that `up` started."""
-    from brokenpipe.drive import hold
+    from brokenpipe.drive import detached_stack as hold
 
     with console.answering_for_errors():
         note = hold.down(find_project(Path.cwd()))

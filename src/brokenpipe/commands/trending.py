@@ -14,7 +14,7 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
 
     Raises ReportError if there is no such folder, or no summary in it.
     """
-    from brokenpipe.drive.folder import cannot_write
+    from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.history.reader import demand_folder
     from brokenpipe.report.index import FILE as INDEX
     from brokenpipe.report.summaries import read_summaries

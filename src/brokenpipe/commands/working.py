@@ -18,7 +18,7 @@ def worker(
     master: Annotated[str, typer.Option(metavar="HOST:PORT", help="What `run` was given as --master-bind.")],
 ) -> None:
     """Carry some of the users of a run on another machine, until it is over (docs/distributed.md)."""
-    from brokenpipe.drive.load_worker import argv, environment
+    from brokenpipe.drive.locust.worker_process import argv, environment
     from brokenpipe.stack.processes.process import clean_environment
 
     with console.answering_for_errors():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from brokenpipe.drive.landing import (
+from brokenpipe.drive.detection.detect import (
     Testimony,
     open_for,
     round_trip_ms,

@@ -1,7 +1,7 @@
 """Nobody waits for a process that stands still: while something starts, one that was stopped from outside is ended.
 
 Whoever waits for it gets an answer by that, in whatever call, and the error says what was the matter. Once a run is
-under way the watch sees to it (`drive/watch.py`), which ends nothing.
+under way the watch sees to it (`drive/watch/watch.py`), which ends nothing.
 """
 
 from __future__ import annotations

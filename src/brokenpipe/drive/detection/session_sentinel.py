@@ -1,0 +1,60 @@
+"""A session of the arm's own role through its proxy, that testifies what the server told it at its end.
+
+The sentinel of tcp_sentinel.py has no session: Postgres does not end what it does not know.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from brokenpipe.drive.observers.session_observers import Door
+from brokenpipe.drive.raw_postgres.raw_socket import Sighting
+from brokenpipe.drive.raw_postgres.session import session
+from brokenpipe.faults import Seen
+
+_LIFE_S = 3600.0  # an episode lasts no longer
+
+
+class SessionSentinel:
+    """A session that is open and quiet. A thread of its own waits for its end, and times it when it comes."""
+
+    def __init__(self, door: Door) -> None:
+        """Raises OSError: NotOpened if the other side opens no session."""
+        self._closing = ExitStack()
+        self._session = self._closing.enter_context(session(door.address, door.login))
+        self._over = threading.Event()
+        self._sighting: Sighting | OSError | None = None
+        self._ear = threading.Thread(target=self._listen, name="session sentinel", daemon=True)
+        self._ear.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.shut_down()
+        self._ear.join()
+        self._closing.close()
+
+    def end(self, timeout_s: float) -> tuple[Seen, int]:
+        """How it ended within that time, and when (time.monotonic_ns); `alive` if it has not.
+
+        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        """
+        if self._over.wait(timeout_s) and self._sighting:
+            if isinstance(self._sighting, OSError):
+                raise self._sighting
+            return self._sighting.seen, self._sighting.t_ns
+        return "alive", time.monotonic_ns()
+
+    def _listen(self) -> None:
+        try:
+            self._sighting = self._session.end(time.monotonic_ns() + round(_LIFE_S * 1e9))
+        except OSError as error:
+            self._sighting = error
+        self._over.set()

@@ -1,0 +1,86 @@
+"""`doctor` for the stack in containers: the machine, the Docker engine, a stack with one arm, and every fault in it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from brokenpipe.drive.doctor.local import FAULTS, broken, contracts
+from brokenpipe.drive.doctor.machine import Examined, examine_machine
+from brokenpipe.drive.self_test.commit import probe_commits
+from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.errors import StackError
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.project import Project
+from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.target import parse_target
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.start import stack_on
+
+TARGET = "agent"  # the sample, whose image `make images` makes
+
+
+def examine_contained(project: Project, engine: str | None) -> Iterator[Examined]:
+    """Each finding as soon as it is there; half a minute. Raises UsageError for an engine that may be elsewhere."""
+    from brokenpipe.stack.containers.engine import find_engine  # the Docker SDK takes 0.2 s to import
+
+    yield from examine_machine(project)
+    try:
+        found = find_engine(engine)
+    except StackError as error:
+        yield broken("Docker engine", error)
+        return
+    yield Examined("Docker engine", True, f"{found.version} at {found.endpoint}")
+    yield Examined("compose", True, f"{found.compose_version}, as `{' '.join(found.compose)}`")
+    yield from _stack(project, engine)
+
+
+def _stack(project: Project, engine: str | None) -> Iterator[Examined]:
+    with ExitStack() as running:
+        undo = running.enter_context(janitor(secrets.token_hex(8)))
+        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
+        started = time.monotonic()
+        try:
+            stack = running.enter_context(stack_on(_footing(project, folder, undo, engine)))
+            up_s = time.monotonic() - started
+            versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
+            yield Examined("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
+            probes = certify(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
+            cuts = probe_commits(FAULTS, stack.toxiproxy, stack.postgres)
+        except StackError as error:
+            yield broken("stack in containers", error)
+            return
+        yield from contracts(probes, cuts)
+
+
+def _footing(project: Project, folder: Path, undo: Janitor, engine: str | None) -> Footing:
+    target = project.target_folder(TARGET)
+    scenario = {
+        "title": "Is this machine able to measure?",
+        "question": "What does each fault do here?",
+        "target": TARGET,
+        "control": "plain",
+        "arms": {"plain": {}},
+        "load": {"locustfile": "none.py", "users": 1},
+        "phases": ({"name": "steady", "seconds": 2},),
+    }
+    plan = Plan(
+        stem="doctor",
+        scenario=Scenario.model_validate(scenario),
+        target=parse_target(target),
+        stack="compose",
+    )
+    return Footing(
+        plan,
+        project=project,
+        target_folder=target,
+        report=folder,
+        janitor=undo,
+        on_step=lambda _: None,
+        engine=engine,
+    )

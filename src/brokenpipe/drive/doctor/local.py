@@ -1,0 +1,151 @@
+"""Is this machine able to measure? What an experiment needs, tried once, in under 10 s once the proxy is built."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from pathlib import Path
+
+from brokenpipe.drive.doctor.machine import Examined, examine_machine
+from brokenpipe.drive.self_test.commit import SITUATION, CommitProbe, probe_commits
+from brokenpipe.drive.self_test.wire import ContractProbe, certify
+from brokenpipe.errors import NamespaceError, StackError
+from brokenpipe.faults import (
+    BackendKill,
+    BlackHole,
+    CommitCut,
+    Fault,
+    IdleDrop,
+    IdleReset,
+    Latency,
+    Refuse,
+    ServerPause,
+    ServerRestart,
+    ServerSetting,
+    SocketKill,
+)
+from brokenpipe.plan.project import Project
+from brokenpipe.stack.packet_loss.namespace import find_way, find_way_into_containers
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.proxy.server import toxiproxy_server
+from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
+
+# Every fault in every way that it is offered.
+FAULTS: tuple[Fault, ...] = (
+    SocketKill(how="reset"),
+    SocketKill(how="fin"),
+    Latency(ms=25),
+    Latency(ms=25, direction="upstream"),
+    IdleReset(after_ms=300),
+    IdleReset(after_ms=300, how="fin"),
+    IdleReset(after_ms=300, when="next_packet"),
+    IdleDrop(after_ms=300),
+    BlackHole(),
+    Refuse(),
+    CommitCut(lost="reply"),
+    CommitCut(lost="commit", how="fin"),
+    BackendKill(),
+    ServerRestart(),
+    ServerRestart(mode="immediate"),
+    ServerRestart(mode="kill"),
+    ServerPause(),
+    ServerSetting(setting="idle_session_timeout", after_ms=300),
+    ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=300),
+    ServerSetting(setting="statement_timeout", after_ms=300),
+    ServerSetting(setting="connection_limit", connections=0),
+    ServerSetting(setting="default_transaction_read_only"),
+)
+
+
+def examine(project: Project) -> Iterator[Examined]:
+    """Each finding as soon as it is there."""
+    yield from examine_machine(project)
+    yield _packet_drop()
+    with ExitStack() as running:
+        undo = running.enter_context(janitor(secrets.token_hex(8)))
+        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
+        database = yield from _postgres(folder, undo, running)
+        yield from _faults(project, folder, undo, running, database)
+
+
+def _packet_drop() -> Examined:
+    """No machine is bad for want of it: it is one fault of many, and a scenario that has it says so itself."""
+    try:
+        way = find_way()
+    except NamespaceError as error:
+        said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
+        return Examined("fault packet_drop", True, said)
+    return Examined(
+        "fault packet_drop",
+        True,
+        f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft; {_in_containers()}",
+    )
+
+
+def _in_containers() -> str:
+    try:
+        find_way_into_containers()
+    except NamespaceError:
+        return "not with --stack compose, which takes root and nsenter"
+    return "with --stack compose, too"
+
+
+def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:
+    """Returns the server, if there is one."""
+    started = time.monotonic()
+    try:
+        server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
+    except StackError as error:
+        yield broken("Postgres", error)
+        return None
+    found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
+    yield Examined("Postgres", True, found)
+    return server
+
+
+def _faults(
+    project: Project, folder: Path, undo: Janitor, running: ExitStack, database: Postgres | None
+) -> Iterator[Examined]:
+    """All contracts; without a Postgres, those of the wire."""
+    try:
+        binary = toxiproxy_binary(project.proxies, undo)
+        log = folder / "toxiproxy.log"
+        server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
+        if database is None:
+            scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=undo)
+            probes, cuts = certify([each for each in FAULTS if each.place == "wire"], server, scratch), []
+        else:
+            probes = certify(FAULTS, server, lambda: nullcontext(database))
+            cuts = probe_commits(FAULTS, server, database)
+    except StackError as error:
+        yield broken("Toxiproxy", error)
+        return
+    yield Examined("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
+    yield from contracts(probes, cuts)
+
+
+def contracts(probes: Sequence[ContractProbe], cuts: Sequence[CommitProbe]) -> Iterator[Examined]:
+    """A finding for each fault that was tried."""
+    for fault in dict.fromkeys(probe.parameters for probe in probes):
+        mine = [probe for probe in probes if probe.parameters == fault]
+        yield Examined(
+            f"fault {fault}",
+            all(probe.held for probe in mine),
+            "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
+            _TRY_AGAIN,
+        )
+    for cut in cuts:
+        yield Examined(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
+
+
+_TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
+
+
+def broken(what: str, error: StackError) -> Examined:
+    """Something that did not start."""
+    return Examined(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

@@ -1,0 +1,1 @@
+"""Samplers: once a second, what processes, the machine, Postgres and Toxiproxy do, and who is still alive."""

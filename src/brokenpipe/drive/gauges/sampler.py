@@ -1,0 +1,166 @@
+"""Gauges: once a second, what every process, the machine, Postgres and Toxiproxy are doing. Threads of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psutil
+
+from brokenpipe.drive.gauges.machine import Machine, tick
+from brokenpipe.drive.gauges.postgres import Database
+from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.records import Doubt, ProcessGauge
+from brokenpipe.history.writer import Writer
+from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.stack.proxy.server import ToxiproxyServer
+from brokenpipe.stack.stack import Stack
+
+EVERY_S = 1.0
+END_S = 2.0  # for a thread to end: one that asks a server which hangs does not
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A process to gauge, together with all its children. Of Toxiproxy and Postgres, the one that runs now."""
+
+    role: str  # as in ProcessGauge
+    arm: str | None
+    current_pid: Callable[[], int]
+
+
+@contextmanager
+def probing(
+    watched: Sequence[Watched],
+    databases: Mapping[str, str],
+    stack: Stack,
+    log: Writer,
+    doubts: Writer,
+) -> Iterator[None]:
+    """Write gauges for as long as the block lasts.
+
+    `databases` gives each arm's database, of which Postgres is asked past every proxy. One that does not answer
+    leaves a gap and nothing else; a Toxiproxy that does not is doubted.
+    """
+    stop = threading.Event()
+    database = Database(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
+    probe = _Probe(watched, log)
+    threads = [
+        threading.Thread(target=target, args=(*arguments, stop), name=name, daemon=True)
+        for name, target, arguments in (
+            ("probe", probe.run, ()),
+            ("probe of postgres", _ask_postgres, (database, stack, log)),
+            ("pulse", _feel_the_pulse, (stack.toxiproxy, doubts)),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(END_S)
+
+
+class _Probe:
+    def __init__(self, watched: Sequence[Watched], log: Writer) -> None:
+        self._watched = watched
+        self._log = log
+        self._machine = Machine()
+
+    def run(self, stop: threading.Event) -> None:
+        # A full disk ends the experiment through the other writers; here it only ends the gauges.
+        with suppress(RecordingError):
+            while not stop.wait(EVERY_S):
+                self._log.write(tick())
+                with passing_over_lack_of_files():
+                    if gauge := self._machine.gauge():
+                        self._log.write(gauge)
+                    self._gauge_processes()
+
+    def _gauge_processes(self) -> None:
+        children = defaultdict(list)
+        for process in psutil.process_iter(["ppid"]):
+            children[process.info["ppid"]].append(process.pid)
+        pids = [each.current_pid() for each in self._watched]
+        now = time.monotonic_ns()
+        for each, pid in zip(self._watched, pids, strict=True):
+            members = list(_with_descendants(pid, children, set(pids)))
+            usages = [_usage(member, pid) for member in members]
+            cpu_s, rss_bytes = sum(usage.cpu_s for usage in usages), sum(usage.rss_bytes for usage in usages)
+            if rss_bytes:
+                private_bytes = _private_bytes(usages) if each.role == "postgres" else None
+                self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, private_bytes))
+
+
+def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading.Event) -> None:
+    """For as long as it answers: a server that stands still holds up nobody else's gauges.
+
+    It is asked once more at the end, or what happened since the last gauge would be known to nobody.
+    """
+    over = False
+    with suppress(RecordingError):
+        while not over:
+            over = stop.wait(EVERY_S)
+            with passing_over_lack_of_files():
+                strays = stack.strays() if stack.strays else None
+                for record in database.gauges(stack.postgres_clients, strays):
+                    log.write(record)
+    database.close()
+
+
+def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
+    """Ask Toxiproxy for one proxy after the other. Silence is doubted once, until it answers again."""
+    silent, turn = False, 0
+    with suppress(RecordingError):
+        while not stop.wait(EVERY_S):
+            turn += 1
+            try:
+                server.answers(turn)
+            except ProxyHung as hung:
+                if not silent:
+                    doubts.write(Doubt.of(Code.PROXY_HUNG, hung.message))
+                silent = True
+            except ProxyError:  # it is being restarted, or has ended: of both somebody else tells
+                pass
+            else:
+                silent = False
+
+
+class _Usage(NamedTuple):
+    cpu_s: float
+    rss_bytes: int
+    # Of those, what files and shared memory have in it. None where the system does not say.
+    shared_bytes: int | None
+
+
+def _usage(pid: int, root: int) -> _Usage:
+    """Processor time and memory of one process; zeros if it has just ended."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        times, memory = process.cpu_times(), process.memory_info()
+        # What the root's ended children used, the kernel has added to the root; those of a backend are its own.
+        ended = times.children_user + times.children_system if pid == root else 0.0
+        return _Usage(times.user + times.system + ended, memory.rss, getattr(memory, "shared", None))
+    return _Usage(0.0, 0, 0)
+
+
+def _private_bytes(usages: Sequence[_Usage]) -> int | None:
+    """Memory of processes together without what they share; None where the system does not say."""
+    private = [usage.rss_bytes - usage.shared_bytes for usage in usages if usage.shared_bytes is not None]
+    return sum(private) if len(private) == len(usages) else None
+
+
+def _with_descendants(root: int, children: Mapping[int, Sequence[int]], roots: set[int]) -> Iterator[int]:
+    """A process and those below it, but not those that are gauged on their own."""
+    yield root
+    for child in children.get(root, ()):
+        if child not in roots:
+            yield from _with_descendants(child, children, roots)

@@ -1,0 +1,277 @@
+"""A run by hand: users act, and somebody at the web page breaks the wire when they like.
+
+It is written down as a run by file is, so that it is measured and reported in the same way. Its phases are made as they
+are needed, one for each fault with its parameters and the arms that it happens to; `hands_off` lies between them:
+
+    hands_off      ▇▇▇▇│▇▇▇▇│▇▇▁▁▁▁▁▁▇▇▇▇│▇▇▇▇▁▁▁▁▁▁▁▁▁▁▁▁▇▇▇▇
+    hand_…                    ├▇▇↯▇▇┤           ├▇▇▇▇│▇▇▇▇│▇┤
+                            a strike is          held: blocks of 2 s,
+                            one episode          the last as long as it lasted
+
+What was struck began in its own episode, so that one starts a moment before its strike. A block of hands_off that is
+cut short by a fault does not count, nor does what follows a healing at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from brokenpipe.drive.interactive.command_queue import Desk, Wish
+from brokenpipe.drive.interactive.manual_phases import HANDS_OFF, HandPhases
+from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.renewal import Return, not_back
+from brokenpipe.drive.timeline import WARM_UP_S, BrokenOff, Experiment
+from brokenpipe.faults import Fault
+from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.writer import Writer
+from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
+from brokenpipe.plan.plan import Plan
+from brokenpipe.progress import Progress
+
+TICK_S = 0.1
+# Of an episode before its strike: requests that take no longer begin in the episode that breaks them.
+LEAD_S = 0.5
+TAIL_S = 1.5  # … and after it
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+@dataclass(slots=True)
+class ByHand:
+    """Fulfils the wishes of a desk until somebody presses Stop.
+
+    `on_plan` is told what the plan is from now on, before any of it happens. `certify` tries a fault on raw sockets.
+    `doing` says what is going on, in words for the page.
+    """
+
+    plan: Plan
+    load: Generator
+    nemesis: Nemesis
+    log: Writer
+    roll_call: Callable[[str | None], None]
+    desk: Desk
+    on_plan: Callable[[Plan], None]
+    certify: Callable[[Fault], None]
+    drain_s: float
+    doing: str = "starting"
+    playing: Progress | None = None
+    _users: int = 0  # of each arm, as was last written down
+    _phases: HandPhases = field(default_factory=HandPhases)
+    _phase: Phase | None = None
+    _since: int = 0  # when the block under way began, or when load counts again
+
+    @property
+    def phase(self) -> str:
+        return self._phase.name if self._phase else ""
+
+    def run(self) -> None:
+        """Until Stop. Raises StackError, UsageError or RecordingError when it cannot go on."""
+        self._users = self.plan.scenario.load.users
+        self.nemesis.time_round_trips()
+        self.load.open()
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
+        while self.desk.halting is None:
+            wish = self.desk.next(TICK_S)
+            self._look()
+            if wish:
+                self._fulfil(wish)
+        self._leave(self.desk.halting)
+        self.nemesis.heal(self.phase or HANDS_OFF.name)
+        self.desk.finished(held=None)
+
+    # --- what is wished -----------------------------------------------------------------------------
+
+    def _fulfil(self, wish: Wish) -> None:
+        try:
+            _FULFILLED[wish.what](self, wish)
+        finally:
+            self.desk.finished(held=self._phase.fault if self._phase else None)
+
+    def _strike(self, wish: Wish) -> None:
+        assert wish.fault is not None
+        fault, phase = wish.fault, self._ready_for(wish.fault, wish.arms)
+        begin = max(self._since, time.monotonic_ns() - _ns(LEAD_S))
+        self._wait(begin + _ns(LEAD_S))
+        if self.desk.halting is not None:
+            return
+        self._leave(begin)
+        self._mark(phase, "begin", begin)
+        n = self._phases.next_episode(phase)
+        tail_s = max(TAIL_S, fault.least_every_s)
+        self.doing = f"{fault} struck"
+        strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, wish.arms)
+        self._wait(strike + _ns(tail_s))
+        self.nemesis.join()
+        if fault.waits:
+            self.nemesis.heal(phase.name)
+        end = min(time.monotonic_ns(), self.desk.halting or time.monotonic_ns())
+        self._note(phase, n, begin, end, strike)
+        self._mark(phase, "end", end)
+        self._enter(HANDS_OFF, end)
+
+    def _hold(self, wish: Wish) -> None:
+        assert wish.fault is not None
+        phase = self._ready_for(wish.fault, wish.arms)
+        if self.desk.halting is not None:
+            return
+        self._leave(time.monotonic_ns())
+        self.nemesis.inject(wish.fault, phase.name, arms=wish.arms)
+        self._enter(phase, time.monotonic_ns())
+        self.doing = f"{wish.fault} is held"
+
+    def _heal(self, _: Wish | None = None) -> None:
+        assert self._phase is not None
+        name = self._phase.name
+        self._leave(time.monotonic_ns())
+        self.nemesis.heal(name)
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+
+    def _play(self, _: Wish) -> None:
+        """The scenario's own timeline, as in a run by file; then hands off again."""
+        self._leave(time.monotonic_ns())
+        scenario = self.plan.scenario
+        stretches = self._phases.next_play(scenario)
+        self._plan()
+        try:
+            Experiment(
+                scenario=scenario,
+                stretches=stretches,
+                load=self.load,
+                nemesis=self.nemesis,
+                log=self.log,
+                roll_call=self._unless_broken_off,
+                on_progress=self._show_progress,
+                drain_s=self.drain_s,
+                started=time.monotonic(),
+                total_s=scenario.forecast_s,
+                stops=False,  # who sits at the pages sees what fails, and ends it when they want to
+            ).run()
+        except BrokenOff:
+            self.nemesis.heal(HANDS_OFF.name)
+        self.playing = None
+        if self.desk.halting is None:
+            self._drain()
+            self.load.open()
+            self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+
+    def _nothing(self, _: Wish) -> None:
+        """What came too late, or is somebody else's."""
+
+    # --- phases and their blocks --------------------------------------------------------------------
+
+    def _ready_for(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
+        """The phase of a fault, once this machine was seen to do it and connections are open that end as it asks."""
+        self.doing = f"trying {fault} on raw sockets"
+        self.certify(fault)
+        phase = self._phases.of(fault, arms)
+        self._plan()
+        if self.nemesis.others(fault, arms):
+            self._leave(time.monotonic_ns())
+            self._renew(phase)
+        return phase
+
+    def _renew(self, phase: Phase) -> None:
+        """Have connections opened anew that end as the phase's fault asks, and wait until the arms answer again."""
+        assert phase.fault is not None
+        self.doing = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
+        self._drain()
+        renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
+        self.nemesis.time_round_trips()
+        self.load.open()
+        returning = Return(renewed, time.monotonic(), self.load.progress)
+        while (missing := returning.missing(time.monotonic(), self.load.progress)) and not self.desk.halting:
+            if returning.late(time.monotonic()):
+                for arm in missing:
+                    self.log.write(not_back(arm, phase.name))
+                break
+            self._wait(time.monotonic_ns() + _ns(TICK_S))
+        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+
+    def _drain(self) -> None:
+        """Close the gate and wait until nothing is under way; say so where that does not happen."""
+        if not self.load.drain(self.drain_s):
+            text = f"requests were still under way {self.drain_s:g} s after the load paused"
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=HANDS_OFF.name))
+
+    def _enter(self, phase: Phase, at: int) -> None:
+        self._wait(at)
+        at = min(at, time.monotonic_ns())  # somebody may have pressed Stop meanwhile
+        self._phase, self._since = phase, at
+        self._mark(phase, "begin", at)
+        self.doing = "hands off"
+        self._watch()
+
+    def _leave(self, at: int) -> None:
+        """End the phase under way. The last block of what is held counts, however short."""
+        if self._phase is None:
+            return
+        phase, self._phase = self._phase, None
+        self.nemesis.join()
+        at = max(at, self._since)
+        if phase.fault and at > self._since:
+            self._note(phase, self._phases.next_episode(phase), self._since, at, None)
+        self._mark(phase, "end", at)
+        self._plan()
+
+    def _look(self) -> None:
+        """Whether everything goes on, and whether a block is over."""
+        self.load.check()
+        self._count_users()
+        self.roll_call(self.phase or None)
+        while self._phase and time.monotonic_ns() >= self._since + _ns(BLOCK_S):
+            over = self._since + _ns(BLOCK_S)
+            self._note(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
+            self._since = over
+            self._watch()
+
+    def _count_users(self) -> None:
+        if self.desk.users != self._users:
+            text = f"each arm has {self.desk.users} users instead of {self._users}"
+            self.log.write(records.Doubt.of(Code.USERS_CHANGED, text))
+            self._users = self.desk.users
+
+    def _watch(self) -> None:
+        if self._phase and self._phase.fault:
+            n = self._phases.episodes(self._phase)
+            self.nemesis.watch_held(self._phase.fault, self._phase.name, n, self._phase.arms)
+
+    def _wait(self, until_ns: int) -> None:
+        while (left_s := (until_ns - time.monotonic_ns()) / 1e9) > 0 and self.desk.halting is None:
+            self._look()
+            time.sleep(min(left_s, TICK_S))
+
+    def _plan(self) -> None:
+        self.on_plan(self._phases.planned(self.plan))
+
+    def _mark(self, phase: Phase, edge: str, at: int) -> None:
+        self.log.write(records.Phase(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
+
+    def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
+        self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
+
+    # --- while the timeline is played ---------------------------------------------------------------
+
+    def _unless_broken_off(self, phase: str | None) -> None:
+        self.roll_call(phase)
+        if self.desk.halting is not None or self.desk.wants("break_off"):
+            raise BrokenOff
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.playing = replace(progress, arms=())
+        self.doing = f"the timeline: {progress.phase or progress.message}"
+
+
+_FULFILLED: dict[str, Callable[[ByHand, Wish], None]] = {
+    "strike": ByHand._strike,
+    "hold": ByHand._hold,
+    "heal": ByHand._heal,
+    "play": ByHand._play,
+    "break_off": ByHand._nothing,
+    "report": ByHand._nothing,
+}

@@ -1,0 +1,1 @@
+"""The processes of Locust, seen from the harness: started, steered and ended."""

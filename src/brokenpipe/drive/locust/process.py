@@ -1,0 +1,359 @@
+"""The load generator seen from the harness: Locust, started, steered and ended.
+
+One process, or a master with workers: the harness speaks with the master alone (`load/master.py`).
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from brokenpipe.drive.locust.worker_process import LOCUST, STOP_TIMEOUT_S, load_worker, see_that_it_runs
+from brokenpipe.errors import (
+    BrokenpipeError,
+    LocustfileError,
+    RecordingError,
+    RedirectError,
+    StackError,
+    UsageError,
+)
+from brokenpipe.load import config as load_config
+from brokenpipe.load.config import Bind, LoadConfig
+from brokenpipe.load.messages import (
+    Aligned,
+    Count,
+    Drained,
+    Failed,
+    Gate,
+    News,
+    Notice,
+    Order,
+    Progress,
+    Ready,
+    Refused,
+    Stop,
+    encode,
+    news,
+)
+from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
+from brokenpipe.stack.processes.janitor import Janitor
+from brokenpipe.stack.processes.open_files import raise_limit
+from brokenpipe.stack.processes.ports import LOOPBACK, free_port
+from brokenpipe.stack.processes.process import Child, child, clean_environment
+
+Hear = Callable[[WebNews], None]
+
+WORKERS_LOOK_S = 0.5  # between two looks, whether all workers still start
+VAIN_LOOK_S = 0.5  # between two looks, whether waiting for the last request is in vain
+LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
+
+
+@dataclass(slots=True)
+class _Heard:
+    """The latest of each thing that the load has said."""
+
+    ready: int | None = None
+    drained_turn: int = 0
+    progress: Mapping[str, Count] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    failure: BrokenpipeError | None = None
+    gone: bool = False
+
+
+class Generator:
+    """A running Locust process whose users wait at a closed gate.
+
+    Every method but `stop` raises LocustfileError when the locustfile turned out to be unusable, RedirectError when a
+    service sends users elsewhere, RecordingError when the request log cannot be written, StackError when the process
+    ended by itself.
+    """
+
+    def __init__(
+        self,
+        config: LoadConfig,
+        process: Child,
+        channel: socket.socket,
+        on_web: Hear | None = None,
+        workers: Sequence[Child] = (),
+        on_aligned: Callable[[Aligned], None] = lambda _: None,
+    ) -> None:
+        self._config = config
+        self._on_web = on_web
+        self._process = process
+        self._workers = workers
+        self._on_aligned = on_aligned
+        self._channel = channel
+        self._heard = _Heard()
+        self._news = threading.Condition()
+        self._saying = threading.Lock()  # the run and the pages speak from threads of their own
+        self._turn = 0
+        self._stretch = 0
+        self._stopping = False
+        threading.Thread(target=self._listen, name="news of the load", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def worker_pids(self) -> Mapping[str, int]:
+        """The workers that run on this machine, by name. Empty if one process has all users."""
+        return {f"w{number}": worker.pid for number, worker in enumerate(self._workers, 1)}
+
+    @property
+    def progress(self) -> Mapping[str, Count]:
+        """What each arm has had so far, at most half a second old. Empty before the first news."""
+        return self._heard.progress
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a reader of the results should know about the locustfile."""
+        return self._heard.notices
+
+    @property
+    def failure(self) -> BrokenpipeError | None:
+        """Why the load cannot go on, if it cannot."""
+        if self._heard.failure is None and self._heard.gone and not self._stopping:
+            self._heard.failure = self._died()
+        return self._heard.failure
+
+    def check(self) -> None:
+        """Raises `failure` if there is one."""
+        if failure := self.failure:
+            raise failure
+
+    def wait_ready(self, timeout_s: float = 30.0) -> int:
+        """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not self._wait(lambda: self._heard.ready is not None, WORKERS_LOOK_S):
+            for worker in self._workers:
+                see_that_it_runs(worker)
+            if time.monotonic() > deadline:
+                break
+        if self._heard.ready is None:
+            raise StackError(
+                f"locust: {self._config.total_users} users were not ready within {timeout_s:g} s",
+                remedy="See its log: a user's __init__ may wait for something, or the machine is too busy.",
+                details=self._process.last_lines(),
+            )
+        return self._heard.ready
+
+    def tell(self, message: WebOrder) -> None:
+        """Tell the web UI something."""
+        self._say(message)
+
+    def open(self, arms: Sequence[str] | None = None, *, stretch: int | None = None) -> None:
+        """Let all users act, or those of some arms.
+
+        `stretch` numbers what arrives under an open load: by default every opening has arrivals of its own.
+        """
+        if stretch is None:
+            self._stretch = stretch = self._stretch + 1
+        self._say(Gate(open=True, stretch=stretch, arms=None if arms is None else tuple(arms)))
+
+    def close(self) -> None:
+        """Let no user begin another request. What is under way goes on: see `drain`."""
+        self._turn += 1
+        self._say(Gate(open=False, turn=self._turn))
+
+    def drain(self, timeout_s: float, in_vain: Callable[[], bool] = lambda: False) -> bool:
+        """Close the gate and wait until no request is under way. False: some still are after `timeout_s`.
+
+        `in_vain` is asked now and then: if so, nobody waits any longer.
+        """
+        self.close()
+        until = time.monotonic() + timeout_s
+        while (left_s := until - time.monotonic()) > 0:
+            if self._wait(lambda: self._heard.drained_turn >= self._turn, min(left_s, VAIN_LOOK_S)):
+                return True
+            if in_vain():
+                return False
+        return False
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S + 4.0) -> None:
+        """End users and process; requests under way get a second. The block's end sees to the rest."""
+        self._stopping = True
+        with suppress(OSError):
+            self._channel.sendall(encode(Stop()))
+        deadline = time.monotonic() + timeout_s
+        with self._news:
+            self._news.wait_for(lambda: self._heard.gone, timeout_s)
+        while self._process.running and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _say(self, message: Order) -> None:
+        self.check()
+        with suppress(OSError), self._saying:  # it is gone: the next check says why
+            self._channel.sendall(encode(message))
+
+    def _wait(self, come_true: Callable[[], bool], timeout_s: float) -> bool:
+        with self._news:
+            self._news.wait_for(
+                lambda: come_true() or self._heard.failure is not None or self._heard.gone, timeout_s
+            )
+        self.check()
+        return come_true()
+
+    def _listen(self) -> None:
+        try:
+            # ValueError: the last line of a load that was killed in the middle of it.
+            with suppress(OSError, ValueError), self._channel.makefile("rb") as lines:
+                for line in lines:
+                    message = news(line)
+                    self._hear(message)
+                    if isinstance(message, WebNews):
+                        self._hear_of_web(message)
+        finally:
+            with self._news:
+                self._heard.gone = True
+                self._news.notify_all()
+
+    def _hear_of_web(self, message: WebNews) -> None:
+        if isinstance(message, Swarm):
+            with self._news:
+                self._heard.ready = None  # they are only on their way
+        if self._on_web:
+            self._on_web(message)
+
+    def _hear(self, message: News) -> None:
+        heard = self._heard
+        with self._news:
+            match message:
+                case Ready(users=users):
+                    heard.ready = users
+                case Drained(turn=turn):
+                    heard.drained_turn = turn
+                case Progress(arms=arms):
+                    heard.progress = arms
+                case Notice():
+                    heard.notices += (message,)
+                case Aligned():
+                    self._take_alignment(message)
+                case Refused():
+                    heard.failure = heard.failure or self._refused(message)
+                case Failed(what=what, text=text):
+                    heard.failure = heard.failure or _failed(what, text)
+            self._news.notify_all()
+
+    def _take_alignment(self, measured: Aligned) -> None:
+        """A thread that ends of a full disk would be taken for a load that did."""
+        try:
+            self._on_aligned(measured)
+        except BrokenpipeError as error:
+            self._heard.failure = self._heard.failure or error
+
+    def _refused(self, refused: Refused) -> UsageError:
+        if refused.redirected_by:
+            return _redirected(refused.redirected_by, refused.url, self._config.arms)
+        addresses = ", ".join(self._config.arms.values())
+        return LocustfileError(
+            f"{self._config.locustfile}: asked for {refused.url}, which is not the address of its arm",
+            remedy="Use paths such as /chat: brokenpipe sends requests to the targets that it started, "
+            "and to nothing else.",
+            details=(f"the arms' addresses: {addresses}",),
+        )
+
+    def _died(self) -> StackError:
+        with suppress(Exception):
+            self._process.popen.wait(LAST_WORDS_S)
+        code = self._process.popen.poll()
+        return StackError(
+            f"locust: the load generator ended by itself ({_exit_text(code)})",
+            remedy=f"See {self._process.log_path}.",
+            details=self._process.last_lines(),
+        )
+
+
+@contextmanager
+def generator(
+    config: LoadConfig,
+    log_path: Path,
+    janitor: Janitor,
+    *,
+    environment: Mapping[str, str] | None = None,
+    on_web: Hear | None = None,
+    on_aligned: Callable[[Aligned], None] = lambda _: None,
+    bind: Bind | None = None,
+) -> Iterator[Generator]:
+    """Locust for as long as the block lasts; its users wait at the closed gate.
+
+    `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
+    what somebody wants in the web UI, and `on_aligned` each measurement of a worker's clock. With `bind` workers
+    are not started but join there. Raises StackError when Locust cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ExitStack() as started:
+        told = replace(config, control_fd=theirs.fileno())
+        master = bind or Bind(LOOPBACK, free_port())
+        # The order of sets is a kind of chance as well.
+        found = {**(environment or {}), "PYTHONHASHSEED": str(told.seed % 2**32)}
+        process = started.enter_context(
+            child(
+                "locust",
+                _argv(told, master),
+                log_path=log_path,
+                janitor=janitor,
+                env=clean_environment({**found, load_config.VARIABLE: told.to_json()}),
+                pass_fds=(theirs.fileno(),),
+                stop_timeout_s=STOP_TIMEOUT_S + 2.0,
+            )
+        )
+        raise_limit(process.pid)
+        theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
+        workers = [
+            started.enter_context(load_worker(number, master.port, log_path, janitor, found))
+            for number in range(0 if bind else told.workers)
+        ]
+        for worker in workers:
+            raise_limit(worker.pid)
+        load = Generator(config, process, ours, on_web, workers, on_aligned)
+        try:
+            yield load
+        finally:
+            if told.workers:
+                load.stop()  # all together, and with what they have not handed over yet
+
+
+def _argv(config: LoadConfig, bind: Bind) -> list[str]:
+    users, workers = str(config.total_users), str(config.workers)
+    master = ["--master", "--master-bind-host", bind.host, "--master-bind-port", str(bind.port)]
+    return [
+        *LOCUST, *_web(config), "--web-host", LOOPBACK,
+        "--users", users, "--spawn-rate", users,
+        "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
+        *([*master, "--expect-workers", workers] if config.workers else []),
+    ]  # fmt: skip
+
+
+def _web(config: LoadConfig) -> list[str]:
+    return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
+
+
+def _redirected(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
+    return RedirectError(
+        f"the service of arm {arm} redirects to {url}, which is not its own address ({arms.get(arm)}): "
+        "nothing is requested there",
+        remedy="Have it redirect within itself: by a path, or to the host that it was asked by. "
+        "A locustfile that is content with the redirect says allow_redirects=False.",
+    )
+
+
+def _failed(what: str, text: str) -> BrokenpipeError:
+    if what == "recording":
+        return RecordingError(text, remedy="Make room on that disk and run again; what was recorded is kept.")
+    if what == "workers":
+        return StackError(f"locust: {text}", remedy="See logs/load-w1.log and those beside it.")
+    return LocustfileError(text, remedy="Correct the locustfile; `locust -f FILE --list` loads it alone.")
+
+
+def _exit_text(code: int | None) -> str:
+    if code is None:
+        return "it closed its channel and goes on"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

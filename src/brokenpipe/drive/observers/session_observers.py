@@ -1,0 +1,133 @@
+"""The situations of socket_observers.py for a fault at the server: sessions of Postgres, read on plain sockets.
+
+idle           logged in before the injection, quiet since
+fresh          logged in after it, then asked the fault's own question; while the server is away, tried again and again
+mid-transfer   one statement after the other, at the injection too
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from brokenpipe.drive.observers.socket_observers import GRACE_S, Observation, patience_s
+from brokenpipe.drive.raw_postgres.raw_socket import Address, Sighting
+from brokenpipe.drive.raw_postgres.session import LOGIN_TIMEOUT_S, Login, NotOpened, Session, session
+from brokenpipe.faults import Expectation, Fault, Situation
+
+_TRY_EVERY_S = 0.005
+_TALK_EVERY_S = 0.005
+_TALK_S = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a session is opened, and by whom."""
+
+    address: Address
+    login: Login
+
+
+def idle(door: Door, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
+    """A session that says nothing while the fault comes, and asks at the end whether it still lives."""
+    with session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+        injected_ns = time.monotonic_ns()
+        injection = aside.submit(inject)
+        ended = opened.end(injected_ns + _ns(patience_s(expected)))
+        injection.result()
+        return _told(ended or _asked(opened, "SELECT 1", GRACE_S), injected_ns)
+
+
+def fresh(door: Door, inject: Callable[[], None], fault: Fault, expected: Expectation) -> Observation:
+    """A session that is opened once the fault is there."""
+    injected_ns = time.monotonic_ns()
+    if expected.seen == "refused":
+        with ThreadPoolExecutor(1, "inject") as aside:
+            return _away(door, aside.submit(inject), injected_ns)
+    inject()
+    return see_fresh(door, fault, expected)
+
+
+def see_fresh(door: Door, fault: Fault, expected: Expectation) -> Observation:
+    """What a new session sees that asks the fault's question."""
+    before_ns = time.monotonic_ns()
+    patience_s = expected.latest_s + GRACE_S if expected.seen == "silence" else LOGIN_TIMEOUT_S
+    try:
+        with session(door.address, door.login, patience_s) as opened:
+            answer = _asked(opened, fault.question, expected.latest_s + GRACE_S)
+            if answer.seen == "alive" and expected.seen != "alive":
+                until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
+                answer = opened.end(until_ns) or Sighting("alive", time.monotonic_ns())
+            return _told(answer, opened.last_byte_ns)
+    except NotOpened as instead:
+        return _told(instead.sighting, before_ns)
+
+
+def mid_transfer(door: Door, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
+    """A session that asks one thing after the other while the fault comes."""
+    with session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+        _talk(opened, time.monotonic_ns() + _ns(_TALK_S))
+        injected_ns = time.monotonic_ns()
+        injection = aside.submit(inject)
+        seen = _talk(opened, injected_ns + _ns(patience_s(expected)))
+        injection.result()
+        if seen.seen == "alive":  # so it was at the last look, and the injection may have taken longer
+            seen = _asked(opened, "SELECT 1", GRACE_S)
+        return _told(seen, injected_ns)
+
+
+OBSERVERS: Mapping[Situation, Callable[[Door, Callable[[], None], Fault, Expectation], Observation]] = {
+    "idle": idle,
+    "fresh": fresh,
+    "mid_transfer": mid_transfer,
+}
+
+
+def _talk(opened: Session, until_ns: int) -> Sighting:
+    """Statement after statement until then, or until one is not answered as it should be."""
+    while True:
+        answer = _asked(opened, "SELECT 1", GRACE_S)
+        if answer.seen != "alive" or time.monotonic_ns() >= until_ns:
+            return answer
+        time.sleep(_TALK_EVERY_S)
+
+
+def _asked(opened: Session, statement: str, patience_s: float) -> Sighting:
+    try:
+        opened.ask(statement)
+    except ConnectionError:  # it has ended; what it was told before waits to be read
+        ended = opened.end(time.monotonic_ns() + _ns(GRACE_S))
+        return ended or Sighting("reset", time.monotonic_ns())
+    return opened.answer(time.monotonic_ns() + _ns(patience_s))
+
+
+def _away(door: Door, injection: Future[None], injected_ns: int) -> Observation:
+    """Try until the injection is over: the first refusal, if it is followed by a session; else what was seen last."""
+    refused: Sighting | None = None
+    while True:
+        last_try = injection.done()
+        seen = _attempt(door)
+        if seen.seen == "refused" and refused is None:
+            refused = seen
+        if last_try:
+            injection.result()
+            return _told(refused if refused and seen.seen == "alive" else seen, injected_ns)
+        time.sleep(_TRY_EVERY_S)
+
+
+def _attempt(door: Door) -> Sighting:
+    try:
+        with session(door.address, door.login):
+            return Sighting("alive", time.monotonic_ns())
+    except NotOpened as instead:
+        return instead.sighting
+
+
+def _told(sighting: Sighting, since_ns: int) -> Observation:
+    return Observation(sighting.seen, (sighting.t_ns - since_ns) / 1e9)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,185 @@
+"""The situations a pooled connection can be in when a fault comes, each watched through a plain socket.
+
+An observer opens its connection, has the fault injected, and watches for as long as the contract asks.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+from brokenpipe.drive.observers.echo_traffic import Conversation
+from brokenpipe.drive.raw_postgres.raw_socket import (
+    CONNECT_TIMEOUT_S,
+    Address,
+    Sighting,
+    connect,
+    end_by,
+    receive,
+    watch,
+)
+from brokenpipe.faults import Expectation, Seen, Situation
+from brokenpipe.faults.contract import STEADY
+
+Inject = Callable[[], None]
+
+GRACE_S = 0.25  # how much longer than promised is waited, to tell late from never
+_TALK_S = 0.03  # of conversation before and after an injection: six messages
+_TRIPS = 7  # the median of seven forgives three hiccups of the machine
+_TRIPS_IF_LONG = 3
+_LONG_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen, and how long after the moment that the contract counts from."""
+
+    seen: Seen
+    after_s: float
+
+
+class _Quiet:
+    """A connection that speaks only when asked to."""
+
+    def __init__(self, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        self._socket = connect(address, timeout_s)
+        self.last_byte_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def exchange(self, patience_s: float) -> float | Sighting:
+        """The time of a round trip in seconds, or what was seen instead of an answer."""
+        self.last_byte_ns = time.monotonic_ns()
+        try:
+            self._socket.sendall(b"?")
+        except ConnectionError as error:
+            return end_by(error)
+        answer = receive(self._socket, self.last_byte_ns + _ns(patience_s))
+        if isinstance(answer, bytes):
+            return (time.monotonic_ns() - self.last_byte_ns) / 1e9
+        return answer or Sighting("silence", time.monotonic_ns())
+
+    def watch(self, until_ns: int) -> Sighting | None:
+        return watch(self._socket, until_ns)
+
+
+def idle(address: Address, inject: Inject, expected: Expectation) -> Observation:
+    """Opened before the injection, quiet since."""
+    with closing(_Quiet(address)) as link:
+        link.exchange(1.0)
+        injected_ns = time.monotonic_ns()
+        inject()
+        if expected.seen == "delayed":
+            return _delay(link, expected)
+        return _watch(link, injected_ns, expected)
+
+
+def fresh(address: Address, inject: Inject, expected: Expectation) -> Observation:
+    """Opened after the injection, quiet after one round trip."""
+    injected_ns = time.monotonic_ns()
+    inject()
+    timeout_s = expected.latest_s + GRACE_S if expected.seen == "unreached" else CONNECT_TIMEOUT_S
+    try:
+        opened = _Quiet(address, timeout_s)
+    except ConnectionRefusedError:
+        return Observation("refused", _since(injected_ns))
+    except TimeoutError:
+        return Observation("unreached", _since(injected_ns))
+    with closing(opened) as link:
+        if expected.seen == "delayed":
+            return _delay(link, expected)
+        first = link.exchange(expected.latest_s + GRACE_S)
+        if isinstance(first, Sighting):
+            return Observation(first.seen, (first.t_ns - injected_ns) / 1e9)
+        return _watch(link, injected_ns, expected)
+
+
+def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Observation:
+    """Messages and answers are under way in both directions all the time, at the injection too."""
+    with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as aside:
+        talk = Conversation(connection)
+        talk.talk(time.monotonic_ns() + _ns(_TALK_S))
+        injected_ns = time.monotonic_ns()
+        injection = aside.submit(inject)
+        while not injection.done():
+            talk.talk(time.monotonic_ns() + _ns(_TALK_S / 6))
+        injection.result()
+        before = talk.sent
+        until_ns = time.monotonic_ns() + _ns(2 * _TALK_S)
+        if expected.seen != "delayed":
+            until_ns = max(until_ns, injected_ns + _ns(patience_s(expected)))
+        talk.talk(until_ns)
+        talk.listen(time.monotonic_ns() + _ns(expected.latest_s + GRACE_S))
+    if talk.ended:
+        return Observation(talk.ended.seen, (talk.ended.t_ns - injected_ns) / 1e9)
+    if not talk.complete:
+        return Observation("silence", _since(injected_ns))
+    if expected.seen != "delayed":
+        return Observation("alive", _since(injected_ns))
+    return _round_trip(statistics.median(talk.delays_ns[before:]) / 1e9, expected)
+
+
+OBSERVERS: Mapping[Situation, Callable[[Address, Inject, Expectation], Observation]] = {
+    "idle": idle,
+    "fresh": fresh,
+    "mid_transfer": mid_transfer,
+}
+
+
+def _delay(link: _Quiet, expected: Expectation) -> Observation:
+    """How long a round trip takes, in the median of some."""
+    trips = []
+    for _ in range(_TRIPS_IF_LONG if expected.latest_s > _LONG_S else _TRIPS):
+        trip = link.exchange(expected.latest_s + GRACE_S)
+        if isinstance(trip, Sighting):
+            return Observation(trip.seen, expected.latest_s + GRACE_S)
+        trips.append(trip)
+    return _round_trip(statistics.median(trips), expected)
+
+
+def _round_trip(took_s: float, expected: Expectation) -> Observation:
+    return Observation("delayed" if took_s >= expected.earliest_s else "alive", took_s)
+
+
+def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation:
+    if expected.rest_s is not None:
+        return _after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
+    start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
+    ended = link.watch(start_ns + _ns(patience_s(expected)))
+    if ended is None:
+        answer = link.exchange(GRACE_S)
+        if not isinstance(answer, Sighting):
+            return Observation("alive", _since(start_ns))
+        ended = answer
+    return Observation(ended.seen, (ended.t_ns - start_ns) / 1e9)
+
+
+def _after_rest(link: _Quiet, rest_s: float, patience_s: float) -> Observation:
+    """How the first message after a rest is answered. What is seen in the rest comes before it: at a negative time."""
+    sent_ns = link.last_byte_ns + _ns(rest_s)
+    ended = link.watch(sent_ns)
+    if ended is None:
+        answer = link.exchange(patience_s)
+        sent_ns = link.last_byte_ns
+        if not isinstance(answer, Sighting):
+            return Observation("alive", answer)
+        ended = answer
+    return Observation(ended.seen, (ended.t_ns - sent_ns) / 1e9)
+
+
+def patience_s(expected: Expectation) -> float:
+    """How long to watch: for an end somewhat longer than promised, for a stretch of time as long as that is."""
+    return expected.latest_s + (0.0 if expected.seen in STEADY else GRACE_S)
+
+
+def _since(start_ns: int) -> float:
+    return (time.monotonic_ns() - start_ns) / 1e9
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

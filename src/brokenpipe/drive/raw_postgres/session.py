@@ -1,0 +1,207 @@
+"""A session of Postgres on a plain socket: every message as it comes, every end when it comes.
+
+A driver would do the login, but keeps to itself what a server says that ends it: of a refused login psycopg has no
+SQLSTATE, and that is what is to be seen here.
+
+   (──▶ SSLRequest              ◀── 'S', then TLS, if the login says who must have certified the server)
+    ──▶ startup, password       ◀── 'Z' ready, or 'E' and the end
+    ──▶ 'Q' statement           ◀── ... 'Z'
+                                ◀── 'E' or 'N' with an SQLSTATE, and the end
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast, get_args
+
+from brokenpipe.drive.raw_postgres.raw_socket import Address, Sighting, connect, end_by, receive
+from brokenpipe.drive.raw_postgres.scram import MECHANISM, Scram
+from brokenpipe.faults import Seen
+
+LOGIN_TIMEOUT_S = 5.0
+
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_PROTOCOL_3 = 196608
+_SASL, _SASL_CONTINUE = 10, 11
+_HEAD = struct.Struct("!ci")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who opens a session, and of which database."""
+
+    user: str
+    password: str = field(repr=False)
+    database: str
+    authority: Path | None = None  # who must have certified the server; None: no TLS
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    kind: str
+    body: bytes
+
+    @property
+    def sqlstate(self) -> str | None:
+        """Of an error or a notice."""
+        fields = (part for part in self.body.split(b"\0") if part)
+        return next((part[1:].decode() for part in fields if part[:1] == b"C"), None)
+
+
+class NotOpened(ConnectionError):
+    """There is no session; `sighting` is what was seen instead."""
+
+    def __init__(self, sighting: Sighting) -> None:
+        super().__init__(f"no session: {sighting.seen}")
+        self.sighting = sighting
+
+
+class Session:
+    """An open session that has told it is ready. Made by `session`."""
+
+    def __init__(self, address: Address) -> None:
+        self._socket = connect(address)
+        self._host = address[0]
+        self._buffer = b""
+        self.last_byte_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def shut_down(self) -> None:
+        """Wake whoever waits for its end, which a close would not."""
+        with suppress(OSError):  # already ended by the other side
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def log_in(self, login: Login, until_ns: int) -> Sighting | None:
+        """None: it is ready. Otherwise what was seen instead."""
+        words = ("user", login.user, "database", login.database, "application_name", "brokenpipe")
+        text = b"".join(word.encode() + b"\0" for word in words) + b"\0"
+        scram = Scram(login.password)
+        try:
+            if login.authority and (instead := self._encrypt(login.authority, until_ns)):
+                return instead
+            self._socket.sendall(struct.pack("!ii", len(text) + 8, _PROTOCOL_3) + text)
+            return self._until_ready(until_ns, scram)
+        except ConnectionError as error:
+            return end_by(error)
+
+    def _encrypt(self, authority: Path, until_ns: int) -> Sighting | None:
+        """None: from now on all is encrypted. Raises ssl.SSLCertVerificationError if it is not our server."""
+        self._socket.sendall(SSL_REQUEST)
+        answer = receive(self._socket, until_ns)
+        if not isinstance(answer, bytes):
+            return answer or Sighting("silence", time.monotonic_ns())
+        if answer != b"S":
+            raise ConnectionAbortedError("the server speaks no TLS")
+        self._socket.settimeout(max(until_ns - time.monotonic_ns(), 1) / 1e9)
+        context = ssl.create_default_context(cafile=str(authority))
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
+        except TimeoutError:
+            return Sighting("silence", time.monotonic_ns())
+        except ssl.SSLEOFError:
+            return Sighting("eof", time.monotonic_ns())
+        return None
+
+    def ask(self, statement: str) -> None:
+        """Send it. Raises ConnectionError."""
+        self.last_byte_ns = time.monotonic_ns()
+        try:
+            self._send(b"Q", statement.encode() + b"\0")
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:  # a plain socket calls it a broken pipe
+            raise BrokenPipeError(*error.args) from error
+
+    def answer(self, until_ns: int) -> Sighting:
+        """What comes of what was asked: `alive` when it is done, an SQLSTATE, an end, or silence."""
+        return self._until_ready(until_ns, None) or Sighting("alive", time.monotonic_ns())
+
+    def end(self, until_ns: int) -> Sighting | None:
+        """How it ends, with the server's reason if it gave one, or None if it has not by then."""
+        reason: str | None = None
+        while True:
+            message = self._next(until_ns)
+            if message is None:
+                return None
+            if isinstance(message, Sighting):
+                return (
+                    Sighting(_seen(reason) or message.seen, message.t_ns)
+                    if message.seen == "eof"
+                    else message
+                )
+            if message.kind in "EN":
+                reason = message.sqlstate
+
+    def _until_ready(self, until_ns: int, scram: Scram | None) -> Sighting | None:
+        reason: tuple[str | None, int] | None = None
+        while True:
+            message = self._next(until_ns)
+            if message is None:
+                return Sighting("silence", time.monotonic_ns())
+            if isinstance(message, Sighting):
+                return Sighting(_seen(reason[0]) or message.seen, reason[1]) if reason else message
+            if message.kind == "E" or (message.kind == "N" and _seen(message.sqlstate)):
+                reason = (message.sqlstate, time.monotonic_ns())
+            elif message.kind == "Z":
+                seen = _seen(reason[0]) if reason else None
+                return Sighting(seen, reason[1]) if reason and seen else None
+            elif message.kind == "R" and scram:
+                self._authenticate(message.body, scram)
+
+    def _authenticate(self, body: bytes, scram: Scram) -> None:
+        (step,) = struct.unpack_from("!i", body)
+        if step == _SASL:
+            first = scram.first
+            self._send(b"p", MECHANISM + b"\0" + struct.pack("!i", len(first)) + first)
+        elif step == _SASL_CONTINUE:
+            self._send(b"p", scram.final(body[4:]))
+
+    def _send(self, kind: bytes, body: bytes) -> None:
+        self._socket.sendall(_HEAD.pack(kind, len(body) + 4) + body)
+
+    def _next(self, until_ns: int) -> _Message | Sighting | None:
+        while True:
+            if len(self._buffer) >= _HEAD.size:
+                kind, size = _HEAD.unpack_from(self._buffer)
+                if len(self._buffer) > size:
+                    body, self._buffer = self._buffer[_HEAD.size : size + 1], self._buffer[size + 1 :]
+                    return _Message(kind.decode("latin-1"), body)
+            received = receive(self._socket, until_ns)
+            if not isinstance(received, bytes):
+                return received
+            self._buffer += received
+
+
+def _seen(sqlstate: str | None) -> Seen | None:
+    """An SQLSTATE, if it is one that a fault may bring about."""
+    return cast("Seen", sqlstate) if sqlstate in get_args(Seen) else None
+
+
+@contextmanager
+def session(address: Address, login: Login, patience_s: float = LOGIN_TIMEOUT_S) -> Iterator[Session]:
+    """A session for as long as the block lasts. Raises NotOpened.
+
+    Raises OSError for what the other side has no part in: no descriptor, no route.
+    """
+    until_ns = time.monotonic_ns() + round(patience_s * 1e9)
+    try:
+        opened = Session(address)
+    except ConnectionRefusedError:
+        raise NotOpened(Sighting("refused", time.monotonic_ns())) from None
+    except ConnectionError as error:
+        raise NotOpened(end_by(error)) from None
+    except TimeoutError:
+        raise NotOpened(Sighting("silence", time.monotonic_ns())) from None
+    with closing(opened):
+        if instead := opened.log_in(login, until_ns):
+            raise NotOpened(instead)
+        opened.last_byte_ns = time.monotonic_ns()
+        yield opened

@@ -1,0 +1,156 @@
+"""The report folder: made before anything runs, so that whatever happens has a place to be written down."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+import brokenpipe
+from brokenpipe.drive.git_revision import revision_of
+from brokenpipe.errors import RecordingError, ReportError, UsageError
+from brokenpipe.history.segments import file_of
+from brokenpipe.plan.plan import Plan, Sources
+from brokenpipe.plan.redacting import redacted_plan, redacted_toml
+from brokenpipe.redaction import redacted_arguments
+
+PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
+
+
+def new_report_folder(reports: Path, stem: str) -> Path:
+    """reports/<stem>/<UTC time>. It is the latest once it can be read: `point_latest_at`. Raises RecordingError."""
+    try:
+        (reports / stem).mkdir(parents=True, exist_ok=True)
+        folder = _unused(reports / stem)
+        (folder / "logs").mkdir()
+    except OSError as error:
+        raise cannot_write(reports / stem, error) from error
+    return folder
+
+
+def _unused(parent: Path) -> Path:
+    while True:
+        folder = parent / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another run began in this second
+            time.sleep(0.1)
+        else:
+            return folder
+
+
+def point_latest_at(folder: Path) -> None:
+    """Make it the newest of its scenario, now that it has a plan and a history. Raises RecordingError."""
+    fresh = folder.parent / f".latest-{os.getpid()}"
+    try:
+        fresh.unlink(missing_ok=True)  # of one that crashed: numbers of processes come again
+        fresh.symlink_to(folder.name)
+        fresh.replace(folder.parent / "latest")
+    except OSError as error:
+        raise cannot_write(folder.parent, error) from error
+
+
+def remove_if_not_begun(folder: Path) -> None:
+    """Remove a folder that has no history: nobody could read it."""
+    if not file_of(folder, "experiment").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Keep everybody else from recording into a report folder; the hold ends with this process, however that ends.
+
+    Raises UsageError if somebody records into it now, ReportError if it is no folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: is no report folder: {error.strerror}",
+            remedy="Give one that `brokenpipe run` or `soak` made; `brokenpipe list` names them.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"{folder}: an experiment is being recorded there now",
+            remedy="Wait for its end, or end it first.",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
+    """`scenario.toml` as it was read, and `plan.json`: what is run, after every override. Both without secrets."""
+    try:
+        _write(folder / "scenario.toml", redacted_toml(sources.scenario_text))
+        _write(folder / "plan.json", redacted_plan(plan).model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def write_environment(
+    folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
+) -> None:
+    """`environment.json`: versions, revisions of the code, machine, seed, the command that repeats it, and its file."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        versions[package] = metadata.version(package)
+    document = {
+        "command": command,
+        "scenario_file": str(sources.scenario_path.resolve()),
+        "seed": plan.scenario.seed,
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": psutil.virtual_memory().total,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "versions": {**versions, **servers},
+        "code": {
+            "target": revision_of(sources.target_folder),
+            "locustfile": revision_of(sources.locustfile),
+            "brokenpipe": revision_of(Path(brokenpipe.__file__).parent),
+        },
+    }
+    try:
+        _write(folder / "environment.json", json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a whole file there in one step: killed at any moment, the old one or the new one can be read."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def cannot_write(folder: Path, error: OSError) -> RecordingError:
+    """A disk that refuses us, put into words."""
+    return RecordingError(
+        f"{folder}: cannot be written: {error.strerror or error}",
+        remedy="Make room there; `brokenpipe run` takes another place with --reports DIR.",
+    )
+
+
+def command_line() -> str:
+    """What was typed, without the path of the program and without secrets."""
+    import shlex
+
+    return shlex.join(["brokenpipe", *redacted_arguments(sys.argv[1:])])

@@ -1,0 +1,44 @@
+"""The contracts of faults at the server, probed on a Postgres that nobody else uses.
+
+    three sessions, read raw ──▶ scratch proxy ──▶ scratch Postgres
+
+What happens to a server happens to all its sessions at once, so the three situations of a fault are watched in one
+injection, and one fault comes after the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from brokenpipe.drive.observers.session_observers import OBSERVERS, Door
+from brokenpipe.drive.observers.socket_observers import Observation
+from brokenpipe.faults import Expectation, Fault, Situation, Wire
+
+TOGETHER_TIMEOUT_S = 30.0  # for three sessions to be open and a server to be back
+
+
+def observe_at_server(fault: Fault, wire: Wire, door: Door) -> Mapping[Situation, Observation | str]:
+    """What each of three sessions saw of one injection, or why there was nothing to see. Heals it."""
+    # Done once, by whoever is ready last; if it fails, the others learn that the barrier is broken.
+    together = threading.Barrier(len(OBSERVERS), action=lambda: fault.inject(wire))
+
+    def inject() -> None:
+        together.wait(TOGETHER_TIMEOUT_S)
+
+    def observe(situation: Situation) -> Observation | str:
+        expected: Expectation = getattr(fault.contract, situation)
+        try:
+            return OBSERVERS[situation](door, inject, fault, expected)
+        except OSError as error:
+            together.abort()
+            return str(error)
+        except threading.BrokenBarrierError:
+            return "the injection did not happen: another session could not be opened"
+
+    try:
+        with ThreadPoolExecutor(len(OBSERVERS), "probe") as observers:
+            return dict(zip(OBSERVERS, observers.map(observe, OBSERVERS), strict=True))
+    finally:
+        fault.heal(wire)

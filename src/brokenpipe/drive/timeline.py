@@ -1,0 +1,341 @@
+"""The timeline, played: phase after phase, load and faults in step, every edge written down.
+
+a phase ends         close gate, heal while requests wait, drain: a fault lasts what it says
+between two phases   renew connections if they must end in another way, open gate, settle
+blocks               ▇▇▇▇│▇▇▇▇│▇▇▇▇     episodes are marks on steady load
+blocks, held         ▇├▇▇▇│▇▇▇│▇▇▇┤      the fault comes under load; what hits requests comes a moment after the begin
+blocks, isolated     ▇▁│▁▇│▁▇│▇▁        the arms take turns, ABBA; before each turn a moment that does not count
+strikes              ▇▇↯▇│▇▇↯▇│▇▇↯▇     the strike is in the middle, so what it breaks starts in its own episode
+bursts               ▁▁▇▇│▁▁▇▇│▁▁▇▇     the gate is closed while quiet
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from brokenpipe.drive.broken_service import failing_arms
+from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.nemesis import Nemesis
+from brokenpipe.drive.renewal import Return, not_back
+from brokenpipe.drive.watch.wait_limit import PartHung, Patience
+from brokenpipe.history import records
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.writer import Writer
+from brokenpipe.plan.looks import Stretch
+from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
+from brokenpipe.plan.scenario import Scenario
+from brokenpipe.progress import ArmProgress, Progress
+
+SHOW_EVERY_S = 0.25
+LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to be out of step again
+FIRST_TURN = 1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
+LATELY_S = 3.0  # what counts as lately on the display
+WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
+WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
+STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
+
+
+Outcome = Literal["done", "stopped", "hung"]
+"""How a timeline ended: played; after a phase in which a service did not work; or because a part of the run hung."""
+
+
+class BrokenOff(Exception):
+    """Somebody wants no more of this timeline. Raised by whoever is asked while it waits: the roll call."""
+
+
+@dataclass(slots=True)
+class Experiment:
+    """One execution of a timeline on a running stack and a ready load.
+
+    `stretches` is what to play, in order. `further` is asked when everything is played and written down, with the
+    number of each phase's episodes, for what to play next; it is asked again after that, until there is nothing.
+    """
+
+    scenario: Scenario
+    stretches: Sequence[Stretch]
+    load: Generator
+    nemesis: Nemesis
+    log: Writer
+    roll_call: Callable[[str | None], None]
+    on_progress: Callable[[Progress], None]
+    drain_s: float  # how long requests may take to end once the gate is closed
+    started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
+    total_s: float
+    further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
+    before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
+    stops: bool = True  # after a phase without a fault in which a service does not work
+    patience: Patience = field(default_factory=Patience)
+    _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
+    _phase: Phase | None = None
+    _episodes: int = 0
+    _episode: int = 0
+    _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
+
+    def run(self) -> Outcome:
+        """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
+        try:
+            return self._play_all()
+        except PartHung:
+            return "hung"
+
+    def _play_all(self) -> Outcome:
+        played = dict(self.before)
+        self._planned_end = time.monotonic() + self._forecast_s(self.stretches)
+        stretches = self.stretches or self._ask_further(played)
+        warm_up_s = WARM_UP_S
+        while stretches:
+            for stretch in stretches:
+                before = self.load.progress
+                self._play(stretch, warm_up_s)
+                if self.stops and failing_arms(stretch.phase, before, self.load.progress):
+                    self._pause()
+                    return "stopped"
+                warm_up_s = 0.0
+                played[stretch.phase.name] = stretch.first + stretch.count
+            self._pause()
+            stretches = self._ask_further(played)
+        return "done"
+
+    def _play(self, stretch: Stretch, warm_up_s: float) -> None:
+        self._pause()
+        phase = stretch.phase
+        self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
+        self._turn_to(phase, warm_up_s)
+        self._mark_begin(phase)
+        try:
+            _PLAYERS[phase.pattern](self, stretch)
+        except (BrokenOff, PartHung):
+            self._end(phase)
+            raise
+        self._end(phase)
+
+    def _end(self, phase: Phase) -> None:
+        """Heal while requests wait for it, and only then let them come to an end."""
+        self.load.close()
+        if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
+            self.nemesis.join()  # these are witnessed for as long as an episode lasts, or longer
+        self.nemesis.heal(phase.name)
+        self.patience.server_is_held = False
+        over = time.monotonic_ns()
+        self.nemesis.join()
+        self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
+
+    def _ask_further(self, played: Mapping[str, int]) -> Sequence[Stretch]:
+        if self.further is None:
+            return ()
+        self._wait(time.monotonic() + WRITTEN_S)
+        stretches = self.further(played)
+        self._planned_end = time.monotonic() + self._forecast_s(stretches)
+        self.total_s = self._planned_end - self.started
+        return stretches
+
+    def _forecast_s(self, stretches: Sequence[Stretch]) -> float:
+        return sum(stretch.forecast_of(self.scenario) for stretch in stretches)
+
+    # --- between phases -----------------------------------------------------------------------------
+
+    def _turn_to(self, phase: Phase, warm_up_s: float) -> None:
+        """Drained: make ready for a phase, and let users act as long as nothing counts."""
+        renewed = self.nemesis.prepare(phase)
+        self.load.open()
+        if renewed:
+            self._wait_for_return(phase, renewed)
+        self._wait(time.monotonic() + warm_up_s + max(phase.burst_s or 0.0, SETTLE_S))
+        if phase.settles_s:
+            self._inject_held(phase)
+            self._wait(time.monotonic() + phase.settles_s)
+        if phase.pattern is Pattern.BURSTS:
+            self._pause()
+
+    def _wait_for_return(self, phase: Phase, renewed: tuple[str, ...]) -> None:
+        """Until each arm whose connections were renewed has answered since; say so where it does not."""
+        returning = Return(renewed, time.monotonic(), self.load.progress)
+        while missing := returning.missing(time.monotonic(), self.load.progress):
+            if returning.late(time.monotonic()) or self.patience.is_in_vain():
+                for arm in missing:
+                    self.log.write(not_back(arm, phase.name))
+                return
+            self._wait(time.monotonic() + SHOW_EVERY_S)
+
+    def _inject_held(self, phase: Phase) -> int | None:
+        """Inject what the phase holds. When; None: it holds nothing."""
+        if phase.fault is None or phase.fault.strikes:
+            return None
+        self.patience.server_is_held = phase.fault.place == "server"
+        return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
+
+    def _pause(self) -> None:
+        """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
+        since = time.monotonic()
+        drained = self.load.drain(self.drain_s, self.patience.is_in_vain)
+        self.patience.end_if_hung(since - self._planned_end)
+        if self._phase is None:
+            return
+        self.on_progress(self._progress())  # what its last requests came to
+        if not drained:
+            waited_s = round(time.monotonic() - since, 1)
+            text = f"requests were still under way {waited_s:g} s after the load paused"
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
+
+    def _mark_begin(self, phase: Phase) -> None:
+        self.log.write(records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin"))
+
+    # --- the three patterns -------------------------------------------------------------------------
+
+    def _play_blocks(self, stretch: Stretch) -> None:
+        if self.scenario.isolates(stretch.phase):
+            self._play_turns(stretch)
+            return
+        phase, t0 = stretch.phase, time.monotonic_ns()
+        origin = t0
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
+            if i == 0 and not phase.settles_s:
+                self._wait(t0 / 1e9 + phase.lead_s)
+                origin = self._inject_held(phase) or t0
+            if phase.fault:
+                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+            t1 = origin + round((i + 1) * phase.episode_s * 1e9)
+            self._wait(t1 / 1e9)
+            self._note(phase, n, t0, t1, None)
+            t0 = t1
+
+    def _play_turns(self, stretch: Stretch) -> None:
+        """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
+
+        So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
+        """
+        phase, arms = stretch.phase, tuple(self.nemesis.proxies)
+        for i in range(stretch.count):
+            self._pause()
+            n = self._begin_episode(stretch, i)
+            if phase.fault:
+                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+                self.nemesis.join()  # nobody but the arm whose turn it is
+            for arm in arms if n % 2 == 0 else reversed(arms):
+                self._pause()
+                self.load.open((arm,), stretch=FIRST_TURN + n)  # what arrives is the same in every arm
+                self._wait(time.monotonic() + LEAD_IN_S)
+                t0 = time.monotonic_ns()
+                self._wait(time.monotonic() + phase.episode_s)
+                self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
+
+    def _play_strikes(self, stretch: Stretch) -> None:
+        phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
+        assert phase.fault is not None
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
+            t0 = begin_ns + round(i * phase.episode_s * 1e9)
+            t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
+            self._wait(begin + (i + 0.5) * phase.episode_s)
+            over = begin + (i + 1) * phase.episode_s
+            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
+            if strike >= t1:
+                self._doubt_late_strike(phase, n)
+            self._wait(begin + (i + 1) * phase.episode_s)
+            self._note(phase, n, t0, t1, strike)
+
+    def _begin_episode(self, stretch: Stretch, i: int) -> int:
+        """The number of a stretch's i-th episode. They go on where those of the phase before them ended."""
+        self._episode = stretch.first + i + 1
+        return stretch.first + i
+
+    def _doubt_late_strike(self, phase: Phase, n: int) -> None:
+        """A strike outside of its episode breaks requests of another."""
+        text = f"strike {n + 1} of {phase.name} came after the end of its episode"
+        self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
+
+    def _play_bursts(self, stretch: Stretch) -> None:
+        phase = stretch.phase
+        assert phase.quiet_s is not None
+        assert phase.burst_s is not None
+        self._inject_held(phase)
+        for i in range(stretch.count):
+            n = self._begin_episode(stretch, i)
+            t0, begin = time.monotonic_ns(), time.monotonic()
+            strike = self._quiet(phase, n, begin + phase.quiet_s)
+            self.load.open()
+            back = time.monotonic_ns()
+            self._wait(begin + phase.quiet_s + phase.burst_s)
+            if i + 1 < stretch.count:
+                self._fall_quiet(phase)
+            self._note(phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike)
+
+    def _fall_quiet(self, phase: Phase) -> None:
+        """Users pause between two bursts. Where all hang until it is healed, nobody waits for their end."""
+        if phase.fault and not phase.fault.strikes and phase.fault.contract.mid_transfer.seen == "silence":
+            self.load.close()
+        else:
+            self._pause()
+
+    def _quiet(self, phase: Phase, n: int, until: float) -> int | None:
+        """Users pause. When a momentary fault struck, the time at which it did."""
+        strike = None
+        if phase.fault and phase.fault.strikes:
+            assert phase.quiet_s is not None
+            self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
+            over = until + (phase.burst_s or 0.0)
+            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
+        elif phase.fault:
+            self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+        self._wait(until)
+        return strike
+
+    def _note(
+        self, phase: Phase, n: int, t0: int, t1: int, strike: int | None, arm: str | None = None
+    ) -> None:
+        self.log.write(
+            records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True, arm=arm)
+        )
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    def _wait(self, until: float) -> None:
+        """Sleep, show how far we are, and notice a load that broke or a server that ended."""
+        left = 1.0
+        while left > 0:
+            begun = time.monotonic()
+            self.load.check()
+            self.roll_call(self._phase.name if self._phase else None)
+            self.on_progress(self._progress())
+            self.patience.end_if_hung(begun - self._planned_end)
+            left = until - time.monotonic()
+            nap_s = max(0.0, min(left, SHOW_EVERY_S))
+            time.sleep(nap_s)
+            self.patience.note_if_late(begun, nap_s)
+
+    def _progress(self) -> Progress:
+        phase = self._phase
+        return Progress(
+            message="" if self._episode else "settling",
+            phase=phase.name if phase else "",
+            fault=str(phase.fault) if phase and phase.fault else "",
+            episode=self._episode,
+            episodes=self._episodes,
+            elapsed_s=time.monotonic() - self.started,
+            total_s=self.total_s,
+            arms=self._arms(),
+        )
+
+    def _arms(self) -> tuple[ArmProgress, ...]:
+        now, counts = time.monotonic(), self.load.progress
+        self._failed_before.append((now, {arm: count.failed for arm, count in counts.items()}))
+        while self._failed_before[0][0] < now - LATELY_S:
+            self._failed_before.popleft()
+        before = self._failed_before[0][1]
+        return tuple(
+            ArmProgress(arm, count.started, count.ended, count.failed, count.failed - before.get(arm, 0))
+            for arm, count in counts.items()
+        )
+
+
+_PLAYERS: dict[Pattern, Callable[[Experiment, Stretch], None]] = {
+    Pattern.BLOCKS: Experiment._play_blocks,
+    Pattern.STRIKES: Experiment._play_strikes,
+    Pattern.BURSTS: Experiment._play_bursts,
+}

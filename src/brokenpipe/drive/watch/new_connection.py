@@ -1,0 +1,37 @@
+"""Whether a server answers somebody new: asked directly, past every proxy, with little patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from brokenpipe.drive.detection.tcp_sentinel import greet
+from brokenpipe.drive.raw_postgres.session import Login, NotOpened, session
+from brokenpipe.stack.pgbouncer.server import PgBouncer
+from brokenpipe.stack.postgres.server import Postgres
+
+PATIENCE_S = 2.0  # a login takes 10 ms, on two busy cores ten times as much
+_SILENT = frozenset({"silence", "unreached"})
+
+Ask = Callable[[], bool | None]
+"""True: it answered, be it by a refusal. False: nothing came. None: it could not be asked."""
+
+
+def postgres_answers(server: Postgres) -> bool | None:
+    """Log in as the superuser to a database that no arm has: no slot of a service's, and in no gauge of one."""
+    authority = server.certificates.authority if server.certificates else None
+    login = Login(server.user, server.password, "postgres", authority)
+    try:
+        with session((server.host, server.port), login, PATIENCE_S):
+            return True
+    except NotOpened as instead:
+        return instead.sighting.seen not in _SILENT
+    except OSError:  # no descriptor, no certificate: that says nothing of the server
+        return None
+
+
+def pgbouncer_answers(pooler: PgBouncer) -> bool | None:
+    """Connect and ask for TLS, which PgBouncer answers at once, whoever asks."""
+    try:
+        return greet(pooler.host, pooler.port, PATIENCE_S) not in _SILENT
+    except OSError:
+        return None

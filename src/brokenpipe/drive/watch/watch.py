@@ -1,0 +1,183 @@
+"""The watch: it looks from outside at every part of a run, and writes down which stands still or gives no answer.
+
+    4 times a second   the state of every process that the run owns, by the kernel's word
+    once a second      a new connection to Postgres, and to PgBouncer if there is one, past every proxy
+    always             how late its own loop woke: then the harness itself stood still
+
+What stands still cannot say so: the loop that would measure its own lateness stands with it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from brokenpipe.drive.gauges.sampler import Watched
+from brokenpipe.drive.watch.new_connection import Ask, pgbouncer_answers, postgres_answers
+from brokenpipe.drive.watch.process_states import JANITOR, OF_PROCESSES, Key, ProcessStates
+from brokenpipe.errors import RecordingError
+from brokenpipe.history.silences import Look, Silence, WatchedPart
+from brokenpipe.history.writer import Writer, writing
+from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.stack.stack import Stack
+
+LOOK_EVERY_S = 0.25
+FIND_EVERY = 8  # looks: a family changes more slowly than a state
+TELL_EVERY = 4  # looks
+ASK_EVERY_S = 1.0
+LATE_NS = 1_000_000_000  # as late as makes Locust starved
+END_S = 3.0  # for a thread to end: one that asks has so much patience
+SHARED = frozenset({"load", "postgres", "pgbouncer", "toxiproxy"})
+"""Parts without which no arm goes on."""
+
+
+class Silences(Protocol):
+    """Who is asked what is silent now, and told of a loop that woke late."""
+
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:
+        """For how long the one of these parts has been silent that has been so for longest; 0: none is."""
+
+    def note_late(self, since: int, until: int) -> None:
+        """A loop of the harness did nothing in between. Raises RecordingError."""
+
+
+class NoWatch:
+    """Nobody looks."""
+
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:  # noqa: ARG002
+        return 0.0
+
+    def note_late(self, since: int, until: int) -> None:
+        pass
+
+
+class Watch:
+    """What is silent now. Made by `watching`; safe to share between threads."""
+
+    def __init__(self, log: Writer) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._silent: dict[Key, int] = {}
+        self._late_until = 0
+
+    def silent_for_s(self, parts: Collection[str] | None = None) -> float:
+        """As `Silences` says. None: any part but the janitor, for whom nobody waits."""
+        with self._lock:
+            concerned = (
+                t
+                for key, t in self._silent.items()
+                if key.how != "no_files"  # it still answers whom it knows
+                and (key.part != JANITOR if parts is None else key.part in parts)
+            )
+            since = min(concerned, default=None)
+        return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
+
+    def note(self, key: Key, since: int, *, silent: bool) -> None:
+        """Whether it is silent, as was seen at `since`. Written down where that changes. Raises RecordingError."""
+        with self._lock:
+            if silent == (key in self._silent):
+                return
+            if silent:
+                self._silent[key] = since
+            else:
+                del self._silent[key]
+        edge = "begin" if silent else "end"
+        self._log.write(Silence(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
+
+    def note_states(self, standing: Collection[Key], t: int) -> None:
+        """Those that stand still at a look; all others do not. Raises RecordingError."""
+        with self._lock:
+            before = [key for key in self._silent if key.how in OF_PROCESSES]
+        for key in before:
+            self.note(key, t, silent=key in standing)
+        for key in standing:
+            self.note(key, t, silent=True)
+
+    def note_late(self, since: int, until: int) -> None:
+        """As `Silences` says. Of loops that stood still together, one tells."""
+        with self._lock:
+            if since < self._late_until:
+                return
+            self._late_until = until
+        for t, edge in ((since, "begin"), (until, "end")):
+            self._log.write(Silence(t, edge, "harness", None, None, "late"))  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class _Looks:
+    """Looks at the processes, and at how late it does."""
+
+    watch: Watch
+    states: ProcessStates
+    log: Writer
+    _turn: int = 0
+    _before: int = field(default_factory=time.monotonic_ns)
+
+    def look(self) -> None:
+        now = time.monotonic_ns()
+        if now - self._before > LOOK_EVERY_S * 1e9 + LATE_NS:
+            self.watch.note_late(self._before, now)
+        if self._turn % FIND_EVERY == 0:
+            self.states.find()
+        if self._turn % TELL_EVERY == 0:
+            self.log.write(Look(now))
+        self._turn += 1
+        self.watch.note_states(frozenset(self.states.look()), now)
+        self._before = now
+
+
+@dataclass(slots=True)
+class _Asks:
+    """Asks one server for a new connection."""
+
+    watch: Watch
+    part: str
+    answers: Ask
+
+    def look(self) -> None:
+        key, before = Key(self.part, None, None, "no_answer"), time.monotonic_ns()
+        answered = self.answers()
+        if answered is not None:
+            self.watch.note(key, time.monotonic_ns() if answered else before, silent=not answered)
+
+
+def _repeat(look: Callable[[], None], every_s: float, over: threading.Event) -> None:
+    # A full disk ends the experiment through the other writers; here it only ends the watch.
+    with suppress(RecordingError):
+        while not over.wait(every_s):
+            with passing_over_lack_of_files():
+                look()
+
+
+@contextmanager
+def watching(parts: Sequence[Watched], stack: Stack, path: Path) -> Iterator[Watch]:
+    """Look at these parts and at the stack's servers for as long as the block lasts. Raises RecordingError."""
+    with writing(path, "watch") as log:
+        watch, over = Watch(log), threading.Event()
+        for part in parts:
+            log.write(WatchedPart(time.monotonic_ns(), part.role, part.arm))
+        looks: list[tuple[Callable[[], None], float]] = [
+            (_Looks(watch, ProcessStates(parts), log).look, LOOK_EVERY_S),
+            (_Asks(watch, "postgres", partial(postgres_answers, stack.postgres)).look, ASK_EVERY_S),
+        ]
+        if stack.pgbouncer:
+            answers = partial(pgbouncer_answers, stack.pgbouncer)
+            looks.append((_Asks(watch, "pgbouncer", answers).look, ASK_EVERY_S))
+        threads = [
+            threading.Thread(target=_repeat, args=(look, every_s, over), name="watch", daemon=True)
+            for look, every_s in looks
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield watch
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(END_S)

@@ -1,0 +1,201 @@
+"""The ledger: which writes each arm's database holds, read straight from it and not through the proxy.
+
+begin   before any load   what the service was seeded with; also the trial of the statement in target.toml
+end     healed, drained   what is committed, once no transaction of the target is open any more
+
+It only reads: the statement is declared as a cursor in a read-only transaction.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import psycopg
+
+from brokenpipe.drive.watch.new_connection import postgres_answers
+from brokenpipe.errors import Problem, TargetError
+from brokenpipe.history.doubts import Code
+from brokenpipe.history.ledger import Balance, Entry
+from brokenpipe.history.records import Doubt
+from brokenpipe.history.writer import Writer, writing
+from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.stack import Stack
+
+Edge = Literal["begin", "end"]
+
+READ_TIMEOUT_S = 120  # a statement that takes longer wants an index
+ROWS_AT_ONCE = 5_000
+SETTLE_S = 5.0  # how long a service may go on by itself once nobody asks
+SILENT_S = 3.0  # a server that stands still for so long is not waited for
+NO_ANSWER = "Postgres did not answer"
+SETTLED_S = 0.3  # for so long nothing may be open: between two statements of a retry, nothing is
+REMEDY = (
+    "Correct `ledger`: one SELECT that the database of every arm can answer once the service is ready, "
+    "with two columns, a key and a count."
+)
+
+_OPEN = """
+SELECT datname FROM pg_stat_activity
+WHERE datname = ANY(%s) AND backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+"""
+
+
+class Ledger(Protocol):
+    """What is read twice around an experiment."""
+
+    def begin(self) -> None:
+        """Read what was there before any request. Raises TargetError if the statement does not work."""
+
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+        """Read what is committed. `decide` ends every connection through the proxies.
+
+        `silent_for_s`: for how long the server has stood still. Nobody waits for one that does.
+        """
+
+
+class NoLedger:
+    """Of a target that has none."""
+
+    def begin(self) -> None:
+        pass
+
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLedger:
+    """The ledger of a target that has one. Made by `ledger`. `databases` gives each arm's."""
+
+    statement: str
+    target_toml: Path
+    server: Postgres
+    databases: Mapping[str, str]
+    log: Writer
+    doubts: Writer
+
+    def begin(self) -> None:
+        for arm in self.databases:
+            if error := self._read(arm, "begin"):
+                raise TargetError(
+                    self.target_toml, (Problem("ledger", self.statement, error),), remedy=REMEDY
+                )
+
+    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+        if postgres_answers(self.server) is False:
+            for arm in self.databases:
+                self._balance(arm, "end", 0, NO_ANSWER)
+            return
+        if self._open_after_a_while():
+            # What hangs behind a dead wire is neither committed nor given up. Without its connection it is.
+            decide()
+            for arm in self._open_after_a_while():
+                self._doubt(arm)
+        for arm in self.databases:
+            self._read(arm, "end", lambda: silent_for_s() > SILENT_S)
+
+    def _read(self, arm: str, edge: Edge, in_vain: Callable[[], bool] = lambda: False) -> str | None:
+        """Write one reading down; the error that made it incomplete, if there was one."""
+        entries, error = 0, None
+        try:
+            for key, count in _entries(self.server.dsn(self.databases[arm]), self.statement, in_vain):
+                self.log.write(Entry(arm=arm, edge=edge, key=key, count=count))
+                entries += 1
+        except (psycopg.Error, _NotALedger) as problem:
+            error = NO_ANSWER if in_vain() else " ".join(str(problem).split())
+        self._balance(arm, edge, entries, error)
+        return error
+
+    def _balance(self, arm: str, edge: Edge, entries: int, error: str | None) -> None:
+        self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
+
+    def _open_after_a_while(self) -> list[str]:
+        """The arms that still have a transaction open. A server that does not answer has none."""
+        arms = {database: arm for arm, database in self.databases.items()}
+        try:
+            with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
+                activity = _Activity(connection, list(arms))
+                if poll(activity.over, timeout_s=SETTLE_S, every_s=0.05):
+                    return []
+                return sorted(arms[database] for database in activity.open)
+        except psycopg.Error:
+            return []
+
+    def _doubt(self, arm: str) -> None:
+        text = (
+            f"{arm} still had transactions open {SETTLE_S:g} s after its last connection was ended: "
+            "what they do later is not in the ledger"
+        )
+        self.doubts.write(Doubt.of(Code.LEDGER_NOT_SETTLED, text, arm=arm))
+
+
+@dataclass(slots=True)
+class _Activity:
+    """Which of these databases had a transaction open, the last time that any had one."""
+
+    connection: psycopg.Connection[tuple[Any, ...]]
+    databases: list[str]
+    open: set[str] = field(default_factory=set)
+    since: float | None = None  # when nothing was open first
+
+    def over(self) -> bool | None:
+        """Look. True once nothing was open for long enough."""
+        found = {name for (name,) in self.connection.execute(_OPEN, (self.databases,))}
+        now = time.monotonic()
+        self.open = found or self.open
+        self.since = None if found else self.since or now
+        return True if self.since is not None and now - self.since >= SETTLED_S else None
+
+
+class _NotALedger(Exception):
+    """The answer of the statement has another shape."""
+
+
+def _entries(dsn: str, statement: str, in_vain: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
+    """Each key with its count, a few thousand rows in memory at a time."""
+    options = f"-c statement_timeout={READ_TIMEOUT_S}s"
+    with connected(dsn, within_s=READ_TIMEOUT_S + 1.0, in_vain=in_vain, options=options) as connection:
+        connection.read_only = True
+        with connection.cursor("ledger") as cursor:
+            cursor.itersize = ROWS_AT_ONCE
+            cursor.execute(statement.strip().rstrip(";").encode())
+            columns = [column.name for column in cursor.description or ()]
+            if len(columns) != 2:
+                raise _NotALedger(f"has {len(columns)} columns ({', '.join(columns)}), not a key and a count")
+            for key, count in cursor:
+                yield _key(key), _count(count)
+
+
+def _key(value: object) -> str | None:
+    if isinstance(value, bytes):
+        raise _NotALedger("the first column, the key, is bytea: write encode(…) or a cast to text")
+    return None if value is None else str(value)
+
+
+def _count(value: object) -> int:
+    whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and math.isfinite(value)
+    if not whole or value != int(value) or value < 0:  # type: ignore[operator, call-overload]
+        raise _NotALedger(f"the second column, the count, must be a whole number: found {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def ledger(
+    statement: str | None, target_toml: Path, stack: Stack, path: Path, doubts: Writer
+) -> Iterator[Ledger]:
+    """The target's ledger, in that file, for as long as the block lasts. Raises RecordingError."""
+    if statement is None:
+        yield NoLedger()
+        return
+    with writing(path, "ledger") as log:
+        databases = {name: arm.database for name, arm in stack.arms.items()}
+        yield DatabaseLedger(statement, target_toml, stack.postgres, databases, log, doubts)
