@@ -12,7 +12,7 @@ import pytest
 
 from brokenpipe.drive.locust.process import Generator
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.poisson import due_times
+from brokenpipe.load.pacing.poisson import due_times
 
 from .conftest import eventually
 

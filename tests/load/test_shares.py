@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brokenpipe.load.shares import Wish, shares
+from brokenpipe.load.users.allocation import Wish, shares
 
 
 def test_the_largest_remainders_win():

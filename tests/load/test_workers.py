@@ -14,7 +14,7 @@ import pytest
 from brokenpipe.drive.locust.process import Generator, generator
 from brokenpipe.history.doubts import DOUBTS, Code
 from brokenpipe.load.messages import Aligned
-from brokenpipe.load.poisson import due_times
+from brokenpipe.load.pacing.poisson import due_times
 from brokenpipe.stack.processes.janitor import NoJanitor
 
 from .conftest import Bench, eventually

@@ -138,8 +138,8 @@ def test_a_target_that_cannot_be_ended_is_not_passed_over() -> None:
 KILLED_BEFORE_ITS_TURN = """
 from pathlib import Path
 import gevent
-from brokenpipe.load.arrivals import Arrivals
-from brokenpipe.load.seats import ALONE
+from brokenpipe.load.pacing.open_load import Arrivals
+from brokenpipe.load.users.shards import ALONE
 
 class Log:
     missed_at = []

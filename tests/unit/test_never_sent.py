@@ -32,7 +32,7 @@ import requests
 from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 from locust.user import User
-from brokenpipe.load.outcomes import defect, failure_of, failure_of_event
+from brokenpipe.load.requests.failures import defect, failure_of, failure_of_event
 
 def told(failure):
     return [failure.kind, failure.sent, failure.text]

@@ -10,8 +10,8 @@ import pytest
 
 from brokenpipe.history.reader import reading
 from brokenpipe.history.segments import file_of, last_part, part_of, segment
-from brokenpipe.load import request_log
-from brokenpipe.load.request_log import RequestLog
+from brokenpipe.load.requests import request_log
+from brokenpipe.load.requests.request_log import RequestLog
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.load.web_guard import Guard
+from brokenpipe.load.web.origin_check import Guard
 
 OURS = "http://127.0.0.1:8089"
 

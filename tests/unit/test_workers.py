@@ -14,8 +14,8 @@ from brokenpipe.history import records
 from brokenpipe.history.doubts import Code
 from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import writing
-from brokenpipe.load.alignment import Exchange, aligned
-from brokenpipe.load.seats import Seat
+from brokenpipe.load.distributed.clock_sync import Exchange, aligned
+from brokenpipe.load.users.shards import Seat
 from brokenpipe.measure.findings import Findings
 
 MS = 1_000_000

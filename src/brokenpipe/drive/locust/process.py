@@ -1,6 +1,6 @@
 """The load generator seen from the harness: Locust, started, steered and ended.
 
-One process, or a master with workers: the harness speaks with the master alone (`load/master.py`).
+One process, or a master with workers: the harness speaks with the master alone (`load/distributed/master.py`).
 """
 
 from __future__ import annotations

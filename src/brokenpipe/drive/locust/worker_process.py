@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokenpipe.errors import StackError
 from brokenpipe.load import config as load_config
-from brokenpipe.load import wire
+from brokenpipe.load.distributed import protocol
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.processes.process import Child, child, clean_environment
@@ -31,7 +31,7 @@ def load_worker(
         argv(LOOPBACK, port),
         log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
         janitor=janitor,
-        env=clean_environment({**found, **environment(LOOPBACK, port), wire.WANTED: str(number)}),
+        env=clean_environment({**found, **environment(LOOPBACK, port), protocol.WANTED: str(number)}),
         stop_timeout_s=STOP_TIMEOUT_S + 2.0,
     )
 
@@ -43,7 +43,7 @@ def argv(host: str, port: int) -> list[str]:
 
 def environment(host: str, port: int) -> dict[str, str]:
     """What makes it one of ours."""
-    return {wire.MASTER: f"{host}:{port}"}
+    return {protocol.MASTER: f"{host}:{port}"}
 
 
 def see_that_it_runs(worker: Child) -> None:

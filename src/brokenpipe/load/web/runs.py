@@ -24,14 +24,14 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
-from brokenpipe.load.arms import arm_classes
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.request_event import RequestEvent
-from brokenpipe.load.request_log import RequestLog
-from brokenpipe.load.steering import Steering
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.control_client import Steering
+from brokenpipe.load.requests.locust_event import RequestEvent
+from brokenpipe.load.requests.request_log import RequestLog
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.arm_classes import arm_classes
+from brokenpipe.load.web.pages import Pages
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Show, Swarm, WebOrder, What
-from brokenpipe.load.web_pages import Pages
 
 NOWHERE = Path(os.devnull)  # where an idle load writes
 ANSWER_S = 10.0

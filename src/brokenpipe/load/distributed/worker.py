@@ -26,13 +26,13 @@ from locust.rpc import Message
 from locust.rpc.zmqrpc import Client
 from locust.runners import WorkerRunner
 
-from brokenpipe.load import wire
-from brokenpipe.load.alignment import Alignment, Exchange, aligned
 from brokenpipe.load.config import LoadConfig
+from brokenpipe.load.control_client import Steering
+from brokenpipe.load.distributed import protocol
+from brokenpipe.load.distributed.clock_sync import Alignment, Exchange, aligned
 from brokenpipe.load.messages import Aligned, Gate, News, Order, encode, order
-from brokenpipe.load.seats import Seat
-from brokenpipe.load.steering import Steering
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.shards import Seat
 
 ASK_AGAIN_S = 1.0
 ALIGN_EVERY_S = 5.0
@@ -62,9 +62,9 @@ def _asked(host: str, port: int) -> dict[str, str]:
     client = Client(host, port, name)
     try:
         while True:
-            client.send(Message(wire.JOIN, wire.versions(), name))
+            client.send(Message(protocol.JOIN, protocol.versions(), name))
             with gevent.Timeout(ASK_AGAIN_S, False):
-                while (message := client.recv()).type != wire.CONFIG:
+                while (message := client.recv()).type != protocol.CONFIG:
                     pass
                 return message.data  # type: ignore[no-any-return]
     finally:
@@ -96,7 +96,7 @@ class Mail:
     def connect(self, runner: WorkerRunner) -> None:
         """There is a connection and a seat: what was kept back goes."""
         self._runner = runner
-        runner.register_message(wire.ORDER, self._order)
+        runner.register_message(protocol.ORDER, self._order)
         self._post()
 
     def orders(self) -> Iterator[tuple[Order, int | None]]:
@@ -106,12 +106,12 @@ class Mail:
             yield order(line), at_ns
 
     def send(self, message: News) -> None:
-        self._unsent.append((wire.NEWS, {"line": encode(message)}))
+        self._unsent.append((protocol.NEWS, {"line": encode(message)}))
         self._post()
 
     def record(self, lines: bytes, segment: int) -> None:
         if lines:
-            self._unsent.append((wire.LINES, {"lines": lines, "segment": segment}))
+            self._unsent.append((protocol.LINES, {"lines": lines, "segment": segment}))
             self._post()
 
     def _order(self, msg: Any, **_: Any) -> None:
@@ -151,10 +151,10 @@ class WorkerSteering(Steering):
     def _init(self, environment: Environment, **_: Any) -> None:
         environment.host = None  # each arm has its own
         self._environment = environment
-        self._runner.register_message(wire.SEAT, self._sit)
-        self._runner.register_message(wire.PONG, self._pong)
-        wanted = os.environ.get(wire.WANTED)
-        self._runner.send_message(wire.HERE, {"wants": int(wanted) if wanted else None})
+        self._runner.register_message(protocol.SEAT, self._sit)
+        self._runner.register_message(protocol.PONG, self._pong)
+        wanted = os.environ.get(protocol.WANTED)
+        self._runner.send_message(protocol.HERE, {"wants": int(wanted) if wanted else None})
 
     def _sit(self, msg: Any, **_: Any) -> None:
         self._tower.seat = Seat(msg.data["number"], self._tower.config.workers)
@@ -189,7 +189,7 @@ class WorkerSteering(Steering):
             self._exchanges = []
             for _ in range(PINGS):
                 self._answered.clear()
-                self._runner.send_message(wire.PING, {"sent": time.monotonic_ns()})
+                self._runner.send_message(protocol.PING, {"sent": time.monotonic_ns()})
                 self._answered.wait(1.0)
             if self._exchanges:
                 self._alignment = measured = aligned(self._exchanges)
@@ -209,7 +209,7 @@ class WorkerSteering(Steering):
         """The master says when: it has everything by then."""
         self._runner.stop()
         self._last_words()
-        self._runner.send_message(wire.OVER)
+        self._runner.send_message(protocol.OVER)
         if hard:
             self._runner.quit()
         else:

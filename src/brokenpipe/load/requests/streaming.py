@@ -16,7 +16,7 @@ from geventhttpclient.response import HTTPSocketPoolResponse
 from locust.clients import ResponseContextManager
 from locust.contrib.fasthttp import FastResponse
 
-from brokenpipe.load.flight import Flight
+from brokenpipe.load.requests.tracked_request import Flight
 
 
 def watch(response: Any, flight: Flight) -> None:

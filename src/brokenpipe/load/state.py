@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from brokenpipe.load.arrivals import Arrivals
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.gate import Gate
 from brokenpipe.load.messages import Count, News, Notice, Progress
-from brokenpipe.load.request_log import Request, RequestLog
-from brokenpipe.load.seats import ALONE
+from brokenpipe.load.pacing.gate import Gate
+from brokenpipe.load.pacing.open_load import Arrivals
+from brokenpipe.load.requests.request_log import Request, RequestLog
+from brokenpipe.load.users.shards import ALONE
 
 if TYPE_CHECKING:
-    from brokenpipe.load.flight import Flight
-    from brokenpipe.load.outcomes import Failure
+    from brokenpipe.load.requests.failures import Failure
+    from brokenpipe.load.requests.tracked_request import Flight
 
 NOTICE_CAP = 20  # different ones; a locustfile with a defect would say the same thing a thousand times
 

@@ -24,8 +24,9 @@ from locust.event import Events
 from locust.runners import MasterRunner
 
 from brokenpipe.history.segments import segment
-from brokenpipe.load import wire
-from brokenpipe.load.dealer import Dealer
+from brokenpipe.load.control_client import Channel, no_configuration_files, unwritable
+from brokenpipe.load.distributed import protocol
+from brokenpipe.load.distributed.user_dispatcher import Dealer
 from brokenpipe.load.messages import (
     Count,
     Drained,
@@ -39,9 +40,8 @@ from brokenpipe.load.messages import (
     news,
     order,
 )
-from brokenpipe.load.seats import Seat
-from brokenpipe.load.steering import Channel, no_configuration_files, unwritable
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.shards import Seat
 
 TICK_S = 0.01  # how soon "drained" is told
 REPORT_TICKS = 50  # 0.5 s
@@ -93,27 +93,27 @@ class Master:
         environment.host = None  # each arm has its own
         environment.dispatcher_class = partial(Dealer, self._seats, self._config.workers)  # type: ignore[assignment]
         self._runner = runner = environment.runner
-        runner.register_message(wire.JOIN, self._join)
-        runner.register_message(wire.HERE, self._here)
-        runner.register_message(wire.PING, self._ping)
-        runner.register_message(wire.NEWS, self._news)
-        runner.register_message(wire.LINES, self._lines)
-        runner.register_message(wire.OVER, self._over)
+        runner.register_message(protocol.JOIN, self._join)
+        runner.register_message(protocol.HERE, self._here)
+        runner.register_message(protocol.PING, self._ping)
+        runner.register_message(protocol.NEWS, self._news)
+        runner.register_message(protocol.LINES, self._lines)
+        runner.register_message(protocol.OVER, self._over)
         gevent.spawn(self._listen)
         gevent.spawn(self._tick)
 
     # --- what workers say ---------------------------------------------------------------------------
 
     def _join(self, msg: Any, **_: Any) -> None:
-        if msg.data != wire.versions():
-            theirs, ours = (", ".join(each) for each in (msg.data, wire.versions()))
+        if msg.data != protocol.versions():
+            theirs, ours = (", ".join(each) for each in (msg.data, protocol.versions()))
             self._say(
-                wire.CONFIG, {"refused": f"this worker has {theirs}, its master {ours}"}, to=msg.node_id
+                protocol.CONFIG, {"refused": f"this worker has {theirs}, its master {ours}"}, to=msg.node_id
             )
             return
         told = replace(self._config, control_fd=-1)
         text = self._config.locustfile.read_text(encoding="utf-8")
-        self._say(wire.CONFIG, {"config": told.to_json(), "locustfile": text}, to=msg.node_id)
+        self._say(protocol.CONFIG, {"config": told.to_json(), "locustfile": text}, to=msg.node_id)
 
     def _here(self, msg: Any, **_: Any) -> None:
         """Give a worker the seat it asks for, or the first that is free. There may be none."""
@@ -133,10 +133,10 @@ class Master:
             return
         self._workers[msg.node_id] = _Worker(seat, path, file)
         self._seats[msg.node_id] = seat
-        self._say(wire.SEAT, {"number": seat.number}, to=msg.node_id)
+        self._say(protocol.SEAT, {"number": seat.number}, to=msg.node_id)
 
     def _ping(self, msg: Any, **_: Any) -> None:
-        self._say(wire.PONG, {"sent": msg.data["sent"], "theirs": time.monotonic_ns()}, to=msg.node_id)
+        self._say(protocol.PONG, {"sent": msg.data["sent"], "theirs": time.monotonic_ns()}, to=msg.node_id)
 
     def _news(self, msg: Any, **_: Any) -> None:
         worker = self._workers[msg.node_id]
@@ -195,7 +195,7 @@ class Master:
 
     def _order(self, line: bytes, at_ns: int | None) -> None:
         for node in self._workers:
-            self._say(wire.ORDER, {"line": line, "at_ns": at_ns}, to=node)
+            self._say(protocol.ORDER, {"line": line, "at_ns": at_ns}, to=node)
 
     def _tick(self) -> None:
         ticks = 0

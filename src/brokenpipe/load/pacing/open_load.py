@@ -25,9 +25,9 @@ import gevent
 from gevent.event import AsyncResult
 from locust.exception import StopUser
 
-from brokenpipe.load.poisson import due_times
-from brokenpipe.load.request_log import RequestLog
-from brokenpipe.load.seats import ALONE, Seat
+from brokenpipe.load.pacing.poisson import due_times
+from brokenpipe.load.requests.request_log import RequestLog
+from brokenpipe.load.users.shards import ALONE, Seat
 
 # What begins within this of its time needs no line: the event loop itself takes part of it.
 ON_TIME_NS = 1_000_000

@@ -9,13 +9,13 @@ from gevent import GreenletExit, getcurrent
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession
 
-from brokenpipe.load.bodies import watch
-from brokenpipe.load.draws import Person
-from brokenpipe.load.flight import Flight
-from brokenpipe.load.parameters import by_name, limited
-from brokenpipe.load.refusal import Own
-from brokenpipe.load.resending import send_once
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.requests.origin_guard import Own
+from brokenpipe.load.requests.parameters import by_name, limited
+from brokenpipe.load.requests.resending import send_once
+from brokenpipe.load.requests.streaming import watch
+from brokenpipe.load.requests.tracked_request import Flight
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.seeded_random import Person
 
 HEADER = "X-Request-ID"
 KEY_HEADER = "idempotency-key"  # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/

@@ -13,12 +13,12 @@ from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 from locust.exception import StopTest, StopUser
 
-from brokenpipe.load.courier import Courier
-from brokenpipe.load.draws import Person, become, being
 from brokenpipe.load.messages import Failed, Notice
-from brokenpipe.load.refusal import Own
-from brokenpipe.load.tower import Tower
-from brokenpipe.load.user_file import where
+from brokenpipe.load.requests.interceptor import Courier
+from brokenpipe.load.requests.origin_guard import Own
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.locustfile_loader import where
+from brokenpipe.load.users.seeded_random import Person, become, being
 
 
 def arm_classes(

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent import getcurrent
 
-from brokenpipe.load.outcomes import defect, failure_of
+from brokenpipe.load.requests.failures import defect, failure_of
 
 COUNTED = "brokenpipe has counted this as the outcome of its request"  # a note on an exception
 
 if TYPE_CHECKING:
-    from brokenpipe.load.tower import Tower
+    from brokenpipe.load.state import Tower
 
 
 class Answer(Protocol):

@@ -13,10 +13,10 @@ from typing import Any
 
 from locust.event import EventHook
 
-from brokenpipe.load.courier import MARK, row, row_of_arm
-from brokenpipe.load.draws import current
-from brokenpipe.load.outcomes import failure_of_event
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.requests.failures import failure_of_event
+from brokenpipe.load.requests.interceptor import MARK, row, row_of_arm
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.seeded_random import current
 
 
 @dataclass(frozen=True, slots=True)

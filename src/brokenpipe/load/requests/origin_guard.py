@@ -11,7 +11,7 @@ from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession, FastRequest
 
 from brokenpipe.load.messages import Refused
-from brokenpipe.load.tower import Tower
+from brokenpipe.load.state import Tower
 
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)  # Locust's own test
 

@@ -16,15 +16,15 @@ from locust import TaskSet
 from locust.env import Environment
 from locust.event import Events
 
-from brokenpipe.load.flight import COUNTED
 from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order, Ready, Stop, encode, order
-from brokenpipe.load.refusal import RefusedError
-from brokenpipe.load.tower import Tower
-from brokenpipe.load.user_file import where
+from brokenpipe.load.requests.origin_guard import RefusedError
+from brokenpipe.load.requests.tracked_request import COUNTED
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users.locustfile_loader import where
 from brokenpipe.load.web_messages import Aim, Answer, Show
 
 if TYPE_CHECKING:
-    from brokenpipe.load.web_stage import Stage
+    from brokenpipe.load.web.runs import Stage
 
 TICK_S = 0.025  # how soon "drained" or a refusal is told
 FLUSH_TICKS = 8  # 0.2 s: what a kill -9 may cost

@@ -10,18 +10,18 @@ from typing import NoReturn
 
 from locust import User, events
 
-from brokenpipe.load import draws, user_file
-from brokenpipe.load.arms import arm_classes
 from brokenpipe.load.config import VARIABLE, LoadConfig
-from brokenpipe.load.master import Master
+from brokenpipe.load.control_client import Channel, Steering, unwritable
+from brokenpipe.load.distributed.master import Master
+from brokenpipe.load.distributed.protocol import MASTER
+from brokenpipe.load.distributed.worker import Mail, WorkerSteering, join
 from brokenpipe.load.messages import Failed, Notice
-from brokenpipe.load.request_event import RequestEvent
-from brokenpipe.load.request_log import RequestLog
-from brokenpipe.load.shares import Wish, shares
-from brokenpipe.load.steering import Channel, Steering, unwritable
-from brokenpipe.load.tower import Tower
-from brokenpipe.load.wire import MASTER
-from brokenpipe.load.worker import Mail, WorkerSteering, join
+from brokenpipe.load.requests.locust_event import RequestEvent
+from brokenpipe.load.requests.request_log import RequestLog
+from brokenpipe.load.state import Tower
+from brokenpipe.load.users import locustfile_loader, seeded_random
+from brokenpipe.load.users.allocation import Wish, shares
+from brokenpipe.load.users.arm_classes import arm_classes
 
 
 def begin() -> dict[str, type[User]]:
@@ -38,16 +38,16 @@ def _begin(config: LoadConfig, channel: Channel | Mail) -> dict[str, type[User]]
     events.request = event  # before the user's file adds its listeners, and Locust its own
     steering = _steering(tower, channel)
     steering.attach(events)
-    draws.install(config.seed)
+    seeded_random.install(config.seed)
     _leave_the_path()
     try:
-        found = user_file.load(config.locustfile)
+        found = locustfile_loader.load(config.locustfile)
         counts = _counts(found, config.users)
-    except user_file.LocustfileDefect as defect:
+    except locustfile_loader.LocustfileDefect as defect:
         _give_up(channel, Failed("locustfile", str(defect)))
     _tell(tower, found, counts)
     if config.web and isinstance(steering, Steering):
-        from brokenpipe.load.web_stage import Stage
+        from brokenpipe.load.web.runs import Stage
 
         steering.stage = stage = Stage(config, partial(_counts, found), event, steering)
         stage.attach(events)
@@ -71,15 +71,15 @@ def _steering(tower: Tower, channel: Channel | Mail) -> Steering | Master:
     return Master(tower, channel) if tower.config.workers else Steering(tower, channel)
 
 
-def _counts(found: user_file.UserFile, users: int) -> dict[type[User], int]:
+def _counts(found: locustfile_loader.UserFile, users: int) -> dict[type[User], int]:
     wishes = [Wish(made.weight, made.fixed_count) for made in found.user_classes]
     try:
         return dict(zip(found.user_classes, shares(users, wishes), strict=True))
     except ValueError as error:
-        raise user_file.LocustfileDefect(str(error)) from error
+        raise locustfile_loader.LocustfileDefect(str(error)) from error
 
 
-def _tell(tower: Tower, found: user_file.UserFile, counts: dict[type[User], int]) -> None:
+def _tell(tower: Tower, found: locustfile_loader.UserFile, counts: dict[type[User], int]) -> None:
     for shape in found.shapes:
         text = f"the load shape {type(shape).__name__} is ignored: the scenario's phases say when users act"
         tower.notice(Notice("load_shape", text))

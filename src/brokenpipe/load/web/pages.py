@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request, send_file
 
 from brokenpipe.load.config import Web
-from brokenpipe.load.web_guard import Guard
+from brokenpipe.load.web.origin_check import Guard
 from brokenpipe.load.web_messages import WHATS
 
 if TYPE_CHECKING:
-    from brokenpipe.load.web_stage import Stage
+    from brokenpipe.load.web.runs import Stage
 
 PREFIX = "/brokenpipe"
 POINTS = 900  # a quarter of an hour of the charts, a point a second

@@ -1,0 +1,1 @@
+"""A request: intercepted, tracked to its end, classified and logged."""
