@@ -12,7 +12,7 @@ from itertools import takewhile
 import pytest
 
 from brokenpipe.drive.locust.process import Generator, generator
-from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.validity_codes import DOUBTS, Code
 from brokenpipe.load.messages import Aligned
 from brokenpipe.load.pacing.poisson import due_times
 from brokenpipe.stack.processes.janitor import NoJanitor

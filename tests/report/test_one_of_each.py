@@ -10,7 +10,7 @@ from tests.report import samples
 from tests.report.test_terminal import printed
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict

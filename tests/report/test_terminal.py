@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.report import samples
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
-from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.validity_codes import DOUBTS, Code
 
 TOXIPROXY = " -host 127.0.0.1 -port "  # so begin its arguments
 

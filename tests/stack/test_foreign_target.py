@@ -11,7 +11,7 @@ from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
 from tests.strangers.claims import unproven
 from tests.strangers.told import Report
 
-from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.validity_codes import DOUBTS, Code
 
 pytestmark = pytest.mark.few
 

@@ -15,8 +15,8 @@ from tests.processes import alive
 
 from brokenpipe.drive.runner import _checked, note_replaced
 from brokenpipe.errors import StackError
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.keeping import Keeper
+from brokenpipe.history.fsync import Keeper
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import writing
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes import watched_janitor as module

@@ -14,7 +14,7 @@ import pytest
 
 from brokenpipe.errors import RecordingError
 from brokenpipe.history import records
-from brokenpipe.history.keeping import Keeper, keeping
+from brokenpipe.history.fsync import Keeper, keeping
 from brokenpipe.history.reader import reading
 from brokenpipe.history.writer import writing
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Comparison, Verdict
 

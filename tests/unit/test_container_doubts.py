@@ -11,7 +11,7 @@ from tests.unit.doubtful import calm, codes_of, measured, out_of_memory, paused,
 from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 
 
 @pytest.fixture

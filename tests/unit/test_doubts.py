@@ -13,7 +13,7 @@ from tests.unit.doubtful import EXPECT, calm, codes_of, measured
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.validity_codes import DOUBTS, Code
 from brokenpipe.measure.judgement import Verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "doubts.md"

@@ -17,8 +17,8 @@ from brokenpipe.errors import RecordingError, ReportError
 from brokenpipe.history import ledger, records
 from brokenpipe.history.reader import reading
 from brokenpipe.history.records import Record
-from brokenpipe.history.table import Table
-from brokenpipe.history.tables import TABLES
+from brokenpipe.history.schema.own import TABLES
+from brokenpipe.history.schema.table import Table
 from brokenpipe.history.writer import writing
 
 KINDS = sorted({*Record.__subclasses__(), ledger.Entry, ledger.Balance}, key=lambda kind: kind.KIND)

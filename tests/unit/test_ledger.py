@@ -11,7 +11,7 @@ import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.books import Written
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict

@@ -13,10 +13,10 @@ from tests.unit.doubtful import calm, codes_of
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.errors import ReportError
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.fsync import keeping
 from brokenpipe.history.inventory import files_written
-from brokenpipe.history.keeping import keeping
 from brokenpipe.history.records import End, Finish
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.measure import measure

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
 
-from brokenpipe.history.moved import moved
+from brokenpipe.history.clock_shift import moved
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
 

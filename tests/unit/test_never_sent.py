@@ -15,7 +15,7 @@ from tests.unit.recorded import TARGET, scenario
 
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.errors import StackError
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.lookout import Lookout
 from brokenpipe.plan.plan import Plan

@@ -12,8 +12,8 @@ from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history import records
-from brokenpipe.history.parts import GAP_NS
 from brokenpipe.history.reader import reading
+from brokenpipe.history.resume import GAP_NS
 from brokenpipe.measure.measure import measure
 from brokenpipe.measure.unfinished import unfinished
 from brokenpipe.plan.looks import Stretch, remaining

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.headline import cost_words, in_doubt
 from brokenpipe.measure.instrument import Warn

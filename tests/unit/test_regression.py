@@ -14,7 +14,7 @@ from tests.unit.drawn import MODELS, episodes
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 from tests.unit.shell import brokenpipe
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.baseline import NAME, Doubt
 from brokenpipe.measure.comparable import NotComparable
 from brokenpipe.measure.findings import Findings

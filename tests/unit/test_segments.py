@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from brokenpipe.history.file_names import file_of, last_part, part_of, segment
 from brokenpipe.history.reader import reading
-from brokenpipe.history.segments import file_of, last_part, part_of, segment
 from brokenpipe.load.requests import request_log
 from brokenpipe.load.requests.request_log import RequestLog
 

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import plain
 

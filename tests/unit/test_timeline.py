@@ -18,7 +18,7 @@ from brokenpipe.drive.watch.wait_limit import Patience
 from brokenpipe.drive.watch.watch import NoWatch
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import LEAD_S, SETTLE_S, Phase

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import writing
 from brokenpipe.load.distributed.clock_sync import Exchange, aligned

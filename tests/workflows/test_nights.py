@@ -15,7 +15,7 @@ import pytest
 from tests.stack.runs import write_scenario
 from tests.workflows.steps import REPOSITORY, Done, carry_out, script
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 
 NIGHTLY = "nightly.yml"
 PRE_PING = 'pre_ping = { DB_POOL_PRE_PING = "true" }'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.target import ENOUGH_REQUESTS, NEARLY_ALL
+from brokenpipe.history.validity_codes.target import ENOUGH_REQUESTS, NEARLY_ALL
 from brokenpipe.load.messages import Count
 from brokenpipe.plan.phases import Phase
 

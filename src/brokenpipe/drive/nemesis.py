@@ -25,8 +25,8 @@ from brokenpipe.drive.detection.detect import (
 )
 from brokenpipe.errors import ProxyHung, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Act, Doubt, Landing
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import Phase
 from brokenpipe.stack.proxy.proxy import Proxy

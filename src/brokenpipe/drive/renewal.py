@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 
 CALM_S = 1.2  # for connections that were dead in a pool to be met

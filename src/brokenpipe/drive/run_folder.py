@@ -20,7 +20,7 @@ import psutil
 import brokenpipe
 from brokenpipe.drive.git_revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
-from brokenpipe.history.segments import file_of
+from brokenpipe.history.file_names import file_of
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.redacting import redacted_plan, redacted_toml
 from brokenpipe.redaction import redacted_arguments

@@ -27,11 +27,11 @@ from brokenpipe.drive.watch.watch import Silences, Watch, watching
 from brokenpipe.drive.write_ledger_reader import Ledger, ledger
 from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.file_names import file_of, last_part
+from brokenpipe.history.fsync import Keeper, keeping
 from brokenpipe.history.inventory import checksums, files_written
-from brokenpipe.history.keeping import Keeper, keeping
 from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
-from brokenpipe.history.segments import file_of, last_part
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Aligned, Notice

@@ -24,7 +24,7 @@ from brokenpipe.drive.nemesis import Nemesis
 from brokenpipe.drive.renewal import Return, not_back
 from brokenpipe.drive.watch.wait_limit import PartHung, Patience
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase

@@ -21,9 +21,9 @@ import psycopg
 
 from brokenpipe.drive.watch.new_connection import postgres_answers
 from brokenpipe.errors import Problem, TargetError
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.ledger import Balance, Entry
 from brokenpipe.history.records import Doubt
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.stack.postgres.bounded_connection import connected
 from brokenpipe.stack.postgres.server import Postgres

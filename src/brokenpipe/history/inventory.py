@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.table import EVERY_FILE
+from brokenpipe.history.schema.table import EVERY_FILE
 
 PLAN = "plan.json"
 _PIECE = 1_048_576

@@ -15,7 +15,7 @@ from pathlib import Path
 # Registers their records, too.
 from brokenpipe.files import Unfit
 from brokenpipe.history import containers, ledger, records, silences  # noqa: F401
-from brokenpipe.history.table import Table
+from brokenpipe.history.schema.table import Table
 from brokenpipe.json_file import read_object
 
 _DAY_NS = 86_400_000_000_000

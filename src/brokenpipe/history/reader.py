@@ -28,10 +28,10 @@ import psutil
 
 from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit, why_no_file, why_no_folder
-from brokenpipe.history.parts import on_one_axis
 from brokenpipe.history.plausible import arms_in, begin_of, plausible, shaped
-from brokenpipe.history.table import EVERY_FILE, Table
-from brokenpipe.history.tables import TABLES, VIEWS
+from brokenpipe.history.resume import on_one_axis
+from brokenpipe.history.schema.own import TABLES, VIEWS
+from brokenpipe.history.schema.table import EVERY_FILE, Table
 from brokenpipe.history.worker_clocks import on_our_clock
 from brokenpipe.json_file import read_object
 from brokenpipe.plain_text import shorten

@@ -14,7 +14,7 @@ Each file has one writer, and none is ever rewritten:
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
 says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
-experiment that was cut off and resumed has files for each part: `segments.py` says how they are called, `parts.py` how
+experiment that was cut off and resumed has files for each part: `file_names.py` says how they are called, `resume.py` how
 their clocks are joined.
 """
 
@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, Self
 
-from brokenpipe.history.doubts import DOUBTS, Code
+from brokenpipe.history.validity_codes import DOUBTS, Code
 
 How = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
 """How an experiment ended."""

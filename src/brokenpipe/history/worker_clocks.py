@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.history.moved import moved
+from brokenpipe.history.clock_shift import moved
+from brokenpipe.history.file_names import part_of
 from brokenpipe.history.records import Sync
-from brokenpipe.history.segments import part_of
 
 _FILE = re.compile(r"requests-(w\d+)\b")
 _FURTHEST_NS = 2**60

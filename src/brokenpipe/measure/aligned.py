@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.series import Series
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.load import LATE_MS, LATE_SHARE
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.load import LATE_MS, LATE_SHARE
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.instrument import Arrivals, Warn
 from brokenpipe.measure.numbers import milliseconds, percent

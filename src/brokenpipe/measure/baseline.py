@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.json_file import read_object
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.comparable import NotComparable

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.target import ENOUGH_REQUESTS, NEARLY_ALL
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.target import ENOUGH_REQUESTS, NEARLY_ALL
 from brokenpipe.measure.causes import Failure
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.instrument import Warn

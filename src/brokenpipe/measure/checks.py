@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from brokenpipe.history.doubts import DOUBTS, Code
-from brokenpipe.history.doubts.kind import Stands
+from brokenpipe.history.validity_codes import DOUBTS, Code
+from brokenpipe.history.validity_codes.kind import Stands
 from brokenpipe.measure.books import Books, Written
 from brokenpipe.measure.estimates import Estimate, Estimator
 from brokenpipe.measure.instrument import Warn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.estimates import Estimator
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Comparison

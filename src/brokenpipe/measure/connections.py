@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
 
 _SERVER = f"""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import listed
 from brokenpipe.measure.silence_doubts import code_of, unexplained

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brokenpipe.history.containers import arm_of, name_of, out_of_memory
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.instrument import Warn
 
 # One whose first process the kernel has chosen ends at once; measured: within 0.1 s.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from brokenpipe.faults import Fault
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.ended_sessions import ended_sessions_doubts
 from brokenpipe.measure.instrument import Warn

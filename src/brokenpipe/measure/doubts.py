@@ -1,17 +1,17 @@
 """Reasons to mistrust the instrument: those written down while it ran, then those that its figures raise.
 
-Which there are, when, and with which consequence: `history/doubts/`. Here is how each is noticed.
+Which there are, when, and with which consequence: `history/validity_codes/`. Here is how each is noticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.load import UNEQUAL
-from brokenpipe.history.doubts.plan import FEWEST_EPISODES
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.load import UNEQUAL
+from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.container_doubts import container_doubts
 from brokenpipe.measure.database_doubts import database_doubts

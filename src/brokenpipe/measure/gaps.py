@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from brokenpipe.history.doubts.harness import GAUGE_GAP_S, LOAD_GAP_S
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes.harness import GAUGE_GAP_S, LOAD_GAP_S
 from brokenpipe.measure.silences import Explained, Silence
 
 GAP = "gap"

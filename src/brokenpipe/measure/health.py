@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.table import EVERY_FILE
+from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.instrument import ContractProbe, Health, Load

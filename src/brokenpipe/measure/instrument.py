@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from brokenpipe.history.doubts import DOUBTS, Code
-from brokenpipe.history.doubts.kind import Stands
+from brokenpipe.history.validity_codes import DOUBTS, Code
+from brokenpipe.history.validity_codes.kind import Stands
 from brokenpipe.history.worker_clocks import WorkerClock
 from brokenpipe.measure.series import Series
 

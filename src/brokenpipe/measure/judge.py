@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.arrivals import arrival_doubts
 from brokenpipe.measure.baseline import NAME, Baseline, machine_of, read_baseline
 from brokenpipe.measure.broken_service import (

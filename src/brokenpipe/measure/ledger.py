@@ -17,8 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.books import Books, Entry, Written
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.instrument import Warn

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from brokenpipe.history.records import NEVER_SENT
-from brokenpipe.history.table import EVERY_FILE
+from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.measure.causes import failure_of
 from brokenpipe.sight import LATELY_S, Deed, Sight
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.load import APART_MS, LAG_MS, SATURATED_CORES, STARVED_MEDIAN_MS, STARVED_MS
-from brokenpipe.history.doubts.machine import BUSY_MACHINE, JUMP_S, SATURATED_MACHINE, STOLEN, THROTTLED
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.load import (
+    APART_MS,
+    LAG_MS,
+    SATURATED_CORES,
+    STARVED_MEDIAN_MS,
+    STARVED_MS,
+)
+from brokenpipe.history.validity_codes.machine import (
+    BUSY_MACHINE,
+    JUMP_S,
+    SATURATED_MACHINE,
+    STOLEN,
+    THROTTLED,
+)
 from brokenpipe.measure.instrument import Health, Warn
 from brokenpipe.measure.numbers import percent
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.machine import EARLY_S, GROWN_BYTES, GROWN_SHARE
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.machine import EARLY_S, GROWN_BYTES, GROWN_SHARE
 from brokenpipe.measure.instrument import Memory, Warn
 from brokenpipe.measure.numbers import megabytes
 from brokenpipe.measure.series import Series

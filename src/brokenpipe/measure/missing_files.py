@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.kind import Stands
 from brokenpipe.history.inventory import changed_files, recorded_files
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.kind import Stands
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import count, plural
 from brokenpipe.plan.plan import Plan

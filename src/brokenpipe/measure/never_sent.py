@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import plural
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from brokenpipe.history.parts import GAP_NS
 from brokenpipe.history.reader import History
+from brokenpipe.history.resume import GAP_NS
 
 TENTH_NS = 100_000_000
 

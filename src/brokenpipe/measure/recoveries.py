@@ -14,7 +14,7 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.outages import LONG_MEDIANS, LONG_MS, Answers, Request, answers
 from brokenpipe.measure.windows import Windows, windows

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.plan import FEWEST_EPISODES
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
 from brokenpipe.measure.baseline import Baseline, is_busy
 from brokenpipe.measure.cell import Place
 from brokenpipe.measure.checks import MOST_EPISODES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.parts import GAP_NS
 from brokenpipe.history.reader import History
+from brokenpipe.history.resume import GAP_NS
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import seconds
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from brokenpipe.history.doubts import Code
-from brokenpipe.history.doubts.harness import STOPPED_S
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.harness import STOPPED_S
 from brokenpipe.measure.gaps import GAP, GAUGES, gaps
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.numbers import seconds

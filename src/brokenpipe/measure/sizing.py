@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.classify import ErrorClass
 from brokenpipe.measure.comparable_sizes import FEWEST_SIZES, comparable_arms
 from brokenpipe.measure.distributions import binomial_interval

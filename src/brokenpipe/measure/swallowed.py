@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.cell import Cell, Place
 from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
 from brokenpipe.measure.findings import Swallowed

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.stretches import STRETCHES
+from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.findings import PhaseFinding
 from brokenpipe.measure.renewals import renewed
 from brokenpipe.measure.series import Series, Timelines

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.history.file_names import last_part
 from brokenpipe.history.reader import History, reading
-from brokenpipe.history.segments import last_part
 from brokenpipe.measure.recorded import finished, plan_of, recorded_environment
 from brokenpipe.plan.looks import Stretch, remaining
 from brokenpipe.plan.plan import Plan

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import EngineError
-from brokenpipe.history.segments import suffix
+from brokenpipe.history.file_names import suffix
 from brokenpipe.stack.bypass_detector import Strays
 from brokenpipe.stack.containers import cleanup
 from brokenpipe.stack.containers.compose_file import (

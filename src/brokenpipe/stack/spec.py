@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.history.segments import file_of
+from brokenpipe.history.file_names import file_of
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.postgres.certificates import Certificates

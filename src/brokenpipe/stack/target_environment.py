@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brokenpipe.history.segments import suffix
+from brokenpipe.history.file_names import suffix
 from brokenpipe.plan.passed import passed, passed_names
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.target import Target

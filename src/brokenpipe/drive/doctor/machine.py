@@ -15,7 +15,7 @@ import psutil
 from brokenpipe.drive.gauges.machine import Machine, tick
 from brokenpipe.drive.run_folder import PACKAGES
 from brokenpipe.errors import StackError
-from brokenpipe.history.doubts.machine import JUMP_S, STOLEN, THROTTLED
+from brokenpipe.history.validity_codes.machine import JUMP_S, STOLEN, THROTTLED
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.processes.ports import free_port
 

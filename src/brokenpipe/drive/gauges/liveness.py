@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.stack import Stack

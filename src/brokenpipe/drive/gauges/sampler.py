@@ -15,8 +15,8 @@ import psutil
 from brokenpipe.drive.gauges.machine import Machine, tick
 from brokenpipe.drive.gauges.postgres import Database
 from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
-from brokenpipe.history.doubts import Code
 from brokenpipe.history.records import Doubt, ProcessGauge
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack.proxy.server import ToxiproxyServer

@@ -26,7 +26,7 @@ from brokenpipe.drive.renewal import Return, not_back
 from brokenpipe.drive.timeline import WARM_UP_S, BrokenOff, Experiment
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
-from brokenpipe.history.doubts import Code
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
 from brokenpipe.plan.plan import Plan

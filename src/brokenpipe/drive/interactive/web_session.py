@@ -39,9 +39,9 @@ from brokenpipe.drive.runner import Ending, Terminated, note, probes, watch, wat
 from brokenpipe.drive.write_ledger_reader import ledger
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.keeping import Keeper, keeping
+from brokenpipe.history.file_names import file_of
+from brokenpipe.history.fsync import Keeper, keeping
 from brokenpipe.history.records import Probe
-from brokenpipe.history.segments import file_of
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews

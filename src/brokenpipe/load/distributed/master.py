@@ -23,7 +23,7 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import MasterRunner
 
-from brokenpipe.history.segments import segment
+from brokenpipe.history.file_names import segment
 from brokenpipe.load.control_client import Channel, no_configuration_files, unwritable
 from brokenpipe.load.distributed import protocol
 from brokenpipe.load.distributed.user_dispatcher import Dealer

@@ -14,8 +14,8 @@ from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps co
 from pathlib import Path
 from typing import Protocol
 
+from brokenpipe.history.file_names import LARGE_BYTES, segment
 from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
-from brokenpipe.history.segments import LARGE_BYTES, segment
 
 _END = f'{{"k":"{End.KIND}","t0":'
 

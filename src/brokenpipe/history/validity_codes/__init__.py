@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.faults import FAULTS
-from brokenpipe.history.doubts.harness import HARNESS
-from brokenpipe.history.doubts.kind import Code, Kind
-from brokenpipe.history.doubts.load import LOAD
-from brokenpipe.history.doubts.machine import MACHINE
-from brokenpipe.history.doubts.plan import PLAN
-from brokenpipe.history.doubts.target import TARGET
+from brokenpipe.history.validity_codes.faults import FAULTS
+from brokenpipe.history.validity_codes.harness import HARNESS
+from brokenpipe.history.validity_codes.kind import Code, Kind
+from brokenpipe.history.validity_codes.load import LOAD
+from brokenpipe.history.validity_codes.machine import MACHINE
+from brokenpipe.history.validity_codes.plan import PLAN
+from brokenpipe.history.validity_codes.target import TARGET
 
 DOUBTS: Mapping[Code, Kind] = {**LOAD, **FAULTS, **TARGET, **HARNESS, **MACHINE, **PLAN}
 

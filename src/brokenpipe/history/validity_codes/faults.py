@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 FAULTS: Mapping[Code, Kind] = {
     Code.CONTRACT_NOT_PROBED: Kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 FEWEST_EPISODES = 6  # with five, the smallest two-sided p of a sign-flip test is 2 / 2^5 = 0.06
 

@@ -7,7 +7,7 @@ server was restarted, and all links had ended without a line.
 
 from __future__ import annotations
 
-from brokenpipe.history.table import Table
+from brokenpipe.history.schema.table import Table
 
 _CHECKOUT = (
     "STRUCT(t BIGINT, port INTEGER, wait_ms DOUBLE, ping_ms DOUBLE, connect_ms DOUBLE, "

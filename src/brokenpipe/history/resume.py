@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokenpipe.history.moved import TIME, moved
-from brokenpipe.history.segments import part_of
+from brokenpipe.history.clock_shift import TIME, moved
+from brokenpipe.history.file_names import part_of
 
 GAP_NS = 5_000_000_000  # between two parts, on the axis
 TAIL_BYTES = 65_536

@@ -1,15 +1,15 @@
 """The columns of every kind of line, so that reading needs no guessing and a torn line changes nothing.
 
-Here are those of the harness and the load; others' are in `foreign_tables.py`.
+Here are those of the harness and the load; others' are in `foreign.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.foreign_tables import FOREIGN_TABLES
 from brokenpipe.history.records import NEVER_SENT
-from brokenpipe.history.table import EVERY_FILE, Table
+from brokenpipe.history.schema.foreign import FOREIGN_TABLES
+from brokenpipe.history.schema.table import EVERY_FILE, Table
 
 # A success of whose start nothing is written and who wrote nothing: nearly every line of a large history.
 _PLAIN = """(k = 'end' AND t0 IS NOT NULL AND ms IS NOT NULL AND begun IS NOT TRUE AND t IS NULL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 SATURATED_MACHINE = 0.9
 BUSY_MACHINE = 0.6  # latencies begin to measure the machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 FULL = 0.98
 NEARLY_FULL = 0.9

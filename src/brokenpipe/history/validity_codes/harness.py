@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 STOPPED_S = 0.5  # two looks: what stands still for less shows as lateness
 LOAD_GAP_S = 2.0  # it tells of itself twice a second

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokenpipe.history.doubts.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, Kind
 
 SATURATED_CORES = 0.85  # one Locust process has one core; above this it sends later than users would
 LAG_MS = 500.0

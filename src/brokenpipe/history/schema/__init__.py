@@ -1,0 +1,1 @@
+"""The tables of a history: which columns each kind of line has."""
