@@ -12,8 +12,8 @@ import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.pgbouncer import LEAST_FOR_PREPARED
-from brokenpipe.plan.pgbouncer import PgBouncer as Settings
+from brokenpipe.plan.settings.pgbouncer import LEAST_FOR_PREPARED
+from brokenpipe.plan.settings.pgbouncer import PgBouncer as Settings
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program, pgbouncer
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor

@@ -20,8 +20,8 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.measure import measure
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
-from brokenpipe.plan.strict import validated
 from brokenpipe.plan.target import Target
+from brokenpipe.plan.toml_model import validated
 
 Chain = Sequence[Mapping[str, Any]]
 

@@ -10,7 +10,7 @@ from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
 from brokenpipe.measure.owed import Tie
-from brokenpipe.plan.pgbouncer import PgBouncer
+from brokenpipe.plan.settings.pgbouncer import PgBouncer
 
 
 @pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])

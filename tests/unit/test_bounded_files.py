@@ -11,7 +11,7 @@ import pytest
 from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ScenarioError
-from brokenpipe.plan.strict import read_toml
+from brokenpipe.plan.toml_model import read_toml
 
 PROJECT = Path(__file__).parents[2]
 GOOD = (

@@ -10,9 +10,9 @@ from tests.unit.recorded import KILL, RESET, STEADY, TARGET, Recorded, error, sc
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.statistics import rate_interval
-from brokenpipe.plan.looks import further, looks_of, most_s, planned_looks
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.sequential import further, looks_of, most_s, planned_looks
 from brokenpipe.report.charts import charts
 
 RATE = {"arm": "plain", "phase": "kill", "metric": "broken_pipe_rate", "above": 0.0}

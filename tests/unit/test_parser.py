@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from brokenpipe.errors import ScenarioError, UsageError
 from brokenpipe.plan.plan import Overrides, Plan, overridden
 from brokenpipe.plan.scenario import Scenario, parse
-from brokenpipe.plan.strict import validated
 from brokenpipe.plan.target import Target
+from brokenpipe.plan.toml_model import validated
 
 HERE = Path(__file__).parent
 GOOD = tomllib.loads((HERE / "scenarios" / "good.toml").read_text(encoding="utf-8"))

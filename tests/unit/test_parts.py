@@ -16,8 +16,8 @@ from brokenpipe.history.reader import reading
 from brokenpipe.history.resume import GAP_NS
 from brokenpipe.measure.measure import measure
 from brokenpipe.measure.unfinished import unfinished
-from brokenpipe.plan.looks import Stretch, remaining
-from brokenpipe.plan.rounds import rounds
+from brokenpipe.plan.sequential import Stretch, remaining
+from brokenpipe.plan.soak_rounds import rounds
 
 SCENARIO = scenario(STEADY, KILL)
 GAP_S = GAP_NS / 1e9

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from brokenpipe.plan.redacting import redacted_toml
+from brokenpipe.plan.secrets.redacted_plan import redacted_toml
 from brokenpipe.redaction import (
     REDACTED,
     is_secret_name,

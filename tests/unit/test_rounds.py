@@ -16,11 +16,11 @@ from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 from brokenpipe.commands.options import duration_s
 from brokenpipe.drive.runner import Run, next_rounds
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.plan import Overrides, Plan, Sources, overridden
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.rounds import rounds
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.sequential import Stretch
+from brokenpipe.plan.soak_rounds import rounds
 
 SCENARIO = scenario(STEADY, KILL, SLOW)  # two episodes each
 PHASES = {phase.name for phase in SCENARIO.phases}

@@ -17,11 +17,11 @@ from brokenpipe.errors import UsageError
 from brokenpipe.measure.recorded import recorded_plan
 from brokenpipe.measure.recorded_run import read_run
 from brokenpipe.measure.what_differs import what_differs
-from brokenpipe.plan.passed import passed
 from brokenpipe.plan.plan import Overrides, Plan, make_plan, overridden
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.redacting import redacted_plan, redacted_toml
-from brokenpipe.plan.restoring import restored
+from brokenpipe.plan.secrets.passed_variables import passed
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
+from brokenpipe.plan.secrets.restored_plan import restored
 from brokenpipe.redaction import REDACTED
 from brokenpipe.stack.containers.compose_file import Addresses, Layout, Secrets
 from brokenpipe.stack.target_environment import environment_of

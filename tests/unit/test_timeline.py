@@ -20,8 +20,8 @@ from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import LEAD_S, SETTLE_S, Phase
+from brokenpipe.plan.sequential import Stretch
 from brokenpipe.progress import Progress
 
 PATIENCE_S = 15.0

@@ -42,9 +42,9 @@ from brokenpipe.commands.seclusion import refuse_from_outside, seclude
 from brokenpipe.commands.sitting import carry_out_by_hand
 from brokenpipe.errors import UsageError
 from brokenpipe.load.config import Bind
-from brokenpipe.plan.passed import require_passed
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import Project, find_project
+from brokenpipe.plan.secrets.passed_variables import require_passed
 
 app = typer.Typer()
 

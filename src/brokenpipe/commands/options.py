@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.passed import require_set
-from brokenpipe.plan.strict import LIMITS
+from brokenpipe.plan.secrets.passed_variables import require_set
+from brokenpipe.plan.toml_model import LIMITS
 from brokenpipe.redaction import is_secret
 
 

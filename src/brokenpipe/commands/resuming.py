@@ -13,10 +13,10 @@ from brokenpipe.commands.carry_out import carry_on
 from brokenpipe.commands.options import StackKind, engine_for
 from brokenpipe.commands.seclusion import seclude
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.passed import require_passed
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project
-from brokenpipe.plan.restoring import restored
+from brokenpipe.plan.secrets.passed_variables import require_passed
+from brokenpipe.plan.secrets.restored_plan import restored
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
     from brokenpipe.measure.unfinished import Unfinished

@@ -24,9 +24,9 @@ from brokenpipe.commands.options import (
     names,
     variables,
 )
-from brokenpipe.plan.passed import require_passed
 from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
 from brokenpipe.plan.project import Project, find_project
+from brokenpipe.plan.secrets.passed_variables import require_passed
 
 app = typer.Typer()
 

@@ -22,7 +22,7 @@ from brokenpipe.drive.git_revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
 from brokenpipe.history.file_names import file_of
 from brokenpipe.plan.plan import Plan, Sources
-from brokenpipe.plan.redacting import redacted_plan, redacted_toml
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
 from brokenpipe.redaction import redacted_arguments
 
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")

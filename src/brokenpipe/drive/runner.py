@@ -36,10 +36,10 @@ from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Aligned, Notice
 from brokenpipe.plan.endings import first_ending
-from brokenpipe.plan.looks import Stretch, further, remaining
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.rounds import rounds
+from brokenpipe.plan.sequential import Stretch, further, remaining
+from brokenpipe.plan.soak_rounds import rounds
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes.janitor import Janitor, janitor
 from brokenpipe.stack.processes.ports import LOOPBACK

@@ -26,9 +26,9 @@ from brokenpipe.drive.watch.wait_limit import PartHung, Patience
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.sequential import Stretch
 from brokenpipe.progress import ArmProgress, Progress
 
 SHOW_EVERY_S = 0.25

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from brokenpipe.measure.distributions import poisson_bound, poisson_tail
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.sizing import Size, Sizing
-from brokenpipe.plan.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED
 
 HEADROOM = 1.2  # of the rule (peak / workers) × 1.2
 CEILING = 0.5  # of max_connections, for one service

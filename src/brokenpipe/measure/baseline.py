@@ -23,8 +23,8 @@ from brokenpipe.measure.figures import Figures
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.redacting import redacted_plan
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan
+from brokenpipe.plan.toml_model import Strict
 
 NAME = "baseline.json"
 OWN = "episodes.json"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.toml_model import Strict
 
 Counts = Annotated[tuple[int, ...], Field(strict=False)]
 Milliseconds = Annotated[tuple[float | None, ...], Field(strict=False)]

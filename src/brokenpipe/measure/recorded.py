@@ -14,10 +14,10 @@ from brokenpipe.files import Unfit, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.history.records import How
 from brokenpipe.measure.code import code_of
-from brokenpipe.plan.location import key_of
+from brokenpipe.plan.errors.location import key_of
 from brokenpipe.plan.plan import WHERE, Plan
-from brokenpipe.plan.redacting import redacted_plan
-from brokenpipe.plan.strict import LIMITS
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan
+from brokenpipe.plan.toml_model import LIMITS
 
 
 def plan_of(history: History) -> Plan:

@@ -32,7 +32,7 @@ from brokenpipe.measure.statistics import ERROR
 from brokenpipe.measure.unpaired import Sample, difference_interval
 from brokenpipe.plan.phases import Pattern, Phase
 from brokenpipe.plan.plan import WHERE, Plan
-from brokenpipe.plan.regression import Regression
+from brokenpipe.plan.settings.regression import Regression
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from brokenpipe.history.file_names import last_part
 from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.recorded import finished, plan_of, recorded_environment
-from brokenpipe.plan.looks import Stretch, remaining
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.sequential import Stretch, remaining
 
 
 @dataclass(frozen=True, slots=True)

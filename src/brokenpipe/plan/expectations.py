@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from brokenpipe.plan.phases import Name
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.toml_model import Strict
 
 EVERY_ARM = "*"
 

@@ -15,8 +15,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from brokenpipe.faults import AnyFault
-from brokenpipe.plan.strict import Strict
-from brokenpipe.plan.wording import NAME
+from brokenpipe.plan.errors.messages import NAME
+from brokenpipe.plan.toml_model import Strict
 
 BLOCK_S = 2.0  # the episode of a phase without strikes
 SETTLE_S = 1.2  # load that does not count, for users to be out of step and pools to be as large as they want

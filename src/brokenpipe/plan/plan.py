@@ -11,13 +11,13 @@ from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.files import why_no_file
-from brokenpipe.plan.looks import Stretch, looks_of
+from brokenpipe.plan.errors.messages import did_you_mean, problem_of
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.rounds import rounds
 from brokenpipe.plan.scenario import Load, Scenario, parse
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.sequential import Stretch, looks_of
+from brokenpipe.plan.soak_rounds import rounds
 from brokenpipe.plan.target import Target, parse_target
-from brokenpipe.plan.wording import did_you_mean, problem_of
+from brokenpipe.plan.toml_model import Strict
 
 LEDGER_EXAMPLE = (
     'Give that target.toml a line such as ledger = "SELECT key, count(*) FROM memories GROUP BY key".'

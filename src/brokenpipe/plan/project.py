@@ -8,7 +8,7 @@ from pathlib import Path
 from brokenpipe.errors import UsageError
 from brokenpipe.files import why_no_file
 from brokenpipe.plain_text import shorten
-from brokenpipe.plan.wording import did_you_mean
+from brokenpipe.plan.errors.messages import did_you_mean
 
 _MOST_SHOWN = 300  # characters of a path that leads nowhere
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
+from brokenpipe.plan.errors.messages import VARIABLE, did_you_mean
 from brokenpipe.plan.expectations import EVERY_ARM, MOST_BOUND, Expectation
-from brokenpipe.plan.pgbouncer import NOT_WITH_TLS, PgBouncer
 from brokenpipe.plan.phases import TURN_S, Name, Phase
-from brokenpipe.plan.postgres import UNREADABLE, PostgresSettings
-from brokenpipe.plan.regression import Regression
-from brokenpipe.plan.strict import Strict, read_toml, validated
-from brokenpipe.plan.wording import VARIABLE, did_you_mean
+from brokenpipe.plan.settings.pgbouncer import NOT_WITH_TLS, PgBouncer
+from brokenpipe.plan.settings.postgres import UNREADABLE, PostgresSettings
+from brokenpipe.plan.settings.regression import Regression
+from brokenpipe.plan.toml_model import Strict, read_toml, validated
 from brokenpipe.redaction import is_redacted
 
 Variable = Annotated[str, Field(pattern=VARIABLE)]

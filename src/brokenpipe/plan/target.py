@@ -12,9 +12,9 @@ from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.files import why_no_file
+from brokenpipe.plan.errors.messages import PATH, did_you_mean, shown
 from brokenpipe.plan.scenario import Environment, Variable, copied_secrets, pass_env_problems
-from brokenpipe.plan.strict import Strict, read_toml, validated
-from brokenpipe.plan.wording import PATH, did_you_mean, shown
+from brokenpipe.plan.toml_model import Strict, read_toml, validated
 
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database", "sslmode", "sslrootcert")

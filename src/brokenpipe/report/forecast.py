@@ -10,11 +10,11 @@ from rich.table import Column, Table
 
 from brokenpipe.measure import numbers
 from brokenpipe.plan.endings import renewing_phases
-from brokenpipe.plan.looks import most_s
-from brokenpipe.plan.passed import passed_names
 from brokenpipe.plan.plan import Plan, Sources
-from brokenpipe.plan.redacting import redacted_plan
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.secrets.passed_variables import passed_names
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan
+from brokenpipe.plan.sequential import most_s
 
 
 def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:

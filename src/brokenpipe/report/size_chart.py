@@ -18,7 +18,7 @@ from bokeh.plotting import figure
 from brokenpipe.measure.advice import by_rule, ceiling
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.sizing import Size, Sizing
-from brokenpipe.plan.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED
 from brokenpipe.report.charts import FONT, Roles, blank, dash_of, dress
 
 WAIT, SHARE = "chart-size-wait", "chart-size-share"  # elements of the page

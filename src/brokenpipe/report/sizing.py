@@ -10,7 +10,7 @@ from brokenpipe.measure.advice import HEADROOM, Numbers, at_least, by_rule, ceil
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing import Room, Size, Sizing
-from brokenpipe.plan.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED
 
 HEADS = (
     "pool size",

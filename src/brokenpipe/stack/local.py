@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from brokenpipe.plan.passed import passed_names
+from brokenpipe.plan.secrets.passed_variables import passed_names
 from brokenpipe.stack.pgbouncer.server import PgBouncer, pgbouncer
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import postgres

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe.history.file_names import suffix
-from brokenpipe.plan.passed import passed, passed_names
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.secrets.passed_variables import passed, passed_names
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import is_secret_name
 from brokenpipe.stack.postgres.certificates import NO_TLS, Certificates

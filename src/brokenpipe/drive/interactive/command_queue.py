@@ -18,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 from brokenpipe.drive.interactive.manual_phases import phase_of
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
+from brokenpipe.plan.errors.messages import problem_of
 from brokenpipe.plan.phases import Phase
-from brokenpipe.plan.postgres import UNREADABLE
-from brokenpipe.plan.wording import problem_of
+from brokenpipe.plan.settings.postgres import UNREADABLE
 
 _FAULTS: TypeAdapter[Fault] = TypeAdapter(AnyFault)
 MOST_WAITING = 5  # strikes that somebody has clicked ahead

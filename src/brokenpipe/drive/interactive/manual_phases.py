@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from brokenpipe.faults import Fault
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import BLOCK_S, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.sequential import Stretch
 
 HANDS_OFF = Phase(name="hands_off", seconds=BLOCK_S)
 """What lies between two faults."""

@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.plan.passed import passed_names
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.secrets.passed_variables import passed_names
 from brokenpipe.redaction import is_secret, secret_values
 from brokenpipe.stack.pgbouncer.config import Files
 from brokenpipe.stack.postgres.certificates import Certificates

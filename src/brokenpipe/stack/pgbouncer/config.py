@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.pgbouncer import LEAST_FOR_PREPARED, PgBouncer
+from brokenpipe.plan.settings.pgbouncer import LEAST_FOR_PREPARED, PgBouncer
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.proxy.proxy import Address
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.toml_model import Strict
 
 PoolMode = Literal["session", "transaction"]
 LEAST_FOR_PREPARED = (

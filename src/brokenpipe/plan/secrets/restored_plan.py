@@ -9,8 +9,8 @@ from pathlib import Path
 
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.redacting import redacted_toml
 from brokenpipe.plan.scenario import Scenario, parse
+from brokenpipe.plan.secrets.redacted_plan import redacted_toml
 from brokenpipe.plan.target import parse_target
 from brokenpipe.redaction import is_redacted, redacted, without_numbers
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.toml_model import Strict
 
 RESERVED = 3  # connections that Postgres keeps for superusers by default (superuser_reserved_connections)
 UNREADABLE = (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.plan.strict import Strict
+from brokenpipe.plan.toml_model import Strict
 
 
 class Regression(Strict):

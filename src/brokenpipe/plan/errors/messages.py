@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from brokenpipe.errors import Problem
-from brokenpipe.plan.location import Location, holds_tables, key_of, keys_at, tags_at, written
+from brokenpipe.plan.errors.location import Location, holds_tables, key_of, keys_at, tags_at, written
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"

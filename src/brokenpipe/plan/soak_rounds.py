@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from itertools import count
 
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.looks import Stretch
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.sequential import Stretch
 
 
 def rounds(scenario: Scenario, seconds: float) -> tuple[Stretch, ...]:

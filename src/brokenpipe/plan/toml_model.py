@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from brokenpipe.errors import MOST_TOLD, FileError, Problem
 from brokenpipe.files import KEY_CHARACTERS, Limits, Unfit, check_values, read_bytes
 from brokenpipe.plain_text import shorten
-from brokenpipe.plan.wording import problem_of
+from brokenpipe.plan.errors.messages import problem_of
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,0 +1,1 @@
+"""Tables of a scenario that configure one thing: Postgres, PgBouncer, the limits of a regression."""
