@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from brokenpipe.commands.asked_to_end import leave_at_once
+from brokenpipe.commands.signals import leave_at_once
 from brokenpipe.shortages import end_if_short
 
 

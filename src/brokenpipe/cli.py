@@ -15,8 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from brokenpipe import __version__
-from brokenpipe.commands import advising, console, experiments, machine, reports, resuming, standing, working
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands import advise, console, doctor, report, resume, run, up_down, worker
+from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.plain_text import escape_controls, shorten
 from brokenpipe.shortages import is_memory_shortage
 
@@ -54,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (experiments, resuming, reports, advising, machine, standing, working):
+for group in (run, resume, report, advise, doctor, up_down, worker):
     app.add_typer(group.app)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter
 
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.history.reader import reading
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.commands.carry_out import carry_out
+from brokenpipe.commands.running.execute import carry_out
 from brokenpipe.drive import run_folder as folders
 from brokenpipe.drive import runner as runs
 from brokenpipe.errors import ReportError

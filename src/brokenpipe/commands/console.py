@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from brokenpipe.commands.asked_to_end import EXIT_INTERRUPTED
+from brokenpipe.commands.signals import EXIT_INTERRUPTED
 from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles
 from brokenpipe.plain_text import escape_controls, shorten
 from brokenpipe.shortages import is_memory_shortage, is_out_of_files, too_low_a_limit

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
-from brokenpipe.commands.start_page import refresh_start_page
+from brokenpipe.commands.reporting.index_page import refresh_start_page
+from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.errors import BrokenpipeError
 
 EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
@@ -18,7 +18,7 @@ def write_report(folder: Path) -> int:
 
     Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
     """
-    from brokenpipe.commands.on_github import tell_github
+    from brokenpipe.commands.reporting.github_actions import tell_github
     from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.measure.baseline import OWN, baseline_of
     from brokenpipe.measure.measure import measure

@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.commands.options import (
     EngineOption,
     EnvOption,
@@ -24,6 +23,7 @@ from brokenpipe.commands.options import (
     names,
     variables,
 )
+from brokenpipe.commands.signals import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
 from brokenpipe.plan.project import Project, find_project
 from brokenpipe.plan.secrets.passed_variables import require_passed

@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.commands.options import EngineOption, StackKind, StackOption, engine_for
+from brokenpipe.commands.signals import EXIT_UNKNOWN, clean_up_at_end
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()

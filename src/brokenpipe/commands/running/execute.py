@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, AskedToEnd
-from brokenpipe.commands.baselines import keep_baseline
-from brokenpipe.commands.reporting import report_what_there_is, write_report
+from brokenpipe.commands.reporting.baseline import keep_baseline
+from brokenpipe.commands.reporting.report import report_what_there_is, write_report
+from brokenpipe.commands.signals import EXIT_UNKNOWN, AskedToEnd
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project

@@ -8,8 +8,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.baselines import baseline_for
-from brokenpipe.commands.carry_out import carry_out
 from brokenpipe.commands.options import (
     AtMostOption,
     BaselineOption,
@@ -38,8 +36,10 @@ from brokenpipe.commands.options import (
     names,
     variables,
 )
-from brokenpipe.commands.seclusion import refuse_from_outside, seclude
-from brokenpipe.commands.sitting import carry_out_by_hand
+from brokenpipe.commands.reporting.baseline import baseline_for
+from brokenpipe.commands.running.execute import carry_out
+from brokenpipe.commands.running.network_namespace import refuse_from_outside, seclude
+from brokenpipe.commands.running.web import carry_out_by_hand
 from brokenpipe.errors import UsageError
 from brokenpipe.load.config import Bind
 from brokenpipe.plan.plan import Overrides, make_plan

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.carry_out import carry_on
 from brokenpipe.commands.options import StackKind, engine_for
-from brokenpipe.commands.seclusion import seclude
+from brokenpipe.commands.running.execute import carry_on
+from brokenpipe.commands.running.network_namespace import seclude
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import clean_up_at_end
-from brokenpipe.commands.baselines import hold_against, no_baseline
-from brokenpipe.commands.comparing import no_output, write_comparison
 from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption, TrendOption
-from brokenpipe.commands.reporting import write_report
-from brokenpipe.commands.trending import write_trend_page
+from brokenpipe.commands.reporting.baseline import hold_against, no_baseline
+from brokenpipe.commands.reporting.compare import no_output, write_comparison
+from brokenpipe.commands.reporting.report import write_report
+from brokenpipe.commands.reporting.trend import write_trend_page
+from brokenpipe.commands.signals import clean_up_at_end
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.start_page import refresh_start_page
+from brokenpipe.commands.reporting.index_page import refresh_start_page
 from brokenpipe.errors import ReportError, UsageError
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN
+from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.errors import ReportError, UsageError
 from brokenpipe.plan.project import find_project
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.asked_to_end import EXIT_UNKNOWN, AskedToEnd
+from brokenpipe.commands.signals import EXIT_UNKNOWN, AskedToEnd
 from brokenpipe.errors import BrokenpipeError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project

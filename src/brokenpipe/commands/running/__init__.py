@@ -1,0 +1,1 @@
+"""Carrying out a run: batch or web, and in a network namespace if it loses packets."""
