@@ -15,7 +15,7 @@ from tests.report.imitated import ARMS, PHASES
 from brokenpipe.measure.cell import Cell, Latency
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report.summary import summary
+from brokenpipe.report.ci.summary import summary
 
 FIRST = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from tests.report import samples
 
-from brokenpipe.report.html import render_html
+from brokenpipe.report.run.html import render_html
 
 
 @cache

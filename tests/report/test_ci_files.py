@@ -16,11 +16,11 @@ from tests.report import samples
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.report.annotations import SHOWN, workflow_commands
-from brokenpipe.report.files import WRITERS, write_files
-from brokenpipe.report.junit import write_junit
-from brokenpipe.report.markdown import escaped, markdown
-from brokenpipe.report.metrics import write_metrics
+from brokenpipe.report.ci.github_annotations import SHOWN, workflow_commands
+from brokenpipe.report.ci.junit import write_junit
+from brokenpipe.report.ci.markdown import escaped, markdown
+from brokenpipe.report.ci.metrics import write_metrics
+from brokenpipe.report.writer import WRITERS, write_files
 
 NASTY = "50% of <b>a|b</b>\n::error::forged `x` \x1b[31m *y* _z_ http://evil.example\x00"
 

@@ -16,11 +16,11 @@ from tests.report.pages import rendered
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.measure.series import Series
-from brokenpipe.report import recovery
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
-from brokenpipe.report.differences import lines
-from brokenpipe.report.html import render_html, write_html
-from brokenpipe.report.page import Script, data
+from brokenpipe.report.run import recovery
+from brokenpipe.report.run.arm_differences import lines
+from brokenpipe.report.run.html import render_html, write_html
+from brokenpipe.report.template import Script, data
 
 LIMIT_BYTES = 2_000_000
 

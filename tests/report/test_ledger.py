@@ -14,9 +14,9 @@ from tests.report.test_html import visible
 from brokenpipe.measure.books import Books, Entry, Written
 from brokenpipe.measure.classify import Link
 from brokenpipe.measure.findings import Findings, Swallowed
-from brokenpipe.report.html import render_html
-from brokenpipe.report.summary import summary
-from brokenpipe.report.terminal import conclusion
+from brokenpipe.report.ci.summary import summary
+from brokenpipe.report.run.html import render_html
+from brokenpipe.report.terminal.terminal import conclusion
 
 GOOD = Books("pre_ping", "", {"steady": Written(acknowledged=40, refused=1)}, 0, ())
 BAD = Books(

@@ -14,10 +14,10 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import words
-from brokenpipe.report.html import render_html
-from brokenpipe.report.junit import junit
-from brokenpipe.report.markdown import markdown
+from brokenpipe.report import texts
+from brokenpipe.report.ci.junit import junit
+from brokenpipe.report.ci.markdown import markdown
+from brokenpipe.report.run.html import render_html
 
 NOUNS = (
     "requests|checks|strikes|episodes|connections|writes|results|times|blocks|runs|users|arms|cores|connects"
@@ -84,4 +84,4 @@ def test_no_check_is_undecided_where_nothing_was_expected() -> None:
 )
 def test_a_fault_is_cut_at_the_end_of_its_name_only(fault: str, phase: str, said: str) -> None:
     """A phase called `idle` says `idle_reset`, not `_reset`."""
-    assert words.without_phase(fault, phase) == said
+    assert texts.without_phase(fault, phase) == said

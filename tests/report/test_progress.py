@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report.live import LineDisplay, LiveDisplay, display_for, doing
+from brokenpipe.report.terminal.progress import LineDisplay, LiveDisplay, display_for, doing
 
 STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
 KILL = Progress(

@@ -10,8 +10,8 @@ from tests.report.nights import night
 from tests.report.pairs import NONE, SOME, recorded
 from tests.unit.shell import brokenpipe
 
-from brokenpipe.report.index import render_index, write_index
-from brokenpipe.report.shelf import shelf
+from brokenpipe.report.index.collection import shelf
+from brokenpipe.report.index.index import render_index, write_index
 
 
 def test_a_report_brings_the_start_page_up_to_date(context: BrowserContext, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tests.report import samples
 
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report.summary import summary, write_summary
+from brokenpipe.report.ci.summary import summary, write_summary
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Decided = Literal["pass", "fail", "unknown"]

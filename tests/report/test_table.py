@@ -8,7 +8,7 @@ from tests.report.building import build
 from tests.report.imitated import ARMS, PHASES
 
 from brokenpipe.measure.cell import PerEpisode
-from brokenpipe.report.table import per_strike
+from brokenpipe.report.run.table import per_strike
 
 
 def test_a_fault_that_is_held_strikes_nobody() -> None:

@@ -15,8 +15,9 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import table, words
-from brokenpipe.report.terminal import conclusion
+from brokenpipe.report import texts as words
+from brokenpipe.report.run import table
+from brokenpipe.report.terminal.terminal import conclusion
 
 REPORT = Path("reports/default/20260314T092653Z/report.html")
 

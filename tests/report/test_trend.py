@@ -13,7 +13,7 @@ from tests.report.samples import HOSTILE
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report.summaries import read_summaries
+from brokenpipe.report.index.summaries import read_summaries
 from brokenpipe.report.trend.series import trends
 
 NIGHTS, STEP = 20, 12

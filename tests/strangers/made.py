@@ -9,8 +9,8 @@ from rich.console import Console
 from tests.strangers.told import Report
 
 from brokenpipe.measure.measure import measure
-from brokenpipe.report.files import write_files
-from brokenpipe.report.terminal import conclusion
+from brokenpipe.report.terminal.terminal import conclusion
+from brokenpipe.report.writer import write_files
 
 
 def make_report(folder: Path) -> Report:

@@ -13,7 +13,7 @@ from brokenpipe.errors import UsageError
 from brokenpipe.measure.calibration import Calibration, Judged, Tally, calibrate, families, judge, relabelled
 from brokenpipe.measure.interval import Interval
 from brokenpipe.plan.expectations import Metric
-from brokenpipe.report.summary import write_summary
+from brokenpipe.report.ci.summary import write_summary
 
 ARMS = ("one", "two", "three")
 PROJECT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from tests.unit.recorded import CLOSED, RESET, STEADY, Recorded, link, scenario
 from brokenpipe.measure.cell import Left
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Masked
-from brokenpipe.report import evidence
+from brokenpipe.report.run import headline_sentences
 
 CANCELLED = [link("asyncio.exceptions.CancelledError")]
 
@@ -49,7 +49,7 @@ def test_a_request_that_was_called_off_kept_nothing_quiet(tmp_path: Path, where:
     assert (cell.failed, cell.swallowed, cell.masked) == (0, 0, Masked())
     assert cell.left == Left(requests=1, reconnects=1)
     assert "errors_swallowed" not in {warning.code for warning in found.warnings}
-    told = " ".join(evidence.sentences(found))
+    told = " ".join(headline_sentences.sentences(found))
     assert (
         "1 user of plain hung up before the answer was complete, which cost 1 connection of its pool." in told
     )

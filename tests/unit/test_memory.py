@@ -12,7 +12,7 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 from brokenpipe.history import records
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Memory
-from brokenpipe.report import memory as told
+from brokenpipe.report.run import memory as told
 
 MB = 1e6
 Curve = Callable[[float], float]  # from seconds since the begin to megabytes

@@ -12,7 +12,7 @@ from brokenpipe.history import records
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
 from brokenpipe.plan.settings.pgbouncer import PgBouncer
-from brokenpipe.report.evidence import sentences
+from brokenpipe.report.run.headline_sentences import sentences
 from brokenpipe.stack.pgbouncer.config import configuration, users
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program
 

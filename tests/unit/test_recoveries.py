@@ -13,7 +13,7 @@ from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import recovery, table
+from brokenpipe.report.run import recovery, table
 
 Recording = Callable[..., Any]
 WIDE = KILL | {"every_s": 10.0}

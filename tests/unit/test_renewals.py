@@ -10,9 +10,9 @@ from tests.unit.owing import PORT, cut, opened
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.measure.findings import Findings
-from brokenpipe.report import words
-from brokenpipe.report.markdown import markdown
-from brokenpipe.report.summary import summary
+from brokenpipe.report import texts
+from brokenpipe.report.ci.markdown import markdown
+from brokenpipe.report.ci.summary import summary
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 
 
 def said(found: Findings) -> dict[str, str]:
-    return {phase.name: words.renewed(phase) for phase in found.phases}
+    return {phase.name: texts.renewed(phase) for phase in found.phases}
 
 
 def test_a_phase_says_how_many_connections_the_harness_renewed(run: Recorded) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brokenpipe.measure.measure import measure
-from brokenpipe.report.summary import summary
+from brokenpipe.report.ci.summary import summary
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 

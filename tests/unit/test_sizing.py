@@ -17,8 +17,8 @@ from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.sizing import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
-from brokenpipe.report.sizing import knee_sentence, rules
-from brokenpipe.report.summary import summary
+from brokenpipe.report.ci.summary import summary
+from brokenpipe.report.run.sizing import knee_sentence, rules
 
 FULL = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
 NO_ROOM = [link("asyncpg.exceptions.TooManyConnectionsError", "too many connections", sqlstate="53300")]

@@ -14,9 +14,9 @@ from tests.unit.test_sizing import BLOCKS, USE, gauge, sized, tally
 
 from brokenpipe.measure.interval import Interval
 from brokenpipe.measure.sizing import Room, Size, knee_of, sizing_of
-from brokenpipe.report.evidence import sentences
-from brokenpipe.report.sizing import knee_sentence, setting
-from brokenpipe.report.summary import summary
+from brokenpipe.report.ci.summary import summary
+from brokenpipe.report.run.headline_sentences import sentences
+from brokenpipe.report.run.sizing import knee_sentence, setting
 
 FULL = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
 SIZES = {"two": 2, "four": 4, "eight": 8}

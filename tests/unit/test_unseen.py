@@ -17,10 +17,11 @@ from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
 from brokenpipe.measure.owed import Tie
 from brokenpipe.measure.planes import SAID, Seen
 from brokenpipe.measure.request_phase import RequestPhase
-from brokenpipe.report import evidence, table, words
-from brokenpipe.report.html import render_html
-from brokenpipe.report.markdown import escaped, markdown
-from brokenpipe.report.summary import summary
+from brokenpipe.report import texts
+from brokenpipe.report.ci.markdown import escaped, markdown
+from brokenpipe.report.ci.summary import summary
+from brokenpipe.report.run import headline_sentences, table
+from brokenpipe.report.run.html import render_html
 
 
 def recorded(folder: Path, seen: Seen, *, failing: int = 4, **how: Any) -> Recorded:
@@ -83,14 +84,14 @@ def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: Seen) -> None:
     assert cell.owed is not None
     assert dict(cell.owed.by_tie) == {Tie.UNKNOWN: 4}
     assert (cell.masked, cell.price, cell.swallowed) == (None, None, None)
-    assert evidence.sentences(findings)[0] == (
-        f"Of the 4 failed requests of plain, 4 {words.CANNOT_BE_TOLD} ({SAID[seen]}, so they cannot be followed)."
+    assert headline_sentences.sentences(findings)[0] == (
+        f"Of the 4 failed requests of plain, 4 {texts.CANNOT_BE_TOLD} ({SAID[seen]}, so they cannot be followed)."
     )
     (group,) = findings.failures
-    assert words.kind(group) == words.CAUSE_NOT_KNOWN
+    assert texts.kind(group) == texts.CAUSE_NOT_KNOWN
     page = render_html(findings)
-    assert words.NOT_A_DISCONNECT not in page
-    assert words.BY_NO_FAULT not in page
+    assert texts.NOT_A_DISCONNECT not in page
+    assert texts.BY_NO_FAULT not in page
     assert [row.places[0].broke for row in table.rows(findings)] == ["nothing seen to break", "nothing broke"]
 
 
@@ -111,8 +112,8 @@ def test_what_is_unknown_is_null_and_has_a_column(tmp_path: Path, seen: Seen) ->
     assert ["other", "unknown", "masked", "p95"] in [each[-4:] for each in shown]
     line = next(each for each in shown if each and each[0] == "plain" and len(each) > 6)
     assert line[-7:-2] == ["–", "–", "0", "4", "–"]
-    assert f"4 failed, {words.CAUSE_NOT_KNOWN}" in markdown(findings)
-    assert f"4 failed, {words.CAUSE_NOT_KNOWN}" in render_html(findings)
+    assert f"4 failed, {texts.CAUSE_NOT_KNOWN}" in markdown(findings)
+    assert f"4 failed, {texts.CAUSE_NOT_KNOWN}" in render_html(findings)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_whatever_a_client_saw_is_no_cause(tmp_path: Path, how: dict[str, Any]) 
     with recorded(tmp_path, Seen.NO_FILE, **how) as run:
         findings = run.measured()
     (group,) = findings.failures
-    assert words.kind(group) == words.CAUSE_NOT_KNOWN
+    assert texts.kind(group) == texts.CAUSE_NOT_KNOWN
     assert findings.cell("plain", "kill").known_broken is None
 
 
@@ -139,7 +140,7 @@ def test_a_wrong_result_is_known_to_its_client(tmp_path: Path) -> None:
     with recorded(tmp_path, Seen.NO_FILE, **how) as run:
         findings = run.measured()
     assert (findings.cell("plain", "kill").unexplained, findings.cell("plain", "kill").known_broken) == (0, 0)
-    assert [words.kind(group) for group in findings.failures] == [words.NOT_A_DISCONNECT]
+    assert [texts.kind(group) for group in findings.failures] == [texts.NOT_A_DISCONNECT]
 
 
 def test_a_disconnect_on_a_connection_that_is_not_seen(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     from brokenpipe.measure.advice import advice, completed, numbers_at, numbers_of
     from brokenpipe.measure.measure import measure
     from brokenpipe.measure.sizing import sizing_of
-    from brokenpipe.report import advice as report
+    from brokenpipe.report.terminal import advice as report
 
     findings = measure(folder)
     sizing = sizing_of(findings)
@@ -135,11 +135,11 @@ def _no_sizes(folder: Path, findings: Findings) -> ReportError:
 
 
 def _pool_of(findings: Findings, arm: str) -> str:
-    from brokenpipe.report import words
+    from brokenpipe.report import texts
 
     use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
     if use is None:
-        return words.unseen(findings, arm) or "its pool was seen, but not how long requests waited for it"
+        return texts.unseen(findings, arm) or "its pool was seen, but not how long requests waited for it"
     if use.most is None:
         return "a pool without a limit"
     return f"{use.processes} × pools of {use.most // use.processes}"

@@ -66,7 +66,7 @@ def trend(
 @app.command(name="list", epilog="Example: brokenpipe list")
 def list_(reports: ReportsOption = None) -> None:
     """What there is: scenarios, targets, faults, reports."""
-    from brokenpipe.report.inventory import inventory
+    from brokenpipe.report.terminal.listing import inventory
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())

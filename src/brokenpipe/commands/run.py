@@ -161,7 +161,7 @@ def _plan_and_play(
         refuse_from_outside(plan, "--master-bind")
     held = baseline_for(plan, baseline)
     if dry_run:
-        from brokenpipe.report.forecast import forecast
+        from brokenpipe.report.terminal.dry_run import forecast
 
         for renderable in forecast(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
@@ -182,7 +182,7 @@ def calibrate(
 ) -> None:
     """How often does this machine see a difference between arms that are all the same?"""
     from brokenpipe.measure import calibration
-    from brokenpipe.report.calibration import as_table
+    from brokenpipe.report.terminal.calibration import as_table
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())

@@ -28,7 +28,7 @@ from bokeh.plotting import figure
 
 from brokenpipe.measure.findings import Findings, PhaseFinding
 from brokenpipe.measure.series import Series
-from brokenpipe.report import words
+from brokenpipe.report import texts as words
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart
 COLOURS = 8

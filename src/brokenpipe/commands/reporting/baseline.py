@@ -45,7 +45,7 @@ def keep_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
     from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.measure.baseline import NAME
-    from brokenpipe.report.files import write_baseline
+    from brokenpipe.report.writer import write_baseline
 
     if baseline is None:
         return

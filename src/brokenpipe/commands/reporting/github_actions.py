@@ -7,8 +7,8 @@ from pathlib import Path
 
 from brokenpipe.commands import console
 from brokenpipe.measure.findings import Findings
-from brokenpipe.report.annotations import workflow_commands
-from brokenpipe.report.markdown import markdown
+from brokenpipe.report.ci.github_annotations import workflow_commands
+from brokenpipe.report.ci.markdown import markdown
 
 
 def tell_github(findings: Findings) -> None:

@@ -24,9 +24,9 @@ def write_report(folder: Path) -> int:
     from brokenpipe.measure.measure import measure
     from brokenpipe.measure.numbers import megabytes, plain, plural
     from brokenpipe.measure.recorded import recorded_plan
-    from brokenpipe.report.files import write_baseline, write_files
-    from brokenpipe.report.shelf import shelf_of
-    from brokenpipe.report.terminal import closing, conclusion
+    from brokenpipe.report.index.collection import shelf_of
+    from brokenpipe.report.terminal.terminal import closing, conclusion
+    from brokenpipe.report.writer import write_baseline, write_files
 
     began = time.monotonic()
     findings = measure(folder)

@@ -16,8 +16,8 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
     """
     from brokenpipe.drive.run_folder import cannot_write
     from brokenpipe.history.reader import demand_folder
-    from brokenpipe.report.index import FILE as INDEX
-    from brokenpipe.report.summaries import read_summaries
+    from brokenpipe.report.index.index import FILE as INDEX
+    from brokenpipe.report.index.summaries import read_summaries
     from brokenpipe.report.trend import page
     from brokenpipe.report.trend.series import trends
     from brokenpipe.report.trend.terminal import trend_lines

@@ -82,7 +82,7 @@ def carry_on(
 def _play(begin: Callable[[], Run]) -> int:
     from brokenpipe.drive.runner import Terminated
     from brokenpipe.drive.runner import run as run_experiment
-    from brokenpipe.report.live import display_for
+    from brokenpipe.report.terminal.progress import display_for
 
     asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:

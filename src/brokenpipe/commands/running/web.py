@@ -21,7 +21,7 @@ def carry_out_by_hand(
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
     from brokenpipe.measure.lookout import Lookout
-    from brokenpipe.report.web_page import web_page
+    from brokenpipe.report.web.page import web_page
 
     asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     what = Sitting(

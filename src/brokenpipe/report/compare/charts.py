@@ -18,7 +18,7 @@ from brokenpipe.measure.aligned import Aligned
 from brokenpipe.measure.compare import RunsCompared
 from brokenpipe.measure.findings import PhaseFinding
 from brokenpipe.measure.series import Series
-from brokenpipe.report import words
+from brokenpipe.report import texts
 from brokenpipe.report.charts import Roles, blank, drawn, dress
 
 DASHES: tuple[tuple[int, ...], ...] = ((5, 4), (), (2, 2), (9, 3, 2, 3), (14, 4))
@@ -79,7 +79,7 @@ class _Drawing:
             dress(plot, self.roles)
             self._tools(plot, drawn, unit, span)
             charts.append((element, heading, unit))
-        return PhaseCharts(name, words.fault(phase), _zero(phase, found[0]), tuple(charts))
+        return PhaseCharts(name, texts.fault(phase), _zero(phase, found[0]), tuple(charts))
 
     def _mark(self, plot: figure, phase: PhaseFinding, aligned: Aligned, ends: tuple[float, float]) -> None:
         """Show where the fault is: a line where it strikes, a shade while it is held."""

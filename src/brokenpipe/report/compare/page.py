@@ -6,11 +6,11 @@ import os
 import re
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure.compare import RunsCompared
-from brokenpipe.report import atomic
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import dash_of_run, draw, run_name
-from brokenpipe.report.page import render
+from brokenpipe.report.template import render
 
 _NAME_CHARACTERS = 200  # a file's name has 255 at most
 
@@ -67,4 +67,4 @@ def file_name(compared: RunsCompared) -> str:
 
 def write_comparison(compared: RunsCompared, path: Path) -> None:
     """Write the page in one step. Raises OSError when it cannot be written."""
-    atomic.write_text(path, render_comparison(compared, path))
+    atomic_write.write_text(path, render_comparison(compared, path))

@@ -12,7 +12,7 @@ from rich.text import Text
 from brokenpipe.measure import numbers
 from brokenpipe.measure.compare import Against, RunsCompared
 from brokenpipe.plan.expectations import Metric
-from brokenpipe.report import words
+from brokenpipe.report import texts as words
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import run_name
 

@@ -11,9 +11,9 @@ from brokenpipe.measure.compare import Against, RunsCompared
 from brokenpipe.measure.recorded_run import RecordedRun
 from brokenpipe.measure.run_differences import RunDifference
 from brokenpipe.plan.expectations import Metric
-from brokenpipe.report import table
 from brokenpipe.report.compare.charts import run_name
-from brokenpipe.report.differences import signed, values, writers
+from brokenpipe.report.run import table
+from brokenpipe.report.run.arm_differences import signed, values, writers
 
 NAMES = {
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",

@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure import numbers
 from brokenpipe.measure.change_points import runs_after
-from brokenpipe.report import atomic
-from brokenpipe.report.page import render
-from brokenpipe.report.summaries import Found, Skipped
+from brokenpipe.report.index.summaries import Found, Skipped
+from brokenpipe.report.template import render
 from brokenpipe.report.trend.charts import draw
 from brokenpipe.report.trend.series import METRICS, Change, Trend
 
@@ -46,7 +46,7 @@ def write_trend(
         drawn=drawn.data,
         arm_index={},
     )
-    atomic.write_text(path, text)
+    atomic_write.write_text(path, text)
 
 
 def link(run: Found, page: Path) -> str:

@@ -11,7 +11,7 @@ from statistics import median
 from brokenpipe.measure.change_points import change_points, runs_needed
 from brokenpipe.measure.interval import Interval
 from brokenpipe.redaction import is_redacted, without_numbers
-from brokenpipe.report.summaries import Ends, Found, Summary
+from brokenpipe.report.index.summaries import Ends, Found, Summary
 
 LEAST_RUNS = 2  # to draw a line; a change point takes more
 

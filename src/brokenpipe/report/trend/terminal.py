@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from brokenpipe.measure import numbers
-from brokenpipe.report import words
-from brokenpipe.report.summaries import Skipped
+from brokenpipe.report import texts
+from brokenpipe.report.index.summaries import Skipped
 from brokenpipe.report.trend.page import can_see, said
 from brokenpipe.report.trend.series import Change, Trend
 
@@ -19,7 +19,7 @@ def trend_lines(groups: Sequence[Trend], skipped: Sequence[Skipped]) -> Iterator
     """One group after the other, the newest change first."""
     for group in groups:
         runs = numbers.plural(len(group.runs), "run")
-        yield Text(words.lines(f"{group.newest.scenario} · {runs}"), style="bold")
+        yield Text(texts.lines(f"{group.newest.scenario} · {runs}"), style="bold")
         for change in group.changes:
             yield Padding(_change(group, change), (0, 0, 0, 2))
         if not group.changes:
@@ -28,7 +28,7 @@ def trend_lines(groups: Sequence[Trend], skipped: Sequence[Skipped]) -> Iterator
     if not groups:
         yield Text("No trend: it takes two runs of the same scenario, with the same users.")
     for each in skipped:
-        said_so = words.lines(f"skipped {each.path}: {each.why}")
+        said_so = texts.lines(f"skipped {each.path}: {each.why}")
         yield Text(said_so, style="yellow", no_wrap=True, overflow="ignore")  # a path stays whole
 
 
@@ -41,4 +41,4 @@ def _change(group: Trend, change: Change) -> Text:
     )
     if change.otherwise:
         text += f"; that run had {', '.join(change.otherwise)}"
-    return Text(words.lines(text), style="red" if change.after > change.before else "green")
+    return Text(texts.lines(text), style="red" if change.after > change.before else "green")

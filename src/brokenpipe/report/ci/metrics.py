@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure import numbers
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.interval import Interval
-from brokenpipe.report import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +74,4 @@ def write_metrics(findings: Findings, path: Path) -> None:
         )
         for line in lines(findings)
     )
-    atomic.write_text(path, "".join(f"{text}\n" for text in texts))
+    atomic_write.write_text(path, "".join(f"{text}\n" for text in texts))

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure import numbers
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import atomic, table, words
+from brokenpipe.report import texts as words
+from brokenpipe.report.run import table
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w))")
 _AT_THE_BEGINNING = re.compile(r"^(\d*)([#+\-.)]+)(?=\s|$)")  # a heading, a list
@@ -106,4 +108,4 @@ def _doubts(findings: Findings) -> Iterator[str]:
 
 def write_markdown(findings: Findings, path: Path) -> None:
     """Write `summary.md` in one step. Raises OSError when it cannot be written."""
-    atomic.write_text(path, markdown(findings))
+    atomic_write.write_text(path, markdown(findings))

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from brokenpipe import atomic_write
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.report import atomic, words
+from brokenpipe.report import texts
 
 _KINDS = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}
 
@@ -32,10 +33,10 @@ def junit(findings: Findings) -> JUnitXml:
 
 
 def _suite(findings: Findings, name: str, cases: Iterator[TestCase]) -> TestSuite:
-    suite = TestSuite(words.lines(f"{findings.stem} {name}"))
+    suite = TestSuite(texts.lines(f"{findings.stem} {name}"))
     suite.timestamp = findings.started.removesuffix("Z")  # the schema knows no time zone; it is UTC
     for key, value in (("target", findings.target), ("seed", findings.seed), ("command", findings.command)):
-        suite.add_property(key, words.lines(str(value)))
+        suite.add_property(key, texts.lines(str(value)))
     suite.add_testcases(list(cases))
     return suite
 
@@ -43,26 +44,26 @@ def _suite(findings: Findings, name: str, cases: Iterator[TestCase]) -> TestSuit
 def _check(check: Check, findings: Findings) -> TestCase:
     said = [check.text]
     if check.verdict is Verdict.UNKNOWN:
-        said += words.of_the_whole_run(findings)
+        said += texts.of_the_whole_run(findings)
     # A bound against a baseline moves with it, and a server follows a test case by its name.
     name = f"{check.arm}: {check.metric}" + (f" {check.bound}" if check.against is None else "")
     return _case(findings, check.phase, name, check.verdict, *said)
 
 
 def _instrument(findings: Findings) -> Iterator[TestCase]:
-    doubts = [words.doubt(warning) for warning in findings.warnings if warning.unknown]
+    doubts = [texts.doubt(warning) for warning in findings.warnings if warning.unknown]
     yield _case(findings, "run", "can be trusted", Verdict.UNKNOWN if doubts else Verdict.PASS, *doubts)
-    unfinished = words.unfinished(findings)
+    unfinished = texts.unfinished(findings)
     reached = Verdict.UNKNOWN if unfinished else Verdict.PASS
     yield _case(findings, "run", "reached its end", reached, *filter(None, [unfinished]))
 
 
 def _case(findings: Findings, group: str, name: str, verdict: Verdict, *said: str) -> TestCase:
-    case = TestCase(words.lines(name), words.lines(f"brokenpipe.{findings.stem}.{group}"))
+    case = TestCase(texts.lines(name), texts.lines(f"brokenpipe.{findings.stem}.{group}"))
     if verdict in _KINDS:
-        lines = [words.lines(text) for text in said]
+        lines = [texts.lines(text) for text in said]
         result = _KINDS[verdict](lines[0], verdict.value)
-        result.text = "\n".join([*lines, f"Repeat it with: {words.lines(findings.command)}"])
+        result.text = "\n".join([*lines, f"Repeat it with: {texts.lines(findings.command)}"])
         case.result = result
     return case
 
@@ -71,4 +72,4 @@ def write_junit(findings: Findings, path: Path) -> None:
     """Write it in one step. Raises OSError when it cannot be written."""
     text = io.BytesIO()
     junit(findings).write(text, pretty=True)
-    atomic.write_text(path, text.getvalue().decode())
+    atomic_write.write_text(path, text.getvalue().decode())

@@ -9,7 +9,7 @@ from brokenpipe.measure import numbers
 from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings, PhaseFinding
 from brokenpipe.measure.outages import NEVER
-from brokenpipe.report import words
+from brokenpipe.report import texts
 
 _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
@@ -87,7 +87,7 @@ def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
     end = _end(max(times, default=0.0))
     strips = tuple(_strip(n, arm, cells[arm], end) for n, arm in enumerate(findings.arms) if arm in cells)
     ticks = (numbers.seconds(0), numbers.seconds(end / 2), numbers.seconds(end))
-    return Panel(phase.name, words.fault(phase), end, ticks, strips)
+    return Panel(phase.name, texts.fault(phase), end, ticks, strips)
 
 
 def panels(findings: Findings) -> tuple[Panel, ...]:

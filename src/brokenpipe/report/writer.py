@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure.baseline import Baseline
 from brokenpipe.measure.findings import Findings
-from brokenpipe.report import atomic
-from brokenpipe.report.html import write_html
-from brokenpipe.report.junit import write_junit
-from brokenpipe.report.markdown import write_markdown
-from brokenpipe.report.metrics import write_metrics
-from brokenpipe.report.summary import write_summary
+from brokenpipe.report.ci.junit import write_junit
+from brokenpipe.report.ci.markdown import write_markdown
+from brokenpipe.report.ci.metrics import write_metrics
+from brokenpipe.report.ci.summary import write_summary
+from brokenpipe.report.run.html import write_html
 
 WRITERS = {
     "summary.json": write_summary,
@@ -24,7 +24,7 @@ WRITERS = {
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
     """Write what another run is held against, in one step. Raises OSError when it cannot be written."""
-    atomic.write_text(path, baseline.model_dump_json() + "\n")
+    atomic_write.write_text(path, baseline.model_dump_json() + "\n")
 
 
 def write_files(findings: Findings, folder: Path) -> Path:

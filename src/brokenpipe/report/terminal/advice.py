@@ -15,8 +15,8 @@ from brokenpipe.measure.advice import Advice, Numbers
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing import Room, Sizing
-from brokenpipe.report import sizing as curve
-from brokenpipe.report import words
+from brokenpipe.report import texts as words
+from brokenpipe.report.run import sizing as curve
 
 _STYLE = {Room.SHORT: "red", Room.OPEN: "yellow", Room.ENOUGH: "green"}
 _MARK = {True: "✓", False: "✗"}

@@ -8,7 +8,7 @@ from brokenpipe.measure import judgement, numbers
 from brokenpipe.measure.cell import Cell, Latency
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.price import Price
-from brokenpipe.report import words
+from brokenpipe.report import texts
 
 # From here on a wait or an outage is worth a line beside percentiles.
 SPEAKS_S = 1.0
@@ -102,7 +102,7 @@ def broke(cell: Cell) -> str:
     parts = (
         (cell.stale, "stale"),
         (cell.in_use, "in use"),
-        (cell.after_rest, words.after_rest(cell.rest_s)),
+        (cell.after_rest, texts.after_rest(cell.rest_s)),
         (cell.elsewhere, "state not seen"),
     )
     nothing = "nothing seen to break" if cell.known_broken is None else "nothing broke"
@@ -116,7 +116,7 @@ def otherwise(cell: Cell) -> str:
 
 def unexplained(cell: Cell) -> str:
     """Say how many requests failed without anything that tells why; empty if none did."""
-    return f"{cell.unexplained:,} failed, {words.CAUSE_NOT_KNOWN}" if cell.unexplained else ""
+    return f"{cell.unexplained:,} failed, {texts.CAUSE_NOT_KNOWN}" if cell.unexplained else ""
 
 
 def undetermined(cell: Cell) -> int:
@@ -127,7 +127,7 @@ def undetermined(cell: Cell) -> int:
 def masked(cell: Cell) -> str:
     """Say how many dead connections were replaced in time, or that nobody saw it."""
     if cell.masked is None:
-        return f"masked {words.NOT_SEEN}"
+        return f"masked {texts.NOT_SEEN}"
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
@@ -193,7 +193,7 @@ def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
 
 def _price(price: Price | None) -> tuple[str, ...]:
     if price is None:
-        return (f"prices {words.NOT_SEEN}",)
+        return (f"prices {texts.NOT_SEEN}",)
     if not price.checkouts:
         return ("no checkout seen",)
     lines = []

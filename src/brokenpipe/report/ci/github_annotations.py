@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.report import words
+from brokenpipe.report import texts
 
 SHOWN = 10
 
@@ -19,15 +19,15 @@ def workflow_commands(findings: Findings) -> Iterator[str]:
     """Errors, then warnings."""
     failed = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.FAIL]
     open_ = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.UNKNOWN]
-    doubts = [("in doubt", words.doubt(*each)) for each in words.alike(findings.warnings) if each[0].unknown]
-    unfinished = [("unfinished", said)] if (said := words.unfinished(findings)) else []
+    doubts = [("in doubt", texts.doubt(*each)) for each in texts.alike(findings.warnings) if each[0].unknown]
+    unfinished = [("unfinished", said)] if (said := texts.unfinished(findings)) else []
     yield from _commands("error", failed, findings)
     yield from _commands("warning", [*unfinished, *doubts, *open_], findings)
 
 
 def _of(check: Check, findings: Findings) -> tuple[str, str]:
-    repeat = f"Repeat it with: {words.lines(findings.command)}"
-    return f"{check.verdict.value}, {check.phase}, {check.arm}", f"{words.lines(check.text)}\n{repeat}"
+    repeat = f"Repeat it with: {texts.lines(findings.command)}"
+    return f"{check.verdict.value}, {check.phase}, {check.arm}", f"{texts.lines(check.text)}\n{repeat}"
 
 
 def _commands(command: str, said: Sequence[tuple[str, str]], findings: Findings) -> Iterator[str]:
@@ -40,9 +40,9 @@ def _commands(command: str, said: Sequence[tuple[str, str]], findings: Findings)
 
 
 def _message(text: str) -> str:
-    lines = (words.lines(line).replace("%", "%25") for line in text.split("\n"))
+    lines = (texts.lines(line).replace("%", "%25") for line in text.split("\n"))
     return "%0A".join(lines)
 
 
 def _property(text: str) -> str:
-    return _message(words.lines(text)).replace(":", "%3A").replace(",", "%2C")
+    return _message(texts.lines(text)).replace(":", "%3A").replace(",", "%2C")

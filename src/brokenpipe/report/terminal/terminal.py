@@ -19,7 +19,8 @@ from brokenpipe.measure.cell import Cell
 from brokenpipe.measure.findings import Findings
 from brokenpipe.measure.instrument import Warn
 from brokenpipe.measure.judgement import Verdict
-from brokenpipe.report import evidence, ledger, memory, table, words
+from brokenpipe.report import texts as words
+from brokenpipe.report.run import headline_sentences, ledger, memory, table
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -210,7 +211,7 @@ def _ledger(findings: Findings) -> Iterator[RenderableType]:
 
 def _sentences(findings: Findings) -> Group:
     """The sentence of the verdict, and the evidence below it."""
-    more = (Text(words.lines(said), style="dim") for said in evidence.sentences(findings))
+    more = (Text(words.lines(said), style="dim") for said in headline_sentences.sentences(findings))
     return Group(Text(words.lines(findings.sentence)), *more)
 
 

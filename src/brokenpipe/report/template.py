@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from brokenpipe.measure import numbers
-from brokenpipe.report import words
+from brokenpipe.report import texts
 from brokenpipe.report.charts import colour_of, dash_of
 
 _FILTERS = (
@@ -103,8 +103,8 @@ def render(template: str, **values: object) -> str:
         .render(
             style=Markup(text_of("style.css")),  # noqa: S704 - our own file
             scripts=_scripts(),
-            words=words,
-            mark=words.MARK,
+            words=texts,
+            mark=texts.MARK,
             colour_of=colour_of,
             dash_of=dash_of,
             **values,

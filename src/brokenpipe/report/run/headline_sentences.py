@@ -19,9 +19,9 @@ from brokenpipe.measure.nested_checkouts import warnings_of
 from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.sizing import sizing_of
 from brokenpipe.plan.expectations import Metric
-from brokenpipe.report import words
-from brokenpipe.report.service import standstills, users_who_left
-from brokenpipe.report.sizing import knee_sentence
+from brokenpipe.report import texts
+from brokenpipe.report.run.service import standstills, users_who_left
+from brokenpipe.report.run.sizing import knee_sentence
 
 
 def sentences(findings: Findings) -> tuple[str, ...]:
@@ -100,13 +100,13 @@ def _preventable(findings: Findings) -> Iterator[str]:
                 "by neither: only a retry in the service helps",
             ),
             (by_event_loop, "failed because the service's own event loop stood still"),
-            (sum(map(_by_no_fault, owed)), words.BY_NO_FAULT),
-            (sum(each.unknown - _by_no_fault(each) for each in owed), words.CANNOT_BE_TOLD),
+            (sum(map(_by_no_fault, owed)), texts.BY_NO_FAULT),
+            (sum(each.unknown - _by_no_fault(each) for each in owed), texts.CANNOT_BE_TOLD),
         )
         if count
     ]
     subject = f"{numbers.plural(failed, 'failed request')} of {findings.control}"
-    unseen = words.unseen(findings, findings.control)
+    unseen = texts.unseen(findings, findings.control)
     why = (
         f" ({unseen}, so they cannot be followed)"
         if unseen and not all(each.followed for each in owed)

@@ -14,21 +14,21 @@ from rich.text import Text
 
 from brokenpipe.measure import numbers
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report import words
+from brokenpipe.report import texts
 
 
 def doing(progress: Progress) -> str:
     """Say in a few words what is going on: the phase, its fault and episode, or the message."""
     if not progress.phase:
-        return words.lines(progress.message) or "starting"
+        return texts.lines(progress.message) or "starting"
     parts = [progress.phase]
-    if fault := words.without_phase(progress.fault, progress.phase):
+    if fault := texts.without_phase(progress.fault, progress.phase):
         parts.append(fault)
     if progress.episode:
         parts.append(f"episode {progress.episode} of {progress.episodes}")
     if progress.message:
         parts.append(progress.message)
-    return words.lines(" · ".join(parts))
+    return texts.lines(" · ".join(parts))
 
 
 def left(progress: Progress) -> str:
@@ -55,7 +55,7 @@ def _arms(arms: tuple[ArmProgress, ...]) -> RenderableType:
     grid.add_row("", *(Text(head, style="dim") for head in ("requests", "failed", "lately")))
     for arm in arms:
         grid.add_row(
-            Text(words.lines(arm.arm)),
+            Text(texts.lines(arm.arm)),
             f"{arm.ended:,}",
             Text(f"{arm.failed:,}", style="red" if arm.failed else "dim"),
             Text(f"+{arm.failed_lately:,}" if arm.failed_lately else "", style="bold red"),
@@ -133,14 +133,14 @@ class LineDisplay:
         if ended.phase and ended.arms:
             self._line(
                 ended.elapsed_s,
-                f"{words.lines(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
+                f"{texts.lines(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
             )
 
     def _since(self, arm: ArmProgress) -> str:
         before = self._before.get(arm.arm)
         ended, failed = (before.ended, before.failed) if before else (0, 0)
         waiting = f", {arm.started - arm.ended} unanswered yet" if arm.started > arm.ended else ""
-        return f"{words.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
+        return f"{texts.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
 
     def _line(self, at_s: float, text: str) -> None:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure.books import Books
 from brokenpipe.measure.cell import Cell, PerEpisode
 from brokenpipe.measure.classify import ErrorClass
@@ -19,7 +20,7 @@ from brokenpipe.measure.owed import Owed, Tie
 from brokenpipe.measure.planes import Seen
 from brokenpipe.measure.pool_use import PoolUse
 from brokenpipe.measure.sizing import Sizing, sizing_of
-from brokenpipe.report import atomic, evidence
+from brokenpipe.report.run import headline_sentences
 
 SCHEMA = 1
 
@@ -323,7 +324,7 @@ def summary(findings: Findings) -> Json:
         "finished": findings.finished,
         "verdict": findings.verdict.value,
         "sentence": findings.sentence,
-        "evidence": list(evidence.sentences(findings)),
+        "evidence": list(headline_sentences.sentences(findings)),
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,
@@ -352,4 +353,4 @@ def summary(findings: Findings) -> Json:
 def write_summary(findings: Findings, path: Path) -> None:
     """Write `summary.json` in one step. Raises OSError when it cannot be written."""
     text = json.dumps(summary(findings), indent=2, ensure_ascii=False, allow_nan=False)
-    atomic.write_text(path, text + "\n")
+    atomic_write.write_text(path, text + "\n")

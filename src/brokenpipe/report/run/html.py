@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from brokenpipe import atomic_write
 from brokenpipe.measure.findings import FailureGroup, Findings
 from brokenpipe.measure.headline import cost_words, share_ends
 from brokenpipe.measure.judgement import Check, Verdict
 from brokenpipe.measure.sizing import sizing_of
-from brokenpipe.report import (
-    atomic,
+from brokenpipe.report.charts import Charts, charts
+from brokenpipe.report.run import (
+    arm_differences,
     baseline,
-    differences,
-    evidence,
+    headline_sentences,
     ledger,
     memory,
     recovery,
@@ -22,8 +23,7 @@ from brokenpipe.report import (
     sizing,
     table,
 )
-from brokenpipe.report.charts import Charts, charts
-from brokenpipe.report.page import render
+from brokenpipe.report.template import render
 
 
 def _drawn(drawn: Charts) -> Mapping[str, object]:
@@ -50,7 +50,7 @@ def render_html(findings: Findings) -> str:
     sized = sizing_of(findings)
     drawn = charts(findings, partial(size_chart.plots, findings, sized) if sized else None)
     return render(
-        "report.html.j2",
+        "run/report.html.j2",
         f=findings,
         charts=drawn.shown,
         drawn=_drawn(drawn) if drawn.shown else None,
@@ -62,8 +62,8 @@ def render_html(findings: Findings) -> str:
         books=ledger.rows(findings),
         checks=_by_verdict(tuple(check for check in findings.checks if check.against is None)),
         held=baseline.rows(findings),
-        differences=differences.lines(findings),
-        evidence=evidence.sentences(findings),
+        differences=arm_differences.lines(findings),
+        evidence=headline_sentences.sentences(findings),
         cost_words=cost_words,
         share_ends=share_ends,
         by_request=table.by_request(findings),
@@ -74,4 +74,4 @@ def render_html(findings: Findings) -> str:
 
 def write_html(findings: Findings, path: Path) -> None:
     """Write the page in one step. Raises OSError when it cannot be written."""
-    atomic.write_text(path, render_html(findings))
+    atomic_write.write_text(path, render_html(findings))

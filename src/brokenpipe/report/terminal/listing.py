@@ -15,7 +15,7 @@ from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse
 from brokenpipe.plan.target import parse_target
 from brokenpipe.redaction import redacted_text
-from brokenpipe.report.shelf import Shelf, shelf
+from brokenpipe.report.index.collection import Shelf, shelf
 
 SHOWN = 20  # of each scenario; the start page shows all
 

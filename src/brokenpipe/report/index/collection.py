@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from brokenpipe.report.summaries import FILE, Found, newest_first, read_summaries
+from brokenpipe.report.index.summaries import FILE, Found, newest_first, read_summaries
 
 _HEAD_BYTES = 4096  # the title stands before styles and scripts
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from brokenpipe.report import atomic
-from brokenpipe.report.page import render
-from brokenpipe.report.shelf import Run, shelf
+from brokenpipe import atomic_write
+from brokenpipe.report.index.collection import Run, shelf
+from brokenpipe.report.template import render
 
 FILE = "index.html"
 
@@ -15,7 +15,7 @@ FILE = "index.html"
 def write_index(folder: Path) -> Path:
     """Write it in one step. Raises OSError when it cannot be written."""
     path = folder / FILE
-    atomic.write_text(path, render_index(folder))
+    atomic_write.write_text(path, render_index(folder))
     return path
 
 

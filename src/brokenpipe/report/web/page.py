@@ -24,7 +24,7 @@ from markupsafe import Markup
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.charts import COLOURS, dash_of
-from brokenpipe.report.page import bokeh_script, data, render, text_of
+from brokenpipe.report.template import bokeh_script, data, render, text_of
 
 EVERY_MS = 1000
 SHOWN_S = 180.0
@@ -45,10 +45,10 @@ def web_page(plan: Plan) -> str:
     arms = tuple(plan.scenario.arms)
     script, divs = components({key: _chart(key, form, arms) for key, _, _, form in _CHARTS})
     return render(
-        "web.html.j2",
+        "web/web.html.j2",
         title=plan.scenario.title,
-        own_style=Markup(text_of("web.css")),  # noqa: S704 - our own files
-        own_script=Markup(text_of("web.js")),  # noqa: S704
+        own_style=Markup(text_of("web/web.css")),  # noqa: S704 - our own files
+        own_script=Markup(text_of("web/web.js")),  # noqa: S704
         bokeh=bokeh_script(),
         document=Markup(script),  # noqa: S704 - Bokeh's, of names that NAME allows
         charts=[(heading, unit, Markup(divs[key])) for key, heading, unit, _ in _CHARTS],  # noqa: S704

@@ -1,0 +1,1 @@
+"""What the terminal shows: progress, the end of a run, lists, advice and calibrations."""

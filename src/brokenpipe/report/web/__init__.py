@@ -1,0 +1,1 @@
+"""The page beside Locust's own web UI."""
