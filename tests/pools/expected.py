@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from brokenpipe.measure.classify import ErrorClass as E
-from brokenpipe.measure.request_phase import RequestPhase as P
+from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.measure.failures.request_stage import RequestPhase as P
 
 from .ground import DRIVERS
 

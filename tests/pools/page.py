@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brokenpipe.measure.classify import ErrorClass
+from brokenpipe.measure.failures.error_classes import ErrorClass
 
 from .ground import DRIVERS
 from .other_drivers import OTHER_DRIVERS, OTHERS
@@ -16,7 +16,7 @@ _BEGIN = """\
 # What a failure is called
 
 Each failed request has one cause from a closed list. It is decided from the chain of exceptions that the witness
-wrote down, by one table (`src/brokenpipe/measure/classify.py`), in this order of evidence: SQLSTATE, the server's
+wrote down, by one table (`src/brokenpipe/measure/failures/error_classes.py`), in this order of evidence: SQLSTATE, the server's
 own word; errno, the kernel's; the type; SQLAlchemy's `connection_invalidated`; and only then text, which differs
 between versions. The same exception can mean two things where it was met: a time limit while connecting is a
 *connect timeout*, on a connection that was in use it is a *client-side timeout*.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.measure.classify import ErrorClass, chain_of, classify
-from brokenpipe.measure.request_phase import act_of, request_phase
+from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.request_stage import act_of, request_phase
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from brokenpipe.measure.classify import ErrorClass, chain_of, classify
-from brokenpipe.measure.request_phase import RequestPhase, act_of, request_phase
+from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.request_stage import RequestPhase, act_of, request_phase
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from tests.report.imitated import ARMS, PHASES, Plan, cell_of, laid_out, timelines
 
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.classify import Link
-from brokenpipe.measure.findings import FailureGroup, Findings
-from brokenpipe.measure.instrument import ContractProbe, Health, Load
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Best, Check, Comparison, Cost, Tally, Verdict
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.error_classes import Link
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import FailureGroup, Findings
+from brokenpipe.measure.model.validity import ContractProbe, Health, Load
+from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Tally, Verdict
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 

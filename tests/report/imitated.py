@@ -6,11 +6,11 @@ import math
 import random
 from dataclasses import dataclass
 
-from brokenpipe.measure.cell import Cell, Latency
-from brokenpipe.measure.findings import PhaseFinding
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.price import Masked, Price
-from brokenpipe.measure.series import Series, Timelines
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.findings import PhaseFinding
+from brokenpipe.measure.model.pool_costs import Masked, Price
+from brokenpipe.measure.model.series import Series, Timelines
 
 ARMS: dict[str, dict[str, str]] = {
     "plain": {},

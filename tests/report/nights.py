@@ -12,9 +12,9 @@ from pathlib import Path
 from tests.report.building import build
 from tests.report.imitated import ARMS, PHASES
 
-from brokenpipe.measure.cell import Cell, Latency
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.ci.summary import summary
 
 FIRST = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

@@ -7,13 +7,13 @@ from dataclasses import replace
 from tests.report.building import CHECKS, HOSTILE, build
 from tests.report.imitated import ARMS, PHASES, Plan
 
-from brokenpipe.measure.cell import Latency
-from brokenpipe.measure.classify import Link
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import ContractProbe, Health, Load, Warn
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Against, Best, Check, Tally, Verdict
-from brokenpipe.measure.series import Timelines
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.error_classes import Link
+from brokenpipe.measure.model.arm_phase import Latency
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.series import Timelines
+from brokenpipe.measure.model.validity import ContractProbe, Health, Load, Warn
+from brokenpipe.measure.model.verdict import Against, Best, Check, Tally, Verdict
 
 
 def default() -> Findings:

@@ -13,9 +13,9 @@ from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
 from tests.report import samples
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.judgement import Check, Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report.ci.github_annotations import SHOWN, workflow_commands
 from brokenpipe.report.ci.junit import write_junit
 from brokenpipe.report.ci.markdown import escaped, markdown

@@ -16,9 +16,9 @@ from tests.unit import test_unseen as unseen
 from tests.unit.recorded import CLOSED, KILL, REFUSED, SLOW, Recorded, scenario
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
-from brokenpipe.measure.comparable import NotComparable
-from brokenpipe.measure.compare import RunsCompared, compare
-from brokenpipe.measure.planes import Seen
+from brokenpipe.measure.compare.runs import RunsCompared, compare
+from brokenpipe.measure.failures.witness_coverage import Seen
+from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.compare import view

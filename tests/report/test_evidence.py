@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brokenpipe.measure.books import Books, Written
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Comparison
-from brokenpipe.measure.numbers import plain
-from brokenpipe.measure.owed import Attribution, Owed, Tie, owed
-from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.formatting import plain
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.model.attribution import Attribution, Owed, Tie, owed
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Comparison
+from brokenpipe.measure.model.write_counts import Books, Written
 from brokenpipe.report.run import arm_differences, headline_sentences
 
 from . import samples

@@ -13,9 +13,9 @@ import pytest
 from tests.report import samples
 from tests.report.pages import rendered
 
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.series import Series
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.series import Series
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
 from brokenpipe.report.run import recovery
 from brokenpipe.report.run.arm_differences import lines

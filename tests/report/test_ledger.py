@@ -11,9 +11,9 @@ from rich.console import Console
 from tests.report import samples
 from tests.report.test_html import visible
 
-from brokenpipe.measure.books import Books, Entry, Written
-from brokenpipe.measure.classify import Link
-from brokenpipe.measure.findings import Findings, Swallowed
+from brokenpipe.measure.failures.error_classes import Link
+from brokenpipe.measure.model.findings import Findings, Swallowed
+from brokenpipe.measure.model.write_counts import Books, Entry, Written
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.html import render_html
 from brokenpipe.report.terminal.terminal import conclusion

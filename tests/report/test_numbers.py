@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.interval import Interval
+from brokenpipe import formatting
+from brokenpipe.interval import Interval
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ from brokenpipe.measure.interval import Interval
 )
 def test_a_share_has_two_digits_and_never_rounds_up_to_everything(share: float | None, text: str) -> None:
     """A share is written with the digits that matter, and less than all stays less than 100 %."""
-    assert numbers.plain(numbers.percent(share)) == text
+    assert formatting.plain(formatting.percent(share)) == text
 
 
 def test_an_interval_names_its_unit_once() -> None:
     """An interval reads "0.4–1.6 %"; none at all is empty."""
-    assert numbers.plain(numbers.percent_interval(Interval(0.004, 0.016))) == "0.4–1.6 %"
-    assert numbers.percent_interval(None) == ""
+    assert formatting.plain(formatting.percent_interval(Interval(0.004, 0.016))) == "0.4–1.6 %"
+    assert formatting.percent_interval(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_interval_names_its_unit_once() -> None:
 )  # fmt: skip
 def test_milliseconds(value: float | None, text: str) -> None:
     """A latency has two or three digits, and becomes seconds from ten seconds on."""
-    assert numbers.plain(numbers.milliseconds(value)) == text
+    assert formatting.plain(formatting.milliseconds(value)) == text
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_milliseconds(value: float | None, text: str) -> None:
 )
 def test_a_difference_shows_its_sign_and_no_false_precision(value: float | None, text: str) -> None:
     """A difference carries a sign; one below a twentieth of a millisecond is no difference."""
-    assert numbers.plain(numbers.added_ms(value)) == text
+    assert formatting.plain(formatting.added_ms(value)) == text
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,16 @@ def test_a_difference_shows_its_sign_and_no_false_precision(value: float | None,
 )
 def test_seconds(value: float, text: str) -> None:
     """A duration is written in the units that people use for its size."""
-    assert numbers.plain(numbers.seconds(value)) == text
+    assert formatting.plain(formatting.seconds(value)) == text
 
 
 def test_a_number_and_its_unit_stay_on_one_line() -> None:
     """Between a number and its unit stands a space that no browser breaks at."""
-    for text in (numbers.percent(0.5), numbers.milliseconds(5), numbers.seconds(5), numbers.megabytes(10**7)):
+    for text in (
+        formatting.percent(0.5),
+        formatting.milliseconds(5),
+        formatting.seconds(5),
+        formatting.megabytes(10**7),
+    ):
         assert " " not in text
-        assert numbers.THIN in text
+        assert formatting.THIN in text

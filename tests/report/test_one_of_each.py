@@ -11,9 +11,9 @@ from tests.report.test_terminal import printed
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts
 from brokenpipe.report.ci.junit import junit
 from brokenpipe.report.ci.markdown import markdown

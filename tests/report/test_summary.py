@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from tests.report import samples
 
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.ci.summary import summary, write_summary
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.report.building import build
 from tests.report.imitated import ARMS, PHASES
 
-from brokenpipe.measure.cell import PerEpisode
+from brokenpipe.measure.model.arm_phase import PerEpisode
 from brokenpipe.report.run.table import per_strike
 
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from tests.report import samples
 
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import table
 from brokenpipe.report.terminal.terminal import conclusion

@@ -12,7 +12,7 @@ from tests.report.nights import night
 from tests.report.samples import HOSTILE
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.index.summaries import read_summaries
 from brokenpipe.report.trend.series import trends
 

@@ -17,7 +17,7 @@ from tests.sabotage.drawing import assert_short_and_plain, bounded, draws, soon
 from tests.unit.shell import Answer, brokenpipe
 
 from brokenpipe.errors import ReportError
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.pipeline import measure
 
 PROJECT = Path(__file__).parents[2]
 BASES: dict[str, Callable[[Path], Path]] = {"fail": recorded_runs.failed, "unknown": recorded_runs.unknown}

@@ -12,10 +12,10 @@ from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.measure import measure
-from brokenpipe.measure.outcomes import placed, tabulate
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.pipeline import measure
+from brokenpipe.measure.tables.requests import placed, tabulate
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]  # two drivers, and a second run of each in need
 

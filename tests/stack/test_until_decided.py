@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import BURSTS, STEADY, Run, Starter, write_scenario
 
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.pipeline import measure
 
 pytestmark = pytest.mark.alone
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from tests.strangers.told import Report
 
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.pipeline import measure
 from brokenpipe.report.terminal.terminal import conclusion
 from brokenpipe.report.writer import write_files
 

@@ -14,11 +14,11 @@ from tests.truth.plays import Play, by_phase
 from tests.truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribute import Attribution, Tie, attributed
-from brokenpipe.measure.causes import Failure, failures
-from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.measure.attribution.engine import Attribution, Tie, attributed
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.failures.root_cause import Failure, failures
+from brokenpipe.measure.tables.requests import tabulate
 
 NOT_LOOKED_AT = "not looked at"
 

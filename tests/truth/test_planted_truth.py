@@ -11,7 +11,7 @@ from tests.truth.page import page
 from tests.truth.plays import HELD, MOMENTARY
 from tests.truth.tally import Aspect, Judgement, Pair, Tally
 
-from brokenpipe.measure.owed import Tie
+from brokenpipe.measure.model.attribution import Tie
 
 ATTRIBUTED = 0.99
 AT_THE_EDGE = 0.15  # a busy machine takes longer to strike, and more steps end meanwhile

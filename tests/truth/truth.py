@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tests.truth.plays import CONNECT_TIMEOUT_S, LONG_S, PATIENCE_S, POOL_TIMEOUT_S, Play
 
-from brokenpipe.measure.attribute import Tie
-from brokenpipe.measure.classify import ErrorClass as E
-from brokenpipe.measure.request_phase import RequestPhase as P
+from brokenpipe.measure.attribution.engine import Tie
+from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.measure.failures.request_stage import RequestPhase as P
 
 EDGE_NS = 10_000_000  # a strike so near to the edge of a step may have hit either of the two
 SERVER_EDGE_NS = 250_000_000  # a session that is terminated ends some time after the call

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
 
 LONG = STEADY | {"seconds": 12}
 EXPECT = [

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from tests.unit.drawn import MODELS, Array, episodes, true_rate
 
-from brokenpipe.measure.cells import Episodes
-from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import RankedBy
-from brokenpipe.measure.permutation import adjusted_ps, smallest_seen
-from brokenpipe.measure.ranking import Ranking, ratio_interval
-from brokenpipe.measure.statistics import ERROR, mean_interval, rate_interval
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.verdict import RankedBy
+from brokenpipe.measure.stats.intervals import ERROR, mean_interval, rate_interval
+from brokenpipe.measure.stats.paired import adjusted_ps, smallest_seen
+from brokenpipe.measure.tables.arm_phase import Episodes
+from brokenpipe.measure.tables.estimates import Estimator
+from brokenpipe.measure.verdict.ranking import Ranking, ratio_interval
 
 if TYPE_CHECKING:
     from brokenpipe.history.reader import History

@@ -7,10 +7,10 @@ from typing import Any
 from tests.unit.recorded import Recorded, link
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribute import attributed, by_their_links
-from brokenpipe.measure.causes import Failure, failures
-from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.owed import Attribution
+from brokenpipe.measure.attribution.engine import attributed, by_their_links
+from brokenpipe.measure.failures.root_cause import Failure, failures
+from brokenpipe.measure.model.attribution import Attribution
+from brokenpipe.measure.tables.requests import tabulate
 
 PORT = 40_000
 EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]

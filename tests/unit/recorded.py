@@ -16,8 +16,8 @@ from brokenpipe.history import ledger, records
 from brokenpipe.history.containers import Change, ContainerEvent
 from brokenpipe.history.silences import How, Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.pipeline import measure
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.target import Target

@@ -11,7 +11,7 @@ from tests.unit.test_sizing import run as recorded_run
 from typer.testing import CliRunner, Result
 
 from brokenpipe.cli import app
-from brokenpipe.measure.planes import SAID, Seen
+from brokenpipe.measure.failures.witness_coverage import SAID, Seen
 
 run = recorded_run
 

@@ -10,8 +10,8 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.scenario import Load, Scenario
 
 EXPECT = [{"arm": "*", "phase": "steady", "metric": "failed", "equals": 0}]

@@ -14,8 +14,8 @@ from brokenpipe.commands.running.execute import carry_out
 from brokenpipe.drive import run_folder as folders
 from brokenpipe.drive import runner as runs
 from brokenpipe.errors import ReportError
-from brokenpipe.measure import measure as measuring
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure import pipeline as measuring
+from brokenpipe.measure.pipeline import measure
 from brokenpipe.plan.plan import Overrides, make_plan
 from brokenpipe.plan.project import Project
 

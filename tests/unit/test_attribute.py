@@ -11,12 +11,12 @@ from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, explained, fails, 
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.causes import Failure, failures
-from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.owed import Tie
-from brokenpipe.measure.request_phase import RequestPhase
-from brokenpipe.measure.unaccepted import as_nobody_accepted
+from brokenpipe.measure.attribution.refused_connects import as_nobody_accepted
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.failures.root_cause import Failure, failures
+from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.tables.requests import tabulate
 
 
 @pytest.fixture

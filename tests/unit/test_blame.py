@@ -9,7 +9,7 @@ import pytest
 from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
-from brokenpipe.measure.owed import Tie
+from brokenpipe.measure.model.attribution import Tie
 from brokenpipe.plan.settings.pgbouncer import PgBouncer
 
 

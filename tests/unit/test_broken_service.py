@@ -12,8 +12,8 @@ from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, link, scen
 
 from brokenpipe.drive.broken_service import failing_arms
 from brokenpipe.load.messages import Count
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.run import headline_sentences
 
 NO_TABLE = [

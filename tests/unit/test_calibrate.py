@@ -10,8 +10,8 @@ from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 from tests.unit.shell import brokenpipe
 
 from brokenpipe.errors import UsageError
+from brokenpipe.interval import Interval
 from brokenpipe.measure.calibration import Calibration, Judged, Tally, calibrate, families, judge, relabelled
-from brokenpipe.measure.interval import Interval
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.ci.summary import write_summary
 

@@ -11,7 +11,7 @@ from tests.unit import known_truths
 from tests.unit.drawn import MODELS
 from tests.unit.known_truths import EPISODES, LOOKS, PAIRS, POWERED, Counted
 
-from brokenpipe.measure.statistics import ERROR
+from brokenpipe.measure.stats.intervals import ERROR
 
 
 def _assert_seldom(counted: Counted) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from brokenpipe.measure.change_points import LASTS, change_points, runs_after, runs_needed
+from brokenpipe.measure.stats.change_points import LASTS, change_points, runs_after, runs_needed
 
 PAGES = 50
 SERIES = 12

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
-from brokenpipe.measure.checks import decide, episodes_more, overall
-from brokenpipe.measure.estimates import Estimate
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Check, Verdict
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Check, Verdict
+from brokenpipe.measure.tables.estimates import Estimate
+from brokenpipe.measure.verdict.checks import decide, episodes_more, overall
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenpipe.measure.classify import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
 
 ADAPTED = "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi."
 LIBPQ_EOF = (

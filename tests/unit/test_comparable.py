@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 
-from brokenpipe.measure.comparable import NotComparable, demand_comparable, shared
+from brokenpipe.measure.regression.comparability import NotComparable, demand_comparable, shared
 from brokenpipe.plan.plan import Overrides, Plan, overridden
 from brokenpipe.plan.scenario import Scenario
 

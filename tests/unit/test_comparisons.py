@@ -8,8 +8,8 @@ import pytest
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Comparison, Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Comparison, Verdict
 
 
 def _struck(tmp_path: Path, broken: list[int], **bound: float) -> Findings:
@@ -66,5 +66,5 @@ def test_what_chance_may_do_is_stated_once(monkeypatch: pytest.MonkeyPatch) -> N
     """A difference counts by the error that intervals are made with, whatever that is."""
     compared = Comparison("b", "kill", "added_p50_ms", 12, 1.0, None, 0.03, None, 5)
     assert compared.differs
-    monkeypatch.setattr("brokenpipe.measure.judgement.ERROR", 0.01)
+    monkeypatch.setattr("brokenpipe.measure.model.verdict.ERROR", 0.01)
     assert not compared.differs

@@ -8,7 +8,7 @@ import sys
 import pytest
 from scipy import stats
 
-from brokenpipe.measure import distributions
+from brokenpipe.measure.stats import distributions
 
 MEANS = (0.01, 0.5, 3.0, 17.2, 240.0)
 TAILS = (0.5, 0.05, 1e-6, 1e-12)
@@ -45,6 +45,6 @@ def test_binomial(successes: int, of: int) -> None:
 
 def test_measuring_does_without_the_rest_of_scipy() -> None:
     """Its statistics take most of a second to import."""
-    asked = "import sys, brokenpipe.measure.measure, brokenpipe.report.run.html; print('scipy.stats' in sys.modules)"
+    asked = "import sys, brokenpipe.measure.pipeline, brokenpipe.report.run.html; print('scipy.stats' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"

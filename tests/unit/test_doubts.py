@@ -14,7 +14,7 @@ from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import DOUBTS, Code
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.verdict import Verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "doubts.md"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, Recorded, error, scenario
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.pipeline import measure
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.owing import EXHAUSTED, of, opened
 from tests.unit.recorded import RESET, Recorded, link, scenario
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.owed import Tie
+from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report import texts
 from brokenpipe.report.run import headline_sentences
 

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.recorded import KILL, SLOW, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
 from brokenpipe.plan.phases import TURN_S
 from brokenpipe.plan.scenario import Scenario
 

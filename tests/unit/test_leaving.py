@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.unit.recorded import CLOSED, RESET, STEADY, Recorded, link, scenario
 
-from brokenpipe.measure.cell import Left
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.price import Masked
+from brokenpipe.measure.model.arm_phase import Left
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.pool_costs import Masked
 from brokenpipe.report.run import headline_sentences
 
 CANCELLED = [link("asyncio.exceptions.CancelledError")]

@@ -12,9 +12,9 @@ from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.books import Written
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
+from brokenpipe.measure.model.write_counts import Written
 
 Write = Callable[..., str]
 NONE_LOST = {"arm": "plain", "phase": "steady", "metric": "lost", "equals": 0}

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.recorded import CLOSED, KILL, STEADY, Recorded, error, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.lookout import Lookout
-from brokenpipe.sight import LATELY_S, Sight
+from brokenpipe.live_view import LATELY_S, Sight
+from brokenpipe.measure.live import Lookout
 
 ARMS = ("plain", "pre_ping")
 

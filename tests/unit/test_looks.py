@@ -8,8 +8,8 @@ import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, TARGET, Recorded, error, scenario
 
 from brokenpipe.errors import UsageError
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.statistics import rate_interval
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.stats.intervals import rate_interval
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.sequential import further, looks_of, most_s, planned_looks

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Memory
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Memory
 from brokenpipe.report.run import memory as told
 
 MB = 1e6

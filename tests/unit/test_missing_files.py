@@ -17,9 +17,9 @@ from brokenpipe.history.fsync import keeping
 from brokenpipe.history.inventory import files_written
 from brokenpipe.history.records import End, Finish
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
+from brokenpipe.measure.pipeline import measure
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 FILES = ("gauges", "links", "nemesis", "requests", "witness-plain-77", "ledger")

@@ -13,8 +13,8 @@ import pytest
 from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.history.clock_shift import moved
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.pipeline import measure
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 HOUR_NS = 3_600 * 10**9

@@ -16,8 +16,8 @@ from tests.unit.recorded import TARGET, scenario
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.errors import StackError
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.lookout import Lookout
+from brokenpipe.measure.live import Lookout
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.processes.open_files import Limits, limits, raise_limit
 

@@ -12,11 +12,11 @@ from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history import reader, records
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.measure import measure
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
+from brokenpipe.measure.pipeline import measure
 
 NO_FAILURE = {"arm": "plain", "phase": "steady", "metric": "failed", "equals": 0}
 

@@ -14,8 +14,8 @@ from brokenpipe.errors import ReportError
 from brokenpipe.history import records
 from brokenpipe.history.reader import reading
 from brokenpipe.history.resume import GAP_NS
-from brokenpipe.measure.measure import measure
-from brokenpipe.measure.unfinished import unfinished
+from brokenpipe.measure.pipeline import measure
+from brokenpipe.measure.resume_state import unfinished
 from brokenpipe.plan.sequential import Stretch, remaining
 from brokenpipe.plan.soak_rounds import rounds
 

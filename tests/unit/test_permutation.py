@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from brokenpipe.measure.permutation import EXACT, episodes_needed, holm, sign_flip_p, smallest_seen
+from brokenpipe.measure.stats.paired import EXACT, episodes_needed, holm, sign_flip_p, smallest_seen
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 8, 12])

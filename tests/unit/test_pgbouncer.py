@@ -9,8 +9,8 @@ from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.history import records
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.settings.pgbouncer import PgBouncer
 from brokenpipe.report.run.headline_sentences import sentences
 from brokenpipe.stack.pgbouncer.config import configuration, users

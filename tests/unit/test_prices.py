@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.recorded import SLOW, STEADY, Recorded, scenario
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.price import Mechanism, Price
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.pool_costs import Mechanism, Price
 
 
 @pytest.fixture

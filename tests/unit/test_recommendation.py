@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
+from brokenpipe.formatting import plain
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.headline import cost_words, in_doubt
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Best, Cost, RankedBy, Verdict
-from brokenpipe.measure.numbers import plain
-from brokenpipe.measure.ranking import ranked_by
-from brokenpipe.measure.recommend import engine_settings
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Best, Cost, RankedBy, Verdict
+from brokenpipe.measure.verdict.headline import cost_words, in_doubt
+from brokenpipe.measure.verdict.ranking import ranked_by
+from brokenpipe.measure.verdict.recommend import engine_settings
 from brokenpipe.report.run import headline_sentences
 
 WRONG: Mapping[str, Any] = {"failure": "declared", "error": "wrong result"}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.run import recovery, table
 
 Recording = Callable[..., Any]

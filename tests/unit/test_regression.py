@@ -14,17 +14,17 @@ from tests.unit.drawn import MODELS, episodes
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 from tests.unit.shell import brokenpipe
 
+from brokenpipe.formatting import plain
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.baseline import NAME, Doubt
-from brokenpipe.measure.comparable import NotComparable
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.measure.measure import as_baseline, measure
-from brokenpipe.measure.numbers import plain
-from brokenpipe.measure.permutation import holm
-from brokenpipe.measure.rise_p import rise_p
-from brokenpipe.measure.statistics import ERROR
-from brokenpipe.measure.unpaired import Sample
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Check, Verdict
+from brokenpipe.measure.pipeline import as_baseline, measure
+from brokenpipe.measure.regression.baseline import NAME, Doubt
+from brokenpipe.measure.regression.comparability import NotComparable
+from brokenpipe.measure.stats.intervals import ERROR
+from brokenpipe.measure.stats.one_sided import rise_p
+from brokenpipe.measure.stats.paired import holm
+from brokenpipe.measure.stats.two_sample import Sample
 
 REQUESTS = 20  # of an arm in each strike
 SOME = [1, 1, 2, 1, 1, 0, 1, 1, 1, 2, 1, 1]

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.instrument import Warn
+from brokenpipe.measure.model.validity import Warn
 
 HOLE = {"name": "hole", "fault": {"name": "black_hole"}, "seconds": 12}
 CALM = STEADY | {"seconds": 12}

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.owing import PORT, cut, opened
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report import texts
 from brokenpipe.report.ci.markdown import markdown
 from brokenpipe.report.ci.summary import summary

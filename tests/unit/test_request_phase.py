@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenpipe.measure.request_phase import Act, RequestPhase, act_of, request_phase
+from brokenpipe.measure.failures.request_stage import Act, RequestPhase, act_of, request_phase
 
 # A connection handed out at 100; a statement or commit that began at 200 and failed at 300.
 IN_USE: dict[str, Any] = {"t": 300, "began": 200, "handed": 100, "dead_at_checkout": False, "dead": False}

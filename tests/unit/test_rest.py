@@ -10,9 +10,9 @@ import pytest
 from tests.unit.owing import PORT, cut, explained, fails, opened
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, link, scenario
 
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.owed import Tie
-from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.attribution import Tie
 
 SHUTDOWN = [link("psycopg.errors.AdminShutdown", "terminating connection", sqlstate="57P01")]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokenpipe.drive.git_revision import revision_of
-from brokenpipe.measure.recorded import recorded_environment
+from brokenpipe.measure.run_metadata import recorded_environment
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
 

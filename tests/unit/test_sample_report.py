@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.pipeline import measure
 from brokenpipe.report.ci.summary import summary
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"

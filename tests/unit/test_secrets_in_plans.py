@@ -14,9 +14,9 @@ from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.commands.options import variables
 from brokenpipe.errors import UsageError
-from brokenpipe.measure.recorded import recorded_plan
-from brokenpipe.measure.recorded_run import read_run
-from brokenpipe.measure.what_differs import what_differs
+from brokenpipe.measure.compare.config_differences import what_differs
+from brokenpipe.measure.compare.loaded_run import read_run
+from brokenpipe.measure.run_metadata import recorded_plan
 from brokenpipe.plan.plan import Overrides, Plan, make_plan, overridden
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.secrets.passed_variables import passed

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
+from brokenpipe.formatting import plain
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.numbers import plain
+from brokenpipe.measure.model.validity import Warn
 
 CALM = STEADY | {"seconds": 12}
 EXPECT = [{"arm": "*", "phase": "steady", "metric": "broken", "equals": 0}]

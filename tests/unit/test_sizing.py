@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from tests.unit.recorded import STEADY, Recorded, error, link, scenario
 
-from brokenpipe.measure.advice import Numbers, advice, by_rule, ceiling, numbers_of, scaled
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.pool_use import PoolUse
-from brokenpipe.measure.sizing import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.sizing.advice import Numbers, advice, by_rule, ceiling, numbers_of, scaled
+from brokenpipe.measure.sizing.curve import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.sizing import knee_sentence, rules
 

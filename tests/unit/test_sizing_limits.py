@@ -12,8 +12,8 @@ from tests.unit.recorded import STEADY, Recorded, error, link, scenario
 from tests.unit.test_advise import advise, flat
 from tests.unit.test_sizing import BLOCKS, USE, gauge, sized, tally
 
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.sizing import Room, Size, knee_of, sizing_of
+from brokenpipe.interval import Interval
+from brokenpipe.measure.sizing.curve import Room, Size, knee_of, sizing_of
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.headline_sentences import sentences
 from brokenpipe.report.run.sizing import knee_sentence, setting

@@ -11,8 +11,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.statistics import mean_interval, rate_interval, smallest_visible_rate
+from brokenpipe.interval import Interval
+from brokenpipe.measure.stats.intervals import mean_interval, rate_interval, smallest_visible_rate
 
 TRIALS = st.lists(st.integers(0, 60), min_size=2, max_size=14)
 

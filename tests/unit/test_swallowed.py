@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.unit.recorded import CLOSED, REFUSED, RESET, STEADY, Chain, Recorded, link, scenario
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 
 UNIQUE = [link("sqlalchemy.exc.IntegrityError", "duplicate key value", sqlstate="23505", invalidated=False)]
 EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]

@@ -7,9 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.statistics import mean_interval, rate_interval
-from brokenpipe.measure.unpaired import Sample, difference_interval, least_p, relabelling_p, smallest_seen
+from brokenpipe.interval import Interval
+from brokenpipe.measure.stats.intervals import mean_interval, rate_interval
+from brokenpipe.measure.stats.two_sample import (
+    Sample,
+    difference_interval,
+    least_p,
+    relabelling_p,
+    smallest_seen,
+)
 
 PAIRS = 1_000
 

@@ -14,9 +14,9 @@ from tests.report.test_terminal import printed
 from tests.unit.owing import CANCELLED, PORT, fails, of, opened
 from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
 
-from brokenpipe.measure.owed import Tie
-from brokenpipe.measure.planes import SAID, Seen
-from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.failures.witness_coverage import SAID, Seen
+from brokenpipe.measure.model.attribution import Tie
 from brokenpipe.report import texts
 from brokenpipe.report.ci.markdown import escaped, markdown
 from brokenpipe.report.ci.summary import summary

@@ -16,7 +16,7 @@ from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import writing
 from brokenpipe.load.distributed.clock_sync import Exchange, aligned
 from brokenpipe.load.users.shards import Seat
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
 
 MS = 1_000_000
 # Machines that booted two hours later than ours, a day later (most likely before ours did: their times are negative on

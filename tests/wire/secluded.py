@@ -26,7 +26,7 @@ from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.wire import certify
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
-from brokenpipe.measure.classify import Link, classify
+from brokenpipe.measure.failures.error_classes import Link, classify
 from brokenpipe.stack.packet_loss import namespace, nftables
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor

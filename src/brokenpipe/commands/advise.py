@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from brokenpipe.measure.findings import Findings
+    from brokenpipe.measure.model.findings import Findings
 
 app = typer.Typer()
 
@@ -69,9 +69,9 @@ def advise(
 
 def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, int | None]) -> bool:
     """Print what the run says; whether it decides. Raises ReportError if it says nothing about sizes."""
-    from brokenpipe.measure.advice import advice, completed, numbers_at, numbers_of
-    from brokenpipe.measure.measure import measure
-    from brokenpipe.measure.sizing import sizing_of
+    from brokenpipe.measure.pipeline import measure
+    from brokenpipe.measure.sizing.advice import advice, completed, numbers_at, numbers_of
+    from brokenpipe.measure.sizing.curve import sizing_of
     from brokenpipe.report.terminal import advice as report
 
     findings = measure(folder)

@@ -19,7 +19,7 @@ from brokenpipe.plan.secrets.passed_variables import require_passed
 from brokenpipe.plan.secrets.restored_plan import restored
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
-    from brokenpipe.measure.unfinished import Unfinished
+    from brokenpipe.measure.resume_state import Unfinished
 
 app = typer.Typer()
 
@@ -37,8 +37,8 @@ def resume(
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.run_folder import holding
     from brokenpipe.history.reader import demand_folder
-    from brokenpipe.measure.recorded import scenario_text
-    from brokenpipe.measure.unfinished import unfinished
+    from brokenpipe.measure.resume_state import unfinished
+    from brokenpipe.measure.run_metadata import scenario_text
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
@@ -74,7 +74,7 @@ def resume(
 
 def _left(found: Unfinished) -> str:
     """What will be played, briefly."""
-    from brokenpipe.measure.numbers import plural
+    from brokenpipe.formatting import plural
 
     if not found.left:
         return "All of it was played; what is missing is its end."

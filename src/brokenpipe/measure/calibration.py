@@ -18,16 +18,16 @@ import numpy.typing as npt
 
 from brokenpipe.errors import UsageError
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.causes import failures
-from brokenpipe.measure.cells import episodes_by_place
-from brokenpipe.measure.distributions import binomial_interval
-from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.permutation import adjusted_ps
-from brokenpipe.measure.recorded import plan_of, recorded_plan
-from brokenpipe.measure.statistics import ERROR, mean_interval
-from brokenpipe.measure.timelines import phases
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.root_cause import failures
+from brokenpipe.measure.run_metadata import plan_of, recorded_plan
+from brokenpipe.measure.stats.distributions import binomial_interval
+from brokenpipe.measure.stats.intervals import ERROR, mean_interval
+from brokenpipe.measure.stats.paired import adjusted_ps
+from brokenpipe.measure.tables.arm_phase import episodes_by_place
+from brokenpipe.measure.tables.estimates import Estimator
+from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.time_series.charts import phases
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import StackKind
 from brokenpipe.plan.scenario import Scenario

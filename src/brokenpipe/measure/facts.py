@@ -8,32 +8,32 @@ from itertools import product
 from typing import Any
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.arrivals import arrivals
-from brokenpipe.measure.attribute import attributed, by_their_links
-from brokenpipe.measure.books import Books
-from brokenpipe.measure.causes import Failure, failures, with_known_causes
-from brokenpipe.measure.cell import Cell, Place
-from brokenpipe.measure.cells import cells, episodes_by_place
-from brokenpipe.measure.connections import counted
-from brokenpipe.measure.estimates import Estimator
-from brokenpipe.measure.event_loop import with_loop_lag
-from brokenpipe.measure.findings import PhaseFinding, Swallowed
-from brokenpipe.measure.groups import place_owings
-from brokenpipe.measure.health import certificate, health
-from brokenpipe.measure.instrument import Arrivals, ContractProbe, Health
-from brokenpipe.measure.leaving import with_left
-from brokenpipe.measure.ledger import entered, ledger
-from brokenpipe.measure.outcomes import tabulate
-from brokenpipe.measure.owed import Attribution
-from brokenpipe.measure.planes import Seen, followed, seen_by_arm
-from brokenpipe.measure.prices import with_round_trips
-from brokenpipe.measure.recorded import finished, plan_of, recorded_environment
-from brokenpipe.measure.recoveries import with_recoveries
-from brokenpipe.measure.rest import with_what_pings_prove
-from brokenpipe.measure.statistics import ERROR
-from brokenpipe.measure.swallowed import swallowed, tallied
-from brokenpipe.measure.timelines import phases
-from brokenpipe.measure.unaccepted import as_nobody_accepted
+from brokenpipe.measure.attribution.engine import attributed, by_their_links
+from brokenpipe.measure.attribution.event_loop import with_loop_lag
+from brokenpipe.measure.attribution.idle_connections import with_what_pings_prove
+from brokenpipe.measure.attribution.refused_connects import as_nobody_accepted
+from brokenpipe.measure.failures.root_cause import Failure, failures, with_known_causes
+from brokenpipe.measure.failures.witness_coverage import Seen, followed, seen_by_arm
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.attribution import Attribution
+from brokenpipe.measure.model.findings import PhaseFinding, Swallowed
+from brokenpipe.measure.model.validity import Arrivals, ContractProbe, Health
+from brokenpipe.measure.model.write_counts import Books
+from brokenpipe.measure.run_metadata import finished, plan_of, recorded_environment
+from brokenpipe.measure.stats.intervals import ERROR
+from brokenpipe.measure.tables.arm_phase import cells, episodes_by_place
+from brokenpipe.measure.tables.client_disconnects import with_left
+from brokenpipe.measure.tables.estimates import Estimator
+from brokenpipe.measure.tables.failure_groups import place_owings
+from brokenpipe.measure.tables.open_load import arrivals
+from brokenpipe.measure.tables.peak_connections import counted
+from brokenpipe.measure.tables.pool_costs import with_round_trips
+from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.tables.swallowed_errors import swallowed, tallied
+from brokenpipe.measure.tables.write_audit import entered, ledger
+from brokenpipe.measure.time_series.charts import phases
+from brokenpipe.measure.time_series.recoveries import with_recoveries
+from brokenpipe.measure.validity.health import certificate, health
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 

@@ -26,8 +26,8 @@ from bokeh.models.annotations import Label, Span
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.measure.findings import Findings, PhaseFinding
-from brokenpipe.measure.series import Series
+from brokenpipe.measure.model.findings import Findings, PhaseFinding
+from brokenpipe.measure.model.series import Series
 from brokenpipe.report import texts as words
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart

@@ -17,26 +17,26 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from brokenpipe.measure import numbers
+from brokenpipe import formatting
 from brokenpipe.report import texts
 from brokenpipe.report.charts import colour_of, dash_of
 
 _FILTERS = (
-    numbers.percent,
-    numbers.percent_interval,
-    numbers.amount,
-    numbers.milliseconds,
-    numbers.added_ms,
-    numbers.milliseconds_interval,
-    numbers.seconds,
-    numbers.count,
-    numbers.plural,
-    numbers.megabytes,
-    numbers.cores,
-    numbers.points,
-    numbers.points_interval,
-    numbers.chance,
-    numbers.listed,
+    formatting.percent,
+    formatting.percent_interval,
+    formatting.amount,
+    formatting.milliseconds,
+    formatting.added_ms,
+    formatting.milliseconds_interval,
+    formatting.seconds,
+    formatting.count,
+    formatting.plural,
+    formatting.megabytes,
+    formatting.cores,
+    formatting.points,
+    formatting.points_interval,
+    formatting.chance,
+    formatting.listed,
 )
 
 

@@ -6,13 +6,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import FailureGroup, Findings, PhaseFinding
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.owed import Owed, Tie
-from brokenpipe.measure.planes import SAID, Seen
-from brokenpipe.measure.request_phase import RequestPhase
+from brokenpipe import formatting
+from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.failures.witness_coverage import SAID, Seen
+from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.model.findings import FailureGroup, Findings, PhaseFinding
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Verdict
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
@@ -38,9 +38,9 @@ def counts(findings: Findings) -> str:
         return "the one check holds" if total == 1 else f"all {total} checks hold"
     said = []
     if by[Verdict.FAIL]:
-        said.append(f"{by[Verdict.FAIL]} of {numbers.plural(total, 'check')} failed")
+        said.append(f"{by[Verdict.FAIL]} of {formatting.plural(total, 'check')} failed")
     if by[Verdict.UNKNOWN]:
-        of = "" if said else f" of {numbers.plural(total, 'check')}"
+        of = "" if said else f" of {formatting.plural(total, 'check')}"
         said.append(f"{by[Verdict.UNKNOWN]}{of} undecided")
     return ", ".join(said)
 
@@ -50,17 +50,17 @@ def unfinished(findings: Findings) -> str:
     if findings.finished == "done":
         return ""
     end = _ENDS.get(findings.finished, f"ended early ({findings.finished})")
-    after = numbers.seconds(findings.duration_s)
+    after = formatting.seconds(findings.duration_s)
     phases = ", ".join(phase.name for phase in findings.phases) or "none"
     return f"This experiment {end} after {after}. Phases reached: {phases}."
 
 
 def size(findings: Findings) -> str:
     """Say how large the experiment was: "4 arms × 10 users", or "4 arms × 20 arrivals/s"."""
-    arms = numbers.plural(len(findings.arms), "arm")
+    arms = formatting.plural(len(findings.arms), "arm")
     if findings.arrivals_per_s is not None:
         return f"{arms} × {findings.arrivals_per_s:g} arrivals/s"
-    return f"{arms} × {numbers.plural(findings.users_per_arm, 'user')}"
+    return f"{arms} × {formatting.plural(findings.users_per_arm, 'user')}"
 
 
 def lines(text: str) -> str:
@@ -88,7 +88,7 @@ def renewed(phase: PhaseFinding) -> str:
     if len(known) < len(counts):
         return "the harness renewed connections before this phase; how many is not on record"
     return (
-        f"the harness renewed {numbers.plural(sum(known), 'connection')} before this phase"
+        f"the harness renewed {formatting.plural(sum(known), 'connection')} before this phase"
         if sum(known)
         else ""
     )
@@ -181,7 +181,7 @@ def after_rest(rest_s: tuple[float, float] | None) -> str:
     if rest_s is None:
         return "first use after a rest"
     least, most = (f"{rest:.2g}" if rest < 10 else f"{rest:.0f}" for rest in rest_s)
-    return f"first use after {least if least == most else f'{least}–{most}'}{numbers.THIN}s of rest"
+    return f"first use after {least if least == most else f'{least}–{most}'}{formatting.THIN}s of rest"
 
 
 def state(group: FailureGroup) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe import atomic_write
-from brokenpipe.measure.baseline import Baseline
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.regression.baseline import Baseline
 from brokenpipe.report.ci.junit import write_junit
 from brokenpipe.report.ci.markdown import write_markdown
 from brokenpipe.report.ci.metrics import write_metrics

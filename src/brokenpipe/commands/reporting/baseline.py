@@ -9,15 +9,15 @@ from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
-    from brokenpipe.measure.baseline import Baseline
+    from brokenpipe.measure.regression.baseline import Baseline
 
 
 def baseline_for(plan: Plan, folder: Path | None) -> Baseline | None:
     """The recorded experiment in `folder`, for a run of `plan`. Raises ReportError or NotComparable."""
     if folder is None:
         return None
-    from brokenpipe.measure.comparable import demand_comparable
-    from brokenpipe.measure.measure import as_baseline
+    from brokenpipe.measure.pipeline import as_baseline
+    from brokenpipe.measure.regression.comparability import demand_comparable
 
     baseline = as_baseline(folder)
     demand_comparable(baseline.plan, plan, str(folder))
@@ -30,7 +30,7 @@ def hold_against(run: Path, folder: Path) -> None:
     Raises ReportError, NotComparable or UsageError.
     """
     from brokenpipe.history.reader import demand_folder
-    from brokenpipe.measure.recorded import recorded_plan
+    from brokenpipe.measure.run_metadata import recorded_plan
 
     for each in (run, folder):
         demand_folder(each)
@@ -44,7 +44,7 @@ def hold_against(run: Path, folder: Path) -> None:
 def keep_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
     from brokenpipe.drive.run_folder import cannot_write
-    from brokenpipe.measure.baseline import NAME
+    from brokenpipe.measure.regression.baseline import NAME
     from brokenpipe.report.writer import write_baseline
 
     if baseline is None:

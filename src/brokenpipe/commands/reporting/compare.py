@@ -16,7 +16,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
     That is 2 where a folder could not be read and was left out. Raises NotComparable, ReportError, UsageError.
     """
     from brokenpipe.drive.run_folder import cannot_write
-    from brokenpipe.measure.compare import compare
+    from brokenpipe.measure.compare.runs import compare
     from brokenpipe.report.compare import page
     from brokenpipe.report.compare.terminal import comparison
 

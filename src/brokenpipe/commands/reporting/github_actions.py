@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.measure.findings import Findings
+from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report.ci.github_annotations import workflow_commands
 from brokenpipe.report.ci.markdown import markdown
 

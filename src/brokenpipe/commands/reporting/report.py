@@ -20,10 +20,10 @@ def write_report(folder: Path) -> int:
     """
     from brokenpipe.commands.reporting.github_actions import tell_github
     from brokenpipe.drive.run_folder import cannot_write
-    from brokenpipe.measure.baseline import OWN, baseline_of
-    from brokenpipe.measure.measure import measure
-    from brokenpipe.measure.numbers import megabytes, plain, plural
-    from brokenpipe.measure.recorded import recorded_plan
+    from brokenpipe.formatting import megabytes, plain, plural
+    from brokenpipe.measure.pipeline import measure
+    from brokenpipe.measure.regression.baseline import OWN, baseline_of
+    from brokenpipe.measure.run_metadata import recorded_plan
     from brokenpipe.report.index.collection import shelf_of
     from brokenpipe.report.terminal.terminal import closing, conclusion
     from brokenpipe.report.writer import write_baseline, write_files

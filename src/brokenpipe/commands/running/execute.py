@@ -18,8 +18,8 @@ from brokenpipe.plan.project import Project
 if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
     from brokenpipe.drive.runner import Run
     from brokenpipe.load.config import Bind
-    from brokenpipe.measure.baseline import Baseline
-    from brokenpipe.measure.unfinished import Unfinished
+    from brokenpipe.measure.regression.baseline import Baseline
+    from brokenpipe.measure.resume_state import Unfinished
 
 
 def carry_out(
@@ -36,7 +36,7 @@ def carry_out(
     def begin() -> Run:
         from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
         from brokenpipe.drive.runner import Run
-        from brokenpipe.measure.measure import open_phases
+        from brokenpipe.measure.pipeline import open_phases
 
         folder = new_report_folder(reports, plan.stem)
         made.append(folder)
@@ -69,7 +69,7 @@ def carry_on(
     def begin() -> Run:
         from brokenpipe.drive.run_folder import command_line
         from brokenpipe.drive.runner import Run
-        from brokenpipe.measure.measure import open_phases
+        from brokenpipe.measure.pipeline import open_phases
 
         return Run(
             found.plan, sources, project, folder, command_line(), open_phases=open_phases,

@@ -20,7 +20,7 @@ def carry_out_by_hand(
     from brokenpipe.drive.interactive.web_session import Sitting, sit
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
-    from brokenpipe.measure.lookout import Lookout
+    from brokenpipe.measure.live import Lookout
     from brokenpipe.report.web.page import web_page
 
     asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN

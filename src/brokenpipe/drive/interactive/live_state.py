@@ -15,9 +15,9 @@ from brokenpipe.drive.interactive.command_queue import Desk
 from brokenpipe.drive.interactive.manual_run import ByHand
 from brokenpipe.drive.locust.process import Generator
 from brokenpipe.errors import BrokenpipeError
+from brokenpipe.live_view import Deed, Looks, Sight
 from brokenpipe.load.web_messages import Show
 from brokenpipe.plan.plan import Plan
-from brokenpipe.sight import Deed, Looks, Sight
 
 EVERY_S = 0.5
 POINT_EVERY = 2  # looks: the charts have a point a second

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Check, Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report import texts
 
 SHOWN = 10

@@ -13,8 +13,8 @@ from pathlib import Path
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from brokenpipe import atomic_write
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Check, Verdict
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report import texts
 
 _KINDS = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from brokenpipe import atomic_write
-from brokenpipe.measure import numbers
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe import atomic_write, formatting
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import table
 
@@ -73,11 +72,11 @@ def _row(*texts: str) -> str:
 
 def _said(cell: Cell | None) -> str:
     if cell is None or cell.requests == 0:
-        return numbers.NOTHING
-    interval = numbers.percent_interval(cell.ci95)
-    rate = numbers.percent(cell.broken_pipe_rate) + (f" ({interval})" if interval else "")
+        return formatting.NOTHING
+    interval = formatting.percent_interval(cell.ci95)
+    rate = formatting.percent(cell.broken_pipe_rate) + (f" ({interval})" if interval else "")
     unknown = f", {table.unexplained(cell)}" if cell.unexplained else ""
-    return numbers.plain(f"{rate}{unknown}, {numbers.milliseconds(cell.latency_ms.p95)}")
+    return formatting.plain(f"{rate}{unknown}, {formatting.milliseconds(cell.latency_ms.p95)}")
 
 
 def _checks(findings: Findings) -> Iterator[str]:
@@ -87,11 +86,13 @@ def _checks(findings: Findings) -> Iterator[str]:
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         for check in findings.checks:
             if check.verdict is verdict:
-                yield f"- {words.MARK[verdict]} **{verdict.value}** {escaped(numbers.plain(check.text))}"
+                yield f"- {words.MARK[verdict]} **{verdict.value}** {escaped(formatting.plain(check.text))}"
     passed = [check for check in findings.checks if check.verdict is Verdict.PASS]
     if passed:
-        yield from ("", f"<details><summary>{numbers.plural(len(passed), 'check')} passed</summary>", "")
-        yield from (f"- {words.MARK[Verdict.PASS]} {escaped(numbers.plain(check.text))}" for check in passed)
+        yield from ("", f"<details><summary>{formatting.plural(len(passed), 'check')} passed</summary>", "")
+        yield from (
+            f"- {words.MARK[Verdict.PASS]} {escaped(formatting.plain(check.text))}" for check in passed
+        )
         yield from ("", "</details>")
 
 

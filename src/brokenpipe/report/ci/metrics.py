@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe import atomic_write
-from brokenpipe.measure import numbers
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.interval import Interval
+from brokenpipe import atomic_write, formatting
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,7 @@ def lines(findings: Findings) -> Iterator[Line]:
         place = f"{findings.stem} · {phase} · {arm}"
         for what, unit, value, interval in _figures(cell):
             if value is not None:
-                rests_on = (
-                    f"{numbers.plural(cell.episodes, 'episode')}, {numbers.plural(cell.requests, 'request')}"
-                )
+                rests_on = f"{formatting.plural(cell.episodes, 'episode')}, {formatting.plural(cell.requests, 'request')}"
                 yield Line(f"{place} · {what}", unit, value, _range(interval), rests_on)
 
 

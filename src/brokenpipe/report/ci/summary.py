@@ -8,18 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe import atomic_write
-from brokenpipe.measure.books import Books
-from brokenpipe.measure.cell import Cell, PerEpisode
-from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Arrivals, Memory, Warn
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import Best, Check, Comparison, Cost
-from brokenpipe.measure.nested_checkouts import NestedCheckouts
-from brokenpipe.measure.owed import Owed, Tie
-from brokenpipe.measure.planes import Seen
-from brokenpipe.measure.pool_use import PoolUse
-from brokenpipe.measure.sizing import Sizing, sizing_of
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.witness_coverage import Seen
+from brokenpipe.measure.model.arm_phase import Cell, PerEpisode
+from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
+from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.validity import Arrivals, Memory, Warn
+from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost
+from brokenpipe.measure.model.write_counts import Books
+from brokenpipe.measure.sizing.curve import Sizing, sizing_of
 from brokenpipe.report.run import headline_sentences
 
 SCHEMA = 1

@@ -14,10 +14,10 @@ from bokeh.models.annotations import Span
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.measure.aligned import Aligned
-from brokenpipe.measure.compare import RunsCompared
-from brokenpipe.measure.findings import PhaseFinding
-from brokenpipe.measure.series import Series
+from brokenpipe.measure.compare.runs import RunsCompared
+from brokenpipe.measure.model.findings import PhaseFinding
+from brokenpipe.measure.model.series import Series
+from brokenpipe.measure.time_series.fault_aligned import Aligned
 from brokenpipe.report import texts
 from brokenpipe.report.charts import Roles, blank, drawn, dress
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from brokenpipe import atomic_write
-from brokenpipe.measure.compare import RunsCompared
+from brokenpipe.measure.compare.runs import RunsCompared
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import dash_of_run, draw, run_name
 from brokenpipe.report.template import render

@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.compare import Against, RunsCompared
+from brokenpipe import formatting
+from brokenpipe.measure.compare.runs import Against, RunsCompared
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts as words
 from brokenpipe.report.compare import view
@@ -88,7 +88,7 @@ def _head(arm_width: int, name: str) -> RenderableType:
 def _cells(line: view.Line) -> list[Text]:
     texts = (_SHOWN[line.metric], line.base, line.new, line.difference, line.interval)
     style = _STYLE.get(line.mark, "dim")
-    return [*(Text(numbers.plain(text)) for text in texts), Text(line.mark, style=style)]
+    return [*(Text(formatting.plain(text)) for text in texts), Text(line.mark, style=style)]
 
 
 def _classes(against: Against) -> Iterator[RenderableType]:

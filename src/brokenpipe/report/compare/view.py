@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.compare import Against, RunsCompared
-from brokenpipe.measure.recorded_run import RecordedRun
-from brokenpipe.measure.run_differences import RunDifference
+from brokenpipe import formatting
+from brokenpipe.measure.compare.loaded_run import RecordedRun
+from brokenpipe.measure.compare.metric_differences import RunDifference
+from brokenpipe.measure.compare.runs import Against, RunsCompared
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.compare.charts import run_name
 from brokenpipe.report.run import table
@@ -149,12 +149,12 @@ def sentence(against: Against, name: str) -> str:
         return f"Nothing that was measured in both can be compared with {name}."
     if not found:
         return (
-            f"Nothing can be said to differ: none of {numbers.plural(asked, 'figure')} is further apart than "
+            f"Nothing can be said to differ: none of {formatting.plural(asked, 'figure')} is further apart than "
             "chance alone would show."
         )
     counts = Counter(line.mark for line in found)
     said = " and ".join(f"{counts[mark]} {mark}" for mark in ("worse", "better") if counts[mark])
-    return f"Of {numbers.plural(asked, 'figure')}, {name} has {said} than base."
+    return f"Of {formatting.plural(asked, 'figure')}, {name} has {said} than base."
 
 
 def incomparable(against: Against) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def _line(each: RunDifference, name: str) -> Line:
         new=value(each.new.value if each.new else None),
         difference=signed(each.difference, write),
         interval=ends(each.ci95),
-        chance=numbers.chance(each.p),
+        chance=formatting.chance(each.p),
         mark=("worse" if _is_worse(each) else "better") if each.differs else CANNOT_SAY,
         said=_said(each, name),
     )
@@ -222,6 +222,6 @@ def _said(each: RunDifference, name: str) -> str:
     if each.differs:
         return f"{'more' if (each.difference or 0.0) > 0 else 'less'} than base"
     if each.smallest_seen is None:
-        return f"{each.base.episodes} and {numbers.plural(each.new.episodes, 'episode')} cannot tell"
+        return f"{each.base.episodes} and {formatting.plural(each.new.episodes, 'episode')} cannot tell"
     write, _ = writers(each.metric)
     return f"no difference seen; one of {write(each.smallest_seen)} or more would have been"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.interval import Interval
-from brokenpipe.measure.judgement import LIKE_ENOUGH, Comparison
+from brokenpipe import formatting
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import LIKE_ENOUGH, Comparison
 from brokenpipe.plan.expectations import Metric
 
 _NAMES = {
@@ -56,7 +56,7 @@ def _line(each: Comparison, findings: Findings) -> Line:
         what=_NAMES[metric],
         difference=signed(each.difference, amount),
         interval=ends(each.ci95),
-        chance=numbers.chance(each.p),
+        chance=formatting.chance(each.p),
         said=said(each, findings.control) + unlike,
         differs=each.differs and not _reaches_0(each) and not unlike,
     )
@@ -72,7 +72,7 @@ def said(each: Comparison, control: str) -> str:
         how_much = "; by how much is not known" if _reaches_0(each) else ""
         return f"{'more' if each.difference > 0 else 'less'} than {control}{how_much}"
     if each.smallest_seen is None:
-        episodes = numbers.plural(each.episodes, "episode")
+        episodes = formatting.plural(each.episodes, "episode")
         return f"{episodes} cannot tell: it takes {each.episodes_needed} or more"
     return f"no difference seen; this run could have seen one of {amount(each.smallest_seen)} or more"
 
@@ -87,7 +87,7 @@ def unlike_requests(findings: Findings, each: Comparison) -> str:
     mine, theirs = (cell.failed / cell.requests if cell and cell.requests else 0.0 for cell in cells)
     if abs(mine - theirs) <= LIKE_ENOUGH:
         return ""
-    shares = f"{numbers.percent(mine)} failed here, {numbers.percent(theirs)} in {findings.control}"
+    shares = f"{formatting.percent(mine)} failed here, {formatting.percent(theirs)} in {findings.control}"
     return f"; of the requests that succeeded only: {shares}"
 
 
@@ -96,17 +96,17 @@ def writers(
 ) -> tuple[Callable[[float | None], str], Callable[[Interval | None], str]]:
     """How a difference of a metric is written, and how its interval."""
     if metric.is_per_episode:
-        return numbers.amount, numbers.amount_interval
+        return formatting.amount, formatting.amount_interval
     if metric.is_latency:
-        return numbers.milliseconds, numbers.milliseconds_interval
-    return numbers.points, numbers.points_interval
+        return formatting.milliseconds, formatting.milliseconds_interval
+    return formatting.points, formatting.points_interval
 
 
 def values(metric: Metric) -> Callable[[float | None], str]:
     """How a value of a metric is written."""
     if metric.is_per_episode:
-        return numbers.amount
-    return numbers.milliseconds if metric.is_latency else numbers.percent
+        return formatting.amount
+    return formatting.milliseconds if metric.is_latency else formatting.percent
 
 
 def signed(value: float | None, amount: Callable[[float | None], str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure import regression_words as said
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Verdict
-from brokenpipe.measure.rises import Rise
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.verdict import Verdict
+from brokenpipe.measure.regression import texts as said
+from brokenpipe.measure.regression.metrics import Rise
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.books import Written
-from brokenpipe.measure.classify import ErrorClass
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.judgement import Comparison, RankedBy
-from brokenpipe.measure.nested_checkouts import warnings_of
-from brokenpipe.measure.owed import Owed, Tie
-from brokenpipe.measure.sizing import sizing_of
+from brokenpipe import formatting
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.nested_checkouts import warnings_of
+from brokenpipe.measure.model.verdict import Comparison, RankedBy
+from brokenpipe.measure.model.write_counts import Written
+from brokenpipe.measure.sizing.curve import sizing_of
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts
 from brokenpipe.report.run.service import standstills, users_who_left
@@ -64,7 +64,7 @@ def _wrong(findings: Findings) -> Iterator[str]:
         counts[arm] += cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0)
     told = [f"{count:,} to {arm}" for arm, count in counts.items() if count]
     if told:
-        yield f"Wrong results, answers that belong to other questions: {numbers.listed(told)}."
+        yield f"Wrong results, answers that belong to other questions: {formatting.listed(told)}."
 
 
 def _pooled(findings: Findings) -> Iterator[str]:
@@ -79,8 +79,8 @@ def _pooled(findings: Findings) -> Iterator[str]:
     if known:
         client, server, arm = max(known)
         yield (
-            f"Through PgBouncer in {findings.pool_mode} mode up to {numbers.plural(client, 'connection')} of {arm} "
-            f"used {numbers.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
+            f"Through PgBouncer in {findings.pool_mode} mode up to {formatting.plural(client, 'connection')} of {arm} "
+            f"used {formatting.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
         )
 
 
@@ -105,7 +105,7 @@ def _preventable(findings: Findings) -> Iterator[str]:
         )
         if count
     ]
-    subject = f"{numbers.plural(failed, 'failed request')} of {findings.control}"
+    subject = f"{formatting.plural(failed, 'failed request')} of {findings.control}"
     unseen = texts.unseen(findings, findings.control)
     why = (
         f" ({unseen}, so they cannot be followed)"
@@ -144,7 +144,7 @@ def _by_phase(comparisons: list[Comparison]) -> str:
     """Name them: "pre_ping and both in idle_reset; pre_ping in socket_kill"."""
     phases = dict.fromkeys(each.phase for each in comparisons)
     return "; ".join(
-        f"{numbers.listed([each.arm for each in comparisons if each.phase == phase])} in {phase}"
+        f"{formatting.listed([each.arm for each in comparisons if each.phase == phase])} in {phase}"
         for phase in phases
     )
 
@@ -156,13 +156,13 @@ def _writes(findings: Findings) -> Iterator[str]:
         return
     unread = [each.arm for each in books if each.unread]
     if unread:
-        yield f"What became of the writes of {numbers.listed(unread)} is not known."
+        yield f"What became of the writes of {formatting.listed(unread)} is not known."
     read = [each for each in books if not each.unread]
     total = sum((each.total for each in read), Written())
     if not total.asked:
         return
     lost = f"{total.lost:,}" if total.lost else "None"
-    said = f"{lost} of {numbers.plural(total.acknowledged, 'acknowledged write')} {_was(total.lost)} lost"
+    said = f"{lost} of {formatting.plural(total.acknowledged, 'acknowledged write')} {_was(total.lost)} lost"
     others = [
         f"{count:,} {what}"
         for count, what in (

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from brokenpipe import atomic_write
-from brokenpipe.measure.findings import FailureGroup, Findings
-from brokenpipe.measure.headline import cost_words, share_ends
-from brokenpipe.measure.judgement import Check, Verdict
-from brokenpipe.measure.sizing import sizing_of
+from brokenpipe.measure.model.findings import FailureGroup, Findings
+from brokenpipe.measure.model.verdict import Check, Verdict
+from brokenpipe.measure.sizing.curve import sizing_of
+from brokenpipe.measure.verdict.headline import cost_words, share_ends
 from brokenpipe.report.charts import Charts, charts
 from brokenpipe.report.run import (
     arm_differences,

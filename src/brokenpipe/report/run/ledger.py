@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure.books import Books, Entry, Written
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.numbers import count, plural
+from brokenpipe.formatting import count, plural
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.write_counts import Books, Entry, Written
 
 _EXPLAINED = {
     "lost": "the client was told that it is stored, and it is not there",

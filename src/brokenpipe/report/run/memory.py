@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Memory
+from brokenpipe import formatting
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Memory
 
 WIDTH, HEIGHT = 300, 36  # of a curve, in pixels; the page may stretch it
 FEWEST_POINTS = 3
@@ -52,9 +52,9 @@ def _row(one: Memory, first_s: float, span_s: float) -> Row:
         arm=one.arm,
         curve=" ".join(points),
         early_x=None if one.early_s is None else x(one.early_s),
-        early=numbers.NOTHING if one.early_bytes is None else numbers.megabytes(one.early_bytes),
-        end=numbers.megabytes(one.end_bytes),
-        peak=numbers.megabytes(one.peak_bytes),
+        early=formatting.NOTHING if one.early_bytes is None else formatting.megabytes(one.early_bytes),
+        end=formatting.megabytes(one.end_bytes),
+        peak=formatting.megabytes(one.peak_bytes),
         said=_said(one),
     )
 
@@ -62,17 +62,17 @@ def _row(one: Memory, first_s: float, span_s: float) -> Row:
 def _said(one: Memory) -> str:
     """The change since five minutes after the begin, and what it is held to be."""
     if one.early_bytes is None:
-        return numbers.NOTHING
+        return formatting.NOTHING
     changed = one.end_bytes - one.early_bytes
     sign = "−" if changed < 0 else "+"
     kept = "still growing" if one.grew else "flat"
-    return f"{sign}{numbers.megabytes(abs(changed))}, {kept}"
+    return f"{sign}{formatting.megabytes(abs(changed))}, {kept}"
 
 
 def briefly(findings: Findings) -> tuple[str, ...]:
     """What each process had five minutes after the begin and has at the end; empty for a run too short for that."""
     return tuple(
-        f"{one.arm or one.role} {numbers.megabytes(one.early_bytes)} → {numbers.megabytes(one.end_bytes)}"
+        f"{one.arm or one.role} {formatting.megabytes(one.early_bytes)} → {formatting.megabytes(one.end_bytes)}"
         for one in findings.health.memory
         if one.early_bytes is not None
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings, PhaseFinding
-from brokenpipe.measure.outages import NEVER
+from brokenpipe import formatting
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings, PhaseFinding
+from brokenpipe.measure.model.recovery import NEVER
 from brokenpipe.report import texts
 
 _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -54,9 +54,11 @@ def said(cell: Cell) -> str:
     known = [time for time in times if time is not None and time != NEVER]
     parts = []
     if cell.never_recovered:
-        parts.append(f"never recovered from {cell.never_recovered} of {numbers.plural(len(times), 'strike')}")
+        parts.append(
+            f"never recovered from {cell.never_recovered} of {formatting.plural(len(times), 'strike')}"
+        )
     if known:
-        parts.append(f"median {numbers.seconds(median(known))} · worst {numbers.seconds(max(known))}")
+        parts.append(f"median {formatting.seconds(median(known))} · worst {formatting.seconds(max(known))}")
     if unknown := times.count(None):
         parts.append(
             f"not known of {unknown}" if parts else "not known: nobody asked after it, or it did not end"
@@ -86,7 +88,7 @@ def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
     ]
     end = _end(max(times, default=0.0))
     strips = tuple(_strip(n, arm, cells[arm], end) for n, arm in enumerate(findings.arms) if arm in cells)
-    ticks = (numbers.seconds(0), numbers.seconds(end / 2), numbers.seconds(end))
+    ticks = (formatting.seconds(0), formatting.seconds(end / 2), formatting.seconds(end))
     return Panel(phase.name, texts.fault(phase), end, ticks, strips)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.findings import Findings
+from brokenpipe import formatting
+from brokenpipe.measure.model.findings import Findings
 
 STANDSTILL_MS = 250.0  # shorter ones are in the table alone
 
@@ -29,6 +29,6 @@ def users_who_left(findings: Findings) -> Iterator[str]:
             requests, reconnects = counts.get(arm, (0, 0))
             counts[arm] = requests + cell.left.requests, reconnects + cell.left.reconnects
     for arm, (requests, reconnects) in counts.items():
-        said = f"{numbers.plural(requests, 'user')} of {arm} hung up before the answer was complete"
-        cost = f", which cost {numbers.plural(reconnects, 'connection')} of its pool" if reconnects else ""
+        said = f"{formatting.plural(requests, 'user')} of {arm} hung up before the answer was complete"
+        cost = f", which cost {formatting.plural(reconnects, 'connection')} of its pool" if reconnects else ""
         yield f"{said}{cost}."

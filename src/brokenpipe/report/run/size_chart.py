@@ -15,9 +15,9 @@ from bokeh.models.annotations import Label, Span
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.measure.advice import by_rule, ceiling
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.sizing import Size, Sizing
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.sizing.advice import by_rule, ceiling
+from brokenpipe.measure.sizing.curve import Size, Sizing
 from brokenpipe.plan.settings.postgres import RESERVED
 from brokenpipe.report.charts import FONT, Roles, blank, dash_of, dress
 

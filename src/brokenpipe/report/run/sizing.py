@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.nested_checkouts import REMEDY
-from brokenpipe.measure.sizing import Room, Size, Sizing
+from brokenpipe import formatting
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.nested_checkouts import REMEDY
+from brokenpipe.measure.sizing.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
+from brokenpipe.measure.sizing.curve import Room, Size, Sizing
 from brokenpipe.plan.settings.postgres import RESERVED
 
 HEADS = (
@@ -89,13 +89,13 @@ def _texts(size: Size) -> tuple[str, ...]:
     use = size.use
     return (
         name_of(size),
-        numbers.milliseconds(_shown(size.wait_p95_ms)),
+        formatting.milliseconds(_shown(size.wait_p95_ms)),
         _interval(size),
-        numbers.percent(size.timeout_share),
-        numbers.percent(size.refused_share),
+        formatting.percent(size.timeout_share),
+        formatting.percent(size.refused_share),
         f"{size.answered_per_s:.1f}/s",
         f"{use.mean_out:.1f} ({use.peak_out})",
-        numbers.count(use.peak_connections),
+        formatting.count(use.peak_connections),
     )
 
 
@@ -103,7 +103,7 @@ def _interval(size: Size) -> str:
     """Write "88–331 ms"; nothing where nobody waited."""
     if size.ci95 is None or size.ci95.high < 1:
         return ""
-    return f"{size.ci95.low:,.0f}–{size.ci95.high:,.0f}{numbers.THIN}ms"
+    return f"{size.ci95.low:,.0f}–{size.ci95.high:,.0f}{formatting.THIN}ms"
 
 
 def _shown(wait_ms: float) -> float:
@@ -119,10 +119,10 @@ def knee_sentence(sizing: Sizing) -> str:
         return f"Where the knee is, this run cannot say: {sizing.why}."
     said = (
         f"The knee is at {name_of(sizing.knee)} connections: the smallest pool in which 95 of 100 requests wait for "
-        f"{numbers.milliseconds(sizing.tolerable_ms)} at most (a tenth of the hold) and none waits in vain."
+        f"{formatting.milliseconds(sizing.tolerable_ms)} at most (a tenth of the hold) and none waits in vain."
     )
     if sizing.knee.refused:
-        share = numbers.percent(sizing.knee.refused_share)
+        share = formatting.percent(sizing.knee.refused_share)
         said += f" But Postgres refused {share} of its requests with 53300: it has no room for so many."
     if sizing.unsure:
         known = " and ".join(name_of(size) for size in sizing.unsure)
@@ -137,11 +137,11 @@ def setting(findings: Findings, sizing: Sizing) -> str:
     asked = (
         f"{rate:g} requests a second arrive at each arm"
         if rate
-        else f"{numbers.plural(findings.users_per_arm, 'user')} ask each arm"
+        else f"{formatting.plural(findings.users_per_arm, 'user')} ask each arm"
     )
-    held = numbers.milliseconds(roomiest.hold_ms)
+    held = formatting.milliseconds(roomiest.hold_ms)
     apart = "; ".join(f"{arm} ({why})" for arm, why in sizing.left_out.items())
-    blocks = numbers.plural(sizing.episodes, "block")
+    blocks = formatting.plural(sizing.episodes, "block")
     return (
         f"{sizing.phase}, {blocks}: {asked}, and a connection was held for {held} at a time, on average."
         + (f" Left out of the comparison, because more than the size differs: {apart}." if apart else "")
@@ -168,7 +168,7 @@ def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
     too_large = ", ".join(name_of(size) for size in above) or "none"
     says = f"at most {room} ({allowed} − {RESERVED} reserved for superusers): {too_large} too large"
     wrong = [size for size in within if size.refused]
-    seen = ", ".join(f"{name_of(s)}: {numbers.percent(s.refused_share)}" for s in (*wrong, *refused))
+    seen = ", ".join(f"{name_of(s)}: {formatting.percent(s.refused_share)}" for s in (*wrong, *refused))
     measured = (
         f"refused with 53300: {seen}" if seen else f"nothing was refused: {sizing.peak} were in use at most"
     )
@@ -179,7 +179,7 @@ def _headroom(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
     for what, peak in (("most in use at once", float(sizing.peak)), ("average in use", knee.use.mean_out)):
         each = by_rule(peak, knee.processes)
         total = each * knee.processes
-        says = f"{peak:.3g} × {HEADROOM:g} / {numbers.plural(knee.processes, 'worker')} = {each}"
+        says = f"{peak:.3g} × {HEADROOM:g} / {formatting.plural(knee.processes, 'worker')} = {each}"
         name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
         room = None if findings.max_connections is None else findings.max_connections - RESERVED
         beyond = 0 if room is None else max(0, total - room)
@@ -200,10 +200,8 @@ def _where(sizing: Sizing, total: int) -> str:
     size = at_least(sizing, total)
     if size is None:
         return f"below every size that was tried ({name_of(sizing.curve[0])})"
-    wait = numbers.milliseconds(_shown(size.wait_p95_ms))
-    return (
-        f"at {name_of(size)} the wait is {wait} (p95), and {numbers.percent(size.timeout_share)} wait in vain"
-    )
+    wait = formatting.milliseconds(_shown(size.wait_p95_ms))
+    return f"at {name_of(size)} the wait is {wait} (p95), and {formatting.percent(size.timeout_share)} wait in vain"
 
 
 def _ceiling(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
@@ -213,7 +211,7 @@ def _ceiling(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
         return
     each = ceiling(allowed, knee.processes)
     total = each * knee.processes
-    says = f"{allowed} × 0.5 / {numbers.plural(knee.processes, 'worker')} = {each}"
+    says = f"{allowed} × 0.5 / {formatting.plural(knee.processes, 'worker')} = {each}"
     fits = knee.most <= total
     measured = "the knee is below it" if fits else f"too small for this load: {_where(sizing, total)}"
     yield Rule(name, says, measured, fits)
@@ -223,6 +221,6 @@ def of_numbers(asked: Numbers) -> str:
     """Write what somebody asked for."""
     allowed = "" if asked.max_connections is None else f", max_connections {asked.max_connections}"
     return (
-        f"{numbers.plural(asked.workers, 'worker')}, {asked.peak_per_s:.3g} requests/s at peak, "
-        f"{numbers.milliseconds(asked.hold_ms)} hold{allowed}"
+        f"{formatting.plural(asked.workers, 'worker')}, {asked.peak_per_s:.3g} requests/s at peak, "
+        f"{formatting.milliseconds(asked.hold_ms)} hold{allowed}"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenpipe.measure import judgement, numbers
-from brokenpipe.measure.cell import Cell, Latency
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.price import Price
+from brokenpipe import formatting
+from brokenpipe.measure.model import verdict as judgement
+from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.pool_costs import Price
 from brokenpipe.report import texts
 
 # From here on a wait or an outage is worth a line beside percentiles.
@@ -139,20 +140,20 @@ def per_strike(cell: Cell) -> str:
     if not struck or cell.broken_per_episode is None:
         return ""
     found = cell.broken_per_episode
-    ends = f" ({numbers.amount_interval(found.ci95)})" if found.ci95 else ""
-    return f"{numbers.amount(found.value)}{ends} broken a strike"
+    ends = f" ({formatting.amount_interval(found.ci95)})" if found.ci95 else ""
+    return f"{formatting.amount(found.value)}{ends} broken a strike"
 
 
 def throughput(cell: Cell, control: Cell | None) -> str:
     """Say how many requests a second were made, and by how much fewer they are than the control's if that is much."""
     if cell.requests_per_s is None:
         return ""
-    said = f"{numbers.amount(cell.requests_per_s)} requests/s"
+    said = f"{formatting.amount(cell.requests_per_s)} requests/s"
     rate = control.requests_per_s if control else None
     if control is None or not rate or control.requests < FEWEST_TO_TELL:
         return said
     fewer = 1 - cell.requests_per_s / rate
-    return f"{said}, {numbers.percent(fewer)} fewer than {control.arm}" if fewer >= MARKEDLY else said
+    return f"{said}, {formatting.percent(fewer)} fewer than {control.arm}" if fewer >= MARKEDLY else said
 
 
 def waits(cell: Cell) -> str:
@@ -160,14 +161,14 @@ def waits(cell: Cell) -> str:
     said = []
     if cell.never_recovered:
         said.append(
-            f"never recovered from {cell.never_recovered} of {numbers.plural(len(cell.recovery_s), 'strike')}"
+            f"never recovered from {cell.never_recovered} of {formatting.plural(len(cell.recovery_s), 'strike')}"
         )
     if (cell.unavailable_s or 0.0) >= SPEAKS_S:
-        said.append(f"nobody was answered for {numbers.seconds(cell.unavailable_s)}")
+        said.append(f"nobody was answered for {formatting.seconds(cell.unavailable_s)}")
     longest_ms, p95_ms = cell.longest_wait_ms or 0.0, cell.latency_ms.p95
     unusual = p95_ms is not None and longest_ms > max(SPEAKS_P95 * p95_ms, SPEAKS_MS)
     if unusual or longest_ms > SPEAKS_S * 1000:
-        said.append(f"longest wait {numbers.milliseconds(longest_ms)}")
+        said.append(f"longest wait {formatting.milliseconds(longest_ms)}")
     return ", ".join(said)
 
 
@@ -200,11 +201,11 @@ def _price(price: Price | None) -> tuple[str, ...]:
     if price.pings:
         each = price.pings / price.checkouts
         how_often = (
-            "ping per checkout" if each > 0.95 else f"ping on {each * 100:.0f}{numbers.THIN}% of checkouts"
+            "ping per checkout" if each > 0.95 else f"ping on {each * 100:.0f}{formatting.THIN}% of checkouts"
         )
-        lines.append(f"{numbers.milliseconds(price.ping_ms)} {how_often}")
+        lines.append(f"{formatting.milliseconds(price.ping_ms)} {how_often}")
     lines.append(
-        f"{numbers.plural(round(1000 * price.connects / price.checkouts), 'connect')} per 1,000 checkouts"
+        f"{formatting.plural(round(1000 * price.connects / price.checkouts), 'connect')} per 1,000 checkouts"
     )
     return tuple(lines)
 
@@ -213,7 +214,7 @@ def _unlike(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
     """A remark where the difference is no price."""
     if added is None or not added.unlike:
         return ()
-    mine, theirs = numbers.percent(added.failed_share), numbers.percent(added.control_failed_share)
+    mine, theirs = formatting.percent(added.failed_share), formatting.percent(added.control_failed_share)
     return (f"no price: {mine} failed here, {theirs} in {control}; of those that succeeded",)
 
 
@@ -228,7 +229,7 @@ def cost(findings: Findings, arm: str) -> Cost | None:
             phase.name,
             cell.latency_ms.p50,
             added.added_ms if added else None,
-            numbers.milliseconds_interval(added.ci95) if added else "",
+            formatting.milliseconds_interval(added.ci95) if added else "",
             (*_unlike(added, findings.control), *_price(cell.price)),
         )
     return None

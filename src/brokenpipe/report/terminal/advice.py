@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.advice import Advice, Numbers
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.nested_checkouts import REMEDY
-from brokenpipe.measure.sizing import Room, Sizing
+from brokenpipe import formatting
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.nested_checkouts import REMEDY
+from brokenpipe.measure.sizing.advice import Advice, Numbers
+from brokenpipe.measure.sizing.curve import Room, Sizing
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import sizing as curve
 
@@ -38,7 +38,7 @@ _REFUSED = _HEADS.index("53300")
 def measured(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
     """The curve and its knee. "53300" has a column if Postgres refused anybody."""
     yield Text(words.lines(findings.question), style="bold")
-    yield Text(numbers.plain(f"{curve.setting(findings, sizing)} ({run})"))
+    yield Text(formatting.plain(f"{curve.setting(findings, sizing)} ({run})"))
     yield Text()
     table = Table.grid(padding=(0, 1, 0, 0))
     shown = [n for n in range(len(_HEADS)) if n != _REFUSED or any(size.refused for size in sizing.sizes)]
@@ -46,15 +46,15 @@ def measured(findings: Findings, sizing: Sizing, run: str) -> Iterator[Renderabl
         table.add_column(justify="left" if _HEADS[n] in {"arm", ""} else "right")
     table.add_row(*(Text(_HEADS[n], style="dim") for n in shown))
     for row in curve.rows(sizing):
-        texts = [Text(numbers.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
+        texts = [Text(formatting.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
         texts[2].stylize(_STYLE[row.room])
         note = Text("← knee", style="bold") if row.is_knee else Text(row.note, style="dim")
         table.add_row(*((*texts, note)[n] for n in shown))
     yield Padding(table, _INDENT)
     yield Text()
-    yield Text(numbers.plain(f"{curve.knee_sentence(sizing)} ({run})"))
+    yield Text(formatting.plain(f"{curve.knee_sentence(sizing)} ({run})"))
     for doubt in sizing.doubts:
-        yield Text(numbers.plain(f"In doubt: {words.lines(doubt.text)}. {doubt.remedy}"), style="yellow")
+        yield Text(formatting.plain(f"In doubt: {words.lines(doubt.text)}. {doubt.remedy}"), style="yellow")
 
 
 def held_against_rules(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
@@ -65,8 +65,8 @@ def held_against_rules(findings: Findings, sizing: Sizing, run: str) -> Iterator
     yield Text()
     yield Text(f"Rules of thumb, held against it ({run})", style="bold")
     for rule in rules:
-        yield Text(numbers.plain(f"  {_MARK[rule.agrees]} {rule.name}"))
-        yield Text(numbers.plain(f"      says {rule.says}; measured: {rule.measured}"))
+        yield Text(formatting.plain(f"  {_MARK[rule.agrees]} {rule.name}"))
+        yield Text(formatting.plain(f"      says {rule.says}; measured: {rule.measured}"))
 
 
 def settings(findings: Findings, given: Advice, run: str) -> Iterator[RenderableType]:
@@ -77,7 +77,7 @@ def settings(findings: Findings, given: Advice, run: str) -> Iterator[Renderable
         if given.measured
         else "scaled from what was measured, as arrivals pile up: not measured itself"
     )
-    yield Text(numbers.plain(f"For {curve.of_numbers(given.numbers)} ({how}; {run})"), style="bold")
+    yield Text(formatting.plain(f"For {curve.of_numbers(given.numbers)} ({how}; {run})"), style="bold")
     if given.fits is False:
         yield from _too_many(given)
         return
@@ -95,12 +95,12 @@ def undecided(sizing: Sizing, asked: Numbers | None, run: str) -> Iterator[Rende
     """What can be said for somebody's numbers by a run that shows no size to be enough. None: they are incomplete."""
     yield Text()
     known = "these numbers" if asked is None else curve.of_numbers(asked)
-    yield Text(numbers.plain(f"For {known}: no size follows ({run})"), style="bold")
+    yield Text(formatting.plain(f"For {known}: no size follows ({run})"), style="bold")
     yield Text(_open_question(sizing))
     if asked is None:
         yield Text("Say --peak-per-s and --hold-ms: a lower bound follows from them alone.")
     else:
-        yield Text(numbers.plain(_lower_bound(asked)))
+        yield Text(formatting.plain(_lower_bound(asked)))
     yield Text(f"What to do: {_next(sizing)}", style="yellow")
 
 
@@ -115,7 +115,7 @@ def _lower_bound(asked: Numbers) -> str:
     each = max(1, math.ceil(asked.in_use / asked.workers - 1e-9))
     said = (
         f"Certain all the same: {asked.in_use:.3g} connections are in use on average "
-        f"({asked.peak_per_s:.3g}/s × {numbers.milliseconds(asked.hold_ms)}), so that a pool of less than {each} for "
+        f"({asked.peak_per_s:.3g}/s × {formatting.milliseconds(asked.hold_ms)}), so that a pool of less than {each} for "
         "each worker is too small; how much more it takes is what this run does not say."
     )
     if asked.room is None:

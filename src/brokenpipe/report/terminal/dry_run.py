@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Column, Table
 
-from brokenpipe.measure import numbers
+from brokenpipe import formatting
 from brokenpipe.plan.endings import renewing_phases
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario
@@ -30,9 +30,9 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     if scenario.pgbouncer:
         yield f"pgbouncer   {scenario.pgbouncer.chosen}"
     rate = scenario.load.arrivals_per_s
-    users = numbers.plural(scenario.load.users, "user")
+    users = formatting.plural(scenario.load.users, "user")
     asks = f"{rate:g} arrivals/s, carried by up to {users}" if rate else users
-    yield f"load        {asks} × {numbers.plural(len(scenario.arms), 'arm')}, seed {scenario.seed}\n"
+    yield f"load        {asks} × {formatting.plural(len(scenario.arms), 'arm')}, seed {scenario.seed}\n"
     yield _phases(scenario)
     yield from _renewals(scenario)
     for arm, env in scenario.arms.items():

@@ -8,9 +8,9 @@ from typing import get_args
 
 from rich.table import Table
 
+from brokenpipe import formatting
 from brokenpipe.errors import ScenarioError, TargetError
 from brokenpipe.faults import AnyFault
-from brokenpipe.measure import numbers
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse
 from brokenpipe.plan.target import parse_target
@@ -78,8 +78,8 @@ def _reports(there: Shelf) -> Table:
                 continue
             summary = run.found.summary
             ended = "" if summary.finished == "done" else f", {summary.finished}"
-            took = numbers.plain(numbers.seconds(summary.duration_s))
-            table.add_row(place, f"{summary.verdict}{ended}", took, numbers.count(run.found.requests))
+            took = formatting.plain(formatting.seconds(summary.duration_s))
+            table.add_row(place, f"{summary.verdict}{ended}", took, formatting.count(run.found.requests))
         if len(runs) > SHOWN:
             table.add_row(f"{stem}: {len(runs) - SHOWN} older ones", "", "", "")
     return table

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from brokenpipe.measure import numbers
+from brokenpipe import formatting
 from brokenpipe.progress import ArmProgress, Display, Progress
 from brokenpipe.report import texts
 
@@ -35,7 +35,9 @@ def left(progress: Progress) -> str:
     """Say how much time is left; empty while nobody knows."""
     if progress.total_s <= 0:
         return ""
-    return numbers.plain(numbers.seconds(round(max(0.0, progress.total_s - progress.elapsed_s)))) + " left"
+    return (
+        formatting.plain(formatting.seconds(round(max(0.0, progress.total_s - progress.elapsed_s)))) + " left"
+    )
 
 
 def _bar(progress: Progress) -> RenderableType:

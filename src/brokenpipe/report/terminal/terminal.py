@@ -14,11 +14,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from brokenpipe.measure import numbers
-from brokenpipe.measure.cell import Cell
-from brokenpipe.measure.findings import Findings
-from brokenpipe.measure.instrument import Warn
-from brokenpipe.measure.judgement import Verdict
+from brokenpipe import formatting
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import headline_sentences, ledger, memory, table
 
@@ -63,16 +63,16 @@ def _numbers(place: table.Place) -> Mapping[str, str]:
     """Write one place of the table: a text for each column."""
     cell = place.cell
     if cell is None or cell.requests == 0:
-        return {"broken": numbers.NOTHING, "95 % interval": place.broke}
+        return {"broken": formatting.NOTHING, "95 % interval": place.broke}
     return {
-        "broken": numbers.percent(cell.broken_pipe_rate),
-        "95 % interval": numbers.percent_interval(cell.ci95),
-        "stale": numbers.count(cell.stale if cell.states_known else None),
-        "in use": numbers.count(cell.in_use if cell.states_known else None),
-        "other": numbers.count(cell.otherwise),
-        "unknown": numbers.count(table.undetermined(cell)),
-        "masked": numbers.count(cell.masked.total if cell.masked else None),
-        "p95": numbers.milliseconds(cell.latency_ms.p95),
+        "broken": formatting.percent(cell.broken_pipe_rate),
+        "95 % interval": formatting.percent_interval(cell.ci95),
+        "stale": formatting.count(cell.stale if cell.states_known else None),
+        "in use": formatting.count(cell.in_use if cell.states_known else None),
+        "other": formatting.count(cell.otherwise),
+        "unknown": formatting.count(table.undetermined(cell)),
+        "masked": formatting.count(cell.masked.total if cell.masked else None),
+        "p95": formatting.milliseconds(cell.latency_ms.p95),
     }
 
 
@@ -92,7 +92,7 @@ def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
 def _line(row: table.Row, place: table.Place, columns: tuple[tuple[str, int], ...]) -> list[Text]:
     broken = place.cell is not None and place.cell.broken > 0
     said = _numbers(place)
-    texts = [Text(numbers.plain(said.get(name, ""))) for name, _ in columns]
+    texts = [Text(formatting.plain(said.get(name, ""))) for name, _ in columns]
     texts[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
     return [Text(_named(row)), *texts]
 
@@ -117,7 +117,7 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
         for row in rows:
             if said := row.places[index].waits:
                 yield Padding(
-                    Text(numbers.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
+                    Text(formatting.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
                 )
         rests = (_rests(row.arm, row.places[index].cell) for row in rows)
         yield from (Padding(each, _INDENT) for each in rests if each is not None)
@@ -130,7 +130,7 @@ def _rests(arm: str, cell: Cell | None) -> Text | None:
     if cell is None or not cell.after_rest:
         return None
     first = f"{words.lines(arm)}: {cell.after_rest:,} broken at {words.after_rest(cell.rest_s)}"
-    return Text(numbers.plain(f"{first}; dead before or not, cannot be told"), style="dim")
+    return Text(formatting.plain(f"{first}; dead before or not, cannot be told"), style="dim")
 
 
 def _costs(findings: Findings) -> Iterator[RenderableType]:
@@ -143,11 +143,11 @@ def _costs(findings: Findings) -> Iterator[RenderableType]:
     yield _title("cost", f"median request in {phase}{alone}")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for row, cost in known:
-        median = numbers.milliseconds(cost.median_ms)
+        median = formatting.milliseconds(cost.median_ms)
         interval = f" ({cost.interval})" if cost.interval else ""
-        first = median if cost.added_ms is None else numbers.added_ms(cost.added_ms) + interval
+        first = median if cost.added_ms is None else formatting.added_ms(cost.added_ms) + interval
         grid.add_row(
-            Text(_named(row)), Text(numbers.plain(first)), Text(numbers.plain(", ".join(cost.details)))
+            Text(_named(row)), Text(formatting.plain(first)), Text(formatting.plain(", ".join(cost.details)))
         )
     yield Padding(grid, _INDENT)
 
@@ -169,7 +169,7 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
         yield from _listed(findings, Verdict.FAIL)
         open_ = sum(check.verdict is not Verdict.FAIL for check in findings.checks)
-        held = f"{numbers.plural(open_, 'check')} undecided" if findings.checks else words.counts(findings)
+        held = f"{formatting.plural(open_, 'check')} undecided" if findings.checks else words.counts(findings)
         if open_ or not findings.checks:
             yield _hanging(
                 _label(Verdict.UNKNOWN), STYLE[Verdict.UNKNOWN], Text(f"{held}: see the doubt below")
@@ -179,7 +179,7 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     yield from _listed(findings, Verdict.UNKNOWN)
     passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
     if passed:
-        yield Text(f"{words.MARK[Verdict.PASS]} {numbers.plural(passed, 'check')} passed", style="green")
+        yield Text(f"{words.MARK[Verdict.PASS]} {formatting.plural(passed, 'check')} passed", style="green")
 
 
 def _witness(findings: Findings) -> Iterator[RenderableType]:
@@ -251,7 +251,7 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
         parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
     if grown := memory.briefly(findings):
         said = f"{' · '.join(grown)}, five minutes after the begin and at the end"
-        parts.append(_hanging("memory", "dim", Text(numbers.plain(said), style="dim")))
+        parts.append(_hanging("memory", "dim", Text(formatting.plain(said), style="dim")))
     parts.append(Padding(_sentences(findings), (1, 0)))
     parts.append(closing(findings, report))
     return Group(*parts)

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from brokenpipe import atomic_write
-from brokenpipe.measure import numbers
-from brokenpipe.measure.change_points import runs_after
+from brokenpipe import atomic_write, formatting
+from brokenpipe.measure.stats.change_points import runs_after
 from brokenpipe.report.index.summaries import Found, Skipped
 from brokenpipe.report.template import render
 from brokenpipe.report.trend.charts import draw
@@ -58,19 +57,19 @@ def said(change: Change) -> tuple[str, str, str]:
     """The level before a change, after it, and the difference."""
     if change.metric.is_latency:
         return (
-            numbers.milliseconds(change.before),
-            numbers.milliseconds(change.after),
-            numbers.added_ms(change.after - change.before),
+            formatting.milliseconds(change.before),
+            formatting.milliseconds(change.after),
+            formatting.added_ms(change.after - change.before),
         )
-    points = numbers.points(abs(change.after - change.before))
+    points = formatting.points(abs(change.after - change.before))
     sign = "+" if change.after > change.before else "−"
-    return numbers.percent(change.before), numbers.percent(change.after), sign + points
+    return formatting.percent(change.before), formatting.percent(change.after), sign + points
 
 
 def can_see(trend: Trend) -> str:
     """Say from how many runs on a change can be told from chance, and how soon after it."""
     tested = max(trend.tested, 1)
-    runs, soonest = numbers.plural(len(trend.runs), "run"), runs_after(len(trend.runs), tested)
+    runs, soonest = formatting.plural(len(trend.runs), "run"), runs_after(len(trend.runs), tested)
     if soonest is None:
         return (
             f"{runs}: too few to tell any change from chance, with {tested} series that could change: "

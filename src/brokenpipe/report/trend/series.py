@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from brokenpipe.measure.change_points import change_points, runs_needed
-from brokenpipe.measure.interval import Interval
+from brokenpipe.interval import Interval
+from brokenpipe.measure.stats.change_points import change_points, runs_needed
 from brokenpipe.redaction import is_redacted, without_numbers
 from brokenpipe.report.index.summaries import Ends, Found, Summary
 

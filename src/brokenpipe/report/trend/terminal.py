@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from brokenpipe.measure import numbers
+from brokenpipe import formatting
 from brokenpipe.report import texts
 from brokenpipe.report.index.summaries import Skipped
 from brokenpipe.report.trend.page import can_see, said
@@ -18,7 +18,7 @@ from brokenpipe.report.trend.series import Change, Trend
 def trend_lines(groups: Sequence[Trend], skipped: Sequence[Skipped]) -> Iterator[RenderableType]:
     """One group after the other, the newest change first."""
     for group in groups:
-        runs = numbers.plural(len(group.runs), "run")
+        runs = formatting.plural(len(group.runs), "run")
         yield Text(texts.lines(f"{group.newest.scenario} · {runs}"), style="bold")
         for change in group.changes:
             yield Padding(_change(group, change), (0, 0, 0, 2))
@@ -33,7 +33,7 @@ def trend_lines(groups: Sequence[Trend], skipped: Sequence[Skipped]) -> Iterator
 
 
 def _change(group: Trend, change: Change) -> Text:
-    before, after, difference = (numbers.plain(text) for text in said(change))
+    before, after, difference = (formatting.plain(text) for text in said(change))
     begun = f"{group.runs[change.run].summary.started:%Y-%m-%d %H:%M}"
     text = (
         f"since {begun}: {change.metric.heading.lower()} of {change.arm} in {change.phase} "

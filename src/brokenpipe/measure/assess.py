@@ -1,0 +1,108 @@
+"""What the facts say: doubts, checks, differences between arms, and which arm to recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.measure.facts import Facts
+from brokenpipe.measure.model.arm_phase import Place
+from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Verdict
+from brokenpipe.measure.regression.baseline import NAME, Baseline, machine_of, read_baseline
+from brokenpipe.measure.regression.check import Held, Run, held_against
+from brokenpipe.measure.silences.consequences import with_reasons
+from brokenpipe.measure.tables.open_load import arrival_doubts
+from brokenpipe.measure.tables.swallowed_errors import warnings as swallowed_warnings
+from brokenpipe.measure.tables.write_audit import warnings as ledger_warnings
+from brokenpipe.measure.validity.broken_service import (
+    BrokenService,
+    broken_services,
+    service_doubts,
+    service_sentence,
+)
+from brokenpipe.measure.validity.missing_files import missing_files
+from brokenpipe.measure.validity.run import doubts
+from brokenpipe.measure.verdict.arm_comparisons import comparisons, too_few
+from brokenpipe.measure.verdict.checks import checks, lost_between_phases, overall
+from brokenpipe.measure.verdict.headline import in_doubt
+from brokenpipe.measure.verdict.recommend import best_arm, costs
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Of one run, and against its baseline if it has one."""
+
+    comparisons: tuple[Comparison, ...]
+    figures: Mapping[Place, Figures]
+    machine: str
+    baseline: Baseline | None
+    checks: tuple[Check, ...]
+    warnings: tuple[Warn, ...]
+    verdict: Verdict
+    costs: Mapping[str, Cost]
+    best: Best | None
+    broken_service: str  # a sentence about arms that fail without any fault; empty: all work
+
+
+def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
+    """Everything that is decided about a run.
+
+    `under_way`: what is read only after the last phase, such as the ledger, is not missed.
+    """
+    scenario, estimator = facts.plan.scenario, facts.estimator
+    broken = broken_services(scenario, facts.cells, facts.explained.failures)
+    working = _between_working(broken, scenario.control)
+    compared = tuple(filter(working, comparisons(scenario, estimator, facts.common)))
+    doubted = tuple(service_doubts(broken, tuple(scenario.arms)))
+    warnings = with_reasons(history, (*doubted, *_warnings(history, facts, compared, under_way=under_way)))
+    figures = {place: estimator.figures(place) for place in facts.cells}
+    machine = machine_of(facts.environment)
+    baseline = None if under_way else read_baseline(history.folder / NAME)
+    if baseline is not None:  # a scenario that expects nothing asks something all the same
+        warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
+    held = _held(baseline, Run(facts.plan, figures, warnings, machine))
+    between = () if under_way else lost_between_phases(scenario, facts.books, warnings)
+    decided = (*checks(scenario, estimator, warnings), *between, *held.checks)
+    warnings = (*warnings, *held.doubts)
+    verdict = overall(decided, warnings, finished=facts.ended == "done")
+    added = costs(scenario, estimator, facts.reached, compared)
+    return Judged(
+        comparisons=compared,
+        figures=figures,
+        machine=machine,
+        baseline=baseline,
+        checks=decided,
+        warnings=warnings,
+        verdict=verdict,
+        costs=added,
+        best=None if broken else in_doubt(best_arm(facts, added), verdict, warnings),
+        broken_service=service_sentence(broken),
+    )
+
+
+def _between_working(broken: Sequence[BrokenService], control: str) -> Callable[[Comparison], bool]:
+    """Whether a comparison is one of arms that work: what fails always breaks less than anything."""
+    arms = {each.arm for each in broken}
+    return lambda comparison: not arms & {comparison.arm, control}
+
+
+def _warnings(
+    history: History, facts: Facts, compared: tuple[Comparison, ...], *, under_way: bool
+) -> tuple[Warn, ...]:
+    scenario = facts.plan.scenario
+    return (
+        *doubts(history, scenario, facts.cells, facts.seen, facts.health, facts.contract),
+        *too_few(scenario, compared),
+        *arrival_doubts(facts.arrivals),
+        *swallowed_warnings(scenario, facts.cells, facts.swallowed),
+        *(() if under_way else ledger_warnings(scenario, facts.books)),
+        *(() if under_way else missing_files(history, facts.plan, ended=facts.ended)),
+    )
+
+
+def _held(baseline: Baseline | None, run: Run) -> Held:
+    return held_against(baseline, run) if baseline else Held((), ())

@@ -1,0 +1,1 @@
+"""Which fault caused which failure, with evidence: request, connection, proxy connection, fault."""

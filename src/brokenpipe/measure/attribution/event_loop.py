@@ -1,0 +1,146 @@
+"""When the event loop of a service stood still, and which timers fired late because of that.
+
+    request   ├ statement ──────────────────────┤ time limit of 0.6 s, fired after 0.8 s
+    its loop     ├── stands still for 0.8 s ──┤
+
+A timer of the service runs in its loop. One that fires while the loop stood still, or right after, tells nothing of the
+network: the answer may have lain in the socket for long. Known of processes whose loop the witness watched; of requests
+in worker threads, and of servers without a loop, it is not.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.attribution.failed_reconnects import Ended, failed_replacements
+from brokenpipe.measure.attribution.fault_windows import Window
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.root_cause import Failure
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.tables.requests import placed
+
+EVENT_LOOP = "event loop"
+LONG_MS = 50.0  # as the witness has it: shorter ones are no standstill
+RIGHT_AFTER_NS = 100_000_000  # what waited in the loop runs first
+ANSWERED_NS = 250_000_000  # from a failure inside the service to its client
+
+# Limits that are timers in a service; of the last, the timer is the user's own.
+TIMERS = frozenset(
+    {
+        ErrorClass.CLIENT_TIMEOUT,
+        ErrorClass.CONNECT_TIMEOUT,
+        ErrorClass.POOL_EXHAUSTED,
+        ErrorClass.NO_CONNECTION,
+        ErrorClass.TIMEOUT,
+    }
+)
+
+
+class _Span(NamedTuple):
+    """A standstill, in monotonic nanoseconds."""
+
+    begins: int
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standstills:
+    """Of every arm, by process, in order."""
+
+    by_process: Mapping[str, Mapping[int, Sequence[_Span]]]
+
+    @property
+    def any_on_record(self) -> bool:
+        """Whether any loop stood still: in most histories none did, and nothing has to be looked up for it."""
+        return any(spans for processes in self.by_process.values() for spans in processes.values())
+
+    def behind(self, failure: Failure) -> float | None:
+        """For how many seconds the loop stood still while this request waited, if that is why its time ran out.
+
+        It is, if the loop stood still for half of that time or more, and the timer fired right after.
+        """
+        act = failure.act
+        if failure.error_class not in TIMERS or (act is not None and act.on_loop is False):
+            return None
+        since, until = _waited(failure)
+        spans = self._spans(failure.arm, act.pid if act else None, since, until)
+        stood_ns = sum(min(span.ends, until) - max(span.begins, since) for span in spans)
+        if not spans or 2 * stood_ns < until - since:
+            return None
+        within_ns = ANSWERED_NS if act is None or act.t is None else RIGHT_AFTER_NS
+        if failure.error_class is not ErrorClass.TIMEOUT and spans[-1].ends < until - within_ns:
+            return None
+        return stood_ns / 1e9
+
+    def _spans(self, arm: str, pid: int | None, since: int, until: int) -> Sequence[_Span]:
+        """Those of a time. Which process served a request must be known if there are several."""
+        processes = self.by_process.get(arm, {})
+        if pid is None and len(processes) == 1:
+            (pid,) = processes
+        spans = processes.get(pid, ()) if pid is not None else ()
+        first = bisect_right(spans, since, key=lambda span: span.ends)
+        last = bisect_right(spans, until, key=lambda span: span.begins)
+        return spans[first:last]
+
+
+def _waited(failure: Failure) -> tuple[int, int]:
+    """From when to when: the act that failed, or the whole request if there is none or its user gave up."""
+    act = failure.act
+    if act is None or failure.error_class is ErrorClass.TIMEOUT:
+        return failure.at, failure.end
+    return act.began or failure.at, act.t if act.t is not None else failure.end
+
+
+# Each process that was watched, also one that never stood still: then it is known which one served a request.
+_LOOPS = "SELECT witness_arm, pid, t - (ms * 1e6)::BIGINT, t, ms FROM loops WHERE pid IS NOT NULL ORDER BY t"
+
+
+def standstills(history: History) -> Standstills:
+    """Those on record."""
+    found: dict[str, dict[int, list[_Span]]] = defaultdict(lambda: defaultdict(list))
+    for arm, pid, begins, ends, ms in history.rows(_LOOPS):
+        spans = found[arm][pid]
+        if ms >= LONG_MS:
+            spans.append(_Span(begins, ends))
+    return Standstills(found)
+
+
+_GIVEN_UP = """
+SELECT witness_arm, id, port, t FROM closes WHERE after = 'cancelled' AND id IS NOT NULL AND port IS NOT NULL
+"""
+
+
+def failed_to_reconnect(
+    history: History, called_off: Collection[tuple[str, str]]
+) -> Collection[tuple[str, str]]:
+    """Requests, by arm and id, that failed to connect in place of a connection that was given up in a standstill.
+
+    `called_off`: the requests whose timers fired late in one. A driver gives up a connection whose statement is cut
+    short; the next request pays for that, and under a latency may not have the time.
+    """
+    if not called_off:
+        return ()
+    given_up = {
+        (arm, port, t) for arm, request, port, t in history.rows(_GIVEN_UP) if (arm, request) in called_off
+    }
+
+    def ended_by(arm: str, port: int, t: int) -> Ended | None:
+        return (Window(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
+
+    return failed_replacements(history, ended_by).keys()
+
+
+_LONGEST = f"""
+SELECT witness_arm, phase, max(ms) FROM ({placed("FROM loops", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+"""
+
+
+def with_loop_lag(history: History, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+    """Every place of the table, with how long the service's event loop stood still there at most, where it is known."""
+    longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST)}
+    return {place: replace(cell, loop_lag_ms=longest.get(place)) for place, cell in cells.items()}

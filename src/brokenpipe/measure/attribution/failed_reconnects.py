@@ -1,0 +1,62 @@
+"""Connecting for a connection that a fault had ended: its place in the pool is vacant until a connect succeeds.
+
+    close, for the fault ─▶ connect          replaced, nobody noticed
+                         └▶ connect_failed   this request failed for it, and so do those that try again
+                              └▶ connect     replaced at last
+
+A connection that fails to open when no place is vacant is for the pool to grow: that is owed to no fault of before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.attribution.fault_windows import Window
+
+Ended = tuple[Window, int]  # by which act, and when
+EndedBy = Callable[[str, int, int], Ended | None]  # arm, port, time: what had ended that link
+
+_EVENTS = """
+SELECT witness_arm, coalesce("of", 0), t, 'invalidated', '', port, false FROM invalidations WHERE port IS NOT NULL
+UNION ALL
+SELECT witness_arm, coalesce("of", 0), t, 'closed', '', coalesce(port, 0), coalesce(pool_invalidated, false) FROM closes
+UNION ALL SELECT witness_arm, coalesce("of", 0), t, 'connected', '', 0, false FROM connects
+UNION ALL SELECT witness_arm, coalesce("of", 0), t, 'failed', coalesce(id, ''), 0, false FROM connect_failures
+ORDER BY t
+"""
+
+
+@dataclass(slots=True)
+class _Pool:
+    """One of an arm, while its events are read in order."""
+
+    invalidated: Ended | None = None  # by what, the last time
+    vacant: list[Ended] = field(default_factory=list)  # what had ended the connections that were there
+
+
+def failed_replacements(history: History, ended_by: EndedBy) -> Mapping[tuple[str, str], Ended]:
+    """By arm and request: what had ended the connection that it failed to replace."""
+    failed: dict[tuple[str, str], Ended] = {}
+    pools: dict[tuple[str, int], _Pool] = defaultdict(_Pool)
+    for arm, number, t, event, request, port, whole in _events(history):
+        pool = pools[arm, number]
+        if event == "invalidated":
+            pool.invalidated = ended_by(arm, port, t)
+        elif event == "closed":
+            if ended := ended_by(arm, port, t) or (pool.invalidated if whole else None):
+                pool.vacant.append(ended)
+        elif pool.vacant and event == "connected":
+            pool.vacant.pop()
+        elif pool.vacant and event == "failed":
+            failed[arm, request] = pool.vacant[-1]
+    return failed
+
+
+def _events(history: History) -> Iterator[tuple[str, int, int, str, str, int, bool]]:
+    """Nothing, without a connect that failed: most histories have none, and some have millions of connects."""
+    (any_failed,) = history.one("SELECT count(*) FROM connect_failures")
+    if any_failed:
+        yield from history.stream(_EVENTS)

@@ -1,0 +1,133 @@
+"""What a fault can have done to a request whose link it did not end: by its kind, its parameters and the time it took.
+
+A fault that is merely there is no evidence: a service has time limits, full pools and failures of its own. So a
+statement limit has cancelled only what took as long as it allows, and a latency of 20 ms has not made a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brokenpipe.faults import Fault
+from brokenpipe.faults.idle_reset import IdleReset
+from brokenpipe.faults.latency import Latency
+from brokenpipe.faults.server_setting import ServerSetting
+from brokenpipe.history.reader import History
+from brokenpipe.measure.attribution.fault_windows import SERVER_SLACK_NS, SLACK_NS, Window
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.plan.plan import Plan
+
+# At most: asyncpg prepares a statement first, and asks a new connection for its types.
+ROUND_TRIPS: Mapping[str, int] = {"connect": 8, "ping": 4}
+_OF_OTHERS = 3
+
+HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
+
+SILENT = frozenset({"black_hole", "packet_drop", "server_pause"})
+"""In which everybody hangs."""
+
+_MAKES: Mapping[ErrorClass, frozenset[str]] = {
+    ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
+    ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
+    ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
+    ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
+    ErrorClass.POOLER: frozenset({"server_restart"}),  # what PgBouncer says while Postgres is away
+    **dict.fromkeys(HANGS, SILENT | {"latency"}),
+    ErrorClass.STATEMENT_CANCELLED: frozenset({"server_pause"}),  # by a limit of the service's own
+    ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
+}
+_OF_SETTING: Mapping[ErrorClass, str] = {
+    ErrorClass.IDLE_SESSION: "idle_session_timeout",
+    ErrorClass.IDLE_IN_TRANSACTION: "idle_in_transaction_session_timeout",
+    ErrorClass.STATEMENT_CANCELLED: "statement_timeout",
+    ErrorClass.READ_ONLY: "default_transaction_read_only",
+    ErrorClass.TOO_MANY_CONNECTIONS: "connection_limit",
+}
+_END_WHAT_IDLES = frozenset({"idle_session_timeout", "idle_in_transaction_session_timeout"})
+_END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill"}) | SILENT
+_END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """The faults of a plan, by their phase. Of one that is not in it only the kind is known, and that has to do."""
+
+    faults: Mapping[str, Fault]
+    pooler_retries_ns: int = (
+        0  # for so long a pooler tells clients of a server that it could not reach before
+    )
+
+    def remembered_ns(self, error_class: ErrorClass) -> int:
+        """How long after a fault somebody may still be told of it in this way."""
+        return self.pooler_retries_ns if error_class is ErrorClass.POOLER else 0
+
+    def could_fail(self, window: Window, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
+        """Whether it makes an act fail in this way. `took_ns` None: not known."""
+        if act == "connect" and error_class.is_disconnect:
+            return self._could_end_while_connecting(window, took_ns)
+        if window.fault == "server_setting":
+            return self._could_limit(window, error_class, took_ns)
+        made = window.fault in _MAKES.get(error_class, frozenset())
+        return made and (window.fault != "latency" or self.could_delay(window, act, took_ns))
+
+    def could_end(self, window: Window, *, idle: bool) -> bool:
+        """Whether it makes the server end a link. `idle`: nothing had been asked on it at that time."""
+        if window.fault != "server_setting":
+            return window.fault in _END_AT_THE_SERVER
+        setting = self._setting(window)
+        return idle and (setting is None or setting.setting in _END_WHAT_IDLES)
+
+    def outlives_ns(self, window: Window) -> int:
+        """How long after its healing it may still end a link: a session keeps a limit until its next statement."""
+        setting = self._setting(window)
+        if setting is None or setting.setting not in _END_WHAT_IDLES:
+            return 0
+        return (setting.after_ms or 0) * 1_000_000 + SERVER_SLACK_NS
+
+    def could_delay(self, window: Window, act: str, took_ns: int | None) -> bool:
+        """Whether it is at least half of an act's time: all of it in silence, some round trips in a latency."""
+        fault = self._fault(window)
+        if not isinstance(fault, Latency):
+            return window.fault == "latency" or window.fault in SILENT
+        if took_ns is None:
+            return False  # nothing is guessed
+        late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
+        return 2 * late_ms * 1_000_000 >= took_ns
+
+    def delay_ns(self, window: Window) -> int:
+        """By how much it delays one round trip."""
+        fault = self._fault(window)
+        return (fault.ms + fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
+
+    def _could_end_while_connecting(self, window: Window, took_ns: int | None) -> bool:
+        fault = self._fault(window)
+        if isinstance(fault, IdleReset) and took_ns is not None:
+            return took_ns + SLACK_NS >= fault.after_ms * 1_000_000
+        return window.fault in _END_WHILE_CONNECTING
+
+    def _could_limit(self, window: Window, error_class: ErrorClass, took_ns: int | None) -> bool:
+        setting, wanted = self._setting(window), _OF_SETTING.get(error_class)
+        if wanted is None or setting is None:
+            return wanted is not None
+        if setting.setting != wanted:
+            return False
+        if error_class is not ErrorClass.STATEMENT_CANCELLED or took_ns is None:
+            return True
+        return took_ns + SLACK_NS >= (setting.after_ms or 0) * 1_000_000
+
+    def _setting(self, window: Window) -> ServerSetting | None:
+        fault = self._fault(window)
+        return fault if isinstance(fault, ServerSetting) else None
+
+    def _fault(self, window: Window) -> Fault | None:
+        fault = self.faults.get(window.phase)
+        return fault if fault is not None and fault.name == window.fault else None
+
+
+def deeds(history: History) -> Deeds:
+    """Those of the plan that was run."""
+    plan = Plan.model_validate(history.document("plan.json"), strict=False)
+    pooler = plan.scenario.pgbouncer
+    retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0
+    return Deeds({phase.name: phase.fault for phase in plan.scenario.phases if phase.fault}, retries_ns)

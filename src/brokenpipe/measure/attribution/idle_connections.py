@@ -1,0 +1,154 @@
+"""First uses after a rest: had the connection died before? Its socket cannot tell.
+
+    last use ── rest ──▶ handed out ─▶ first byte ─▶ RST
+                  ╰ a relay forgets it here, and tells nobody
+
+Such an end looks like that of a connection in use. Its own proxy may know (`link_forgotten`). Else the arms that ping
+may: a ping that failed on a socket which looked alive has met the same. Where neither does, it is left open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.attribution.fault_effects import Deeds
+from brokenpipe.measure.attribution.fault_windows import Windows
+from brokenpipe.measure.attribution.proxy_connections import Life
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.request_stage import Act, RequestPhase
+from brokenpipe.measure.failures.root_cause import Failure
+from brokenpipe.measure.model.arm_phase import Place
+from brokenpipe.measure.model.attribution import Attribution, Tie
+from brokenpipe.measure.stats.distributions import binomial_cdf
+from brokenpipe.measure.tables.requests import placed
+from brokenpipe.plan.scenario import Scenario
+
+LEAST_REST_MS = 50.0
+"""The shortest idle limit that a fault of ours has. In a pool under load, connections rest for less all the time."""
+
+AT_FIRST_BYTE_NS = 1_000_000_000
+"""How late the end may be heard of that answers a first byte, where the loop or the machine is busy.
+A statement that had run for longer was carried by its connection."""
+
+BY_CHANCE = 0.01
+"""How often arms that do not differ may break as unequally before the difference is taken for one."""
+
+_WITHOUT_REASON = frozenset({ErrorClass.RESET, ErrorClass.BROKEN_PIPE, ErrorClass.EOF})
+_SPARE_WHAT_TALKS = frozenset({"latency", "idle_reset", "idle_drop", "server_setting"})
+
+
+def died_at_first_byte(failure: Failure, life: Life | None, windows: Windows, deeds: Deeds) -> bool:
+    """Whether a connection that looked alive ended with the first byte after a rest, and nothing of ours ended it."""
+    act = failure.act
+    if not _unexplained_end(failure, act, life) or act is None or act.began is None or act.t is None:
+        return False
+    if act.rest_ms is None or act.rest_ms < LEAST_REST_MS:
+        return False
+    there = tuple(windows.during(failure.arm, act.began, act.t))
+    died = life.ended if life and life.ended and life.ender in {"server", "no_server"} else act.t
+    late_ns = AT_FIRST_BYTE_NS + 2 * sum(map(deeds.delay_ns, there))
+    if not act.began <= died <= act.began + late_ns:
+        return False
+    if life is None:  # a relay before the proxy: what ended its link is not known
+        return all(window.fault in _SPARE_WHAT_TALKS for window in there)
+    return not any(deeds.could_end(window, idle=False) for window in there)
+
+
+def _unexplained_end(failure: Failure, act: Act | None, life: Life | None) -> bool:
+    """A first statement on a connection that looked alive, and that ended without a reason and not by a toxic."""
+    ours = life is not None and not (life.cut is None and life.silenced is None and life.forgotten is None)
+    in_use = failure.state == "in use" and failure.error_class in _WITHOUT_REASON
+    return in_use and act is not None and act.is_first_statement and not act.transaction and not ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Pings:
+    """Arms that ping, in the phases of one run: pings that failed on sockets which looked alive, and what broke."""
+
+    scenario: Scenario
+    found: Mapping[tuple[str, str, int], int]  # arm, phase, episode
+    broken: Mapping[Place, int]
+    in_use: Mapping[Place, int]
+    requests: Mapping[Place, int]
+    arms: frozenset[str]
+
+    def likewise(self, arm: str, phase: str) -> list[str]:
+        """The arms that ping and met in this phase what this one met."""
+        if arm in self.arms:
+            return []
+        hit = self.scenario.phase(phase).arms
+        return [
+            each for each in self.arms if not hit or {arm, each} <= set(hit) or not {arm, each} & set(hit)
+        ]
+
+    def prove(self, arm: str, phase: str, episode: int) -> bool:
+        """Whether an arm met such deaths by its pings in this episode, and nothing of it broke in the phase."""
+        return any(
+            self.found.get((each, phase, episode), 0) and not self.broken.get((each, phase), 0)
+            for each in self.likewise(arm, phase)
+        )
+
+    def contradict(self, arm: str, phase: str) -> bool:
+        """Whether connections in use died less in an arm that pings than they can have by chance."""
+        mine, of_mine = self.in_use.get((arm, phase), 0), self.requests.get((arm, phase), 0)
+        for each in self.likewise(arm, phase):
+            theirs, of_theirs = self.in_use.get((each, phase), 0), self.requests.get((each, phase), 0)
+            if mine and of_mine and of_theirs:
+                share = of_theirs / (of_mine + of_theirs)
+                if binomial_cdf(theirs, mine + theirs, share) < BY_CHANCE:
+                    return True
+        return False
+
+
+_FOUND = f"""
+SELECT witness_arm, phase, episode, count(*) FROM ({placed("FROM ping_failures", "t")})
+WHERE phase IS NOT NULL AND dead = false GROUP BY ALL
+"""
+_PINGING = """
+SELECT witness_arm FROM tallies WHERE pings > 0 UNION SELECT witness_arm FROM ping_failures
+UNION SELECT witness_arm FROM testimonies WHERE len(list_filter(checkouts, lambda c: c.ping_ms IS NOT NULL)) > 0
+"""
+
+
+def pinging_arms(history: History) -> frozenset[str]:
+    """The arms in which a pool pinged."""
+    return frozenset(arm for (arm,) in history.rows(_PINGING))
+
+
+def _pings(history: History, scenario: Scenario, failures: Sequence[Failure]) -> _Pings:
+    requests = history.rows("SELECT arm, phase, sum(requests)::BIGINT FROM by_episode GROUP BY ALL")
+    return _Pings(
+        scenario=scenario,
+        found={(arm, phase, n): count for arm, phase, n, count in history.rows(_FOUND)},
+        broken=Counter((each.arm, each.phase) for each in failures if each.broken),
+        in_use=Counter((each.arm, each.phase) for each in failures if each.broken and each.state == "in use"),
+        requests={(arm, phase): count for arm, phase, count in requests},
+        arms=pinging_arms(history),
+    )
+
+
+def with_what_pings_prove(
+    history: History, scenario: Scenario, failures: Sequence[Failure], owings: Sequence[Attribution]
+) -> tuple[tuple[Failure, ...], tuple[Attribution, ...]]:
+    """The same; first uses after a rest are stale where pings of other arms prove it, and open where they contradict.
+
+    They contradict where connections in use, which no act of ours ended, die less in an arm that pings: that no setting
+    helps against it cannot be said then.
+    """
+    pings = _pings(history, scenario, failures)
+    if not pings.arms:
+        return tuple(failures), tuple(owings)
+    told = [_told(pings, *each) for each in zip(failures, owings, strict=True)]
+    return tuple(failure for failure, _ in told), tuple(owing for _, owing in told)
+
+
+def _told(pings: _Pings, failure: Failure, owing: Attribution) -> tuple[Failure, Attribution]:
+    if failure.state == "after rest" and pings.prove(failure.arm, failure.phase, failure.episode):
+        return replace(failure, state="stale"), replace(owing, moment=RequestPhase.STALE, pre_ping=True)
+    unknown = owing.tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN} and _unexplained_end(failure, failure.act, None)
+    if unknown and pings.contradict(failure.arm, failure.phase):
+        return replace(failure, state="after rest"), replace(owing, moment=RequestPhase.AFTER_REST)
+    return failure, owing

@@ -1,0 +1,51 @@
+"""Attempts to connect that nobody accepted, whatever their driver called them.
+
+psycopg 3 looks for the outcome of a connect once, at once. A refusal that comes any later, as over any real network, it
+tells as an unexpected end of a connection, which never was; a time-out of the kernel's likewise. The proxy's log knows
+that nobody had come in.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.attribution.fault_windows import SLACK_NS
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.failures.root_cause import Failure
+
+RETRANSMITTED_NS = 1_000_000_000
+"""After a second without any answer a kernel asks again; a refusal is an answer, and comes sooner."""
+
+
+def as_nobody_accepted(history: History, failures: Sequence[Failure]) -> tuple[Failure, ...]:
+    """The failures; ends of connections that were never accepted are refusals, or connect timeouts if they took long.
+
+    Left as they are where no links were recorded, or another connection of the same arm was opened meanwhile.
+    """
+    if not any(_doubtful(failure) for failure in failures):
+        return tuple(failures)
+    opened: dict[str, list[int]] = defaultdict(list)
+    for arm, t in history.rows("SELECT arm, t FROM links_opened ORDER BY t"):
+        opened[arm].append(t)
+    return tuple(_read_again(failure, opened) if opened else failure for failure in failures)
+
+
+def _doubtful(failure: Failure) -> bool:
+    return failure.error_class is ErrorClass.EOF and failure.act is not None and failure.act.act == "connect"
+
+
+def _read_again(failure: Failure, opened: Mapping[str, Sequence[int]]) -> Failure:
+    act = failure.act
+    if not _doubtful(failure) or act is None or act.began is None or act.t is None:
+        return failure
+    times = opened.get(failure.arm, ())
+    nth = bisect_left(times, act.began - SLACK_NS)
+    if nth < len(times) and times[nth] <= act.t + SLACK_NS:
+        return failure
+    took_ns = act.t - act.began
+    found = ErrorClass.REFUSED if took_ns < RETRANSMITTED_NS else ErrorClass.CONNECT_TIMEOUT
+    return replace(failure, error_class=found)

@@ -1,0 +1,1 @@
+"""Several runs held against the first: what was configured otherwise, and what came out otherwise."""

@@ -1,0 +1,122 @@
+"""What is not the same in two or more runs before anything is measured: settings, code, versions, machine.
+
+All of it from `plan.json` and `environment.json`. What a run did not write down is missing, not equal. No run writes a
+secret down, so it may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brokenpipe.measure.code_versions import code_of
+from brokenpipe.measure.compare.loaded_run import RecordedRun
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.plan.plan import Plan
+from brokenpipe.redaction import PASSED, is_redacted, without_numbers
+
+NOT_RECORDED = "not recorded"
+_NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """One thing that is not the same. `values`: as many as there are runs."""
+
+    group: str  # "settings", "code", "versions" or "machine"
+    what: str  # e.g. "arms.pre_ping.DB_POOL_PRE_PING", "asyncpg"
+    values: tuple[str, ...]
+
+
+def what_differs(runs: Sequence[RecordedRun]) -> tuple[Differing, ...]:
+    """Everything that any of the runs has otherwise than the first."""
+    groups = (
+        ("settings", [_settings(run.plan) for run in runs], _NONE),
+        ("code", [code_of(run.environment) for run in runs], NOT_RECORDED),
+        ("versions", [_texts(run.environment.get("versions")) for run in runs], NOT_RECORDED),
+        ("machine", [_machine(run) for run in runs], NOT_RECORDED),
+    )
+    return tuple(
+        Differing(group, what, _told(values))
+        for group, described, missing in groups
+        for what, values in _side_by_side(described, missing)
+        if len(set(values)) > 1 or _is_untold(values[0])
+    )
+
+
+def _is_untold(value: str) -> bool:
+    return is_redacted(value) or value == PASSED
+
+
+def _told(values: tuple[str, ...]) -> tuple[str, ...]:
+    """What was redacted in all of them is not known to be the same."""
+    return values if len(set(values)) > 1 else (NOT_RECORDED,) * len(values)
+
+
+def _side_by_side(
+    described: Sequence[Mapping[str, str]], missing: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for key in dict.fromkeys(key for each in described for key in each):
+        yield key, tuple(each.get(key, missing) for each in described)
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """Every setting of the plan by its path. Phases go by their names; texts that nobody runs are left out."""
+    scenario = plan.scenario.model_dump(mode="json", exclude_none=True)
+    for text in ("title", "question"):
+        del scenario[text]
+    scenario["phases"] = {phase["name"]: phase for phase in scenario["phases"]}
+    expected = scenario.pop("expect", [])
+    found = dict(_flat(scenario))
+    if expected:
+        found["expect"] = "; ".join(_expectation(each) for each in expected)
+    found |= {f"target.{key}": value for key, value in _flat(plan.target.model_dump(mode="json"))}
+    found |= {f"looks.{phase}": ", ".join(map(str, looks)) for phase, looks in plan.looks.items()}
+    found["stack"] = plan.stack
+    found |= {f"value of {name}": PASSED for name in (*plan.target.pass_env, *plan.scenario.pass_env)}
+    if plan.soak_s is not None:
+        found["soak_s"] = f"{plan.soak_s:g}"
+    return found
+
+
+def _expectation(each: Mapping[str, Any]) -> str:
+    return " ".join(
+        str(value) if key in {"arm", "phase", "metric"} else f"{key} {value}" for key, value in each.items()
+    )
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{key}", " ".join(map(str, value))
+        else:
+            yield f"{prefix}{key}", _said(value)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _NONE if value is None else without_numbers(str(value))
+
+
+def _texts(document: object) -> dict[str, str]:
+    return {str(key): str(value) for key, value in document.items()} if isinstance(document, Mapping) else {}
+
+
+def _machine(run: RecordedRun) -> dict[str, str]:
+    found = {
+        key: str(run.environment[key]) for key in ("system", "machine", "cores") if key in run.environment
+    }
+    if run.environment.get("memory_bytes") is not None:
+        found["memory"] = f"{run.environment['memory_bytes'] / 1e9:.1f} GB"
+    return found | _busy(run.findings)
+
+
+def _busy(findings: Findings) -> dict[str, str]:
+    """How busy it was, to the tenth: two runs are never alike to the last digit."""
+    health = findings.health
+    shares = {"busy, about": health.machine_busy, "stolen by other guests, about": health.machine_stolen}
+    return {what: f"{round(share * 10) * 10} %" for what, share in shares.items() if share is not None}

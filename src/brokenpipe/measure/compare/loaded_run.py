@@ -1,0 +1,106 @@
+"""One side of a comparison: a recorded run, with what each of its episodes says and its lines over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from brokenpipe.history.reader import reading
+from brokenpipe.measure.facts import facts_of
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.pipeline import findings_of
+from brokenpipe.measure.stats.intervals import smallest_visible_rate
+from brokenpipe.measure.stats.two_sample import Sample
+from brokenpipe.measure.tables.estimates import Estimator
+from brokenpipe.measure.time_series.fault_aligned import Aligned, aligned
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.phases import Pattern
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
+
+COMPARED = (
+    Metric.BROKEN_PER_EPISODE,
+    Metric.FAILED_PER_EPISODE,
+    Metric.BROKEN_PIPE_RATE,
+    Metric.FAILURE_RATE,
+    Metric.P50_MS,
+    Metric.P95_MS,
+    Metric.ADDED_P50_MS,
+    Metric.REQUESTS_PER_S,
+)
+_OF_BLOCKS = frozenset({Metric.BROKEN_PIPE_RATE, Metric.FAILURE_RATE})
+_OF_STRIKES = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE})
+
+Spot = tuple[Metric, str, str]  # metric, arm, phase
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """`floors`: of each phase, the rate of an episode in which a single request failed."""
+
+    folder: Path
+    findings: Findings
+    plan: Plan
+    environment: Mapping[str, Any]
+    samples: Mapping[Spot, Sample]
+    floors: Mapping[str, float]
+    lines: Mapping[str, Aligned]  # by phase
+
+
+def read_run(folder: Path) -> RecordedRun:
+    """Everything a comparison needs. Raises ReportError if it is not a report folder."""
+    with reading(folder) as history:
+        facts = facts_of(history)
+        findings = findings_of(history, facts)
+        return RecordedRun(
+            folder=folder,
+            findings=findings,
+            plan=facts.plan,
+            environment=facts.environment,
+            samples=_samples(facts.estimator, findings, facts.plan.scenario),
+            floors=_floors(facts.estimator, findings),
+            lines=aligned(history, findings),
+        )
+
+
+def _samples(estimator: Estimator, findings: Findings, scenario: Scenario) -> dict[Spot, Sample]:
+    """Where something strikes, what breaks is counted by the strike, whatever share of requests that may be."""
+    found = {}
+    for metric, (arm, phase) in product(COMPARED, findings.cells):
+        blocks = scenario.phase(phase).pattern is Pattern.BLOCKS
+        if (metric.against_control and arm == findings.control) or metric in (
+            _OF_STRIKES if blocks else _OF_BLOCKS
+        ):
+            continue
+        sample = _sample(estimator, metric, arm, phase)
+        if sample is not None and sample.episodes:
+            found[metric, arm, phase] = sample
+    return found
+
+
+def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sample | None:
+    """None where the run itself could not tell."""
+    estimate = estimator.estimate(metric, (arm, phase))
+    if estimate.value is None:
+        return None
+    if metric.against_control:
+        return Sample.of_values(estimator.paired(metric, (arm, phase)), estimate.ci95)
+    if metric.is_latency or metric.is_per_episode:
+        return Sample.of_values([*estimator.by_episode(metric, (arm, phase)).values()], estimate.ci95)
+    episodes = estimator.by_place[arm, phase]
+    events = episodes.failed if metric is Metric.FAILURE_RATE else episodes.broken
+    counted = [(float(e), float(n)) for e, n in zip(events, episodes.requests, strict=True) if n]
+    sums, weights = zip(*counted, strict=True)
+    return Sample(sums, weights, estimate.ci95)
+
+
+def _floors(estimator: Estimator, findings: Findings) -> dict[str, float]:
+    return {
+        phase.name: smallest_visible_rate(
+            [n for (_, name), each in estimator.by_place.items() if name == phase.name for n in each.requests]
+        )
+        for phase in findings.phases
+    }

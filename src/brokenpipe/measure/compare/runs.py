@@ -1,0 +1,172 @@
+"""Runs held against the first of them: what was done otherwise, what came out otherwise, what fails otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from brokenpipe.errors import ReportError, UsageError
+from brokenpipe.files import why_no_folder
+from brokenpipe.measure.compare.config_differences import Differing, what_differs
+from brokenpipe.measure.compare.loaded_run import RecordedRun, read_run
+from brokenpipe.measure.compare.metric_differences import RunDifference, run_differences
+from brokenpipe.measure.regression.comparability import NotComparable, Shared, shared
+from brokenpipe.measure.run_metadata import recorded_plan
+
+Found = TypeVar("Found")
+_FEWEST = 2  # runs, to compare them
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """One error class in what both runs were asked: how many requests failed of it, by arm. 0 in an arm is left out."""
+
+    error_class: str
+    base: Mapping[str, int]
+    new: Mapping[str, int]
+
+    @property
+    def status(self) -> str:
+        """Whether it is "new", has "vanished", or is in "both"."""
+        return "both" if self.base and self.new else "new" if self.new else "vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A later run against the first."""
+
+    new: RecordedRun
+    shared: Shared
+    differences: tuple[RunDifference, ...]
+    classes: tuple[ClassChange, ...]
+
+    @property
+    def differing(self) -> tuple[RunDifference, ...]:
+        """What chance alone does not show."""
+        return tuple(each for each in self.differences if each.differs)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsCompared:
+    """The first run is the base."""
+
+    runs: tuple[RecordedRun, ...]
+    differing: tuple[Differing, ...]
+    against: tuple[Against, ...]
+    left_out: tuple[ReportError, ...] = ()  # of folders that cannot be read
+
+    @property
+    def base(self) -> RecordedRun:
+        return self.runs[0]
+
+
+def compare(folders: Sequence[Path]) -> RunsCompared:
+    """Compare two runs or more with the first. A folder that cannot be read is left out, and the others compared.
+
+    Raises NotComparable, UsageError for folders that are no two runs, ReportError if fewer than two can be read.
+    """
+    _distinct(folders)
+    plans, left_out = _readable(folders, recorded_plan)
+    for folder, plan in [*plans.items()][1:]:  # before histories are read, which may take minutes
+        _demand(shared(next(iter(plans.values())), plan), next(iter(plans)), folder)
+    read, unread = _readable([*plans], read_run)
+    left_out += unread
+    if len(read) < _FEWEST:
+        raise _too_few(folders, left_out)
+    base, *others = runs = tuple(read.values())
+    against = tuple(_against(base, new) for new in others)
+    return RunsCompared(runs, what_differs(runs), against, tuple(left_out))
+
+
+def _readable(
+    folders: Sequence[Path], read: Callable[[Path], Found]
+) -> tuple[dict[Path, Found], list[ReportError]]:
+    """What is read of each folder, and what is wrong with the others."""
+    found: dict[Path, Found] = {}
+    left_out = []
+    for folder in folders:
+        try:
+            found[folder] = read(folder)
+        except ReportError as error:
+            left_out.append(error)
+    return found, left_out
+
+
+def _too_few(folders: Sequence[Path], left_out: Sequence[ReportError]) -> ReportError:
+    return ReportError(
+        f"{len(left_out)} of {len(folders)} runs cannot be read, and it takes two to compare",
+        remedy=left_out[0].remedy,
+        details=tuple(line for error in left_out for line in (error.message, *error.details)),
+    )
+
+
+def _distinct(folders: Sequence[Path]) -> None:
+    seen: dict[Path, Path] = {}
+    for folder in folders:
+        if why_no_folder(folder):
+            continue  # it is left out
+        if folder.resolve() in seen:
+            raise UsageError(
+                f"{folder} and {seen[folder.resolve()]} are the same run",
+                remedy="Give two runs; `brokenpipe list` shows which there are.",
+            )
+        seen[folder.resolve()] = folder
+
+
+def _demand(common: Shared, base: Path, new: Path) -> None:
+    """Raises NotComparable, with all that is not alike."""
+    if not common.comparable:
+        raise NotComparable(
+            f"{new}: cannot be compared with {base}",
+            remedy="Run both in the same way: the same scenario, with the same --users and --only.",
+            details=common.reasons,
+        )
+
+
+def _against(base: RecordedRun, new: RecordedRun) -> Against:
+    common = shared(base.plan, new.plan)
+    reached = [
+        phase
+        for phase in common.phases
+        if all(phase in {each.name for each in run.findings.phases} for run in (base, new))
+    ]
+    if not reached:
+        raise NotComparable(
+            f"{new.folder}: cannot be compared with {base.folder}: no phase was reached in both",
+            remedy="Compare runs that came to their end; `brokenpipe list` shows which did.",
+            details=common.reasons,
+        )
+    return Against(
+        new=new,
+        shared=common,
+        differences=run_differences(base, new, reached, common.arms),
+        classes=tuple(_classes(base, new, reached, common.arms)),
+    )
+
+
+def _classes(
+    base: RecordedRun, new: RecordedRun, phases: Sequence[str], arms: Sequence[str]
+) -> Iterator[ClassChange]:
+    """What is new first, then what vanished, then the rest; the most frequent first."""
+    counted = [_by_class(run, phases, arms) for run in (base, new)]
+    found = [
+        ClassChange(name, counted[0].get(name, {}), counted[1].get(name, {}))
+        for name in dict.fromkeys((*counted[1], *counted[0]))
+    ]
+    order = ("new", "vanished", "both")
+    yield from sorted(
+        found, key=lambda each: (order.index(each.status), -sum((*each.base.values(), *each.new.values())))
+    )
+
+
+def _by_class(run: RecordedRun, phases: Sequence[str], arms: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for arm in arms:
+        for phase in phases:
+            cell = run.findings.cells.get((arm, phase))
+            for name, count in cell.failed_by_class.items() if cell else ():
+                found.setdefault(name, Counter())[arm] += count
+    return {name: dict(counts) for name, counts in found.items()}

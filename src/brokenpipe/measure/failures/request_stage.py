@@ -1,0 +1,116 @@
+"""The phase of a request: what it was about when it failed. One of a closed list, from the witness's error line.
+
+    asks the pool ─▶ connects or is pinged ─▶ statement 1 ─▶ … ─▶ COMMIT ─▶ answers
+    POOL_WAIT        CONNECTING, PRE_PING     STALE or       ─▶   COMMIT    RESPONDING
+                                              MID_STATEMENT
+                                                 └ BETWEEN ┘  (ROLLBACK wherever one is)
+
+What counts is what was under way when the connection ended, not which call reported it: a COMMIT on a connection
+that had died before was never sent. AFTER_REST: a first statement of which that cannot be told (`measure/attribution/idle_connections.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class RequestPhase(StrEnum):
+    """The closed list."""
+
+    POOL_WAIT = "waiting for the pool"
+    CONNECTING = "connecting"
+    PRE_PING = "pre-ping"
+    STALE = "first statement on a stale connection"
+    AFTER_REST = "first statement after a rest"
+    BETWEEN = "between statements of a transaction"
+    MID_STATEMENT = "in mid-statement"
+    COMMIT = "COMMIT sent and unanswered"
+    ROLLBACK = "rollback"
+    RESPONDING = "after the response began"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a request was doing when it failed, or what it hangs in. Times are monotonic nanoseconds.
+
+    None where the witness did not say: histories of before, or a connection that it does not know.
+    """
+
+    act: str  # checkout, connect, ping, statement, commit or rollback
+    t: int | None = None  # when it failed
+    began: int | None = None  # when it began
+    handed: int | None = None  # when the pool had handed out the connection
+    port: int | None = None  # the connection's, at the client's end
+    dead_at_checkout: bool | None = None
+    dead: bool | None = None  # was the socket dead when it began?
+    statement: int | None = None  # since the checkout, from 1
+    transaction: int | None = None  # statements that had succeeded in this transaction
+    rest_ms: float | None = None  # of a first statement: since nothing had been said on the connection
+    pid: int | None = None  # the process
+    on_loop: bool | None = None  # in the thread of its event loop; None: it only waits, or nobody told
+
+    @property
+    def is_first_statement(self) -> bool:
+        """The first thing said on a connection since it was handed out."""
+        return self.act == "statement" and _is_first(self)
+
+
+_BEFORE_USE: Mapping[str, RequestPhase] = {
+    "checkout": RequestPhase.POOL_WAIT,
+    "connect": RequestPhase.CONNECTING,
+    "ping": RequestPhase.PRE_PING,
+}
+
+
+def act_of(raw: Mapping[str, Any]) -> Act:
+    """From the witness's JSON: an error (`where`, `began`), a stall or what a request waits for (`act`, `since`)."""
+    others = {name: raw.get(name) for name in Act.__slots__ if name not in {"act", "began"}}
+    began = (
+        raw.get("since") if raw.get("began") is None else raw["began"]
+    )  # what is not known may be there as null
+    return Act(str(raw.get("where") or raw.get("act")), began=began, **others)
+
+
+def request_phase(
+    act: Act | None, *, response_began: int | None = None, link_ended: int | None = None
+) -> RequestPhase:
+    """The phase of a request that failed with `act`, or hangs in it.
+
+    `response_began`: when the service began to answer, None if it did not; an answer that says that the request failed
+    (a 500, a 503) is no response. `link_ended`: when the proxy saw the end of this connection, if it is known; it also
+    tells of ends that did not reach the service's socket.
+    """
+    if response_began is not None and (act is None or act.t is None or response_began <= act.t):
+        return RequestPhase.RESPONDING
+    if act is None:
+        return RequestPhase.UNKNOWN
+    if act.act in _BEFORE_USE:
+        return _BEFORE_USE[act.act]
+    if act.act == "rollback":
+        return RequestPhase.ROLLBACK
+    return _in_use(act, link_ended)
+
+
+def _in_use(act: Act, link_ended: int | None) -> RequestPhase:
+    """A statement or a commit: was its connection alive when it began?"""
+    if act.is_first_statement and (act.dead_at_checkout or _was_over(link_ended, act.handed)):
+        return RequestPhase.STALE
+    if act.dead or act.dead_at_checkout or _was_over(link_ended, act.began):
+        return RequestPhase.BETWEEN
+    if act.dead is None and link_ended is None:
+        return RequestPhase.UNKNOWN
+    if act.act == "commit":
+        return RequestPhase.COMMIT
+    return RequestPhase.MID_STATEMENT if act.act == "statement" else RequestPhase.UNKNOWN
+
+
+def _is_first(act: Act) -> bool:
+    return act.statement == 1 or (act.statement is None and not act.transaction)
+
+
+def _was_over(link_ended: int | None, at: int | None) -> bool:
+    return link_ended is not None and at is not None and link_ended < at

@@ -1,0 +1,231 @@
+"""Why each failed request failed, from the witness's testimony."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.failures.request_stage import Act, act_of
+
+State = Literal["stale", "in use", "after rest", "connecting", ""]
+
+# Errors met while a connection is made or tested are not of a connection that was handed out as usable.
+_BEFORE_USE = frozenset({"connect", "ping", "checkout"})
+
+_ERROR_STATUS = 400  # and above: an answer that says that there is none
+_BROKEN_OFF = frozenset({"transport", "timeout"})
+
+# With these words a locustfile declares an answer a failure that looks like a success and is the answer to something
+# else. Nobody but the client knows; whatever the witness saw on the way is not why.
+WRONG_RESULT = "wrong result"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request and its root cause. `at` and `end` are monotonic nanoseconds."""
+
+    arm: str
+    phase: str
+    episode: int
+    id: str
+    name: str
+    at: int
+    end: int
+    error_class: ErrorClass
+    state: State
+    broken: bool  # a disconnect of a connection that the pool had handed out as usable
+    chain: tuple[Link, ...]
+    act: Act | None = None  # what failed, or what it hung in; None: nobody told
+    cause_known: bool = True  # False: nothing inside the service told why, or could have
+    response_began: int | None = None  # None: it did not, or what began was an answer that says it failed
+
+
+_QUERY = """
+WITH stalled AS (
+    SELECT s.witness_arm, s.id, max_by(to_json(s), s.t) AS stall
+    FROM stalls s JOIN outcomes o ON o.arm = s.witness_arm AND o.id = s.id AND s.since <= coalesce(o.t_end, o.t)
+    WHERE o.failure IS NOT NULL GROUP BY ALL
+)
+SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
+       w.errors, w.raised, w.waiting, h.stall, w.began_t, w.status
+FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
+LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
+WHERE o.failure IS NOT NULL AND (o.phase IS NOT NULL) = {counted}
+ORDER BY o.t
+"""
+
+
+def failures(history: History) -> tuple[Failure, ...]:
+    """Every failed request that counts, in order of its start."""
+    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=True)))
+
+
+def failures_between_phases(history: History) -> tuple[Failure, ...]:
+    """Every failed request that does not count, such as those of a lead-in: what follows from them may count."""
+    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=False)))
+
+
+def with_known_causes(failures: Sequence[Failure], followed: frozenset[str]) -> tuple[Failure, ...]:
+    """The failures of arms whose requests are followed into their pools: what nothing was told of there met nothing."""
+    return tuple(
+        replace(failure, cause_known=_is_known(failure.error_class, told_of=True))
+        if failure.arm in followed
+        else failure
+        for failure in failures
+    )
+
+
+def _is_known(error_class: ErrorClass, *, told_of: bool) -> bool:
+    """That an answer was the wrong one its client knows; all else is known if something inside the service told."""
+    if error_class is ErrorClass.UNEXPLAINED:
+        return False
+    return told_of or error_class is ErrorClass.WRONG_RESULT
+
+
+def failure_of(row: tuple[Any, ...]) -> Failure:
+    """The failure that a row of the query tells of."""
+    arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, began, answered = (
+        row
+    )
+    given_up = failed_by == "timeout"
+    told = _told(*(None if part is None else json.loads(part) for part in testimony), given_up=given_up)
+    if given_up:
+        told = _when_given_up(told, end)
+    elif _is_error(answered) and began is not None:
+        told = _when_answered(told, began)
+    root = _root_error(told)
+    words = tuple(tuple(link.items()) for link in (root["chain"] if root else told.raised) or ())
+    chain, error_class = _read(words, root["where"] if root else None)
+    if failed_by == "declared" and WRONG_RESULT in (error or "").lower():
+        chain, error_class = (), ErrorClass.WRONG_RESULT
+    elif not chain:
+        error_class = _without_testimony(failed_by, status)
+    act = root or told.waiting
+    return Failure(
+        arm=arm,
+        phase=phase,
+        episode=episode,
+        id=request_id,
+        name=name,
+        at=at,
+        end=end,
+        error_class=error_class,
+        state=_state(root),
+        broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
+        chain=chain or (Link(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
+        act=act_of(act) if act else None,
+        cause_known=_is_known(error_class, told_of=bool(chain or act)),
+        response_began=None if _is_error(answered) else _response_began(told, began, end, failed_by),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read(
+    words: tuple[tuple[tuple[str, Any], ...], ...], where: str | None
+) -> tuple[tuple[Link, ...], ErrorClass]:
+    """A chain and its class. A strike breaks many requests in the same words, which are read once."""
+    chain = chain_of([dict(link) for link in words])
+    return chain, classify(chain, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the witness told of one request. `waiting`: what it was in when it was over or hung."""
+
+    errors: Sequence[Mapping[str, Any]]
+    raised: Sequence[Mapping[str, Any]] | None
+    waiting: Mapping[str, Any] | None
+
+
+def _told(errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool) -> _Told:
+    """A stall tells what it was in when nobody waited for its end, or it had none; else that may be long over."""
+    return _Told(errors or (), raised, waiting or (stall if given_up or errors is None else None))
+
+
+def _when_given_up(told: _Told, end: int) -> _Told:
+    """What was known when its user gave up. A service goes on, and what it meets then is no cause of that.
+
+    An error that came later tells what the request was in, if that had begun; else the stall does.
+    """
+    before = [error for error in told.errors if error["t"] <= end]
+    if before:
+        return replace(told, errors=before)
+    later = ({**error, "t": None} for error in told.errors)
+    under_way = (act for act in (*later, told.waiting) if (_since(act) or end + 1) <= end)
+    return _Told((), None, next(under_way, None))
+
+
+def _is_error(status: int | None) -> bool:
+    return status is not None and status >= _ERROR_STATUS
+
+
+def _when_answered(told: _Told, began: int) -> _Told:
+    """What was known when the service began to answer that it had failed: what it met after that is not why."""
+    return replace(told, errors=[error for error in told.errors if error["t"] <= began])
+
+
+def _response_began(told: _Told, began: int | None, end: int, failed_by: str) -> int | None:
+    """When the response began in whose course the request failed.
+
+    Where nothing that failed is known, a response that came whole says nothing: what is wrong with it had gone wrong
+    before. One that broke off, hung, or was left by an exception, did so after it had begun.
+    """
+    known = told.errors or told.waiting or told.raised
+    if began is None or began > end or not (known or failed_by in _BROKEN_OFF):
+        return None
+    return began
+
+
+def _since(act: Mapping[str, Any] | None) -> int | None:
+    return None if act is None else act.get("began") or act.get("since")
+
+
+def _root_error(told: _Told) -> Mapping[str, Any] | None:
+    """The first error that the request met: later ones, such as a rollback's, follow from it.
+
+    A failed pre-ping is not the cause of a failure unless nothing else went wrong: the pool replaces that
+    connection. Nor is a rollback, if something else left the service, which had made it roll back.
+    """
+    errors = [error for error in told.errors if error["where"] != "rollback" or _left(error, told.raised)]
+    return next((error for error in errors if error["where"] != "ping"), errors[0] if errors else None)
+
+
+def _left(error: Mapping[str, Any], raised: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether this error is among those that left the service, if any did."""
+    types = {link.get("type") for link in error["chain"]}
+    return not raised or any(link.get("type") in types for link in raised)
+
+
+def _state(root: Mapping[str, Any] | None) -> State:
+    if root is None:
+        return ""
+    if root["where"] == "connect":
+        return "connecting"
+    if root.get("dead_at_checkout") is None or root["where"] in _BEFORE_USE:
+        return ""
+    return "stale" if root["dead_at_checkout"] else "in use"
+
+
+def rest_s(failures: Iterable[Failure]) -> tuple[float, float] | None:
+    """The shortest and the longest rest before those that came after one; None where it was not recorded."""
+    rests = [
+        each.act.rest_ms / 1000
+        for each in failures
+        if each.state == "after rest" and each.act is not None and each.act.rest_ms is not None
+    ]
+    return (min(rests), max(rests)) if rests else None
+
+
+def _without_testimony(failed_by: str, status: int) -> ErrorClass:
+    if failed_by == "timeout":
+        return ErrorClass.TIMEOUT
+    if failed_by == "transport":
+        return ErrorClass.TRANSPORT
+    if failed_by == "declared" or 400 <= status < 500:
+        return ErrorClass.APPLICATION
+    return ErrorClass.UNEXPLAINED

@@ -1,0 +1,249 @@
+"""The last seconds of a history that is being written: what the live pages show.
+
+Reads what has been added to the files since the last look, and judges it by the same rules as the report does. Nothing
+of this is kept; the report is made from the files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brokenpipe.history.records import NEVER_SENT
+from brokenpipe.history.schema.table import EVERY_FILE
+from brokenpipe.live_view import LATELY_S, Deed, Sight
+from brokenpipe.measure.failures.root_cause import failure_of
+
+TESTIMONY_S = 1.0  # a failed request waits so long for what the witness says of it
+MOST_ACTS = 40
+_FOR_EVER = 2**63 - 1
+_OF_NO_USE = frozenset({"links", "ledger"})
+_SHOWN = frozenset({"inject", "heal", "restart"})
+
+Line = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Arm:
+    requests: int = 0
+    failed: int = 0
+    broken: int = 0
+    masked: int = 0
+    lately: deque[tuple[int, float | None, bool]] = field(default_factory=deque)  # end, ms if good, broken
+    pools: dict[str, Line] = field(default_factory=dict)
+    postgres: int | None = None
+
+    def note(self, end: int, ms: float | None, *, broken: bool) -> None:
+        self.requests += 1
+        self.failed += ms is None
+        self.broken += broken
+        self.lately.append((end, ms, broken))
+
+    def sight(self, now: int) -> Sight:
+        while self.lately and self.lately[0][0] < now - LATELY_S * 1e9:
+            self.lately.popleft()
+        good = sorted(ms for _, ms, _ in self.lately if ms is not None)
+        return Sight(
+            requests=self.requests,
+            failed=self.failed,
+            broken=self.broken,
+            masked=self.masked,
+            requests_lately=len(self.lately),
+            broken_lately=sum(broken for _, _, broken in self.lately),
+            p95_ms=good[math.ceil(0.95 * len(good)) - 1] if good else None,
+            pool_out=sum(pool["out"] for pool in self.pools.values()) if self.pools else None,
+            pool_idle=sum(pool["idle"] for pool in self.pools.values()) if self.pools else None,
+            postgres=self.postgres,
+        )
+
+
+class Lookout:
+    """Looks at one folder, as often as it is asked to. One file that cannot be read is no reason to see nothing."""
+
+    def __init__(self, folder: Path, arms: Sequence[str]) -> None:
+        self._folder = folder
+        self._arms = {arm: _Arm() for arm in arms}
+        self._offsets: dict[Path, int] = {}
+        self._testimonies: dict[tuple[str, str], Line] = {}
+        self._waiting: list[tuple[int, Line]] = []  # failed requests, and when they were read
+        self._acts: list[Line] = []
+        self._landings: dict[tuple[str, int | None], list[bool]] = defaultdict(list)
+        self._counted: list[tuple[int, int]] = []  # of the phases so far: begin and end
+
+    def look(self, now: int) -> Mapping[str, Sight]:
+        """Everything that was written since the last look. `now` is time.monotonic_ns()."""
+        for path in sorted(self._folder.glob(EVERY_FILE)):
+            writer = path.name.partition(".")[0]  # a long run has several files of each
+            if writer in _OF_NO_USE:
+                continue
+            arm = writer.removeprefix("witness-").rpartition("-")[0] if path.match("witness-*") else None
+            for line in self._added(path):
+                self._take(line, now, arm, writer)
+        self._judge(now)
+        return {name: arm.sight(now) for name, arm in self._arms.items()}
+
+    def deeds(self) -> tuple[Deed, ...]:
+        """The latest acts, the newest last: those of one moment on several arms are one."""
+        found: list[Deed] = []
+        open_: dict[str, int] = {}  # fault → its place in `found`
+        for act in self._acts:
+            fault, action = act["fault"], act["action"]
+            if action == "inject":
+                before = found[-1] if found else None
+                if (
+                    before
+                    and (before.fault, before.phase) == (fault, act["phase"])
+                    and self._same(before, act)
+                ):
+                    found[-1] = self._deed(act, (*before.arms, act["arm"]), before.t, before.error)
+                else:
+                    open_[fault] = len(found)
+                    found.append(self._deed(act, (act["arm"],), act["t0"], None))
+            elif action == "heal" and fault in open_:
+                n = open_[fault]
+                found[n] = _ended(found[n], act["t0"])
+        return tuple(found[-MOST_ACTS:])
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _added(self, path: Path) -> Iterator[Line]:
+        """Whole lines behind those that were read before."""
+        try:
+            with path.open("rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                added = file.read()
+        except OSError:
+            return
+        whole = added[: added.rfind(b"\n") + 1]
+        self._offsets[path] = self._offsets.get(path, 0) + len(whole)
+        for line in whole.splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def _take(self, line: Line, now: int, witnessed: str | None, file: str) -> None:
+        if witnessed in self._arms:
+            self._take_testimony(line, self._arms[witnessed], witnessed, file)
+            return
+        match line:
+            case {"k": "end", "arm": arm, "t0": int()} if arm in self._arms:
+                self._take_end(line, now)
+            case {"k": "postgres", "arm": arm, "connections": connections} if arm in self._arms:
+                self._arms[arm].postgres = connections
+            case {"k": "phase"}:
+                self._turn_to(line)
+            case {"k": "act", "action": action} if action in _SHOWN:
+                self._acts.append(line)
+            case {"k": "landing", "phase": phase, "episode": episode, "landed": landed}:
+                self._landings[phase, episode].append(landed)
+
+    def _take_end(self, line: Line, now: int) -> None:
+        if line.get("failure") in NEVER_SENT:
+            return
+        if line.get("failure"):
+            self._waiting.append((now, line))
+        elif self._counts(line["t0"]):
+            self._arms[line["arm"]].note(_end_of(line), line["ms"], broken=False)
+
+    def _take_testimony(self, line: Line, arm: _Arm, name: str, file: str) -> None:
+        match line.get("k"):
+            case "request":
+                self._testimonies[name, line["id"]] = line
+            case "pool":
+                arm.pools[file] = line
+            case "close":
+                arm.masked += _masks(line) and self._counts(line["t"])
+
+    def _turn_to(self, edge: Line) -> None:
+        if edge["edge"] == "begin":
+            self._counted.append((edge["t"], _FOR_EVER))
+        elif self._counted:
+            self._counted[-1] = (self._counted[-1][0], edge["t"])
+
+    def _counts(self, t0: int) -> bool:
+        """Whether a request that began then is one of a phase's. What we do between phases breaks some, too."""
+        return any(begin <= t0 < end for begin, end in reversed(self._counted))
+
+    # --- judging ------------------------------------------------------------------------------------
+
+    def _judge(self, now: int) -> None:
+        left = []
+        for read, end in self._waiting:
+            told = self._testimonies.pop((end["arm"], end["id"]), None)
+            if told is None and now - read < TESTIMONY_S * 1e9:
+                left.append((read, end))
+                continue
+            if self._counts(end["t0"]):
+                self._arms[end["arm"]].note(_end_of(end), None, broken=_broken(end, told))
+        self._waiting = left
+        while len(self._testimonies) > 10_000:  # of requests that did not fail for their client
+            self._testimonies.pop(next(iter(self._testimonies)))
+
+    def _same(self, deed: Deed, act: Line) -> bool:
+        return act["arm"] not in deed.arms and act["t0"] - deed.t < 1_000_000_000
+
+    def _deed(self, act: Line, arms: tuple[str, ...], t: int, error: str | None) -> Deed:
+        seen = self._landings.get((act["phase"], act["episode"]), [])
+        held = act["episode"] is None
+        if held:
+            seen = [
+                each for (phase, _), some in self._landings.items() if phase == act["phase"] for each in some
+            ]
+        return Deed(
+            t=t,
+            fault=act["fault"],
+            phase=act["phase"],
+            arms=arms,
+            held=held,
+            ended=None,
+            landed=sum(seen),
+            watched=len(seen),
+            error=error or act["error"],
+        )
+
+
+def _end_of(line: Line) -> int:
+    return int(line["t0"] + line["ms"] * 1e6)
+
+
+def _ended(deed: Deed, t: int) -> Deed:
+    return Deed(**{**{name: getattr(deed, name) for name in Deed.__slots__}, "ended": t})
+
+
+def _masks(close: Line) -> bool:
+    """Whether this end of a connection kept a dead one from a request. As in the report, see prices."""
+    after, recycle_ms = close.get("after"), close.get("recycle_ms")
+    if close.get("id") is None or after not in (None, "ping"):
+        return False
+    if after == "ping":
+        return True
+    replaced = (recycle_ms is not None and close["age_ms"] >= recycle_ms) or close.get("pool_invalidated")
+    return bool(close.get("dead") and replaced)
+
+
+def _broken(end: Line, told: Line | None) -> bool:
+    """By the rules of the report."""
+    told = told or {}
+    testimony = (
+        json.dumps(told[key]) if told.get(key) is not None else None
+        for key in ("errors", "raised", "waiting")
+    )
+    place = (
+        end["arm"],
+        "",
+        0,
+        end["id"],
+        end["name"],
+        end["t0"],
+        _end_of(end),
+        end["status"],
+        end["failure"],
+        end.get("error"),
+    )
+    return failure_of((*place, *testimony, None, told.get("began_t"), told.get("status"))).broken

@@ -1,0 +1,128 @@
+"""One place of the table: what one arm did in one phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brokenpipe.interval import Interval
+from brokenpipe.measure.model.attribution import Owed
+from brokenpipe.measure.model.pool_costs import Masked, Price
+from brokenpipe.measure.model.recovery import NEVER
+from brokenpipe.measure.model.write_counts import Written
+
+Place = tuple[str, str]  # arm, phase
+NOTICED_MS = 100.0  # of a late event loop
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles of successful requests, in milliseconds. None where nothing succeeded."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PerEpisode:
+    """How many requests there were of a kind in an episode, on average over those in which anything was asked."""
+
+    value: float
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Requests that did not fail and whose clients hung up before the answer was complete, as the service noticed.
+
+    `reconnects`: connections that were given up because their request was called off; each must be opened again.
+    """
+
+    requests: int = 0
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm in one phase: what stands in one place of the table.
+
+    broken = stale + in_use + after_rest + elsewhere. `after_rest`: the connection had rested for `rest_s` (from, to;
+    None: not recorded) and ended at its first use; whether it had died before cannot be told. `elsewhere`: disconnects
+    without a connection to look at, for example in a target whose pool the witness cannot see. `unexplained`: failed,
+    and why is not known; they may be broken as well. So failed = broken + unexplained + otherwise. `swallowed`:
+    answered as successes although the database had failed them and nothing made up for it.
+    """
+
+    arm: str
+    phase: str
+    requests: int
+    failed: int
+    broken: int
+    stale: int
+    in_use: int
+    elsewhere: int
+    unexplained: int
+    broken_pipe_rate: float | None  # None: no request was started, or some failed without a witness
+    ci95: Interval | None
+    episodes: int
+    latency_ms: Latency
+    latency_by_request: Mapping[str, Latency]
+    failed_by_class: Mapping[str, int]
+    # One for each episode that was struck: to the first success after which it went on succeeding, see `outages`;
+    # infinite where none came. None: not known, because nobody asked.
+    recovery_s: tuple[float | None, ...]
+    masked: Masked | None  # None: no witness
+    price: Price | None
+    swallowed: int | None = None  # None: no witness
+    written: Written | None = None  # None: no ledger, or nothing that it could be compared with
+    owed: Owed | None = None  # None: nothing failed
+    # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
+    server_connections: int | None = None
+    client_connections: int | None = None
+    after_rest: int = 0
+    rest_s: tuple[float, float] | None = None
+    # How late the service's event loop ran what was due, at most. None: nobody watched, or there is no loop.
+    loop_lag_ms: float | None = None
+    left: Left | None = None  # None: no witness
+    unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
+    longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
+
+    broken_per_episode: PerEpisode | None = None  # None: nothing was asked, or the causes are not known
+    failed_per_episode: PerEpisode | None = None  # None: nothing was asked
+    seconds: float | None = None  # that its episodes lasted, pauses of users included
+
+    @property
+    def requests_per_s(self) -> float | None:
+        return self.requests / self.seconds if self.seconds else None
+
+    @property
+    def never_recovered(self) -> int | None:
+        """Episodes after whose strike it never went on succeeding. None: nothing struck, or nobody asked."""
+        known = [time for time in self.recovery_s if time is not None]
+        return sum(time == NEVER for time in known) if known else None
+
+    @property
+    def slowest_recovery_s(self) -> float | None:
+        """Infinite if it once did not recover."""
+        return max((time for time in self.recovery_s if time is not None), default=None)
+
+    @property
+    def otherwise(self) -> int:
+        """Failed for a reason that is known and no disconnect: a full pool, a time limit, a refused connection."""
+        return self.failed - self.broken - self.unexplained
+
+    @property
+    def known_broken(self) -> int | None:
+        """None if any of those that failed for unknown reasons may be broken: then `broken` is a lower bound."""
+        return None if self.requests and self.broken_pipe_rate is None else self.broken
+
+    @property
+    def states_known(self) -> bool:
+        """Whether stale and in use can be told apart: requests are followed into the pool, or none had to be."""
+        return self.masked is not None or not (self.elsewhere or self.unexplained)
+
+    @property
+    def speaks_of_the_service(self) -> bool:
+        """Whether its event loop was late by what users notice, or users left."""
+        return (self.loop_lag_ms or 0.0) >= NOTICED_MS or bool(self.left and self.left.requests)

@@ -1,0 +1,127 @@
+"""What was found: the one value that the report renders and `summary.json` is cut from.
+
+Everything a reader is shown stands here. Times called `_s` are seconds since the experiment's first
+record, latencies are milliseconds of successful requests, rates are shares 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from brokenpipe.measure.failures.error_classes import Link
+from brokenpipe.measure.failures.witness_coverage import Seen
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.attribution import Owed
+from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
+from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.series import Timelines
+from brokenpipe.measure.model.validity import Arrivals, ContractProbe, Health, Warn
+from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Verdict
+from brokenpipe.measure.model.write_counts import Books
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFinding:
+    """A phase of the timeline. `fault` is empty for a phase without one; `strikes_s` are its acts."""
+
+    name: str
+    fault: str  # e.g. "socket_kill reset", "latency 25 ms downstream"
+    start_s: float
+    end_s: float
+    strikes_s: tuple[float, ...]
+    burst_s: tuple[tuple[float, float], ...]  # when users acted, if they paused in between
+    stretches_s: tuple[tuple[float, float], ...] = ()  # when it was played, if more than once
+    # By arm, connections that the harness ended before it, for others to be opened. None: how many is not known.
+    renewed: Mapping[str, int | None] = field(default_factory=dict)
+
+    @property
+    def played_s(self) -> tuple[tuple[float, float], ...]:
+        """Begin and end of each stretch."""
+        return self.stretches_s or ((self.start_s, self.end_s),)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failed requests with the same cause, with one real example."""
+
+    error_class: str  # from measure.classify
+    state: str  # of its connection: "stale", "in use", "after rest", "connecting" or "" (none to look at)
+    disconnect: bool  # says nothing unless the cause is known
+    count_by_arm: Mapping[str, int]
+    count_by_phase: Mapping[str, int]
+    example_arm: str
+    example_request: str  # its name, e.g. "POST /chat"
+    example_id: str
+    example_at_s: float
+    chain: tuple[Link, ...]  # outermost first
+    owed: Owed | None = None
+    cause_known: bool = True  # False: why these failed nobody inside the service told
+    rest_s: tuple[float, float] | None = None  # of those after a rest, from and to; None: not recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Swallowed:
+    """Requests answered as successes although the database had failed them, with one real example."""
+
+    error_class: str
+    where: str  # "connect", "checkout", "statement" or "commit"
+    count_by_place: Mapping[Place, int]
+    example_arm: str
+    example_request: str
+    example_id: str
+    example_status: int
+    chain: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """One experiment, measured."""
+
+    stem: str  # of the scenario file
+    title: str
+    question: str
+    target: str
+    started: str  # ISO 8601, UTC
+    duration_s: float
+    finished: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
+    verdict: Verdict
+    sentence: str  # what a manager understands
+    users_per_arm: int
+    seed: int
+    control: str
+    arms: Mapping[str, Mapping[str, str]]  # arm → the environment that makes it differ
+    shared_env: Mapping[str, str]
+    phases: tuple[PhaseFinding, ...]
+    cells: Mapping[Place, Cell]
+    checks: tuple[Check, ...]
+    warnings: tuple[Warn, ...]
+    failures: tuple[FailureGroup, ...]
+    timelines: Timelines
+    health: Health
+    contract: tuple[ContractProbe, ...]
+    best: Best | None
+    costs: Mapping[str, Cost]  # by arm, without the control; empty without a phase that has no fault
+    environment: Mapping[str, str]  # versions, machine: label → value
+    command: str  # to repeat it
+    notes: tuple[str, ...] = ()
+    isolated: tuple[str, ...] = ()  # phases in which the arms took turns
+    arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
+    arrivals: Mapping[Place, Arrivals] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()
+    pool_mode: str | None = None  # of the PgBouncer before Postgres; None: there was none
+    swallowed: tuple[Swallowed, ...] = ()
+    ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none
+    figures: Mapping[Place, Figures] = field(default_factory=dict)  # episode by episode
+    machine: str = ""  # what latencies depend on
+    pools: Mapping[Place, PoolUse] = field(default_factory=dict)  # where a witness saw it
+    nested: Mapping[Place, tuple[NestedCheckouts, ...]] = field(default_factory=dict)  # where there are any
+    # Of each arm's Postgres, as the scenario says. None: more than any arm asks for.
+    max_connections: int | None = None
+    seen: Mapping[str, Seen] = field(default_factory=dict)  # by arm, what the witness saw
+    baseline: str | None = None  # what it was held against, and when that was recorded
+
+    def cell(self, arm: str, phase: str) -> Cell:
+        """What one arm did in one phase."""
+        return self.cells[arm, phase]

@@ -1,0 +1,117 @@
+"""The baseline of a run: what is kept of an earlier experiment, so that this one can be held against it for ever.
+
+Every report has it as `episodes.json`: what others can be held against, even when the history is gone. What a run was
+held against stands as `baseline.json` in its own folder, from which it is reported again when the other is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from brokenpipe.errors import ReportError
+from brokenpipe.files import Unfit
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.json_file import read_object
+from brokenpipe.measure.model.arm_phase import Place
+from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.regression.comparability import NotComparable
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan
+from brokenpipe.plan.toml_model import Strict
+
+NAME = "baseline.json"
+OWN = "episodes.json"
+
+_BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLEN, Code.MACHINE_THROTTLED})
+# What a run asked of it does not make a run doubtful, whatever it is held against itself.
+_OF_THE_GATE = frozenset({Code.NOTHING_EXPECTED, Code.BASELINE_IN_DOUBT})
+
+
+class Doubt(Strict):
+    """Why something of the baseline is not known. Of all of it, or of a phase, an arm, or both."""
+
+    text: str
+    phase: str | None
+    arm: str | None
+
+
+class Baseline(Strict):
+    """An experiment, cut down to what another is held against."""
+
+    form: Literal[1] = 1
+    name: str
+    """Its folder below reports/, such as default/20260314T092653Z."""
+
+    started: str
+    plan: Plan
+    machine: str
+    """What its latencies were measured on."""
+
+    busy: bool
+    """Was that machine so busy that latencies include the wait for a core?"""
+
+    doubts: Annotated[tuple[Doubt, ...], Field(strict=False)]
+    arms: Mapping[str, Mapping[str, Figures]]
+    """By arm and phase."""
+
+    @property
+    def figures(self) -> dict[Place, Figures]:
+        return {(arm, phase): found for arm, phases in self.arms.items() for phase, found in phases.items()}
+
+
+def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
+    """What is kept of a run. Raises NotComparable if it did not reach its end."""
+    if findings.finished != "done":
+        raise NotComparable(
+            f"{folder}: cannot be a baseline: that experiment was {findings.finished} before its end",
+            remedy="Give the folder of one that reached its end.",
+        )
+    arms: dict[str, dict[str, Figures]] = {}
+    for (arm, phase), found in findings.figures.items():
+        arms.setdefault(arm, {})[phase] = found
+    return Baseline(
+        name=f"{plan.stem}/{folder.resolve().name}",
+        started=findings.started,
+        plan=plan,
+        machine=findings.machine,
+        busy=is_busy(findings.warnings),
+        doubts=tuple(
+            Doubt(text=each.text, phase=each.phase, arm=each.arm)
+            for each in findings.warnings
+            if each.unknown and each.code not in _OF_THE_GATE
+        ),
+        arms=arms,
+    )
+
+
+def is_busy(warnings: Iterable[Warn]) -> bool:
+    """Was the machine so busy, or so much of it taken away, that latencies measure it?"""
+    return any(warning.code in _BUSY for warning in warnings)
+
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """What latencies depend on, as far as `environment.json` knows it."""
+    memory = f"{(environment.get('memory_bytes') or 0) / 1e9:.0f} GB"
+    return f"{environment.get('cores', '?')} cores, {environment.get('machine', '?')}, {memory}"
+
+
+def read_baseline(path: Path) -> Baseline | None:
+    """One that was kept; None if there is none. Raises ReportError if this version cannot read it."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        found = Baseline.model_validate(read_object(path), strict=False)
+    except (Unfit, ValidationError) as error:
+        why = f": {error}" if isinstance(error, Unfit) else f" ({error.error_count()} problems)"
+        raise ReportError(
+            f"{path}: this version cannot read it{why}",
+            remedy="Make it again with the version at hand: `brokenpipe report`, with --baseline if it had one.",
+        ) from error
+    return found.model_copy(update={"plan": redacted_plan(found.plan)})

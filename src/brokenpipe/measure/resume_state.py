@@ -1,0 +1,55 @@
+"""An experiment that was cut off: how far it got, and what is left to play of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenpipe.history.file_names import last_part
+from brokenpipe.history.reader import History, reading
+from brokenpipe.measure.run_metadata import finished, plan_of, recorded_environment
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.sequential import Stretch, remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A folder's experiment as far as it got. `part`: the number of the next part."""
+
+    plan: Plan
+    part: int
+    ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
+    played: dict[str, int]  # finished episodes of each phase
+    left: tuple[Stretch, ...]
+    scenario_file: Path | None  # where it was read from, if that is known
+
+
+def unfinished(folder: Path) -> Unfinished:
+    """What there is in a report folder. Raises ReportError if it is none."""
+    with reading(folder) as history:
+        plan = plan_of(history)
+        scenario_file = recorded_environment(folder).get("scenario_file")
+        ended, played = finished(history), _played(history, tuple(plan.scenario.arms))
+    return Unfinished(
+        plan=plan,
+        part=last_part(folder) + 1,
+        ended=ended,
+        played=played,
+        left=remaining(plan.stretches, played),
+        scenario_file=Path(str(scenario_file)) if scenario_file else None,
+    )
+
+
+def _played(history: History, arms: Sequence[str]) -> dict[str, int]:
+    """Of each phase, how many episodes are whole, from the first on: where arms take turns, those of every arm."""
+    whole: dict[str, set[int]] = defaultdict(set)
+    rows = history.rows(
+        "SELECT phase, n, bool_or(arm IS NULL) OR count(DISTINCT arm) >= ? FROM episodes WHERE counts GROUP BY ALL",
+        (len(arms),),
+    )
+    for phase, n, complete in rows:
+        if complete:
+            whole[phase].add(n)
+    return {phase: next(n for n in range(len(found) + 1) if n not in found) for phase, found in whole.items()}

@@ -1,0 +1,128 @@
+"""What a report folder says of its own run: its plan, when it began, how it ended, and on what it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brokenpipe.errors import ReportError
+from brokenpipe.files import Unfit, read_bytes
+from brokenpipe.history.reader import REMEDY, History, document
+from brokenpipe.history.records import How
+from brokenpipe.measure.code_versions import code_of
+from brokenpipe.plan.errors.location import key_of
+from brokenpipe.plan.plan import WHERE, Plan
+from brokenpipe.plan.secrets.redacted_plan import redacted_plan
+from brokenpipe.plan.toml_model import LIMITS
+
+
+def plan_of(history: History) -> Plan:
+    """What was run. Raises ReportError if this version cannot read it."""
+    return recorded_plan(history.folder)
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """What was run in a report folder; its history is not read. Raises ReportError if this version cannot read it.
+
+    Without secrets, also where a version of before has written them down.
+    """
+    try:
+        return redacted_plan(Plan.model_validate(document(folder, "plan.json"), strict=False))
+    except ValidationError as error:
+        raise ReportError(
+            f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
+            remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
+            details=_told(error),
+        ) from error
+
+
+_MOST_TOLD = 10  # mistakes in one file
+
+
+class _Environment(BaseModel):
+    """What is read of `environment.json`, with its types. What others add to it is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+    command: str = ""
+    scenario_file: str | None = None
+    cores: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    memory_bytes: Annotated[int, Field(ge=0, le=2**60)] | None = None
+    machine: str = ""
+    system: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    code: Mapping[str, Mapping[str, object] | None] = Field(
+        default_factory=dict
+    )  # None: git knows nothing of it
+
+
+def recorded_environment(folder: Path) -> dict[str, Any]:
+    """On what it was run, and by which command. Raises ReportError if that is not what a run writes down."""
+    found = document(folder, "environment.json")
+    try:
+        _Environment.model_validate(found)
+    except ValidationError as error:
+        raise ReportError(
+            f"{folder / 'environment.json'}: is not what a run writes down",
+            remedy=REMEDY,
+            details=_told(error),
+        ) from error
+    return found
+
+
+def _told(error: ValidationError) -> tuple[str, ...]:
+    """The keys at fault, and what each must be; the first few."""
+    found = error.errors(include_url=False, include_input=False)
+    told = [f"{key_of(each['loc'])}: {each['msg'].replace('Input should be', 'must be')}" for each in found]
+    return (
+        *told[:_MOST_TOLD],
+        *([f"… and {len(told) - _MOST_TOLD:,} more"] if len(told) > _MOST_TOLD else []),
+    )
+
+
+def scenario_text(folder: Path) -> str:
+    """The scenario file as it was when the run began. Raises ReportError if it cannot be read."""
+    path = folder / "scenario.toml"
+    try:
+        return read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")
+    except (Unfit, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
+
+
+def started(history: History) -> str:
+    """When it began: ISO 8601, UTC."""
+    (wall_ns,) = history.one("SELECT coalesce(min(wall_ns), 0) FROM clocks WHERE writer = 'experiment'")
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finished(history: History) -> str:
+    """How it ended: "done", "interrupted", "terminated", "failed", "stopped", "hung" or "cut off".
+
+    A later part that was cut off has said nothing, whatever the one before it said.
+    """
+    rows = history.rows(
+        "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
+    )
+    how = str(rows[0][0]) if rows else ""
+    return how if how in get_args(How) else "cut off"
+
+
+def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+    """Versions, then what is set at the servers, then the code, then the machine, and where on it the stack ran."""
+    scenario = plan.scenario
+    shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
+    if scenario.postgres.chosen:
+        shown["[postgres]"] = scenario.postgres.chosen
+    if scenario.pgbouncer:
+        shown["[pgbouncer]"] = scenario.pgbouncer.chosen
+    shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
+    for name in ("system", "machine", "cores"):
+        if name in document:
+            shown[name] = str(document[name])
+    if document.get("memory_bytes") is not None:
+        shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
+    return shown | {"stack": f"in {WHERE[plan.stack]}"}

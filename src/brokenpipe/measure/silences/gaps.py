@@ -1,0 +1,87 @@
+"""Gaps in what is written at regular times: who wrote nothing stood still, whether or not anybody looked.
+
+    lag reports of the load   twice a second
+    ticks of a witness        once a second, of each process of a service
+    gauges                    once a second: of the machine, of Postgres, and the looks of the watch
+
+Only of a run that had a watch, since of histories of before it is not known what should be there. What is missing
+altogether is no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes.harness import GAUGE_GAP_S, LOAD_GAP_S
+from brokenpipe.measure.silences.periods import Explained, Silence
+
+GAP = "gap"
+GAUGES = "gauges"
+MACHINE, LOOKS, POSTGRES = "machine and processes", "the watch", "Postgres"
+
+_WHOLE = "NOT EXISTS (FROM resumptions r WHERE r.t BETWEEN g.before AND g.t)"
+# The first and the last edge of a phase count as written.
+_GAPS = f"""
+WITH edge AS (SELECT min(t) AS first, max(t) AS last FROM phase_edges),
+w AS (
+    SELECT w.t FROM {{table}} w, edge WHERE t BETWEEN first AND last
+    UNION ALL SELECT unnest([first, last]) FROM edge WHERE EXISTS (FROM {{table}})
+)
+SELECT before, t FROM (SELECT t, lag(t) OVER (ORDER BY t) AS before FROM w) g
+WHERE t - before > ? AND {_WHOLE} ORDER BY t
+"""
+_WITNESS = f"""
+WITH edge AS (SELECT min(t) AS first, max(t) AS last FROM phase_edges)
+SELECT witness_arm, pid, before, t FROM (
+    SELECT witness_arm, pid, t, lag(t) OVER (PARTITION BY witness_arm, pid ORDER BY t) AS before FROM witness_ticks
+) g, edge WHERE t - before > ? AND t >= first AND before <= last AND {_WHOLE}
+UNION ALL
+SELECT witness_arm, NULL, before, last FROM (
+    SELECT witness_arm, max(t) AS before FROM witness_ticks GROUP BY witness_arm
+), edge WHERE last - before > ?
+ORDER BY 3
+"""
+
+
+def gaps(history: History, seen: Sequence[Silence], by_plan: Explained) -> tuple[Silence, ...]:
+    """Those of which the watch says nothing: what it has seen, `seen`, it knows better."""
+    if not history.rows("SELECT 1 FROM watched LIMIT 1"):
+        return ()
+    found = (*_load(history), *_witnesses(history), *_gauges(history, seen, by_plan))
+    return tuple(gap for gap in found if not any(_is_told(gap, each) for each in seen))
+
+
+def _is_told(gap: Silence, silence: Silence) -> bool:
+    """Whether a silence that was seen is the reason. While the harness stands still, it gauges nothing."""
+    role, seen = gap.part.partition(" ")[0], silence.part.partition(" ")[0]
+    reasons = {GAUGES: {"harness"}, "load": {"load", "worker"}}.get(role, {role})
+    return seen in reasons and silence.arm == gap.arm and silence.overlaps(gap.begins, gap.ends)
+
+
+def _load(history: History) -> Iterator[Silence]:
+    """A lag that is told when it is over says how long it was: that is a doubt of its own."""
+    late: dict[int, float] = dict(history.rows("SELECT t, max(ms) FROM lags WHERE ms > 500 GROUP BY t"))
+    for before, t in history.rows(_GAPS.format(table="lags"), (round(LOAD_GAP_S * 1e9),)):
+        if (t - before) / 1e9 - late.get(t, 0.0) / 1e3 > LOAD_GAP_S / 2:
+            yield Silence("load", None, None, GAP, before, t)
+
+
+def _witnesses(history: History) -> Iterator[Silence]:
+    """Of an arm whose service has ended the roll call tells."""
+    gone = {arm for (arm,) in history.rows("SELECT DISTINCT arm FROM doubts WHERE code = 'target_died'")}
+    least_ns = round(GAUGE_GAP_S * 1e9)
+    for arm, pid, before, t in history.rows(_WITNESS, (least_ns, least_ns)):
+        if arm not in gone:
+            yield Silence("target", arm, pid, GAP, before, t, over=pid is not None)
+
+
+def _gauges(history: History, seen: Sequence[Silence], by_plan: Explained) -> Iterator[Silence]:
+    """Postgres is gauged by asking it: what it does not answer is no gap of ours."""
+    hung = [(each.begins, each.ends) for each in seen if each.part == "postgres"]
+    for table, what in (("ticks", MACHINE), ("looks", LOOKS), ("slots", POSTGRES)):
+        for before, t in history.rows(_GAPS.format(table=table), (round(GAUGE_GAP_S * 1e9),)):
+            gap = Silence(f"{GAUGES} of {what}", None, None, GAP, before, t)
+            away = Explained((*by_plan.windows, *hung)).outside_s(gap) if what == POSTGRES else gap.lasted_s
+            if away > GAUGE_GAP_S:
+                yield gap

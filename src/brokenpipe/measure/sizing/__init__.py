@@ -1,0 +1,1 @@
+"""Pool size: the measured curve, and advice from it."""

@@ -1,0 +1,245 @@
+"""The pool-size curve: who waits for a connection in which size of pool, and from which size on nobody does.
+
+    wait, p95                                        short   waits are longer than tolerable, or some gave up
+      ▇                                              open    the interval reaches across
+      ▇ ▇                                            enough  they are not
+      ▇ ▇ ▅ ▂                ╌╌╌╌ tolerable
+      4 8 10 12 16 20 30     connections             the knee is the smallest that is enough, here 16
+
+A percentile is that of each episode, averaged over episodes, as everywhere in checks: its interval comes from episodes.
+Sizes are told by what the witness saw of the pools, not by the names of environment variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import fmean
+
+from brokenpipe.formatting import milliseconds, percent, plural
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.nested_checkouts import NestedCheckouts, by_name, sentence
+from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.sizing.comparable_arms import FEWEST_SIZES, comparable_arms
+from brokenpipe.measure.stats.distributions import binomial_interval
+from brokenpipe.measure.stats.intervals import ERROR, mean_interval
+
+FEWEST_EPISODES = 6  # with fewer, the interval of a mean says next to nothing
+TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: nobody feels a tenth more
+PERCENTILE_REST = 0.05  # where more wait in vain, the 95th percentile is how long they wait, in every pool
+TOLERABLE_MS = 5.0  # at least: below it a busy machine is measured, not a pool
+
+
+class Room(StrEnum):
+    """Whether a pool was large enough."""
+
+    SHORT = "short"
+    OPEN = "open"
+    ENOUGH = "enough"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One arm's pools. `most` connections may be open at once, of all its processes together."""
+
+    arm: str
+    use: PoolUse
+    most: int
+    requests: int
+    timeouts: int  # requests that failed because they waited in vain: "pool exhausted"
+    refused: int  # requests that failed because Postgres had no room: 53300
+    answered_per_s: float
+    hold_ms: float | None  # of one checkout, from out to back, on average; None: not recorded
+    wait_p95_ms: float
+    ci95: Interval | None  # None: all episodes alike, or fewer than two
+    room: Room
+
+    @property
+    def processes(self) -> int:
+        return self.use.processes
+
+    @property
+    def of_process(self) -> int:
+        """Connections that one process may open."""
+        return self.most // self.processes
+
+    @property
+    def timeout_share(self) -> float:
+        """Of its requests, 0..1."""
+        return self.timeouts / self.requests
+
+    @property
+    def refused_share(self) -> float:
+        """Of its requests, 0..1."""
+        return self.refused / self.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """`sizes` from small to large; the `curve` is those of arms that are equal in everything else.
+
+    `left_out` says of each other arm in what it differs. `nested` are requests for which no size is enough.
+    `unsure` are sizes below the knee that may be enough as well. Without a knee, `why` says why; with one, it is empty.
+    `doubts` are the reasons to mistrust the whole run: with any, nothing of this is certain.
+    """
+
+    phase: str
+    episodes: int
+    tolerable_ms: float
+    sizes: tuple[Size, ...]
+    curve: tuple[Size, ...]
+    knee: Size | None
+    unsure: tuple[Size, ...]
+    why: str
+    doubts: tuple[Warn, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    nested: tuple[NestedCheckouts, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a knee, and no doubt about it."""
+        return self.knee is not None and not self.doubts
+
+    @property
+    def peak(self) -> int:
+        """Most connections in use at once in any arm."""
+        return max(size.use.peak_out for size in self.sizes)
+
+
+def sizing_of(findings: Findings) -> Sizing | None:
+    """The curve of the first phase without a fault. None unless three arms had pools of different sizes there."""
+    phase = next((each.name for each in findings.phases if not each.fault), None)
+    if phase is None:
+        return None
+    uses = {arm: findings.pools[arm, phase] for arm in findings.arms if (arm, phase) in findings.pools}
+    limited = {arm: use for arm, use in uses.items() if use.most and findings.cell(arm, phase).requests}
+    if len(limited) < FEWEST_SIZES or len({use.most for use in limited.values()}) < 2:
+        return None
+    compared, left_out = comparable_arms(findings.arms, limited)
+    roomiest = max(compared, key=lambda arm: limited[arm].most or 0)
+    tolerable_ms = max(TOLERABLE_MS, TOLERABLE_SHARE * (limited[roomiest].hold_ms or 0.0))
+    sizes = sorted(
+        (_size(findings, arm, phase, tolerable_ms) for arm in limited), key=lambda size: (size.most, size.arm)
+    )
+    curve = tuple(size for size in sizes if size.arm in compared)
+    doubts = tuple(each for each in findings.warnings if _concerns(each, phase))
+    episodes = max(len(size.use.episode_p95_ms) for size in sizes)
+    knee, why = knee_of(curve, episodes)
+    nested = by_name(findings.nested.get((size.arm, phase), ()) for size in curve)
+    if nested:
+        knee, why = None, "; ".join(map(sentence, nested))
+    return Sizing(
+        phase=phase,
+        episodes=episodes,
+        tolerable_ms=tolerable_ms,
+        sizes=tuple(sizes),
+        curve=curve,
+        knee=knee,
+        unsure=_unsure(curve, knee),
+        why=why,
+        doubts=doubts,
+        left_out=left_out,
+        nested=nested,
+    )
+
+
+def _concerns(doubt: Warn, phase: str) -> bool:
+    """What a scenario expects is no matter here."""
+    return doubt.unknown and doubt.phase in {None, phase} and doubt.code != Code.NOTHING_EXPECTED
+
+
+def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> Size:
+    cell, use = findings.cell(arm, phase), findings.pools[arm, phase]
+    timeouts = cell.failed_by_class.get(ErrorClass.POOL_EXHAUSTED.value, 0)
+    value = fmean(use.episode_p95_ms)
+    interval = mean_interval(use.episode_p95_ms)
+    interval = Interval(max(0.0, interval.low), interval.high) if interval else None
+    return Size(
+        arm=arm,
+        use=use,
+        most=use.most or 0,
+        requests=cell.requests,
+        timeouts=timeouts,
+        refused=cell.failed_by_class.get(ErrorClass.TOO_MANY_CONNECTIONS.value, 0),
+        answered_per_s=(cell.requests - cell.failed) / use.seconds if use.seconds else 0.0,
+        hold_ms=use.hold_ms,
+        wait_p95_ms=value,
+        ci95=interval,
+        room=room_of(value, interval, timeouts, tolerable_ms),
+    )
+
+
+def room_of(wait_ms: float, interval: Interval | None, timeouts: int, tolerable_ms: float) -> Room:
+    """A request that waited in vain is a fact, and needs no interval. Episodes that are all alike have none."""
+    low, high = (interval.low, interval.high) if interval else (wait_ms, wait_ms)
+    if timeouts or low > tolerable_ms:
+        return Room.SHORT
+    return Room.ENOUGH if high <= tolerable_ms else Room.OPEN
+
+
+def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
+    """The smallest size that is enough, if a smaller one is known to be short and no larger one is; else why not."""
+    if len({size.most for size in curve}) < FEWEST_SIZES:
+        return None, (
+            f"{len({size.most for size in curve})} sizes are no curve: it takes {FEWEST_SIZES} arms or more "
+            "whose pools differ in size and that are equal in all else"
+        )
+    if episodes < FEWEST_EPISODES:
+        return (
+            None,
+            f"{plural(episodes, 'block')} of 2 s: too few: make the phase {2 * FEWEST_EPISODES} s or longer",
+        )
+    rooms = [size.room for size in curve]
+    shorts = [index for index, room in enumerate(rooms) if room is Room.SHORT]
+    if not shorts:
+        return None, f"no pool was too small, not even {curve[0].most}: add smaller ones, or ask more often"
+    roomy = [size for size in curve[shorts[-1] + 1 :] if size.room is Room.ENOUGH]
+    if roomy:
+        return roomy[0], ""
+    if shorts[-1] == len(curve) - 1:
+        return None, _short_to_the_last(curve)
+    return None, f"whether {curve[-1].most} connections are enough cannot be told: make the phase longer"
+
+
+def _short_to_the_last(curve: Sequence[Size]) -> str:
+    """No pool was enough: whether larger ones still helped where the sizes end."""
+    best, largest = min(curve, key=_badness), curve[-1]
+    if best is largest:
+        return f"even in the largest pool, {largest.most}, requests waited too long: add larger ones"
+    figures = ", ".join(f"{size.most}: {_how_bad(size)}" for size in curve if size.most >= best.most)
+    rise, likely = (", and rise", "is") if _plainly_worse(largest, best) else ("", "may be")
+    return (
+        f"waits stop falling above {best.most} connections{rise} ({figures}): the limit {likely} elsewhere, "
+        "the machine, the database or the service itself. No larger pool is suggested"
+    )
+
+
+def _badness(size: Size) -> tuple[float, float]:
+    return max(size.timeout_share, PERCENTILE_REST), size.wait_p95_ms
+
+
+def _how_bad(size: Size) -> str:
+    wait = milliseconds(size.wait_p95_ms)
+    return wait if size.timeout_share <= PERCENTILE_REST else f"{wait}, {percent(size.timeout_share)} in vain"
+
+
+def _plainly_worse(size: Size, best: Size) -> bool:
+    """Beyond chance: by what waits in vain where that is many, else by the wait."""
+    if size.timeout_share > PERCENTILE_REST:
+        mine, its = (binomial_interval(each.timeouts, each.requests, ERROR) for each in (size, best))
+        return bool(mine.low > its.high)
+    low = size.ci95.low if size.ci95 else size.wait_p95_ms
+    return low > (best.ci95.high if best.ci95 else best.wait_p95_ms)
+
+
+def _unsure(curve: Sequence[Size], knee: Size | None) -> tuple[Size, ...]:
+    if knee is None:
+        return ()
+    below = [size for size in curve if size.most < knee.most]
+    last = max((n for n, size in enumerate(below) if size.room is Room.SHORT), default=-1)
+    return tuple(below[last + 1 :])

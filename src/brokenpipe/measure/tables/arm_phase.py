@@ -1,0 +1,188 @@
+"""One arm in one phase: counts, rate with its interval, latencies, the price of its settings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from brokenpipe.history.reader import History
+from brokenpipe.interval import Interval
+from brokenpipe.measure.failures.root_cause import Failure, rest_s
+from brokenpipe.measure.model.arm_phase import Cell, Latency, PerEpisode, Place
+from brokenpipe.measure.model.pool_costs import Masked
+from brokenpipe.measure.stats.intervals import count_interval, rate_interval, smallest_visible_rate
+from brokenpipe.measure.tables.pool_costs import masked_and_prices
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """The unit of statistics: for one arm and phase, requests and broken requests of each episode."""
+
+    numbers: tuple[int, ...]
+    requests: tuple[int, ...]
+    failed: tuple[int, ...]
+    broken: tuple[int, ...]
+
+
+def episodes_by_place(
+    history: History, places: Iterable[Place], failures: Sequence[Failure]
+) -> dict[Place, Episodes]:
+    """Requests, failed and broken requests of each counted episode."""
+    requests: dict[tuple[str, str, int], int] = {
+        (arm, phase, n): count
+        for arm, phase, n, count in history.rows("SELECT arm, phase, episode, requests FROM by_episode")
+    }
+    failed = Counter((f.arm, f.phase, f.episode) for f in failures)
+    broken = Counter((f.arm, f.phase, f.episode) for f in failures if f.broken)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for phase, n in history.rows("SELECT DISTINCT phase, n FROM episode_list WHERE counts ORDER BY n"):
+        numbers[phase].append(n)
+    return {
+        (arm, phase): Episodes(
+            tuple(numbers[phase]),
+            tuple(requests.get((arm, phase, n), 0) for n in numbers[phase]),
+            tuple(failed[arm, phase, n] for n in numbers[phase]),
+            tuple(broken[arm, phase, n] for n in numbers[phase]),
+        )
+        for arm, phase in places
+    }
+
+
+def interval_of(
+    phase: str,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    place: Place,
+    error: float,
+) -> Interval | None:
+    """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
+    largest = largest_rate(phase, events, by_place)
+    return rate_interval(events[place], by_place[place].requests, largest_rate=largest, error=error)
+
+
+def count_interval_of(
+    phase: str,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    place: Place,
+    error: float,
+) -> Interval | None:
+    """The interval of how many there are in an episode. At least one is what an episode unlike the others may have."""
+    neighbours = (events[key] for key in events if key[1] == phase)
+    largest = max((count for each in neighbours for count in each), default=0)
+    counts = asked(events[place], by_place[place])
+    return count_interval(counts, largest=max(1, largest), error=error)
+
+
+def asked(events: Sequence[int], episodes: Episodes) -> list[float]:
+    """The counts of those episodes in which anything was asked: the others say nothing."""
+    return [float(event) for event, requests in zip(events, episodes.requests, strict=True) if requests]
+
+
+def largest_rate(
+    phase: str, events: Mapping[Place, Sequence[int]], by_place: Mapping[Place, Episodes]
+) -> float:
+    """The largest rate of one episode of any arm in that phase; at least one event in the smallest episode."""
+    neighbours = [key for key in by_place if key[1] == phase]
+    rates = [
+        event / request
+        for key in neighbours
+        for event, request in zip(events[key], by_place[key].requests, strict=True)
+        if request
+    ]
+    floor = smallest_visible_rate([n for key in neighbours for n in by_place[key].requests])
+    return max([floor, *rates])
+
+
+def cells(
+    history: History,
+    by_place: Mapping[Place, Episodes],
+    failures: Sequence[Failure],
+    witnessed: frozenset[str],
+    errors: Mapping[str, float],
+) -> dict[Place, Cell]:
+    """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
+    latencies, by_request = _latencies(history)
+    masked, prices = masked_and_prices(history)
+    broken_events = {place: episodes.broken for place, episodes in by_place.items()}
+    failed_events = {place: episodes.failed for place, episodes in by_place.items()}
+    lasted = _seconds(history)
+    failed_at: dict[Place, list[Failure]] = defaultdict(list)
+    for failure in failures:
+        failed_at[failure.arm, failure.phase].append(failure)
+    found = {}
+    for place, episodes in by_place.items():
+        arm, phase = place
+        broken = [f for f in failed_at[place] if f.broken]
+        states = Counter(f.state for f in broken)
+        requests = sum(episodes.requests)
+        unexplained = sum(not f.cause_known for f in failed_at[place])
+        # With a witness the broken ones are known at least; without, any of these failures may be one.
+        unknowable = unexplained > 0 and arm not in witnessed
+        found[place] = Cell(
+            arm=arm,
+            phase=phase,
+            requests=requests,
+            failed=len(failed_at[place]),
+            broken=len(broken),
+            stale=states["stale"],
+            in_use=states["in use"],
+            after_rest=states["after rest"],
+            rest_s=rest_s(broken),
+            elsewhere=states[""],
+            unexplained=unexplained,
+            broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
+            ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, errors[phase]),
+            episodes=len(episodes.numbers),
+            latency_ms=latencies.get(place, Latency(None, None, None)),
+            latency_by_request=by_request.get(place, {}),
+            failed_by_class=dict(Counter(f.error_class.value for f in failed_at[place])),
+            recovery_s=(),
+            masked=masked.get(place, Masked()) if arm in witnessed else None,
+            price=prices.get(place) if arm in witnessed else None,
+            broken_per_episode=None if unknowable else per_episode(place, broken_events, by_place, errors),
+            failed_per_episode=per_episode(place, failed_events, by_place, errors),
+            seconds=lasted.get((phase, arm), lasted.get((phase, None))),
+        )
+    return found
+
+
+# Read once for both: `name` is NULL for all requests together.
+_LATENCIES = """
+SELECT arm, phase, CASE WHEN grouping(name) = 0 THEN name END, quantile_cont(ms, [0.5, 0.95, 0.99])
+FROM outcomes WHERE failure IS NULL AND phase IS NOT NULL
+GROUP BY GROUPING SETS ((arm, phase), (arm, phase, name)) ORDER BY name
+"""
+
+
+def per_episode(
+    place: Place,
+    events: Mapping[Place, Sequence[int]],
+    by_place: Mapping[Place, Episodes],
+    errors: Mapping[str, float],
+) -> PerEpisode | None:
+    """How many there are in an episode; None if nothing was asked in any."""
+    counts = asked(events[place], by_place[place])
+    if not counts:
+        return None
+    phase = place[1]
+    return PerEpisode(fmean(counts), count_interval_of(phase, events, by_place, place, errors[phase]))
+
+
+def _seconds(history: History) -> dict[tuple[str, str | None], float]:
+    """How long the episodes of a phase lasted together; of an arm that took turns, its own."""
+    rows = history.rows("SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts GROUP BY ALL")
+    return {(phase, arm): seconds for phase, arm, seconds in rows}
+
+
+def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict[str, Latency]]]:
+    whole: dict[Place, Latency] = {}
+    by_request: dict[Place, dict[str, Latency]] = defaultdict(dict)
+    for arm, phase, name, quantiles in history.rows(_LATENCIES):
+        if name is None:
+            whole[arm, phase] = Latency(*quantiles)
+        else:
+            by_request[arm, phase][name] = Latency(*quantiles)
+    return whole, by_request

@@ -1,0 +1,36 @@
+"""Users who leave: requests whose clients hung up before the answer was complete, and what that cost the pool.
+
+Nobody is left to be told, so what such a request met afterwards was not kept quiet; nor has anything died of which a
+ping could have known. What leaving costs are connections: drivers give up one whose statement was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from brokenpipe.history.reader import History
+from brokenpipe.measure.model.arm_phase import Cell, Left, Place
+
+_LEFT = """
+WITH gone AS (
+    SELECT o.arm, o.phase, o.id_hash FROM outcomes o
+    JOIN (SELECT witness_arm AS arm, hash(id) AS id_hash FROM testimonies WHERE left_t IS NOT NULL) w
+    USING (arm, id_hash)
+    WHERE o.failure IS NULL AND o.phase IS NOT NULL
+), given_up AS (
+    SELECT witness_arm AS arm, hash(id) AS id_hash, count(*) AS n FROM closes
+    WHERE after = 'cancelled' AND id IS NOT NULL GROUP BY ALL
+)
+SELECT gone.arm, gone.phase, count(*), coalesce(sum(n), 0)::BIGINT
+FROM gone LEFT JOIN given_up USING (arm, id_hash) GROUP BY ALL
+"""
+
+
+def with_left(history: History, cells: Mapping[Place, Cell], witnessed: frozenset[str]) -> dict[Place, Cell]:
+    """Every place of the table, with the users who left, where a witness could see it."""
+    left = {(arm, phase): Left(*counts) for arm, phase, *counts in history.rows(_LEFT)}
+    return {
+        place: replace(cell, left=left.get(place, Left()) if place[0] in witnessed else None)
+        for place, cell in cells.items()
+    }

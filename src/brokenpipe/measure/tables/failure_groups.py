@@ -1,0 +1,59 @@
+"""Failed requests grouped by cause, each group with one real example, and by their place in the table."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from brokenpipe.measure.failures.root_cause import Failure, rest_s
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.attribution import Attribution, owed
+from brokenpipe.measure.model.findings import FailureGroup
+
+Owing = tuple[Failure, Attribution]
+
+
+def failure_groups(
+    failures: Sequence[Failure], owings: Sequence[Attribution], *, begin: int
+) -> tuple[FailureGroup, ...]:
+    """The largest group first. The example is the one with the longest chain: it tells most."""
+    grouped: dict[tuple[str, str, bool], list[Owing]] = defaultdict(list)
+    for failure, attribution in zip(failures, owings, strict=True):
+        grouped[failure.error_class.value, failure.state, failure.cause_known].append((failure, attribution))
+    return tuple(
+        _group(members, begin) for members in sorted(grouped.values(), key=lambda members: -len(members))
+    )
+
+
+def place_owings(
+    cells: Mapping[Place, Cell], failures: Sequence[Failure], owings: Sequence[Attribution]
+) -> dict[Place, Cell]:
+    """Every place of the table, with what its failed requests are owed to."""
+    placed: dict[Place, list[Attribution]] = defaultdict(list)
+    for failure, attribution in zip(failures, owings, strict=True):
+        placed[failure.arm, failure.phase].append(attribution)
+    return {
+        place: replace(cell, owed=owed(placed[place])) if place in placed else cell
+        for place, cell in cells.items()
+    }
+
+
+def _group(owings: list[Owing], begin: int) -> FailureGroup:
+    members = [failure for failure, _ in owings]
+    example = max(members, key=lambda failure: len(failure.chain))
+    return FailureGroup(
+        error_class=example.error_class.value,
+        state=example.state,
+        disconnect=example.error_class.is_disconnect,
+        count_by_arm=dict(Counter(failure.arm for failure in members)),
+        count_by_phase=dict(Counter(failure.phase for failure in members)),
+        example_arm=example.arm,
+        example_request=example.name,
+        example_id=example.id,
+        example_at_s=(example.at - begin) / 1e9,
+        chain=example.chain,
+        cause_known=example.cause_known,
+        owed=owed(attribution for _, attribution in owings),
+        rest_s=rest_s(members),
+    )

@@ -1,0 +1,147 @@
+"""The price of each arm in each phase, and of each of the settings behind it, from what the witness saw of the pool."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+from brokenpipe.faults import Latency
+from brokenpipe.history.reader import History
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.pool_costs import Masked, Mechanism, Price, Trips
+from brokenpipe.measure.tables.requests import placed
+from brokenpipe.plan.scenario import Scenario
+
+# Requests with something to tell have a line with each of their checkouts; of the others there are sums.
+# A checkout that pinged and then connected had a ping that failed: its time is not the price of a ping.
+_PRICES = f"""
+WITH told AS (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL),
+sums AS (
+    SELECT witness_arm, phase, 1 AS checkouts, (c.ping_ms IS NOT NULL AND NOT c.fresh)::INT AS pings,
+           CASE WHEN NOT c.fresh THEN c.ping_ms END AS ping_ms, c.wait_ms,
+           (c.connect_ms IS NOT NULL)::INT AS connects, c.connect_ms
+    FROM told
+    UNION ALL
+    SELECT witness_arm, phase, checkouts, pings, ping_ms, wait_ms, connects, connect_ms
+    FROM ({placed("FROM tallies", "t0")}) WHERE phase IS NOT NULL
+)
+SELECT witness_arm, phase, sum(checkouts)::BIGINT, sum(pings)::BIGINT, sum(ping_ms) / nullif(sum(pings), 0),
+       sum(wait_ms) / nullif(sum(checkouts), 0), sum(connects)::BIGINT, sum(connect_ms) / nullif(sum(connects), 0)
+FROM sums GROUP BY ALL
+"""
+
+_WORST = f"""
+WITH c AS (
+    SELECT witness_arm, phase, count(*) OVER (
+        PARTITION BY witness_arm ORDER BY t RANGE BETWEEN CURRENT ROW AND 999999999 FOLLOWING) AS within
+    FROM ({placed("FROM connects", "t")})
+)
+SELECT witness_arm, phase, max(within) FROM c WHERE phase IS NOT NULL GROUP BY ALL
+"""
+
+# A connection that the pool closed while it served a checkout, by what made it do so. One that was forgotten on its way
+# looks alive and was not: the proxy's log knows.
+_REPLACED = """
+WITH known AS (
+    SELECT c.* REPLACE (c.dead OR coalesce(f.t >= o.t, false) AS dead) FROM closed c
+    ASOF LEFT JOIN links_forgotten f ON c.witness_arm = f.arm AND c.port = f.port AND c.t >= f.t
+    ASOF LEFT JOIN links_opened o ON c.witness_arm = o.arm AND c.port = o.port AND c.t >= o.t
+)
+SELECT witness_arm, phase,
+       CASE WHEN after = 'ping' THEN 'pre-ping'
+            WHEN recycle_ms IS NOT NULL AND age_ms >= recycle_ms THEN 'recycle'
+            WHEN pool_invalidated THEN 'invalidation' END AS mechanism,
+       count(*) FILTER (dead OR after = 'ping'), count(*) FILTER (NOT dead AND after IS NULL)
+FROM known WHERE phase IS NOT NULL AND id IS NOT NULL AND (after IS NULL OR after = 'ping') GROUP BY ALL
+"""
+
+_FAILED_PINGS = f"""
+SELECT witness_arm, phase, sum(ms) FROM ({placed("FROM ping_failures", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+"""
+
+MECHANISMS = ("pre-ping", "recycle", "invalidation")
+_Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by mechanism
+
+
+def masked_and_prices(history: History) -> tuple[dict[Place, Masked], dict[Place, Price]]:
+    """Dead connections that were replaced before a request saw them, and what that and the rest cost."""
+    replaced: dict[Place, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for arm, phase, mechanism, dead, healthy in history.rows(_REPLACED):
+        if mechanism is not None:
+            replaced[arm, phase][mechanism] = (dead, healthy)
+    worst = {(arm, phase): most for arm, phase, most in history.rows(_WORST)}
+    failed_pings = {(arm, phase): ms for arm, phase, ms in history.rows(_FAILED_PINGS)}
+    prices = {}
+    for arm, phase, *figures in history.rows(_PRICES):
+        place = (arm, phase)
+        price = Price(*figures)
+        mechanisms = _mechanisms(price, replaced[place], failed_pings.get(place, 0.0))
+        prices[place] = replace(price, mechanisms=mechanisms, most_connects_per_s=worst.get(place, 0))
+    return {place: _masked(found) for place, found in replaced.items()}, prices
+
+
+def _masked(found: _Replaced) -> Masked:
+    dead = [found.get(name, (0, 0))[0] for name in MECHANISMS]
+    return Masked(*dead)
+
+
+def _mechanisms(price: Price, found: _Replaced, failed_pings_ms: float) -> tuple[Mechanism, ...]:
+    made = []
+    for name in MECHANISMS:
+        dead, healthy = found.get(name, (0, 0))
+        pings_ms = price.pings * (price.ping_ms or 0.0) + failed_pings_ms if name == "pre-ping" else 0.0
+        if not (dead or healthy or pings_ms):
+            continue
+        opening_ms = (dead + healthy) * (price.connect_ms or 0.0)
+        each = (pings_ms + opening_ms) / price.checkouts if price.checkouts else None
+        made.append(Mechanism(name, dead, healthy, each))
+    return tuple(made)
+
+
+def trips(scenario: Scenario, prices: Mapping[Place, Price]) -> dict[str, Trips]:
+    """Round trips of a ping and of a connect, by arm: what a known latency adds, over that latency."""
+    calm = next((phase.name for phase in scenario.phases if phase.fault is None), None)
+    slow = next((phase for phase in scenario.phases if isinstance(phase.fault, Latency)), None)
+    if calm is None or slow is None or not isinstance(slow.fault, Latency):
+        return {}
+    found = {}
+    for arm in scenario.arms:
+        if slow.arms and arm not in slow.arms:
+            continue
+        before, then = prices.get((arm, calm)), prices.get((arm, slow.name))
+        if before and then:
+            ping = _added(before.ping_ms, then.ping_ms, slow.fault.ms)
+            found[arm] = Trips(ping, _added(before.connect_ms, then.connect_ms, slow.fault.ms))
+    return found
+
+
+def with_round_trips(scenario: Scenario, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+    """Every place of the table, with the round trips of its price where they could be measured."""
+    prices = {place: cell.price for place, cell in cells.items() if cell.price}
+    measured = trips(scenario, prices)
+    return {
+        place: replace(cell, price=with_trips(cell.price, measured[place[0]]))
+        if cell.price and place[0] in measured
+        else cell
+        for place, cell in cells.items()
+    }
+
+
+def _added(before_ms: float | None, then_ms: float | None, latency_ms: float) -> float | None:
+    return None if before_ms is None or then_ms is None else max(0.0, (then_ms - before_ms) / latency_ms)
+
+
+def with_trips(price: Price, measured: Trips) -> Price:
+    """The same, with the round trips that each setting adds to a checkout."""
+
+    def added(mechanism: Mechanism) -> float | None:
+        pings = price.pings + mechanism.caught if mechanism.name == "pre-ping" else 0
+        if (pings and measured.ping is None) or (mechanism.reconnects and measured.connect is None):
+            return None
+        total = pings * (measured.ping or 0.0) + mechanism.reconnects * (measured.connect or 0.0)
+        return total / price.checkouts if price.checkouts else None
+
+    return replace(
+        price, mechanisms=tuple(replace(each, round_trips=added(each)) for each in price.mechanisms)
+    )

@@ -1,0 +1,143 @@
+"""Errors that a service keeps to itself: a success for the client, although the database had failed it.
+
+    seen by the witness   a statement, commit or connect failed in the course of the request
+    told to the client    200
+
+That is fine if the service made up for it: its work was done again on a connection handed out later, or went on
+on the same one. What is left was swallowed, and no failure rate knows of it. A failed pre-ping is no error of the
+request, and a failed roll-back undoes what the end of the connection has undone anyway. Where the service did answer
+with a failure, or not at all, and its client has a success all the same, the client asked twice: HTTP libraries send a
+GET again whose kept connection was closed before an answer. What a service met after it had answered counts: a commit
+that it had promised. What it met after its client had hung up does not: nobody was left to be told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brokenpipe.formatting import plural
+from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.findings import Swallowed
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.scenario import Scenario
+
+_HARMLESS = frozenset({"ping", "rollback"})
+
+_QUERY = """
+WITH met AS (
+    SELECT witness_arm AS arm, id, hash(id) AS id_hash, errors, checkouts, left_t FROM testimonies
+    WHERE errors::VARCHAR NOT IN ('[]', 'null')
+    AND coalesce(status, 500) < 500
+    AND (witness_arm, id) NOT IN (SELECT (arm, id) FROM other_outcomes WHERE failure IS NOT NULL)
+)
+SELECT arm, phase, met.id, name, status, errors, checkouts, left_t
+FROM outcomes JOIN met USING (arm, id_hash) WHERE failure IS NULL AND phase IS NOT NULL ORDER BY t
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One success that was none."""
+
+    arm: str
+    phase: str
+    id: str
+    name: str
+    status: int
+    where: str
+    error_class: ErrorClass
+    chain: tuple[Link, ...]
+
+
+def swallowed(history: History) -> tuple[Swallowed, ...]:
+    """What was swallowed, by cause, the most frequent first, each with one real example."""
+    grouped: dict[tuple[str, str], list[_Case]] = defaultdict(list)
+    for case in _cases(history):
+        grouped[case.error_class.value, case.where].append(case)
+    return tuple(_group(cases) for cases in sorted(grouped.values(), key=lambda cases: -len(cases)))
+
+
+def _group(cases: Sequence[_Case]) -> Swallowed:
+    example = cases[0]
+    return Swallowed(
+        error_class=example.error_class.value,
+        where=example.where,
+        count_by_place=dict(Counter((case.arm, case.phase) for case in cases)),
+        example_arm=example.arm,
+        example_request=example.name,
+        example_id=example.id,
+        example_status=example.status,
+        chain=example.chain,
+    )
+
+
+def _cases(history: History) -> Iterator[_Case]:
+    for arm, phase, request_id, name, status, errors, checkouts, left in history.stream(_QUERY):
+        met = [error for error in json.loads(errors) if left is None or error["t"] < left]
+        root = _swallowed_error(met, checkouts or ())
+        if root is None:
+            continue
+        chain = chain_of(root["chain"])
+        error_class = classify(chain)
+        # A unique key that was there already is an answer of the database, and often what was asked for.
+        if error_class is not ErrorClass.APPLICATION:
+            yield _Case(arm, phase, request_id, name, status, root["where"], error_class, chain)
+
+
+def _swallowed_error(
+    errors: Sequence[Mapping[str, Any]], checkouts: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """The last error that hurt, if nothing was done in its place."""
+    hurt = [error for error in errors if error["where"] not in _HARMLESS]
+    if not hurt or any(_makes_up(checkout, hurt[-1]) for checkout in checkouts):
+        return None
+    return hurt[-1]
+
+
+def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
+    """Was work done on this connection after the error?"""
+    if checkout["t"] is None or not checkout["statements"]:
+        return False
+    if checkout["t"] > error["t"]:
+        return True
+    went_on = error["statement"] is not None and checkout["statements"] > error["statement"]
+    return went_on and checkout["port"] == error["port"]
+
+
+def tallied(
+    cells: Mapping[Place, Cell], groups: Sequence[Swallowed], witnessed: frozenset[str]
+) -> dict[Place, Cell]:
+    """Every place of the table, with what was swallowed there where a witness could see it."""
+    counts: Counter[Place] = Counter()
+    for group in groups:
+        counts.update(group.count_by_place)
+    return {
+        (arm, phase): replace(cell, swallowed=counts[arm, phase] if arm in witnessed else None)
+        for (arm, phase), cell in cells.items()
+    }
+
+
+def warnings(scenario: Scenario, cells: Mapping[Place, Cell], groups: Sequence[Swallowed]) -> Iterator[Warn]:
+    """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""
+    decided = {
+        (arm, each.phase)
+        for each in scenario.expect
+        if each.metric is Metric.SWALLOWED
+        for arm in scenario.arms_of(each)
+    }
+    for (arm, phase), cell in cells.items():
+        if cell.swallowed and (arm, phase) not in decided:
+            example = next(group for group in groups if (arm, phase) in group.count_by_place)
+            text = (
+                f"{arm} answered {plural(cell.swallowed, 'request')} in {phase} as successes although the database "
+                f"had failed them ({example.error_class}, in {example.where}): these count nowhere as failures"
+            )
+            yield Warn.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)

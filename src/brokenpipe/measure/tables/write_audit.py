@@ -1,0 +1,174 @@
+"""The ledger: what clients were told about their writes, against what the database holds.
+
+                      told       yes            no         nothing
+    database holds it
+    never                        lost           as told    as told
+    once                         as told        unacknowledged
+    more than once               doubled        doubled, unacknowledged
+
+A client names a write by its key. Requests with the same key are one write, asked for more than once. What the
+database held before the first request is subtracted. Of an experiment that was resumed, all this is about its last
+part: the database of the others is no more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from brokenpipe.history.reader import History
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.write_counts import Books, Entry, Written
+from brokenpipe.plan.expectations import Expectation, Metric
+from brokenpipe.plan.scenario import Scenario
+
+EXAMPLES = 5  # of each kind and arm: enough to look up in logs
+
+_WRITES = """
+CREATE TABLE writes AS
+WITH asked AS (
+    SELECT arm, key, min(t) AS t, arg_min(id, t) AS id, arg_min(name, t) AS name,
+           CASE WHEN bool_or(t_end IS NOT NULL AND failure IS NULL) THEN 'acknowledged'
+                WHEN bool_or(t_end IS NULL OR failure IN ('transport', 'timeout')) THEN 'unanswered'
+                ELSE 'refused' END AS told
+    FROM requests WHERE key IS NOT NULL AND t >= (SELECT coalesce(max(t), 0) FROM resumptions) GROUP BY arm, key
+),
+held AS (
+    SELECT arm, coalesce(key, '(no key)') AS key,
+           greatest(sum(CASE edge WHEN 'end' THEN count ELSE -count END), 0) AS count
+    FROM entries GROUP BY ALL
+),
+placed AS (
+    SELECT a.*, CASE WHEN a.t < c.t1 AND c.counts THEN c.phase ELSE '' END AS phase
+    FROM asked a ASOF LEFT JOIN episode_list c ON a.t >= c.t0
+)
+SELECT arm, key, coalesce(phase, '') AS phase, coalesce(name, '') AS name, coalesce(id, '') AS id,
+       coalesce(told, 'never') AS told, coalesce(count, 0)::BIGINT AS count
+FROM placed FULL JOIN held USING (arm, key)
+WHERE told IS NOT NULL OR count > 0
+"""
+
+_COUNTS = """
+SELECT arm, phase, count(*) FILTER (told = 'acknowledged'), count(*) FILTER (told = 'refused'),
+       count(*) FILTER (told = 'unanswered'), count(*) FILTER (told = 'acknowledged' AND count = 0),
+       count(*) FILTER (told IN ('refused', 'unanswered') AND count > 0), count(*) FILTER (count > 1)
+FROM writes WHERE told != 'never' GROUP BY ALL ORDER BY ALL
+"""
+
+_EXAMPLES = """
+WITH wrong AS (
+    SELECT *, CASE WHEN told = 'never' THEN 'never asked for' WHEN count > 1 THEN 'doubled'
+                   WHEN told = 'acknowledged' AND count = 0 THEN 'lost'
+                   WHEN told != 'acknowledged' AND count > 0 THEN 'unacknowledged' END AS what
+    FROM writes
+)
+SELECT arm, what, phase, key, name, id, count FROM wrong WHERE what IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY arm, what ORDER BY phase = '', id, key) <= ?
+ORDER BY arm, what, phase = '', id, key
+"""
+
+
+def ledger(history: History, arms: Sequence[str]) -> dict[str, Books]:
+    """The books of each arm; none at all if the target has no ledger."""
+    if not history.one("SELECT count(*) FROM balances")[0]:
+        return {}
+    history.sql(_WRITES)
+    counted: dict[str, dict[str, Written]] = defaultdict(dict)
+    for arm, phase, *counts in history.rows(_COUNTS):
+        counted[arm][phase] = Written(*counts)
+    never: dict[str, int] = dict(
+        history.rows("SELECT arm, count(*) FROM writes WHERE told = 'never' GROUP BY ALL")
+    )
+    examples: dict[str, list[Entry]] = defaultdict(list)
+    for arm, *entry in history.rows(_EXAMPLES, (EXAMPLES,)):
+        examples[arm].append(Entry(*entry))
+    unread = {arm: _unread(history, arm) for arm in arms}
+    books = {
+        arm: Books(arm, unread[arm], counted[arm], never.get(arm, 0), tuple(examples[arm])) for arm in arms
+    }
+    return {arm: _doubted(each) for arm, each in books.items()}
+
+
+def _unread(history: History, arm: str) -> str:
+    """Why this arm's database is not known at the beginning and at the end; empty if it is."""
+    readings: dict[str, str | None] = dict(
+        history.rows("SELECT edge, error FROM balances WHERE arm = ?", (arm,))
+    )
+    for edge, when in (("begin", "before the first request"), ("end", "after the last phase")):
+        if edge not in readings:
+            return f"it was not read {when}: the experiment ended before"
+        if readings[edge]:
+            return f"it could not be read {when}: {readings[edge]}"
+    return ""
+
+
+def _doubted(books: Books) -> Books:
+    """The same, unless these books and those of the clients are not about the same thing."""
+    if books.unread:
+        return _closed(books, books.unread)
+    total = books.total
+    if not total.asked:
+        return _closed(books, "no request carried the header Idempotency-Key, so nothing can be compared")
+    foreign = next((each.key for each in books.examples if each.what == "never asked for"), None)
+    if total.acknowledged and total.lost == total.acknowledged and foreign is not None:
+        mine = next(each.key for each in books.examples if each.what == "lost")
+        return _closed(
+            books,
+            f"not one acknowledged key is in it, but {books.never_asked_for} that no request carried: "
+            f"clients sent keys such as {mine}, `ledger` in target.toml gives keys such as {foreign}",
+        )
+    return books
+
+
+def _closed(books: Books, why: str) -> Books:
+    return replace(books, unread=why, by_phase={}, never_asked_for=0, examples=())
+
+
+def entered(cells: Mapping[Place, Cell], books: Mapping[str, Books]) -> dict[Place, Cell]:
+    """Every place of the table, with its writes where they are known."""
+    return {
+        (arm, phase): replace(cell, written=books[arm].by_phase.get(phase) if arm in books else None)
+        for (arm, phase), cell in cells.items()
+    }
+
+
+def implied(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Expectation]:
+    """That nothing acknowledged is lost, said of each place where something is and nobody spoke of it.
+
+    It needs no saying: an acknowledged write that is not there is what an acknowledgement promises not to happen.
+    """
+    said = {
+        (arm, each.phase)
+        for each in scenario.expect
+        if each.metric is Metric.LOST
+        for arm in scenario.arms_of(each)
+    }
+    for (arm, phase), cell in cells.items():
+        if cell.written and cell.written.lost and (arm, phase) not in said:
+            yield Expectation(arm=arm, phase=phase, metric=Metric.LOST, equals=0)
+
+
+def may_lose(scenario: Scenario, arm: str) -> bool:
+    """Whether the scenario allows that an acknowledged write of this arm is lost, in any phase."""
+    return any(
+        each.metric is Metric.LOST and each.bound not in {("equals", 0.0), ("at_most", 0.0)}
+        for each in scenario.expect
+        if arm in scenario.arms_of(each)
+    )
+
+
+def warnings(scenario: Scenario, books: Mapping[str, Books]) -> Iterator[Warn]:
+    """What a reader must know of the books themselves."""
+    for arm, each in books.items():
+        between = each.by_phase.get("", Written())
+        if each.unread:
+            text = f"the ledger of {arm} is not known: {each.unread}"
+            yield Warn.of(Code.LEDGER_UNKNOWN, text, arm=arm)
+        elif between.lost and may_lose(scenario, arm):
+            text = (
+                f"{between.lost} acknowledged writes of {arm} that were asked for between phases are missing"
+            )
+            yield Warn.of(Code.LOST_BETWEEN_PHASES, text, arm=arm)

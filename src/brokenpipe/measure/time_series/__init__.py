@@ -1,0 +1,1 @@
+"""Values over time: the charts, and the recovery after each fault."""

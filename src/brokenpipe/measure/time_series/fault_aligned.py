@@ -1,0 +1,79 @@
+"""Lines over time in which 0 is the fault, so that two runs can be laid one above the other.
+
+Where a phase strikes, all its strikes lie one above the other, each at 0. Where nothing strikes, 0 is the begin of
+the phase, and of each time it was played.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brokenpipe.history.reader import History
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.series import Series
+
+MOST_BINS = 60
+STEPS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # so that runs alike have bins alike
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """One phase of one run, seconds since its zero; one series an arm."""
+
+    struck: int  # how many strikes lie one above the other; 0: zero is the begin of the phase
+    failed_share: Mapping[str, Series]  # of requests that started in the bin
+    p95_ms: Mapping[str, Series]
+
+
+_ZEROS = f"""
+CREATE TABLE zeros AS
+WITH stretches AS ({STRETCHES}),
+     begun AS (SELECT e.*, (SELECT max(t0) FROM stretches s WHERE s.name = e.phase AND s.t0 <= e.t0) AS begin
+               FROM episode_list e WHERE counts),
+     struck AS (SELECT phase, count(DISTINCT n) FILTER (strike IS NOT NULL) AS strikes FROM begun GROUP BY phase)
+SELECT phase, n AS episode, strikes, min(CASE WHEN strikes > 0 THEN strike ELSE begin END) AS zero
+FROM begun JOIN struck USING (phase) GROUP BY ALL
+"""
+
+
+def aligned(history: History, findings: Findings) -> dict[str, Aligned]:
+    """The lines of every phase. `tabulate` has made the outcomes."""
+    history.sql(_ZEROS)
+    struck: dict[str, int] = dict(history.rows("SELECT DISTINCT phase, strikes FROM zeros"))
+    return {phase.name: _phase(history, phase.name, struck.get(phase.name, 0)) for phase in findings.phases}
+
+
+def _phase(history: History, phase: str, struck: int) -> Aligned:
+    found: dict[str, list[tuple[float, float, float | None]]] = defaultdict(list)
+    step = _step(history, phase)
+    for arm, at, failed, p95 in history.rows(
+        f"""SELECT arm, (floor((t - zero) / 1e9 / {step}) + 0.5) * {step} AS at,
+                   avg((failure IS NOT NULL)::INT), quantile_cont(ms, 0.95) FILTER (failure IS NULL)
+            FROM outcomes JOIN zeros USING (phase, episode)
+            WHERE phase = ? AND zero IS NOT NULL GROUP BY ALL ORDER BY ALL""",
+        (phase,),
+    ):
+        found[arm].append((at, failed, p95))
+    return Aligned(
+        struck=struck,
+        failed_share={arm: Series(_column(rows, 0), _column(rows, 1)) for arm, rows in found.items()},
+        p95_ms={arm: Series(_column(rows, 0), _column(rows, 2)) for arm, rows in found.items()},
+    )
+
+
+def _step(history: History, phase: str) -> float:
+    """The finest step with which the longest episode, or the phase, fits into the bins."""
+    (span_s,) = history.one(
+        """SELECT coalesce((max(t - zero) - min(t - zero)) / 1e9, 0)
+           FROM outcomes JOIN zeros USING (phase, episode) WHERE phase = ?""",
+        (phase,),
+    )
+    return next((step for step in STEPS_S if span_s / step <= MOST_BINS), STEPS_S[-1])
+
+
+def _column(rows: Sequence[tuple[float | None, ...]], column: int) -> tuple[Any, ...]:
+    return tuple(row[column] for row in rows)

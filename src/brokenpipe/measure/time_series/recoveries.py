@@ -1,0 +1,142 @@
+"""Outages and recoveries of every arm in every phase, asked of the history.
+
+Ten million successes are not sorted for that. What failed or took long is looked at one by one, and so is everything
+in a half second in which something failed or struck; of any other half second, the first and the last success.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
+from operator import itemgetter
+
+from brokenpipe.history.reader import History
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.measure.attribution.fault_windows import Windows, windows
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.recovery import LONG_MEDIANS, LONG_MS, Answers, Request, answers
+from brokenpipe.plan.phases import Phase
+from brokenpipe.plan.scenario import Scenario
+
+HALF_NS = 500_000_000
+
+# Half seconds that are looked at closely.
+_CLOSELY = f"""
+CREATE TABLE closely AS
+SELECT arm, half, bool_or(struck) AS struck FROM (
+    SELECT arm, coalesce(t_end, t + ?) // {HALF_NS} AS half, false AS struck
+    FROM other_outcomes WHERE failure IS NOT NULL
+    UNION ALL
+    SELECT arm, t // {HALF_NS} + unnest([0, 1]), true FROM (
+        SELECT arms.arm, strike AS t FROM episode_list, (SELECT DISTINCT arm FROM outcomes_everywhere) AS arms
+        WHERE strike IS NOT NULL
+        UNION ALL SELECT arm, t0 FROM acts WHERE action = 'inject'
+    )
+) GROUP BY ALL
+"""
+# Of successes that are looked at closely, those beside something else and those beside a strike or an edge of the half.
+_ANSWERS = f"""
+WITH ends AS (
+    SELECT arm, phase, t, coalesce(t_end, t + ?) AS t_end, failure IS NULL AS ok,
+           failure IS NULL AND ms < {LONG_MS} AS plain
+    FROM outcomes WHERE phase IS NOT NULL
+), parted AS (
+    SELECT e.*, e.t_end // {HALF_NS} AS half, c.half IS NULL AND plain AS thin, coalesce(struck, false) AS struck
+    FROM ends e LEFT JOIN closely c ON e.arm = c.arm AND e.t_end // {HALF_NS} = c.half
+), beside AS (
+    SELECT *, lag(plain) OVER w AND lead(plain) OVER w AS among
+    FROM parted WHERE NOT thin WINDOW w AS (PARTITION BY arm, phase, half ORDER BY t_end)
+)
+SELECT arm, phase, t, t_end, ok FROM beside WHERE struck OR NOT plain OR among IS NOT TRUE
+UNION ALL
+SELECT arm, phase, unnest([min(t), max(t)]), unnest([min(t_end), max(t_end)]), true
+FROM parted WHERE thin GROUP BY arm, phase, half
+ORDER BY arm, phase, t_end
+"""
+_STRIKES = "SELECT phase, strike FROM episode_list WHERE counts AND strike IS NOT NULL ORDER BY strike"
+_LONGEST = "SELECT arm, phase, max(coalesce(ms, ?)) FROM outcomes WHERE phase IS NOT NULL GROUP BY ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class _Strike:
+    """`over`: whether what struck had ended while the phase still was asked; `until`: the next strike."""
+
+    t: int
+    until: int | None
+    over: bool
+
+
+def with_recoveries(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+    """The table, with how long nobody was answered in each place, and how soon after each strike somebody was."""
+    limit_ms = scenario.load.timeout_s * 1000  # so long has waited, at least, who was never answered
+    longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST, (limit_ms,))}
+    begins: dict[str, list[int]] = defaultdict(list)
+    for name, t0 in history.rows(f"SELECT name, t0 FROM ({STRETCHES}) ORDER BY t0"):
+        begins[name].append(t0)
+    found = dict(cells)
+    strikes = tuple(history.rows(_STRIKES))
+    held = windows(history)
+    for place, requests in _by_place(history, round(limit_ms * 1e6)):
+        if place not in cells:  # the edges of its phase cannot be read
+            continue
+        cell, starts = cells[place], begins[place[1]]
+        played = _played(requests, starts, _long_ns(cell))
+        struck = _struck(scenario.phase(place[1]), place[0], strikes, starts, held, played)
+        found[place] = replace(
+            cell,
+            recovery_s=tuple(_recovered(played, starts, each) for each in struck),
+            unavailable_s=sum(each.unavailable_ns for each in played.values()) / 1e9,
+            longest_wait_ms=longest[place],
+        )
+    return found
+
+
+def _long_ns(cell: Cell) -> int:
+    return round(max(LONG_MS, LONG_MEDIANS * (cell.latency_ms.p50 or 0.0)) * 1e6)
+
+
+def _by_place(history: History, limit_ns: int) -> Iterator[tuple[Place, list[Request]]]:
+    """In order of their ends."""
+    history.sql(_CLOSELY.replace("?", str(limit_ns)))
+    rows = history.stream(_ANSWERS.replace("?", str(limit_ns)))
+    for place, some in groupby(rows, key=itemgetter(0, 1)):
+        yield place, [Request(*row) for _, _, *row in some]
+
+
+def _played(requests: Sequence[Request], begins: Sequence[int], long_ns: int) -> dict[int, Answers]:
+    """By stretch of the phase, of which nothing reaches into another."""
+    parts: dict[int, list[Request]] = defaultdict(list)
+    for request in requests:
+        parts[bisect_right(begins, request.t)].append(request)
+    return {n: answers(some, long_ns) for n, some in parts.items()}
+
+
+def _struck(
+    phase: Phase,
+    arm: str,
+    strikes: Sequence[tuple[str, int]],
+    begins: Sequence[int],
+    held: Windows,
+    played: Mapping[int, Answers],
+) -> Iterator[_Strike]:
+    """What an arm had to recover from. Of what is held, its begin in each stretch."""
+    if phase.fault is None or (phase.arms and arm not in phase.arms):
+        return
+    times = [t for name, t in strikes if name == phase.name]
+    at_once = phase.fault.strikes or phase.fault.silence_ms is not None
+    for t, later in zip_longest(times, times[1:]):
+        until = later if bisect_right(begins, later or 0) == bisect_right(begins, t) else None
+        yield _Strike(t, until, over=at_once)
+    for window in () if times else held.by_arm.get(arm, ()):
+        n = bisect_right(begins, max(window.begins, begins[0])) if begins else 0
+        if window.fault == phase.fault.name and window.phase == phase.name and n in played:
+            begin = max(window.begins, begins[n - 1])
+            yield _Strike(begin, None, over=at_once or window.ends < played[n].requests[-1].end)
+
+
+def _recovered(played: Mapping[int, Answers], begins: Sequence[int], strike: _Strike) -> float | None:
+    there = played.get(bisect_right(begins, strike.t))
+    return there.recovery_s(strike.t, strike.until, over=strike.over) if there else None

@@ -1,0 +1,1 @@
+"""Reasons not to trust a run: its machine, database, containers, processes and files."""

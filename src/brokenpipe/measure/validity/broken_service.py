@@ -1,0 +1,103 @@
+"""Services that fail nearly every request although nothing is broken: what their arms show says nothing of settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from brokenpipe.formatting import plural
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.target import ENOUGH_REQUESTS, NEARLY_ALL
+from brokenpipe.measure.failures.root_cause import Failure
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.validity import Warn
+from brokenpipe.plan.scenario import Scenario
+
+LONGEST = 160  # of an exception's text
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenService:
+    """One arm in the first phase in which that shows. `why`: the exception that most of its failures had."""
+
+    arm: str
+    phase: str
+    failed: int
+    requests: int
+    why: str
+
+    @property
+    def figures(self) -> str:
+        return f"{self.failed:,} of {plural(self.requests, 'request')} failed in {self.phase}"
+
+
+def broken_services(
+    scenario: Scenario, cells: Mapping[Place, Cell], failures: Sequence[Failure]
+) -> tuple[BrokenService, ...]:
+    """Of each arm that never worked. One that worked before a fault has not recovered from it, and is none of these."""
+    return tuple(found for arm in scenario.arms for found in _first(scenario, arm, cells, failures))
+
+
+def _first(
+    scenario: Scenario, arm: str, cells: Mapping[Place, Cell], failures: Sequence[Failure]
+) -> Iterator[BrokenService]:
+    played = [cell for (other, _), cell in cells.items() if other == arm]
+    for n, cell in enumerate(played):
+        calm = scenario.phase(cell.phase).fault is None
+        if calm and nearly_all(cell.failed, cell.requests) and _never_worked(played[: n + 1]):
+            why = _why([each for each in failures if (each.arm, each.phase) == (arm, cell.phase)])
+            yield BrokenService(arm, cell.phase, cell.failed, cell.requests, why)
+            return
+
+
+def _never_worked(played: Sequence[Cell]) -> bool:
+    return nearly_all(sum(cell.failed for cell in played), sum(cell.requests for cell in played))
+
+
+def nearly_all(failed: int, requests: int) -> bool:
+    """Whether so many of so many say that a service does not work."""
+    return requests >= ENOUGH_REQUESTS and failed >= NEARLY_ALL * requests
+
+
+def _why(failures: Sequence[Failure]) -> str:
+    said = Counter(_root(failure) for failure in failures)
+    return said.most_common(1)[0][0] if said else ""
+
+
+def _root(failure: Failure) -> str:
+    """The innermost exception, if anybody told of one."""
+    if not failure.chain:
+        return "nobody told why"
+    root = failure.chain[-1]
+    text = " ".join(root.text.split())
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return f"{root.type}: {text}" if text else root.type
+
+
+def service_doubts(broken: Sequence[BrokenService], arms: Sequence[str]) -> Iterator[Warn]:
+    """One for each arm; a single one about the whole run if all are like that."""
+    if broken and len(broken) == len(arms):
+        yield Warn.of(Code.SERVICE_BROKEN, f"in every arm, such as {_said(broken[0])}")
+        return
+    for each in broken:
+        yield Warn.of(Code.SERVICE_BROKEN, _said(each), arm=each.arm)
+
+
+def _said(each: BrokenService) -> str:
+    return (
+        f"{each.arm}: {each.figures}, where nothing is broken; most often {each.why}; "
+        f"its log is logs/target-{each.arm}.log"
+    )
+
+
+def service_sentence(broken: Sequence[BrokenService]) -> str:
+    """The headline of a run of which nothing can be said; empty if there is no such arm."""
+    if not broken:
+        return ""
+    first, *others = broken
+    more = f", and likewise {', '.join(each.arm for each in others)}" if others else ""
+    return (
+        f"The service fails without any fault: {first.figures} in {first.arm}{more}. "
+        "Until it answers, this says nothing about settings."
+    )

@@ -1,0 +1,163 @@
+"""Reasons to mistrust the instrument: those written down while it ran, then those that its figures raise.
+
+Which there are, when, and with which consequence: `history/validity_codes/`. Here is how each is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from brokenpipe.formatting import plural
+from brokenpipe.history.reader import History
+from brokenpipe.history.schema.stretches import STRETCHES
+from brokenpipe.history.validity_codes import Code
+from brokenpipe.history.validity_codes.load import UNEQUAL
+from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
+from brokenpipe.measure.failures.witness_coverage import SAID, Seen
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.validity import ContractProbe, Health, Warn
+from brokenpipe.measure.silences.warnings import silence_doubts
+from brokenpipe.measure.tables.requests import placed
+from brokenpipe.measure.validity.containers import container_doubts
+from brokenpipe.measure.validity.database import database_doubts
+from brokenpipe.measure.validity.health import missed_landings
+from brokenpipe.measure.validity.machine import machine_doubts
+from brokenpipe.measure.validity.memory import memory_doubts
+from brokenpipe.measure.validity.never_sent import never_sent_doubts
+from brokenpipe.measure.validity.resumed_run import resumed_notes
+from brokenpipe.measure.validity.warm_up import warm_up_doubts
+from brokenpipe.plan.scenario import Scenario
+
+
+def doubts(
+    history: History,
+    scenario: Scenario,
+    cells: Mapping[Place, Cell],
+    seen: Mapping[str, Seen],
+    health: Health,
+    contract: tuple[ContractProbe, ...],
+) -> tuple[Warn, ...]:
+    """Every doubt about this run."""
+    begun = tuple(dict.fromkeys(name for _, name in cells))
+    faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
+    return (
+        *_written(history),
+        *_unreadable(history),
+        *_contract(contract, faulty),
+        *_landing(history, scenario, faulty),
+        *_traffic(history, cells, scenario.control),
+        *never_sent_doubts(history),
+        *_repeated(history),
+        *container_doubts(history),
+        *database_doubts(history, scenario, cells),
+        *silence_doubts(history),
+        *machine_doubts(history, health),
+        *memory_doubts(health.memory),
+        *_witness(history),
+        *_unseen(cells, seen),
+        *_expected(scenario, cells),
+        *resumed_notes(history),
+        *warm_up_doubts(history, scenario, begun),
+    )
+
+
+def _written(history: History) -> Iterator[Warn]:
+    for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
+        yield Warn(*row)
+
+
+def _unreadable(history: History) -> Iterator[Warn]:
+    for files, lines in history.rows("SELECT files, lines FROM unreadable ORDER BY files"):
+        yield Warn.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
+
+
+def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
+    if faulty and not contract:
+        yield Warn.of(Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment")
+    for probe in contract:
+        if not probe.held:
+            yield Warn.of(
+                Code.CONTRACT_NOT_HELD,
+                f"{probe.fault} did not do what it says on a raw socket ({probe.situation}): "
+                f"expected {probe.expected}, seen {probe.seen}",
+            )
+
+
+def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[Warn]:
+    for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
+        if missed and arm in (scenario.phase(phase).arms or scenario.arms):
+            not_seen = f"{'was' if missed == 1 else 'were'} not seen by a raw socket"
+            text = f"{missed} of {plural(total, 'strike')} on {arm} in {phase} {not_seen}"
+            yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
+
+
+_STILL_WAITING = f"""
+WITH p AS ({STRETCHES})
+SELECT r.arm, p.name, count(*) FROM p JOIN requests r
+ON r.t < p.t0 AND (r.t_end IS NULL OR r.t_end > p.t0)
+GROUP BY ALL
+"""
+
+
+def _traffic(history: History, cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
+    silent = any(cell.requests == 0 for cell in cells.values())
+    waiting = {(arm, phase): n for arm, phase, n in history.rows(_STILL_WAITING)} if silent else {}
+    for (arm, phase), cell in cells.items():
+        expected = cells[control, phase].requests
+        if cell.requests == 0:
+            why = _why_silent(waiting.get((arm, phase), 0))
+            text = f"no request was started on {arm} in {phase}{why}"
+            yield Warn.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
+        elif cell.requests < expected * UNEQUAL:
+            text = f"{arm} received {plural(cell.requests, 'request')} in {phase}, {control} {expected:,}"
+            yield Warn.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
+
+
+def _why_silent(waiting: int) -> str:
+    """What the history knows of it: who waits for an answer asks nothing else."""
+    if not waiting:
+        return ""
+    return f": when it began, users still waited for the answers to {plural(waiting, 'request')} of before"
+
+
+_REPEATS = f"""
+SELECT witness_arm, phase, count(*) FROM ({placed("FROM repeats", "t")})
+WHERE phase IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""
+
+
+def _repeated(history: History) -> Iterator[Warn]:
+    for arm, phase, count in history.rows(_REPEATS):
+        again = "was" if count == 1 else "were"
+        text = f"at least {plural(count, 'request')} to {arm} in {phase} {again} sent again by the client's library"
+        yield Warn.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
+
+
+def _witness(history: History) -> Iterator[Warn]:
+    rows = history.rows("SELECT witness_arm, min(text), count(*) FROM troubles GROUP BY ALL ORDER BY ALL")
+    for arm, text, count in rows:
+        said = f"the witness in {arm} failed {plural(count, 'time')}, for example: {text}"
+        yield Warn.of(Code.WITNESS_TROUBLE, said, arm=arm)
+
+
+def _unseen(cells: Mapping[Place, Cell], seen: Mapping[str, Seen]) -> Iterator[Warn]:
+    """A service under another server, or with another pool: its requests cannot be followed to a cause."""
+    for arm, what in seen.items():
+        unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
+        if unexplained and what is not Seen.BOTH:
+            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {SAID[what]}"
+            yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
+
+
+def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+    if not scenario.expect:
+        yield Warn.of(
+            Code.NOTHING_EXPECTED,
+            "the scenario expects nothing of these arms, so nothing can pass",
+        )
+    on_intervals = dict.fromkeys(each.phase for each in scenario.expect if not each.metric.is_fact)
+    for phase in on_intervals:
+        counted = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=None)
+        if counted is not None and counted < FEWEST_EPISODES:
+            text = f"what is expected of {phase} is decided on {counted} of its episodes"
+            yield Warn.of(Code.FEW_EPISODES, text, phase=phase)

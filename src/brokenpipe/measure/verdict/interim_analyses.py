@@ -1,0 +1,23 @@
+"""What a reader must know of a run that was looked at while it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from brokenpipe.formatting import percent
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.stats.intervals import ERROR
+
+
+def look_notes(looks: Mapping[str, Sequence[int]], cells: Mapping[Place, Cell]) -> Iterator[str]:
+    """One note for each phase whose episodes could become more."""
+    for phase, planned in looks.items():
+        had = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=0)
+        if not had or len(planned) == 1:
+            continue
+        taken = sum(look <= had for look in planned)
+        yield (
+            f"{phase}: {had} episodes, judged after {', '.join(map(str, planned[:taken]))}; planned were looks at "
+            f"{', '.join(map(str, planned))}. Each of its intervals is one of {percent(1 - ERROR / len(planned))}, "
+            f"so that they hold {percent(1 - ERROR)} over all looks together."
+        )

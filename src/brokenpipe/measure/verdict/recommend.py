@@ -1,0 +1,163 @@
+"""The arm to recommend: its users see the fewest failed requests, by more than chance; of equals, the cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+from brokenpipe.measure.facts import Facts
+from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.verdict import LIKE_ENOUGH, Best, Comparison, Cost
+from brokenpipe.measure.tables.estimates import Estimator
+from brokenpipe.measure.verdict.ranking import Ranking, ranking
+from brokenpipe.plan.expectations import Metric
+from brokenpipe.plan.scenario import Scenario
+
+# The usual names for SQLAlchemy's settings in a service's environment, by their ending.
+_ENGINE = {
+    "POOL_PRE_PING": ("pool_pre_ping", bool),
+    "POOL_RECYCLE": ("pool_recycle", float),
+    "POOL_SIZE": ("pool_size", int),
+    "MAX_OVERFLOW": ("max_overflow", int),
+    "POOL_TIMEOUT": ("pool_timeout", float),
+    "POOL_USE_LIFO": ("pool_use_lifo", bool),
+}
+_BLOCKING = frozenset({"psycopg2", "pg8000"})  # drivers that have no asynchronous engine
+_TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
+
+
+MATTERS_MS = 5.0
+MATTERS_SHARE = 0.05
+"""A cost is too small to matter below 5 ms, or below 5 % of the control's median request if that is more."""
+
+
+def costs(
+    scenario: Scenario, estimator: Estimator, phases: Sequence[str], compared: Sequence[Comparison]
+) -> dict[str, Cost]:
+    """What each arm adds to the control's median request in the first phase without a fault."""
+    calm = next((name for name in phases if not scenario.phase(name).fault), None)
+    if calm is None:
+        return {}
+    others = [arm for arm in scenario.arms if arm != scenario.control]
+    uneven = {each.arm for each in compared if each.phase == calm and _failed_unevenly(each)}
+    return {arm: _cost(estimator, arm, calm, uneven=arm in uneven) for arm in others}
+
+
+def _cost(estimator: Estimator, arm: str, calm: str, *, uneven: bool) -> Cost:
+    estimate = estimator.estimate(Metric.ADDED_P50_MS, (arm, calm))
+    cell, control = estimator.cells[arm, calm], estimator.cells[estimator.control, calm]
+    mine, theirs = _failed_share(cell), _failed_share(control)
+    return Cost(
+        phase=calm,
+        added_ms=estimate.value,
+        ci95=estimate.ci95,
+        matters_ms=max(MATTERS_MS, MATTERS_SHARE * (control.latency_ms.p50 or 0.0)),
+        failed_share=mine,
+        control_failed_share=theirs,
+        unlike=uneven or abs(mine - theirs) > LIKE_ENOUGH,
+    )
+
+
+def _failed_share(cell: Cell) -> float:
+    return cell.failed / cell.requests if cell.requests else 0.0
+
+
+def _failed_unevenly(each: Comparison) -> bool:
+    return each.metric == Metric.ADDED_FAILURE_RATE and each.differs
+
+
+def best_arm(facts: Facts, costs: Mapping[str, Cost]) -> Best | None:
+    """The arm to recommend, or the control if no arm did better.
+
+    None unless there is a choice, a control to compare with, and something that failed in it while a fault was there.
+    """
+    found = ranking(facts)
+    control = facts.plan.scenario.control
+    if found is None or not found.tally(control).failed:
+        return None
+    better_in = found.better_in([arm for arm in found.arms if arm != control], control)
+    able = [arm for arm in better_in if not _fails_more(found, arm, control)]
+    winners = sorted((arm for arm in able if better_in[arm]), key=lambda arm: _rank(found, arm))
+    if winners:
+        equals = _equals(found, winners)
+        arm = min(equals, key=lambda each: _price_ms(costs, each))
+        return _best(found, arm, costs, better_in[arm], [each for each in equals if each != arm])
+    arm = min([control, *able], key=lambda each: _rank(found, each))
+    return _best(found, arm, costs, (), [])
+
+
+def _rank(found: Ranking, arm: str) -> tuple[float, float]:
+    tally = found.tally(arm)
+    return tally.ranked_share, tally.failed_share
+
+
+def _fails_more(found: Ranking, arm: str, control: str) -> bool:
+    """In the phases with a fault, or in all of the run: whatever it prevents, its users are worse off."""
+    if found.tally(arm).failed_share > found.tally(control).failed_share:
+        return True
+    mine, theirs = (_failed_everywhere(found.facts, each) for each in (arm, control))
+    return mine > theirs
+
+
+def _failed_everywhere(facts: Facts, arm: str) -> float:
+    cells = [facts.cells[arm, phase] for phase in facts.common]
+    return sum(cell.failed for cell in cells) / max(1, sum(cell.requests for cell in cells))
+
+
+def _equals(found: Ranking, winners: Sequence[str]) -> list[str]:
+    """The first, and those than which it is not better by more than chance."""
+    first, *others = winners
+    worse_in = found.worse_in(others, first)
+    return [arm for arm in winners if not worse_in.get(arm)]
+
+
+def _price_ms(costs: Mapping[str, Cost], arm: str) -> float:
+    """What is not known is not cheap."""
+    price_ms = costs[arm].price_ms if arm in costs else None
+    return inf if price_ms is None else price_ms
+
+
+def _best(
+    found: Ranking, arm: str, costs: Mapping[str, Cost], better_in: tuple[str, ...], equals: Sequence[str]
+) -> Best:
+    scenario = found.facts.plan.scenario
+    share, interval = found.prevented(arm, scenario.control)
+    prices = [_price_ms(costs, each) for each in equals]
+    return Best(
+        arm=arm,
+        control=scenario.control,
+        of_control=found.tally(scenario.control),
+        of_arm=found.tally(arm),
+        prevented_share=share,
+        ci95=interval,
+        better_in=better_in,
+        cost=costs.get(arm),
+        engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
+        ranked_by=found.by,
+        causes_known=found.causes_known(scenario.control),
+        tied=tuple(equals),
+        tied_costs=() if inf in prices else tuple(prices),
+    )
+
+
+def engine_settings(environment: Mapping[str, str]) -> str:
+    """Python to copy; environment variables that are not a pool's setting are left out."""
+    arguments = [
+        f"    {name}={_python(value, kind)},"
+        for variable, value in environment.items()
+        for ending, (name, kind) in _ENGINE.items()
+        if variable.endswith(ending)
+    ]
+    if not arguments:
+        return "\n".join(f"{variable}={value}" for variable, value in environment.items())
+    blocks = any(
+        variable.endswith("DRIVER") and value in _BLOCKING for variable, value in environment.items()
+    )
+    made_by = "create_engine" if blocks else "create_async_engine"
+    return "\n".join([f"{made_by}(", "    DATABASE_URL,", *arguments, ")"])
+
+
+def _python(value: str, kind: type) -> str:
+    if kind is bool:
+        return str(value.lower() in _TRUE)
+    return value
