@@ -16,9 +16,9 @@ _BEGIN = """\
 # What a failure is called
 
 Each failed request has one cause from a closed list. It is decided from the chain of exceptions that the witness
-wrote down, by one table (`src/brokenpipe/measure/failures/error_classes.py`), in this order of evidence: SQLSTATE, the server's
-own word; errno, the kernel's; the type; SQLAlchemy's `connection_invalidated`; and only then text, which differs
-between versions. The same exception can mean two things where it was met: a time limit while connecting is a
+wrote down, by one table (`src/brokenpipe/measure/failures/error_classes.py`), in this order of evidence: SQLSTATE, the
+server's own word; errno, the kernel's; the type; SQLAlchemy's `connection_invalidated`; and only then text, which
+differs between versions. The same exception can mean two things where it was met: a time limit while connecting is a
 *connect timeout*, on a connection that was in use it is a *client-side timeout*.
 
 These are disconnects, and so a broken request if the pool had handed the connection out as usable; nothing else is:

@@ -40,7 +40,7 @@ def up(
     engine: EngineOption = None,
 ) -> None:
     """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
-    from brokenpipe.drive import detached_stack as hold
+    from brokenpipe.drive import detached_stack
 
     with console.answering_for_errors():
         project = find_project(Path.cwd())
@@ -51,7 +51,7 @@ def up(
         arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
         clean_up_at_end()
         with console.out.status("starting the stack"):
-            note = hold.up(project, arguments)
+            note = detached_stack.up(project, arguments)
         table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
         for arm, url in note.targets.items():
             table.add_row(arm, url, note.proxies[arm])
@@ -95,8 +95,8 @@ def _plan(
 @app.command(epilog="Example: brokenpipe down")
 def down() -> None:
     """End the stack that `up` started."""
-    from brokenpipe.drive import detached_stack as hold
+    from brokenpipe.drive import detached_stack
 
     with console.answering_for_errors():
-        note = hold.down(find_project(Path.cwd()))
+        note = detached_stack.down(find_project(Path.cwd()))
         console.out.print(f"{note.scenario}: ended" if note else "Nothing stands.")

@@ -14,8 +14,8 @@ Each file has one writer, and none is ever rewritten:
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
 says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
-experiment that was cut off and resumed has files for each part: `file_names.py` says how they are called, `resume.py` how
-their clocks are joined.
+experiment that was cut off and resumed has files for each part: `file_names.py` says how they are called,
+`resume.py` how their clocks are joined.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     users of a class    0  1  2  3  4  5  6      the same in each arm
     of worker           1  2  3  1  2  3  1      of three
 
-A user draws by its number (`seeded_random.py`), so the load is the same with any number of workers. Every worker has as many
-users of one arm as of another. Pure arithmetic.
+A user draws by its number (`seeded_random.py`), so the load is the same with any number of workers. Every worker has
+as many users of one arm as of another. Pure arithmetic.
 """
 
 from __future__ import annotations

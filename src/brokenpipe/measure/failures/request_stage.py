@@ -6,7 +6,8 @@
                                                  └ BETWEEN ┘  (ROLLBACK wherever one is)
 
 What counts is what was under way when the connection ended, not which call reported it: a COMMIT on a connection
-that had died before was never sent. AFTER_REST: a first statement of which that cannot be told (`measure/attribution/idle_connections.py`).
+that had died before was never sent. AFTER_REST: a first statement of which that cannot be told
+(`measure/attribution/idle_connections.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The books: what became of the writes that clients gave a key, of each arm and phase. `ledger` keeps them."""
+"""The books: what became of the writes that clients gave a key, of each arm and phase. `tables/write_audit` counts."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ def lines(findings: Findings) -> Iterator[Line]:
         place = f"{findings.stem} · {phase} · {arm}"
         for what, unit, value, interval in _figures(cell):
             if value is not None:
-                rests_on = f"{formatting.plural(cell.episodes, 'episode')}, {formatting.plural(cell.requests, 'request')}"
+                episodes = formatting.plural(cell.episodes, "episode")
+                rests_on = f"{episodes}, {formatting.plural(cell.requests, 'request')}"
                 yield Line(f"{place} · {what}", unit, value, _range(interval), rests_on)
 
 

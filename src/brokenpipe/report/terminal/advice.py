@@ -115,8 +115,8 @@ def _lower_bound(asked: Numbers) -> str:
     each = max(1, math.ceil(asked.in_use / asked.workers - 1e-9))
     said = (
         f"Certain all the same: {asked.in_use:.3g} connections are in use on average "
-        f"({asked.peak_per_s:.3g}/s × {formatting.milliseconds(asked.hold_ms)}), so that a pool of less than {each} for "
-        "each worker is too small; how much more it takes is what this run does not say."
+        f"({asked.peak_per_s:.3g}/s × {formatting.milliseconds(asked.hold_ms)}), so that a pool of less than {each} "
+        "for each worker is too small; how much more it takes is what this run does not say."
     )
     if asked.room is None:
         return said
