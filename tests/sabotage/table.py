@@ -40,7 +40,7 @@ _LOAD = (
     *_over_the_run(Part.LOAD, Act.STOPPED, "load_stopped"),
     _in_phase(Part.LOAD, Act.CONTINUED, "load_stopped", "generator_starved"),
     _at_start_up(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files"),
-    _in_phase(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files"),
+    _in_phase(Part.LOAD, Act.DESCRIPTORS, "generator_out_of_files", ends=True),
     _at_start_up(Part.LOAD, Act.MEMORY),
     _in_phase(Part.LOAD, Act.MEMORY, "generator_out_of_memory", ends=True, passes=True),
     *_over_the_run(Part.LOAD_MASTER, Act.KILLED, ends=True),
