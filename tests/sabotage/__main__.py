@@ -23,7 +23,7 @@ from dataclasses import asdict
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from tests.sabotage.cell import Line, Moment
+from tests.sabotage.cell import Line, Moment, Part
 from tests.sabotage.judge import Plan
 from tests.sabotage.page import page
 from tests.sabotage.play import play, play_all, possible
@@ -50,7 +50,7 @@ def main() -> int:
             lines = _lines(asked.only, asked.go_on)[: asked.at_most]
             _play_table(Path(folder) / "table", lines, plan, asked.at_once)
         if not (asked.only or asked.no_shots):
-            aims = list(_aimed(asked.shots or 1.0, plan.wall_s, len(list(BOOK.all("shot")))))
+            aims = list(_aimed(asked.shots or 1.0, plan, len(list(BOOK.all("shot")))))
             _shoot(Path(folder) / "shots", aims[: asked.at_most], asked.at_once)
     PAGE.write_text(page(BOOK) + _on_files())
     wrong = [found for found in BOOK.results().values() if found.wrongs]
@@ -129,16 +129,21 @@ def _shoot(folder: Path, aims: Sequence[tuple[Aim, float]], at_once: int) -> Non
             print(f"{shot.aim} after {shot.after_s:.1f} s: {said}", flush=True)
 
 
-def _aimed(share: float, whole_run_s: float, done: int) -> Iterator[tuple[Aim, float]]:
+def _aimed(share: float, plan: Plan, done: int) -> Iterator[tuple[Aim, float]]:
     """Every kind in turn, so that what is cut off has some of each; without those that were done before."""
     each = [
-        [(aim, after_s) for after_s in moments(max(1, round(share * count)), whole_run_s, seed=number)]
+        [(aim, after_s) for after_s in moments(max(1, round(share * count)), _life_s(aim, plan), seed=number)]
         for number, (aim, count) in enumerate(AIMS.items())
     ]
     for one in each:
         random.Random(len(one)).shuffle(one)
     in_turn = chain.from_iterable(zip_longest(*each))
     return islice((shot for shot in in_turn if shot), done, None)
+
+
+def _life_s(aim: Aim, plan: Plan) -> float:
+    """How long an undisturbed run has what is shot at; of a child, from the start of the load on."""
+    return plan.wall_s if aim.part is Part.HARNESS else plan.played_s
 
 
 def _shot(folder: Path, aim: Aim, after_s: float) -> Shot:

@@ -1,6 +1,7 @@
 """Signals at random moments of a run: how long it takes until everything is gone, and what is left.
 
-The moments are spread over a whole run: each falls at random into one of as many equal stretches as there are shots.
+The moments are spread over the life of what is shot at: each falls at random into one of as many equal stretches as
+there are shots.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import psutil
 from tests.sabotage.cell import Act, Cell, Moment, Part
 from tests.sabotage.judge import AMBIENT
 from tests.sabotage.parts import processes
-from tests.sabotage.play import HUNG_S, clear, edges, summary
+from tests.sabotage.play import HUNG_S, LOOK_S, clear, edges, summary
 from tests.sabotage.scenario import lay_out
 from tests.stack.runs import Run, Starter
 
@@ -64,18 +65,20 @@ class Shot:
     hit: bool = True
 
 
-def moments(aims: int, whole_run_s: float, seed: int) -> Iterator[float]:
+def moments(aims: int, life_s: float, seed: int) -> Iterator[float]:
     """So many, the first ones early and the last ones late."""
-    chance, stretch_s = random.Random(seed), (whole_run_s - EARLIEST_S) / aims
+    chance, stretch_s = random.Random(seed), (life_s - EARLIEST_S) / aims
     for number in range(aims):
         yield EARLIEST_S + (number + chance.random()) * stretch_s
 
 
 def shoot(folder: Path, aim: Aim, after_s: float) -> Shot:
-    """One run. It may be that what was aimed at was not there yet, or the run had ended."""
+    """One run, and a shot so long after its target is there. It may be that the run has ended by then."""
     project, scenario = lay_out(folder, [Cell(aim.part, Act.KILLED, Moment.PHASE)])
     command = ("run", scenario, "--reports", folder / "reports")
     with Starter(folder).start(*command, cwd=project, judge=False) as run:
+        while run.popen.poll() is None and not processes(run, aim.part):
+            time.sleep(LOOK_S)
         with suppress(subprocess.TimeoutExpired):
             run.popen.wait(after_s)
         spoilt = ENDED not in edges(run)
