@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run by hand, only this folder is on the path
 
 from tests.containers.containers import left_by, unused_volumes
-from tests.stack.runs import BROKENPIPE, REPOSITORY, Starter, write_scenario
+from tests.stack.runs import BROKENPIPE, REPOSITORY, Run, Starter, write_scenario
 
 EARLIEST_S = 0.1
 ENGINE_CLEAN_WITHIN_S = 15.0
@@ -82,17 +82,29 @@ def kill_runs(
     for number in range(runs):
         own = folder / f"run-{number}"
         own.mkdir()
-        yield kill_one(Starter(own), EARLIEST_S + (number + chance.random()) * stretch_s, stack)
+        yield kill_one(Starter(own), after(EARLIEST_S + (number + chance.random()) * stretch_s), stack)
 
 
-def kill_one(starter: Starter, after_s: float, stack: str = "local") -> Killed:
-    """Start a run, kill it after some seconds, and look at what is left."""
+def after(seconds: float) -> Callable[[Run], None]:
+    """The moment so long after the start, or the end if that comes first."""
+
+    def moment(run: Run) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            run.popen.wait(seconds)
+
+    return moment
+
+
+def kill_one(starter: Starter, moment: Callable[[Run], None], stack: str = "local", *options: str) -> Killed:
+    """Start a run, kill it when `moment` returns, and look at what is left."""
     scenario = agent_scenario(starter.folder)
     unused_before = unused_volumes() if stack == "compose" else frozenset()
     reports = starter.folder / "reports"
-    with starter.start("run", scenario, "--stack", stack, "--reports", reports, judge=False) as run:
-        with suppress(subprocess.TimeoutExpired):
-            run.popen.wait(after_s)
+    arguments = ("run", scenario, "--stack", stack, "--reports", reports, *options)
+    with starter.start(*arguments, judge=False) as run:
+        began = time.monotonic()
+        moment(run)
+        after_s = time.monotonic() - began
         run.send(signal.SIGKILL)
         run.popen.wait()
         clean_after_s, left = run.traces.gone_after()

@@ -1,8 +1,10 @@
-"""The whole program with the load in two workers: the same rates, everything recorded, nothing left, no silent loss."""
+"""The load in one process, with episodes added until all is decided, and in two workers: the same rates, no loss.
+
+What `--until-decided` adds is added where an interval is open, and nowhere else.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from contextlib import suppress
@@ -10,23 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
+import pytest
+from tests.stack.runs import BURSTS, REPOSITORY, STEADY, Run, Starter, eventually, write_scenario
+from tests.stack.test_doubts import _phase_began
 
-IDLE = """
-[[phases]]
-name = "idle"
-fault = { name = "idle_reset", after_ms = 300 }
-episodes = 5
-quiet_s = 0.5
-burst_s = 0.6
+from brokenpipe.measure.measure import measure
+
+pytestmark = pytest.mark.few
+
+START_S = 150.0  # on a busy machine
+ARMS = 'plain = {}\npre_ping = { DB_POOL_PRE_PING = "true" }'
+# Nothing is above what it is: the first can never be decided in an arm where nothing breaks. The second is at once.
+EXPECT = """
+[[expect]]
+arm = "pre_ping"
+phase = "idle"
+metric = "broken_pipe_rate"
+above = 0.0
+
+[[expect]]
+arm = "plain"
+phase = "steady"
+metric = "failure_rate"
+at_most = 0.9
 """
-STEADY = """
-[[phases]]
-name = "steady"
-seconds = 6
-"""
-ARMS = """plain = {}
-pre_ping = { DB_POOL_PRE_PING = "true" }"""
 
 
 def _scenario(folder: Path, name: str, phases: str) -> Path:
@@ -36,65 +45,111 @@ def _scenario(folder: Path, name: str, phases: str) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One process of the load. Three episodes, and then three more: the limit is six."""
+    folder = tmp_path_factory.mktemp("until_decided")
+    scenario = _scenario(folder, "open", STEADY.replace("2", "4") + BURSTS + EXPECT)
+    return Starter(folder).run(scenario, "--until-decided", "--at-most", "6")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two workers, of which one is killed in the last phase."""
+    folder = tmp_path_factory.mktemp("workers")
+    phases = BURSTS.replace("episodes = 3", "episodes = 6") + STEADY.replace("2", "5")
+    options = ("--workers", "2", "--reports", folder / "reports")
+    with Starter(folder).start("run", _scenario(folder, "lost", phases), *options) as run:
+        eventually(
+            lambda: run.popen.poll() is not None or _phase_began(run, "steady"),
+            "the phase did not begin",
+            timeout_s=START_S,
+        )
+        assert run.popen.poll() is None, run.out
+        os.kill(_worker(run, "w2"), signal.SIGKILL)
+        run.end()
+    return run
+
+
+def _worker(run: Run, name: str) -> int:
+    for process in psutil.Process(run.popen.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            if process.environ().get("BROKENPIPE_SEAT") == str(int(name[1:]) - 1):
+                return process.pid
+    raise AssertionError(f"there is no worker {name}")
+
+
+# --- until all is decided -------------------------------------------------------------------------------
+
+
+def test_it_ends_at_its_limit(one: Run) -> None:
+    """What more episodes cannot decide stays unknown, and the run says that it looked."""
+    assert one.popen.returncode == 3, one.out
+    assert "looking whether everything is decided" in one.out
+    assert one.last_line.startswith("? UNKNOWN")
+
+
+def test_only_the_open_phase_got_more(one: Run) -> None:
+    """Six episodes where an interval was open, numbered on; what was decided was not played again."""
+    episodes = one.history("experiment.ndjson", "episode")
+    assert [each["n"] for each in episodes if each["phase"] == "idle"] == [0, 1, 2, 3, 4, 5]
+    assert [each["n"] for each in episodes if each["phase"] == "steady"] == [0, 1]
+    edges = [(each["name"], each["edge"]) for each in one.history("experiment.ndjson", "phase")]
+    assert edges == [(name, edge) for name in ("steady", "idle", "idle") for edge in ("begin", "end")], (
+        "the timeline, then the open phase"
+    )
+
+
+def test_each_episode_of_both_stretches_landed(one: Run) -> None:
+    """What was added was watched like the rest: a sentinel saw the fault in every episode of every arm."""
+    landings = one.history("nemesis.ndjson", "landing")
+    landed = {(each["arm"], each["episode"]) for each in landings if each["landed"]}
+    assert landed == {(arm, n) for arm in ("plain", "pre_ping") for n in range(6)}
+
+
+def test_measured_again_it_says_the_same(one: Run) -> None:
+    """The looks stand in plan.json, so the same error is split between them when the folder is read again."""
+    findings = measure(one.folder)
+    (open_, _) = findings.checks
+    assert open_.open
+    written = one.summary["checks"][0]
+    assert (open_.ci95 and [open_.ci95.low, open_.ci95.high]) == written["ci95"]
+    assert any("judged after 3, 6; planned were looks at 3, 6." in note for note in findings.notes)
+
+
+# --- two workers ----------------------------------------------------------------------------------------
+
+
 def _rates(run: Run) -> dict[str, tuple[float, float]]:
     arms: dict[str, Any] = run.summary["arms"]
     return {arm: tuple(found["phases"]["idle"]["ci95"]) for arm, found in arms.items()}
 
 
-def test_two_workers_give_the_rates_of_one(tmp_path: Path) -> None:
+def test_two_workers_give_the_rates_of_one(one: Run, two: Run) -> None:
     """What breaks does not depend on how many processes ask: intervals meet, in the arm that breaks above none."""
-    runs = {}
-    for workers in (1, 2):
-        own = tmp_path / str(workers)
-        own.mkdir()
-        runs[workers] = Starter(own).run(_scenario(own, "rates", IDLE), "--workers", str(workers))
-    one, two = (_rates(runs[workers]) for workers in (1, 2))
-    for arm in one:
-        assert max(one[arm][0], two[arm][0]) <= min(one[arm][1], two[arm][1]), f"{arm}: {one} and {two}"
-    assert one["plain"][1] > 0 < two["plain"][1]
-    assert sorted(path.name for path in runs[2].folder.glob("requests*")) == [
+    of_one, of_two = _rates(one), _rates(two)
+    for arm in of_one:
+        assert max(of_one[arm][0], of_two[arm][0]) <= min(of_one[arm][1], of_two[arm][1]), (
+            f"{arm}: {of_one} and {of_two}"
+        )
+    assert of_one["plain"][1] > 0 < of_two["plain"][1]
+
+
+def test_everything_that_two_workers_saw_is_recorded(two: Run) -> None:
+    """A file each, with requests of both arms; their clocks are compared, and the report says that there were two."""
+    assert sorted(path.name for path in two.folder.glob("requests*")) == [
         "requests-w1.ndjson",
         "requests-w2.ndjson",
     ]
     for worker in ("w1", "w2"):
-        assert len({end["arm"] for end in runs[2].history(f"requests-{worker}.ndjson", "end")}) == 2
-    assert {sync["worker"] for sync in runs[2].history("experiment.ndjson", "sync")} == {"w1", "w2"}
-    assert "Workers of the load" in (runs[2].folder / "report.html").read_text()
+        assert len({end["arm"] for end in two.history(f"requests-{worker}.ndjson", "end")}) == 2
+    assert {sync["worker"] for sync in two.history("experiment.ndjson", "sync")} == {"w1", "w2"}
+    assert "Workers of the load" in (two.folder / "report.html").read_text()
 
 
-def test_a_worker_that_is_killed_makes_the_verdict_unknown(tmp_path: Path) -> None:
-    """Its users are missing from then on. Then the harness is killed, and nothing of it stays."""
-    starter = Starter(tmp_path)
-    scenario = _scenario(tmp_path, "lost", STEADY)
-    with starter.start("run", scenario, "--workers", "2", "--reports", tmp_path / "reports") as run:
-        victim = eventually(lambda: _worker(run, "w2"), "no worker was started", timeout_s=60)
-        eventually(lambda: _in_phase(run), "the phase did not begin", timeout_s=60)
-        os.kill(victim, signal.SIGKILL)
-        assert run.end() == 3
-    lost = [one for one in run.summary["warnings"] if one["code"] == "load_worker_lost"]
-    assert [one["unknown"] for one in lost] == [True]
+def test_a_worker_that_is_killed_makes_the_verdict_unknown(two: Run) -> None:
+    """Its users are missing from then on."""
+    assert two.popen.returncode == 3, two.out
+    lost = [warning for warning in two.summary["warnings"] if warning["code"] == "load_worker_lost"]
+    assert [warning["unknown"] for warning in lost] == [True]
     assert "worker w2" in lost[0]["text"]
-
-
-def test_killed_with_its_workers_at_work_it_leaves_none(tmp_path: Path) -> None:
-    """kill -9 of the harness: the janitor ends master and workers."""
-    scenario = _scenario(tmp_path, "killed", STEADY)
-    with Starter(tmp_path).start("run", scenario, "--workers", "2", "--reports", tmp_path / "reports") as run:
-        eventually(lambda: _in_phase(run), "the phase did not begin", timeout_s=60)
-        run.send(signal.SIGKILL)
-        run.popen.wait()
-
-
-def _worker(run: Run, name: str) -> int | None:
-    for process in psutil.Process(run.popen.pid).children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
-            if process.environ().get("BROKENPIPE_SEAT") == str(int(name[1:]) - 1):
-                return process.pid
-    return None
-
-
-def _in_phase(run: Run) -> bool:
-    found = list(run.reports.glob("*/*/experiment.ndjson"))
-    return bool(found) and any(
-        json.loads(line)["k"] == "phase" for line in found[0].read_text().splitlines() if line.endswith("}")
-    )
