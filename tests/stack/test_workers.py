@@ -16,7 +16,7 @@ import pytest
 from tests.stack.runs import BURSTS, REPOSITORY, STEADY, Run, Starter, eventually, write_scenario
 from tests.stack.test_doubts import _phase_began
 
-from brokenpipe.measure.measure import measure
+from brokenpipe.measure.pipeline import measure
 
 pytestmark = pytest.mark.few
 
