@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from brokenpipe.drive.locust.process import Generator, generator
+from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -67,7 +67,7 @@ def _rate(scratch: Path, url: str, workers: int, turn: int) -> float:
         locustfile=file, arms={"plain": url}, users=USERS, seed=1, requests_path=folder / "requests.ndjson",
         time_limit_s=30.0, workers=workers,
     )  # fmt: skip
-    with generator(config, folder / "load.log", NoJanitor()) as load:
+    with locust_process(config, folder / "load.log", NoJanitor()) as load:
         load.wait_ready(60)
         load.open()
         time.sleep(1.0)
@@ -79,5 +79,5 @@ def _rate(scratch: Path, url: str, workers: int, turn: int) -> float:
     return rate
 
 
-def _ended(load: Generator) -> int:
+def _ended(load: LocustProcess) -> int:
     return sum(count.ended for count in load.progress.values())

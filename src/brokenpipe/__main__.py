@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 
-from brokenpipe.commands.signals import leave_at_once
+from brokenpipe.commands.signals import exit_on_signals
 from brokenpipe.shortages import end_if_short
 
 
 def main() -> None:
     """Import the commands, and carry out the one that was typed."""
-    leave_at_once()
+    exit_on_signals()
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # each thread takes address space, and none is of use here

@@ -20,7 +20,7 @@ from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.plain_text import escape_controls, shorten
 from brokenpipe.shortages import is_memory_shortage
 
-_MOST_REPEATED = 600  # characters of an answer that repeats what was typed
+_MAX_REPEATED = 600  # characters of an answer that repeats what was typed
 
 
 class BriefGroup(TyperGroup):
@@ -28,22 +28,22 @@ class BriefGroup(TyperGroup):
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         """Parse what stands before the command."""
-        with _brief():
+        with _shortened_errors():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Parse what stands behind the command, and carry it out."""
-        with _brief():
+        with _shortened_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _brief() -> Iterator[None]:
+def _shortened_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if isinstance(said := getattr(error, "message", None), str):
-            error.message = shorten(escape_controls(said), _MOST_REPEATED)  # type: ignore[attr-defined]
+            error.message = shorten(escape_controls(said), _MAX_REPEATED)  # type: ignore[attr-defined]
         raise
 
 

@@ -19,10 +19,10 @@ from tests.containers.lossy import Ground
 from tests.stack.losing import LONG_LOSS, LOSS, losing
 from tests.stack.runs import REPOSITORY, Run, Starter
 
-from brokenpipe.drive.detection.tcp_sentinel import greet
+from brokenpipe.drive.detection.tcp_sentinel import probe_connect
 from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
-from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import NamespaceError, ProxyError
 from brokenpipe.faults import PacketDrop
 from brokenpipe.stack.containers.compose_file import free_network
@@ -112,7 +112,9 @@ def _next(connection: socket.socket, within_s: float) -> bytes:
 def test_lost_packets_hold_their_contract(ground: Ground, server: ToxiproxyServer) -> None:
     """Raw sockets of this machine see what they see of a local proxy, and no rule of this machine's has changed."""
     before = filters()
-    probes = certify([PacketDrop()], server, lambda: pytest.fail("no server is asked"), our_host=ground.here)
+    probes = self_test_faults(
+        [PacketDrop()], server, lambda: pytest.fail("no server is asked"), our_host=ground.here
+    )
     assert [(probe.seen, probe.held) for probe in probes] == [
         ("silence", True),
         ("unreached", True),
@@ -165,7 +167,7 @@ def test_a_container_that_is_started_again_has_rules_again(ground: Ground, serve
         server.restart()
         assert _answered((proxy.host, proxy.port))
         PacketDrop().inject(proxy)
-        assert greet(proxy.host, proxy.port, HELD_S) == "unreached"
+        assert probe_connect(proxy.host, proxy.port, HELD_S) == "unreached"
         PacketDrop().heal(proxy)
         assert _answered((proxy.host, proxy.port))
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from tests.containers.containers import CONFINED, IMAGES, container, docker, network
 
-from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import EngineError
 from brokenpipe.faults import ServerPause, ServerRestart
 from brokenpipe.stack.containers import cleanup
@@ -96,7 +96,7 @@ def test_contracts_hold_where_the_engine_is_what_does_it(
     log_path = tmp_path / "toxiproxy.log"
     with toxiproxy_server(toxiproxy_binary(PROXIES), log_path=log_path, janitor=NoJanitor()) as server:
         faults = [ServerPause(), ServerRestart(mode="kill")]
-        probes = certify(faults, server, lambda: nullcontext(running))
+        probes = self_test_faults(faults, server, lambda: nullcontext(running))
     assert len(probes) == 6
     assert [str(probe) for probe in probes if not probe.held] == []
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.drive.locust.process import Generator, generator
+from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -29,10 +29,10 @@ class Bench:
     config: LoadConfig
 
     @contextmanager
-    def load(self, locustfile: str, **changes: Any) -> Iterator[Generator]:
+    def load(self, locustfile: str, **changes: Any) -> Iterator[LocustProcess]:
         """A load with this locustfile; `changes` are fields of its LoadConfig."""
         self.configure(locustfile, **changes)
-        with generator(self.config, self.folder / "load.log", NoJanitor()) as load:
+        with locust_process(self.config, self.folder / "load.log", NoJanitor()) as load:
             yield load
 
     def configure(self, locustfile: str, **changes: Any) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.locust.process import generator
+from brokenpipe.drive.locust.process import locust_process
 from brokenpipe.errors import LocustfileError, RecordingError, RedirectError, StackError
 from brokenpipe.history.records import End, Lag, Start
 from brokenpipe.load.config import LoadConfig
@@ -53,7 +53,7 @@ def test_a_broken_locustfile_is_told_by_file_and_line(bench, locustfile, said):
 def test_a_missing_locustfile_is_told(bench):
     """A path that leads nowhere is the user's mistake as well."""
     with (
-        generator(bench.config, bench.folder / "load.log", NoJanitor()) as load,
+        locust_process(bench.config, bench.folder / "load.log", NoJanitor()) as load,
         pytest.raises(LocustfileError, match="there is no such file"),
     ):
         load.wait_ready(20)

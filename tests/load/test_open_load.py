@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.pacing.poisson import due_times
 
@@ -135,7 +135,7 @@ def test_what_takes_turns_leaves_the_other_openings_their_own_arrivals():
     """An opening without a number gets the next one, whatever numbers the turns before it were given."""
     ours, theirs = socket.socketpair()
     with ours, theirs, theirs.makefile("r") as orders:
-        load = Generator(LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0), None, ours)  # type: ignore[arg-type]
+        load = LocustProcess(LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0), None, ours)  # type: ignore[arg-type]
         load.open()
         for _ in range(2):
             load.open(("plain",), stretch=1_000_000)

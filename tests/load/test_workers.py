@@ -11,7 +11,7 @@ from itertools import takewhile
 
 import pytest
 
-from brokenpipe.drive.locust.process import Generator, generator
+from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.history.validity_codes import DOUBTS, Code
 from brokenpipe.load.messages import Aligned
 from brokenpipe.load.pacing.poisson import due_times
@@ -39,12 +39,14 @@ PATIENCE_S = 60.0
 
 
 @contextmanager
-def two_workers(bench: Bench, **changes: object) -> Iterator[tuple[Generator, list[Aligned]]]:
+def two_workers(bench: Bench, **changes: object) -> Iterator[tuple[LocustProcess, list[Aligned]]]:
     """Five users an arm in two workers, ready at the closed gate."""
     measured: list[Aligned] = []
     changed = {"workers": 2, "users": 5} | changes
     bench.configure(TWO_CLASSES, **changed)
-    with generator(bench.config, bench.folder / "load.log", NoJanitor(), on_aligned=measured.append) as load:
+    with locust_process(
+        bench.config, bench.folder / "load.log", NoJanitor(), on_aligned=measured.append
+    ) as load:
         load.wait_ready(PATIENCE_S)
         yield load, measured
 

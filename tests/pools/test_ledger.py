@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from brokenpipe.drive import write_ledger_reader as module
-from brokenpipe.drive.write_ledger_reader import DatabaseLedger
+from brokenpipe.drive.write_ledger_reader import DatabaseLedgerReader
 from brokenpipe.errors import TargetError
 from brokenpipe.history.writer import writing
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -53,10 +53,10 @@ def books(tmp_path: Path, database: Postgres, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "SETTLE_S", 0.5)
 
     @contextmanager
-    def opened(statement: str = COUNT) -> Iterator[DatabaseLedger]:
+    def opened(statement: str = COUNT) -> Iterator[DatabaseLedgerReader]:
         path = tmp_path / "ledger.ndjson"
         with writing(path, "ledger") as log, writing(tmp_path / "experiment.ndjson", "experiment") as doubts:
-            yield DatabaseLedger(statement, tmp_path / "target.toml", database, ARM, log, doubts)
+            yield DatabaseLedgerReader(statement, tmp_path / "target.toml", database, ARM, log, doubts)
 
     return opened
 
@@ -159,7 +159,7 @@ def test_a_database_that_is_gone(
     with postgres(log_path=log_path, janitor=NoJanitor()) as gone:
         pass
     with books() as any_ledger:
-        ledger = DatabaseLedger(COUNT, tmp_path, gone, ARM, any_ledger.log, any_ledger.doubts)
+        ledger = DatabaseLedgerReader(COUNT, tmp_path, gone, ARM, any_ledger.log, any_ledger.doubts)
         ledger.end(_never)
     (balance,) = _records(tmp_path)
     assert balance["edge"] == "end"
@@ -169,7 +169,7 @@ def test_a_database_that_is_gone(
 def test_a_service_between_two_of_its_transactions_is_not_settled(dsn: str) -> None:
     """Nothing open at the last look is not enough: who had something open just before may begin again."""
     with psycopg.connect(dsn, autocommit=True) as ours, psycopg.connect(dsn) as service:
-        activity = module._Activity(ours, ["postgres"])
+        activity = module._OpenTransactions(ours, ["postgres"])
         service.execute("SELECT 1")
         assert activity.over() is None
         service.commit()

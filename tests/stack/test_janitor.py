@@ -13,7 +13,7 @@ import psutil
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.runner import _checked, note_replaced
+from brokenpipe.drive.runner import _check_then_show, record_janitor_replaced
 from brokenpipe.errors import StackError
 from brokenpipe.history.fsync import Keeper
 from brokenpipe.history.validity_codes import Code
@@ -65,7 +65,7 @@ def test_a_replacement_is_on_record(tmp_path: Path) -> None:
         told = threading.Event()
 
         def replaced(text: str) -> None:
-            note_replaced(log, text)
+            record_janitor_replaced(log, text)
             told.set()
 
         with janitor("test-of-records", replaced) as undo:
@@ -85,7 +85,7 @@ def test_a_run_without_one_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert poll(lambda: _refuses(undo) or None, timeout_s=20)
         progress = Progress(message="", elapsed_s=0.0, total_s=1.0)
         with pytest.raises(StackError, match="cannot be replaced"):
-            _checked(Keeper(tmp_path), undo, lambda _: None, progress)
+            _check_then_show(Keeper(tmp_path), undo, lambda _: None, progress)
 
 
 def _refuses(undo: Janitor) -> bool:

@@ -12,8 +12,8 @@ import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.settings.pgbouncer import LEAST_FOR_PREPARED
-from brokenpipe.plan.settings.pgbouncer import PgBouncer as Settings
+from brokenpipe.plan.settings.pgbouncer import MIN_VERSION_FOR_PREPARED
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings as Settings
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program, pgbouncer
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
@@ -123,7 +123,7 @@ def test_max_prepared_statements_keeps_clients_apart(server: Postgres, tmp_path:
     """Each of two clients prepares another statement, under the driver's same name, on a connection of its own, and
     then is lent the other one: untracked it is answered what the other prepared, tracked what it asked.
     """
-    if tracked and _version() < LEAST_FOR_PREPARED:
+    if tracked and _version() < MIN_VERSION_FOR_PREPARED:
         pytest.skip("this PgBouncer is older than 1.21; .ci/pgbouncer gets a newer one on Debian")
     _version()
     database = server.create_database(f"tracked_{tracked}")
@@ -154,13 +154,13 @@ def test_max_prepared_statements_keeps_clients_apart(server: Postgres, tmp_path:
 def test_what_is_in_force_is_asked(server: Postgres, tmp_path: Path, wanted: int | None) -> None:
     """The value that was written, or PgBouncer's own default where none was; one too old for the setting says none."""
     version = _version()
-    if wanted and version < LEAST_FOR_PREPARED:
+    if wanted and version < MIN_VERSION_FOR_PREPARED:
         pytest.skip("this PgBouncer is older than 1.21; .ci/pgbouncer gets a newer one on Debian")
     database = server.create_database(f"in_force_{wanted}")
     settings = Settings(pool_mode="transaction", max_prepared_statements=wanted)
     with pgbouncer(settings, [database], log_path=tmp_path / "log", janitor=NoJanitor()) as bouncer:
         told = bouncer.max_prepared_statements
-    if version < LEAST_FOR_PREPARED:
+    if version < MIN_VERSION_FOR_PREPARED:
         assert told is None
     else:
         its_own = 200 if version >= (1, 24) else 0

@@ -12,7 +12,7 @@ from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.plan.scenario import Load, Scenario
+from brokenpipe.plan.scenario import LoadSettings, Scenario
 
 EXPECT = [{"arm": "*", "phase": "steady", "metric": "failed", "equals": 0}]
 
@@ -82,4 +82,4 @@ def test_missed_arrivals_make_it_unknown(tmp_path: Path) -> None:
 )
 def test_as_many_users_as_it_takes(load: dict[str, Any], users: int) -> None:
     """As many as arrive while nothing is answered, unless the file says how many; at least 10, at most 500."""
-    assert Load.model_validate(load).users == users
+    assert LoadSettings.model_validate(load).users == users

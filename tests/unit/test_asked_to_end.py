@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.commands.running.execute import carry_out
+from brokenpipe.commands.running.execute import execute_run
 from brokenpipe.drive import run_folder as folders
 from brokenpipe.drive import runner as runs
 from brokenpipe.errors import ReportError
@@ -23,10 +23,10 @@ PROJECT = Project(Path(__file__).parents[2])
 
 # After each of these steps of a run's begin the signal arrives.
 STEPS: dict[str, tuple[Any, str]] = {
-    "folder made": (folders, "_unused"),
+    "folder made": (folders, "_make_unused_folder"),
     "plan written": (folders, "write_plan"),
     "environment written": (runs, "write_environment"),
-    "folder held": (runs, "holding"),
+    "folder held": (runs, "locked"),
     "history begun": (runs, "writing"),
     "latest moved": (runs, "point_latest_at"),
     "janitor there": (runs, "janitor"),
@@ -67,7 +67,7 @@ def test_latest_can_be_read(step: str, number: int, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(module, name, _then_signal(getattr(module, name), number))
     plan, sources = make_plan(PROJECT, "quick", Overrides(only=("plain",)))
     try:
-        code = carry_out(plan, sources, PROJECT, tmp_path)
+        code = execute_run(plan, sources, PROJECT, tmp_path)
     except KeyboardInterrupt:
         code = 130
     assert code == {signal.SIGTERM: 3, signal.SIGINT: 130}[signal.Signals(number)]
@@ -94,7 +94,7 @@ def test_a_run_that_is_refused_memory(
     monkeypatch.setattr(runs, "stack_on", refused)
     monkeypatch.setattr(measuring, "measure", refused)
     plan, sources = make_plan(PROJECT, "quick", Overrides(only=("plain",)))
-    assert carry_out(plan, sources, PROJECT, tmp_path) == 4
+    assert execute_run(plan, sources, PROJECT, tmp_path) == 4
     monkeypatch.undo()
     assert capsys.readouterr().err.count("out of memory: this process was refused more") == 2
     assert measure(tmp_path / "quick" / "latest").finished == "failed"

@@ -10,7 +10,7 @@ from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
 from brokenpipe.measure.model.attribution import Tie
-from brokenpipe.plan.settings.pgbouncer import PgBouncer
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 
 
 @pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])
@@ -108,7 +108,7 @@ def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: f
     """For server_login_retry seconds PgBouncer tells its clients of a restart that is over, and not for longer."""
     phase = {"name": "restart", "fault": {"name": "server_restart"}, "episodes": 1, "every_s": 4}
     pooled = scenario(phase).model_copy(
-        update={"pgbouncer": PgBouncer(pool_mode="transaction", server_login_retry=0.5)}
+        update={"pgbouncer": PgBouncerSettings(pool_mode="transaction", server_login_retry=0.5)}
     )
     with Recorded(tmp_path / "run", pooled) as run:
         run.phase("restart", [(0, 4, 0.5)])

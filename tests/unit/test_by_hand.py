@@ -13,8 +13,8 @@ from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Log, Notes
 
 from brokenpipe.drive import timeline
 from brokenpipe.drive.interactive import manual_run
-from brokenpipe.drive.interactive.command_queue import Desk, Wish
-from brokenpipe.drive.interactive.manual_run import ByHand
+from brokenpipe.drive.interactive.command_queue import Command, CommandQueue
+from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.history import records
@@ -45,14 +45,14 @@ class HandNemesis(FakeNemesis):
         return ()
 
 
-class IdleDesk(Desk):
+class IdleDesk(CommandQueue):
     """A desk at which a moment passes when nobody wants anything, and Stop is pressed when that goes on."""
 
     clock: Clock
     idle = 0
     again: Callable[[], object] | None = None  # what is asked for once it has been quiet
 
-    def next(self, timeout_s: float) -> Wish | None:
+    def next(self, timeout_s: float) -> Command | None:
         wish = super().next(0)
         self.clock.now += timeout_s
         self.idle = 0 if wish else self.idle + 1
@@ -85,7 +85,7 @@ class Hand:
             self.notes.clock.now += 1.0
             self.on_certify()
 
-        ByHand(
+        ManualRun(
             plan=Plan(stem="hand", scenario=scenario(STEADY), target=TARGET, by_hand=True),
             load=self.nemesis.load,  # type: ignore[arg-type]
             nemesis=self.nemesis,  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 
 from brokenpipe.measure.regression.comparability import NotComparable, demand_comparable, shared
-from brokenpipe.plan.plan import Overrides, Plan, overridden
+from brokenpipe.plan.plan import Overrides, Plan, apply_overrides
 from brokenpipe.plan.scenario import Scenario
 
 IDLE = {
@@ -21,7 +21,7 @@ IDLE = {
 
 
 def _plan(played: Scenario, **overrides: Any) -> Plan:
-    return Plan(stem="by_hand", scenario=overridden(played, Overrides(**overrides)), target=TARGET)
+    return Plan(stem="by_hand", scenario=apply_overrides(played, Overrides(**overrides)), target=TARGET)
 
 
 def _with_locustfile(path: str) -> Plan:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from brokenpipe.drive.interactive.command_queue import Desk
+from brokenpipe.drive.interactive.command_queue import CommandQueue
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 
@@ -17,11 +17,11 @@ FAULT_OF: dict[What, dict[str, Any]] = {"strike": KILL, "hold": LATENCY}
 _LATENCY = TypeAdapter[Fault](AnyFault).validate_python(LATENCY)
 
 
-def _desk(**state: Any) -> Desk:
-    return Desk(("plain", "pre_ping"), **{"running": True, **state})
+def _desk(**state: Any) -> CommandQueue:
+    return CommandQueue(("plain", "pre_ping"), **{"running": True, **state})
 
 
-def _first(desk: Desk, what: What) -> None:
+def _first(desk: CommandQueue, what: What) -> None:
     """Ask for the first of two commands; a heal has something to heal."""
     if what == "heal":
         assert _ask(desk, "hold", LATENCY) is None
@@ -30,7 +30,7 @@ def _first(desk: Desk, what: What) -> None:
     assert _ask(desk, what, FAULT_OF.get(what)) is None
 
 
-def _ask(desk: Desk, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
+def _ask(desk: CommandQueue, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
     return desk.ask(Ask(1, what, fault or {}, arms))
 
 

@@ -14,8 +14,8 @@ import pytest
 from docker.errors import APIError
 from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
 
-from brokenpipe.drive.locust.process import Generator
-from brokenpipe.drive.runner import Run, run
+from brokenpipe.drive.locust.process import LocustProcess
+from brokenpipe.drive.runner import RunSpec, run_experiment
 from brokenpipe.errors import RecordingError, UsageError
 from brokenpipe.history.records import Lag
 from brokenpipe.history.writer import Writer
@@ -37,7 +37,7 @@ def test_a_disk_that_is_full_when_a_clock_is_measured() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         config = LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0)
-        load = Generator(config, None, ours, on_aligned=refuse)  # type: ignore[arg-type]
+        load = LocustProcess(config, None, ours, on_aligned=refuse)  # type: ignore[arg-type]
         theirs.sendall(encode(Aligned("w1", 0, 1)))
         assert poll(lambda: load.failure, timeout_s=20)
         with pytest.raises(RecordingError, match="the disk is full"):
@@ -52,7 +52,7 @@ def test_two_that_resume_at_once(tmp_path: Path) -> None:
         pass
     Writer(tmp_path / "experiment.r2.ndjson", "experiment").close()
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    second = Run(
+    second = RunSpec(
         Plan(stem="by_hand", scenario=planned, target=TARGET),
         Sources(tmp_path / "x.toml", "", tmp_path, tmp_path / "locustfile.py"),
         Project(tmp_path),
@@ -62,7 +62,7 @@ def test_two_that_resume_at_once(tmp_path: Path) -> None:
         left=(),
     )
     with pytest.raises(UsageError, match="another command has gone on with this run"):
-        run(second)
+        run_experiment(second)
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 

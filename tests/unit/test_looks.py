@@ -12,7 +12,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.stats.intervals import rate_interval
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
-from brokenpipe.plan.sequential import further, looks_of, most_s, planned_looks
+from brokenpipe.plan.sequential import analysis_points, interim_analyses, next_ranges, worst_case_s
 from brokenpipe.report.charts import charts
 
 RATE = {"arm": "plain", "phase": "kill", "metric": "broken_pipe_rate", "above": 0.0}
@@ -35,40 +35,40 @@ def _scenario(*expect: dict[str, object]) -> Scenario:
 )
 def test_looks_double(count: int, at_most: int, looks: tuple[int, ...]) -> None:
     """Doubling keeps the looks few, and so the intervals narrow; the last is at the most that was allowed."""
-    assert planned_looks(count, at_most) == looks
+    assert analysis_points(count, at_most) == looks
 
 
 def test_only_what_an_interval_decides_is_looked_at() -> None:
     """A phase of which only counts are expected is never given more episodes, nor wider intervals."""
-    assert looks_of(_scenario(RATE, COUNT), None) == {"kill": (2, 4, 8)}
+    assert interim_analyses(_scenario(RATE, COUNT), None) == {"kill": (2, 4, 8)}
 
 
 def test_nothing_to_decide() -> None:
     """Asked to add episodes where no interval decides anything, we say so instead of running once."""
     with pytest.raises(UsageError, match="expects no rate and no latency"):
-        looks_of(_scenario(COUNT), None)
+        interim_analyses(_scenario(COUNT), None)
 
 
 def test_no_room_for_more() -> None:
     """A limit that no phase can grow to is a mistake, with the episodes that each has."""
     with pytest.raises(UsageError, match="kill has 2"):
-        looks_of(_scenario(RATE), 2)
+        interim_analyses(_scenario(RATE), 2)
 
 
 def test_what_is_played_further() -> None:
     """An open phase goes on to its next look; a decided one and one at its last look do not."""
     plan = _scenario(RATE)
     looks = {"kill": (2, 4, 8)}
-    (stretch,) = further(plan, looks, {"steady": 2, "kill": 4}, {"kill"})
+    (stretch,) = next_ranges(plan, looks, {"steady": 2, "kill": 4}, {"kill"})
     assert (stretch.phase.name, stretch.first, stretch.count) == ("kill", 4, 4)
-    assert further(plan, looks, {"steady": 2, "kill": 8}, {"kill"}) == ()
-    assert further(plan, looks, {"steady": 2, "kill": 4}, {"steady"}) == ()
+    assert next_ranges(plan, looks, {"steady": 2, "kill": 8}, {"kill"}) == ()
+    assert next_ranges(plan, looks, {"steady": 2, "kill": 4}, {"steady"}) == ()
 
 
 def test_how_long_it_takes_at_most() -> None:
     """Six more strikes of a second each, in two stretches, each with what lies between phases."""
     plan = _scenario(RATE)
-    assert most_s(plan, {"kill": (2, 4, 8)}) == pytest.approx(plan.forecast_s + 6 * 1.0 + 2 * 2.6)
+    assert worst_case_s(plan, {"kill": (2, 4, 8)}) == pytest.approx(plan.forecast_s + 6 * 1.0 + 2 * 2.6)
 
 
 def test_looks_are_read_back() -> None:

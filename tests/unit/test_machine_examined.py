@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokenpipe.drive.doctor.machine import examine_machine
+from brokenpipe.drive.doctor.machine import check_machine
 from brokenpipe.drive.gauges import machine as machine_gauge
-from brokenpipe.drive.gauges.machine import Machine, tick
+from brokenpipe.drive.gauges.machine import MachineSampler, read_clocks
 from brokenpipe.plan.project import find_project
 
 PROJECT = find_project(Path(__file__).parent)
@@ -28,7 +28,7 @@ def _open_files(soft: int) -> Iterator[None]:
 
 def test_everything_is_looked_at() -> None:
     """Processors and who else has them, memory, disk, clocks, limits, ports and versions, with a remedy for each."""
-    findings = {finding.what: finding for finding in examine_machine(PROJECT)}
+    findings = {finding.what: finding for finding in check_machine(PROJECT)}
     assert list(findings) == [
         "processor cores", "free memory", "free disk", "machine at rest", "processor ours", "processor quota",
         "punctual", "clocks in step", "open files", "free ports", "versions",
@@ -41,7 +41,7 @@ def test_everything_is_looked_at() -> None:
 def test_too_few_open_files_are_no_good() -> None:
     """A limit of 512 would end an experiment in the middle: it is named, with what to do."""
     with _open_files(512):
-        (finding,) = (each for each in examine_machine(PROJECT) if each.what == "open files")
+        (finding,) = (each for each in check_machine(PROJECT) if each.what == "open files")
     assert not finding.good
     assert finding.found == "512 for each process"
     assert "ulimit -n" in finding.remedy
@@ -53,7 +53,7 @@ def test_a_quota_that_is_used_up(tmp_path: Path, monkeypatch) -> None:
     for stat in stats:
         stat.write_text("usage_usec 9\nnr_periods 100\nnr_throttled 10\nthrottled_usec 5\n")
     monkeypatch.setattr(machine_gauge, "_throttling_files", lambda: stats)
-    machine = Machine()
+    machine = MachineSampler()
     stats[0].write_text("nr_periods 200\nnr_throttled 20\n")
     stats[1].write_text("nr_periods 110\nnr_throttled 14\n")
     assert _gauged(machine) == 0.4
@@ -63,16 +63,16 @@ def test_a_quota_that_is_used_up(tmp_path: Path, monkeypatch) -> None:
 def test_no_quota_is_not_a_quota_of_nothing(monkeypatch) -> None:
     """Where there is none, nothing is known to be throttled, and nothing is said."""
     monkeypatch.setattr(machine_gauge, "_throttling_files", tuple)
-    assert _gauged(Machine()) is None
+    assert _gauged(MachineSampler()) is None
 
 
 def test_a_tick_is_one_instant_on_every_clock() -> None:
     """Two ticks are as far apart on one clock as on the other, within what reading them takes."""
-    before, after = tick(), tick()
+    before, after = read_clocks(), read_clocks()
     assert abs((after.wall_ns - before.wall_ns) - (after.t - before.t)) < 20e6
 
 
-def _gauged(machine: Machine) -> float | None:
+def _gauged(machine: MachineSampler) -> float | None:
     """The share of throttled periods since the last gauge, once the kernel has counted some time."""
     deadline = time.monotonic() + 5
     while (gauge := machine.gauge()) is None:

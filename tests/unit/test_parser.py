@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from brokenpipe.errors import ScenarioError, UsageError
-from brokenpipe.plan.plan import Overrides, Plan, overridden
-from brokenpipe.plan.scenario import Scenario, parse
+from brokenpipe.plan.plan import Overrides, Plan, apply_overrides
+from brokenpipe.plan.scenario import Scenario, parse_scenario
 from brokenpipe.plan.target import Target
 from brokenpipe.plan.toml_model import validated
 
@@ -89,7 +89,7 @@ def test_any_bytes_parse_or_are_explained(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(content)
     with pytest.raises(ScenarioError) as caught:
-        parse(path)
+        parse_scenario(path)
     assert caught.value.remedy
 
 
@@ -162,10 +162,10 @@ def test_an_overridden_plan_survives_too(
     overrides = Overrides(users=users, seed=seed, env=env)
     if not possible:
         with pytest.raises(UsageError) as caught:
-            overridden(scenario, overrides)
+            apply_overrides(scenario, overrides)
         assert caught.value.remedy
         return
-    changed = overridden(scenario, overrides)
+    changed = apply_overrides(scenario, overrides)
     plan = Plan(stem="it", scenario=changed, target=TARGET)
     assert Plan.model_validate_json(plan.model_dump_json(), strict=False) == plan
     assert (changed.load.users, changed.seed) == (users, seed)
@@ -176,7 +176,7 @@ def test_an_overridden_plan_survives_too(
 def test_fewer_arms_are_still_a_scenario(scenario: Scenario, data: st.DataObject) -> None:
     """`--only` leaves arms in their order, a control among them, and no expectation of an arm that is gone."""
     only = data.draw(st.lists(st.sampled_from(sorted(scenario.arms)), min_size=1, unique=True))
-    narrowed = overridden(scenario, Overrides(only=tuple(only)))
+    narrowed = apply_overrides(scenario, Overrides(only=tuple(only)))
     assert list(narrowed.arms) == [arm for arm in scenario.arms if arm in only]
     assert narrowed.control in narrowed.arms
     assert all(set(narrowed.arms_of(each)) <= set(only) for each in narrowed.expect)

@@ -16,8 +16,8 @@ from brokenpipe.history.reader import reading
 from brokenpipe.history.resume import GAP_NS
 from brokenpipe.measure.pipeline import measure
 from brokenpipe.measure.resume_state import unfinished
-from brokenpipe.plan.sequential import Stretch, remaining
-from brokenpipe.plan.soak_rounds import rounds
+from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
+from brokenpipe.plan.soak_rounds import soak_ranges
 
 SCENARIO = scenario(STEADY, KILL)
 GAP_S = GAP_NS / 1e9
@@ -133,7 +133,7 @@ def test_what_is_left_of_a_run(tmp_path: Path) -> None:
     _first_part(tmp_path)
     found = unfinished(tmp_path)
     assert (found.part, found.ended, found.played) == (2, "cut off", {"steady": 2, "kill": 1})
-    assert found.left == (Stretch(SCENARIO.phase("kill"), 1, 1),)
+    assert found.left == (EpisodeRange(SCENARIO.phase("kill"), 1, 1),)
 
 
 def test_what_is_left_after_all_parts(tmp_path: Path) -> None:
@@ -152,16 +152,16 @@ def test_what_is_left_after_all_parts(tmp_path: Path) -> None:
 
 def test_what_is_left_of_a_soak() -> None:
     """Each stretch of a round begins where the phase's finished episodes end, whichever round they were in."""
-    planned = rounds(SCENARIO, 200.0)
+    planned = soak_ranges(SCENARIO, 200.0)
     total = {
         name: sum(each.count for each in planned if each.phase.name == name) for name in ("steady", "kill")
     }
-    left = remaining(planned, {"steady": 3, "kill": 0})
+    left = remaining_ranges(planned, {"steady": 3, "kill": 0})
     mine = [each for each in left if each.phase.name == "steady"]
     assert (mine[0].first, mine[0].count) == (3, 1)
     assert sum(each.count for each in left) == sum(total.values()) - 3
-    assert remaining(planned, total) == ()
-    assert remaining(planned, {}) == planned
+    assert remaining_ranges(planned, total) == ()
+    assert remaining_ranges(planned, {}) == planned
 
 
 def test_arms_that_take_turns_finish_an_episode_together(tmp_path: Path) -> None:

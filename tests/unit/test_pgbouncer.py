@@ -11,15 +11,15 @@ from brokenpipe.errors import PgBouncerError
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.plan.settings.pgbouncer import PgBouncer
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.report.run.headline_sentences import sentences
 from brokenpipe.stack.pgbouncer.config import configuration, users
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program
 
-TRANSACTION = PgBouncer(pool_mode="transaction")
+TRANSACTION = PgBouncerSettings(pool_mode="transaction")
 
 
-def _told(settings: PgBouncer, version: str) -> dict[str, str]:
+def _told(settings: PgBouncerSettings, version: str) -> dict[str, str]:
     places = {"arm_a": "host=127.0.0.1 port=5432"}
     text = configuration(settings, version, places, host="127.0.0.1", port=6432, users_file="/x/users")
     return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
@@ -27,7 +27,9 @@ def _told(settings: PgBouncer, version: str) -> dict[str, str]:
 
 def test_it_is_told_what_the_scenario_says() -> None:
     """A database for each arm, on the loopback only, with the scenario's values."""
-    told = _told(PgBouncer(pool_mode="session", default_pool_size=3, query_wait_timeout=0.5), "1.18.0")
+    told = _told(
+        PgBouncerSettings(pool_mode="session", default_pool_size=3, query_wait_timeout=0.5), "1.18.0"
+    )
     assert told["arm_a"] == "host=127.0.0.1 port=5432"
     assert told["listen_addr"] == "127.0.0.1"
     assert (told["pool_mode"], told["default_pool_size"], told["query_wait_timeout"]) == (

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.phases import BETWEEN_S, BLOCK_S, LEAD_S, SETTLE_S, Pattern, Phase
-from brokenpipe.plan.plan import Overrides, overridden
+from brokenpipe.plan.plan import Overrides, apply_overrides
 from brokenpipe.plan.scenario import Scenario
 
 LIMIT = {"name": "idle_reset", "after_ms": 500}
@@ -99,6 +99,6 @@ def test_the_arms_of_a_fault_are_arms_of_the_scenario() -> None:
     data = tomllib.loads((PROJECT / "scenarios" / "default.toml").read_text(encoding="utf-8"))
     data["phases"][1]["arms"] = ["plain", "both"]
     scenario = Scenario.model_validate(data)
-    assert overridden(scenario, Overrides(only=("both", "recycle"))).phases[1].arms == ("both",)
+    assert apply_overrides(scenario, Overrides(only=("both", "recycle"))).phases[1].arms == ("both",)
     with pytest.raises(UsageError, match="happens to plain, both only"):
-        overridden(scenario, Overrides(only=("recycle",)))
+        apply_overrides(scenario, Overrides(only=("recycle",)))

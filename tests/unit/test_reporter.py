@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from brokenpipe.drive.interactive import report_worker
-from brokenpipe.drive.interactive.report_worker import Reporter
+from brokenpipe.drive.interactive.report_worker import ReportWorker
 from brokenpipe.errors import StackError
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -41,7 +41,7 @@ def test_a_report_that_cannot_be_made_has_failed(
     """It is said, with the command that makes it later, and the next one may be tried."""
     monkeypatch.setattr(report_worker, "child", child)
     said: list[str] = []
-    with Reporter(NoJanitor(), tmp_path, said.append) as reports:
+    with ReportWorker(NoJanitor(), tmp_path, said.append) as reports:
         reports.make(tmp_path / "run")
         assert reports.state(tmp_path / "run") == "failed"
         reports.make(tmp_path / "run")

@@ -12,16 +12,16 @@ import pytest
 from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
 from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
-from brokenpipe.commands.options import variables
+from brokenpipe.commands.options import parse_variables
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.compare.config_differences import what_differs
 from brokenpipe.measure.compare.loaded_run import read_run
 from brokenpipe.measure.run_metadata import recorded_plan
-from brokenpipe.plan.plan import Overrides, Plan, make_plan, overridden
+from brokenpipe.plan.plan import Overrides, Plan, apply_overrides, make_plan
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.secrets.passed_variables import passed
+from brokenpipe.plan.secrets.passed_variables import passed_variables
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
-from brokenpipe.plan.secrets.restored_plan import restored
+from brokenpipe.plan.secrets.restored_plan import restore_secrets
 from brokenpipe.redaction import REDACTED
 from brokenpipe.stack.containers.compose_file import Addresses, Layout, Secrets
 from brokenpipe.stack.target_environment import environment_of
@@ -128,26 +128,26 @@ def test_what_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "hunter2")
     monkeypatch.delenv("REGION", raising=False)
     plan = _plan(pass_env=("API_KEY",), arms={"one": {}, "two": {"API_KEY": ""}})
-    assert passed(plan, "one") == {"API_KEY": "hunter2"}
-    assert passed(plan, "two") == {}
+    assert passed_variables(plan, "one") == {"API_KEY": "hunter2"}
+    assert passed_variables(plan, "two") == {}
     with pytest.raises(UsageError, match="REGION is to be passed on to the service, and is not set here"):
-        passed(_plan(pass_env=("API_KEY", "REGION"), arms={"one": {}}), "one")
+        passed_variables(_plan(pass_env=("API_KEY", "REGION"), arms={"one": {}}), "one")
 
 
 def test_variables_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that is typed is passed on, so that no other command line and no plan has it; the last one counts."""
     monkeypatch.setenv("REGION", "here")
     monkeypatch.setenv("API_KEY", "mine")  # and is put back
-    chosen = variables(["N=1", "API_KEY=hunter2", "REGION", "N=2"])
+    chosen = parse_variables(["N=1", "API_KEY=hunter2", "REGION", "N=2"])
     assert (chosen.given, chosen.passed) == ({"N": "2"}, ("API_KEY", "REGION"))
     assert chosen.options == ["--env=N=2", "--env=API_KEY", "--env=REGION"]
-    assert passed(_plan(pass_env=chosen.passed, arms={"one": {}}), "one")["API_KEY"] == "hunter2"
+    assert passed_variables(_plan(pass_env=chosen.passed, arms={"one": {}}), "one")["API_KEY"] == "hunter2"
 
 
 def test_the_command_line_overrules_the_file() -> None:
     """Given or passed: what `--env` says of a variable takes the place of what the file says."""
     made = scenario(STEADY).model_copy(update={"env": {"A": "1", "B": "1"}, "pass_env": ("C", "D")})
-    found = overridden(made, Overrides(env={"C": "2"}, pass_env=("A",)))
+    found = apply_overrides(made, Overrides(env={"C": "2"}, pass_env=("A",)))
     assert (found.env, found.pass_env) == ({"B": "1", "C": "2"}, ("D", "A"))
 
 
@@ -188,7 +188,7 @@ def resumed(project: Path) -> Callable[[], Plan]:
     """The recorded plan of the scenario in the project, with its secrets again."""
     file, target = project / "scenarios" / "it.toml", project / "targets" / "mine"
     recorded = redacted_plan(make_plan(Project(project), "it", Overrides())[0])
-    return lambda: restored(recorded, file, redacted_toml(FILE), target)
+    return lambda: restore_secrets(recorded, file, redacted_toml(FILE), target)
 
 
 def test_secrets_come_back_from_the_files(resumed: Callable[[], Plan], project: Path) -> None:

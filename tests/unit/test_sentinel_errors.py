@@ -18,7 +18,7 @@ from brokenpipe.drive.detection.session_sentinel import SessionSentinel
 from brokenpipe.drive.detection.tcp_sentinel import Sentinel
 from brokenpipe.drive.observers import session_observers
 from brokenpipe.drive.raw_postgres import raw_socket, session
-from brokenpipe.drive.raw_postgres.session import Login, NotOpened
+from brokenpipe.drive.raw_postgres.session import Login, LoginFailedError
 from brokenpipe.drive.self_test import wire as certificate
 from brokenpipe.drive.self_test.server import observe_at_server
 from brokenpipe.faults import BlackHole, Fault, Refuse, ServerPause, SocketKill
@@ -27,7 +27,7 @@ from brokenpipe.stack.proxy.proxy import Proxy
 pytestmark = pytest.mark.timeout(20)
 
 OURS = [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMFILE]
-DOOR = session_observers.Door(("127.0.0.1", 1), Login("user", "password", "database"))
+DOOR = session_observers.LoginTarget(("127.0.0.1", 1), Login("user", "password", "database"))
 
 
 def failure(number: int) -> OSError:
@@ -85,7 +85,7 @@ def test_a_connection_that_cannot_be_tried_is_no_landing(
     """No descriptor, no route: neither the silence of a paused server nor a refusal was seen, and nothing is raised."""
     for module in (tcp_sentinel, session):
         monkeypatch.setattr(module, "connect", failing(number))
-    seen = detect.see_held(somewhere(), fault, quiet_ms=1.0)
+    seen = detect.detect_held(somewhere(), fault, quiet_ms=1.0)
     assert not seen.landed
     assert os.strerror(number) in seen.seen
 
@@ -98,7 +98,7 @@ def test_a_sentinel_whose_socket_fails_comes_to_an_end(number: int) -> None:
     connection.fail.set()
     opened: Future[Any] = Future()
     opened.set_result(watching)
-    seen = detect.see_end(opened, SocketKill(), 0)
+    seen = detect.detect_end(opened, SocketKill(), 0)
     assert not seen.landed
     assert os.strerror(number) in seen.seen
 
@@ -108,7 +108,7 @@ def test_a_sentinel_that_cannot_ask_testifies_of_nothing(fault: Fault) -> None:
     """Its last question could not be sent, for a reason of ours: that is no silence."""
     opened: Future[Any] = Future()
     opened.set_result(Sentinel(cast("socket.socket", Socket(write=errno.EHOSTUNREACH)), 1.0))
-    seen = detect.see_end(opened, fault, 0)
+    seen = detect.detect_end(opened, fault, 0)
     assert not seen.landed
     assert os.strerror(errno.EHOSTUNREACH) in seen.seen
 
@@ -127,7 +127,7 @@ def test_a_session_whose_socket_fails_testifies_of_nothing(
     """Not even that it is alive."""
     connection = Socket(read=number)
     monkeypatch.setattr(session, "connect", lambda _: connection)
-    monkeypatch.setattr(session.Session, "log_in", lambda *_: None)
+    monkeypatch.setattr(session.PgSession, "log_in", lambda *_: None)
     watching = SessionSentinel(DOOR)
     connection.fail.set()
     with watching, pytest.raises(OSError, match=os.strerror(number)):
@@ -151,7 +151,7 @@ def test_what_a_session_sees_instead_of_itself(
 ) -> None:
     """Refusal, silence and an end are what the other side does."""
     monkeypatch.setattr(session, "connect", failing(number))
-    with pytest.raises(NotOpened) as instead, session.session(DOOR.address, DOOR.login):
+    with pytest.raises(LoginFailedError) as instead, session.pg_session(DOOR.address, DOOR.login):
         pass
     assert instead.value.sighting.seen == seen
 

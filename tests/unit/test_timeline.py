@@ -11,17 +11,17 @@ import pytest
 from tests.unit.recorded import scenario
 
 from brokenpipe.drive import timeline
-from brokenpipe.drive.renewal import CALM_S
-from brokenpipe.drive.timeline import WARM_UP_S, Experiment
+from brokenpipe.drive.renewal import LEAST_WAIT_S
+from brokenpipe.drive.timeline import WARM_UP_S, TimelinePlayer
 from brokenpipe.drive.watch import wait_limit
-from brokenpipe.drive.watch.wait_limit import Patience
-from brokenpipe.drive.watch.watch import NoWatch
+from brokenpipe.drive.watch.wait_limit import WaitLimit
+from brokenpipe.drive.watch.watch import NoSilenceMonitor
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 from brokenpipe.plan.phases import LEAD_S, SETTLE_S, Phase
-from brokenpipe.plan.sequential import Stretch
+from brokenpipe.plan.sequential import EpisodeRange
 from brokenpipe.progress import Progress
 
 PATIENCE_S = 15.0
@@ -141,13 +141,13 @@ class Played:
     load: FakeLoad
     nemesis: FakeNemesis
     shown: list[Progress] = field(default_factory=list)
-    watch: Any = field(default_factory=NoWatch)
+    watch: Any = field(default_factory=NoSilenceMonitor)
 
     def play(self, *phases: Mapping[str, Any], isolate: bool = False) -> str:
         plan = scenario(*phases).model_copy(update={"isolate": isolate})
-        return Experiment(
+        return TimelinePlayer(
             scenario=plan,
-            stretches=[Stretch(phase, 0, phase.count) for phase in plan.phases],
+            stretches=[EpisodeRange(phase, 0, phase.count) for phase in plan.phases],
             load=self.load,  # type: ignore[arg-type]
             nemesis=self.nemesis,  # type: ignore[arg-type]
             log=self.log,  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ class Played:
             drain_s=PATIENCE_S + 1,
             started=self.notes.clock.now,
             total_s=0,
-            patience=Patience(self.watch),
+            patience=WaitLimit(self.watch),
         ).run()
 
     def episodes(self, phase: str) -> list[tuple[float, float]]:
@@ -269,7 +269,7 @@ def test_an_arm_whose_connections_were_renewed_answers_before_anything_counts(pl
     played.load.counts = (Count(2 * n + 1, 2 * n, min(2 * n, 30) + max(n - 15, 0)) for n in count())
     played.play(STEADY)
     began = played.edges("steady")[0]
-    assert began - played.notes.at("open") > WARM_UP_S + SETTLE_S + CALM_S
+    assert began - played.notes.at("open") > WARM_UP_S + SETTLE_S + LEAST_WAIT_S
     assert played.doubts == []
 
 

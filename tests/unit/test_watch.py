@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brokenpipe.drive.gauges.sampler import Watched
+from brokenpipe.drive.gauges.sampler import SampledProcess
 from brokenpipe.drive.watch import process_states
 from brokenpipe.drive.watch import watch as watch_module
-from brokenpipe.drive.watch.process_states import JANITOR, Key, ProcessStates
+from brokenpipe.drive.watch.process_states import JANITOR, ProcessStates, SilenceKey
 from brokenpipe.drive.watch.watch import Watch
 from brokenpipe.history.records import Record
 from brokenpipe.history.silences import Silence
@@ -41,18 +41,20 @@ def family() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
         parent.kill()
 
 
-def _until(states: ProcessStates, expected: set[Key]) -> None:
+def _until(states: ProcessStates, expected: set[SilenceKey]) -> None:
     assert poll(lambda: set(states.look()) == expected or None, timeout_s=10), set(states.look())
 
 
 def test_any_process_of_a_part_is_looked_at(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
     """A worker stands still while its parent goes on; the part is the one above it that is watched."""
     parent, child = family
-    states = ProcessStates([Watched("target", "plain", lambda: parent.pid), Watched("load", None, lambda: 1)])
+    states = ProcessStates(
+        [SampledProcess("target", "plain", lambda: parent.pid), SampledProcess("load", None, lambda: 1)]
+    )
     states.find()
     _until(states, set())
     child.suspend()
-    _until(states, {Key("target", "plain", child.pid, "stopped")})
+    _until(states, {SilenceKey("target", "plain", child.pid, "stopped")})
     child.resume()
     _until(states, set())
 
@@ -60,25 +62,25 @@ def test_any_process_of_a_part_is_looked_at(family: tuple[subprocess.Popen[str],
 def test_a_janitor_that_has_ended_is_missed(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
     """Its parent has not asked how it ended: a zombie is no janitor."""
     parent, _ = family
-    states = ProcessStates([Watched(JANITOR, None, lambda: parent.pid)])
+    states = ProcessStates([SampledProcess(JANITOR, None, lambda: parent.pid)])
     states.find()
     _until(states, set())
     parent.kill()
-    _until(states, {Key(JANITOR, None, parent.pid, "ended")})
+    _until(states, {SilenceKey(JANITOR, None, parent.pid, "ended")})
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of other processes")
 def test_a_proxy_without_descriptors_is_seen(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
     """One more would be too many: that is of who carries connections, not of a service."""
     parent, child = family
-    states = ProcessStates([Watched("toxiproxy", None, lambda: parent.pid)])
+    states = ProcessStates([SampledProcess("toxiproxy", None, lambda: parent.pid)])
     states.find()
     _until(states, set())
     taken = {int(each.name) for each in Path(f"/proc/{child.pid}/fd").iterdir()}
     free = next(number for number in count() if number not in taken)
     child.rlimit(psutil.RLIMIT_NOFILE, (free, free))
-    _until(states, {Key("toxiproxy", None, child.pid, "no_files")})
-    service = ProcessStates([Watched("target", "plain", lambda: parent.pid)])
+    _until(states, {SilenceKey("toxiproxy", None, child.pid, "no_files")})
+    service = ProcessStates([SampledProcess("target", "plain", lambda: parent.pid)])
     service.find()
     _until(service, set())
 
@@ -88,7 +90,7 @@ def test_nobody_has_ended_because_there_is_no_descriptor(
 ) -> None:
     """Who cannot look does not say what it would have seen: neither an end, nor that something goes on."""
     parent, _ = family
-    states = ProcessStates([Watched(JANITOR, None, lambda: parent.pid)])
+    states = ProcessStates([SampledProcess(JANITOR, None, lambda: parent.pid)])
     states.find()
 
     def refuse(*_: object) -> int:
@@ -107,7 +109,7 @@ class _Log:
         self.lines.append(record)
 
 
-STOPPED = Key("load", None, 7, "stopped")
+STOPPED = SilenceKey("load", None, 7, "stopped")
 
 
 def test_a_silence_is_written_when_it_begins_and_when_it_ends() -> None:
@@ -128,10 +130,10 @@ def test_for_how_long_something_has_been_silent() -> None:
     watch = Watch(_Log())  # type: ignore[arg-type]
     now = time.monotonic_ns()
     assert watch.silent_for_s() == 0.0
-    watch.note(Key(JANITOR, None, 3, "ended"), now - 90_000_000_000, silent=True)
+    watch.note(SilenceKey(JANITOR, None, 3, "ended"), now - 90_000_000_000, silent=True)
     assert watch.silent_for_s() == 0.0
     watch.note(STOPPED, now - 60_000_000_000, silent=True)
-    watch.note(Key("postgres", None, None, "no_answer"), now - 30_000_000_000, silent=True)
+    watch.note(SilenceKey("postgres", None, None, "no_answer"), now - 30_000_000_000, silent=True)
     assert watch.silent_for_s() >= 60
     assert 30 <= watch.silent_for_s({"postgres"}) < 60
 

@@ -12,7 +12,7 @@ import pytest
 
 from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
-from brokenpipe.drive.self_test.wire import Scratch
+from brokenpipe.drive.self_test.wire import ScratchPostgres
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -67,7 +67,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> Scratch:
+def scratch(tmp_path: Path) -> ScratchPostgres:
     """How a certificate starts a Postgres of its own."""
     return partial(postgres, log_path=tmp_path / "postgres.log", janitor=NoJanitor())
 

@@ -21,10 +21,10 @@ import asyncpg
 import psycopg
 import psycopg2
 
-from brokenpipe.drive.detection.detect import see_held
+from brokenpipe.drive.detection.detect import detect_held
 from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
-from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
 from brokenpipe.measure.failures.error_classes import Link, classify
 from brokenpipe.stack.packet_loss import namespace, nftables
@@ -116,11 +116,11 @@ def held(server: ToxiproxyServer, echo: Address) -> dict[str, Any]:
     """What the socket says that watches in the middle of an experiment; then without the fault, then with the other."""
     with server.scratch_proxy(echo) as proxy:
         PacketDrop().inject(proxy)
-        there = see_held(proxy, PacketDrop(), None)
+        there = detect_held(proxy, PacketDrop(), None)
         PacketDrop().heal(proxy)
-        gone = see_held(proxy, PacketDrop(), None)
+        gone = detect_held(proxy, PacketDrop(), None)
         BlackHole().inject(proxy)
-        other = see_held(proxy, PacketDrop(), None)
+        other = detect_held(proxy, PacketDrop(), None)
         BlackHole().heal(proxy)
     return {"there": there.landed, "gone": gone.landed, "other": other.landed}
 
@@ -156,7 +156,7 @@ def probed(server: ToxiproxyServer, folder: Path, *, really: bool) -> list[dict[
     """The certificate of the fault, injected really or on nothing."""
     scratch = partial(postgres, log_path=folder / "postgres.log", janitor=NoJanitor())
     wire_of = (lambda proxy: proxy) if really else (lambda _: NoWire())
-    probes = certify([PacketDrop()], server, scratch, wire_of=wire_of)
+    probes = self_test_faults([PacketDrop()], server, scratch, wire_of=wire_of)
     return [{"situation": probe.situation, "seen": probe.seen, "held": probe.held} for probe in probes]
 
 

@@ -9,11 +9,11 @@ from contextlib import closing, suppress
 
 import pytest
 
-from brokenpipe.drive.raw_postgres.raw_socket import connect, watch
+from brokenpipe.drive.raw_postgres.raw_socket import connect, wait_for_end
 
 
 def _end_seen(connection):
-    sighting = watch(connection, time.monotonic_ns() + 1_000_000_000)
+    sighting = wait_for_end(connection, time.monotonic_ns() + 1_000_000_000)
     return sighting and sighting.seen
 
 

@@ -13,8 +13,8 @@ import psycopg
 import psycopg2
 import pytest
 
-from brokenpipe.drive.detection.detect import see_cut
-from brokenpipe.drive.self_test.commit import probe_commits
+from brokenpipe.drive.detection.detect import detect_commit_cut
+from brokenpipe.drive.self_test.commit import self_test_commits
 from brokenpipe.faults import CommitCut, NoWire
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -177,11 +177,11 @@ def test_a_strike_lands_when_a_commit_was_cut(ground: Ground) -> None:
     fault = CommitCut(lost="commit")
     before_ns = time.monotonic_ns()
     assert not _psycopg(ground.dsn, "landed", lambda: fault.inject(ground.proxy))
-    seen = see_cut(ground.proxy, fault, before_ns, time.monotonic() + 1)
+    seen = detect_commit_cut(ground.proxy, fault, before_ns, time.monotonic() + 1)
     assert (seen.seen, seen.landed) == ("cut", True)
     before_ns = time.monotonic_ns()
     fault.inject(ground.proxy)
-    missed = see_cut(ground.proxy, fault, before_ns, time.monotonic() + 0.2)
+    missed = detect_commit_cut(ground.proxy, fault, before_ns, time.monotonic() + 0.2)
     assert (missed.seen, missed.after_ms, missed.landed) == ("no commit came", None, False)
 
 
@@ -190,8 +190,8 @@ def test_the_certificate_looks_into_the_database(
 ) -> None:
     """Every way of cutting holds what it promises, and one that does nothing is noticed."""
     faults = [CommitCut(), CommitCut(lost="commit"), CommitCut(how="fin")]
-    probes = probe_commits([*faults, faults[0]], server, database)
+    probes = self_test_commits([*faults, faults[0]], server, database)
     assert [(probe.parameters, probe.held) for probe in probes] == [(str(fault), True) for fault in faults]
-    nothing = probe_commits(faults, server, database, wire_of=lambda _: NoWire())
+    nothing = self_test_commits(faults, server, database, wire_of=lambda _: NoWire())
     assert [probe.held for probe in nothing] == [False, False, False]
     assert "committed, the client hears of it" in nothing[0].seen

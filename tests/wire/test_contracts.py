@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from brokenpipe.drive.self_test.wire import Scratch, certify
+from brokenpipe.drive.self_test.wire import ScratchPostgres, self_test_faults
 from brokenpipe.faults import (
     BackendKill,
     BlackHole,
@@ -54,18 +54,20 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_fault_holds_its_contract(server: ToxiproxyServer, scratch: Scratch, fault: Fault) -> None:
+def test_a_fault_holds_its_contract(server: ToxiproxyServer, scratch: ScratchPostgres, fault: Fault) -> None:
     """Idle, fresh and in mid-transfer, a raw socket sees what the fault's contract says, when it says."""
-    probes = certify([fault], server, scratch)
+    probes = self_test_faults([fault], server, scratch)
     assert [probe.situation for probe in probes] == ["idle", "fresh", "mid_transfer"]
     assert [str(probe) for probe in probes if not probe.held] == []
 
 
-def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServer, scratch: Scratch) -> None:
+def test_the_certificate_notices_a_fault_that_did_not_land(
+    server: ToxiproxyServer, scratch: ScratchPostgres
+) -> None:
     """Injected on nothing, each fault fails its contract wherever that promises an effect."""
     faults = [SocketKill(), SocketKill(how="fin"), Latency(ms=25), IdleReset(after_ms=200)]
     faults += [IdleDrop(after_ms=200), BlackHole(), Refuse(), IdleReset(after_ms=200, when="next_packet")]
-    probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
+    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert (
         len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3 + 2
@@ -75,26 +77,26 @@ def test_the_certificate_notices_a_fault_that_did_not_land(server: ToxiproxyServ
 
 
 def test_the_certificate_notices_a_server_to_which_nothing_happened(
-    server: ToxiproxyServer, scratch: Scratch
+    server: ToxiproxyServer, scratch: ScratchPostgres
 ) -> None:
     """Injected on nothing, a fault at the server fails its contract wherever that promises an effect."""
     faults = [BackendKill(), ServerRestart(), ServerPause()]
     faults += [ServerSetting(setting="default_transaction_read_only")]
-    probes = certify(faults, server, scratch, wire_of=lambda _: NoWire())
+    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: NoWire())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert len(promised) == 2 + 3 + 3 + 1
     assert [str(probe) for probe in promised if probe.held] == []
     assert {probe.seen for probe in promised} == {"alive"}
 
 
-def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch: Scratch) -> None:
+def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch: ScratchPostgres) -> None:
     """A FIN where an RST was promised is no kept promise: here the arming was taken back."""
 
     def disarmed(proxy):
         proxy.arm(False)
         return proxy
 
-    probes = certify([SocketKill(how="reset")], server, scratch, wire_of=disarmed)
+    probes = self_test_faults([SocketKill(how="reset")], server, scratch, wire_of=disarmed)
     assert {probe.situation: probe.seen for probe in probes if not probe.held} == {
         "idle": "eof",
         "mid_transfer": "eof",
@@ -102,7 +104,7 @@ def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch:
 
 
 def test_the_certificate_tells_at_once_from_at_the_next_byte(
-    server: ToxiproxyServer, scratch: Scratch
+    server: ToxiproxyServer, scratch: ScratchPostgres
 ) -> None:
     """An end in the rest is no answer to the next byte, and a connection that lives till then did not end at once."""
 
@@ -116,29 +118,29 @@ def test_the_certificate_tells_at_once_from_at_the_next_byte(
             self.proxy.update(toxic, **attributes)
 
     faults = [IdleReset(after_ms=200), IdleReset(after_ms=200, when="next_packet")]
-    probes = certify(faults, server, scratch, wire_of=Otherwise)
+    probes = self_test_faults(faults, server, scratch, wire_of=Otherwise)
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert len(promised) == 4
     assert [str(probe) for probe in promised if probe.held] == []
 
 
-def test_the_certificate_is_quick(server: ToxiproxyServer, scratch: Scratch) -> None:
+def test_the_certificate_is_quick(server: ToxiproxyServer, scratch: ScratchPostgres) -> None:
     """Kill and latency take less than 2 s; with an idle limit of a second, or of an hour, less than 3 s."""
     started = time.monotonic()
-    certify([SocketKill(), Latency(ms=25)], server, scratch)
+    self_test_faults([SocketKill(), Latency(ms=25)], server, scratch)
     kill_and_latency_s = time.monotonic() - started
-    probes = certify([SocketKill(), Latency(ms=25), IdleReset(after_ms=590_000)], server, scratch)
+    probes = self_test_faults([SocketKill(), Latency(ms=25), IdleReset(after_ms=590_000)], server, scratch)
     all_three_s = time.monotonic() - started - kill_and_latency_s
     assert (kill_and_latency_s < 2, all_three_s < 3) == (True, True), (kill_and_latency_s, all_three_s)
     assert [str(probe) for probe in probes if not probe.held] == []
 
 
-def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer, scratch: Scratch) -> None:
+def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer, scratch: ScratchPostgres) -> None:
     """Its scratch proxies are gone from the server when it returns."""
     before = server.proxies
-    certify([SocketKill(), SocketKill()], server, scratch)
+    self_test_faults([SocketKill(), SocketKill()], server, scratch)
     assert server.proxies == before
-    assert certify([], server, scratch) == []
+    assert self_test_faults([], server, scratch) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import closing, suppress
 
-from brokenpipe.drive.raw_postgres.raw_socket import connect, watch
+from brokenpipe.drive.raw_postgres.raw_socket import connect, wait_for_end
 from brokenpipe.faults import IdleReset
 from brokenpipe.faults.contract import EARLY_S, LATE_S
 
@@ -18,7 +18,7 @@ WOKEN_LATE_S = 5 * LATE_S
 
 
 def _seconds_until_reset(connection: socket.socket, since_ns: int) -> float:
-    sighting = watch(connection, time.monotonic_ns() + 3_000_000_000)
+    sighting = wait_for_end(connection, time.monotonic_ns() + 3_000_000_000)
     assert sighting is not None, "the connection did not end within 3 s"
     assert sighting.seen == "reset"
     return (sighting.t_ns - since_ns) / 1e9
@@ -67,7 +67,7 @@ def test_healing_saves_what_still_lives(make_proxy, open_socket) -> None:
     connection = open_socket(proxy)
     time.sleep(LIMIT_S / 3)
     FAULT.heal(proxy)
-    assert watch(connection, time.monotonic_ns() + round(1.5 * LIMIT_S * 1e9)) is None
+    assert wait_for_end(connection, time.monotonic_ns() + round(1.5 * LIMIT_S * 1e9)) is None
     connection.sendall(b"!")
     connection.settimeout(1)
     assert connection.recv(1) == b"!"

@@ -13,8 +13,8 @@ from contextlib import closing
 
 import pytest
 
-from brokenpipe.drive.observers.echo_traffic import Conversation
-from brokenpipe.drive.raw_postgres.raw_socket import Sighting, connect, watch
+from brokenpipe.drive.observers.echo_traffic import EchoTraffic
+from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, connect, wait_for_end
 from brokenpipe.faults import SocketKill
 from brokenpipe.faults.contract import LATE_S
 
@@ -45,7 +45,7 @@ def test_fifty_idle_connections_end_within_20_ms(make_proxy, open_socket, how: s
     assert min(slowest_s) < LATE_S, f"the slowest of {COUNT} took {slowest_s} s"
 
 
-def _ends(connections: list[socket.socket]) -> list[Sighting]:
+def _ends(connections: list[socket.socket]) -> list[SocketEvent]:
     """How each ended, all watched by one thread, which costs less than a thread for each."""
     ends = []
     with selectors.DefaultSelector() as selector:
@@ -56,7 +56,7 @@ def _ends(connections: list[socket.socket]) -> list[Sighting]:
             assert ready, f"{len(connections) - len(ends)} connections have not ended 2 s after the strike"
             for key, _ in ready:
                 selector.unregister(key.fileobj)
-                sighting = watch(key.fileobj, time.monotonic_ns() + 1_000_000)
+                sighting = wait_for_end(key.fileobj, time.monotonic_ns() + 1_000_000)
                 assert sighting is not None, "a connection became readable without ending"
                 ends.append(sighting)
     return ends
@@ -102,7 +102,7 @@ def test_a_conversation_tells_a_reset_that_a_write_meets(make_proxy, open_socket
     """The kernel tells of an RST once; who writes after it must not read on and call the end an EOF."""
     proxy = make_proxy(armed=True)
     connection = open_socket(proxy)
-    talk = Conversation(connection)
+    talk = EchoTraffic(connection)
     proxy.kill()
     readable, _, _ = select.select([connection], [], [], 2)
     assert readable, "the connection has not ended 2 s after the strike"

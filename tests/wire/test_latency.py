@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from brokenpipe.drive.observers.echo_traffic import Conversation
+from brokenpipe.drive.observers.echo_traffic import EchoTraffic
 from brokenpipe.faults import Latency
 from brokenpipe.faults.contract import DELAY_LATE_S
 
@@ -22,7 +22,7 @@ def test_a_round_trip_takes_that_much_longer(make_proxy, open_socket, ms: int, d
     """The median round trip is never shorter than the delay and at most 2 ms longer; healed, it is short."""
     proxy = make_proxy()
     fault = Latency(ms=ms, direction=direction)
-    talk = Conversation(open_socket(proxy))
+    talk = EchoTraffic(open_socket(proxy))
     fault.inject(proxy)
     talk.talk(time.monotonic_ns() + 300 * MS)
     talk.listen(time.monotonic_ns() + 1000 * MS)
@@ -37,7 +37,7 @@ def test_a_round_trip_takes_that_much_longer(make_proxy, open_socket, ms: int, d
 def test_jitter_varies_the_delay_within_its_bounds(make_proxy, open_socket) -> None:
     """Delays of 40 ± 20 ms spread over most of that range and never leave it downwards."""
     proxy = make_proxy()
-    talk = Conversation(open_socket(proxy))
+    talk = EchoTraffic(open_socket(proxy))
     Latency(ms=40, jitter_ms=20).inject(proxy)
     talk.talk(time.monotonic_ns() + 500 * MS)
     talk.listen(time.monotonic_ns() + 1000 * MS)
@@ -53,7 +53,7 @@ def test_injecting_and_healing_lose_no_byte(make_proxy, open_socket) -> None:
     """In a steady conversation every message comes back, in order, through ten injections and heals."""
     proxy = make_proxy()
     fault = Latency(ms=30)
-    talk = Conversation(open_socket(proxy))
+    talk = EchoTraffic(open_socket(proxy))
     for _ in range(10):
         talk.talk(time.monotonic_ns() + 20 * MS)
         fault.inject(proxy)

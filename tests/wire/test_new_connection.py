@@ -13,7 +13,7 @@ import pytest
 
 from brokenpipe.drive.watch.new_connection import pgbouncer_answers, postgres_answers
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.settings.pgbouncer import PgBouncer as Settings
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings as Settings
 from brokenpipe.stack.pgbouncer.server import pgbouncer
 from brokenpipe.stack.postgres.bounded_connection import connected
 from brokenpipe.stack.postgres.server import Postgres

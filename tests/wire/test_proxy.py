@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.raw_postgres.raw_socket import watch
+from brokenpipe.drive.raw_postgres.raw_socket import wait_for_end
 from brokenpipe.errors import ProxyError, ProxyHung
 from brokenpipe.faults import KILL_SWITCH, Toxic
 from brokenpipe.stack.processes.janitor import NoJanitor
@@ -29,7 +29,7 @@ def test_a_new_proxy_is_neutral_and_has_a_real_port(make_proxy, open_socket) -> 
     assert proxy.port > 0
     assert not proxy.armed
     connection = open_socket(proxy)
-    assert watch(connection, time.monotonic_ns() + 100_000_000) is None
+    assert wait_for_end(connection, time.monotonic_ns() + 100_000_000) is None
 
 
 def test_a_misspelt_attribute_is_refused(make_proxy) -> None:
@@ -140,12 +140,12 @@ def test_a_hung_server_is_told_within_3_seconds_and_recovers(start_server, echo,
 
     assert own.child.pid != pid
     assert (proxy.port, proxy.armed) == (port, True)
-    assert watch(older, time.monotonic_ns() + 1_000_000_000) is not None, (
+    assert wait_for_end(older, time.monotonic_ns() + 1_000_000_000) is not None, (
         "the old connection outlived its server"
     )
     younger = open_socket(proxy)
     proxy.kill()
-    sighting = watch(younger, time.monotonic_ns() + 1_000_000_000)
+    sighting = wait_for_end(younger, time.monotonic_ns() + 1_000_000_000)
     assert sighting is not None
     assert sighting.seen == "reset"
 

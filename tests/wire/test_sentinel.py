@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokenpipe.drive.detection.detect import see_held
+from brokenpipe.drive.detection.detect import detect_held
 from brokenpipe.drive.detection.tcp_sentinel import Sentinel
 from brokenpipe.faults import IdleReset, Latency, SocketKill
 from brokenpipe.stack.postgres.server import Postgres
@@ -57,7 +57,7 @@ def test_a_sentinel_meets_the_end_with_its_next_byte(proxy: Proxy) -> None:
     """Behind a limit that ends nothing before the next byte, a sentinel rests, asks and is answered by RST."""
     fault = IdleReset(after_ms=300, when="next_packet")
     fault.inject(proxy)
-    testimony = see_held(proxy, fault, None)
+    testimony = detect_held(proxy, fault, None)
     assert (testimony.seen, testimony.landed) == ("reset", True), testimony
 
 
@@ -65,9 +65,9 @@ def test_an_end_in_the_rest_is_no_end_at_the_next_byte(proxy: Proxy) -> None:
     """A connection that ended by itself did not wait for its client, and one that lives was not forgotten."""
     fault = IdleReset(after_ms=300, when="next_packet")
     IdleReset(after_ms=300).inject(proxy)
-    assert not see_held(proxy, fault, None).landed
+    assert not detect_held(proxy, fault, None).landed
     fault.heal(proxy)
-    testimony = see_held(proxy, fault, None)
+    testimony = detect_held(proxy, fault, None)
     assert (testimony.seen, testimony.landed) == ("silence", False)
 
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from tests.processes import alive
 
-from brokenpipe.drive.detection.detect import door_of, open_for, see_held
-from brokenpipe.drive.gauges.sampler import Watched, probing
-from brokenpipe.drive.raw_postgres.session import SSL_REQUEST, NotOpened, session
+from brokenpipe.drive.detection.detect import detect_held, login_target_of, open_sentinel_for
+from brokenpipe.drive.gauges.sampler import SampledProcess, sampling
+from brokenpipe.drive.raw_postgres.session import SSL_REQUEST, LoginFailedError, pg_session
 from brokenpipe.errors import PostgresError, ProxyError
 from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
 from brokenpipe.history.writer import writing
@@ -92,10 +92,10 @@ def test_a_setting_is_gone_without_a_trace(proxy: Proxy, plain: Database, fault:
         whole = before.execute(ask).fetchone()
     fault.inject(proxy)
     try:
-        assert see_held(proxy, fault, None).landed
+        assert detect_held(proxy, fault, None).landed
     finally:
         fault.heal(proxy)
-    assert not see_held(proxy, fault, None).landed
+    assert not detect_held(proxy, fault, None).landed
     with psycopg.connect(plain.dsn()) as after:
         assert after.execute(ask).fetchone() == whole
 
@@ -124,10 +124,10 @@ def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -
         with psycopg.connect(plain.dsn()):
             # A backend is there for a moment after its client has gone.
             assert poll(lambda: plain.sessions() == 1 or None, timeout_s=5)
-            below = see_held(proxy, fault, None)
+            below = detect_held(proxy, fault, None)
             assert poll(lambda: plain.sessions() == 1 or None, timeout_s=5)
             with psycopg.connect(plain.dsn()):
-                reached = see_held(proxy, fault, None)
+                reached = detect_held(proxy, fault, None)
     finally:
         fault.heal(proxy)
     assert (below.seen, below.landed) == ("alive, 1 below the limit", True)
@@ -184,7 +184,7 @@ def test_a_killed_server_tells_nobody_anything(proxy: Proxy, running: Postgres) 
     """No session hears why, no process is left of it, and the next one has to recover."""
     father = psutil.Process(running.child.pid)
     family = [father, *father.children(recursive=True)]
-    with session((proxy.host, proxy.port), door_of(proxy).login) as one:
+    with pg_session((proxy.host, proxy.port), login_target_of(proxy).login) as one:
         ServerRestart(mode="kill").inject(proxy)
         ended = one.end(time.monotonic_ns() + 2_000_000_000)
     assert ended is not None
@@ -197,8 +197,8 @@ def test_a_paused_server_answers_everything_afterwards(
     proxy: Proxy, running: Postgres, plain: Database
 ) -> None:
     """Silence for those who were there and for those who come; then each gets its answer, and no byte is missing."""
-    login, place = door_of(proxy).login, (proxy.host, proxy.port)
-    with session(place, login) as asked, socket.create_connection(place) as late:
+    login, place = login_target_of(proxy).login, (proxy.host, proxy.port)
+    with pg_session(place, login) as asked, socket.create_connection(place) as late:
         before = running.child.pid
         ServerPause().inject(proxy)
         try:
@@ -208,7 +208,7 @@ def test_a_paused_server_answers_everything_afterwards(
             with pytest.raises(TimeoutError):
                 late.recv(1)
             assert asked.answer(time.monotonic_ns() + 100_000_000).seen == "silence"
-            there = see_held(proxy, ServerPause(), None)
+            there = detect_held(proxy, ServerPause(), None)
         finally:
             ServerPause().heal(proxy)
         assert (there.seen, there.landed) == ("silence", True)
@@ -216,7 +216,7 @@ def test_a_paused_server_answers_everything_afterwards(
         assert late.recv(1) == b"N"
         assert asked.answer(time.monotonic_ns() + 5_000_000_000).seen == "alive"
         assert running.child.pid == before
-    assert not see_held(proxy, ServerPause(), None).landed
+    assert not detect_held(proxy, ServerPause(), None).landed
     plain.resume()  # nothing is left to resume, and that is no error
 
 
@@ -225,7 +225,7 @@ def test_the_gauges_of_others_go_on_while_the_server_stands_still(
 ) -> None:
     """What asks Postgres waits; clock, machine and processes are gauged all the same, and Postgres's go on after it."""
     stack = Stack(running, server, {}, NotImplemented, LOOPBACK)
-    watched = [Watched("postgres", None, lambda: running.child.pid)]
+    watched = [SampledProcess("postgres", None, lambda: running.child.pid)]
     path = tmp_path / "gauges.ndjson"
 
     def counted(kind: str) -> int:
@@ -234,7 +234,7 @@ def test_the_gauges_of_others_go_on_while_the_server_stands_still(
     with (
         writing(path, "test") as log,
         writing(tmp_path / "doubts.ndjson", "test") as doubts,
-        probing(watched, {plain.name: "plain"}, stack, log, doubts),
+        sampling(watched, {plain.name: "plain"}, stack, log, doubts),
     ):
         assert poll(lambda: counted("postgres") or None, timeout_s=10)
         ServerPause().inject(proxy)
@@ -256,14 +256,14 @@ def test_a_restart_goes_through_all_that_a_client_may_see(proxy: Proxy) -> None:
     restart.start()
     while restart.is_alive() or not seen:
         try:
-            with session((proxy.host, proxy.port), door_of(proxy).login):
+            with pg_session((proxy.host, proxy.port), login_target_of(proxy).login):
                 seen.append("alive")
-        except NotOpened as instead:
+        except LoginFailedError as instead:
             seen.append(instead.sighting.seen)
         time.sleep(0.002)
     restart.join()
     assert "refused" in seen
-    with session((proxy.host, proxy.port), door_of(proxy).login) as again:
+    with pg_session((proxy.host, proxy.port), login_target_of(proxy).login) as again:
         again.ask("SELECT 1")
         assert again.answer(time.monotonic_ns() + 1_000_000_000).seen == "alive"
 
@@ -292,7 +292,7 @@ def _answers(running: Postgres) -> bool:
 @pytest.mark.parametrize("fault", [BackendKill(), ServerRestart()], ids=str)
 def test_a_session_testifies_with_the_servers_own_words(proxy: Proxy, fault: Fault) -> None:
     """A raw session that was open at the strike tells the SQLSTATE it was sent, and when."""
-    with open_for(fault, proxy) as sentinel:
+    with open_sentinel_for(fault, proxy) as sentinel:
         before_ns = time.monotonic_ns()
         fault.inject(proxy)
         seen, at_ns = sentinel.end(2.0)
@@ -302,15 +302,15 @@ def test_a_session_testifies_with_the_servers_own_words(proxy: Proxy, fault: Fau
 
 def test_a_session_that_nothing_happened_to_says_so(proxy: Proxy) -> None:
     """No end within the time: alive, so a strike that missed cannot look like one that hit."""
-    with open_for(BackendKill(), proxy) as sentinel:
+    with open_sentinel_for(BackendKill(), proxy) as sentinel:
         assert sentinel.end(0.1)[0] == "alive"
 
 
 def test_a_wrong_password_is_no_session(proxy: Proxy, plain: Database) -> None:
     """The login is judged by Postgres: another password is turned away."""
-    login = door_of(proxy).login
+    login = login_target_of(proxy).login
     wrong = type(login)(login.user, login.password + "x", login.database)
-    with pytest.raises(NotOpened), session((proxy.host, proxy.port), wrong):
+    with pytest.raises(LoginFailedError), pg_session((proxy.host, proxy.port), wrong):
         pass
 
 

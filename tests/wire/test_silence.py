@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from brokenpipe.drive.detection.detect import see_held
-from brokenpipe.drive.raw_postgres.raw_socket import watch
+from brokenpipe.drive.detection.detect import detect_held
+from brokenpipe.drive.raw_postgres.raw_socket import wait_for_end
 from brokenpipe.faults import BlackHole, Fault, IdleDrop, Refuse
 
 QUIET_NS = 200_000_000
@@ -31,7 +31,7 @@ def test_a_black_hole_closes_what_it_held_when_it_is_healed(make_proxy, open_soc
     BlackHole().inject(proxy)
     assert not answered(connection)
     BlackHole().heal(proxy)
-    sighting = watch(connection, time.monotonic_ns() + QUIET_NS)
+    sighting = wait_for_end(connection, time.monotonic_ns() + QUIET_NS)
     assert sighting is not None
     assert sighting.seen == "eof"
     assert answered(open_socket(proxy))
@@ -60,7 +60,7 @@ def test_a_forgotten_connection_stays_forgotten(make_proxy, open_socket) -> None
     fault = IdleDrop(after_ms=100)
     fault.inject(proxy)
     connection = open_socket(proxy)
-    assert watch(connection, time.monotonic_ns() + QUIET_NS) is None
+    assert wait_for_end(connection, time.monotonic_ns() + QUIET_NS) is None
     assert not answered(connection)
     fault.heal(proxy)
     assert not answered(connection)
@@ -85,7 +85,7 @@ def test_a_held_fault_is_seen_in_the_middle_of_an_experiment(make_proxy, fault: 
     """A raw socket testifies that it landed while it is there, and that it did not once it is healed."""
     proxy = make_proxy()
     fault.inject(proxy)
-    seen = see_held(proxy, fault, None)
+    seen = detect_held(proxy, fault, None)
     assert (seen.landed, seen.seen) == (True, fault.contract.fresh.seen)
     fault.heal(proxy)
-    assert not see_held(proxy, fault, None).landed
+    assert not detect_held(proxy, fault, None).landed

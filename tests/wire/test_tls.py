@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brokenpipe.drive.detection.detect import door_of, open_sentinel
-from brokenpipe.drive.raw_postgres.session import Login, NotOpened, session
-from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.drive.detection.detect import login_target_of, open_sentinel
+from brokenpipe.drive.raw_postgres.session import Login, LoginFailedError, pg_session
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.faults import BackendKill, ServerRestart
 from brokenpipe.stack.postgres.certificates import make_certificates
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -58,17 +58,20 @@ def test_another_authority_is_not_believed(running: Postgres, tmp_path: Path) ->
     address = (running.host, running.port)
     stranger = make_certificates(tmp_path).authority
     login = Login(running.user, running.password, "postgres", stranger)
-    with pytest.raises(ssl.SSLCertVerificationError), session(address, login):
+    with pytest.raises(ssl.SSLCertVerificationError), pg_session(address, login):
         pass
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         psycopg.connect(running.dsn(), sslrootcert=str(stranger))
-    with pytest.raises(NotOpened), session(address, Login(running.user, running.password, "postgres")):
+    with (
+        pytest.raises(LoginFailedError),
+        pg_session(address, Login(running.user, running.password, "postgres")),
+    ):
         pass
 
 
 def test_faults_at_the_server_hold_their_contracts(server, running: Postgres) -> None:
     """What ends or refuses sessions is read through TLS; after a restart it is the same server to everybody."""
-    probes = certify([BackendKill(), ServerRestart()], server, lambda: nullcontext(running))
+    probes = self_test_faults([BackendKill(), ServerRestart()], server, lambda: nullcontext(running))
     assert len(probes) == 6
     assert [probe for probe in probes if not probe.held] == []
     with psycopg.connect(running.dsn()) as connection:
@@ -84,5 +87,5 @@ def test_a_sentinel_stays_and_testifies(server, running: Postgres) -> None:
         with open_sentinel(proxy) as sentinel:
             proxy.kill()
             assert sentinel.end(2)[0] == "reset"
-        door = door_of(proxy)
+        door = login_target_of(proxy)
         assert door.login.authority == (running.certificates and running.certificates.authority)

@@ -27,13 +27,13 @@ _Workers = Annotated[
     int | None,
     typer.Option(min=1, max=10_000, metavar="N", help="Processes of your service, over all machines."),
 ]
-_PerSecond = Annotated[
+_PeakPerS = Annotated[
     float | None, typer.Option(metavar="R", help="Requests a second that use the database, at peak.")
 ]
-_Hold = Annotated[
+_HoldMs = Annotated[
     float | None, typer.Option(metavar="MS", help="How long each keeps a connection, on average.")
 ]
-_Most = Annotated[
+_MaxConnections = Annotated[
     int | None, typer.Option(min=4, max=262_143, metavar="M", help="max_connections of your Postgres.")
 ]
 
@@ -51,19 +51,19 @@ def advise(
         ),
     ] = None,
     workers: _Workers = None,
-    peak_per_s: _PerSecond = None,
-    hold_ms: _Hold = None,
-    max_connections: _Most = None,
+    peak_per_s: _PeakPerS = None,
+    hold_ms: _HoldMs = None,
+    max_connections: _MaxConnections = None,
 ) -> None:
     """How large a pool should be, from a run that measured it: the curve, its knee, and an engine's settings.
 
     What is left out of the options is taken from the run. Exits 0; 2 if the report says nothing about sizes; 3 if it
     does not decide, also because no pool could be seen.
     """
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         for option, value in (("--peak-per-s", peak_per_s), ("--hold-ms", hold_ms)):
-            _positive(option, value)
-        known = _advise(folder or _latest(), (workers, peak_per_s, hold_ms, max_connections))
+            _require_positive(option, value)
+        known = _advise(folder or _latest_run(), (workers, peak_per_s, hold_ms, max_connections))
         raise typer.Exit(0 if known else EXIT_UNKNOWN)
 
 
@@ -78,7 +78,7 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     sizing = sizing_of(findings)
     run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
     if sizing is None:
-        return _nothing_to_advise_from(folder, findings)
+        return _without_sizes(folder, findings)
     _print(report.measured(findings, sizing, run))
     _print(report.held_against_rules(findings, sizing, run))
     own = numbers_of(findings, sizing)
@@ -96,16 +96,16 @@ def _print(renderables: Iterable[RenderableType]) -> None:
         console.out.print(renderable)
 
 
-def _nothing_to_advise_from(folder: Path, findings: Findings) -> bool:
+def _without_sizes(folder: Path, findings: Findings) -> bool:
     """False where no pool could be seen: it cannot be told. Raises ReportError where they are of one size."""
-    error = _no_sizes(folder, findings)
+    error = _no_sizes_error(folder, findings)
     if findings.pools:
         raise error
-    console.complain(error)
+    console.print_error(error)
     return False
 
 
-def _latest() -> Path:
+def _latest_run() -> Path:
     """Raises UsageError when there is no run of the sizing scenario yet."""
     folder = find_project(Path.cwd()).reports / SCENARIO / "latest"
     if not folder.exists():
@@ -116,9 +116,9 @@ def _latest() -> Path:
     return folder
 
 
-def _no_sizes(folder: Path, findings: Findings) -> ReportError:
+def _no_sizes_error(folder: Path, findings: Findings) -> ReportError:
     """What was found instead of a curve."""
-    seen = tuple(f"{arm}: {_pool_of(findings, arm)}" for arm in findings.arms)
+    seen = tuple(f"{arm}: {_pool_text(findings, arm)}" for arm in findings.arms)
     if not findings.pools:
         return ReportError(
             f"{folder}: how its pools were used is not known, so how large one should be cannot be told",
@@ -134,7 +134,7 @@ def _no_sizes(folder: Path, findings: Findings) -> ReportError:
     )
 
 
-def _pool_of(findings: Findings, arm: str) -> str:
+def _pool_text(findings: Findings, arm: str) -> str:
     from brokenpipe.report import texts
 
     use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
@@ -145,6 +145,6 @@ def _pool_of(findings: Findings, arm: str) -> str:
     return f"{use.processes} × pools of {use.most // use.processes}"
 
 
-def _positive(option: str, value: float | None) -> None:
+def _require_positive(option: str, value: float | None) -> None:
     if value is not None and not (0 < value < math.inf):
         raise UsageError(f"{option} {value:g}: must be above 0", remedy=f"Write for example {option} 40.")

@@ -16,8 +16,8 @@ from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles
 from brokenpipe.plain_text import escape_controls, shorten
 from brokenpipe.shortages import is_memory_shortage, is_out_of_files, too_low_a_limit
 
-_MOST_CHARACTERS = 2000  # of one line of an error
-_MOST_DETAILS = 60  # lines of an error
+_MAX_LINE_CHARACTERS = 2000  # of one line of an error
+_MAX_DETAILS = 60  # lines of an error
 
 
 class SafeConsole(Console):
@@ -44,7 +44,7 @@ err = SafeConsole(stderr=True)
 
 
 @contextmanager
-def naming_shortages() -> Iterator[None]:
+def converting_shortages() -> Iterator[None]:
     """Make one error of the many ways in which a lack of memory shows itself, and one of a lack of descriptors."""
     if said := too_low_a_limit():  # it may have been set since
         raise MemoryShortage(said)
@@ -61,31 +61,31 @@ def naming_shortages() -> Iterator[None]:
 
 
 @contextmanager
-def answering_for_errors() -> Iterator[None]:
+def exiting_on_errors() -> Iterator[None]:
     """End the process with the error's own exit code, and without a traceback: it is the user's to mend."""
     try:
-        with naming_shortages():
+        with converting_shortages():
             yield
     except BrokenpipeError as error:
-        complain(error)
+        print_error(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         err.print("interrupted")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def complain(error: BrokenpipeError) -> None:
+def print_error(error: BrokenpipeError) -> None:
     """Say what happened, to what, and what to do next: each on one line of bounded length."""
     # Never wrapped by us: a path cut in two can neither be copied nor searched for.
-    err.print(Text("error: ", style="bold red") + Text(_line(error.message)), soft_wrap=True)
-    for line in error.details[:_MOST_DETAILS]:
-        err.print(Text(f"  {_line(line)}"), soft_wrap=True)
-    if more := len(error.details[_MOST_DETAILS:]):
+    err.print(Text("error: ", style="bold red") + Text(_on_one_line(error.message)), soft_wrap=True)
+    for line in error.details[:_MAX_DETAILS]:
+        err.print(Text(f"  {_on_one_line(line)}"), soft_wrap=True)
+    if more := len(error.details[_MAX_DETAILS:]):
         err.print(Text(f"  … and {more:,} more lines"), soft_wrap=True)
     if error.remedy:
-        err.print(Text(f"→ {_line(error.remedy)}", style="yellow"), soft_wrap=True)
+        err.print(Text(f"→ {_on_one_line(error.remedy)}", style="yellow"), soft_wrap=True)
 
 
-def _line(text: str) -> str:
+def _on_one_line(text: str) -> str:
     """A text on one line: whoever wrote it begins no second one, which could say anything."""
-    return shorten(" ".join(text.splitlines()), _MOST_CHARACTERS)
+    return shorten(" ".join(text.splitlines()), _MAX_LINE_CHARACTERS)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from brokenpipe.commands import console
 from brokenpipe.commands.options import EngineOption, StackKind, StackOption, engine_for
-from brokenpipe.commands.signals import EXIT_UNKNOWN, clean_up_at_end
+from brokenpipe.commands.signals import EXIT_UNKNOWN, raise_on_signals
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
@@ -28,13 +28,13 @@ class System(StrEnum):
 @app.command(epilog="Examples: brokenpipe doctor | brokenpipe doctor --stack compose")
 def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) -> None:
     """Is this machine able to measure? Versions, ports, and every fault tried on raw sockets."""
-    from brokenpipe.drive.doctor.compose import examine_contained
-    from brokenpipe.drive.doctor.local import examine
+    from brokenpipe.drive.doctor.compose import check_compose
+    from brokenpipe.drive.doctor.local import check_local
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project, engine = find_project(Path.cwd()), engine_for(stack, engine, look=False)
-        clean_up_at_end()
-        findings = examine(project) if stack is StackKind.LOCAL else examine_contained(project, engine)
+        raise_on_signals()
+        findings = check_local(project) if stack is StackKind.LOCAL else check_compose(project, engine)
         good = True
         for finding in findings:
             good &= finding.good
@@ -57,7 +57,7 @@ def build(
     """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
     from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         binary = toxiproxy_binary(
             find_project(Path.cwd()).proxies, system=system.value.capitalize() if system else None
         )

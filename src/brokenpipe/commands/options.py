@@ -127,7 +127,7 @@ def engine_for(stack: StackKind, named: str | None, *, look: bool = True) -> str
     return named
 
 
-def address(text: str, option: str) -> tuple[str, int]:
+def parse_address(text: str, option: str) -> tuple[str, int]:
     """What HOST:PORT says. Raises UsageError for what does not."""
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
@@ -137,7 +137,7 @@ def address(text: str, option: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def names(joined: str | None) -> tuple[str, ...]:
+def parse_names(joined: str | None) -> tuple[str, ...]:
     """What `--only` lists. Raises UsageError if that is nothing."""
     if joined is None:
         return ()
@@ -165,7 +165,7 @@ class Variables:
         ]
 
 
-def variables(options: list[str]) -> Variables:
+def parse_variables(options: list[str]) -> Variables:
     """What each `--env` says. A secret that is given a value becomes a variable of this process, and is passed on.
 
     So there is one way for secrets, and nothing is written down on it. Raises UsageError for what names no variable,
@@ -197,7 +197,7 @@ def variables(options: list[str]) -> Variables:
     return Variables(given, tuple(passed))
 
 
-LONGEST_S = 7 * 24 * 3600
+MAX_DURATION_S = 7 * 24 * 3600
 _DURATION = re.compile(r"(?=.)(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m)?(?:([0-9]{1,15})s?)?")
 
 
@@ -210,6 +210,6 @@ def duration_s(text: str) -> int:
         raise UsageError(
             f"--duration {text!r}: found no time", remedy="Write for example --duration 90s, 30m or 1h30m."
         )
-    if total > LONGEST_S:
+    if total > MAX_DURATION_S:
         raise UsageError(f"--duration {text}: longer than a week", remedy="Give at most 168h.")
     return total

@@ -9,11 +9,11 @@ import typer
 
 from brokenpipe.commands import console
 from brokenpipe.commands.options import BaselineOption, OutputOption, ReportsOption, TrendOption
-from brokenpipe.commands.reporting.baseline import hold_against, no_baseline
-from brokenpipe.commands.reporting.compare import no_output, write_comparison
+from brokenpipe.commands.reporting.baseline import reject_baseline, set_baseline
+from brokenpipe.commands.reporting.compare import reject_output, write_comparison
 from brokenpipe.commands.reporting.report import write_report
 from brokenpipe.commands.reporting.trend import write_trend_page
-from brokenpipe.commands.signals import clean_up_at_end
+from brokenpipe.commands.signals import raise_on_signals
 from brokenpipe.plan.project import find_project
 
 app = typer.Typer()
@@ -37,14 +37,14 @@ def report(
     With --baseline it is held against another one, and the exit code is the verdict's, as that of `run`. Of several,
     one that cannot be read is named and left out, the others are compared, and the exit code is 2.
     """
-    with console.answering_for_errors():
-        clean_up_at_end()
+    with console.exiting_on_errors():
+        raise_on_signals()
         if len(runs) > 1:
-            no_baseline(baseline)
+            reject_baseline(baseline)
             raise typer.Exit(write_comparison(runs, find_project(Path.cwd()).reports, output))
-        no_output(output)
+        reject_output(output)
         if baseline is not None:
-            hold_against(runs[0], baseline)
+            set_baseline(runs[0], baseline)
         code = write_report(runs[0])
         raise typer.Exit(0 if baseline is None else code)
 
@@ -58,8 +58,8 @@ def trend(
     output: TrendOption = None,
 ) -> None:
     """What changed over many runs, and when: every summary.json below a folder as one page."""
-    with console.answering_for_errors():
-        clean_up_at_end()
+    with console.exiting_on_errors():
+        raise_on_signals()
         write_trend_page(folder or find_project(Path.cwd()).reports, output)
 
 
@@ -68,7 +68,7 @@ def list_(reports: ReportsOption = None) -> None:
     """What there is: scenarios, targets, faults, reports."""
     from brokenpipe.report.terminal.listing import inventory
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
         for renderable in inventory(project, reports or project.reports):
             console.out.print(renderable)

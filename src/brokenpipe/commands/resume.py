@@ -10,13 +10,13 @@ import typer
 
 from brokenpipe.commands import console
 from brokenpipe.commands.options import StackKind, engine_for
-from brokenpipe.commands.running.execute import carry_on
-from brokenpipe.commands.running.network_namespace import seclude
+from brokenpipe.commands.running.execute import resume_run
+from brokenpipe.commands.running.network_namespace import enter_namespace
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project
 from brokenpipe.plan.secrets.passed_variables import require_passed
-from brokenpipe.plan.secrets.restored_plan import restored
+from brokenpipe.plan.secrets.restored_plan import restore_secrets
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
     from brokenpipe.measure.resume_state import Unfinished
@@ -35,16 +35,16 @@ def resume(
     ] = None,
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
-    from brokenpipe.drive.run_folder import holding
+    from brokenpipe.drive.run_folder import locked
     from brokenpipe.history.reader import demand_folder
     from brokenpipe.measure.resume_state import unfinished
     from brokenpipe.measure.run_metadata import scenario_text
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
         demand_folder(report)
         folder = report.resolve()
-        with holding(folder):
+        with locked(folder):
             found = unfinished(folder)
         if found.ended == "done":
             raise UsageError(
@@ -64,15 +64,15 @@ def resume(
         scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
         text = scenario_text(folder)
         sources = sources_of(project, scenario_file, text, found.plan)
-        found = replace(found, plan=restored(found.plan, scenario_file, text, sources.target_folder))
+        found = replace(found, plan=restore_secrets(found.plan, scenario_file, text, sources.target_folder))
         require_passed(found.plan)
         engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
-        seclude(found.plan, project)
-        console.out.print(f"It was {found.ended}. {_left(found)}", soft_wrap=True)
-        raise typer.Exit(carry_on(found, sources, project, folder, engine))
+        enter_namespace(found.plan, project)
+        console.out.print(f"It was {found.ended}. {_remaining_text(found)}", soft_wrap=True)
+        raise typer.Exit(resume_run(found, sources, project, folder, engine))
 
 
-def _left(found: Unfinished) -> str:
+def _remaining_text(found: Unfinished) -> str:
     """What will be played, briefly."""
     from brokenpipe.formatting import plural
 

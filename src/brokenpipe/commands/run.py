@@ -30,16 +30,16 @@ from brokenpipe.commands.options import (
     WebOption,
     WebPortOption,
     WorkersOption,
-    address,
     duration_s,
     engine_for,
-    names,
-    variables,
+    parse_address,
+    parse_names,
+    parse_variables,
 )
-from brokenpipe.commands.reporting.baseline import baseline_for
-from brokenpipe.commands.running.execute import carry_out
-from brokenpipe.commands.running.network_namespace import refuse_from_outside, seclude
-from brokenpipe.commands.running.web import carry_out_by_hand
+from brokenpipe.commands.reporting.baseline import load_baseline
+from brokenpipe.commands.running.execute import execute_run
+from brokenpipe.commands.running.network_namespace import enter_namespace, reject_external
+from brokenpipe.commands.running.web import run_web
 from brokenpipe.errors import UsageError
 from brokenpipe.load.config import Bind
 from brokenpipe.plan.plan import Overrides, make_plan
@@ -75,16 +75,16 @@ def run(
     dry_run: DryRunOption = False,
 ) -> None:
     """Run one experiment: start the stack, drive the load, break the wire, write the report."""
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         if stack is StackKind.COMPOSE and master_bind is not None:
             raise UsageError(
                 "--master-bind: not with --stack compose, whose containers nobody reaches from other machines",
                 remedy="Leave one of them out.",
             )
         project = find_project(Path.cwd())
-        chosen = variables(env or [])
+        chosen = parse_variables(env or [])
         overrides = Overrides(
-            users, seed, names(only), chosen.given, isolate, until_decided, at_most, workers,
+            users, seed, parse_names(only), chosen.given, isolate, until_decided, at_most, workers,
             stack=stack.value, pass_env=chosen.passed,
         )  # fmt: skip
         if web and (workers is not None or master_bind is not None or baseline is not None):
@@ -95,16 +95,14 @@ def run(
         engine = engine_for(stack, engine, look=not dry_run)
         if web:
             plan, sources = make_plan(project, scenario, overrides)
-            refuse_from_outside(plan, "--web")
+            reject_external(plan, "--web")
         if web and not dry_run:
             require_passed(plan)
-            seclude(plan, project)
-            raise typer.Exit(
-                carry_out_by_hand(plan, sources, project, reports or project.reports, web_port, engine)
-            )
+            enter_namespace(plan, project)
+            raise typer.Exit(run_web(plan, sources, project, reports or project.reports, web_port, engine))
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
-        bind = None if master_bind is None else Bind(*address(master_bind, "--master-bind"))
+        bind = None if master_bind is None else Bind(*parse_address(master_bind, "--master-bind"))
         _plan_and_play(project, scenario, overrides, reports, baseline, bind, engine=engine, dry_run=dry_run)
 
 
@@ -128,13 +126,13 @@ def soak(
     dry_run: DryRunOption = False,
 ) -> None:
     """Play a scenario's phases round after round, at twice its users: what shows only after a while?"""
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
-        chosen = variables(env or [])
+        chosen = parse_variables(env or [])
         overrides = Overrides(
             users,
             seed,
-            names(only),
+            parse_names(only),
             chosen.given,
             pass_env=chosen.passed,
             workers=workers,
@@ -158,8 +156,8 @@ def _plan_and_play(
 ) -> NoReturn:
     plan, sources = make_plan(project, scenario, overrides)
     if bind is not None:
-        refuse_from_outside(plan, "--master-bind")
-    held = baseline_for(plan, baseline)
+        reject_external(plan, "--master-bind")
+    held = load_baseline(plan, baseline)
     if dry_run:
         from brokenpipe.report.terminal.dry_run import forecast
 
@@ -167,8 +165,8 @@ def _plan_and_play(
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
     require_passed(plan)
-    seclude(plan, project)
-    raise typer.Exit(carry_out(plan, sources, project, reports or project.reports, held, bind, engine))
+    enter_namespace(plan, project)
+    raise typer.Exit(execute_run(plan, sources, project, reports or project.reports, held, bind, engine))
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")
@@ -184,7 +182,7 @@ def calibrate(
     from brokenpipe.measure import calibration
     from brokenpipe.report.terminal.calibration import as_table
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
         plan, _ = make_plan(project, scenario, Overrides(stack=stack.value))
         calibration.equal_arms(plan.scenario)
@@ -192,12 +190,12 @@ def calibrate(
             require_passed(plan)
         engine = engine_for(stack, engine, look=runs > 0)
         if runs:
-            seclude(plan, project)
+            enter_namespace(plan, project)
         recorded = (reports or project.reports) / plan.stem
         for _ in range(runs):
             before = len(calibration.finished_runs(recorded, stack.value))
             overrides = Overrides(seed=1 + before, stack=stack.value)
-            code = carry_out(
+            code = execute_run(
                 *make_plan(project, scenario, overrides), project, recorded.parent, engine=engine
             )
             after = len(calibration.finished_runs(recorded, stack.value))

@@ -9,41 +9,41 @@ from types import FrameType
 from typing import NoReturn
 
 EXIT_UNKNOWN, EXIT_INTERRUPTED = 3, 130
-_ANSWERS: dict[int, tuple[str, int]] = {
+_REACTIONS: dict[int, tuple[str, int]] = {
     signal.SIGINT: ("interrupted", EXIT_INTERRUPTED),
     signal.SIGTERM: ("terminated", EXIT_UNKNOWN),
 }
 
 
-def leave_at_once() -> None:
+def exit_on_signals() -> None:
     """Until a command begins something, both end the process with a word and its exit code, in mid-import, too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave)
+            signal.signal(number, _exit)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    word, code = _ANSWERS[number]
+def _exit(number: int, _frame: FrameType | None) -> None:
+    word, code = _REACTIONS[number]
     with suppress(OSError):
         os.write(2, f"{word}\n".encode())
     os._exit(code)
 
 
-def clean_up_at_end() -> None:
+def raise_on_signals() -> None:
     """From now on both are exceptions, so that what the command has begun is taken down."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _raise)):
-        if signal.getsignal(number) is _leave:  # else this process is somebody else's, a test's for example
+        if signal.getsignal(number) is _exit:  # else this process is somebody else's, a test's for example
             signal.signal(number, handler)
 
 
 def _raise(number: int, _frame: FrameType | None) -> NoReturn:
-    word, code = _ANSWERS[number]
+    word, code = _REACTIONS[number]
     with suppress(OSError):
         os.write(2, f"{word}\n".encode())
     raise SystemExit(code)
 
 
-class AskedToEnd:
+class InterruptHandler:
     """What Ctrl-C and SIGTERM do to a run. Installed by being made.
 
     The first ends the experiment, which keeps its history and is reported; while it is being reported the first

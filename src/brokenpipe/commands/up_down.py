@@ -20,10 +20,10 @@ from brokenpipe.commands.options import (
     StackOption,
     Variables,
     engine_for,
-    names,
-    variables,
+    parse_names,
+    parse_variables,
 )
-from brokenpipe.commands.signals import EXIT_UNKNOWN, clean_up_at_end
+from brokenpipe.commands.signals import EXIT_UNKNOWN, raise_on_signals
 from brokenpipe.plan.plan import Overrides, Plan, Sources, make_plan
 from brokenpipe.plan.project import Project, find_project
 from brokenpipe.plan.secrets.passed_variables import require_passed
@@ -42,14 +42,14 @@ def up(
     """Start the stack of a scenario and leave it running: to look at, or to break by hand."""
     from brokenpipe.drive import detached_stack
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
-        chosen = variables(env or [])
-        require_passed(_plan(project, scenario, only, chosen, stack)[0])
+        chosen = parse_variables(env or [])
+        require_passed(_make_plan(project, scenario, only, chosen, stack)[0])
         engine = engine_for(stack, engine)
         arguments = [scenario, *(["--only", only] if only else []), *chosen.options]
         arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
-        clean_up_at_end()
+        raise_on_signals()
         with console.out.status("starting the stack"):
             note = detached_stack.up(project, arguments)
         table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
@@ -61,7 +61,7 @@ def up(
 
 
 @app.command(hidden=True)
-def keep(
+def serve_stack(
     scenario: ScenarioArgument,
     only: OnlyOption = None,
     env: EnvOption = None,
@@ -69,26 +69,26 @@ def keep(
     engine: EngineOption = None,
 ) -> None:
     """Hold the stack until SIGTERM: the process behind `up`."""
-    from brokenpipe.drive.detached_stack import keep as keep_standing
+    from brokenpipe.drive.detached_stack import serve as keep_standing
     from brokenpipe.drive.runner import Terminated
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         project = find_project(Path.cwd())
-        plan, sources = _plan(project, scenario, only, variables(env or []), stack)
+        plan, sources = _make_plan(project, scenario, only, parse_variables(env or []), stack)
         try:
             keep_standing(plan, sources, project, engine)
         except Terminated:
             raise typer.Exit(EXIT_UNKNOWN) from None
 
 
-def _plan(
+def _make_plan(
     project: Project, scenario: str, only: str | None, chosen: Variables, stack: StackKind
 ) -> tuple[Plan, Sources]:
-    overrides = Overrides(only=names(only), env=chosen.given, pass_env=chosen.passed, stack=stack.value)
+    overrides = Overrides(only=parse_names(only), env=chosen.given, pass_env=chosen.passed, stack=stack.value)
     return make_plan(project, scenario, overrides)
 
 
@@ -97,6 +97,6 @@ def down() -> None:
     """End the stack that `up` started."""
     from brokenpipe.drive import detached_stack
 
-    with console.answering_for_errors():
+    with console.exiting_on_errors():
         note = detached_stack.down(find_project(Path.cwd()))
         console.out.print(f"{note.scenario}: ended" if note else "Nothing stands.")

@@ -20,13 +20,13 @@ def failing_arms(phase: Phase, before: Mapping[str, Count], now: Mapping[str, Co
     return tuple(
         arm
         for arm, count in now.items()
-        if _nearly_all(_since(before.get(arm, nothing), count)) and _nearly_all(count)
+        if _nearly_all_failed(_difference(before.get(arm, nothing), count)) and _nearly_all_failed(count)
     )
 
 
-def _since(before: Count, now: Count) -> Count:
+def _difference(before: Count, now: Count) -> Count:
     return Count(now.started - before.started, now.ended - before.ended, now.failed - before.failed)
 
 
-def _nearly_all(count: Count) -> bool:
+def _nearly_all_failed(count: Count) -> bool:
     return count.ended >= ENOUGH_REQUESTS and count.failed >= NEARLY_ALL * count.ended

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.drive.run_folder import cannot_write
+from brokenpipe.drive.run_folder import write_error
 from brokenpipe.drive.runner import Terminated
 from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.endings import first_ending
@@ -39,7 +39,7 @@ STOP_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class StackInfo:
     """Where a standing stack listens, and who keeps it. `born` tells its process from a later one."""
 
     pid: int
@@ -51,14 +51,14 @@ class Note:
     postgres: str
 
 
-def keeper_folder(project: Project) -> Path:
+def daemon_folder(project: Project) -> Path:
     """Where the keeper's note and logs are."""
     return project.reports / ".up"
 
 
-def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = None) -> None:
+def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = None) -> None:
     """Hold the stack until SIGTERM. This is what the keeper's process does."""
-    folder = keeper_folder(project)
+    folder = daemon_folder(project)
     with (
         janitor(secrets.token_hex(8)) as undo,
         stack_on(
@@ -68,14 +68,14 @@ def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = No
                 target_folder=sources.target_folder,
                 report=folder,
                 janitor=undo,
-                on_step=_silent,
+                on_step=_ignore_step,
                 armed=first_ending(plan.scenario.phases) == "reset",
                 engine=engine,
                 filters=False,  # whoever breaks it by hand asks Toxiproxy, which loses none
             )
         ) as stack,
     ):
-        note = Note(
+        note = StackInfo(
             pid=os.getpid(),
             born=psutil.Process().create_time(),
             scenario=plan.stem,
@@ -95,20 +95,20 @@ def keep(plan: Plan, sources: Sources, project: Project, engine: str | None = No
             (folder / "note.json").unlink(missing_ok=True)
 
 
-def _silent(_step: str) -> None:
+def _ignore_step(_step: str) -> None:
     """The keeper tells nobody what it is doing."""
 
 
-def up(project: Project, arguments: list[str]) -> Note:
+def up(project: Project, arguments: list[str]) -> StackInfo:
     """Start a keeper. Raises UsageError if one stands already, StackError if it does not come up."""
-    if standing := read_note(project):
+    if standing := read_info(project):
         raise UsageError(
             f"a stack of {standing.scenario} stands already (process {standing.pid})",
             remedy="Use it, or end it with `brokenpipe down`.",
         )
-    folder = keeper_folder(project)
-    with _the_only_one(folder) as lock:
-        _clear(folder)
+    folder = daemon_folder(project)
+    with _daemon_lock(folder) as lock:
+        _remove_old_logs(folder)
         with (folder / "keeper.log").open("wb") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "brokenpipe", "keep", *arguments],
@@ -119,12 +119,12 @@ def up(project: Project, arguments: list[str]) -> Note:
                 start_new_session=True,
             )
     try:
-        note = poll(lambda: _note_of(project, keeper), timeout_s=START_TIMEOUT_S, every_s=0.1)
+        note = poll(lambda: _info_of(project, keeper), timeout_s=START_TIMEOUT_S, every_s=0.1)
     except BaseException:  # Ctrl-C: who does not wait for a stack does not want one
-        _end(keeper)
+        _end_daemon(keeper)
         raise
     if note is None or keeper.poll() is not None:
-        _end(keeper)
+        _end_daemon(keeper)
         raise StackError(
             "the stack did not come up",
             remedy=f"See {folder / 'keeper.log'} and {folder / 'logs'}.",
@@ -134,13 +134,13 @@ def up(project: Project, arguments: list[str]) -> Note:
 
 
 @contextmanager
-def _the_only_one(folder: Path) -> Iterator[int]:
+def _daemon_lock(folder: Path) -> Iterator[int]:
     """A lock that the keeper inherits, so that it is held exactly as long as a keeper lives. Raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("ab")
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise write_error(folder, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,17 +152,17 @@ def _the_only_one(folder: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _clear(folder: Path) -> None:
+def _remove_old_logs(folder: Path) -> None:
     """Remove what an earlier keeper recorded: logs are appended to and would grow for ever."""
     try:
         shutil.rmtree(folder / "logs", ignore_errors=True)
         for file in (folder / "note.json", *folder.glob("*.ndjson")):
             file.unlink(missing_ok=True)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise write_error(folder, error) from error
 
 
-def _end(keeper: subprocess.Popen[bytes]) -> None:
+def _end_daemon(keeper: subprocess.Popen[bytes]) -> None:
     """Ask it to end and wait; its janitor takes down what it leaves."""
     keeper.terminate()
     try:
@@ -171,19 +171,19 @@ def _end(keeper: subprocess.Popen[bytes]) -> None:
         keeper.kill()
 
 
-def _note_of(project: Project, keeper: subprocess.Popen[bytes]) -> Note | None:
-    note = read_note(project)
-    return note or (_GONE if keeper.poll() is not None else None)
+def _info_of(project: Project, keeper: subprocess.Popen[bytes]) -> StackInfo | None:
+    note = read_info(project)
+    return note or (_DAEMON_ENDED if keeper.poll() is not None else None)
 
 
-_GONE = Note(0, 0.0, "", {}, {}, "", "")
+_DAEMON_ENDED = StackInfo(0, 0.0, "", {}, {}, "", "")
 
 
-def read_note(project: Project) -> Note | None:
+def read_info(project: Project) -> StackInfo | None:
     """The note of the stack that stands, or None."""
-    path = keeper_folder(project) / "note.json"
+    path = daemon_folder(project) / "note.json"
     try:
-        note = Note(**json.loads(path.read_text()))
+        note = StackInfo(**json.loads(path.read_text()))
         keeper = psutil.Process(note.pid)
         alive = abs(keeper.create_time() - note.born) < 0.01 and keeper.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, TypeError, psutil.Error):
@@ -191,9 +191,9 @@ def read_note(project: Project) -> Note | None:
     return note if alive else None
 
 
-def down(project: Project) -> Note | None:
+def down(project: Project) -> StackInfo | None:
     """End the stack that stands and wait for its end; None if there is none. Raises StackError."""
-    note = read_note(project)
+    note = read_info(project)
     if note is None:
         return None
     try:

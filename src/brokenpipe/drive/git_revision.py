@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-PATIENCE_S = 5.0
+GIT_TIMEOUT_S = 5.0
 
 
 def revision_of(path: Path) -> dict[str, str | None] | None:
@@ -29,7 +29,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     try:
         answer = subprocess.run(
             ["git", "-C", str(folder), "--no-optional-locks", *arguments],
-            capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=True,
+            capture_output=True, text=True, errors="replace", timeout=GIT_TIMEOUT_S, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

@@ -16,12 +16,12 @@ from functools import partial
 from typing import Literal
 
 from brokenpipe.drive.detection.detect import (
-    Testimony,
-    open_for,
+    Detection,
+    detect_commit_cut,
+    detect_end,
+    detect_held,
+    open_sentinel_for,
     round_trip_ms,
-    see_cut,
-    see_end,
-    see_held,
 )
 from brokenpipe.errors import ProxyHung, StackError
 from brokenpipe.faults import Fault
@@ -33,14 +33,14 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 Action = Literal["renew", "clear", "inject", "heal", "restart"]
-OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
-TRIPS_S = 3.0  # for the round trips of all arms while nothing is on: measured some 10 ms for each
-NOTHING = "none"  # the fault of an act that belongs to none, in the history
+SENTINELS_OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
+ROUND_TRIPS_S = 3.0  # for the round trips of all arms while nothing is on: measured some 10 ms for each
+NO_FAULT = "none"  # the fault of an act that belongs to none, in the history
 EVERY_ARM: tuple[str, ...] = ()  # of `arms`, as in a scenario: nobody is named, so it is everyone
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _HeldFault:
     """What was injected and is to be healed, and where."""
 
     fault: Fault
@@ -56,7 +56,7 @@ class Nemesis:
     log: Writer
     doubts: Writer
     pool: ThreadPoolExecutor
-    _held: list[_Held] = field(default_factory=list)
+    _held: list[_HeldFault] = field(default_factory=list)
     _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
     _watches: list[Future[None]] = field(default_factory=list)
 
@@ -84,13 +84,13 @@ class Nemesis:
             proxy.kill()
 
         if others := self.others(fault, arms):
-            self._act("renew", NOTHING, phase, None, anew, others)
+            self._act("renew", NO_FAULT, phase, None, anew, others)
         return others
 
     def time_round_trips(self) -> None:
         """While nothing is on: what latency is compared with. A server that hangs holds up nobody for long."""
         self._quiet_trip_ms.clear()
-        until = time.monotonic() + TRIPS_S
+        until = time.monotonic() + ROUND_TRIPS_S
         for arm, proxy in self.proxies.items():
             left_s = max(until - time.monotonic(), 0.05)
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
@@ -102,7 +102,7 @@ class Nemesis:
         """Inject it. The time at which the first call was made."""
         before = time.monotonic_ns()
         if not fault.strikes or fault.waits:
-            self._held.append(_Held(fault, arms))
+            self._held.append(_HeldFault(fault, arms))
         if fault.shared:
             everywhere = tuple(self.proxies.values())
             self._act_once("inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere))
@@ -131,24 +131,28 @@ class Nemesis:
         if fault.waits:
             before = self.inject(fault, phase, episode, arms)
             for arm, proxy in self._of(arms).items():
-                self._watch(arm, fault, phase, episode, partial(see_cut, proxy, fault, before, until))
+                self._watch(
+                    arm, fault, phase, episode, partial(detect_commit_cut, proxy, fault, before, until)
+                )
             return before
-        opened = {arm: self.pool.submit(open_for, fault, proxy) for arm, proxy in self._of(arms).items()}
-        wait(opened.values(), timeout=OPEN_S)  # one that is not open by then has nothing to testify
+        opened = {
+            arm: self.pool.submit(open_sentinel_for, fault, proxy) for arm, proxy in self._of(arms).items()
+        }
+        wait(opened.values(), timeout=SENTINELS_OPEN_S)  # one that is not open by then has nothing to testify
         before = self.inject(fault, phase, episode, arms)
         for arm, sentinel in opened.items():
-            self._watch(arm, fault, phase, episode, partial(see_end, sentinel, fault, before))
+            self._watch(arm, fault, phase, episode, partial(detect_end, sentinel, fault, before))
         return before
 
     def watch_held(self, fault: Fault, phase: str, episode: int, arms: tuple[str, ...] = EVERY_ARM) -> None:
         """Have one raw socket an arm testify that what is held is there."""
         for arm, proxy in self._of(arms).items():
             quiet_ms = self._quiet_trip_ms.get(arm)
-            self._watch(arm, fault, phase, episode, partial(see_held, proxy, fault, quiet_ms))
+            self._watch(arm, fault, phase, episode, partial(detect_held, proxy, fault, quiet_ms))
 
     def clear(self, phase: str = "end") -> None:
         """End every connection. It counts as no strike."""
-        self._act("clear", NOTHING, phase, None, lambda proxy: proxy.kill())
+        self._act("clear", NO_FAULT, phase, None, lambda proxy: proxy.kill())
 
     def join(self) -> None:
         """Wait for every testimony that is still out."""
@@ -159,7 +163,7 @@ class Nemesis:
     def _of(self, arms: tuple[str, ...]) -> Mapping[str, Proxy]:
         return {arm: self.proxies[arm] for arm in arms} if arms else self.proxies
 
-    def _watch(self, arm: str, fault: Fault, phase: str, episode: int, look: Callable[[], Testimony]) -> None:
+    def _watch(self, arm: str, fault: Fault, phase: str, episode: int, look: Callable[[], Detection]) -> None:
         def testify() -> None:
             seen = look()
             self.log.write(
@@ -190,7 +194,7 @@ class Nemesis:
         """Do it to these arms at once and write down each. A server that hangs is restarted, and doubted."""
 
         def one(arm: str, proxy: Proxy) -> StackError | None:
-            t0, problem = time.monotonic_ns(), _attempted(partial(do, proxy))
+            t0, problem = time.monotonic_ns(), _error_of(partial(do, proxy))
             self._note(action, fault, phase, episode, arm, t0, problem)
             return problem
 
@@ -201,7 +205,7 @@ class Nemesis:
         self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[], None]
     ) -> None:
         """Do it to what all arms share, and write it down for each of them."""
-        t0, problem = time.monotonic_ns(), self.pool.submit(_attempted, do).result()
+        t0, problem = time.monotonic_ns(), self.pool.submit(_error_of, do).result()
         for arm in self.proxies:
             self._note(action, fault, phase, episode, arm, t0, problem)
         self._regret([problem] if problem else [], phase, episode)
@@ -235,7 +239,7 @@ class Nemesis:
         self._held = [held for held in self._held if held.fault.place != "wire"]
         for arm in self.proxies:
             t1 = time.monotonic_ns()
-            act = Act(t0, t1, action="restart", fault=NOTHING, arm=arm, phase=phase, episode=episode)
+            act = Act(t0, t1, action="restart", fault=NO_FAULT, arm=arm, phase=phase, episode=episode)
             self.log.write(act)
 
     def _doubt(self, problem: StackError, phase: str) -> None:
@@ -245,7 +249,7 @@ class Nemesis:
         self.doubts.write(Doubt.of(code, text, phase=phase))
 
 
-def _attempted(do: Callable[[], None]) -> StackError | None:
+def _error_of(do: Callable[[], None]) -> StackError | None:
     try:
         do()
     except StackError as problem:

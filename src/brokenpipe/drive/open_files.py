@@ -9,10 +9,12 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.processes.open_files import Limits, limits
 from brokenpipe.stack.stack import connections_for
 
-OF_LOCUST = 32  # beside a connection for each user; measured: under 10, and a locustfile opens what it likes
-OF_TOXIPROXY = 40  # beside two for each connection; Postgres lets no more in than it allows
-OF_HARNESS = 40
-OF_HARNESS_FOR_ARM = (
+LOCUST_FILES = (
+    32  # beside a connection for each user; measured: under 10, and a locustfile opens what it likes
+)
+TOXIPROXY_FILES = 40  # beside two for each connection; Postgres lets no more in than it allows
+HARNESS_FILES = 40
+HARNESS_FILES_PER_ARM = (
     8  # pipes of its service, and the sockets that watch a strike; measured: 26 in all with two arms
 )
 
@@ -23,12 +25,12 @@ def check_open_files(plan: Plan, found: Limits | None = None) -> None:
     load, arms = plan.scenario.load, len(plan.scenario.arms)
     users = math.ceil(load.users / load.workers)
     _check(
-        "Locust", users * arms + OF_LOCUST, found.reachable, found, f"{users} users on each of {arms} arms"
+        "Locust", users * arms + LOCUST_FILES, found.reachable, found, f"{users} users on each of {arms} arms"
     )
     connections = connections_for(plan)
     # Whatever is in force when it starts, a Go program raises it to the hard limit.
-    _check("Toxiproxy", 2 * connections + OF_TOXIPROXY, found.hard, found, f"{connections} connections")
-    _check("the harness", OF_HARNESS + OF_HARNESS_FOR_ARM * arms, found.soft, found, f"{arms} arms")
+    _check("Toxiproxy", 2 * connections + TOXIPROXY_FILES, found.hard, found, f"{connections} connections")
+    _check("the harness", HARNESS_FILES + HARNESS_FILES_PER_ARM * arms, found.soft, found, f"{arms} arms")
 
 
 def _check(who: str, needed: int, allowed: int | None, found: Limits, why: str) -> None:

@@ -14,12 +14,12 @@ from brokenpipe.history.records import Doubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 
-CALM_S = 1.2  # for connections that were dead in a pool to be met
-RENEWAL_S = 20.0  # psycopg_pool waits 0, 1, 2, 4 and 8 s between connections that it finds dead
+LEAST_WAIT_S = 1.2  # for connections that were dead in a pool to be met
+RENEWAL_TIMEOUT_S = 20.0  # psycopg_pool waits 0, 1, 2, 4 and 8 s between connections that it finds dead
 
 
 @dataclass(slots=True)
-class Return:
+class RenewalWait:
     """The arms that are still to come back. `before`: what each had had when its connections were renewed."""
 
     arms: Collection[str]
@@ -28,7 +28,7 @@ class Return:
 
     def missing(self, now: float, counts: Mapping[str, Count]) -> tuple[str, ...]:
         """Look: those that are not back yet."""
-        if now - self.since >= CALM_S:
+        if now - self.since >= LEAST_WAIT_S:
             self.arms = [arm for arm in self.arms if not self._answered(arm, counts)]
         return tuple(self.arms)
 
@@ -40,10 +40,11 @@ class Return:
 
     def late(self, now: float) -> bool:
         """Whether nobody waits any longer."""
-        return now - self.since >= RENEWAL_S
+        return now - self.since >= RENEWAL_TIMEOUT_S
 
 
-def not_back(arm: str, phase: str) -> Doubt:
+def not_back_warning(arm: str, phase: str) -> Doubt:
     """The doubt about an arm that has not come back."""
-    text = f"{arm} answered no request for {RENEWAL_S:g} s after the harness had renewed its connections before {phase}"
+    waited = f"{arm} answered no request for {RENEWAL_TIMEOUT_S:g} s"
+    text = f"{waited} after the harness had renewed its connections before {phase}"
     return Doubt.of(Code.NOT_BACK_AFTER_RENEWAL, text, arm=arm)

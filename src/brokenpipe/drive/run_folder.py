@@ -32,14 +32,14 @@ def new_report_folder(reports: Path, stem: str) -> Path:
     """reports/<stem>/<UTC time>. It is the latest once it can be read: `point_latest_at`. Raises RecordingError."""
     try:
         (reports / stem).mkdir(parents=True, exist_ok=True)
-        folder = _unused(reports / stem)
+        folder = _make_unused_folder(reports / stem)
         (folder / "logs").mkdir()
     except OSError as error:
-        raise cannot_write(reports / stem, error) from error
+        raise write_error(reports / stem, error) from error
     return folder
 
 
-def _unused(parent: Path) -> Path:
+def _make_unused_folder(parent: Path) -> Path:
     while True:
         folder = parent / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         try:
@@ -58,7 +58,7 @@ def point_latest_at(folder: Path) -> None:
         fresh.symlink_to(folder.name)
         fresh.replace(folder.parent / "latest")
     except OSError as error:
-        raise cannot_write(folder.parent, error) from error
+        raise write_error(folder.parent, error) from error
 
 
 def remove_if_not_begun(folder: Path) -> None:
@@ -68,7 +68,7 @@ def remove_if_not_begun(folder: Path) -> None:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep everybody else from recording into a report folder; the hold ends with this process, however that ends.
 
     Raises UsageError if somebody records into it now, ReportError if it is no folder.
@@ -100,7 +100,7 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
         _write(folder / "scenario.toml", redacted_toml(sources.scenario_text))
         _write(folder / "plan.json", redacted_plan(plan).model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 def write_environment(
@@ -128,7 +128,7 @@ def write_environment(
     try:
         _write(folder / "environment.json", json.dumps(document, indent=2) + "\n")
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 def _write(path: Path, text: str) -> None:
@@ -141,7 +141,7 @@ def _write(path: Path, text: str) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def cannot_write(folder: Path, error: OSError) -> RecordingError:
+def write_error(folder: Path, error: OSError) -> RecordingError:
     """A disk that refuses us, put into words."""
     return RecordingError(
         f"{folder}: cannot be written: {error.strerror or error}",

@@ -12,19 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from brokenpipe.drive.gauges.liveness import RollCall
-from brokenpipe.drive.gauges.sampler import Watched, probing
-from brokenpipe.drive.locust.process import Generator, generator
+from brokenpipe.drive.gauges.liveness import LivenessCheck
+from brokenpipe.drive.gauges.sampler import SampledProcess, sampling
+from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.open_files import check_open_files
-from brokenpipe.drive.run_folder import holding, point_latest_at, write_environment
-from brokenpipe.drive.self_test.commit import SITUATION, probe_commits
-from brokenpipe.drive.self_test.wire import certify
-from brokenpipe.drive.timeline import Experiment, Outcome
+from brokenpipe.drive.run_folder import locked, point_latest_at, write_environment
+from brokenpipe.drive.self_test.commit import SITUATION, self_test_commits
+from brokenpipe.drive.self_test.wire import self_test_faults
+from brokenpipe.drive.timeline import Outcome, TimelinePlayer
 from brokenpipe.drive.watch.process_states import JANITOR
-from brokenpipe.drive.watch.wait_limit import Patience
-from brokenpipe.drive.watch.watch import Silences, Watch, watching
-from brokenpipe.drive.write_ledger_reader import Ledger, ledger
+from brokenpipe.drive.watch.wait_limit import WaitLimit
+from brokenpipe.drive.watch.watch import SilenceMonitor, Watch, watching
+from brokenpipe.drive.write_ledger_reader import LedgerReader, open_ledger
 from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
 from brokenpipe.history.file_names import file_of, last_part
@@ -38,8 +38,8 @@ from brokenpipe.load.messages import Aligned, Notice
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.sequential import Stretch, further, remaining
-from brokenpipe.plan.soak_rounds import rounds
+from brokenpipe.plan.sequential import EpisodeRange, next_ranges, remaining_ranges
+from brokenpipe.plan.soak_rounds import soak_ranges
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes.janitor import Janitor, janitor
 from brokenpipe.stack.processes.ports import LOOPBACK
@@ -49,7 +49,7 @@ from brokenpipe.stack.stack import Arm, Stack
 from brokenpipe.stack.start import stack_on
 
 LOAD_READY_S = 60.0
-JOIN_S = 600.0  # for somebody to start workers on other machines
+WORKERS_JOIN_S = 600.0  # for somebody to start workers on other machines
 START_UP_S = 6.0  # measured with four arms; only for the forecast
 
 
@@ -61,7 +61,7 @@ Ending = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSpec:
     """What is run, where it is recorded, and who is told how far it is."""
 
     plan: Plan
@@ -74,7 +74,7 @@ class Run:
     """Where more episodes could decide what is undecided, from the history so far. None: nobody looks."""
     part: int = 1
     """More than one: the experiment was cut off before, and goes on in the same folder."""
-    left: tuple[Stretch, ...] | None = None
+    left: tuple[EpisodeRange, ...] | None = None
     """What is still to be played of it; None: all."""
     played: Mapping[str, int] = field(default_factory=dict)
     """How many episodes of each phase were finished before."""
@@ -85,7 +85,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
+    def stretches(self) -> tuple[EpisodeRange, ...]:
         """What is played, in order."""
         return self.plan.stretches if self.left is None else self.left
 
@@ -104,19 +104,19 @@ class Run:
         self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
-def run(what: Run) -> Ending:
+def run_experiment(what: RunSpec) -> Ending:
     """Run the experiment and say how it ended; its history is complete up to that moment.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
     if what.part == 1:  # First of all: whatever has a history can be read.
         write_environment(what.folder, what.plan, what.sources, what.command, {})
-    with holding(what.folder):
-        _demand_next_part(what)
-        return _recorded(what)
+    with locked(what.folder):
+        _require_next_part(what)
+        return _record_run(what)
 
 
-def _demand_next_part(what: Run) -> None:
+def _require_next_part(what: RunSpec) -> None:
     """Raises UsageError if somebody else has gone on with it since it was looked at, before the folder was held."""
     found = last_part(what.folder)
     if found != what.part - 1:
@@ -127,7 +127,7 @@ def _demand_next_part(what: Run) -> None:
         )
 
 
-def _recorded(what: Run) -> Ending:
+def _record_run(what: RunSpec) -> Ending:
     """Run it in a folder that nobody else may write to."""
     ending: Ending = "failed"
     with keeping(what.folder) as keeper, writing(what.file("experiment"), "experiment") as log:
@@ -138,8 +138,8 @@ def _recorded(what: Run) -> Ending:
                 log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
             outcome: Outcome = "done"
             if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
-                with janitor(secrets.token_hex(8), partial(note_replaced, log)) as undo:
-                    show = partial(_checked, keeper, undo, what.on_progress)
+                with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as undo:
+                    show = partial(_check_then_show, keeper, undo, what.on_progress)
                     outcome = _execute(replace(what, on_progress=show), undo, log)
             ending = outcome
         except KeyboardInterrupt:
@@ -158,23 +158,25 @@ def write_finish(log: Writer, ending: Ending, keeper: Keeper) -> None:
     log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
 
 
-def note_replaced(log: Writer, text: str) -> None:
+def record_janitor_replaced(log: Writer, text: str) -> None:
     """That the janitor was replaced. Raises RecordingError."""
     log.write(Doubt.of(Code.JANITOR_LOST, text))
 
 
-def _checked(keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], progress: Progress) -> None:
+def _check_then_show(
+    keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], progress: Progress
+) -> None:
     """Go on only while the disk keeps what is recorded, and while there is a janitor."""
     keeper.check()
     undo.check()
     show(progress)
 
 
-def _execute(what: Run, undo: Janitor, log: Writer) -> Outcome:
+def _execute(what: RunSpec, undo: Janitor, log: Writer) -> Outcome:
     check_open_files(what.plan)
     with (
-        stack_on(_footing(what, undo)) as stack,
-        _ledger(what, stack, log) as books,
+        stack_on(_stack_spec(what, undo)) as stack,
+        _open_ledger(what, stack, log) as books,
     ):
         with ending_what_stands_still():
             books.begin()
@@ -182,26 +184,26 @@ def _execute(what: Run, undo: Janitor, log: Writer) -> Outcome:
                 write_environment(what.folder, what.plan, what.sources, what.command, stack.versions)
             what.say("probing what each fault does on this machine")
             faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
-            for probe in probes(faults, stack):
+            for probe in self_test_records(faults, stack):
                 log.write(probe)
         what.say("starting Locust")
-        with generator(
+        with locust_process(
             _load_config(what, stack),
             what.folder / "logs" / "load.log",
             undo,
-            on_aligned=partial(_keep, log),
+            on_aligned=partial(_record_offset, log),
             bind=what.master_bind,
         ) as load:
             with ending_what_stands_still():
                 _wait_for_users(what, load)
-            with watch(stack, load, undo, what.file("watch")) as silences:
+            with watching_run(stack, load, undo, what.file("watch")) as silences:
                 outcome = _play(what, stack, load, books, silences, log)
-            note(load.notices, log)
+            record_notices(load.notices, log)
         what.say("stopping")
         return outcome
 
 
-def _footing(what: Run, undo: Janitor) -> Footing:
+def _stack_spec(what: RunSpec, undo: Janitor) -> Footing:
     return Footing(
         what.plan,
         project=what.project,
@@ -216,9 +218,9 @@ def _footing(what: Run, undo: Janitor) -> Footing:
     )
 
 
-def probes(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
+def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
     """What each of these faults does on this machine, as it is written down. Raises StackError."""
-    for probe in certify(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
+    for probe in self_test_faults(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
         yield Probe(
             t=time.monotonic_ns(),
             fault=probe.parameters,
@@ -229,7 +231,7 @@ def probes(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
             held=probe.held,
         )
 
-    for cut in probe_commits(faults, stack.toxiproxy, stack.postgres):
+    for cut in self_test_commits(faults, stack.toxiproxy, stack.postgres):
         yield Probe(
             t=time.monotonic_ns(),
             fault=cut.parameters,
@@ -241,7 +243,7 @@ def probes(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
         )
 
 
-def _load_config(what: Run, stack: Stack) -> LoadConfig:
+def _load_config(what: RunSpec, stack: Stack) -> LoadConfig:
     scenario = what.plan.scenario
     return LoadConfig(
         locustfile=what.sources.locustfile,
@@ -256,7 +258,7 @@ def _load_config(what: Run, stack: Stack) -> LoadConfig:
     )
 
 
-def _wait_for_users(what: Run, load: Generator) -> None:
+def _wait_for_users(what: RunSpec, load: LocustProcess) -> None:
     if what.master_bind is None:
         load.wait_ready(LOAD_READY_S)
         return
@@ -264,21 +266,26 @@ def _wait_for_users(what: Run, load: Generator) -> None:
     what.say(
         f"waiting for {count} workers: `brokenpipe worker --master {what.master_bind}` on their machines"
     )
-    load.wait_ready(JOIN_S)
+    load.wait_ready(WORKERS_JOIN_S)
 
 
-def _keep(log: Writer, measured: Aligned) -> None:
+def _record_offset(log: Writer, measured: Aligned) -> None:
     """Without it a worker's times mean nothing, so it is written down at once."""
     log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
-def _ledger(what: Run, stack: Stack, log: Writer) -> AbstractContextManager[Ledger]:
+def _open_ledger(what: RunSpec, stack: Stack, log: Writer) -> AbstractContextManager[LedgerReader]:
     target_toml = what.sources.target_folder / "target.toml"
-    return ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
+    return open_ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
 
 
 def _play(
-    what: Run, stack: Stack, load: Generator, books: Ledger, silences: Silences, log: Writer
+    what: RunSpec,
+    stack: Stack,
+    load: LocustProcess,
+    books: LedgerReader,
+    silences: SilenceMonitor,
+    log: Writer,
 ) -> Outcome:
     scenario = what.plan.scenario
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
@@ -286,23 +293,23 @@ def _play(
     with (
         writing(what.file("nemesis"), "nemesis") as acts,
         writing(what.file("gauges"), "probe") as gauges,
-        probing(watched(stack, load), databases, stack, gauges, log),
+        sampling(sampled_processes(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
-        outcome = Experiment(
+        outcome = TimelinePlayer(
             scenario=scenario,
             stretches=what.stretches,
             before=what.played,
             load=load,
             nemesis=actor,
             log=log,
-            roll_call=RollCall(stack, log),
+            roll_call=LivenessCheck(stack, log),
             on_progress=what.on_progress,
             drain_s=scenario.load.timeout_s + 1.0,
             started=what.started,
             total_s=what.total_s,
-            further=_what_further(what),
-            patience=Patience(silences),
+            further=_extension(what),
+            patience=WaitLimit(silences),
         ).run()
         if what.plan.target.ledger:
             what.say("reading the ledger")
@@ -310,58 +317,67 @@ def _play(
         return outcome
 
 
-def _what_further(what: Run) -> Callable[[Mapping[str, int]], Sequence[Stretch]] | None:
+def _extension(what: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None:
     """Whom the experiment asks for more, from now on."""
     if what.plan.looks:
-        return partial(_next_look, what)
+        return partial(_next_analysis, what)
     if what.plan.soak_s is not None:
-        return partial(next_rounds, what, time.monotonic())
+        return partial(rounds_that_fit, what, time.monotonic())
     return None
 
 
-def next_rounds(what: Run, began: float, played: Mapping[str, int]) -> Sequence[Stretch]:
+def rounds_that_fit(what: RunSpec, began: float, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
     """Of a soak: what fits into the time that is left, because all before took less than was thought."""
     plan = what.plan
     assert plan.soak_s is not None
     planned_s = sum(stretch.forecast_of(plan.scenario) for stretch in what.stretches)
     left_s = planned_s - (time.monotonic() - began)
-    more = remaining(rounds(plan.scenario, plan.soak_s + max(0.0, left_s)), played)
+    more = remaining_ranges(soak_ranges(plan.scenario, plan.soak_s + max(0.0, left_s)), played)
     return tuple(stretch for stretch in more[:1] if stretch.forecast_of(plan.scenario) <= left_s)
 
 
-def _next_look(what: Run, played: Mapping[str, int]) -> Sequence[Stretch]:
+def _next_analysis(what: RunSpec, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
     """What the next look asks for. Nothing is judged when there is no room for more episodes anyway."""
     plan = what.plan
-    if what.open_phases is None or not further(plan.scenario, plan.looks, played, plan.looks):
+    if what.open_phases is None or not next_ranges(plan.scenario, plan.looks, played, plan.looks):
         return ()
     what.say("looking whether everything is decided")
-    return further(plan.scenario, plan.looks, played, what.open_phases(what.folder))
+    return next_ranges(plan.scenario, plan.looks, played, what.open_phases(what.folder))
 
 
-def note(notices: Iterable[Notice], log: Writer) -> None:
+def record_notices(notices: Iterable[Notice], log: Writer) -> None:
     """What the load has to say about the locustfile, for the reader of the report."""
     for notice in notices:
         log.write(Doubt.of(Code(f"load_{notice.code}"), notice.text))
 
 
-def watched(stack: Stack, load: Generator) -> list[Watched]:
+def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]:
     """Every process whose gauges are read."""
     return [
-        Watched("harness", None, os.getpid),
-        Watched("load", None, lambda: load.pid),
-        *(Watched(f"worker {name}", None, partial(int, pid)) for name, pid in load.worker_pids.items()),
-        Watched("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
-        *([Watched("pgbouncer", None, partial(int, stack.pgbouncer.child.pid))] if stack.pgbouncer else []),
-        Watched("postgres", None, lambda: stack.postgres.child.pid),
-        *(Watched("target", arm.name, partial(_pid_of, arm)) for arm in stack.arms.values()),
+        SampledProcess("harness", None, os.getpid),
+        SampledProcess("load", None, lambda: load.pid),
+        *(
+            SampledProcess(f"worker {name}", None, partial(int, pid))
+            for name, pid in load.worker_pids.items()
+        ),
+        SampledProcess("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
+        *(
+            [SampledProcess("pgbouncer", None, partial(int, stack.pgbouncer.child.pid))]
+            if stack.pgbouncer
+            else []
+        ),
+        SampledProcess("postgres", None, lambda: stack.postgres.child.pid),
+        *(SampledProcess("target", arm.name, partial(_target_pid, arm)) for arm in stack.arms.values()),
     ]
 
 
-def watch(stack: Stack, load: Generator, undo: Janitor, path: Path) -> AbstractContextManager[Watch]:
+def watching_run(
+    stack: Stack, load: LocustProcess, undo: Janitor, path: Path
+) -> AbstractContextManager[Watch]:
     """The watch over all that this run owns, for as long as the block lasts."""
-    janitor_ = Watched(JANITOR, None, lambda: undo.pid)
-    return watching([*watched(stack, load), janitor_], stack, path)
+    janitor_ = SampledProcess(JANITOR, None, lambda: undo.pid)
+    return watching([*sampled_processes(stack, load), janitor_], stack, path)
 
 
-def _pid_of(arm: Arm) -> int:
+def _target_pid(arm: Arm) -> int:
     return arm.service.child.pid

@@ -19,37 +19,39 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from brokenpipe.drive.broken_service import failing_arms
-from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.renewal import Return, not_back
-from brokenpipe.drive.watch.wait_limit import PartHung, Patience
+from brokenpipe.drive.renewal import RenewalWait, not_back_warning
+from brokenpipe.drive.watch.wait_limit import PartHungError, WaitLimit
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.plan.scenario import Scenario
-from brokenpipe.plan.sequential import Stretch
+from brokenpipe.plan.sequential import EpisodeRange
 from brokenpipe.progress import ArmProgress, Progress
 
-SHOW_EVERY_S = 0.25
+PROGRESS_EVERY_S = 0.25
 LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to be out of step again
-FIRST_TURN = 1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
-LATELY_S = 3.0  # what counts as lately on the display
+FIRST_ISOLATED_SEED_INDEX = (
+    1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
+)
+RECENT_S = 3.0  # what counts as lately on the display
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
-WRITTEN_S = 1.0  # until everything that happened can be read: the load writes five times a second
-STRIKE_IN_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
+LOAD_FLUSH_S = 1.0  # until everything that happened can be read: the load writes five times a second
+STRIKE_AT_SHARE_OF_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
 
 Outcome = Literal["done", "stopped", "hung"]
 """How a timeline ended: played; after a phase in which a service did not work; or because a part of the run hung."""
 
 
-class BrokenOff(Exception):
+class TimelineAborted(Exception):
     """Somebody wants no more of this timeline. Raised by whoever is asked while it waits: the roll call."""
 
 
 @dataclass(slots=True)
-class Experiment:
+class TimelinePlayer:
     """One execution of a timeline on a running stack and a ready load.
 
     `stretches` is what to play, in order. `further` is asked when everything is played and written down, with the
@@ -57,8 +59,8 @@ class Experiment:
     """
 
     scenario: Scenario
-    stretches: Sequence[Stretch]
-    load: Generator
+    stretches: Sequence[EpisodeRange]
+    load: LocustProcess
     nemesis: Nemesis
     log: Writer
     roll_call: Callable[[str | None], None]
@@ -66,10 +68,10 @@ class Experiment:
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
-    further: Callable[[Mapping[str, int]], Sequence[Stretch]] | None = None
+    further: Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None = None
     before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
     stops: bool = True  # after a phase without a fault in which a service does not work
-    patience: Patience = field(default_factory=Patience)
+    patience: WaitLimit = field(default_factory=WaitLimit)
     _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
     _phase: Phase | None = None
     _episodes: int = 0
@@ -80,7 +82,7 @@ class Experiment:
         """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
         try:
             return self._play_all()
-        except PartHung:
+        except PartHungError:
             return "hung"
 
     def _play_all(self) -> Outcome:
@@ -101,7 +103,7 @@ class Experiment:
             stretches = self._ask_further(played)
         return "done"
 
-    def _play(self, stretch: Stretch, warm_up_s: float) -> None:
+    def _play(self, stretch: EpisodeRange, warm_up_s: float) -> None:
         self._pause()
         phase = stretch.phase
         self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
@@ -109,7 +111,7 @@ class Experiment:
         self._mark_begin(phase)
         try:
             _PLAYERS[phase.pattern](self, stretch)
-        except (BrokenOff, PartHung):
+        except (TimelineAborted, PartHungError):
             self._end(phase)
             raise
         self._end(phase)
@@ -125,16 +127,16 @@ class Experiment:
         self.nemesis.join()
         self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
 
-    def _ask_further(self, played: Mapping[str, int]) -> Sequence[Stretch]:
+    def _ask_further(self, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
         if self.further is None:
             return ()
-        self._wait(time.monotonic() + WRITTEN_S)
+        self._wait(time.monotonic() + LOAD_FLUSH_S)
         stretches = self.further(played)
         self._planned_end = time.monotonic() + self._forecast_s(stretches)
         self.total_s = self._planned_end - self.started
         return stretches
 
-    def _forecast_s(self, stretches: Sequence[Stretch]) -> float:
+    def _forecast_s(self, stretches: Sequence[EpisodeRange]) -> float:
         return sum(stretch.forecast_of(self.scenario) for stretch in stretches)
 
     # --- between phases -----------------------------------------------------------------------------
@@ -154,13 +156,13 @@ class Experiment:
 
     def _wait_for_return(self, phase: Phase, renewed: tuple[str, ...]) -> None:
         """Until each arm whose connections were renewed has answered since; say so where it does not."""
-        returning = Return(renewed, time.monotonic(), self.load.progress)
+        returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
         while missing := returning.missing(time.monotonic(), self.load.progress):
             if returning.late(time.monotonic()) or self.patience.is_in_vain():
                 for arm in missing:
-                    self.log.write(not_back(arm, phase.name))
+                    self.log.write(not_back_warning(arm, phase.name))
                 return
-            self._wait(time.monotonic() + SHOW_EVERY_S)
+            self._wait(time.monotonic() + PROGRESS_EVERY_S)
 
     def _inject_held(self, phase: Phase) -> int | None:
         """Inject what the phase holds. When; None: it holds nothing."""
@@ -187,7 +189,7 @@ class Experiment:
 
     # --- the three patterns -------------------------------------------------------------------------
 
-    def _play_blocks(self, stretch: Stretch) -> None:
+    def _play_blocks(self, stretch: EpisodeRange) -> None:
         if self.scenario.isolates(stretch.phase):
             self._play_turns(stretch)
             return
@@ -205,7 +207,7 @@ class Experiment:
             self._note(phase, n, t0, t1, None)
             t0 = t1
 
-    def _play_turns(self, stretch: Stretch) -> None:
+    def _play_turns(self, stretch: EpisodeRange) -> None:
         """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
 
         So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
@@ -219,13 +221,15 @@ class Experiment:
                 self.nemesis.join()  # nobody but the arm whose turn it is
             for arm in arms if n % 2 == 0 else reversed(arms):
                 self._pause()
-                self.load.open((arm,), stretch=FIRST_TURN + n)  # what arrives is the same in every arm
+                self.load.open(
+                    (arm,), stretch=FIRST_ISOLATED_SEED_INDEX + n
+                )  # what arrives is the same in every arm
                 self._wait(time.monotonic() + LEAD_IN_S)
                 t0 = time.monotonic_ns()
                 self._wait(time.monotonic() + phase.episode_s)
                 self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
 
-    def _play_strikes(self, stretch: Stretch) -> None:
+    def _play_strikes(self, stretch: EpisodeRange) -> None:
         phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
         assert phase.fault is not None
         for i in range(stretch.count):
@@ -240,7 +244,7 @@ class Experiment:
             self._wait(begin + (i + 1) * phase.episode_s)
             self._note(phase, n, t0, t1, strike)
 
-    def _begin_episode(self, stretch: Stretch, i: int) -> int:
+    def _begin_episode(self, stretch: EpisodeRange, i: int) -> int:
         """The number of a stretch's i-th episode. They go on where those of the phase before them ended."""
         self._episode = stretch.first + i + 1
         return stretch.first + i
@@ -250,7 +254,7 @@ class Experiment:
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
         self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
-    def _play_bursts(self, stretch: Stretch) -> None:
+    def _play_bursts(self, stretch: EpisodeRange) -> None:
         phase = stretch.phase
         assert phase.quiet_s is not None
         assert phase.burst_s is not None
@@ -278,7 +282,7 @@ class Experiment:
         strike = None
         if phase.fault and phase.fault.strikes:
             assert phase.quiet_s is not None
-            self._wait(until - (1 - STRIKE_IN_QUIET) * phase.quiet_s)
+            self._wait(until - (1 - STRIKE_AT_SHARE_OF_QUIET) * phase.quiet_s)
             over = until + (phase.burst_s or 0.0)
             strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
         elif phase.fault:
@@ -305,7 +309,7 @@ class Experiment:
             self.on_progress(self._progress())
             self.patience.end_if_hung(begun - self._planned_end)
             left = until - time.monotonic()
-            nap_s = max(0.0, min(left, SHOW_EVERY_S))
+            nap_s = max(0.0, min(left, PROGRESS_EVERY_S))
             time.sleep(nap_s)
             self.patience.note_if_late(begun, nap_s)
 
@@ -325,7 +329,7 @@ class Experiment:
     def _arms(self) -> tuple[ArmProgress, ...]:
         now, counts = time.monotonic(), self.load.progress
         self._failed_before.append((now, {arm: count.failed for arm, count in counts.items()}))
-        while self._failed_before[0][0] < now - LATELY_S:
+        while self._failed_before[0][0] < now - RECENT_S:
             self._failed_before.popleft()
         before = self._failed_before[0][1]
         return tuple(
@@ -334,8 +338,8 @@ class Experiment:
         )
 
 
-_PLAYERS: dict[Pattern, Callable[[Experiment, Stretch], None]] = {
-    Pattern.BLOCKS: Experiment._play_blocks,
-    Pattern.STRIKES: Experiment._play_strikes,
-    Pattern.BURSTS: Experiment._play_bursts,
+_PLAYERS: dict[Pattern, Callable[[TimelinePlayer, EpisodeRange], None]] = {
+    Pattern.BLOCKS: TimelinePlayer._play_blocks,
+    Pattern.STRIKES: TimelinePlayer._play_strikes,
+    Pattern.BURSTS: TimelinePlayer._play_bursts,
 }

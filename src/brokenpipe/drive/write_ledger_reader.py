@@ -32,24 +32,24 @@ from brokenpipe.stack.stack import Stack
 
 Edge = Literal["begin", "end"]
 
-READ_TIMEOUT_S = 120  # a statement that takes longer wants an index
+STATEMENT_TIMEOUT_S = 120  # a statement that takes longer wants an index
 ROWS_AT_ONCE = 5_000
 SETTLE_S = 5.0  # how long a service may go on by itself once nobody asks
-SILENT_S = 3.0  # a server that stands still for so long is not waited for
+STANDSTILL_S = 3.0  # a server that stands still for so long is not waited for
 NO_ANSWER = "Postgres did not answer"
-SETTLED_S = 0.3  # for so long nothing may be open: between two statements of a retry, nothing is
+QUIET_S = 0.3  # for so long nothing may be open: between two statements of a retry, nothing is
 REMEDY = (
     "Correct `ledger`: one SELECT that the database of every arm can answer once the service is ready, "
     "with two columns, a key and a count."
 )
 
-_OPEN = """
+_OPEN_TRANSACTIONS = """
 SELECT datname FROM pg_stat_activity
 WHERE datname = ANY(%s) AND backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
 """
 
 
-class Ledger(Protocol):
+class LedgerReader(Protocol):
     """What is read twice around an experiment."""
 
     def begin(self) -> None:
@@ -62,7 +62,7 @@ class Ledger(Protocol):
         """
 
 
-class NoLedger:
+class NoLedgerReader:
     """Of a target that has none."""
 
     def begin(self) -> None:
@@ -73,7 +73,7 @@ class NoLedger:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseLedger:
+class DatabaseLedgerReader:
     """The ledger of a target that has one. Made by `ledger`. `databases` gives each arm's."""
 
     statement: str
@@ -101,16 +101,16 @@ class DatabaseLedger:
             for arm in self._open_after_a_while():
                 self._doubt(arm)
         for arm in self.databases:
-            self._read(arm, "end", lambda: silent_for_s() > SILENT_S)
+            self._read(arm, "end", lambda: silent_for_s() > STANDSTILL_S)
 
     def _read(self, arm: str, edge: Edge, in_vain: Callable[[], bool] = lambda: False) -> str | None:
         """Write one reading down; the error that made it incomplete, if there was one."""
         entries, error = 0, None
         try:
-            for key, count in _entries(self.server.dsn(self.databases[arm]), self.statement, in_vain):
+            for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, in_vain):
                 self.log.write(Entry(arm=arm, edge=edge, key=key, count=count))
                 entries += 1
-        except (psycopg.Error, _NotALedger) as problem:
+        except (psycopg.Error, _WrongShapeError) as problem:
             error = NO_ANSWER if in_vain() else " ".join(str(problem).split())
         self._balance(arm, edge, entries, error)
         return error
@@ -123,7 +123,7 @@ class DatabaseLedger:
         arms = {database: arm for arm, database in self.databases.items()}
         try:
             with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
-                activity = _Activity(connection, list(arms))
+                activity = _OpenTransactions(connection, list(arms))
                 if poll(activity.over, timeout_s=SETTLE_S, every_s=0.05):
                     return []
                 return sorted(arms[database] for database in activity.open)
@@ -139,7 +139,7 @@ class DatabaseLedger:
 
 
 @dataclass(slots=True)
-class _Activity:
+class _OpenTransactions:
     """Which of these databases had a transaction open, the last time that any had one."""
 
     connection: psycopg.Connection[tuple[Any, ...]]
@@ -149,53 +149,55 @@ class _Activity:
 
     def over(self) -> bool | None:
         """Look. True once nothing was open for long enough."""
-        found = {name for (name,) in self.connection.execute(_OPEN, (self.databases,))}
+        found = {name for (name,) in self.connection.execute(_OPEN_TRANSACTIONS, (self.databases,))}
         now = time.monotonic()
         self.open = found or self.open
         self.since = None if found else self.since or now
-        return True if self.since is not None and now - self.since >= SETTLED_S else None
+        return True if self.since is not None and now - self.since >= QUIET_S else None
 
 
-class _NotALedger(Exception):
+class _WrongShapeError(Exception):
     """The answer of the statement has another shape."""
 
 
-def _entries(dsn: str, statement: str, in_vain: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
+def _read_rows(dsn: str, statement: str, in_vain: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
     """Each key with its count, a few thousand rows in memory at a time."""
-    options = f"-c statement_timeout={READ_TIMEOUT_S}s"
-    with connected(dsn, within_s=READ_TIMEOUT_S + 1.0, in_vain=in_vain, options=options) as connection:
+    options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+    with connected(dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=in_vain, options=options) as connection:
         connection.read_only = True
         with connection.cursor("ledger") as cursor:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(statement.strip().rstrip(";").encode())
             columns = [column.name for column in cursor.description or ()]
             if len(columns) != 2:
-                raise _NotALedger(f"has {len(columns)} columns ({', '.join(columns)}), not a key and a count")
+                raise _WrongShapeError(
+                    f"has {len(columns)} columns ({', '.join(columns)}), not a key and a count"
+                )
             for key, count in cursor:
                 yield _key(key), _count(count)
 
 
 def _key(value: object) -> str | None:
     if isinstance(value, bytes):
-        raise _NotALedger("the first column, the key, is bytea: write encode(…) or a cast to text")
+        raise _WrongShapeError("the first column, the key, is bytea: write encode(…) or a cast to text")
     return None if value is None else str(value)
 
 
 def _count(value: object) -> int:
     whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and math.isfinite(value)
     if not whole or value != int(value) or value < 0:  # type: ignore[operator, call-overload]
-        raise _NotALedger(f"the second column, the count, must be a whole number: found {value!r}")
+        raise _WrongShapeError(f"the second column, the count, must be a whole number: found {value!r}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager
-def ledger(
+def open_ledger(
     statement: str | None, target_toml: Path, stack: Stack, path: Path, doubts: Writer
-) -> Iterator[Ledger]:
+) -> Iterator[LedgerReader]:
     """The target's ledger, in that file, for as long as the block lasts. Raises RecordingError."""
     if statement is None:
-        yield NoLedger()
+        yield NoLedgerReader()
         return
     with writing(path, "ledger") as log:
         databases = {name: arm.database for name, arm in stack.arms.items()}
-        yield DatabaseLedger(statement, target_toml, stack.postgres, databases, log, doubts)
+        yield DatabaseLedgerReader(statement, target_toml, stack.postgres, databases, log, doubts)

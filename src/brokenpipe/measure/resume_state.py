@@ -11,7 +11,7 @@ from brokenpipe.history.file_names import last_part
 from brokenpipe.history.reader import History, reading
 from brokenpipe.measure.run_metadata import finished, plan_of, recorded_environment
 from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.sequential import Stretch, remaining
+from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Unfinished:
     part: int
     ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     played: dict[str, int]  # finished episodes of each phase
-    left: tuple[Stretch, ...]
+    left: tuple[EpisodeRange, ...]
     scenario_file: Path | None  # where it was read from, if that is known
 
 
@@ -37,7 +37,7 @@ def unfinished(folder: Path) -> Unfinished:
         part=last_part(folder) + 1,
         ended=ended,
         played=played,
-        left=remaining(plan.stretches, played),
+        left=remaining_ranges(plan.stretches, played),
         scenario_file=Path(str(scenario_file)) if scenario_file else None,
     )
 

@@ -15,7 +15,7 @@ from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.history.records import How
 from brokenpipe.measure.code_versions import code_of
 from brokenpipe.plan.errors.location import key_of
-from brokenpipe.plan.plan import WHERE, Plan
+from brokenpipe.plan.plan import STACK_NAMES, Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
 from brokenpipe.plan.toml_model import LIMITS
 
@@ -125,4 +125,4 @@ def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]
             shown[name] = str(document[name])
     if document.get("memory_bytes") is not None:
         shown["memory"] = f"{document['memory_bytes'] / 1e9:.1f} GB"
-    return shown | {"stack": f"in {WHERE[plan.stack]}"}
+    return shown | {"stack": f"in {STACK_NAMES[plan.stack]}"}

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from brokenpipe.plan.phases import Name
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 EVERY_ARM = "*"
 
@@ -55,17 +55,17 @@ class Metric(StrEnum):
     @property
     def is_count(self) -> bool:
         """A fact about the run, which needs no interval."""
-        return self in _COUNTS or self.needs_ledger
+        return self in _COUNT_METRICS or self.needs_ledger
 
     @property
     def is_per_episode(self) -> bool:
         """A mean over episodes of how many there were, in each or in each of its seconds."""
-        return self in _PER_EPISODE
+        return self in _PER_EPISODE_METRICS
 
     @property
     def is_time(self) -> bool:
         """How long something took in this run: a fact as well."""
-        return self in _TIMES
+        return self in _TIME_METRICS
 
     @property
     def is_fact(self) -> bool:
@@ -75,7 +75,7 @@ class Metric(StrEnum):
     @property
     def needs_ledger(self) -> bool:
         """A count of writes, known only from what the database holds afterwards."""
-        return self in _OF_THE_LEDGER
+        return self in _LEDGER_METRICS
 
     @property
     def is_latency(self) -> bool:
@@ -93,7 +93,7 @@ class Metric(StrEnum):
         return self in {Metric.FAILURE_RATE, Metric.ADDED_FAILURE_RATE}
 
 
-_COUNTS = frozenset(
+_COUNT_METRICS = frozenset(
     {
         Metric.BROKEN,
         Metric.STALE,
@@ -106,16 +106,18 @@ _COUNTS = frozenset(
         Metric.NEVER_RECOVERED,
     }
 )
-_TIMES = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S, Metric.LONGEST_WAIT_MS})
-_PER_EPISODE = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE, Metric.REQUESTS_PER_S})
-_OF_THE_LEDGER = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
-MOST_BOUND = (
+_TIME_METRICS = frozenset({Metric.RECOVERY_S, Metric.UNAVAILABLE_S, Metric.LONGEST_WAIT_MS})
+_PER_EPISODE_METRICS = frozenset(
+    {Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE, Metric.REQUESTS_PER_S}
+)
+_LEDGER_METRICS = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
+MAX_BOUND = (
     1e9  # no count, rate or time of a run comes near: a bound beyond would pass, or fail, whatever happens
 )
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
 
-class Expectation(Strict):
+class Expectation(StrictModel):
     """One `[[expect]]` of a scenario. Exactly one bound. Rates are shares 0..1."""
 
     arm: str

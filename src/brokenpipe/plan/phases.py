@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from brokenpipe.faults import AnyFault
 from brokenpipe.plan.errors.messages import NAME
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 BLOCK_S = 2.0  # the episode of a phase without strikes
 SETTLE_S = 1.2  # load that does not count, for users to be out of step and pools to be as large as they want
@@ -46,7 +46,7 @@ KEYS_OF_PATTERNS = {
 }
 
 
-class Phase(Strict):
+class Phase(StrictModel):
     """One `[[phases]]` of a scenario. Times are in seconds."""
 
     name: Name

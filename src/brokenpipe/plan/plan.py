@@ -13,21 +13,21 @@ from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.files import why_no_file
 from brokenpipe.plan.errors.messages import did_you_mean, problem_of
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.scenario import Load, Scenario, parse
-from brokenpipe.plan.sequential import Stretch, looks_of
-from brokenpipe.plan.soak_rounds import rounds
+from brokenpipe.plan.scenario import LoadSettings, Scenario, parse_scenario
+from brokenpipe.plan.sequential import EpisodeRange, interim_analyses
+from brokenpipe.plan.soak_rounds import soak_ranges
 from brokenpipe.plan.target import Target, parse_target
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 LEDGER_EXAMPLE = (
     'Give that target.toml a line such as ledger = "SELECT key, count(*) FROM memories GROUP BY key".'
 )
-_LEAVE_IT_OUT = (
+_REMOVE_DSN = (
     "Remove it: arms differ in the settings of their pools, or in their target, never in their database."
 )
 
 StackKind = Literal["local", "compose"]
-WHERE: Mapping[StackKind, str] = {"local": "child processes", "compose": "containers"}
+STACK_NAMES: Mapping[StackKind, str] = {"local": "child processes", "compose": "containers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Overrides:
     pass_env: tuple[str, ...] = ()
 
 
-class Plan(Strict):
+class Plan(StrictModel):
     """What is run. Paths are left out of it: it must be readable on another machine."""
 
     stem: str
@@ -69,11 +69,11 @@ class Plan(Strict):
     """Where everything but the load runs."""
 
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
+    def stretches(self) -> tuple[EpisodeRange, ...]:
         """What is played, in order; with --until-decided, what is played first."""
         if self.soak_s is not None:
-            return rounds(self.scenario, self.soak_s)
-        return tuple(Stretch(phase, 0, phase.count) for phase in self.scenario.phases)
+            return soak_ranges(self.scenario, self.soak_s)
+        return tuple(EpisodeRange(phase, 0, phase.count) for phase in self.scenario.phases)
 
     @property
     def forecast_s(self) -> float:
@@ -101,33 +101,35 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     Raises ScenarioError, TargetError or UsageError.
     """
     path = project.scenario_path(scenario)
-    text, parsed = parse(path)
-    folder = _target_folder(project, path, parsed)
+    text, parsed = parse_scenario(path)
+    folder = _find_target_folder(project, path, parsed)
     target = parse_target(folder)
-    _leave_the_dsn_alone(path, parsed, overrides, target)
-    if problems := tuple(_without_ledger(parsed, target, folder)):
+    _check_dsn(path, parsed, overrides, target)
+    if problems := tuple(_ledger_problems(parsed, target, folder)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
-    run = overridden(parsed, overrides)
+    run = apply_overrides(parsed, overrides)
     plan = Plan(
         stem=path.stem,
         scenario=run,
         target=target,
-        looks=_looks(run, overrides),
+        looks=_analyses(run, overrides),
         soak_s=overrides.soak_s,
         stack=overrides.stack,
     )
     _ = plan.stretches  # which there must be
-    return plan, Sources(path, text, folder, _locustfile(path, parsed))
+    return plan, Sources(path, text, folder, _find_locustfile(path, parsed))
 
 
 def sources_of(project: Project, path: Path, text: str, plan: Plan) -> Sources:
     """The files behind a plan that was made before. Raises UsageError or ScenarioError if one is gone."""
-    return Sources(path, text, project.target_folder(plan.scenario.target), _locustfile(path, plan.scenario))
+    return Sources(
+        path, text, project.target_folder(plan.scenario.target), _find_locustfile(path, plan.scenario)
+    )
 
 
-def _looks(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, ...]]:
+def _analyses(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, ...]]:
     if overrides.until_decided:
-        return looks_of(scenario, overrides.at_most)
+        return interim_analyses(scenario, overrides.at_most)
     if overrides.at_most is not None:
         raise UsageError(
             f"--at-most {overrides.at_most}: only limits --until-decided, which was not given",
@@ -136,20 +138,20 @@ def _looks(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, ...
     return {}
 
 
-def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
+def apply_overrides(scenario: Scenario, overrides: Overrides) -> Scenario:
     """The scenario with the command line's changes.
 
     Raises UsageError for an arm that does not exist, and for what would be a mistake in a file, too: a plan
     that was run must be one that `report` can read back.
     """
-    changes: dict[str, object] = {"load": _load(scenario.load, overrides)}
+    changes: dict[str, object] = {"load": _apply_to_load(scenario.load, overrides)}
     if overrides.seed is not None:
         changes["seed"] = overrides.seed
     if overrides.isolate:
         changes["isolate"] = True
-    changes |= _variables(scenario, overrides)
+    changes |= _apply_variables(scenario, overrides)
     if overrides.only:
-        changes |= _narrowed(scenario, overrides.only)
+        changes |= _keep_arms(scenario, overrides.only)
     try:
         return Scenario.model_validate(scenario.model_copy(update=changes).model_dump())
     except ValidationError as invalid:
@@ -163,7 +165,7 @@ def overridden(scenario: Scenario, overrides: Overrides) -> Scenario:
         ) from invalid
 
 
-def _variables(scenario: Scenario, overrides: Overrides) -> dict[str, object]:
+def _apply_variables(scenario: Scenario, overrides: Overrides) -> dict[str, object]:
     """What the command line says of a variable takes the place of what the file says, given or passed."""
     env = {name: value for name, value in scenario.env.items() if name not in overrides.pass_env}
     passed = [name for name in scenario.pass_env if name not in overrides.env]
@@ -173,15 +175,15 @@ def _variables(scenario: Scenario, overrides: Overrides) -> dict[str, object]:
     }
 
 
-def _load(load: Load, overrides: Overrides) -> Load:
+def _apply_to_load(load: LoadSettings, overrides: Overrides) -> LoadSettings:
     if overrides.users is not None:
         load = load.model_copy(update={"users": overrides.users})
     elif overrides.soak_s is not None:
-        load = _doubled(load)
+        load = _double_load(load)
     return load if overrides.workers is None else load.model_copy(update={"workers": overrides.workers})
 
 
-def _doubled(load: Load) -> Load:
+def _double_load(load: LoadSettings) -> LoadSettings:
     """Twice the users, and of an open load twice as many arrivals, too."""
     rate = load.arrivals_per_s
     return load.model_copy(
@@ -189,7 +191,7 @@ def _doubled(load: Load) -> Load:
     )
 
 
-def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
+def _keep_arms(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
     for arm in only:
         if arm not in scenario.arms:
             raise UsageError(
@@ -217,7 +219,7 @@ def _narrowed(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
     return {"arms": arms, "control": control, "expect": kept, "phases": phases}
 
 
-def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
+def _find_target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
     try:
         return project.target_folder(scenario.target)
     except UsageError as error:
@@ -225,7 +227,7 @@ def _target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
         raise ScenarioError(path, (found,), remedy=error.remedy) from error
 
 
-def _leave_the_dsn_alone(path: Path, scenario: Scenario, overrides: Overrides, target: Target) -> None:
+def _check_dsn(path: Path, scenario: Scenario, overrides: Overrides, target: Target) -> None:
     """Nobody but the harness says where an arm's database is: what else is said would be overruled in silence.
 
     Raises ScenarioError or UsageError.
@@ -233,14 +235,14 @@ def _leave_the_dsn_alone(path: Path, scenario: Scenario, overrides: Overrides, t
     name = target.dsn_env
     why = "is dsn_env of its target.toml, which is set to the arm's proxy: leave it out here"
     if name in overrides.env:
-        raise UsageError(f"--env {name}: {why}", remedy=_LEAVE_IT_OUT)
+        raise UsageError(f"--env {name}: {why}", remedy=_REMOVE_DSN)
     keys = [f"env.{name}"] if name in scenario.env else []
     keys += [f"arms.{arm}.{name}" for arm, env in scenario.arms.items() if name in env]
     if keys:
-        raise ScenarioError(path, tuple(Problem(key, "", why) for key in keys), remedy=_LEAVE_IT_OUT)
+        raise ScenarioError(path, tuple(Problem(key, "", why) for key in keys), remedy=_REMOVE_DSN)
 
 
-def _without_ledger(scenario: Scenario, target: Target, folder: Path) -> Iterator[Problem]:
+def _ledger_problems(scenario: Scenario, target: Target, folder: Path) -> Iterator[Problem]:
     for index, expectation in enumerate(scenario.expect):
         if expectation.metric.needs_ledger and target.ledger is None:
             yield Problem(
@@ -250,7 +252,7 @@ def _without_ledger(scenario: Scenario, target: Target, folder: Path) -> Iterato
             )
 
 
-def _locustfile(path: Path, scenario: Scenario) -> Path:
+def _find_locustfile(path: Path, scenario: Scenario) -> Path:
     locustfile = path.parent / scenario.load.locustfile
     why = why_no_file(locustfile)
     if not why:

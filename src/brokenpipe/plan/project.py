@@ -10,7 +10,7 @@ from brokenpipe.files import why_no_file
 from brokenpipe.plain_text import shorten
 from brokenpipe.plan.errors.messages import did_you_mean
 
-_MOST_SHOWN = 300  # characters of a path that leads nowhere
+_MAX_SHOWN = 300  # characters of a path that leads nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Project:
             return path
         stems = sorted(file.stem for file in self.scenarios.glob("*.toml"))
         raise UsageError(
-            f"no such scenario: {shorten(scenario, _MOST_SHOWN)} "
-            f"(looked for {shorten(str(path), _MOST_SHOWN)}, which {why})",
+            f"no such scenario: {shorten(scenario, _MAX_SHOWN)} "
+            f"(looked for {shorten(str(path), _MAX_SHOWN)}, which {why})",
             remedy=f"Give the path of a TOML file or a name; {did_you_mean(scenario, stems)}",
         )
 

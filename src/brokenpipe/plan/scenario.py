@@ -11,21 +11,21 @@ from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.errors.messages import VARIABLE, did_you_mean
-from brokenpipe.plan.expectations import EVERY_ARM, MOST_BOUND, Expectation
+from brokenpipe.plan.expectations import EVERY_ARM, MAX_BOUND, Expectation
 from brokenpipe.plan.phases import TURN_S, Name, Phase
-from brokenpipe.plan.settings.pgbouncer import NOT_WITH_TLS, PgBouncer
-from brokenpipe.plan.settings.postgres import UNREADABLE, PostgresSettings
-from brokenpipe.plan.settings.regression import Regression
-from brokenpipe.plan.toml_model import Strict, read_toml, validated
+from brokenpipe.plan.settings.pgbouncer import NO_PGBOUNCER_WITH_TLS, PgBouncerSettings
+from brokenpipe.plan.settings.postgres import UNREADABLE_OVER_TLS, PostgresSettings
+from brokenpipe.plan.settings.regression import RegressionSettings
+from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
 from brokenpipe.redaction import is_redacted
 
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Environment = Mapping[Variable, str]
-MOST_BY_DEFAULT = 500  # users of an arm for an open load, each with a connection of its own to the service
-ONE_EXAMPLE = "scenarios/default.toml is a working example; `brokenpipe run --dry-run` checks a file."
+MAX_DEFAULT_USERS = 500  # users of an arm for an open load, each with a connection of its own to the service
+EXAMPLE_REMEDY = "scenarios/default.toml is a working example; `brokenpipe run --dry-run` checks a file."
 
 
-class Load(Strict):
+class LoadSettings(StrictModel):
     """Who asks, and for how long a user waits for an answer."""
 
     locustfile: str = "locustfile.py"
@@ -55,10 +55,10 @@ class Load(Strict):
         rate, timeout_s = data.get("arrivals_per_s"), data.get("timeout_s", 10.0)
         if not all(isinstance(each, int | float) and 0 < each < math.inf for each in (rate, timeout_s)):
             return data
-        return {**data, "users": min(max(10, math.ceil(rate * timeout_s)), MOST_BY_DEFAULT)}
+        return {**data, "users": min(max(10, math.ceil(rate * timeout_s)), MAX_DEFAULT_USERS)}
 
 
-class Scenario(Strict):
+class Scenario(StrictModel):
     """A whole scenario file, read and consistent."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -80,7 +80,7 @@ class Scenario(Strict):
     """One arm at a time, in alternating order, in phases without a fault or with latency: for measuring what settings
     cost. Takes as many times longer there as there are arms."""
 
-    load: Load = Load()
+    load: LoadSettings = LoadSettings()
     """Who asks, and for how long a user waits for an answer."""
 
     postgres: PostgresSettings = PostgresSettings()
@@ -102,10 +102,10 @@ class Scenario(Strict):
     expect: Annotated[tuple[Expectation, ...], Field(max_length=1000, strict=False)] = ()
     """What must hold for the run to pass."""
 
-    pgbouncer: PgBouncer | None = None
+    pgbouncer: PgBouncerSettings | None = None
     """A PgBouncer between the proxies and Postgres. Without it they lead to Postgres."""
 
-    regression: Regression = Regression()
+    regression: RegressionSettings = RegressionSettings()
     """By how much a run may be worse than its baseline, with `--baseline`."""
 
     @property
@@ -139,12 +139,12 @@ class Scenario(Strict):
         return tuple(self.arms) if expectation.arm == EVERY_ARM else (expectation.arm,)
 
 
-def parse(path: Path) -> tuple[str, Scenario]:
+def parse_scenario(path: Path) -> tuple[str, Scenario]:
     """A scenario file: its text and what it says. Raises ScenarioError with every mistake found."""
     text, data = read_toml(path, ScenarioError)
-    scenario = validated(Scenario, data, path, ScenarioError, ONE_EXAMPLE)
+    scenario = validated(Scenario, data, path, ScenarioError, EXAMPLE_REMEDY)
     if problems := tuple(_inconsistencies(scenario)):
-        raise ScenarioError(path, problems, remedy=ONE_EXAMPLE)
+        raise ScenarioError(path, problems, remedy=EXAMPLE_REMEDY)
     return text, scenario
 
 
@@ -157,20 +157,20 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
         ("env", scenario.env),
         *((f"arms.{arm}", env) for arm, env in scenario.arms.items()),
     ):
-        yield from copied_secrets(where, variables)
+        yield from redacted_value_problems(where, variables)
     yield from pass_env_problems(scenario.pass_env, scenario.env)
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
     if scenario.pgbouncer and scenario.postgres.tls:
-        yield Problem("postgres.tls", "true", NOT_WITH_TLS)
+        yield Problem("postgres.tls", "true", NO_PGBOUNCER_WITH_TLS)
     for index, phase in enumerate(scenario.phases):
         yield from _phase_problems(scenario, f"phases[{index}]", phase)
     for index, expectation in enumerate(scenario.expect):
         yield from _expectation_problems(scenario, f"expect[{index}]", expectation, names)
 
 
-def copied_secrets(where: str, variables: Mapping[str, str]) -> Iterator[Problem]:
+def redacted_value_problems(where: str, variables: Mapping[str, str]) -> Iterator[Problem]:
     """Values of a copy in a report folder, from which secrets were taken out."""
     for name, value in variables.items():
         if is_redacted(value):
@@ -197,7 +197,7 @@ def _phase_problems(scenario: Scenario, key: str, phase: Phase) -> Iterator[Prob
             allowed = did_you_mean(arm, scenario.arms)
             yield Problem(f"{key}.arms", repr(arm), f"no such arm; {allowed}")
     if scenario.postgres.tls and phase.fault and phase.fault.reads:
-        yield Problem(f"{key}.fault", phase.fault.name, UNREADABLE)
+        yield Problem(f"{key}.fault", phase.fault.name, UNREADABLE_OVER_TLS)
 
 
 def _expectation_problems(
@@ -225,5 +225,5 @@ def _bound_problems(key: str, expectation: Expectation) -> Iterator[Problem]:
         yield Problem(
             f"{key}.equals", f"{bound:g}", f"must be a whole number: {expectation.metric} is a count"
         )
-    if abs(bound) > MOST_BOUND:
-        yield Problem(f"{key}.{name}", f"{bound:g}", f"must be {MOST_BOUND:,.0f} or less")
+    if abs(bound) > MAX_BOUND:
+        yield Problem(f"{key}.{name}", f"{bound:g}", f"must be {MAX_BOUND:,.0f} or less")

@@ -13,11 +13,11 @@ from brokenpipe.errors import UsageError
 from brokenpipe.plan.phases import BETWEEN_S, Phase
 from brokenpipe.plan.scenario import Scenario
 
-MOST_TIMES = 4  # without --at-most: so many times the episodes of the scenario
+MAX_FACTOR = 4  # without --at-most: so many times the episodes of the scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EpisodeRange:
     """Episodes of a phase that are played in one go: all of them, or those that a look has added."""
 
     phase: Phase
@@ -30,17 +30,17 @@ class Stretch:
         return scenario.forecast_of(self.phase) - fewer * scenario.episode_s_of(self.phase)
 
 
-def remaining(planned: Sequence[Stretch], played: Mapping[str, int]) -> tuple[Stretch, ...]:
+def remaining_ranges(planned: Sequence[EpisodeRange], played: Mapping[str, int]) -> tuple[EpisodeRange, ...]:
     """What is left of these when so many episodes of each phase have been played."""
     found = []
     for stretch in planned:
         first = max(stretch.first, played.get(stretch.phase.name, 0))
         if first < stretch.first + stretch.count:
-            found.append(Stretch(stretch.phase, first, stretch.first + stretch.count - first))
+            found.append(EpisodeRange(stretch.phase, first, stretch.first + stretch.count - first))
     return tuple(found)
 
 
-def planned_looks(count: int, at_most: int) -> tuple[int, ...]:
+def analysis_points(count: int, at_most: int) -> tuple[int, ...]:
     """Numbers of episodes: those of the scenario, then twice as many, and so on up to the most."""
     looks = [count]
     while looks[-1] < at_most:
@@ -48,7 +48,7 @@ def planned_looks(count: int, at_most: int) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def looks_of(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ...]]:
+def interim_analyses(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ...]]:
     """The looks at each phase of which something is expected that an interval decides.
 
     Raises UsageError if there is no such phase, or none that could be given more episodes.
@@ -60,7 +60,9 @@ def looks_of(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ..
             "--until-decided: this scenario expects no rate and no latency, and counts are decided after any run",
             remedy="Leave --until-decided out, or add an [[expect]] with a rate, such as broken_pipe_rate.",
         )
-    looks = {phase.name: planned_looks(phase.count, at_most or MOST_TIMES * phase.count) for phase in phases}
+    looks = {
+        phase.name: analysis_points(phase.count, at_most or MAX_FACTOR * phase.count) for phase in phases
+    }
     if all(len(each) == 1 for each in looks.values()):
         have = ", ".join(f"{phase.name} has {phase.count}" for phase in phases)
         raise UsageError(
@@ -70,19 +72,19 @@ def looks_of(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ..
     return looks
 
 
-def further(
+def next_ranges(
     scenario: Scenario, looks: Mapping[str, Sequence[int]], played: Mapping[str, int], open_: Collection[str]
-) -> tuple[Stretch, ...]:
+) -> tuple[EpisodeRange, ...]:
     """What to play next: the phases that are still open, from the episodes played to those of their next look."""
     found = []
     for phase in scenario.phases:
         ahead = [look for look in looks.get(phase.name, ()) if look > played[phase.name]]
         if phase.name in open_ and ahead:
-            found.append(Stretch(phase, played[phase.name], ahead[0] - played[phase.name]))
+            found.append(EpisodeRange(phase, played[phase.name], ahead[0] - played[phase.name]))
     return tuple(found)
 
 
-def most_s(scenario: Scenario, looks: Mapping[str, Sequence[int]]) -> float:
+def worst_case_s(scenario: Scenario, looks: Mapping[str, Sequence[int]]) -> float:
     """How long all looks will take if nothing is ever decided."""
     added = sum(
         (looks[phase.name][-1] - phase.count) * scenario.episode_s_of(phase)

@@ -17,10 +17,10 @@ from itertools import count
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.scenario import Scenario
-from brokenpipe.plan.sequential import Stretch
+from brokenpipe.plan.sequential import EpisodeRange
 
 
-def rounds(scenario: Scenario, seconds: float) -> tuple[Stretch, ...]:
+def soak_ranges(scenario: Scenario, seconds: float) -> tuple[EpisodeRange, ...]:
     """What to play, in order, so that it takes about so long. Raises UsageError if one round does not fit."""
     if seconds < scenario.forecast_s:
         raise UsageError(
@@ -28,18 +28,18 @@ def rounds(scenario: Scenario, seconds: float) -> tuple[Stretch, ...]:
             remedy="Give it more time, or play the scenario once with `brokenpipe run`.",
         )
     played = dict.fromkeys((phase.name for phase in scenario.phases), 0)
-    found: list[Stretch] = []
-    for phase in _drawn(scenario):
-        episodes = _that_fit(scenario, phase, seconds)
+    found: list[EpisodeRange] = []
+    for phase in _shuffled_phases(scenario):
+        episodes = _episodes_that_fit(scenario, phase, seconds)
         if not episodes:
             return tuple(found)
-        found.append(Stretch(phase, played[phase.name], episodes))
+        found.append(EpisodeRange(phase, played[phase.name], episodes))
         played[phase.name] += episodes
         seconds -= found[-1].forecast_of(scenario)
     raise AssertionError("rounds never end")
 
 
-def _drawn(scenario: Scenario) -> Iterator[Phase]:
+def _shuffled_phases(scenario: Scenario) -> Iterator[Phase]:
     """Phases without end."""
     for number in count(1):
         order = list(scenario.phases)
@@ -47,7 +47,7 @@ def _drawn(scenario: Scenario) -> Iterator[Phase]:
         yield from order
 
 
-def _that_fit(scenario: Scenario, phase: Phase, seconds: float) -> int:
+def _episodes_that_fit(scenario: Scenario, phase: Phase, seconds: float) -> int:
     """How many of a phase's episodes fit into what is left: at most those of the scenario."""
     before_s = scenario.forecast_of(phase) - phase.count * scenario.episode_s_of(phase)
     return max(0, min(phase.count, int((seconds - before_s + 1e-6) / scenario.episode_s_of(phase))))

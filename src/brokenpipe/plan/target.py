@@ -13,17 +13,17 @@ from pydantic import Field
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.files import why_no_file
 from brokenpipe.plan.errors.messages import PATH, did_you_mean, shown
-from brokenpipe.plan.scenario import Environment, Variable, copied_secrets, pass_env_problems
-from brokenpipe.plan.toml_model import Strict, read_toml, validated
+from brokenpipe.plan.scenario import Environment, Variable, pass_env_problems, redacted_value_problems
+from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
 
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database", "sslmode", "sslrootcert")
-_PLACE = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
+_REQUIRED_IN_DSN = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
 _QUERY = re.compile(r"\s*(SELECT|WITH|TABLE|VALUES)\b", re.IGNORECASE)  # the database sees to the rest
 _EXAMPLE = "targets/agent/target.toml is a working example."
 
 
-class Target(Strict):
+class Target(StrictModel):
     """A target.toml. The folder it stands in is the working directory of the command."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
@@ -58,7 +58,7 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
     for index, part in enumerate(target.command):
         yield from _placeholder_problems(f"command[{index}]", part, COMMAND_WORDS)
     yield from _placeholder_problems("dsn", target.dsn, DSN_WORDS)
-    if missing := [word for word in _PLACE if word not in target.dsn]:
+    if missing := [word for word in _REQUIRED_IN_DSN if word not in target.dsn]:
         yield Problem(
             "dsn",
             repr(target.dsn),
@@ -68,7 +68,7 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
         yield Problem(
             "command", " ".join(target.command), "must contain {port}: each arm gets one of its own"
         )
-    yield from copied_secrets("env", target.env)
+    yield from redacted_value_problems("env", target.env)
     yield from pass_env_problems(target.pass_env, target.env)
     if target.dsn_env in target.pass_env:
         yield Problem(

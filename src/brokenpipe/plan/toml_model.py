@@ -21,14 +21,14 @@ LIMITS = Limits(size_bytes=262_144, depth=8, values=20_000, text=65_536, bits=32
 which ones a key takes is said by its own range."""
 
 _SAVE_AS_UTF8 = "Save it as UTF-8 text in your editor."
-_MAKE_IT_FIT = "Correct that value; scenarios/default.toml shows what they are like."
+_CORRECT_VALUE = "Correct that value; scenarios/default.toml shows what they are like."
 _LEARN_TOML = (
     "Correct that line: text stands in quotes, true and false in lower case, each key once; "
     "https://toml.io shows the syntax on one page."
 )
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A part of a file that people write: frozen, no unknown keys, no silent conversion between types, no NaN.
 
     The string below a field becomes its description in the JSON Schema, see schema.py.
@@ -43,11 +43,11 @@ def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
     """The text of a file and what it says, all of it within LIMITS. Raises `error` if it cannot be read as TOML."""
     try:
         text = read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")  # some editors write a byte-order mark
-        _refuse_long_keys(text)
+        _reject_long_keys(text)
         data = tomllib.loads(text)
         check_values(data, LIMITS)
     except Unfit as problem:
-        remedy = _MAKE_IT_FIT if problem.key else "Give a TOML file that exists and that you may read."
+        remedy = _CORRECT_VALUE if problem.key else "Give a TOML file that exists and that you may read."
         found = Problem(problem.key or "file", problem.found, problem.allowed)
         raise error(path, (found,), remedy=remedy) from problem
     except UnicodeDecodeError as problem:
@@ -61,7 +61,7 @@ def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
     except ValueError as problem:  # Python makes no number of more than some thousand digits
         key, found_digits = _longest_number(text)
         found = Problem(key, found_digits, "is larger than any that is allowed here")
-        raise error(path, (found,), remedy=_MAKE_IT_FIT) from problem
+        raise error(path, (found,), remedy=_CORRECT_VALUE) from problem
     return text, data
 
 
@@ -89,7 +89,7 @@ _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{4 * LIMITS.dep
 _LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{1000,}")
 
 
-def _refuse_long_keys(text: str) -> None:
+def _reject_long_keys(text: str) -> None:
     """Raises Unfit for a key of very many parts, over which the parser takes as long as their number squared."""
     if found := _LONG_KEY.search(_NO_KEYS.sub("_", text)):
         key = shorten(found[0], KEY_CHARACTERS)

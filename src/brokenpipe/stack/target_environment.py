@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brokenpipe.history.file_names import suffix
 from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.secrets.passed_variables import passed, passed_names
+from brokenpipe.plan.secrets.passed_variables import passed_names, passed_variables
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import is_secret_name
 from brokenpipe.stack.postgres.certificates import NO_TLS, Certificates
@@ -35,7 +35,13 @@ def environment_of(
     Raises UsageError if a variable that is to be passed on is not set.
     """
     tls = certificates.environment if certificates else {}
-    chosen = {**tls, **plan.target.env, **plan.scenario.env, **plan.scenario.arms[arm], **passed(plan, arm)}
+    chosen = {
+        **tls,
+        **plan.target.env,
+        **plan.scenario.env,
+        **plan.scenario.arms[arm],
+        **passed_variables(plan, arm),
+    }
     if not plan.target.witness:
         return chosen
     pythonpath = chosen.get("PYTHONPATH", "")

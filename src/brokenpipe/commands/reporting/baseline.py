@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does witho
     from brokenpipe.measure.regression.baseline import Baseline
 
 
-def baseline_for(plan: Plan, folder: Path | None) -> Baseline | None:
+def load_baseline(plan: Plan, folder: Path | None) -> Baseline | None:
     """The recorded experiment in `folder`, for a run of `plan`. Raises ReportError or NotComparable."""
     if folder is None:
         return None
@@ -24,7 +24,7 @@ def baseline_for(plan: Plan, folder: Path | None) -> Baseline | None:
     return baseline
 
 
-def hold_against(run: Path, folder: Path) -> None:
+def set_baseline(run: Path, folder: Path) -> None:
     """Hold a recorded run against `folder`, from its next report on.
 
     Raises ReportError, NotComparable or UsageError.
@@ -38,12 +38,12 @@ def hold_against(run: Path, folder: Path) -> None:
         raise UsageError(
             f"--baseline {folder}: is the run itself", remedy="Give the folder of an earlier experiment."
         )
-    keep_baseline(run, baseline_for(recorded_plan(run), folder))
+    store_baseline(run, load_baseline(recorded_plan(run), folder))
 
 
-def keep_baseline(run: Path, baseline: Baseline | None) -> None:
+def store_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
-    from brokenpipe.drive.run_folder import cannot_write
+    from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.regression.baseline import NAME
     from brokenpipe.report.writer import write_baseline
 
@@ -52,10 +52,10 @@ def keep_baseline(run: Path, baseline: Baseline | None) -> None:
     try:
         write_baseline(baseline, run / NAME)
     except OSError as error:
-        raise cannot_write(run, error) from error
+        raise write_error(run, error) from error
 
 
-def no_baseline(baseline: Path | None) -> None:
+def reject_baseline(baseline: Path | None) -> None:
     """Raises UsageError: of several runs the first is what the others are compared with."""
     if baseline is not None:
         raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.reporting.index_page import refresh_start_page
+from brokenpipe.commands.reporting.index_page import refresh_index_page
 from brokenpipe.errors import ReportError, UsageError
 
 
@@ -15,7 +15,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
 
     That is 2 where a folder could not be read and was left out. Raises NotComparable, ReportError, UsageError.
     """
-    from brokenpipe.drive.run_folder import cannot_write
+    from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.compare.runs import compare
     from brokenpipe.report.compare import page
     from brokenpipe.report.compare.terminal import comparison
@@ -28,17 +28,19 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
             path.parent.mkdir(parents=True, exist_ok=True)
         page.write_comparison(compared, path)
     except OSError as error:
-        raise cannot_write(path, error) from error
-    refresh_start_page(reports if path.parent.resolve() == reports.resolve() else None)
+        raise write_error(path, error) from error
+    refresh_index_page(reports if path.parent.resolve() == reports.resolve() else None)
     for renderable in comparison(compared):
         console.out.print(renderable, crop=False)
     for each in compared.left_out:
-        console.complain(ReportError(f"left out: {each.message}", remedy=each.remedy, details=each.details))
+        console.print_error(
+            ReportError(f"left out: {each.message}", remedy=each.remedy, details=each.details)
+        )
     console.out.print(f"{path}", soft_wrap=True)
     return ReportError.exit_code if compared.left_out else 0
 
 
-def no_output(output: Path | None) -> None:
+def reject_output(output: Path | None) -> None:
     """Raises UsageError: the report of one run has its place in the run's folder."""
     if output is not None:
         raise UsageError(

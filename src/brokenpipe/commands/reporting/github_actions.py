@@ -11,7 +11,7 @@ from brokenpipe.report.ci.github_annotations import workflow_commands
 from brokenpipe.report.ci.markdown import markdown
 
 
-def tell_github(findings: Findings) -> None:
+def write_github_summary(findings: Findings) -> None:
     """Print annotations, and append to the file that GitHub names. A summary that cannot be written is only said."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for command in workflow_commands(findings):

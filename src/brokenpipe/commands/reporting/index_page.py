@@ -7,7 +7,7 @@ from pathlib import Path
 from brokenpipe.commands import console
 
 
-def refresh_start_page(reports: Path | None) -> None:
+def refresh_index_page(reports: Path | None) -> None:
     """Write it anew. That it cannot be written is said, and never hides what was measured. None: there is none."""
     from brokenpipe.report.index.index import FILE, write_index
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.reporting.index_page import refresh_start_page
+from brokenpipe.commands.reporting.index_page import refresh_index_page
 from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.errors import BrokenpipeError
 
-EXIT_OF = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
+EXIT_CODES = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
 
 
 def write_report(folder: Path) -> int:
@@ -18,8 +18,8 @@ def write_report(folder: Path) -> int:
 
     Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
     """
-    from brokenpipe.commands.reporting.github_actions import tell_github
-    from brokenpipe.drive.run_folder import cannot_write
+    from brokenpipe.commands.reporting.github_actions import write_github_summary
+    from brokenpipe.drive.run_folder import write_error
     from brokenpipe.formatting import megabytes, plain, plural
     from brokenpipe.measure.pipeline import measure
     from brokenpipe.measure.regression.baseline import OWN, baseline_of
@@ -35,21 +35,21 @@ def write_report(folder: Path) -> int:
         if findings.finished == "done":  # no other run is held against half an experiment
             write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / OWN)
     except OSError as error:
-        raise cannot_write(folder, error) from error
-    refresh_start_page(shelf_of(folder, findings.stem))
-    tell_github(findings)
+        raise write_error(folder, error) from error
+    refresh_index_page(shelf_of(folder, findings.stem))
+    write_github_summary(findings)
     if findings.phases:
         read = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
         console.out.print(f"{plain(read)}: measured and reported in {time.monotonic() - began:.1f} s")
     said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
     console.out.print(said, crop=False)
-    return EXIT_OF[findings.verdict.value]
+    return EXIT_CODES[findings.verdict.value]
 
 
-def report_what_there_is(folder: Path) -> None:
+def report_after_failure(folder: Path) -> None:
     """After a failure: what was recorded is reported if that is possible, and never hides the failure."""
     try:
-        with console.naming_shortages():
+        with console.converting_shortages():
             write_report(folder)
     except BrokenpipeError as error:
-        console.complain(error)
+        console.print_error(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.reporting.index_page import refresh_start_page
+from brokenpipe.commands.reporting.index_page import refresh_index_page
 from brokenpipe.errors import ReportError
 
 
@@ -14,7 +14,7 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
 
     Raises ReportError if there is no such folder, or no summary in it.
     """
-    from brokenpipe.drive.run_folder import cannot_write
+    from brokenpipe.drive.run_folder import write_error
     from brokenpipe.history.reader import demand_folder
     from brokenpipe.report.index.index import FILE as INDEX
     from brokenpipe.report.index.summaries import read_summaries
@@ -33,9 +33,9 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
     try:
         page.write_trend(folder, (found, skipped), groups, path)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise write_error(path, error) from error
     if path.parent.resolve() == folder.resolve() and (folder / INDEX).is_file():
-        refresh_start_page(folder)
+        refresh_index_page(folder)
     for renderable in trend_lines(groups, skipped):
         console.out.print(renderable, crop=False)
     console.out.print(f"{path}", soft_wrap=True)

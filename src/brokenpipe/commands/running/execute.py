@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brokenpipe.commands import console
-from brokenpipe.commands.reporting.baseline import keep_baseline
-from brokenpipe.commands.reporting.report import report_what_there_is, write_report
-from brokenpipe.commands.signals import EXIT_UNKNOWN, AskedToEnd
+from brokenpipe.commands.reporting.baseline import store_baseline
+from brokenpipe.commands.reporting.report import report_after_failure, write_report
+from brokenpipe.commands.signals import EXIT_UNKNOWN, InterruptHandler
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 
 if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
-    from brokenpipe.drive.runner import Run
+    from brokenpipe.drive.runner import RunSpec
     from brokenpipe.load.config import Bind
     from brokenpipe.measure.regression.baseline import Baseline
     from brokenpipe.measure.resume_state import Unfinished
 
 
-def carry_out(
+def execute_run(
     plan: Plan,
     sources: Sources,
     project: Project,
@@ -33,23 +33,23 @@ def carry_out(
 ) -> int:
     """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
 
-    def begin() -> Run:
+    def begin() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
-        from brokenpipe.drive.runner import Run
+        from brokenpipe.drive.runner import RunSpec
         from brokenpipe.measure.pipeline import open_phases
 
         folder = new_report_folder(reports, plan.stem)
         made.append(folder)
         write_plan(folder, plan, sources)
-        keep_baseline(folder, baseline)
-        return Run(
+        store_baseline(folder, baseline)
+        return RunSpec(
             plan, sources, project, folder, command_line(), open_phases=open_phases,
             master_bind=master_bind, engine=engine,
         )  # fmt: skip
 
     made: list[Path] = []
     try:
-        return _play(begin)
+        return _run_and_report(begin)
     finally:
         _remove_if_not_begun(made)
 
@@ -61,40 +61,39 @@ def _remove_if_not_begun(folders: Sequence[Path]) -> None:
         remove_if_not_begun(folder)
 
 
-def carry_on(
+def resume_run(
     found: Unfinished, sources: Sources, project: Project, folder: Path, engine: str | None = None
 ) -> int:
     """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
 
-    def begin() -> Run:
+    def begin() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line
-        from brokenpipe.drive.runner import Run
+        from brokenpipe.drive.runner import RunSpec
         from brokenpipe.measure.pipeline import open_phases
 
-        return Run(
+        return RunSpec(
             found.plan, sources, project, folder, command_line(), open_phases=open_phases,
             part=found.part, left=found.left, played=found.played, engine=engine,
         )  # fmt: skip
 
-    return _play(begin)
+    return _run_and_report(begin)
 
 
-def _play(begin: Callable[[], Run]) -> int:
-    from brokenpipe.drive.runner import Terminated
-    from brokenpipe.drive.runner import run as run_experiment
+def _run_and_report(begin: Callable[[], RunSpec]) -> int:
+    from brokenpipe.drive.runner import Terminated, run_experiment
     from brokenpipe.report.terminal.progress import display_for
 
-    asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
+    asked, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
         what = begin()
         try:
-            with console.naming_shortages(), display_for(console.out) as shown:
+            with console.converting_shortages(), display_for(console.out) as shown:
                 run_experiment(replace(what, on_progress=shown.show))
                 asked.only_noted = True  # from here on the report is finished in any case
         except BrokenpipeError as error:
             asked.only_noted = True
-            console.complain(error)
-            report_what_there_is(what.folder)
+            console.print_error(error)
+            report_after_failure(what.folder)
             code = error.exit_code
         else:
             code = write_report(what.folder)

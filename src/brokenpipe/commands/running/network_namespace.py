@@ -14,7 +14,7 @@ from brokenpipe.plan.project import Project
 _WHY = "its packets are dropped in a network namespace of the run's own, which nobody reaches from outside"
 
 
-def refuse_from_outside(plan: Plan, option: str) -> None:
+def reject_external(plan: Plan, option: str) -> None:
     """Raises UsageError if the plan is played where nobody gets in, and this option wants somebody to."""
     if plan.scenario.in_namespace and plan.stack == "local":
         raise UsageError(
@@ -23,7 +23,7 @@ def refuse_from_outside(plan: Plan, option: str) -> None:
         )
 
 
-def seclude(plan: Plan, project: Project) -> None:
+def enter_namespace(plan: Plan, project: Project) -> None:
     """If the plan drops packets: start this very command again in a namespace of its own, or make ready there.
 
     Raises NamespaceError where there is none to be had, or where those of containers cannot be entered; ToolchainError

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from brokenpipe.commands import console
-from brokenpipe.commands.signals import EXIT_UNKNOWN, AskedToEnd
+from brokenpipe.commands.signals import EXIT_UNKNOWN, InterruptHandler
 from brokenpipe.errors import BrokenpipeError, UsageError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 
-USUAL_PORT = 8089  # Locust's own
+DEFAULT_PORT = 8089  # Locust's own
 
 
-def carry_out_by_hand(
+def run_web(
     plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None, engine: str | None = None
 ) -> int:
     """Serve the pages until Ctrl-C or SIGTERM, which every run's report survives. The exit code."""
-    from brokenpipe.drive.interactive.web_session import Sitting, sit
+    from brokenpipe.drive.interactive.web_session import WebSessionConfig, serve_web_session
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
     from brokenpipe.measure.live import Lookout
     from brokenpipe.report.web.page import web_page
 
-    asked, code = AskedToEnd(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
-    what = Sitting(
+    asked, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
+    what = WebSessionConfig(
         plan=plan,
         sources=sources,
         project=project,
@@ -33,16 +33,16 @@ def carry_out_by_hand(
         port=_port(port),
         page=web_page(plan),
         lookout=Lookout,
-        on_say=_say,
+        on_say=_print,
         engine=engine,
     )
-    _say(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
+    _print(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
     try:
-        with console.naming_shortages():
-            sit(what)
+        with console.converting_shortages():
+            serve_web_session(what)
     except BrokenpipeError as error:
         asked.only_noted = True
-        console.complain(error)
+        console.print_error(error)
         code = error.exit_code
     except (Terminated, KeyboardInterrupt):
         asked.only_noted = True
@@ -54,7 +54,7 @@ def _port(wished: int | None) -> int:
     from brokenpipe.stack.processes.ports import free_port, taken
 
     if wished is None:
-        return free_port() if taken(USUAL_PORT) else USUAL_PORT
+        return free_port() if taken(DEFAULT_PORT) else DEFAULT_PORT
     if taken(wished):
         raise UsageError(
             f"--web-port {wished}: another program listens on that port of 127.0.0.1",
@@ -63,5 +63,5 @@ def _port(wished: int | None) -> int:
     return wished
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     console.out.print(text, soft_wrap=True)

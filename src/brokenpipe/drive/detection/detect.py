@@ -10,9 +10,9 @@ from functools import wraps
 from typing import ParamSpec
 
 from brokenpipe.drive.detection.session_sentinel import SessionSentinel
-from brokenpipe.drive.detection.tcp_sentinel import ANSWER_TIMEOUT_S, Sentinel, greet
+from brokenpipe.drive.detection.tcp_sentinel import ANSWER_TIMEOUT_S, Sentinel, probe_connect
 from brokenpipe.drive.observers import session_observers
-from brokenpipe.drive.observers.session_observers import Door
+from brokenpipe.drive.observers.session_observers import LoginTarget
 from brokenpipe.drive.raw_postgres.session import Login
 from brokenpipe.errors import ProxyError, StackError
 from brokenpipe.faults import Expectation, Fault, Seen, ServerSetting
@@ -21,15 +21,15 @@ from brokenpipe.stack.proxy.proxy import Proxy
 
 # A raw socket on a machine that is busy with the experiment is read later than on a quiet one.
 SLACK_S = 0.3
-EARLY_S = 0.05
-TRIPS = 3
-CUT_EVERY_S = 0.05
+EARLY_SLACK_S = 0.05
+ROUND_TRIPS = 3
+CUT_POLL_S = 0.05
 
-_Given = ParamSpec("_Given")
+_Params = ParamSpec("_Params")
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Detection:
     """What was seen, how long after it was due to begin, and whether that is what the fault promises."""
 
     seen: str
@@ -37,15 +37,15 @@ class Testimony:
     landed: bool
 
 
-def _errors_testify_of_nothing(look: Callable[_Given, Testimony]) -> Callable[_Given, Testimony]:
+def _errors_are_not_detected(look: Callable[_Params, Detection]) -> Callable[_Params, Detection]:
     """What a socket of ours could not see did not land, and the reason is what was seen."""
 
     @wraps(look)
-    def looking(*args: _Given.args, **kwargs: _Given.kwargs) -> Testimony:
+    def looking(*args: _Params.args, **kwargs: _Params.kwargs) -> Detection:
         try:
             return look(*args, **kwargs)
         except OSError as error:
-            return Testimony(f"nothing could be seen: {error}", None, landed=False)
+            return Detection(f"nothing could be seen: {error}", None, landed=False)
 
     return looking
 
@@ -55,18 +55,20 @@ def open_sentinel(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> Sentinel:
     return Sentinel.open(proxy.host, proxy.port, answer_s)
 
 
-def open_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
+def open_sentinel_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
     """Who can testify of a strike. Raises OSError."""
-    return SessionSentinel(door_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
+    return SessionSentinel(login_target_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
 
 
-def door_of(proxy: Proxy) -> Door:
+def login_target_of(proxy: Proxy) -> LoginTarget:
     """Where the service's own role logs in; past a PgBouncer, which keeps its clients whatever the server does."""
     database = proxy.server
     place = database.server if database.pooled else proxy
     certificates = database.server.certificates
     authority = certificates.authority if certificates else None
-    return Door((place.host, place.port), Login(database.user, database.password, database.name, authority))
+    return LoginTarget(
+        (place.host, place.port), Login(database.user, database.password, database.name, authority)
+    )
 
 
 def round_trip_ms(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> float:
@@ -76,19 +78,19 @@ def round_trip_ms(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> float:
     Postgres starts a process for each, which on a busy machine takes anything; what the wire adds stays.
     """
     trips = []
-    for _ in range(TRIPS):
+    for _ in range(ROUND_TRIPS):
         with open_sentinel(proxy, answer_s) as sentinel:
             trips.append(sentinel.round_trip_ms)
     return min(trips)
 
 
-@_errors_testify_of_nothing
-def see_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_ns: int) -> Testimony:
+@_errors_are_not_detected
+def detect_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_ns: int) -> Detection:
     """How the sentinel's connection ends, counted from `since_ns`."""
-    return _end(opened.result(), fault, since_ns)
+    return _detect_sentinel_end(opened.result(), fault, since_ns)
 
 
-def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimony:
+def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Detection:
     """Whether a strike that waits for its occasion has met one before `until`, told by the toxic that waits.
 
     A raw socket of ours that commits would take the strike upon itself.
@@ -100,92 +102,92 @@ def see_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Testimon
         return True if told["cut"] >= since_ns else None
 
     try:
-        landed = poll(hit, timeout_s=max(until - time.monotonic(), 0.0), every_s=CUT_EVERY_S)
+        landed = poll(hit, timeout_s=max(until - time.monotonic(), 0.0), every_s=CUT_POLL_S)
     except ProxyError as error:
-        return Testimony(error.message, None, landed=False)
+        return Detection(error.message, None, landed=False)
     after_ms = (time.monotonic_ns() - since_ns) / 1e6
-    return Testimony("cut" if landed else "no commit came", after_ms if landed else None, landed=bool(landed))
+    return Detection("cut" if landed else "no commit came", after_ms if landed else None, landed=bool(landed))
 
 
-@_errors_testify_of_nothing
-def see_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
+@_errors_are_not_detected
+def detect_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Detection:
     """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
     if fault.place == "server":
-        return see_session(proxy, fault)
+        return detect_on_session(proxy, fault)
     if fault.sign.seen == "delayed":
-        return see_delay(proxy, fault, quiet_ms)
+        return detect_delay(proxy, fault, quiet_ms)
     if fault.shows_on == "fresh":
-        return see_fresh(proxy, fault)
-    return see_idle_end(proxy, fault)
+        return detect_on_connect(proxy, fault)
+    return detect_idle_end(proxy, fault)
 
 
-def see_session(proxy: Proxy, fault: Fault) -> Testimony:
+def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
     """What a new session of the service's role sees that asks for it."""
     limit = fault.connections if isinstance(fault, ServerSetting) else None
     try:
         sessions = proxy.server.sessions() if limit else 0
     except StackError as error:
-        return Testimony(error.message, None, landed=False)
-    seen = session_observers.see_fresh(door_of(proxy), fault, fault.sign)
+        return Detection(error.message, None, landed=False)
+    seen = session_observers.observe_new_session(login_target_of(proxy), fault, fault.sign)
     if limit and seen.seen == "alive":
         # A limit is felt by whoever comes when it is reached, and by nobody before.
         free = limit - sessions
-        return Testimony(f"alive, {free} below the limit", None, landed=free > 0)
+        return Detection(f"alive, {free} below the limit", None, landed=free > 0)
     if fault.sign.seen == "silence":
-        return Testimony(seen.seen, None, landed=seen.seen == "silence")
-    return Testimony(seen.seen, seen.after_s * 1e3, landed=_as_promised(fault.sign, seen.seen, seen.after_s))
+        return Detection(seen.seen, None, landed=seen.seen == "silence")
+    return Detection(seen.seen, seen.after_s * 1e3, landed=_meets(fault.sign, seen.seen, seen.after_s))
 
 
-def see_fresh(proxy: Proxy, fault: Fault) -> Testimony:
+def detect_on_connect(proxy: Proxy, fault: Fault) -> Detection:
     """What becomes of an attempt to connect and to ask something."""
     before_ns = time.monotonic_ns()
-    seen = greet(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
+    seen = probe_connect(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
     took_ms = None if seen in {"silence", "unreached"} else (time.monotonic_ns() - before_ns) / 1e6
-    return Testimony(seen, took_ms, landed=seen == fault.sign.seen)
+    return Detection(seen, took_ms, landed=seen == fault.sign.seen)
 
 
-def see_idle_end(proxy: Proxy, fault: Fault) -> Testimony:
+def detect_idle_end(proxy: Proxy, fault: Fault) -> Detection:
     """How a connection ends that says nothing more, counted from the answer to its last byte."""
     sentinel = open_sentinel(proxy)
     if fault.sign.rest_s is not None:
-        return _end_after_rest(sentinel, fault.sign, fault.sign.rest_s)
-    return _end(sentinel, fault, time.monotonic_ns())
+        return _detect_end_after_rest(sentinel, fault.sign, fault.sign.rest_s)
+    return _detect_sentinel_end(sentinel, fault, time.monotonic_ns())
 
 
-def see_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Testimony:
+def detect_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Detection:
     """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
     if quiet_ms is None:
-        return Testimony("no connection before the fault", None, landed=False)
+        return Detection("no connection before the fault", None, landed=False)
     trip_ms = round_trip_ms(proxy, fault.sign.latest_s + ANSWER_TIMEOUT_S)
     earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
     added_ms = trip_ms - quiet_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip
     # can be faster than the delay.
     landed = trip_ms >= earliest_ms and earliest_ms / 2 <= added_ms <= latest_ms + 1e3 * SLACK_S
-    return Testimony("delayed" if landed else "not delayed as asked", added_ms, landed)
+    return Detection("delayed" if landed else "not delayed as asked", added_ms, landed)
 
 
-def _as_promised(expected: Expectation, seen: Seen, after_s: float) -> bool:
+def _meets(expected: Expectation, seen: Seen, after_s: float) -> bool:
     # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
     # answer, so an idle limit, which counts from the question, may be over that much sooner.
-    in_time = expected.earliest_s - EARLY_S <= after_s <= expected.latest_s + SLACK_S
+    in_time = expected.earliest_s - EARLY_SLACK_S <= after_s <= expected.latest_s + SLACK_S
     return seen in {expected.seen, expected.also} and in_time
 
 
-def _end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: float) -> Testimony:
+def _detect_end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: float) -> Detection:
     """How the first byte after a rest is answered. What ends it in the rest is seen before that: at a negative time."""
     due_ns = time.monotonic_ns() + round(rest_s * 1e9)
     with sentinel:
         seen, at_ns = sentinel.end_after_rest(rest_s, expected.latest_s + SLACK_S)
     after_s = (at_ns - due_ns) / 1e9
-    return Testimony(seen, after_s * 1e3, landed=_as_promised(expected, seen, after_s))
+    return Detection(seen, after_s * 1e3, landed=_meets(expected, seen, after_s))
 
 
-def _end(sentinel: Sentinel | SessionSentinel, fault: Fault, since_ns: int) -> Testimony:
+def _detect_sentinel_end(sentinel: Sentinel | SessionSentinel, fault: Fault, since_ns: int) -> Detection:
     expected = fault.sign
     with sentinel:
         seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
     after_s = (at_ns - since_ns) / 1e9
     if expected.seen == "silence":  # which is no moment: it is asked for at the end, and answered by waiting
-        return Testimony(seen, None, landed=seen == "silence")
-    return Testimony(seen, after_s * 1e3, landed=_as_promised(expected, seen, after_s))
+        return Detection(seen, None, landed=seen == "silence")
+    return Detection(seen, after_s * 1e3, landed=_meets(expected, seen, after_s))

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from brokenpipe.drive.observers.session_observers import Door
-from brokenpipe.drive.raw_postgres.raw_socket import Sighting
-from brokenpipe.drive.raw_postgres.session import session
+from brokenpipe.drive.observers.session_observers import LoginTarget
+from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent
+from brokenpipe.drive.raw_postgres.session import pg_session
 from brokenpipe.faults import Seen
 
 _LIFE_S = 3600.0  # an episode lasts no longer
@@ -22,12 +22,12 @@ _LIFE_S = 3600.0  # an episode lasts no longer
 class SessionSentinel:
     """A session that is open and quiet. A thread of its own waits for its end, and times it when it comes."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: LoginTarget) -> None:
         """Raises OSError: NotOpened if the other side opens no session."""
         self._closing = ExitStack()
-        self._session = self._closing.enter_context(session(door.address, door.login))
+        self._session = self._closing.enter_context(pg_session(door.address, door.login))
         self._over = threading.Event()
-        self._sighting: Sighting | OSError | None = None
+        self._sighting: SocketEvent | OSError | None = None
         self._ear = threading.Thread(target=self._listen, name="session sentinel", daemon=True)
         self._ear.start()
 

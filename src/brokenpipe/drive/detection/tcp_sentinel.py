@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from brokenpipe.drive.raw_postgres.raw_socket import Sighting, connect, end_by, receive
+from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, connect, event_of_error, receive
 from brokenpipe.drive.raw_postgres.session import SSL_REQUEST
 from brokenpipe.faults import Seen
 
@@ -40,7 +40,7 @@ class Sentinel:
         self._connection = connection
         self._heard = threading.Event()  # bytes arrived
         self._over = threading.Event()
-        self._sighting: Sighting | OSError | None = None
+        self._sighting: SocketEvent | OSError | None = None
         self._ear = threading.Thread(target=self._listen, name="sentinel", daemon=True)
         self._ear.start()
 
@@ -52,7 +52,7 @@ class Sentinel:
         """
         connection = connect((host, port))
         try:
-            return cls(connection, _ask(connection, answer_s))
+            return cls(connection, _round_trip_ms(connection, answer_s))
         except BaseException:
             connection.close()
             raise
@@ -121,18 +121,18 @@ class Sentinel:
         self._over.set()
         self._heard.set()
 
-    def _until_it_ends(self) -> Sighting | OSError:
+    def _until_it_ends(self) -> SocketEvent | OSError:
         try:
             while self._connection.recv(4096):
                 self._heard.set()
         except ConnectionError as error:
-            return end_by(error)
+            return event_of_error(error)
         except OSError as error:
             return error
-        return Sighting("eof", time.monotonic_ns())
+        return SocketEvent("eof", time.monotonic_ns())
 
 
-def greet(host: str, port: int, patience_s: float) -> Seen:
+def probe_connect(host: str, port: int, patience_s: float) -> Seen:
     """What a client sees that connects and asks: refused, unreached, silence, an end, or an answer.
 
     Raises OSError for what the other side has no part in: no descriptor, no route.
@@ -148,13 +148,13 @@ def greet(host: str, port: int, patience_s: float) -> Seen:
             connection.sendall(SSL_REQUEST)
             answer = receive(connection, time.monotonic_ns() + round(patience_s * 1e9))
         except ConnectionError as error:
-            answer = end_by(error)
-    if isinstance(answer, Sighting):
+            answer = event_of_error(error)
+    if isinstance(answer, SocketEvent):
         return answer.seen
     return "alive" if answer else "silence"
 
 
-def _ask(connection: socket.socket, answer_s: float) -> float:
+def _round_trip_ms(connection: socket.socket, answer_s: float) -> float:
     """Milliseconds that an SSLRequest and its answer take."""
     sent_ns = time.monotonic_ns()
     connection.settimeout(answer_s)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from brokenpipe.drive.doctor.local import FAULTS, broken, contracts
-from brokenpipe.drive.doctor.machine import Examined, examine_machine
-from brokenpipe.drive.self_test.commit import probe_commits
-from brokenpipe.drive.self_test.wire import certify
+from brokenpipe.drive.doctor.local import FAULTS, failed_check, fault_results
+from brokenpipe.drive.doctor.machine import CheckResult, check_machine
+from brokenpipe.drive.self_test.commit import self_test_commits
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import StackError
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
@@ -25,40 +25,40 @@ from brokenpipe.stack.start import stack_on
 TARGET = "agent"  # the sample, whose image `make images` makes
 
 
-def examine_contained(project: Project, engine: str | None) -> Iterator[Examined]:
+def check_compose(project: Project, engine: str | None) -> Iterator[CheckResult]:
     """Each finding as soon as it is there; half a minute. Raises UsageError for an engine that may be elsewhere."""
     from brokenpipe.stack.containers.engine import find_engine  # the Docker SDK takes 0.2 s to import
 
-    yield from examine_machine(project)
+    yield from check_machine(project)
     try:
         found = find_engine(engine)
     except StackError as error:
-        yield broken("Docker engine", error)
+        yield failed_check("Docker engine", error)
         return
-    yield Examined("Docker engine", True, f"{found.version} at {found.endpoint}")
-    yield Examined("compose", True, f"{found.compose_version}, as `{' '.join(found.compose)}`")
-    yield from _stack(project, engine)
+    yield CheckResult("Docker engine", True, f"{found.version} at {found.endpoint}")
+    yield CheckResult("compose", True, f"{found.compose_version}, as `{' '.join(found.compose)}`")
+    yield from _check_stack(project, engine)
 
 
-def _stack(project: Project, engine: str | None) -> Iterator[Examined]:
+def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
     with ExitStack() as running:
         undo = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
         started = time.monotonic()
         try:
-            stack = running.enter_context(stack_on(_footing(project, folder, undo, engine)))
+            stack = running.enter_context(stack_on(_stack_spec(project, folder, undo, engine)))
             up_s = time.monotonic() - started
             versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
-            yield Examined("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
-            probes = certify(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
-            cuts = probe_commits(FAULTS, stack.toxiproxy, stack.postgres)
+            yield CheckResult("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
+            probes = self_test_faults(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
+            cuts = self_test_commits(FAULTS, stack.toxiproxy, stack.postgres)
         except StackError as error:
-            yield broken("stack in containers", error)
+            yield failed_check("stack in containers", error)
             return
-        yield from contracts(probes, cuts)
+        yield from fault_results(probes, cuts)
 
 
-def _footing(project: Project, folder: Path, undo: Janitor, engine: str | None) -> Footing:
+def _stack_spec(project: Project, folder: Path, undo: Janitor, engine: str | None) -> Footing:
     target = project.target_folder(TARGET)
     scenario = {
         "title": "Is this machine able to measure?",

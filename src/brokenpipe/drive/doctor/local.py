@@ -9,9 +9,9 @@ from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 
-from brokenpipe.drive.doctor.machine import Examined, examine_machine
-from brokenpipe.drive.self_test.commit import SITUATION, CommitProbe, probe_commits
-from brokenpipe.drive.self_test.wire import ContractProbe, certify
+from brokenpipe.drive.doctor.machine import CheckResult, check_machine
+from brokenpipe.drive.self_test.commit import SITUATION, CommitTestResult, self_test_commits
+from brokenpipe.drive.self_test.wire import SelfTestResult, self_test_faults
 from brokenpipe.errors import NamespaceError, StackError
 from brokenpipe.faults import (
     BackendKill,
@@ -62,32 +62,32 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def examine(project: Project) -> Iterator[Examined]:
+def check_local(project: Project) -> Iterator[CheckResult]:
     """Each finding as soon as it is there."""
-    yield from examine_machine(project)
-    yield _packet_drop()
+    yield from check_machine(project)
+    yield _check_packet_drop()
     with ExitStack() as running:
         undo = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
-        database = yield from _postgres(folder, undo, running)
-        yield from _faults(project, folder, undo, running, database)
+        database = yield from _check_postgres(folder, undo, running)
+        yield from _check_faults(project, folder, undo, running, database)
 
 
-def _packet_drop() -> Examined:
+def _check_packet_drop() -> CheckResult:
     """No machine is bad for want of it: it is one fault of many, and a scenario that has it says so itself."""
     try:
         way = find_way()
     except NamespaceError as error:
         said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
-        return Examined("fault packet_drop", True, said)
-    return Examined(
+        return CheckResult("fault packet_drop", True, said)
+    return CheckResult(
         "fault packet_drop",
         True,
-        f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft; {_in_containers()}",
+        f"can be used, {way.name}: {' '.join(way.prefix[:-1])} and nft; {_packet_drop_in_containers()}",
     )
 
 
-def _in_containers() -> str:
+def _packet_drop_in_containers() -> str:
     try:
         find_way_into_containers()
     except NamespaceError:
@@ -95,22 +95,24 @@ def _in_containers() -> str:
     return "with --stack compose, too"
 
 
-def _postgres(folder: Path, undo: Janitor, running: ExitStack) -> Generator[Examined, None, Postgres | None]:
+def _check_postgres(
+    folder: Path, undo: Janitor, running: ExitStack
+) -> Generator[CheckResult, None, Postgres | None]:
     """Returns the server, if there is one."""
     started = time.monotonic()
     try:
         server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
     except StackError as error:
-        yield broken("Postgres", error)
+        yield failed_check("Postgres", error)
         return None
     found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
-    yield Examined("Postgres", True, found)
+    yield CheckResult("Postgres", True, found)
     return server
 
 
-def _faults(
+def _check_faults(
     project: Project, folder: Path, undo: Janitor, running: ExitStack, database: Postgres | None
-) -> Iterator[Examined]:
+) -> Iterator[CheckResult]:
     """All contracts; without a Postgres, those of the wire."""
     try:
         binary = toxiproxy_binary(project.proxies, undo)
@@ -118,34 +120,39 @@ def _faults(
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
         if database is None:
             scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=undo)
-            probes, cuts = certify([each for each in FAULTS if each.place == "wire"], server, scratch), []
+            probes, cuts = (
+                self_test_faults([each for each in FAULTS if each.place == "wire"], server, scratch),
+                [],
+            )
         else:
-            probes = certify(FAULTS, server, lambda: nullcontext(database))
-            cuts = probe_commits(FAULTS, server, database)
+            probes = self_test_faults(FAULTS, server, lambda: nullcontext(database))
+            cuts = self_test_commits(FAULTS, server, database)
     except StackError as error:
-        yield broken("Toxiproxy", error)
+        yield failed_check("Toxiproxy", error)
         return
-    yield Examined("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
-    yield from contracts(probes, cuts)
+    yield CheckResult("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
+    yield from fault_results(probes, cuts)
 
 
-def contracts(probes: Sequence[ContractProbe], cuts: Sequence[CommitProbe]) -> Iterator[Examined]:
+def fault_results(
+    probes: Sequence[SelfTestResult], cuts: Sequence[CommitTestResult]
+) -> Iterator[CheckResult]:
     """A finding for each fault that was tried."""
     for fault in dict.fromkeys(probe.parameters for probe in probes):
         mine = [probe for probe in probes if probe.parameters == fault]
-        yield Examined(
+        yield CheckResult(
             f"fault {fault}",
             all(probe.held for probe in mine),
             "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
             _TRY_AGAIN,
         )
     for cut in cuts:
-        yield Examined(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
+        yield CheckResult(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
 
 
 _TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
 
 
-def broken(what: str, error: StackError) -> Examined:
+def failed_check(what: str, error: StackError) -> CheckResult:
     """Something that did not start."""
-    return Examined(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)
+    return CheckResult(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

@@ -22,7 +22,7 @@ LAST_LINES = 3
 
 
 @dataclass(slots=True)
-class RollCall:
+class LivenessCheck:
     """Calls every target with its workers, Postgres, Toxiproxy and PgBouncer.
 
     The workers are those that are there at the first call: a service may start helpers and end them as it likes.
@@ -38,9 +38,11 @@ class RollCall:
         for code, arm, member in self._members():
             if not member.running and member.pid not in self._missed:
                 self._missed.add(member.pid)
-                self.log.write(_ended(code, arm, member, phase))
+                self.log.write(_ended_doubt(code, arm, member, phase))
         if self._workers is None:
-            self._workers = {name: _below(arm.service.child) for name, arm in self.stack.arms.items()}
+            self._workers = {
+                name: _child_processes(arm.service.child) for name, arm in self.stack.arms.items()
+            }
         for arm_name, workers in self._workers.items():
             self._call_workers(arm_name, workers, phase)
 
@@ -49,9 +51,9 @@ class RollCall:
         if root.pid in self._missed:  # its workers went with it
             return
         for worker in workers:
-            if worker.pid not in self._missed and not _lives(worker):
+            if worker.pid not in self._missed and not _is_alive(worker):
                 self._missed.add(worker.pid)
-                text = f"process {worker.pid} of {root.name} ended {_when(phase)}; {_last_words(root)}"
+                text = f"process {worker.pid} of {root.name} ended {_when(phase)}; {_last_lines_text(root)}"
                 self.log.write(Doubt.of(Code.TARGET_RESTARTED, text, arm=arm))
 
     def _members(self) -> Iterator[tuple[Code, str | None, Child]]:
@@ -63,8 +65,10 @@ class RollCall:
             yield Code.TARGET_DIED, name, arm.service.child
 
 
-def _ended(code: Code, arm: str | None, member: Child, phase: str | None) -> Doubt:
-    text = f"{member.name} ended by itself {_when(phase)}, with {member.exit_text}; {_last_words(member)}"
+def _ended_doubt(code: Code, arm: str | None, member: Child, phase: str | None) -> Doubt:
+    text = (
+        f"{member.name} ended by itself {_when(phase)}, with {member.exit_text}; {_last_lines_text(member)}"
+    )
     # Of no phase: what comes after it is as doubtful as the phase in which it was noticed.
     return Doubt.of(code, text, arm=arm)
 
@@ -73,18 +77,18 @@ def _when(phase: str | None) -> str:
     return f"in {phase}" if phase else "before the first phase"
 
 
-def _last_words(member: Child) -> str:
+def _last_lines_text(member: Child) -> str:
     last = " | ".join(line.strip() for line in member.last_lines(LAST_LINES) if line.strip())
     return f"its last lines: {last or 'none'}"
 
 
-def _below(root: Child) -> list[psutil.Process]:
+def _child_processes(root: Child) -> list[psutil.Process]:
     with suppress(psutil.Error):
         return psutil.Process(root.pid).children(recursive=True)
     return []
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     """Whether it is the same process still, and no zombie."""
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

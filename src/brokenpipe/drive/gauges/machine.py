@@ -11,17 +11,19 @@ import psutil
 from brokenpipe.history.records import MachineGauge, Tick
 
 CGROUPS = Path("/sys/fs/cgroup")
-_TOGETHER_NS = 5_000_000  # readings of several clocks that lie further apart than this are not of one moment
-_READINGS = 3
+_ONE_MOMENT_NS = (
+    5_000_000  # readings of several clocks that lie further apart than this are not of one moment
+)
+_ATTEMPTS = 3
 
 
-class Machine:
+class MachineSampler:
     """Gauges of all cores. Each counts from the one before."""
 
     def __init__(self) -> None:
         self._spent = psutil.cpu_times()
         self._throttling = _throttling_files()
-        self._periods = _periods(self._throttling)
+        self._periods = _quota_periods(self._throttling)
 
     def gauge(self) -> MachineGauge | None:
         """Shares since the last gauge; None when no time has passed."""
@@ -43,7 +45,7 @@ class Machine:
 
     def _throttled(self) -> float | None:
         """The share of the quota's periods in which it was used up; of nested groups, the worst."""
-        before, self._periods = self._periods, _periods(self._throttling)
+        before, self._periods = self._periods, _quota_periods(self._throttling)
         shares = [
             (now[1] - then[1]) / max(1, now[0] - then[0])
             for then, now in zip(before, self._periods, strict=True)
@@ -51,15 +53,15 @@ class Machine:
         return max(shares, default=None)
 
 
-def tick() -> Tick:
+def read_clocks() -> Tick:
     """The same instant on every clock: the readings that lie closest together of a few."""
     ticks = []
-    for _ in range(_READINGS):
+    for _ in range(_ATTEMPTS):
         t = time.monotonic_ns()
         wall_ns, boot_ns = time.time_ns(), _boot_ns()
         took_ns = time.monotonic_ns() - t
         ticks.append((took_ns, Tick(t, wall_ns, boot_ns)))
-        if took_ns < _TOGETHER_NS:
+        if took_ns < _ONE_MOMENT_NS:
             break
     return min(ticks, key=lambda each: each[0])[1]
 
@@ -88,7 +90,7 @@ def _throttling_files() -> tuple[Path, ...]:
     return tuple(file for file in dict.fromkeys(found) if _read_periods(file))
 
 
-def _periods(files: tuple[Path, ...]) -> list[tuple[int, int]]:
+def _quota_periods(files: tuple[Path, ...]) -> list[tuple[int, int]]:
     return [_read_periods(file) or (0, 0) for file in files]
 
 

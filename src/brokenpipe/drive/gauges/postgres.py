@@ -34,31 +34,31 @@ FROM pg_stat_activity WHERE backend_type = 'checkpointer'
 """
 
 Backend = tuple[str, int, int, str | None, object]  # as _BACKENDS has them
-Place = tuple[int, int]  # a backend's pid and its client's port: together they name one connection
+ConnectionKey = tuple[int, int]  # a backend's pid and its client's port: together they name one connection
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _ActivitySnapshot:
     """One look at the backends: when each last changed its state, and which no connection of Toxiproxy leads to.
 
     Where a PgBouncer stands between, it is PgBouncer's connections that lead to them.
     """
 
-    changed: Mapping[Place, object]
-    past_the_proxy: frozenset[Place]
+    changed: Mapping[ConnectionKey, object]
+    past_the_proxy: frozenset[ConnectionKey]
 
     @classmethod
-    def at(cls, backends: list[Backend], of_proxy: frozenset[int]) -> _Look:
+    def at(cls, backends: list[Backend], of_proxy: frozenset[int]) -> _ActivitySnapshot:
         changed = {(pid, port): change for _, pid, port, _, change in backends}
         return cls(changed, frozenset(place for place in changed if place[1] not in of_proxy))
 
-    def worked(self, before: _Look) -> frozenset[Place]:
+    def worked(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
         """Those that are new or have done something since."""
         return frozenset(
             place for place, change in self.changed.items() if before.changed.get(place) != change
         )
 
-    def direct(self, before: _Look) -> frozenset[Place]:
+    def direct(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
         """Those that work for somebody who did not come through Toxiproxy.
 
         Seen at two looks in a row, and at work in between: a connection may open or end during a look, and a
@@ -67,7 +67,7 @@ class _Look:
         return self.past_the_proxy & before.past_the_proxy & self.worked(before)
 
 
-class Database:
+class PostgresSampler:
     """Gauges of one server. A server that does not answer leaves a gap and nothing else.
 
     `arms` gives the arm of each database; `proxy_pid` is of Toxiproxy, or of the PgBouncer
@@ -78,7 +78,7 @@ class Database:
         self._dsn = dsn
         self._arms = arms
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
-        self._before = _Look({}, frozenset())
+        self._before = _ActivitySnapshot({}, frozenset())
 
     def gauges(self, proxy_pid: int, strays: Mapping[str, int | None] | None = None) -> list[Record]:
         """One for each arm, and one for the whole server. `strays`: as a stack's, if it can tell."""
@@ -103,7 +103,7 @@ class Database:
         used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
         postmaster, helpers = self._connection.execute(_STARTS).fetchone() or (None, None)
         now = time.monotonic_ns()
-        before, look = self._before, _Look.at(backends, of_proxy)
+        before, look = self._before, _ActivitySnapshot.at(backends, of_proxy)
         self._before = look
         worked, direct = look.worked(before), look.direct(before)
         for database, arm in self._arms.items():

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import psutil
 
-from brokenpipe.drive.gauges.machine import Machine, tick
-from brokenpipe.drive.gauges.postgres import Database
+from brokenpipe.drive.gauges.machine import MachineSampler, read_clocks
+from brokenpipe.drive.gauges.postgres import PostgresSampler
 from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
 from brokenpipe.history.records import Doubt, ProcessGauge
 from brokenpipe.history.validity_codes import Code
@@ -23,11 +23,11 @@ from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.stack import Stack
 
 EVERY_S = 1.0
-END_S = 2.0  # for a thread to end: one that asks a server which hangs does not
+JOIN_S = 2.0  # for a thread to end: one that asks a server which hangs does not
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class SampledProcess:
     """A process to gauge, together with all its children. Of Toxiproxy and Postgres, the one that runs now."""
 
     role: str  # as in ProcessGauge
@@ -36,8 +36,8 @@ class Watched:
 
 
 @contextmanager
-def probing(
-    watched: Sequence[Watched],
+def sampling(
+    watched: Sequence[SampledProcess],
     databases: Mapping[str, str],
     stack: Stack,
     log: Writer,
@@ -49,14 +49,14 @@ def probing(
     leaves a gap and nothing else; a Toxiproxy that does not is doubted.
     """
     stop = threading.Event()
-    database = Database(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
-    probe = _Probe(watched, log)
+    database = PostgresSampler(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
+    probe = _ProcessSampler(watched, log)
     threads = [
         threading.Thread(target=target, args=(*arguments, stop), name=name, daemon=True)
         for name, target, arguments in (
             ("probe", probe.run, ()),
-            ("probe of postgres", _ask_postgres, (database, stack, log)),
-            ("pulse", _feel_the_pulse, (stack.toxiproxy, doubts)),
+            ("probe of postgres", _sample_postgres, (database, stack, log)),
+            ("pulse", _check_toxiproxy, (stack.toxiproxy, doubts)),
         )
     ]
     for thread in threads:
@@ -66,20 +66,20 @@ def probing(
     finally:
         stop.set()
         for thread in threads:
-            thread.join(END_S)
+            thread.join(JOIN_S)
 
 
-class _Probe:
-    def __init__(self, watched: Sequence[Watched], log: Writer) -> None:
+class _ProcessSampler:
+    def __init__(self, watched: Sequence[SampledProcess], log: Writer) -> None:
         self._watched = watched
         self._log = log
-        self._machine = Machine()
+        self._machine = MachineSampler()
 
     def run(self, stop: threading.Event) -> None:
         # A full disk ends the experiment through the other writers; here it only ends the gauges.
         with suppress(RecordingError):
             while not stop.wait(EVERY_S):
-                self._log.write(tick())
+                self._log.write(read_clocks())
                 with passing_over_lack_of_files():
                     if gauge := self._machine.gauge():
                         self._log.write(gauge)
@@ -100,7 +100,7 @@ class _Probe:
                 self._log.write(ProcessGauge(now, each.role, each.arm, cpu_s, rss_bytes, private_bytes))
 
 
-def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading.Event) -> None:
+def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop: threading.Event) -> None:
     """For as long as it answers: a server that stands still holds up nobody else's gauges.
 
     It is asked once more at the end, or what happened since the last gauge would be known to nobody.
@@ -116,7 +116,7 @@ def _ask_postgres(database: Database, stack: Stack, log: Writer, stop: threading
     database.close()
 
 
-def _feel_the_pulse(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
+def _check_toxiproxy(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
     """Ask Toxiproxy for one proxy after the other. Silence is doubted once, until it answers again."""
     silent, turn = False, 0
     with suppress(RecordingError):

@@ -15,19 +15,19 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from brokenpipe.drive.interactive.manual_phases import phase_of
+from brokenpipe.drive.interactive.manual_phases import manual_phase
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.load.web_messages import Ask, What
 from brokenpipe.plan.errors.messages import problem_of
 from brokenpipe.plan.phases import Phase
-from brokenpipe.plan.settings.postgres import UNREADABLE
+from brokenpipe.plan.settings.postgres import UNREADABLE_OVER_TLS
 
-_FAULTS: TypeAdapter[Fault] = TypeAdapter(AnyFault)
-MOST_WAITING = 5  # strikes that somebody has clicked ahead
+_FAULT_ADAPTER: TypeAdapter[Fault] = TypeAdapter(AnyFault)
+MAX_PENDING = 5  # strikes that somebody has clicked ahead
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Command:
     """What is to be done. `arms` empty: to all of them."""
 
     what: What
@@ -36,7 +36,7 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Desk:
+class CommandQueue:
     """Takes wishes and refuses those that cannot be fulfilled now, with the reason."""
 
     arms: tuple[str, ...]
@@ -48,8 +48,8 @@ class Desk:
     users: int = 0  # of each arm, as far as somebody has asked for them
     halting: int | None = None  # when somebody pressed Stop
     halted: bool = False
-    _taken: Wish | None = None  # what is being carried out
-    _wishes: deque[Wish] = field(default_factory=deque)
+    _taken: Command | None = None  # what is being carried out
+    _wishes: deque[Command] = field(default_factory=deque)
     _news: threading.Condition = field(default_factory=threading.Condition)
 
     def ask(self, ask: Ask) -> str | None:
@@ -91,7 +91,7 @@ class Desk:
             self.running = self.playing = self.halted = False
             self.held, self.halting, self.users = None, None, 0
 
-    def next(self, timeout_s: float) -> Wish | None:
+    def next(self, timeout_s: float) -> Command | None:
         """The next wish, which is under way until `finished`; None: none came in that time, or Stop was pressed."""
         with self._news:
             self._news.wait_for(lambda: self._wishes or self.halting is not None, timeout_s)
@@ -117,19 +117,19 @@ class Desk:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _understood(self, ask: Ask) -> Wish:
+    def _understood(self, ask: Ask) -> Command:
         """Raises ValueError with what is wrong, in words for whoever filled in the form."""
         fault = _fault_of(ask.fault) if ask.what in {"strike", "hold"} else None
         if unknown := [arm for arm in ask.arms if arm not in self.arms]:
             raise ValueError(f"no such arm: {unknown[0]}; there are {', '.join(self.arms)}")
         arms = () if set(ask.arms) == set(self.arms) else ask.arms
         if fault:
-            _fits(fault, arms)
+            _check_phase(fault, arms)
             if self.tls and fault.reads:
-                raise ValueError(f"{fault.name} {UNREADABLE}")
-        return Wish(ask.what, fault, arms)
+                raise ValueError(f"{fault.name} {UNREADABLE_OVER_TLS}")
+        return Command(ask.what, fault, arms)
 
-    def _refusal(self, wish: Wish) -> str | None:
+    def _refusal(self, wish: Command) -> str | None:
         """The first reason there is."""
         held, playing = self._will_hold(), self._will_play()
         acts = wish.what in {"strike", "hold", "play"}
@@ -141,8 +141,8 @@ class Desk:
             "nothing is held": wish.what == "heal" and not held,
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
             and held is not None,
-            f"{MOST_WAITING} wishes are waiting already": acts and len(self._wishes) >= MOST_WAITING,
-            **_unfit(wish, self.lossy),
+            f"{MAX_PENDING} wishes are waiting already": acts and len(self._wishes) >= MAX_PENDING,
+            **_unsuitable(wish, self.lossy),
         }
         return next((reason for reason, applies in reasons.items() if applies), None)
 
@@ -158,12 +158,12 @@ class Desk:
         """Whether the timeline is being played, or will be."""
         return self.playing or any(wish.what == "play" for wish in self._accepted())
 
-    def _accepted(self) -> list[Wish]:
+    def _accepted(self) -> list[Command]:
         """What is under way and what waits, in order."""
         return [*([self._taken] if self._taken else []), *self._wishes]
 
 
-def _unfit(wish: Wish, lossy: bool) -> dict[str, bool]:
+def _unsuitable(wish: Command, lossy: bool) -> dict[str, bool]:
     if wish.fault is None:
         return {}
     name, strikes = wish.fault.name, wish.fault.strikes
@@ -175,10 +175,10 @@ def _unfit(wish: Wish, lossy: bool) -> dict[str, bool]:
     }
 
 
-def _fits(fault: Fault, arms: tuple[str, ...]) -> None:
+def _check_phase(fault: Fault, arms: tuple[str, ...]) -> None:
     """Raises ValueError if this cannot be a phase."""
     try:
-        phase_of(fault, arms)
+        manual_phase(fault, arms)
     except ValidationError as invalid:
         raise ValueError(
             str(invalid.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
@@ -188,7 +188,7 @@ def _fits(fault: Fault, arms: tuple[str, ...]) -> None:
 def _fault_of(data: Mapping[str, Any]) -> Fault:
     given = {key: value for key, value in data.items() if value not in (None, "")}
     try:
-        fault = _FAULTS.validate_python(given)
+        fault = _FAULT_ADAPTER.validate_python(given)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False)[0]
         # `problem_of` knows the words of a phase, of which this is a part.

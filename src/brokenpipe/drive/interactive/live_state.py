@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brokenpipe.drive.interactive.command_queue import Desk
-from brokenpipe.drive.interactive.manual_run import ByHand
-from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.interactive.command_queue import CommandQueue
+from brokenpipe.drive.interactive.manual_run import ManualRun
+from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.live_view import Deed, Looks, Sight
 from brokenpipe.load.web_messages import Show
@@ -21,14 +21,14 @@ from brokenpipe.plan.plan import Plan
 
 EVERY_S = 0.5
 POINT_EVERY = 2  # looks: the charts have a point a second
-AFTERGLOW_S = 0.6  # how wide a strike is shaded
+STRIKE_BAND_S = 0.6  # how wide a strike is shaded
 
 
-Lookout = Callable[[Path, Sequence[str]], Looks]
+LiveSourceFactory = Callable[[Path, Sequence[str]], Looks]
 
 
 @dataclass(slots=True)
-class Board:
+class SessionState:
     """What is the same from run to run. `reports` are those of this sitting, the newest last."""
 
     plan: Plan
@@ -61,15 +61,15 @@ class Board:
 
 
 @dataclass(slots=True)
-class Watcher:
+class LiveStateBuilder:
     """Of one run: what its history says now, and what is being done."""
 
-    board: Board
-    desk: Desk
+    board: SessionState
+    desk: CommandQueue
     looks: Looks
     name: str
     begun: int  # monotonic nanoseconds: zero of the charts
-    hand: ByHand | None = None
+    hand: ManualRun | None = None
     _turn: int = 0
 
     def scene(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Watcher:
                 "arms": [_row(arm, sight) for arm, sight in sights.items()],
                 "faults": self._faults(deeds),
             },
-            shades=_shades(deeds, self.begun, now),
+            shades=_fault_bands(deeds, self.begun, now),
             deeds=[self._deed(deed, now) for deed in reversed(deeds)],
             now=self._now(),
         )
@@ -181,11 +181,11 @@ def _row(arm: str, sight: Sight) -> dict[str, object]:
     }
 
 
-def _shades(deeds: Sequence[Deed], begun: int, now: int) -> dict[str, list[object]]:
+def _fault_bands(deeds: Sequence[Deed], begun: int, now: int) -> dict[str, list[object]]:
     shades: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
     for deed in deeds:
         begin = (deed.t - begun) / 1e9
-        end = ((deed.ended or now) - begun) / 1e9 if deed.held else begin + AFTERGLOW_S
+        end = ((deed.ended or now) - begun) / 1e9 if deed.held else begin + STRIKE_BAND_S
         shades["x0"].append(begin)
         shades["x1"].append(end)
         shades["what"].append(f"{deed.fault} · {', '.join(deed.arms)}")
@@ -193,7 +193,7 @@ def _shades(deeds: Sequence[Deed], begun: int, now: int) -> dict[str, list[objec
 
 
 @contextmanager
-def showing(load: Generator, scene: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+def publishing(load: LocustProcess, scene: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
     """Send the scene for as long as the block lasts. A load that is gone is somebody else's to tell."""
     over = threading.Event()
 

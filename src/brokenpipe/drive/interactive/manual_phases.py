@@ -8,15 +8,15 @@ from brokenpipe.faults import Fault
 from brokenpipe.plan.phases import BLOCK_S, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
-from brokenpipe.plan.sequential import Stretch
+from brokenpipe.plan.sequential import EpisodeRange
 
-HANDS_OFF = Phase(name="hands_off", seconds=BLOCK_S)
+NO_FAULT_PHASE = Phase(name="hands_off", seconds=BLOCK_S)
 """What lies between two faults."""
 
-LONGEST_NAME = 40  # as of every phase
+MAX_NAME_LENGTH = 40  # as of every phase
 
 
-def phase_of(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Phase:
+def manual_phase(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Phase:
     """The phase in which this is done by hand, once. Raises ValidationError where a phase cannot be of that kind."""
     if fault.strikes:
         every_s = max(2.0, fault.least_every_s)
@@ -32,7 +32,7 @@ def _with_episodes(phase: Phase, count: int) -> Phase:
 
 
 @dataclass(slots=True)
-class HandPhases:
+class ManualPhases:
     """One for each fault with its parameters and arms, in the order in which they were first asked for."""
 
     _made: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class HandPhases:
         """Its phase, the same each time."""
         key = (fault, arms)
         if key not in self._made:
-            self._made[key] = phase_of(fault, arms, self._name(fault, arms))
+            self._made[key] = manual_phase(fault, arms, self._name(fault, arms))
         return self._made[key]
 
     def episodes(self, phase: Phase) -> int:
@@ -56,16 +56,18 @@ class HandPhases:
         self._episodes[phase.name] = n + 1
         return n
 
-    def next_play(self, scenario: Scenario) -> list[Stretch]:
+    def next_play(self, scenario: Scenario) -> list[EpisodeRange]:
         """The scenario's timeline once more. Its episodes have numbers of their own, as if it were one longer play."""
         self._plays += 1
-        return [Stretch(phase, (self._plays - 1) * phase.count, phase.count) for phase in scenario.phases]
+        return [
+            EpisodeRange(phase, (self._plays - 1) * phase.count, phase.count) for phase in scenario.phases
+        ]
 
     def planned(self, plan: Plan) -> Plan:
         """The plan as it has become. What the scenario expects is expected of its timeline, once that is played."""
         scenario, played = plan.scenario, self._plays > 0
         timeline = tuple(_with_episodes(phase, self._plays * phase.count) for phase in scenario.phases)
-        by_hand = (self._sized(HANDS_OFF), *(self._sized(phase) for phase in self._made.values()))
+        by_hand = (self._sized(NO_FAULT_PHASE), *(self._sized(phase) for phase in self._made.values()))
         changes: dict[str, object] = {
             "phases": (*(timeline if played else ()), *by_hand),
             "expect": scenario.expect if played else (),
@@ -79,6 +81,6 @@ class HandPhases:
 
     def _name(self, fault: Fault, arms: tuple[str, ...]) -> str:
         name = "_".join(("hand", fault.name, *arms))
-        name = name if len(name) <= LONGEST_NAME - 3 else f"hand_{fault.name}"
+        name = name if len(name) <= MAX_NAME_LENGTH - 3 else f"hand_{fault.name}"
         taken = {phase.name for phase in self._made.values()}
         return next(each for n in range(1, 1000) if (each := name if n == 1 else f"{name}_{n}") not in taken)

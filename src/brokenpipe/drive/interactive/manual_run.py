@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from brokenpipe.drive.interactive.command_queue import Desk, Wish
-from brokenpipe.drive.interactive.manual_phases import HANDS_OFF, HandPhases
-from brokenpipe.drive.locust.process import Generator
+from brokenpipe.drive.interactive.command_queue import Command, CommandQueue
+from brokenpipe.drive.interactive.manual_phases import NO_FAULT_PHASE, ManualPhases
+from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.renewal import Return, not_back
-from brokenpipe.drive.timeline import WARM_UP_S, BrokenOff, Experiment
+from brokenpipe.drive.renewal import RenewalWait, not_back_warning
+from brokenpipe.drive.timeline import WARM_UP_S, TimelineAborted, TimelinePlayer
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
@@ -32,10 +32,10 @@ from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.progress import Progress
 
-TICK_S = 0.1
+POLL_S = 0.1
 # Of an episode before its strike: requests that take no longer begin in the episode that breaks them.
-LEAD_S = 0.5
-TAIL_S = 1.5  # … and after it
+BEFORE_STRIKE_S = 0.5
+AFTER_STRIKE_S = 1.5  # … and after it
 
 
 def _ns(seconds: float) -> int:
@@ -43,7 +43,7 @@ def _ns(seconds: float) -> int:
 
 
 @dataclass(slots=True)
-class ByHand:
+class ManualRun:
     """Fulfils the wishes of a desk until somebody presses Stop.
 
     `on_plan` is told what the plan is from now on, before any of it happens. `certify` tries a fault on raw sockets.
@@ -51,18 +51,18 @@ class ByHand:
     """
 
     plan: Plan
-    load: Generator
+    load: LocustProcess
     nemesis: Nemesis
     log: Writer
     roll_call: Callable[[str | None], None]
-    desk: Desk
+    desk: CommandQueue
     on_plan: Callable[[Plan], None]
     certify: Callable[[Fault], None]
     drain_s: float
     doing: str = "starting"
     playing: Progress | None = None
     _users: int = 0  # of each arm, as was last written down
-    _phases: HandPhases = field(default_factory=HandPhases)
+    _phases: ManualPhases = field(default_factory=ManualPhases)
     _phase: Phase | None = None
     _since: int = 0  # when the block under way began, or when load counts again
 
@@ -75,35 +75,35 @@ class ByHand:
         self._users = self.plan.scenario.load.users
         self.nemesis.time_round_trips()
         self.load.open()
-        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
+        self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
         while self.desk.halting is None:
-            wish = self.desk.next(TICK_S)
+            wish = self.desk.next(POLL_S)
             self._look()
             if wish:
                 self._fulfil(wish)
         self._leave(self.desk.halting)
-        self.nemesis.heal(self.phase or HANDS_OFF.name)
+        self.nemesis.heal(self.phase or NO_FAULT_PHASE.name)
         self.desk.finished(held=None)
 
     # --- what is wished -----------------------------------------------------------------------------
 
-    def _fulfil(self, wish: Wish) -> None:
+    def _fulfil(self, wish: Command) -> None:
         try:
-            _FULFILLED[wish.what](self, wish)
+            _ACTIONS[wish.what](self, wish)
         finally:
             self.desk.finished(held=self._phase.fault if self._phase else None)
 
-    def _strike(self, wish: Wish) -> None:
+    def _strike(self, wish: Command) -> None:
         assert wish.fault is not None
         fault, phase = wish.fault, self._ready_for(wish.fault, wish.arms)
-        begin = max(self._since, time.monotonic_ns() - _ns(LEAD_S))
-        self._wait(begin + _ns(LEAD_S))
+        begin = max(self._since, time.monotonic_ns() - _ns(BEFORE_STRIKE_S))
+        self._wait(begin + _ns(BEFORE_STRIKE_S))
         if self.desk.halting is not None:
             return
         self._leave(begin)
         self._mark(phase, "begin", begin)
         n = self._phases.next_episode(phase)
-        tail_s = max(TAIL_S, fault.least_every_s)
+        tail_s = max(AFTER_STRIKE_S, fault.least_every_s)
         self.doing = f"{fault} struck"
         strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, wish.arms)
         self._wait(strike + _ns(tail_s))
@@ -113,9 +113,9 @@ class ByHand:
         end = min(time.monotonic_ns(), self.desk.halting or time.monotonic_ns())
         self._note(phase, n, begin, end, strike)
         self._mark(phase, "end", end)
-        self._enter(HANDS_OFF, end)
+        self._enter(NO_FAULT_PHASE, end)
 
-    def _hold(self, wish: Wish) -> None:
+    def _hold(self, wish: Command) -> None:
         assert wish.fault is not None
         phase = self._ready_for(wish.fault, wish.arms)
         if self.desk.halting is not None:
@@ -125,21 +125,21 @@ class ByHand:
         self._enter(phase, time.monotonic_ns())
         self.doing = f"{wish.fault} is held"
 
-    def _heal(self, _: Wish | None = None) -> None:
+    def _heal(self, _: Command | None = None) -> None:
         assert self._phase is not None
         name = self._phase.name
         self._leave(time.monotonic_ns())
         self.nemesis.heal(name)
-        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+        self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
-    def _play(self, _: Wish) -> None:
+    def _play(self, _: Command) -> None:
         """The scenario's own timeline, as in a run by file; then hands off again."""
         self._leave(time.monotonic_ns())
         scenario = self.plan.scenario
         stretches = self._phases.next_play(scenario)
         self._plan()
         try:
-            Experiment(
+            TimelinePlayer(
                 scenario=scenario,
                 stretches=stretches,
                 load=self.load,
@@ -152,15 +152,15 @@ class ByHand:
                 total_s=scenario.forecast_s,
                 stops=False,  # who sits at the pages sees what fails, and ends it when they want to
             ).run()
-        except BrokenOff:
-            self.nemesis.heal(HANDS_OFF.name)
+        except TimelineAborted:
+            self.nemesis.heal(NO_FAULT_PHASE.name)
         self.playing = None
         if self.desk.halting is None:
             self._drain()
             self.load.open()
-            self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+            self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
-    def _nothing(self, _: Wish) -> None:
+    def _nothing(self, _: Command) -> None:
         """What came too late, or is somebody else's."""
 
     # --- phases and their blocks --------------------------------------------------------------------
@@ -184,20 +184,20 @@ class ByHand:
         renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
         self.nemesis.time_round_trips()
         self.load.open()
-        returning = Return(renewed, time.monotonic(), self.load.progress)
+        returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
         while (missing := returning.missing(time.monotonic(), self.load.progress)) and not self.desk.halting:
             if returning.late(time.monotonic()):
                 for arm in missing:
-                    self.log.write(not_back(arm, phase.name))
+                    self.log.write(not_back_warning(arm, phase.name))
                 break
-            self._wait(time.monotonic_ns() + _ns(TICK_S))
-        self._enter(HANDS_OFF, time.monotonic_ns() + _ns(SETTLE_S))
+            self._wait(time.monotonic_ns() + _ns(POLL_S))
+        self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _drain(self) -> None:
         """Close the gate and wait until nothing is under way; say so where that does not happen."""
         if not self.load.drain(self.drain_s):
             text = f"requests were still under way {self.drain_s:g} s after the load paused"
-            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=HANDS_OFF.name))
+            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=NO_FAULT_PHASE.name))
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)
@@ -244,7 +244,7 @@ class ByHand:
     def _wait(self, until_ns: int) -> None:
         while (left_s := (until_ns - time.monotonic_ns()) / 1e9) > 0 and self.desk.halting is None:
             self._look()
-            time.sleep(min(left_s, TICK_S))
+            time.sleep(min(left_s, POLL_S))
 
     def _plan(self) -> None:
         self.on_plan(self._phases.planned(self.plan))
@@ -260,18 +260,18 @@ class ByHand:
     def _unless_broken_off(self, phase: str | None) -> None:
         self.roll_call(phase)
         if self.desk.halting is not None or self.desk.wants("break_off"):
-            raise BrokenOff
+            raise TimelineAborted
 
     def _show_progress(self, progress: Progress) -> None:
         self.playing = replace(progress, arms=())
         self.doing = f"the timeline: {progress.phase or progress.message}"
 
 
-_FULFILLED: dict[str, Callable[[ByHand, Wish], None]] = {
-    "strike": ByHand._strike,
-    "hold": ByHand._hold,
-    "heal": ByHand._heal,
-    "play": ByHand._play,
-    "break_off": ByHand._nothing,
-    "report": ByHand._nothing,
+_ACTIONS: dict[str, Callable[[ManualRun, Command], None]] = {
+    "strike": ManualRun._strike,
+    "hold": ManualRun._hold,
+    "heal": ManualRun._heal,
+    "play": ManualRun._play,
+    "break_off": ManualRun._nothing,
+    "report": ManualRun._nothing,
 }

@@ -18,7 +18,7 @@ from brokenpipe.stack.processes.process import child, clean_environment
 TIMEOUT_S = 600.0
 
 
-class Reporter:
+class ReportWorker:
     """One report at a time. `on_say` is told what the report of a finished run says."""
 
     def __init__(self, undo: Janitor, scratch: Path, on_say: Callable[[str], None]) -> None:

@@ -19,24 +19,37 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from brokenpipe.drive.gauges.liveness import RollCall
-from brokenpipe.drive.gauges.sampler import probing
-from brokenpipe.drive.interactive.command_queue import Desk
-from brokenpipe.drive.interactive.live_state import Board, Lookout, Watcher, showing
-from brokenpipe.drive.interactive.manual_run import ByHand
-from brokenpipe.drive.interactive.report_worker import Reporter
-from brokenpipe.drive.locust.process import Generator, generator
+from brokenpipe.drive.gauges.liveness import LivenessCheck
+from brokenpipe.drive.gauges.sampler import sampling
+from brokenpipe.drive.interactive.command_queue import CommandQueue
+from brokenpipe.drive.interactive.live_state import (
+    LiveSourceFactory,
+    LiveStateBuilder,
+    SessionState,
+    publishing,
+)
+from brokenpipe.drive.interactive.manual_run import ManualRun
+from brokenpipe.drive.interactive.report_worker import ReportWorker
+from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.run_folder import (
-    holding,
+    locked,
     new_report_folder,
     point_latest_at,
     remove_if_not_begun,
     write_environment,
     write_plan,
 )
-from brokenpipe.drive.runner import Ending, Terminated, note, probes, watch, watched, write_finish
-from brokenpipe.drive.write_ledger_reader import ledger
+from brokenpipe.drive.runner import (
+    Ending,
+    Terminated,
+    record_notices,
+    sampled_processes,
+    self_test_records,
+    watching_run,
+    write_finish,
+)
+from brokenpipe.drive.write_ledger_reader import open_ledger
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
 from brokenpipe.history.file_names import file_of
@@ -55,14 +68,14 @@ from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.start import stack_on
 
-TICK_S = 0.1
-PAGE_S = 30.0  # for Locust to serve its page
-LAST_REQUESTS_S = 1.0  # for those under way at a Ctrl-C
-HALTED_S = 10.0  # from Stop to the last user's end; Locust gives them one
+POLL_S = 0.1
+PAGE_TIMEOUT_S = 30.0  # for Locust to serve its page
+LAST_DRAIN_S = 1.0  # for those under way at a Ctrl-C
+STOPPED_TIMEOUT_S = 10.0  # from Stop to the last user's end; Locust gives them one
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class WebSessionConfig:
     """What is run, where its folders go, and who is told. `page` is the HTML of the page of ours."""
 
     plan: Plan
@@ -72,7 +85,7 @@ class Sitting:
     command: str
     port: int
     page: str
-    lookout: Lookout
+    lookout: LiveSourceFactory
     on_say: Callable[[str], None]
     engine: str | None = None  # the Docker engine of a stack in containers; None: the active one
 
@@ -81,7 +94,7 @@ class Sitting:
         return f"http://{LOOPBACK}:{self.port}"
 
 
-def sit(what: Sitting) -> None:
+def serve_web_session(what: WebSessionConfig) -> None:
     """Until Ctrl-C or SIGTERM, which are raised again when every run is recorded and reported.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
@@ -89,34 +102,34 @@ def sit(what: Sitting) -> None:
     with janitor(secrets.token_hex(8)) as undo, scratch_folder("brokenpipe-web-", undo) as scratch:
         page = scratch / "page.html"
         page.write_text(what.page, encoding="utf-8")
-        with Reporter(undo, scratch, what.on_say) as reporter:
-            _Table(what, undo, reporter, page).sit()
+        with ReportWorker(undo, scratch, what.on_say) as reporter:
+            _WebSession(what, undo, reporter, page).sit()
 
 
-class _Table:
+class _WebSession:
     """Where the sitting takes place: what stays while runs come and go."""
 
-    def __init__(self, what: Sitting, undo: Janitor, reporter: Reporter, page: Path) -> None:
+    def __init__(self, what: WebSessionConfig, undo: Janitor, reporter: ReportWorker, page: Path) -> None:
         self._what = what
         self._undo = undo
         self._reporter = reporter
         self._page = page
         scenario = what.plan.scenario
         lossy = what.plan.stack == "compose" and scenario.in_namespace
-        self._desk = Desk(tuple(scenario.arms), tls=scenario.postgres.tls, lossy=lossy)
-        self._board = Board(what.plan)
-        self._watcher: Watcher | None = None
-        self._load: Generator | None = None
+        self._desk = CommandQueue(tuple(scenario.arms), tls=scenario.postgres.tls, lossy=lossy)
+        self._board = SessionState(what.plan)
+        self._watcher: LiveStateBuilder | None = None
+        self._load: LocustProcess | None = None
         self._folder: Path | None = None  # of the run that is on
 
     def sit(self) -> None:
         folder = self._new_folder()
         log = folder / "logs" / "load.log"
         try:
-            with generator(self._config(), log, self._undo, on_web=self._hear) as load:
+            with locust_process(self._config(), log, self._undo, on_web=self._hear) as load:
                 self._load = load
                 _wait_for_page(load, self._what.port)
-                with showing(load, self._scene):
+                with publishing(load, self._scene):
                     while True:
                         self._run(folder, load)
                         folder = self._new_folder()
@@ -144,14 +157,14 @@ class _Table:
 
     # --- one run after the other --------------------------------------------------------------------
 
-    def _run(self, folder: Path, load: Generator) -> None:
+    def _run(self, folder: Path, load: LocustProcess) -> None:
         plan = self._what.plan
         self._say("preparing", "starting")
         try:
             with stack_on(self._footing(folder)) as stack:
                 self._say("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
-                known = list(probes(faults, stack))
+                known = list(self_test_records(faults, stack))
                 self._desk.anew()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
                 load.tell(Aim(urls, str(folder / "requests.ndjson")))
@@ -185,12 +198,12 @@ class _Table:
             self._reporter.make(folder, last=True)
             raise
 
-    def _wait_for_start(self, load: Generator) -> None:
+    def _wait_for_start(self, load: LocustProcess) -> None:
         while not self._desk.users:
             load.check()
-            time.sleep(TICK_S)
+            time.sleep(POLL_S)
 
-    def _record(self, folder: Path, stack: Stack, load: Generator, known: list[Probe]) -> None:
+    def _record(self, folder: Path, stack: Stack, load: LocustProcess, known: list[Probe]) -> None:
         users = self._desk.users
         load_ = self._what.plan.scenario.load.model_copy(update={"users": users})
         plan = self._what.plan.model_copy(
@@ -205,10 +218,10 @@ class _Table:
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
         with (
-            holding(folder),
+            locked(folder),
             keeping(folder) as keeper,
             writing(file_of(folder, "experiment"), "experiment") as log,
-            _finishing(log, keeper),
+            _recording_end(log, keeper),
         ):
             point_latest_at(folder)
             for probe in known:
@@ -216,38 +229,38 @@ class _Table:
             self._folder = folder
             self._play(folder, plan, stack, load, log)
 
-    def _play(self, folder: Path, plan: Plan, stack: Stack, load: Generator, log: Writer) -> None:
+    def _play(self, folder: Path, plan: Plan, stack: Stack, load: LocustProcess, log: Writer) -> None:
         proxies = {name: arm.proxy for name, arm in stack.arms.items()}
         databases = {name: arm.database for name, arm in stack.arms.items()}
         target_toml = self._what.sources.target_folder / "target.toml"
         certified = {fault.brief() for phase in plan.scenario.phases if (fault := phase.fault)}
         looks = self._what.lookout(folder, tuple(plan.scenario.arms))
-        self._watcher = Watcher(self._board, self._desk, looks, folder.name, time.monotonic_ns())
+        self._watcher = LiveStateBuilder(self._board, self._desk, looks, folder.name, time.monotonic_ns())
 
         def certify(fault: Fault) -> None:
             if fault.brief() not in certified:
                 certified.add(fault.brief())
-                for probe in probes([fault], stack):
+                for probe in self_test_records([fault], stack):
                     log.write(probe)
 
         with (
-            ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as books,
+            open_ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as books,
             writing(file_of(folder, "nemesis"), "nemesis") as acts,
             writing(file_of(folder, "gauges"), "probe") as gauges,
-            probing(watched(stack, load), databases, stack, gauges, log),
-            watch(stack, load, self._undo, file_of(folder, "watch")) as silences,
+            sampling(sampled_processes(stack, load), databases, stack, gauges, log),
+            watching_run(stack, load, self._undo, file_of(folder, "watch")) as silences,
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             books.begin()
             self._say("starting", "users are on their way")
             load.open()
             self._wait_ready(load)
-            hand = ByHand(
+            hand = ManualRun(
                 plan=plan,
                 load=load,
                 nemesis=actor,
                 log=log,
-                roll_call=RollCall(stack, log),
+                roll_call=LivenessCheck(stack, log),
                 desk=self._desk,
                 on_plan=lambda changed: write_plan(folder, changed, self._what.sources),
                 certify=certify,
@@ -257,13 +270,13 @@ class _Table:
             with self._open_for_wishes(load):
                 hand.run()
             self._say("reporting", "waiting for the last user")
-            if not poll(lambda: self._desk.halted or None, timeout_s=HALTED_S, every_s=TICK_S):
+            if not poll(lambda: self._desk.halted or None, timeout_s=STOPPED_TIMEOUT_S, every_s=POLL_S):
                 load.check()
             books.end(actor.clear, partial(silences.silent_for_s, {"postgres"}))
-            note(load.notices, log)
+            record_notices(load.notices, log)
 
     @contextmanager
-    def _open_for_wishes(self, load: Generator) -> Iterator[None]:
+    def _open_for_wishes(self, load: LocustProcess) -> Iterator[None]:
         """While the block lasts. If it does not end well, nothing is asked of a stack that is taken down."""
         self._desk.running = True
         self._say("running", "users are there")
@@ -271,16 +284,16 @@ class _Table:
             yield
         except BaseException:
             with suppress(BrokenpipeError):
-                load.drain(LAST_REQUESTS_S)
+                load.drain(LAST_DRAIN_S)
             raise
         finally:
             self._desk.running = False
 
-    def _wait_ready(self, load: Generator) -> None:
+    def _wait_ready(self, load: LocustProcess) -> None:
         """As many users as were asked for, however slowly they come; or nobody wants them any more."""
         while self._desk.halting is None:
             with suppress(StackError):  # they are still coming
-                load.wait_ready(TICK_S)
+                load.wait_ready(POLL_S)
                 return
             load.check()
 
@@ -314,7 +327,7 @@ class _Table:
 
 
 @contextmanager
-def _finishing(log: Writer, keeper: Keeper) -> Iterator[None]:
+def _recording_end(log: Writer, keeper: Keeper) -> Iterator[None]:
     """How it ended is the last line."""
     ending: Ending = "failed"
     try:
@@ -330,10 +343,10 @@ def _finishing(log: Writer, keeper: Keeper) -> Iterator[None]:
         write_finish(log, ending, keeper)
 
 
-def _wait_for_page(load: Generator, port: int) -> None:
+def _wait_for_page(load: LocustProcess, port: int) -> None:
     def there() -> bool | None:
         load.check()
         return taken(port) or None
 
-    if not poll(there, timeout_s=PAGE_S, every_s=TICK_S):
-        raise StackError(f"locust: its page did not come up on port {port} within {PAGE_S:g} s")
+    if not poll(there, timeout_s=PAGE_TIMEOUT_S, every_s=POLL_S):
+        raise StackError(f"locust: its page did not come up on port {port} within {PAGE_TIMEOUT_S:g} s")

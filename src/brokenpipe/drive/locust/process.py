@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from brokenpipe.drive.locust.worker_process import LOCUST, STOP_TIMEOUT_S, load_worker, see_that_it_runs
+from brokenpipe.drive.locust.worker_process import LOCUST, STOP_TIMEOUT_S, load_worker, require_running
 from brokenpipe.errors import (
     BrokenpipeError,
     LocustfileError,
@@ -46,15 +46,15 @@ from brokenpipe.stack.processes.open_files import raise_limit
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.stack.processes.process import Child, child, clean_environment
 
-Hear = Callable[[WebNews], None]
+OnWebMessage = Callable[[WebNews], None]
 
-WORKERS_LOOK_S = 0.5  # between two looks, whether all workers still start
-VAIN_LOOK_S = 0.5  # between two looks, whether waiting for the last request is in vain
-LAST_WORDS_S = 0.5  # from the end of the channel to the end of its process
+WORKER_CHECK_S = 0.5  # between two looks, whether all workers still start
+GIVE_UP_CHECK_S = 0.5  # between two looks, whether waiting for the last request is in vain
+EXIT_WAIT_S = 0.5  # from the end of the channel to the end of its process
 
 
 @dataclass(slots=True)
-class _Heard:
+class _LocustState:
     """The latest of each thing that the load has said."""
 
     ready: int | None = None
@@ -65,7 +65,7 @@ class _Heard:
     gone: bool = False
 
 
-class Generator:
+class LocustProcess:
     """A running Locust process whose users wait at a closed gate.
 
     Every method but `stop` raises LocustfileError when the locustfile turned out to be unusable, RedirectError when a
@@ -78,7 +78,7 @@ class Generator:
         config: LoadConfig,
         process: Child,
         channel: socket.socket,
-        on_web: Hear | None = None,
+        on_web: OnWebMessage | None = None,
         workers: Sequence[Child] = (),
         on_aligned: Callable[[Aligned], None] = lambda _: None,
     ) -> None:
@@ -88,7 +88,7 @@ class Generator:
         self._workers = workers
         self._on_aligned = on_aligned
         self._channel = channel
-        self._heard = _Heard()
+        self._heard = _LocustState()
         self._news = threading.Condition()
         self._saying = threading.Lock()  # the run and the pages speak from threads of their own
         self._turn = 0
@@ -130,9 +130,9 @@ class Generator:
     def wait_ready(self, timeout_s: float = 30.0) -> int:
         """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
         deadline = time.monotonic() + timeout_s
-        while not self._wait(lambda: self._heard.ready is not None, WORKERS_LOOK_S):
+        while not self._wait(lambda: self._heard.ready is not None, WORKER_CHECK_S):
             for worker in self._workers:
-                see_that_it_runs(worker)
+                require_running(worker)
             if time.monotonic() > deadline:
                 break
         if self._heard.ready is None:
@@ -169,7 +169,7 @@ class Generator:
         self.close()
         until = time.monotonic() + timeout_s
         while (left_s := until - time.monotonic()) > 0:
-            if self._wait(lambda: self._heard.drained_turn >= self._turn, min(left_s, VAIN_LOOK_S)):
+            if self._wait(lambda: self._heard.drained_turn >= self._turn, min(left_s, GIVE_UP_CHECK_S)):
                 return True
             if in_vain():
                 return False
@@ -239,7 +239,7 @@ class Generator:
                 case Refused():
                     heard.failure = heard.failure or self._refused(message)
                 case Failed(what=what, text=text):
-                    heard.failure = heard.failure or _failed(what, text)
+                    heard.failure = heard.failure or _load_error(what, text)
             self._news.notify_all()
 
     def _take_alignment(self, measured: Aligned) -> None:
@@ -251,7 +251,7 @@ class Generator:
 
     def _refused(self, refused: Refused) -> UsageError:
         if refused.redirected_by:
-            return _redirected(refused.redirected_by, refused.url, self._config.arms)
+            return _redirect_error(refused.redirected_by, refused.url, self._config.arms)
         addresses = ", ".join(self._config.arms.values())
         return LocustfileError(
             f"{self._config.locustfile}: asked for {refused.url}, which is not the address of its arm",
@@ -262,7 +262,7 @@ class Generator:
 
     def _died(self) -> StackError:
         with suppress(Exception):
-            self._process.popen.wait(LAST_WORDS_S)
+            self._process.popen.wait(EXIT_WAIT_S)
         code = self._process.popen.poll()
         return StackError(
             f"locust: the load generator ended by itself ({_exit_text(code)})",
@@ -272,16 +272,16 @@ class Generator:
 
 
 @contextmanager
-def generator(
+def locust_process(
     config: LoadConfig,
     log_path: Path,
     janitor: Janitor,
     *,
     environment: Mapping[str, str] | None = None,
-    on_web: Hear | None = None,
+    on_web: OnWebMessage | None = None,
     on_aligned: Callable[[Aligned], None] = lambda _: None,
     bind: Bind | None = None,
-) -> Iterator[Generator]:
+) -> Iterator[LocustProcess]:
     """Locust for as long as the block lasts; its users wait at the closed gate.
 
     `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
@@ -313,7 +313,7 @@ def generator(
         ]
         for worker in workers:
             raise_limit(worker.pid)
-        load = Generator(config, process, ours, on_web, workers, on_aligned)
+        load = LocustProcess(config, process, ours, on_web, workers, on_aligned)
         try:
             yield load
         finally:
@@ -325,18 +325,18 @@ def _argv(config: LoadConfig, bind: Bind) -> list[str]:
     users, workers = str(config.total_users), str(config.workers)
     master = ["--master", "--master-bind-host", bind.host, "--master-bind-port", str(bind.port)]
     return [
-        *LOCUST, *_web(config), "--web-host", LOOPBACK,
+        *LOCUST, *_web_options(config), "--web-host", LOOPBACK,
         "--users", users, "--spawn-rate", users,
         "--stop-timeout", str(STOP_TIMEOUT_S), "--exit-code-on-error", "0",
         *([*master, "--expect-workers", workers] if config.workers else []),
     ]  # fmt: skip
 
 
-def _web(config: LoadConfig) -> list[str]:
+def _web_options(config: LoadConfig) -> list[str]:
     return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
 
 
-def _redirected(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
+def _redirect_error(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
     return RedirectError(
         f"the service of arm {arm} redirects to {url}, which is not its own address ({arms.get(arm)}): "
         "nothing is requested there",
@@ -345,7 +345,7 @@ def _redirected(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
     )
 
 
-def _failed(what: str, text: str) -> BrokenpipeError:
+def _load_error(what: str, text: str) -> BrokenpipeError:
     if what == "recording":
         return RecordingError(text, remedy="Make room on that disk and run again; what was recorded is kept.")
     if what == "workers":

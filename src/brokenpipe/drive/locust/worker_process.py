@@ -28,25 +28,25 @@ def load_worker(
     """
     return child(
         f"worker w{number + 1} of the load",
-        argv(LOOPBACK, port),
+        worker_argv(LOOPBACK, port),
         log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
         janitor=janitor,
-        env=clean_environment({**found, **environment(LOOPBACK, port), protocol.WANTED: str(number)}),
+        env=clean_environment({**found, **worker_environment(LOOPBACK, port), protocol.WANTED: str(number)}),
         stop_timeout_s=STOP_TIMEOUT_S + 2.0,
     )
 
 
-def argv(host: str, port: int) -> list[str]:
+def worker_argv(host: str, port: int) -> list[str]:
     """The command of a worker whose master is there."""
     return [*LOCUST, "--worker", "--master-host", host, "--master-port", str(port)]
 
 
-def environment(host: str, port: int) -> dict[str, str]:
+def worker_environment(host: str, port: int) -> dict[str, str]:
     """What makes it one of ours."""
     return {protocol.MASTER: f"{host}:{port}"}
 
 
-def see_that_it_runs(worker: Child) -> None:
+def require_running(worker: Child) -> None:
     """Raises StackError if it does not."""
     if not worker.running:
         raise StackError(

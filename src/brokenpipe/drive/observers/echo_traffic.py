@@ -6,14 +6,14 @@ import socket
 import struct
 import time
 
-from brokenpipe.drive.raw_postgres.raw_socket import Sighting, end_by, receive
+from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, event_of_error, receive
 
 EVERY_NS = 5_000_000  # ten messages in the shortest silence that an idle limit may have
 SEND_TIMEOUT_S = 1.0  # messages of 16 bytes: if one cannot be sent, nobody reads
 _MESSAGE = struct.Struct("!qq")  # number, time of sending
 
 
-class Conversation:
+class EchoTraffic:
     """The client's side of it.
 
     `sent` counts messages, `delays_ns` are the round trips of those answered, in order, and `ended` is how
@@ -26,7 +26,7 @@ class Conversation:
         self._buffer = b""
         self._mangled = False
         self.delays_ns: list[int] = []
-        self.ended: Sighting | None = None
+        self.ended: SocketEvent | None = None
 
     @property
     def complete(self) -> bool:
@@ -52,9 +52,9 @@ class Conversation:
         try:
             self._connection.sendall(_MESSAGE.pack(self.sent, now_ns))
         except TimeoutError:
-            self.ended = Sighting("silence", time.monotonic_ns())
+            self.ended = SocketEvent("silence", time.monotonic_ns())
         except ConnectionError as error:
-            self.ended = end_by(error)
+            self.ended = event_of_error(error)
         else:
             self.sent += 1
 
@@ -62,7 +62,7 @@ class Conversation:
         if self.ended:  # the sending told of it; reading on would show another end
             return
         received = receive(self._connection, until_ns)
-        if isinstance(received, Sighting):
+        if isinstance(received, SocketEvent):
             self.ended = received
         elif received:
             self._buffer += received

@@ -12,120 +12,130 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from brokenpipe.drive.observers.socket_observers import GRACE_S, Observation, patience_s
-from brokenpipe.drive.raw_postgres.raw_socket import Address, Sighting
-from brokenpipe.drive.raw_postgres.session import LOGIN_TIMEOUT_S, Login, NotOpened, Session, session
+from brokenpipe.drive.observers.socket_observers import GRACE_S, Observation, watch_time_s
+from brokenpipe.drive.raw_postgres.raw_socket import Address, SocketEvent
+from brokenpipe.drive.raw_postgres.session import (
+    LOGIN_TIMEOUT_S,
+    Login,
+    LoginFailedError,
+    PgSession,
+    pg_session,
+)
 from brokenpipe.faults import Expectation, Fault, Situation
 
 _TRY_EVERY_S = 0.005
-_TALK_EVERY_S = 0.005
-_TALK_S = 0.03
+_STATEMENT_EVERY_S = 0.005
+_STATEMENTS_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class LoginTarget:
     """Where a session is opened, and by whom."""
 
     address: Address
     login: Login
 
 
-def idle(door: Door, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
+def idle(door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
     """A session that says nothing while the fault comes, and asks at the end whether it still lives."""
-    with session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
         injected_ns = time.monotonic_ns()
         injection = aside.submit(inject)
-        ended = opened.end(injected_ns + _ns(patience_s(expected)))
+        ended = opened.end(injected_ns + _ns(watch_time_s(expected)))
         injection.result()
-        return _told(ended or _asked(opened, "SELECT 1", GRACE_S), injected_ns)
+        return _observation(ended or _answer_to(opened, "SELECT 1", GRACE_S), injected_ns)
 
 
-def fresh(door: Door, inject: Callable[[], None], fault: Fault, expected: Expectation) -> Observation:
+def fresh(door: LoginTarget, inject: Callable[[], None], fault: Fault, expected: Expectation) -> Observation:
     """A session that is opened once the fault is there."""
     injected_ns = time.monotonic_ns()
     if expected.seen == "refused":
         with ThreadPoolExecutor(1, "inject") as aside:
-            return _away(door, aside.submit(inject), injected_ns)
+            return _observe_refusal(door, aside.submit(inject), injected_ns)
     inject()
-    return see_fresh(door, fault, expected)
+    return observe_new_session(door, fault, expected)
 
 
-def see_fresh(door: Door, fault: Fault, expected: Expectation) -> Observation:
+def observe_new_session(door: LoginTarget, fault: Fault, expected: Expectation) -> Observation:
     """What a new session sees that asks the fault's question."""
     before_ns = time.monotonic_ns()
     patience_s = expected.latest_s + GRACE_S if expected.seen == "silence" else LOGIN_TIMEOUT_S
     try:
-        with session(door.address, door.login, patience_s) as opened:
-            answer = _asked(opened, fault.question, expected.latest_s + GRACE_S)
+        with pg_session(door.address, door.login, patience_s) as opened:
+            answer = _answer_to(opened, fault.question, expected.latest_s + GRACE_S)
             if answer.seen == "alive" and expected.seen != "alive":
                 until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
-                answer = opened.end(until_ns) or Sighting("alive", time.monotonic_ns())
-            return _told(answer, opened.last_byte_ns)
-    except NotOpened as instead:
-        return _told(instead.sighting, before_ns)
+                answer = opened.end(until_ns) or SocketEvent("alive", time.monotonic_ns())
+            return _observation(answer, opened.last_byte_ns)
+    except LoginFailedError as instead:
+        return _observation(instead.sighting, before_ns)
 
 
-def mid_transfer(door: Door, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
+def mid_transfer(
+    door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
+) -> Observation:
     """A session that asks one thing after the other while the fault comes."""
-    with session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
-        _talk(opened, time.monotonic_ns() + _ns(_TALK_S))
+    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+        _repeat_statement(opened, time.monotonic_ns() + _ns(_STATEMENTS_S))
         injected_ns = time.monotonic_ns()
         injection = aside.submit(inject)
-        seen = _talk(opened, injected_ns + _ns(patience_s(expected)))
+        seen = _repeat_statement(opened, injected_ns + _ns(watch_time_s(expected)))
         injection.result()
         if seen.seen == "alive":  # so it was at the last look, and the injection may have taken longer
-            seen = _asked(opened, "SELECT 1", GRACE_S)
-        return _told(seen, injected_ns)
+            seen = _answer_to(opened, "SELECT 1", GRACE_S)
+        return _observation(seen, injected_ns)
 
 
-OBSERVERS: Mapping[Situation, Callable[[Door, Callable[[], None], Fault, Expectation], Observation]] = {
+OBSERVERS: Mapping[
+    Situation, Callable[[LoginTarget, Callable[[], None], Fault, Expectation], Observation]
+] = {
     "idle": idle,
     "fresh": fresh,
     "mid_transfer": mid_transfer,
 }
 
 
-def _talk(opened: Session, until_ns: int) -> Sighting:
+def _repeat_statement(opened: PgSession, until_ns: int) -> SocketEvent:
     """Statement after statement until then, or until one is not answered as it should be."""
     while True:
-        answer = _asked(opened, "SELECT 1", GRACE_S)
+        answer = _answer_to(opened, "SELECT 1", GRACE_S)
         if answer.seen != "alive" or time.monotonic_ns() >= until_ns:
             return answer
-        time.sleep(_TALK_EVERY_S)
+        time.sleep(_STATEMENT_EVERY_S)
 
 
-def _asked(opened: Session, statement: str, patience_s: float) -> Sighting:
+def _answer_to(opened: PgSession, statement: str, patience_s: float) -> SocketEvent:
     try:
         opened.ask(statement)
     except ConnectionError:  # it has ended; what it was told before waits to be read
         ended = opened.end(time.monotonic_ns() + _ns(GRACE_S))
-        return ended or Sighting("reset", time.monotonic_ns())
+        return ended or SocketEvent("reset", time.monotonic_ns())
     return opened.answer(time.monotonic_ns() + _ns(patience_s))
 
 
-def _away(door: Door, injection: Future[None], injected_ns: int) -> Observation:
+def _observe_refusal(door: LoginTarget, injection: Future[None], injected_ns: int) -> Observation:
     """Try until the injection is over: the first refusal, if it is followed by a session; else what was seen last."""
-    refused: Sighting | None = None
+    refused: SocketEvent | None = None
     while True:
         last_try = injection.done()
-        seen = _attempt(door)
+        seen = _try_login(door)
         if seen.seen == "refused" and refused is None:
             refused = seen
         if last_try:
             injection.result()
-            return _told(refused if refused and seen.seen == "alive" else seen, injected_ns)
+            return _observation(refused if refused and seen.seen == "alive" else seen, injected_ns)
         time.sleep(_TRY_EVERY_S)
 
 
-def _attempt(door: Door) -> Sighting:
+def _try_login(door: LoginTarget) -> SocketEvent:
     try:
-        with session(door.address, door.login):
-            return Sighting("alive", time.monotonic_ns())
-    except NotOpened as instead:
+        with pg_session(door.address, door.login):
+            return SocketEvent("alive", time.monotonic_ns())
+    except LoginFailedError as instead:
         return instead.sighting
 
 
-def _told(sighting: Sighting, since_ns: int) -> Observation:
+def _observation(sighting: SocketEvent, since_ns: int) -> Observation:
     return Observation(sighting.seen, (sighting.t_ns - since_ns) / 1e9)
 
 

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from brokenpipe.drive.observers.echo_traffic import Conversation
+from brokenpipe.drive.observers.echo_traffic import EchoTraffic
 from brokenpipe.drive.raw_postgres.raw_socket import (
     CONNECT_TIMEOUT_S,
     Address,
-    Sighting,
+    SocketEvent,
     connect,
-    end_by,
+    event_of_error,
     receive,
-    watch,
+    wait_for_end,
 )
 from brokenpipe.faults import Expectation, Seen, Situation
 from brokenpipe.faults.contract import STEADY
@@ -28,10 +28,10 @@ from brokenpipe.faults.contract import STEADY
 Inject = Callable[[], None]
 
 GRACE_S = 0.25  # how much longer than promised is waited, to tell late from never
-_TALK_S = 0.03  # of conversation before and after an injection: six messages
-_TRIPS = 7  # the median of seven forgives three hiccups of the machine
-_TRIPS_IF_LONG = 3
-_LONG_S = 0.1
+_TRAFFIC_S = 0.03  # of conversation before and after an injection: six messages
+_ROUND_TRIPS = 7  # the median of seven forgives three hiccups of the machine
+_ROUND_TRIPS_IF_LONG = 3
+_LONG_DELAY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Observation:
     after_s: float
 
 
-class _Quiet:
+class _IdleSocket:
     """A connection that speaks only when asked to."""
 
     def __init__(self, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
@@ -52,31 +52,31 @@ class _Quiet:
     def close(self) -> None:
         self._socket.close()
 
-    def exchange(self, patience_s: float) -> float | Sighting:
+    def exchange(self, patience_s: float) -> float | SocketEvent:
         """The time of a round trip in seconds, or what was seen instead of an answer."""
         self.last_byte_ns = time.monotonic_ns()
         try:
             self._socket.sendall(b"?")
         except ConnectionError as error:
-            return end_by(error)
+            return event_of_error(error)
         answer = receive(self._socket, self.last_byte_ns + _ns(patience_s))
         if isinstance(answer, bytes):
             return (time.monotonic_ns() - self.last_byte_ns) / 1e9
-        return answer or Sighting("silence", time.monotonic_ns())
+        return answer or SocketEvent("silence", time.monotonic_ns())
 
-    def watch(self, until_ns: int) -> Sighting | None:
-        return watch(self._socket, until_ns)
+    def watch(self, until_ns: int) -> SocketEvent | None:
+        return wait_for_end(self._socket, until_ns)
 
 
 def idle(address: Address, inject: Inject, expected: Expectation) -> Observation:
     """Opened before the injection, quiet since."""
-    with closing(_Quiet(address)) as link:
+    with closing(_IdleSocket(address)) as link:
         link.exchange(1.0)
         injected_ns = time.monotonic_ns()
         inject()
         if expected.seen == "delayed":
-            return _delay(link, expected)
-        return _watch(link, injected_ns, expected)
+            return _observe_delay(link, expected)
+        return _observe_end(link, injected_ns, expected)
 
 
 def fresh(address: Address, inject: Inject, expected: Expectation) -> Observation:
@@ -85,34 +85,34 @@ def fresh(address: Address, inject: Inject, expected: Expectation) -> Observatio
     inject()
     timeout_s = expected.latest_s + GRACE_S if expected.seen == "unreached" else CONNECT_TIMEOUT_S
     try:
-        opened = _Quiet(address, timeout_s)
+        opened = _IdleSocket(address, timeout_s)
     except ConnectionRefusedError:
         return Observation("refused", _since(injected_ns))
     except TimeoutError:
         return Observation("unreached", _since(injected_ns))
     with closing(opened) as link:
         if expected.seen == "delayed":
-            return _delay(link, expected)
+            return _observe_delay(link, expected)
         first = link.exchange(expected.latest_s + GRACE_S)
-        if isinstance(first, Sighting):
+        if isinstance(first, SocketEvent):
             return Observation(first.seen, (first.t_ns - injected_ns) / 1e9)
-        return _watch(link, injected_ns, expected)
+        return _observe_end(link, injected_ns, expected)
 
 
 def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Observation:
     """Messages and answers are under way in both directions all the time, at the injection too."""
     with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as aside:
-        talk = Conversation(connection)
-        talk.talk(time.monotonic_ns() + _ns(_TALK_S))
+        talk = EchoTraffic(connection)
+        talk.talk(time.monotonic_ns() + _ns(_TRAFFIC_S))
         injected_ns = time.monotonic_ns()
         injection = aside.submit(inject)
         while not injection.done():
-            talk.talk(time.monotonic_ns() + _ns(_TALK_S / 6))
+            talk.talk(time.monotonic_ns() + _ns(_TRAFFIC_S / 6))
         injection.result()
         before = talk.sent
-        until_ns = time.monotonic_ns() + _ns(2 * _TALK_S)
+        until_ns = time.monotonic_ns() + _ns(2 * _TRAFFIC_S)
         if expected.seen != "delayed":
-            until_ns = max(until_ns, injected_ns + _ns(patience_s(expected)))
+            until_ns = max(until_ns, injected_ns + _ns(watch_time_s(expected)))
         talk.talk(until_ns)
         talk.listen(time.monotonic_ns() + _ns(expected.latest_s + GRACE_S))
     if talk.ended:
@@ -121,7 +121,7 @@ def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Obs
         return Observation("silence", _since(injected_ns))
     if expected.seen != "delayed":
         return Observation("alive", _since(injected_ns))
-    return _round_trip(statistics.median(talk.delays_ns[before:]) / 1e9, expected)
+    return _delay_observation(statistics.median(talk.delays_ns[before:]) / 1e9, expected)
 
 
 OBSERVERS: Mapping[Situation, Callable[[Address, Inject, Expectation], Observation]] = {
@@ -131,48 +131,48 @@ OBSERVERS: Mapping[Situation, Callable[[Address, Inject, Expectation], Observati
 }
 
 
-def _delay(link: _Quiet, expected: Expectation) -> Observation:
+def _observe_delay(link: _IdleSocket, expected: Expectation) -> Observation:
     """How long a round trip takes, in the median of some."""
     trips = []
-    for _ in range(_TRIPS_IF_LONG if expected.latest_s > _LONG_S else _TRIPS):
+    for _ in range(_ROUND_TRIPS_IF_LONG if expected.latest_s > _LONG_DELAY_S else _ROUND_TRIPS):
         trip = link.exchange(expected.latest_s + GRACE_S)
-        if isinstance(trip, Sighting):
+        if isinstance(trip, SocketEvent):
             return Observation(trip.seen, expected.latest_s + GRACE_S)
         trips.append(trip)
-    return _round_trip(statistics.median(trips), expected)
+    return _delay_observation(statistics.median(trips), expected)
 
 
-def _round_trip(took_s: float, expected: Expectation) -> Observation:
+def _delay_observation(took_s: float, expected: Expectation) -> Observation:
     return Observation("delayed" if took_s >= expected.earliest_s else "alive", took_s)
 
 
-def _watch(link: _Quiet, injected_ns: int, expected: Expectation) -> Observation:
+def _observe_end(link: _IdleSocket, injected_ns: int, expected: Expectation) -> Observation:
     if expected.rest_s is not None:
-        return _after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
+        return _observe_after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
     start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
-    ended = link.watch(start_ns + _ns(patience_s(expected)))
+    ended = link.watch(start_ns + _ns(watch_time_s(expected)))
     if ended is None:
         answer = link.exchange(GRACE_S)
-        if not isinstance(answer, Sighting):
+        if not isinstance(answer, SocketEvent):
             return Observation("alive", _since(start_ns))
         ended = answer
     return Observation(ended.seen, (ended.t_ns - start_ns) / 1e9)
 
 
-def _after_rest(link: _Quiet, rest_s: float, patience_s: float) -> Observation:
+def _observe_after_rest(link: _IdleSocket, rest_s: float, patience_s: float) -> Observation:
     """How the first message after a rest is answered. What is seen in the rest comes before it: at a negative time."""
     sent_ns = link.last_byte_ns + _ns(rest_s)
     ended = link.watch(sent_ns)
     if ended is None:
         answer = link.exchange(patience_s)
         sent_ns = link.last_byte_ns
-        if not isinstance(answer, Sighting):
+        if not isinstance(answer, SocketEvent):
             return Observation("alive", answer)
         ended = answer
     return Observation(ended.seen, (ended.t_ns - sent_ns) / 1e9)
 
 
-def patience_s(expected: Expectation) -> float:
+def watch_time_s(expected: Expectation) -> float:
     """How long to watch: for an end somewhat longer than promised, for a stretch of time as long as that is."""
     return expected.latest_s + (0.0 if expected.seen in STEADY else GRACE_S)
 

@@ -14,7 +14,7 @@ CONNECT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SocketEvent:
     """What was seen, and when, on the clock of time.monotonic_ns."""
 
     seen: Seen
@@ -28,7 +28,7 @@ def connect(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.so
     return connection
 
 
-def receive(connection: socket.socket, until_ns: int) -> bytes | Sighting | None:
+def receive(connection: socket.socket, until_ns: int) -> bytes | SocketEvent | None:
     """Whatever comes first: bytes, the end of the connection, or nothing until `until_ns`.
 
     Raises OSError for what the system says of its own: no route, or that it gave up (ETIMEDOUT).
@@ -42,20 +42,20 @@ def receive(connection: socket.socket, until_ns: int) -> bytes | Sighting | None
             raise
         return None
     except ConnectionError as error:
-        return end_by(error)
-    return received or Sighting("eof", time.monotonic_ns())
+        return event_of_error(error)
+    return received or SocketEvent("eof", time.monotonic_ns())
 
 
-def end_by(error: ConnectionError) -> Sighting:
+def event_of_error(error: ConnectionError) -> SocketEvent:
     """Which end an error of a read or a write tells of, seen now.
 
     An RST is told once, as ECONNRESET, by whichever call comes next; after that reads say EOF. Whoever writes
     after a FIN gets EPIPE. So "broken pipe" is an orderly end that the writer had not looked for.
     """
-    return Sighting("eof" if isinstance(error, BrokenPipeError) else "reset", time.monotonic_ns())
+    return SocketEvent("eof" if isinstance(error, BrokenPipeError) else "reset", time.monotonic_ns())
 
 
-def watch(connection: socket.socket, until_ns: int) -> Sighting | None:
+def wait_for_end(connection: socket.socket, until_ns: int) -> SocketEvent | None:
     """How the connection ended, or None if it has not by `until_ns`. What arrives before is dropped."""
     while isinstance(received := receive(connection, until_ns), bytes):
         pass

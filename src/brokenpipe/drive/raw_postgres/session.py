@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
-from brokenpipe.drive.raw_postgres.raw_socket import Address, Sighting, connect, end_by, receive
+from brokenpipe.drive.raw_postgres.raw_socket import Address, SocketEvent, connect, event_of_error, receive
 from brokenpipe.drive.raw_postgres.scram import MECHANISM, Scram
 from brokenpipe.faults import Seen
 
@@ -56,15 +56,15 @@ class _Message:
         return next((part[1:].decode() for part in fields if part[:1] == b"C"), None)
 
 
-class NotOpened(ConnectionError):
+class LoginFailedError(ConnectionError):
     """There is no session; `sighting` is what was seen instead."""
 
-    def __init__(self, sighting: Sighting) -> None:
+    def __init__(self, sighting: SocketEvent) -> None:
         super().__init__(f"no session: {sighting.seen}")
         self.sighting = sighting
 
 
-class Session:
+class PgSession:
     """An open session that has told it is ready. Made by `session`."""
 
     def __init__(self, address: Address) -> None:
@@ -81,7 +81,7 @@ class Session:
         with suppress(OSError):  # already ended by the other side
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def log_in(self, login: Login, until_ns: int) -> Sighting | None:
+    def log_in(self, login: Login, until_ns: int) -> SocketEvent | None:
         """None: it is ready. Otherwise what was seen instead."""
         words = ("user", login.user, "database", login.database, "application_name", "brokenpipe")
         text = b"".join(word.encode() + b"\0" for word in words) + b"\0"
@@ -92,14 +92,14 @@ class Session:
             self._socket.sendall(struct.pack("!ii", len(text) + 8, _PROTOCOL_3) + text)
             return self._until_ready(until_ns, scram)
         except ConnectionError as error:
-            return end_by(error)
+            return event_of_error(error)
 
-    def _encrypt(self, authority: Path, until_ns: int) -> Sighting | None:
+    def _encrypt(self, authority: Path, until_ns: int) -> SocketEvent | None:
         """None: from now on all is encrypted. Raises ssl.SSLCertVerificationError if it is not our server."""
         self._socket.sendall(SSL_REQUEST)
         answer = receive(self._socket, until_ns)
         if not isinstance(answer, bytes):
-            return answer or Sighting("silence", time.monotonic_ns())
+            return answer or SocketEvent("silence", time.monotonic_ns())
         if answer != b"S":
             raise ConnectionAbortedError("the server speaks no TLS")
         self._socket.settimeout(max(until_ns - time.monotonic_ns(), 1) / 1e9)
@@ -107,9 +107,9 @@ class Session:
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
         except TimeoutError:
-            return Sighting("silence", time.monotonic_ns())
+            return SocketEvent("silence", time.monotonic_ns())
         except ssl.SSLEOFError:
-            return Sighting("eof", time.monotonic_ns())
+            return SocketEvent("eof", time.monotonic_ns())
         return None
 
     def ask(self, statement: str) -> None:
@@ -120,39 +120,43 @@ class Session:
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:  # a plain socket calls it a broken pipe
             raise BrokenPipeError(*error.args) from error
 
-    def answer(self, until_ns: int) -> Sighting:
+    def answer(self, until_ns: int) -> SocketEvent:
         """What comes of what was asked: `alive` when it is done, an SQLSTATE, an end, or silence."""
-        return self._until_ready(until_ns, None) or Sighting("alive", time.monotonic_ns())
+        return self._until_ready(until_ns, None) or SocketEvent("alive", time.monotonic_ns())
 
-    def end(self, until_ns: int) -> Sighting | None:
+    def end(self, until_ns: int) -> SocketEvent | None:
         """How it ends, with the server's reason if it gave one, or None if it has not by then."""
         reason: str | None = None
         while True:
             message = self._next(until_ns)
             if message is None:
                 return None
-            if isinstance(message, Sighting):
+            if isinstance(message, SocketEvent):
                 return (
-                    Sighting(_seen(reason) or message.seen, message.t_ns)
+                    SocketEvent(_expected_sqlstate(reason) or message.seen, message.t_ns)
                     if message.seen == "eof"
                     else message
                 )
             if message.kind in "EN":
                 reason = message.sqlstate
 
-    def _until_ready(self, until_ns: int, scram: Scram | None) -> Sighting | None:
+    def _until_ready(self, until_ns: int, scram: Scram | None) -> SocketEvent | None:
         reason: tuple[str | None, int] | None = None
         while True:
             message = self._next(until_ns)
             if message is None:
-                return Sighting("silence", time.monotonic_ns())
-            if isinstance(message, Sighting):
-                return Sighting(_seen(reason[0]) or message.seen, reason[1]) if reason else message
-            if message.kind == "E" or (message.kind == "N" and _seen(message.sqlstate)):
+                return SocketEvent("silence", time.monotonic_ns())
+            if isinstance(message, SocketEvent):
+                return (
+                    SocketEvent(_expected_sqlstate(reason[0]) or message.seen, reason[1])
+                    if reason
+                    else message
+                )
+            if message.kind == "E" or (message.kind == "N" and _expected_sqlstate(message.sqlstate)):
                 reason = (message.sqlstate, time.monotonic_ns())
             elif message.kind == "Z":
-                seen = _seen(reason[0]) if reason else None
-                return Sighting(seen, reason[1]) if reason and seen else None
+                seen = _expected_sqlstate(reason[0]) if reason else None
+                return SocketEvent(seen, reason[1]) if reason and seen else None
             elif message.kind == "R" and scram:
                 self._authenticate(message.body, scram)
 
@@ -167,7 +171,7 @@ class Session:
     def _send(self, kind: bytes, body: bytes) -> None:
         self._socket.sendall(_HEAD.pack(kind, len(body) + 4) + body)
 
-    def _next(self, until_ns: int) -> _Message | Sighting | None:
+    def _next(self, until_ns: int) -> _Message | SocketEvent | None:
         while True:
             if len(self._buffer) >= _HEAD.size:
                 kind, size = _HEAD.unpack_from(self._buffer)
@@ -180,28 +184,28 @@ class Session:
             self._buffer += received
 
 
-def _seen(sqlstate: str | None) -> Seen | None:
+def _expected_sqlstate(sqlstate: str | None) -> Seen | None:
     """An SQLSTATE, if it is one that a fault may bring about."""
     return cast("Seen", sqlstate) if sqlstate in get_args(Seen) else None
 
 
 @contextmanager
-def session(address: Address, login: Login, patience_s: float = LOGIN_TIMEOUT_S) -> Iterator[Session]:
+def pg_session(address: Address, login: Login, patience_s: float = LOGIN_TIMEOUT_S) -> Iterator[PgSession]:
     """A session for as long as the block lasts. Raises NotOpened.
 
     Raises OSError for what the other side has no part in: no descriptor, no route.
     """
     until_ns = time.monotonic_ns() + round(patience_s * 1e9)
     try:
-        opened = Session(address)
+        opened = PgSession(address)
     except ConnectionRefusedError:
-        raise NotOpened(Sighting("refused", time.monotonic_ns())) from None
+        raise LoginFailedError(SocketEvent("refused", time.monotonic_ns())) from None
     except ConnectionError as error:
-        raise NotOpened(end_by(error)) from None
+        raise LoginFailedError(event_of_error(error)) from None
     except TimeoutError:
-        raise NotOpened(Sighting("silence", time.monotonic_ns())) from None
+        raise LoginFailedError(SocketEvent("silence", time.monotonic_ns())) from None
     with closing(opened):
         if instead := opened.log_in(login, until_ns):
-            raise NotOpened(instead)
+            raise LoginFailedError(instead)
         opened.last_byte_ns = time.monotonic_ns()
         yield opened

@@ -21,7 +21,7 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 SITUATION = "committing"
-PATIENCE_S = 2
+CONNECT_TIMEOUT_S = 2
 EXPECTED = {
     "reply": "committed, the client hears nothing; the next commit passes",
     "commit": "not committed, the client hears nothing; the next commit passes",
@@ -29,7 +29,7 @@ EXPECTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class CommitProbe:
+class CommitTestResult:
     """One way of cutting a commit, tried once: what was promised and what was seen."""
 
     parameters: str
@@ -42,31 +42,31 @@ class CommitProbe:
         return self.seen == self.expected
 
 
-def probe_commits(
+def self_test_commits(
     faults: Iterable[Fault],
     server: ToxiproxyServer,
     postgres: Postgres,
     *,
     wire_of: Callable[[Proxy], Wire] = lambda proxy: proxy,
-) -> list[CommitProbe]:
+) -> list[CommitTestResult]:
     """Try each different commit_cut among the faults. Raises ProxyError when the server refuses."""
     cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
-    return [_attempted(fault, server, postgres, wire_of) for fault in cuts]
+    return [_test_commit(fault, server, postgres, wire_of) for fault in cuts]
 
 
-def _attempted(
+def _test_commit(
     fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
-) -> CommitProbe:
+) -> CommitTestResult:
     try:
-        return _probe(fault, server, postgres, wire_of)
+        return _cut_and_count(fault, server, postgres, wire_of)
     except psycopg.Error as error:
         seen = f"nothing: {' '.join(str(error).split())}"
-        return CommitProbe(str(fault), EXPECTED[fault.lost], seen, 0.0)
+        return CommitTestResult(str(fault), EXPECTED[fault.lost], seen, 0.0)
 
 
-def _probe(
+def _cut_and_count(
     fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
-) -> CommitProbe:
+) -> CommitTestResult:
     table = sql.Identifier(f"commit_probe_{time.monotonic_ns()}")
     with (
         server.scratch_proxy((postgres.host, postgres.port), armed=fault.armed) as proxy,
@@ -86,13 +86,13 @@ def _probe(
         f"{'' if there else 'not '}committed, the client hears {'of it' if heard else 'nothing'}; "
         f"the next commit {'passes' if passed else 'is cut, too'}"
     )
-    return CommitProbe(str(fault), EXPECTED[fault.lost], seen, after_ms)
+    return CommitTestResult(str(fault), EXPECTED[fault.lost], seen, after_ms)
 
 
 def _insert(dsn: str, table: sql.Identifier, before_commit: Callable[[], None]) -> bool:
     """Write one row in a transaction. Did the client hear that it was committed?"""
     try:
-        with closing(psycopg.connect(dsn, connect_timeout=PATIENCE_S)) as connection:
+        with closing(psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S)) as connection:
             connection.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
             before_commit()
             connection.commit()

@@ -12,20 +12,20 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from brokenpipe.drive.observers.session_observers import OBSERVERS, Door
+from brokenpipe.drive.observers.session_observers import OBSERVERS, LoginTarget
 from brokenpipe.drive.observers.socket_observers import Observation
 from brokenpipe.faults import Expectation, Fault, Situation, Wire
 
-TOGETHER_TIMEOUT_S = 30.0  # for three sessions to be open and a server to be back
+BARRIER_TIMEOUT_S = 30.0  # for three sessions to be open and a server to be back
 
 
-def observe_at_server(fault: Fault, wire: Wire, door: Door) -> Mapping[Situation, Observation | str]:
+def observe_at_server(fault: Fault, wire: Wire, door: LoginTarget) -> Mapping[Situation, Observation | str]:
     """What each of three sessions saw of one injection, or why there was nothing to see. Heals it."""
     # Done once, by whoever is ready last; if it fails, the others learn that the barrier is broken.
     together = threading.Barrier(len(OBSERVERS), action=lambda: fault.inject(wire))
 
     def inject() -> None:
-        together.wait(TOGETHER_TIMEOUT_S)
+        together.wait(BARRIER_TIMEOUT_S)
 
     def observe(situation: Situation) -> Observation | str:
         expected: Expectation = getattr(fault.contract, situation)

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from brokenpipe.drive.detection.detect import door_of
+from brokenpipe.drive.detection.detect import login_target_of
 from brokenpipe.drive.observers.socket_observers import OBSERVERS, Observation
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.server import observe_at_server
@@ -27,11 +27,11 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 _ATTEMPTS = 5  # where a miss can be chance; what is wrong otherwise is wrong at once
-_TOGETHER = 16  # mostly waiting; with all of them at once, sockets were seen to end 100 ms late
+_AT_ONCE = 16  # mostly waiting; with all of them at once, sockets were seen to end 100 ms late
 
 
 @dataclass(frozen=True, slots=True)
-class ContractProbe:
+class SelfTestResult:
     """One fault in one situation: what was promised and what a plain socket saw.
 
     `parameters` tells what was probed: the fault with its times cut short, to a second at most.
@@ -51,21 +51,21 @@ class ContractProbe:
         return f"{self.parameters}, {self.situation}: {outcome}; seen {self.seen} at {self.after_ms:.1f} ms"
 
 
-def _itself(proxy: Proxy) -> Wire:
+def _same_proxy(proxy: Proxy) -> Wire:
     return proxy
 
 
-Scratch = Callable[[], AbstractContextManager[Postgres]]
+ScratchPostgres = Callable[[], AbstractContextManager[Postgres]]
 
 
-def certify(
+def self_test_faults(
     faults: Iterable[Fault],
     server: ToxiproxyServer,
-    scratch: Scratch,
+    scratch: ScratchPostgres,
     *,
-    wire_of: Callable[[Proxy], Wire] = _itself,
+    wire_of: Callable[[Proxy], Wire] = _same_proxy,
     our_host: str = LOOPBACK,
-) -> list[ContractProbe]:
+) -> list[SelfTestResult]:
     """Probe every different fault in every situation: those of the wire, then those at the server.
 
     Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
@@ -78,41 +78,46 @@ def certify(
     different = dict.fromkeys(fault.brief() for fault in faults)
     # One after the other: a Postgres that starts would make the wires look late.
     return [
-        *_certify_wires([fault for fault in different if fault.place == "wire"], server, wire_of, our_host),
-        *_certify_servers(
+        *_test_wire_faults(
+            [fault for fault in different if fault.place == "wire"], server, wire_of, our_host
+        ),
+        *_test_server_faults(
             [fault for fault in different if fault.place == "server"], server, scratch, wire_of
         ),
     ]
 
 
-def _certify_servers(
-    faults: Sequence[Fault], server: ToxiproxyServer, scratch: Scratch, wire_of: Callable[[Proxy], Wire]
-) -> list[ContractProbe]:
+def _test_server_faults(
+    faults: Sequence[Fault],
+    server: ToxiproxyServer,
+    scratch: ScratchPostgres,
+    wire_of: Callable[[Proxy], Wire],
+) -> list[SelfTestResult]:
     if not faults:
         return []
     with scratch() as running:
         database = running.create_database("brokenpipe_scratch")
         with server.scratch_proxy((running.host, running.port), database=database) as proxy:
-            return [probe for fault in faults for probe in _probe_server(fault, proxy, wire_of(proxy))]
+            return [probe for fault in faults for probe in _test_server_fault(fault, proxy, wire_of(proxy))]
 
 
-def _probe_server(fault: Fault, proxy: Proxy, wire: Wire) -> list[ContractProbe]:
+def _test_server_fault(fault: Fault, proxy: Proxy, wire: Wire) -> list[SelfTestResult]:
     for _ in range(_ATTEMPTS):
-        observed = observe_at_server(fault, wire, door_of(proxy))
-        probes = [_judged(fault, situation, seen) for situation, seen in observed.items()]
+        observed = observe_at_server(fault, wire, login_target_of(proxy))
+        probes = [_result_of(fault, situation, seen) for situation, seen in observed.items()]
         missed = [probe for probe in probes if not probe.held]
-        if not missed or not all(_by_chance(probe, observed[probe.situation]) for probe in missed):
+        if not missed or not all(_missed_by_chance(probe, observed[probe.situation]) for probe in missed):
             break
     return probes
 
 
-def _by_chance(probe: ContractProbe, observed: Observation | str) -> bool:
+def _missed_by_chance(probe: SelfTestResult, observed: Observation | str) -> bool:
     return not isinstance(observed, str) and probe.expected.missed_by_chance(observed.seen, observed.after_s)
 
 
-def _certify_wires(
+def _test_wire_faults(
     faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], Wire], our_host: str
-) -> list[ContractProbe]:
+) -> list[SelfTestResult]:
     cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
         return []
@@ -125,16 +130,16 @@ def _certify_wires(
             partial(_observe, fault, situation, proxy, wire_of(proxy))
             for (fault, situation), proxy in zip(cases, scratches, strict=True)
         ]
-        with ThreadPoolExecutor(_TOGETHER, "probe") as probers:
+        with ThreadPoolExecutor(_AT_ONCE, "probe") as probers:
             together = list(probers.map(lambda look: look(), looks))
         # What was late in company may be in time alone.
         return [
-            _judged(*case, _again(look, case, observed))
+            _result_of(*case, _retry_alone(look, case, observed))
             for case, look, observed in zip(cases, looks, together, strict=True)
         ]
 
 
-def _again(
+def _retry_alone(
     look: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
 ) -> Observation | str:
     """What is seen, once more and alone, of what may have been missed by chance."""
@@ -146,9 +151,9 @@ def _again(
     return observed
 
 
-def _judged(fault: Fault, situation: Situation, observed: Observation | str) -> ContractProbe:
+def _result_of(fault: Fault, situation: Situation, observed: Observation | str) -> SelfTestResult:
     expected: Expectation = getattr(fault.contract, situation)
-    return ContractProbe(
+    return SelfTestResult(
         fault=fault.name,
         parameters=str(fault),
         situation=situation,

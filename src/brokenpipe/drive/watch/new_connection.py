@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from brokenpipe.drive.detection.tcp_sentinel import greet
-from brokenpipe.drive.raw_postgres.session import Login, NotOpened, session
+from brokenpipe.drive.detection.tcp_sentinel import probe_connect
+from brokenpipe.drive.raw_postgres.session import Login, LoginFailedError, pg_session
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.server import Postgres
 
-PATIENCE_S = 2.0  # a login takes 10 ms, on two busy cores ten times as much
+ANSWER_TIMEOUT_S = 2.0  # a login takes 10 ms, on two busy cores ten times as much
 _SILENT = frozenset({"silence", "unreached"})
 
-Ask = Callable[[], bool | None]
+AnswerCheck = Callable[[], bool | None]
 """True: it answered, be it by a refusal. False: nothing came. None: it could not be asked."""
 
 
@@ -21,9 +21,9 @@ def postgres_answers(server: Postgres) -> bool | None:
     authority = server.certificates.authority if server.certificates else None
     login = Login(server.user, server.password, "postgres", authority)
     try:
-        with session((server.host, server.port), login, PATIENCE_S):
+        with pg_session((server.host, server.port), login, ANSWER_TIMEOUT_S):
             return True
-    except NotOpened as instead:
+    except LoginFailedError as instead:
         return instead.sighting.seen not in _SILENT
     except OSError:  # no descriptor, no certificate: that says nothing of the server
         return None
@@ -32,6 +32,6 @@ def postgres_answers(server: Postgres) -> bool | None:
 def pgbouncer_answers(pooler: PgBouncer) -> bool | None:
     """Connect and ask for TLS, which PgBouncer answers at once, whoever asks."""
     try:
-        return greet(pooler.host, pooler.port, PATIENCE_S) not in _SILENT
+        return probe_connect(pooler.host, pooler.port, ANSWER_TIMEOUT_S) not in _SILENT
     except OSError:
         return None

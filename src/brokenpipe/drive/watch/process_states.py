@@ -12,20 +12,20 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.drive.gauges.sampler import Watched
+from brokenpipe.drive.gauges.sampler import SampledProcess
 from brokenpipe.history.silences import How
 
 JANITOR = "janitor"
-OF_CONNECTIONS = frozenset({"toxiproxy", "pgbouncer"})
+CONNECTION_PARTS = frozenset({"toxiproxy", "pgbouncer"})
 """Parts that carry connections, and refuse the next one for want of a descriptor. What a service does is its own."""
-OF_PROCESSES = frozenset({"stopped", "ended", "no_files"})
+PROCESS_SILENCES = frozenset({"stopped", "ended", "no_files"})
 """In which ways a look at a process finds it."""
-_STANDS, _GONE = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
+_STOPPED, _ENDED = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
 _HAS_PROC = Path("/proc/self/stat").exists()  # three times as fast as psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SilenceKey:
     """What is silent, and in which way."""
 
     part: str
@@ -41,8 +41,8 @@ class ProcessStates:
     Those in containers are not: of them the engine tells. Nor is the harness itself, which cannot see itself stand.
     """
 
-    parts: Sequence[Watched]
-    _members: dict[int, Watched] = field(default_factory=dict)
+    parts: Sequence[SampledProcess]
+    _members: dict[int, SampledProcess] = field(default_factory=dict)
 
     def find(self) -> None:
         """Look who there is: a family changes while it is at work. Costs more than a look at its members."""
@@ -52,41 +52,41 @@ class ProcessStates:
             if state is not None:
                 children.setdefault(state[1], []).append(pid)
         owners = {each.current_pid(): each for each in self.parts}
-        self._members = dict(_below(os.getpid(), None, children, owners))
+        self._members = dict(_descendants(os.getpid(), None, children, owners))
 
-    def look(self) -> Iterator[Key]:
+    def look(self) -> Iterator[SilenceKey]:
         """Those that stand still now or have no descriptor left, and a janitor that has ended."""
         for pid, part in self._members.items():
             state = _state(pid)
-            if state is not None and state[0] in _STANDS:
-                yield Key(part.role, part.arm, pid, "stopped")
-            if part.role in OF_CONNECTIONS and _has_no_files(pid):
-                yield Key(part.role, part.arm, pid, "no_files")
+            if state is not None and state[0] in _STOPPED:
+                yield SilenceKey(part.role, part.arm, pid, "stopped")
+            if part.role in CONNECTION_PARTS and _has_no_files(pid):
+                yield SilenceKey(part.role, part.arm, pid, "no_files")
         yield from self._janitor()
 
-    def _janitor(self) -> Iterator[Key]:
+    def _janitor(self) -> Iterator[SilenceKey]:
         """Of every other part that ends the roll call tells."""
         for part in self.parts:
             pid = part.current_pid() if part.role == JANITOR else 0
-            if pid and ((state := _state(pid)) is None or state[0] in _GONE):
-                yield Key(part.role, part.arm, pid, "ended")
+            if pid and ((state := _state(pid)) is None or state[0] in _ENDED):
+                yield SilenceKey(part.role, part.arm, pid, "ended")
 
 
-def _below(
-    root: int, owner: Watched | None, children: dict[int, list[int]], owners: dict[int, Watched]
-) -> Iterator[tuple[int, Watched]]:
+def _descendants(
+    root: int, owner: SampledProcess | None, children: dict[int, list[int]], owners: dict[int, SampledProcess]
+) -> Iterator[tuple[int, SampledProcess]]:
     """Every process below one, with the part that it belongs to: the nearest above it, or itself."""
     for pid in children.get(root, ()):
         part = owners.get(pid, owner)
         if part is not None:
             yield pid, part
-        yield from _below(pid, part, children, owners)
+        yield from _descendants(pid, part, children, owners)
 
 
 def _state(pid: int) -> tuple[str, int] | None:
     """The state of a process, as a letter, and its parent; None: it is gone."""
     if not _HAS_PROC:
-        return _state_elsewhere(pid)
+        return _state_by_psutil(pid)
     # A lack of descriptors is not suppressed: nobody has ended because of that.
     with suppress(FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
@@ -111,7 +111,7 @@ def _has_no_files(pid: int) -> bool:
 _LETTERS = {psutil.STATUS_STOPPED: "T", psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z"}
 
 
-def _state_elsewhere(pid: int) -> tuple[str, int] | None:
+def _state_by_psutil(pid: int) -> tuple[str, int] | None:
     """Where there is no /proc, as on macOS."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)

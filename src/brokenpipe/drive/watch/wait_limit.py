@@ -5,33 +5,33 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from brokenpipe.drive.watch.watch import SHARED, NoWatch, Silences
+from brokenpipe.drive.watch.watch import SHARED, NoSilenceMonitor, SilenceMonitor
 
 LATE_S = 1.0  # as late as makes Locust starved
-IN_VAIN_S = 2.0  # what has been silent for so long is waited for no longer
+GIVE_UP_S = 2.0  # what has been silent for so long is waited for no longer
 OVERRUN_S = 5.0  # beyond the plan, if a part without which no arm goes on stands still
 
 
-class PartHung(Exception):
+class PartHungError(Exception):
     """A part without which no arm goes on stands still, and the plan's time is over."""
 
 
 @dataclass(slots=True)
-class Patience:
+class WaitLimit:
     """Of one experiment. `server_is_held`: a fault of ours has the server stand still, which goes on when healed."""
 
-    watch: Silences = field(default_factory=NoWatch)
+    watch: SilenceMonitor = field(default_factory=NoSilenceMonitor)
     server_is_held: bool = False
 
     def is_in_vain(self) -> bool:
         """Whether nobody need wait for an end that will not come."""
-        return not self.server_is_held and self.watch.silent_for_s() >= IN_VAIN_S
+        return not self.server_is_held and self.watch.silent_for_s() >= GIVE_UP_S
 
     def end_if_hung(self, overrun_s: float) -> None:
         """Raises PartHung. `overrun_s`: how long ago all should have been played."""
-        silent = overrun_s > OVERRUN_S and self.watch.silent_for_s(SHARED) >= IN_VAIN_S
+        silent = overrun_s > OVERRUN_S and self.watch.silent_for_s(SHARED) >= GIVE_UP_S
         if silent and not self.server_is_held:
-            raise PartHung
+            raise PartHungError
 
     def note_if_late(self, begun: float, nap_s: float) -> None:
         """A turn of our loop that began then (time.monotonic()) was to take no longer than its nap."""

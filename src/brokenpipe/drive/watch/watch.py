@@ -18,26 +18,26 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from brokenpipe.drive.gauges.sampler import Watched
-from brokenpipe.drive.watch.new_connection import Ask, pgbouncer_answers, postgres_answers
-from brokenpipe.drive.watch.process_states import JANITOR, OF_PROCESSES, Key, ProcessStates
+from brokenpipe.drive.gauges.sampler import SampledProcess
+from brokenpipe.drive.watch.new_connection import AnswerCheck, pgbouncer_answers, postgres_answers
+from brokenpipe.drive.watch.process_states import JANITOR, PROCESS_SILENCES, ProcessStates, SilenceKey
 from brokenpipe.errors import RecordingError
 from brokenpipe.history.silences import Look, Silence, WatchedPart
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack.stack import Stack
 
-LOOK_EVERY_S = 0.25
-FIND_EVERY = 8  # looks: a family changes more slowly than a state
-TELL_EVERY = 4  # looks
+CHECK_EVERY_S = 0.25
+REFRESH_EVERY = 8  # looks: a family changes more slowly than a state
+RECORD_EVERY = 4  # looks
 ASK_EVERY_S = 1.0
 LATE_NS = 1_000_000_000  # as late as makes Locust starved
-END_S = 3.0  # for a thread to end: one that asks has so much patience
+JOIN_S = 3.0  # for a thread to end: one that asks has so much patience
 SHARED = frozenset({"load", "postgres", "pgbouncer", "toxiproxy"})
 """Parts without which no arm goes on."""
 
 
-class Silences(Protocol):
+class SilenceMonitor(Protocol):
     """Who is asked what is silent now, and told of a loop that woke late."""
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:
@@ -47,7 +47,7 @@ class Silences(Protocol):
         """A loop of the harness did nothing in between. Raises RecordingError."""
 
 
-class NoWatch:
+class NoSilenceMonitor:
     """Nobody looks."""
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:  # noqa: ARG002
@@ -63,7 +63,7 @@ class Watch:
     def __init__(self, log: Writer) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._silent: dict[Key, int] = {}
+        self._silent: dict[SilenceKey, int] = {}
         self._late_until = 0
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:
@@ -78,7 +78,7 @@ class Watch:
             since = min(concerned, default=None)
         return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
 
-    def note(self, key: Key, since: int, *, silent: bool) -> None:
+    def note(self, key: SilenceKey, since: int, *, silent: bool) -> None:
         """Whether it is silent, as was seen at `since`. Written down where that changes. Raises RecordingError."""
         with self._lock:
             if silent == (key in self._silent):
@@ -90,10 +90,10 @@ class Watch:
         edge = "begin" if silent else "end"
         self._log.write(Silence(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
 
-    def note_states(self, standing: Collection[Key], t: int) -> None:
+    def note_states(self, standing: Collection[SilenceKey], t: int) -> None:
         """Those that stand still at a look; all others do not. Raises RecordingError."""
         with self._lock:
-            before = [key for key in self._silent if key.how in OF_PROCESSES]
+            before = [key for key in self._silent if key.how in PROCESS_SILENCES]
         for key in before:
             self.note(key, t, silent=key in standing)
         for key in standing:
@@ -110,7 +110,7 @@ class Watch:
 
 
 @dataclass(slots=True)
-class _Looks:
+class _ProcessChecks:
     """Looks at the processes, and at how late it does."""
 
     watch: Watch
@@ -121,11 +121,11 @@ class _Looks:
 
     def look(self) -> None:
         now = time.monotonic_ns()
-        if now - self._before > LOOK_EVERY_S * 1e9 + LATE_NS:
+        if now - self._before > CHECK_EVERY_S * 1e9 + LATE_NS:
             self.watch.note_late(self._before, now)
-        if self._turn % FIND_EVERY == 0:
+        if self._turn % REFRESH_EVERY == 0:
             self.states.find()
-        if self._turn % TELL_EVERY == 0:
+        if self._turn % RECORD_EVERY == 0:
             self.log.write(Look(now))
         self._turn += 1
         self.watch.note_states(frozenset(self.states.look()), now)
@@ -133,15 +133,15 @@ class _Looks:
 
 
 @dataclass(slots=True)
-class _Asks:
+class _ServerCheck:
     """Asks one server for a new connection."""
 
     watch: Watch
     part: str
-    answers: Ask
+    answers: AnswerCheck
 
     def look(self) -> None:
-        key, before = Key(self.part, None, None, "no_answer"), time.monotonic_ns()
+        key, before = SilenceKey(self.part, None, None, "no_answer"), time.monotonic_ns()
         answered = self.answers()
         if answered is not None:
             self.watch.note(key, time.monotonic_ns() if answered else before, silent=not answered)
@@ -156,19 +156,19 @@ def _repeat(look: Callable[[], None], every_s: float, over: threading.Event) -> 
 
 
 @contextmanager
-def watching(parts: Sequence[Watched], stack: Stack, path: Path) -> Iterator[Watch]:
+def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Iterator[Watch]:
     """Look at these parts and at the stack's servers for as long as the block lasts. Raises RecordingError."""
     with writing(path, "watch") as log:
         watch, over = Watch(log), threading.Event()
         for part in parts:
             log.write(WatchedPart(time.monotonic_ns(), part.role, part.arm))
         looks: list[tuple[Callable[[], None], float]] = [
-            (_Looks(watch, ProcessStates(parts), log).look, LOOK_EVERY_S),
-            (_Asks(watch, "postgres", partial(postgres_answers, stack.postgres)).look, ASK_EVERY_S),
+            (_ProcessChecks(watch, ProcessStates(parts), log).look, CHECK_EVERY_S),
+            (_ServerCheck(watch, "postgres", partial(postgres_answers, stack.postgres)).look, ASK_EVERY_S),
         ]
         if stack.pgbouncer:
             answers = partial(pgbouncer_answers, stack.pgbouncer)
-            looks.append((_Asks(watch, "pgbouncer", answers).look, ASK_EVERY_S))
+            looks.append((_ServerCheck(watch, "pgbouncer", answers).look, ASK_EVERY_S))
         threads = [
             threading.Thread(target=_repeat, args=(look, every_s, over), name="watch", daemon=True)
             for look, every_s in looks
@@ -180,4 +180,4 @@ def watching(parts: Sequence[Watched], stack: Stack, path: Path) -> Iterator[Wat
         finally:
             over.set()
             for thread in threads:
-                thread.join(END_S)
+                thread.join(JOIN_S)

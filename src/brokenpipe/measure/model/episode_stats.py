@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 Counts = Annotated[tuple[int, ...], Field(strict=False)]
 Milliseconds = Annotated[tuple[float | None, ...], Field(strict=False)]
 
 
-class Figures(Strict):
+class Figures(StrictModel):
     """One entry for each episode that counts, in order."""
 
     numbers: Counts

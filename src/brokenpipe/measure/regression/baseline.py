@@ -24,7 +24,7 @@ from brokenpipe.measure.model.validity import Warn
 from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 NAME = "baseline.json"
 OWN = "episodes.json"
@@ -34,7 +34,7 @@ _BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLE
 _OF_THE_GATE = frozenset({Code.NOTHING_EXPECTED, Code.BASELINE_IN_DOUBT})
 
 
-class Doubt(Strict):
+class Doubt(StrictModel):
     """Why something of the baseline is not known. Of all of it, or of a phase, an arm, or both."""
 
     text: str
@@ -42,7 +42,7 @@ class Doubt(Strict):
     arm: str | None
 
 
-class Baseline(Strict):
+class Baseline(StrictModel):
     """An experiment, cut down to what another is held against."""
 
     form: Literal[1] = 1

@@ -31,8 +31,8 @@ from brokenpipe.measure.stats.paired import holm
 from brokenpipe.measure.stats.two_sample import Sample, difference_interval
 from brokenpipe.measure.verdict.checks import MOST_EPISODES
 from brokenpipe.plan.phases import Pattern, Phase
-from brokenpipe.plan.plan import WHERE, Plan
-from brokenpipe.plan.settings.regression import Regression
+from brokenpipe.plan.plan import STACK_NAMES, Plan
+from brokenpipe.plan.settings.regression import RegressionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,8 @@ def _side(plan: Plan, figures: Mapping[Place, Figures]) -> Side:
 def _why_not_alone(baseline: Baseline, run: Run) -> str | None:
     """Why the control's latencies, which nothing in the run can be subtracted from, say nothing of the service."""
     if baseline.plan.stack != run.plan.stack:
-        return f"the stack of the baseline ran in {WHERE[baseline.plan.stack]}; this one's in {WHERE[run.plan.stack]}"
+        before, now = STACK_NAMES[baseline.plan.stack], STACK_NAMES[run.plan.stack]
+        return f"the stack of the baseline ran in {before}; this one's in {now}"
     if baseline.machine != run.machine:
         return f"the baseline was recorded on another machine ({baseline.machine}; this is {run.machine})"
     if baseline.busy or is_busy(run.warnings):
@@ -184,7 +185,7 @@ def _episodes(baseline: Baseline, run: Run, phase: str) -> int:
 # --- how it is decided ----------------------------------------------------------------------------------
 
 
-def _tolerated(rise: Rise, allowed: Regression) -> float:
+def _tolerated(rise: Rise, allowed: RegressionSettings) -> float:
     """As a share of the baseline's value. The control's own latency has nothing beside it that had the same machine."""
     if rise.is_rate:
         return allowed.rate_tolerated
@@ -220,7 +221,9 @@ def _decided(asked: _Question, p: float | None, run: Run, warnings: Sequence[War
     )
 
 
-def _measured(asked: _Question, allowed: Regression) -> tuple[float | None, Interval | None, float, float]:
+def _measured(
+    asked: _Question, allowed: RegressionSettings
+) -> tuple[float | None, Interval | None, float, float]:
     """The rise, its interval, what is tolerated and what matters. Of a latency all are shares of the baseline's."""
     base = asked.base.value or 0.0
     ci95 = difference_interval(asked.base, asked.new) if asked.new else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.sizing.curve import Size, Sizing
 from brokenpipe.measure.stats.distributions import poisson_bound, poisson_tail
-from brokenpipe.plan.settings.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 
 HEADROOM = 1.2  # of the rule (peak / workers) × 1.2
 CEILING = 0.5  # of max_connections, for one service
@@ -38,7 +38,7 @@ class Numbers:
     @property
     def room(self) -> int | None:
         """Connections for ordinary roles: Postgres keeps three for superusers."""
-        return None if self.max_connections is None else self.max_connections - RESERVED
+        return None if self.max_connections is None else self.max_connections - RESERVED_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel
 
 Location = tuple[int | str, ...]
-_OF_A_KEY = "[key]"  # pydantic's mark for a mistake in a key instead of its value
+_KEY_MARK = "[key]"  # pydantic's mark for a mistake in a key instead of its value
 _CONTAINERS = (Annotated, Union, UnionType, tuple, list, dict, Mapping)
 
 
@@ -21,7 +21,7 @@ def key_of(location: Iterable[int | str]) -> str:
     return key or "file"
 
 
-def written(model: type[BaseModel], location: Location) -> list[int | str]:
+def as_written(model: type[BaseModel], location: Location) -> list[int | str]:
     """The location without what pydantic adds to it: the tags of unions, the mark of a key."""
     return _walk(model, location)[1]
 
@@ -65,7 +65,7 @@ def _walk(model: type[BaseModel], location: Location) -> tuple[list[type[BaseMod
             at = [found for field in fields for found in _models(field.annotation)]
         elif tagged := [candidate for candidate in at if _tag(candidate) == part]:
             at = tagged
-        elif part != _OF_A_KEY:
+        elif part != _KEY_MARK:
             plain.append(part)
             at = at if isinstance(part, int) else []
     return at, plain

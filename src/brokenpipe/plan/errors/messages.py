@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from brokenpipe.errors import Problem
-from brokenpipe.plan.errors.location import Location, holds_tables, key_of, keys_at, tags_at, written
+from brokenpipe.plan.errors.location import Location, as_written, holds_tables, key_of, keys_at, tags_at
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -28,14 +28,14 @@ _PATTERNS = {
     VARIABLE: "must be the name of an environment variable: letters, digits and _, no digit first",
     PATH: "must be a path that begins with /, of printable ASCII characters without spaces: write %20 for a space",
 }
-_MOST_SHOWN = 60
-_MOST_WORDS = 100  # that one is looked for in, and that are listed
+_MAX_SHOWN = 60
+_MAX_WORDS = 100  # that one is looked for in, and that are listed
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """The allowed words, the likely one first."""
     every = list(allowed)
-    words, meant = every[:_MOST_WORDS], word[:_MOST_SHOWN].lower()
+    words, meant = every[:_MAX_WORDS], word[:_MAX_SHOWN].lower()
     close = difflib.get_close_matches(meant, words, n=1) or [
         each for each in words if min(len(each), len(meant)) >= 3 and (each in meant or meant in each)
     ]
@@ -47,7 +47,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """A value as it stands in a TOML file, cut where it is long."""
     text = _toml(value)
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def problem_of(model: type[BaseModel], details: ErrorDetails) -> Problem:
@@ -55,7 +55,7 @@ def problem_of(model: type[BaseModel], details: ErrorDetails) -> Problem:
     mistake = _Mistake(
         model, details["type"], details["loc"], details["input"], details.get("ctx", {}), details["msg"]
     )
-    find, allow = _FOUND.get(mistake.kind, _value), _ALLOWED.get(mistake.kind, _in_pydantics_words)
+    find, allow = _FOUND.get(mistake.kind, _value_found), _ALLOWED.get(mistake.kind, _pydantic_message)
     key = key_of(mistake.place) + (".name" if mistake.kind.startswith("union_tag") else "")
     return Problem(key, find(mistake), allow(mistake))
 
@@ -73,7 +73,7 @@ class _Mistake:
 
     @property
     def place(self) -> list[int | str]:
-        return written(self.model, self.location)
+        return as_written(self.model, self.location)
 
     @property
     def last(self) -> int | str:
@@ -104,11 +104,11 @@ def _toml(value: object) -> str:
 # --- what was found ---------------------------------------------------------------------------------
 
 
-def _value(mistake: _Mistake) -> str:
+def _value_found(mistake: _Mistake) -> str:
     return shown(mistake.value)
 
 
-def _length(mistake: _Mistake) -> str:
+def _length_found(mistake: _Mistake) -> str:
     return str(len(mistake.value))
 
 
@@ -118,8 +118,8 @@ _FOUND: Mapping[str, Callable[[_Mistake], str]] = {
     "union_tag_not_found": lambda _: "nothing",
     "union_tag_invalid": lambda m: repr(m.context["tag"]),
     "value_error": lambda _: "",  # a validator of ours says it all
-    "string_too_long": _length,
-    "too_long": _length,
+    "string_too_long": _length_found,
+    "too_long": _length_found,
 }
 
 
@@ -172,7 +172,7 @@ def _one_of(mistake: _Mistake) -> str:
     return did_you_mean(str(mistake.value), re.findall(r"'([^']*)'", mistake.context["expected"]))
 
 
-def _in_pydantics_words(mistake: _Mistake) -> str:
+def _pydantic_message(mistake: _Mistake) -> str:
     """For what no line of the table below speaks of, pydantic's own words."""
     return mistake.message.replace("Input should be", "must be")
 

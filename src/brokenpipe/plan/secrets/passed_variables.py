@@ -20,7 +20,7 @@ def passed_names(plan: Plan, arm: str) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys([*of_target, *scenario.pass_env]) if name not in own)
 
 
-def passed(plan: Plan, arm: str) -> dict[str, str]:
+def passed_variables(plan: Plan, arm: str) -> dict[str, str]:
     """Those with their values. Raises UsageError if one is not set."""
     names = passed_names(plan, arm)
     require_set(names)

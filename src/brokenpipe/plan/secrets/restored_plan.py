@@ -9,13 +9,13 @@ from pathlib import Path
 
 from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
-from brokenpipe.plan.scenario import Scenario, parse
+from brokenpipe.plan.scenario import Scenario, parse_scenario
 from brokenpipe.plan.secrets.redacted_plan import redacted_toml
 from brokenpipe.plan.target import parse_target
 from brokenpipe.redaction import is_redacted, redacted, without_numbers
 
 
-def restored(recorded: Plan, scenario_file: Path, copy: str, target_folder: Path) -> Plan:
+def restore_secrets(recorded: Plan, scenario_file: Path, copy: str, target_folder: Path) -> Plan:
     """The plan as it was run, given the scenario file, its copy in the report folder, and the target's folder.
 
     A secret stands in the scenario file or in target.toml. If that says something else by now, it is taken from the
@@ -26,8 +26,8 @@ def restored(recorded: Plan, scenario_file: Path, copy: str, target_folder: Path
         f"{target.dsn}{target.command}"
     ):
         return recorded
-    original, of_target = _unchanged(scenario_file, copy), parse_target(target_folder)
-    search = _Search()
+    original, of_target = _unchanged_scenario(scenario_file, copy), parse_target(target_folder)
+    search = _SecretLookup()
     env = search.restored(scenario.env, original.env if original else {})
     arms = {
         arm: search.restored(own, original.arms.get(arm, {}) if original else {})
@@ -50,16 +50,16 @@ def _has_redacted(env: Mapping[str, str]) -> bool:
     return any(map(is_redacted, env.values()))
 
 
-def _unchanged(scenario_file: Path, copy: str) -> Scenario | None:
+def _unchanged_scenario(scenario_file: Path, copy: str) -> Scenario | None:
     """The scenario file, if it still says what was copied from it."""
     if not scenario_file.is_file():
         return None
-    text, scenario = parse(scenario_file)
+    text, scenario = parse_scenario(scenario_file)
     return scenario if redacted_toml(text) in {copy, redacted_toml(copy)} else None
 
 
 @dataclass(slots=True)
-class _Search:
+class _SecretLookup:
     """For the value of each variable that was redacted."""
 
     missing: list[str] = field(default_factory=list)

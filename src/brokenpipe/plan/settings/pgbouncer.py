@@ -7,18 +7,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 PoolMode = Literal["session", "transaction"]
-LEAST_FOR_PREPARED = (
+MIN_VERSION_FOR_PREPARED = (
     1,
     21,
 )  # https://www.pgbouncer.org/changelog.html: the first with max_prepared_statements
 
-NOT_WITH_TLS = "cannot be had together with [pgbouncer], whose ways speak no TLS: leave out one of the two"
+NO_PGBOUNCER_WITH_TLS = (
+    "cannot be had together with [pgbouncer], whose ways speak no TLS: leave out one of the two"
+)
 
 
-class PgBouncer(Strict):
+class PgBouncerSettings(StrictModel):
     """`[pgbouncer]`: one PgBouncer for all arms, with a database of its own for each.
 
     service ──▶ proxy ──▶ PgBouncer ──▶ Postgres

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brokenpipe.plan.toml_model import Strict
+from brokenpipe.plan.toml_model import StrictModel
 
 
-class Regression(Strict):
+class RegressionSettings(StrictModel):
     """`[regression]`: by how much a run may be worse than its baseline. Only used with `--baseline`."""
 
     rate_tolerated: Annotated[float, Field(ge=0, le=10)] = 0.5

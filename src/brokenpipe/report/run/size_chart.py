@@ -18,7 +18,7 @@ from bokeh.plotting import figure
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.sizing.advice import by_rule, ceiling
 from brokenpipe.measure.sizing.curve import Size, Sizing
-from brokenpipe.plan.settings.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 from brokenpipe.report.charts import FONT, Roles, blank, dash_of, dress
 
 WAIT, SHARE = "chart-size-wait", "chart-size-share"  # elements of the page
@@ -45,7 +45,7 @@ def marks(findings: Findings, sizing: Sizing) -> tuple[Mark, ...]:
     if findings.max_connections is not None:
         most = findings.max_connections
         found.append(Mark("half of max_connections", ceiling(most, processes) * processes, (9, 3, 2, 3)))
-        found.append(Mark("room at Postgres", most - RESERVED, (9, 3)))
+        found.append(Mark("room at Postgres", most - RESERVED_CONNECTIONS, (9, 3)))
     return tuple(sorted(found, key=lambda mark: mark.at))
 
 

@@ -10,7 +10,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
 from brokenpipe.measure.sizing.curve import Room, Size, Sizing
-from brokenpipe.plan.settings.postgres import RESERVED
+from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 
 HEADS = (
     "pool size",
@@ -161,12 +161,14 @@ def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
     allowed = findings.max_connections
     if allowed is None:  # nothing was measured that it could be held against
         return
-    room = allowed - RESERVED
+    room = allowed - RESERVED_CONNECTIONS
     above = [size for size in sizing.sizes if size.most > room]
     within = [size for size in sizing.sizes if size.most <= room]
     refused = [size for size in above if size.refused]
     too_large = ", ".join(name_of(size) for size in above) or "none"
-    says = f"at most {room} ({allowed} − {RESERVED} reserved for superusers): {too_large} too large"
+    says = (
+        f"at most {room} ({allowed} − {RESERVED_CONNECTIONS} reserved for superusers): {too_large} too large"
+    )
     wrong = [size for size in within if size.refused]
     seen = ", ".join(f"{name_of(s)}: {formatting.percent(s.refused_share)}" for s in (*wrong, *refused))
     measured = (
@@ -181,7 +183,7 @@ def _headroom(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
         total = each * knee.processes
         says = f"{peak:.3g} × {HEADROOM:g} / {formatting.plural(knee.processes, 'worker')} = {each}"
         name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
-        room = None if findings.max_connections is None else findings.max_connections - RESERVED
+        room = None if findings.max_connections is None else findings.max_connections - RESERVED_CONNECTIONS
         beyond = 0 if room is None else max(0, total - room)
         measured = _held_against(sizing, knee, total)
         measured += f", and {beyond} more than Postgres has room for" if beyond else ""

@@ -14,7 +14,7 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.secrets.passed_variables import passed_names
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
-from brokenpipe.plan.sequential import most_s
+from brokenpipe.plan.sequential import worst_case_s
 
 
 def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
@@ -68,7 +68,7 @@ def _looks(plan: Plan) -> str:
     looks = "; ".join(
         f"{phase} after {', '.join(map(str, each))} episodes" for phase, each in plan.looks.items()
     )
-    longest = f"At most {most_s(plan.scenario, plan.looks):.0f} s if nothing is decided before."
+    longest = f"At most {worst_case_s(plan.scenario, plan.looks):.0f} s if nothing is decided before."
     return f"What intervals decide is judged at these looks, and no longer once it is decided: {looks}. {longest}"
 
 

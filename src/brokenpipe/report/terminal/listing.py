@@ -12,7 +12,7 @@ from brokenpipe import formatting
 from brokenpipe.errors import ScenarioError, TargetError
 from brokenpipe.faults import AnyFault
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.scenario import parse
+from brokenpipe.plan.scenario import parse_scenario
 from brokenpipe.plan.target import parse_target
 from brokenpipe.redaction import redacted_text
 from brokenpipe.report.index.collection import Shelf, shelf
@@ -38,7 +38,7 @@ def _scenarios(project: Project) -> Table:
     table = _table("Scenarios (scenarios/)", "name", "question", "arms", "about")
     for path in sorted(project.scenarios.glob("*.toml")):
         try:
-            _, scenario = parse(path)
+            _, scenario = parse_scenario(path)
         except ScenarioError as error:
             table.add_row(path.stem, f"broken: {error.problems[0]}", "", "")
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.settings.pgbouncer import LEAST_FOR_PREPARED, PgBouncer
+from brokenpipe.plan.settings.pgbouncer import MIN_VERSION_FOR_PREPARED, PgBouncerSettings
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.proxy.proxy import Address
 
@@ -34,7 +34,7 @@ class Files:
 
     def write(
         self,
-        settings: PgBouncer,
+        settings: PgBouncerSettings,
         version: str,
         databases: Sequence[Database],
         address: Address,
@@ -54,7 +54,7 @@ class Files:
 
 
 def configuration(
-    settings: PgBouncer,
+    settings: PgBouncerSettings,
     version: str,
     databases: Mapping[str, str],
     *,
@@ -67,11 +67,11 @@ def configuration(
     `databases`: where each is, in libpq's words, such as "host=127.0.0.1 port=5432". Raises PgBouncerError when that
     version does not know what is asked of it.
     """
-    knows_prepared = _numbers(version) >= LEAST_FOR_PREPARED
+    knows_prepared = _numbers(version) >= MIN_VERSION_FOR_PREPARED
     if settings.max_prepared_statements and not knows_prepared:
         raise PgBouncerError(
             f"max_prepared_statements = {settings.max_prepared_statements} needs PgBouncer "
-            f"{'.'.join(map(str, LEAST_FOR_PREPARED))} or newer, and this one is {version}",
+            f"{'.'.join(map(str, MIN_VERSION_FOR_PREPARED))} or newer, and this one is {version}",
             remedy=_REMEDY,
         )
     values: dict[str, str | int] = {

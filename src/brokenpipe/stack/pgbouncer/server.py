@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 
 from brokenpipe.errors import PgBouncerError
-from brokenpipe.plan.settings.pgbouncer import PgBouncer as Settings
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings as Settings
 from brokenpipe.stack.pgbouncer.config import ADMIN, Files
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.drop_root import runner
