@@ -88,7 +88,7 @@ def test_nothing_is_sent_elsewhere(bench, kind):
         assert caught.value.exit_code == 2
         eventually(lambda: urls[-1] in bench.summary(), "not every address was tried")
         load.stop()
-    assert [url for url in urls if f"RefusedError {url}\n" not in bench.summary()] == []
+    assert [url for url in urls if f"ForeignUrlError {url}\n" not in bench.summary()] == []
     assert bench.server.of("pre_ping") == []
     assert bench.every_end() == [], "nothing was sent"
 

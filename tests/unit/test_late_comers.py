@@ -138,8 +138,8 @@ def test_a_target_that_cannot_be_ended_is_not_passed_over() -> None:
 KILLED_BEFORE_ITS_TURN = """
 from pathlib import Path
 import gevent
-from brokenpipe.load.pacing.open_load import Arrivals
-from brokenpipe.load.users.shards import ALONE
+from brokenpipe.load.pacing.open_load import OpenLoadScheduler
+from brokenpipe.load.users.shards import SINGLE
 
 class Log:
     missed_at = []
@@ -147,18 +147,18 @@ class Log:
         self.missed_at.append((arm, due_ns))
 
 for is_open in (True, False):
-    arrivals = Arrivals(0.001, 1, {"plain": ""}, Log)
+    arrivals = OpenLoadScheduler(0.001, 1, {"plain": ""}, Log)
     Log.missed = lambda due_ns, arm: Log.missed_at.append((arm, due_ns))
     if is_open:
         arrivals.open(("plain",), 1)
     taken = []
-    user = gevent.spawn(lambda: taken.append(arrivals.take("plain")))
+    user = gevent.spawn(lambda: taken.append(arrivals.wait_for_arrival("plain")))
     gevent.sleep(0)
-    user.kill(block=False)  # it is told in the loop's next round, and in this one it is given something
-    arrivals._lines["plain"].arrive(7)
+    user.kill(block=False)  # it ends in the loop's next round, and gets an arrival in this one
+    arrivals._queues["plain"].add(7)
     user.join()
-    print(taken, list(arrivals._lines["plain"].waiting), Log.missed_at)
-    arrivals.end()
+    print(taken, list(arrivals._queues["plain"].waiting), Log.missed_at)
+    arrivals.shut_down()
     print(Log.missed_at)
 """
 

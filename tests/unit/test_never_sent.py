@@ -32,7 +32,7 @@ import requests
 from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 from locust.user import User
-from brokenpipe.load.requests.failures import defect, failure_of, failure_of_event
+from brokenpipe.load.requests.failures import failure_of_exception, failure_of, failure_of_event
 
 def told(failure):
     return [failure.kind, failure.sent, failure.text]
@@ -62,7 +62,8 @@ errors |= {"memory": MemoryError(), "thread": RuntimeError("can't start new thre
 for name, error in errors.items():
     behind = requests.ConnectionError("no answer")
     behind.__cause__ = error
-    found[name] = sorted({told(f)[0] for f in (failure_of(behind, 0, None), failure_of_event(behind), defect(behind))})
+    failures = failure_of(behind, 0, None), failure_of_event(behind), failure_of_exception(behind)
+    found[name] = sorted({told(f)[0] for f in failures})
 print(json.dumps(found))
 """
 

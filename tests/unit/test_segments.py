@@ -23,7 +23,7 @@ class Asked:
     arm: str = "plain"
     name: str = "GET /"
     key: str | None = None
-    begun: bool = False
+    start_logged: bool = False
 
 
 @pytest.mark.parametrize("part", [1, 2])

@@ -15,7 +15,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import writing
 from brokenpipe.load.distributed.clock_sync import Exchange, aligned
-from brokenpipe.load.users.shards import Seat
+from brokenpipe.load.users.shards import Shard
 from brokenpipe.measure.model.findings import Findings
 
 MS = 1_000_000
@@ -27,15 +27,15 @@ AWAY_NS = [7_777_000_000_000, 99_777_000_000_000, -99_777_000_000_000]
 @given(of=st.integers(1, 9), users=st.lists(st.integers(0, 30), min_size=1, max_size=4))
 def test_every_user_has_one_worker(of: int, users: list[int]) -> None:
     """No number twice, none left out, and no worker has more than one user more than another."""
-    seats = [Seat(number, of) for number in range(of)]
+    shards = [Shard(number, of) for number in range(of)]
     before, held = 0, [0] * of
     for count in users:
         dealt = [
-            list(takewhile(lambda number, count=count: number < count, seat.numbers(before)))
-            for seat in seats
+            list(takewhile(lambda number, count=count: number < count, shard.user_numbers(before)))
+            for shard in shards
         ]
         assert sorted(number for numbers in dealt for number in numbers) == list(range(count))
-        assert [len(numbers) for numbers in dealt] == [seat.share(count, before) for seat in seats]
+        assert [len(numbers) for numbers in dealt] == [shard.user_count(count, before) for shard in shards]
         held = [sum(both) for both in zip(held, map(len, dealt), strict=True)]
         before += count
     assert max(held) - min(held) <= 1
@@ -43,7 +43,7 @@ def test_every_user_has_one_worker(of: int, users: list[int]) -> None:
 
 def test_one_process_has_all_users() -> None:
     """Without workers nothing changes."""
-    assert list(islice(Seat(0, 1).numbers(5), 4)) == [0, 1, 2, 3]
+    assert list(islice(Shard(0, 1).user_numbers(5), 4)) == [0, 1, 2, 3]
 
 
 @given(

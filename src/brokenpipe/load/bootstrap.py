@@ -18,9 +18,9 @@ from brokenpipe.load.distributed.worker import Mail, WorkerSteering, join
 from brokenpipe.load.messages import Failed, Notice
 from brokenpipe.load.requests.locust_event import RequestEvent
 from brokenpipe.load.requests.request_log import RequestLog
-from brokenpipe.load.state import Tower
+from brokenpipe.load.state import LoadState
 from brokenpipe.load.users import locustfile_loader, seeded_random
-from brokenpipe.load.users.allocation import Wish, shares
+from brokenpipe.load.users.allocation import ClassWeight, allocate_users
 from brokenpipe.load.users.arm_classes import arm_classes
 
 
@@ -34,9 +34,9 @@ def begin() -> dict[str, type[User]]:
 
 def _begin(config: LoadConfig, channel: Channel | Mail) -> dict[str, type[User]]:
     event = RequestEvent()
-    event.tower = tower = Tower(config, _log(config, channel), event.publish)
+    event.state = state = LoadState(config, _log(config, channel), event.publish)
     events.request = event  # before the user's file adds its listeners, and Locust its own
-    steering = _steering(tower, channel)
+    steering = _steering(state, channel)
     steering.attach(events)
     seeded_random.install(config.seed)
     _leave_the_path()
@@ -45,13 +45,13 @@ def _begin(config: LoadConfig, channel: Channel | Mail) -> dict[str, type[User]]
         counts = _counts(found, config.users)
     except locustfile_loader.LocustfileDefect as defect:
         _give_up(channel, Failed("locustfile", str(defect)))
-    _tell(tower, found, counts)
+    _tell(state, found, counts)
     if config.web and isinstance(steering, Steering):
         from brokenpipe.load.web.runs import Stage
 
         steering.stage = stage = Stage(config, partial(_counts, found), event, steering)
         stage.attach(events)
-    return arm_classes(counts, tower)
+    return arm_classes(counts, state)
 
 
 def _log(config: LoadConfig, channel: Channel | Mail) -> RequestLog:
@@ -65,28 +65,28 @@ def _log(config: LoadConfig, channel: Channel | Mail) -> RequestLog:
         _give_up(channel, unwritable(config.requests_path, error))
 
 
-def _steering(tower: Tower, channel: Channel | Mail) -> Steering | Master:
+def _steering(state: LoadState, channel: Channel | Mail) -> Steering | Master:
     if isinstance(channel, Mail):
-        return WorkerSteering(tower, channel)
-    return Master(tower, channel) if tower.config.workers else Steering(tower, channel)
+        return WorkerSteering(state, channel)
+    return Master(state, channel) if state.config.workers else Steering(state, channel)
 
 
-def _counts(found: locustfile_loader.UserFile, users: int) -> dict[type[User], int]:
-    wishes = [Wish(made.weight, made.fixed_count) for made in found.user_classes]
+def _counts(found: locustfile_loader.LoadedLocustfile, users: int) -> dict[type[User], int]:
+    weights_of_classes = [ClassWeight(made.weight, made.fixed_count) for made in found.user_classes]
     try:
-        return dict(zip(found.user_classes, shares(users, wishes), strict=True))
+        return dict(zip(found.user_classes, allocate_users(users, weights_of_classes), strict=True))
     except ValueError as error:
         raise locustfile_loader.LocustfileDefect(str(error)) from error
 
 
-def _tell(tower: Tower, found: locustfile_loader.UserFile, counts: dict[type[User], int]) -> None:
+def _tell(state: LoadState, found: locustfile_loader.LoadedLocustfile, counts: dict[type[User], int]) -> None:
     for shape in found.shapes:
         text = f"the load shape {type(shape).__name__} is ignored: the scenario's phases say when users act"
-        tower.notice(Notice("load_shape", text))
+        state.add_notice(Notice("load_shape", text))
     for made, users in counts.items():
         if not users:
-            text = f"{made.__name__} gets none of {tower.config.users} users for each arm, by its weight"
-            tower.notice(Notice("class_without_users", text))
+            text = f"{made.__name__} gets none of {state.config.users} users for each arm, by its weight"
+            state.add_notice(Notice("class_without_users", text))
 
 
 def _leave_the_path() -> None:

@@ -17,10 +17,10 @@ from locust.env import Environment
 from locust.event import Events
 
 from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order, Ready, Stop, encode, order
-from brokenpipe.load.requests.origin_guard import RefusedError
-from brokenpipe.load.requests.tracked_request import COUNTED
-from brokenpipe.load.state import Tower
-from brokenpipe.load.users.locustfile_loader import where
+from brokenpipe.load.requests.origin_guard import ForeignUrlError
+from brokenpipe.load.requests.tracked_request import COUNTED_NOTE
+from brokenpipe.load.state import LoadState
+from brokenpipe.load.users.locustfile_loader import error_location
 from brokenpipe.load.web_messages import Aim, Answer, Show
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Channel:
 class Steering:
     """Runs beside the users in two greenlets: one listens, one ticks."""
 
-    def __init__(self, tower: Tower, channel: Channel) -> None:
-        self._tower = tower
+    def __init__(self, state: LoadState, channel: Channel) -> None:
+        self._state = state
         self._channel = channel
         self._environment: Environment | None = None
         self._turn: int | None = None  # the closing that waits for its last request
@@ -58,16 +58,16 @@ class Steering:
         self._ready = self._ending = False
         self.stage: Stage | None = None  # with Locust's web UI, where runs follow each other
 
-    def take(self, tower: Tower) -> None:
-        """From now on the users are those of another tower. What was to be told still is."""
-        tower.outbox = self._tower.outbox
-        self._tower = tower
+    def take(self, state: LoadState) -> None:
+        """Use the state of another run from now on. Queued messages are kept."""
+        state.outbox = self._state.outbox
+        self._state = state
         self._turn = self._spawned_at = None
         self._ready = False
 
     def tell(self, news: News) -> None:
         """Have it sent with the next tick."""
-        self._tower.outbox.append(news)
+        self._state.outbox.append(news)
 
     def attach(self, events: Events) -> None:
         """Take part in Locust's life. What a listener raises Locust swallows, so these do not raise."""
@@ -91,14 +91,16 @@ class Steering:
 
     def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
         # What the wire did to a body is an outcome, not a mistake in the locustfile.
-        known = isinstance(exception, RefusedError) or COUNTED in getattr(exception, "__notes__", ())
+        known = isinstance(exception, ForeignUrlError) or COUNTED_NOTE in getattr(exception, "__notes__", ())
         # A user instead of a task set: its on_start raised, of which `arms` tells.
         if not known and isinstance(user_instance, TaskSet):
             name = type(user_instance.user).__mro__[1].__name__
-            self._tower.notice(Notice("task_error", f"{name}: {where(exception, self._locustfile)}"))
+            self._state.add_notice(
+                Notice("task_error", f"{name}: {error_location(exception, self._locustfile)}")
+            )
 
     def _quitting(self, **_: Any) -> None:
-        self._tower.end()
+        self._state.shut_down()
 
     def _quit(self, **_: Any) -> None:
         self._last_words()
@@ -117,9 +119,9 @@ class Steering:
         match message:
             case Gate(open=True, arms=arms, stretch=stretch):
                 self._turn = None
-                self._tower.open(arms, stretch)
+                self._state.open(arms, stretch)
             case Gate(open=False, turn=turn):
-                self._tower.close()
+                self._state.close()
                 self._turn = turn
             case Stop():
                 self._end(hard=False)
@@ -135,8 +137,8 @@ class Steering:
             worst_ns = max(worst_ns, now_ns - asked_ns - int(TICK_S * 1e9))
             ticks += 1
             if ticks % REPORT_TICKS == 0:
-                self._tower.log.lag(now_ns, worst_ns / 1e6)
-                self._tower.outbox.append(self._tower.progress())
+                self._state.log.lag(now_ns, worst_ns / 1e6)
+                self._state.outbox.append(self._state.progress())
                 worst_ns = 0
             if ticks % FLUSH_TICKS == 0:
                 self.flush()
@@ -145,50 +147,50 @@ class Steering:
 
     def _look(self) -> None:
         """Say what has come true since the last look."""
-        tower = self._tower
-        if self._turn is not None and tower.in_flight == 0:
-            tower.outbox += (tower.progress(), Drained(self._turn))  # whoever hears of it has the whole count
+        state = self._state
+        if self._turn is not None and state.in_flight == 0:
+            state.outbox += (state.progress(), Drained(self._turn))  # whoever hears of it has the whole count
             self._turn = None
         if not self._ready and self._is_ready():
             self._ready = True
-            tower.outbox.append(Ready(self._users))
+            state.outbox.append(Ready(self._users))
 
     def _is_ready(self) -> bool:
         if self._spawned_at is None:
             return False
-        return self._tower.users_begun >= self._users or time.monotonic() - self._spawned_at > SETTLE_S
+        return self._state.users_started >= self._users or time.monotonic() - self._spawned_at > SETTLE_S
 
     @property
     def _users(self) -> int:
         """How many there will be in this process."""
-        return self._tower.config.total_users
+        return self._state.config.total_users
 
     # --- what they do -------------------------------------------------------------------------------
 
     @property
     def _locustfile(self) -> Path:
-        return self._tower.config.locustfile
+        return self._state.config.locustfile
 
     def _send(self) -> None:
-        while self._tower.outbox:
+        while self._state.outbox:
             try:
-                self._channel.send(self._tower.outbox.popleft())
+                self._channel.send(self._state.outbox.popleft())
             except OSError:
                 self._end(hard=True)
 
     def _last_words(self) -> None:
         """Everything that is known, recorded and told."""
-        self._tower.settle()
+        self._state.finish_answered()
         self.flush()
-        self._tower.outbox.append(self._tower.progress())
+        self._state.outbox.append(self._state.progress())
         self._send()
 
     def flush(self) -> None:
         """Hand the request log to the kernel. A disk that refuses it ends the run."""
         try:
-            self._tower.flush()
+            self._state.flush()
         except OSError as error:
-            self._tower.outbox.append(unwritable(self._tower.log.path, error))
+            self._state.outbox.append(unwritable(self._state.log.path, error))
             self._send()
             self._end(hard=True)
 
@@ -198,7 +200,7 @@ class Steering:
         if self._ending or self._environment.runner is None:
             return
         self._ending = True
-        self._tower.end()
+        self._state.shut_down()
         if hard:
             self._environment.stop_timeout = 0.0
             gevent.spawn_later(GRACE_S, os._exit, 1)

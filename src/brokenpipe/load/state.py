@@ -1,4 +1,4 @@
-"""What all users of the process share: the gate, the requests under way, the counts and the log."""
+"""The state that all users of one Locust process share: gates, requests in flight, counts, request log."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Count, News, Notice, Progress
 from brokenpipe.load.pacing.gate import Gate
-from brokenpipe.load.pacing.open_load import Arrivals
-from brokenpipe.load.requests.request_log import Request, RequestLog
-from brokenpipe.load.users.shards import ALONE
+from brokenpipe.load.pacing.open_load import OpenLoadScheduler
+from brokenpipe.load.requests.request_log import LoggedRequest, RequestLog
+from brokenpipe.load.users.shards import SINGLE
 
 if TYPE_CHECKING:
-    from brokenpipe.load.requests.failures import Failure
-    from brokenpipe.load.requests.tracked_request import Flight
+    from brokenpipe.load.requests.failures import RequestFailure
+    from brokenpipe.load.requests.tracked_request import TrackedRequest
 
 NOTICE_CAP = 20  # different ones; a locustfile with a defect would say the same thing a thousand times
 
 
-class Tally:
-    """Requests of one arm since the beginning."""
+class ArmCounts:
+    """Requests of one arm since the start of the run. A request that was never sent is not in them."""
 
     __slots__ = ("ended", "failed", "started")
 
@@ -29,11 +29,11 @@ class Tally:
         self.started = self.ended = self.failed = 0
 
 
-class Tower:
-    """Knows every request that is under way, and writes down how each one starts and ends.
+class LoadState:
+    """Requests in flight and counts of each arm, in this Locust process. Writes starts and ends to the request log.
 
-    `publish` hands an outcome to Locust. `outbox` holds what the harness is to be told; steering sends it. `seat` is
-    this process's place among the workers.
+    `publish` passes an outcome to Locust's statistics. `outbox` holds messages for the harness, which `ControlClient`
+    sends. `shard` is the part of the users that this process has.
     """
 
     def __init__(
@@ -42,90 +42,96 @@ class Tower:
         self.config = config
         self.gates = {arm: Gate() for arm in config.arms}
         rate = config.arrivals_per_s
-        self.arrivals = Arrivals(rate, config.seed, config.arms, log) if rate else None
-        self.seat = ALONE
+        self.open_load = OpenLoadScheduler(rate, config.seed, config.arms, log) if rate else None
+        self.shard = SINGLE
         self.ending = False
         self.log = log
         self.publish = publish
-        self.tallies = {arm: Tally() for arm in config.arms}
+        self.counts_of = {arm: ArmCounts() for arm in config.arms}
         self.in_flight = 0
-        self.flights: dict[str, Flight] = {}
-        self.given_ids: dict[str, set[str]] = {arm: set() for arm in config.arms}  # by the locustfile
-        self.users_begun = 0
+        self.tracked_requests: dict[str, TrackedRequest] = {}
+        # Ids that the locustfile has set itself, by arm.
+        self.seen_request_ids: dict[str, set[str]] = {arm: set() for arm in config.arms}
+        self.users_started = 0
         self.outbox: deque[News] = deque()
-        self._noticed: set[Notice] = set()
+        self._notices: set[Notice] = set()
 
-    def started(self, flight: Flight) -> None:
-        """Count it as under way, until its end is known."""
-        self.tallies[flight.arm].started += 1
-        self.flights[flight.mark] = flight
+    def track(self, request: TrackedRequest) -> None:
+        """Count the request as in flight, until its end is known."""
+        self.counts_of[request.arm].started += 1
+        self.tracked_requests[request.tracking_key] = request
         self.in_flight += 1
 
-    def note_start(self, flight: Flight) -> None:
-        """Write its start: its end may never come, or come after a kill of this process."""
-        if not flight.begun:
-            flight.begun = True
-            self.log.start(flight)
+    def log_start(self, request: TrackedRequest) -> None:
+        """Write the start of a request: its end may never come, or this process be killed before it."""
+        if not request.start_logged:
+            request.start_logged = True
+            self.log.start(request)
 
-    def ended(self, request: Request, ms: float, status: int, failure: Failure | None) -> None:
-        """Count and write down how it ended. None: it succeeded."""
-        tally = self.tallies[request.arm]
+    def record_end(
+        self, request: LoggedRequest, ms: float, status: int, failure: RequestFailure | None
+    ) -> None:
+        """Count the end of a request and write it to the log. `failure` is None for a success."""
+        counts = self.counts_of[request.arm]
         if failure is not None and not failure.sent:
-            tally.started -= 1
+            counts.started -= 1
             self.log.failed_end(request, ms, status, failure.kind, failure.text)
             return
-        tally.ended += 1
+        counts.ended += 1
         if failure is None:
             self.log.end(request, ms, status)
         else:
-            tally.failed += 1
+            counts.failed += 1
             self.log.failed_end(request, ms, status, failure.kind, failure.text)
 
     def flush(self) -> None:
-        """Everything reaches the kernel, with the start of each request under way. Raises OSError."""
-        for flight in self.flights.values():
-            if not flight.begun:
-                self.note_start(flight)
+        """Hand the log to the kernel, with the start of every request in flight. Raises OSError."""
+        for request in self.tracked_requests.values():
+            if not request.start_logged:
+                self.log_start(request)
         self.log.flush()
 
-    def open(self, arms: Sequence[str] | None, stretch: int, began_ns: int | None = None) -> None:
-        """Let the users of these arms act, of all if it is None. An open load counts from `began_ns`; None: now."""
+    def open(self, arms: Sequence[str] | None, seed_index: int, began_ns: int | None = None) -> None:
+        """Open the gates of these arms; None: of all. An open load counts from `began_ns`; None: from now.
+
+        `seed_index` selects the arrivals of an open load: the same index gives the same arrivals.
+        """
         opened = tuple(self.gates) if arms is None else tuple(arms)
         for arm in opened:
             self.gates[arm].open()
-        if self.arrivals and not self.ending:
-            self.arrivals.open(opened, stretch, self.seat, began_ns)
+        if self.open_load and not self.ending:
+            self.open_load.open(opened, seed_index, self.shard, began_ns)
 
     def close(self) -> None:
-        """Let nobody begin another request."""
+        """Close all gates: no request starts from now on."""
         for gate in self.gates.values():
             gate.close()
-        if self.arrivals:
-            self.arrivals.close()
+        if self.open_load:
+            self.open_load.close()
 
-    def end(self) -> None:
-        """Send home for good whoever waits or comes."""
+    def shut_down(self) -> None:
+        """Close permanently: every user that waits at a gate or reaches one exits."""
         self.ending = True
         for gate in self.gates.values():
-            gate.end()
-        if self.arrivals:
-            self.arrivals.end()
+            gate.shut_down()
+        if self.open_load:
+            self.open_load.shut_down()
 
-    def notice(self, notice: Notice) -> None:
-        """Tell the harness, once for each different text."""
-        if notice in self._noticed or len(self._noticed) > NOTICE_CAP:
+    def add_notice(self, notice: Notice) -> None:
+        """Queue a notice for the harness, once for each different text."""
+        if notice in self._notices or len(self._notices) > NOTICE_CAP:
             return
-        self._noticed.add(notice)
-        if len(self._noticed) > NOTICE_CAP:
+        self._notices.add(notice)
+        if len(self._notices) > NOTICE_CAP:
             notice = Notice("notices_capped", f"more than {NOTICE_CAP} different notices: see the log")
         self.outbox.append(notice)
 
     def progress(self) -> Progress:
-        """What each arm has done so far, for the harness."""
-        return Progress({arm: Count(t.started, t.ended, t.failed) for arm, t in self.tallies.items()})
+        """Counts of every arm so far, for the harness."""
+        return Progress({arm: Count(c.started, c.ended, c.failed) for arm, c in self.counts_of.items()})
 
-    def settle(self) -> None:
-        """End what is answered although no verdict came. The rest was cut off by the end of the run."""
-        for flight in list(self.flights.values()):
-            if flight.answered:
-                flight.abandon()
+    def finish_answered(self) -> None:
+        """End every request that has its whole answer but no verdict. The end of the run cut off the others."""
+        for request in list(self.tracked_requests.values()):
+            if request.answered:
+                request.finish_without_verdict()

@@ -40,8 +40,8 @@ from brokenpipe.load.messages import (
     news,
     order,
 )
-from brokenpipe.load.state import Tower
-from brokenpipe.load.users.shards import Seat
+from brokenpipe.load.state import LoadState
+from brokenpipe.load.users.shards import Shard
 
 TICK_S = 0.01  # how soon "drained" is told
 REPORT_TICKS = 50  # 0.5 s
@@ -54,7 +54,7 @@ LAST_WORDS_S = 3.0  # what workers get to end requests under way and hand over w
 class _Worker:
     """What is known of one worker."""
 
-    seat: Seat
+    shard: Shard
     path: Path  # of its first segment
     file: int
     segment: int = 1
@@ -73,12 +73,12 @@ def _opened(path: Path) -> int:
 class Master:
     """Runs beside no users, in two greenlets of its own and in that of Locust's listener."""
 
-    def __init__(self, tower: Tower, channel: Channel) -> None:
-        self._tower = tower
-        self._config = tower.config
+    def __init__(self, state: LoadState, channel: Channel) -> None:
+        self._state = state
+        self._config = state.config
         self._channel = channel
         self._workers: dict[str, _Worker] = {}  # by Locust's name for the worker
-        self._seats: dict[str, Seat] = {}
+        self._shards: dict[str, Shard] = {}
         self._runner: MasterRunner | None = None
         self._turn: int | None = None  # the closing that is not answered yet
         self._ready = self._ending = False
@@ -91,7 +91,7 @@ class Master:
     def _init(self, environment: Environment, **_: Any) -> None:
         assert isinstance(environment.runner, MasterRunner)
         environment.host = None  # each arm has its own
-        environment.dispatcher_class = partial(Dealer, self._seats, self._config.workers)  # type: ignore[assignment]
+        environment.dispatcher_class = partial(Dealer, self._shards, self._config.workers)  # type: ignore[assignment]
         self._runner = runner = environment.runner
         runner.register_message(protocol.JOIN, self._join)
         runner.register_message(protocol.HERE, self._here)
@@ -116,24 +116,24 @@ class Master:
         self._say(protocol.CONFIG, {"config": told.to_json(), "locustfile": text}, to=msg.node_id)
 
     def _here(self, msg: Any, **_: Any) -> None:
-        """Give a worker the seat it asks for, or the first that is free. There may be none."""
-        taken = {seat.number for seat in self._seats.values()}
+        """Give a worker the shard it asks for, or the first that is free. There may be none."""
+        taken = {shard.number for shard in self._shards.values()}
         free = [number for number in range(self._config.workers) if number not in taken]
         if not free:
             self._say("quit", None, to=msg.node_id)
             return
         wanted = msg.data.get("wants")
-        seat = Seat(wanted if wanted in free else free[0], self._config.workers)
+        shard = Shard(wanted if wanted in free else free[0], self._config.workers)
         path = self._config.requests_path
-        path = path.with_name(path.name.replace("requests", f"requests-{seat.name}", 1))
+        path = path.with_name(path.name.replace("requests", f"requests-{shard.name}", 1))
         try:
             file = _opened(path)
         except OSError as error:
             self._tell(unwritable(path, error))
             return
-        self._workers[msg.node_id] = _Worker(seat, path, file)
-        self._seats[msg.node_id] = seat
-        self._say(protocol.SEAT, {"number": seat.number}, to=msg.node_id)
+        self._workers[msg.node_id] = _Worker(shard, path, file)
+        self._shards[msg.node_id] = shard
+        self._say(protocol.SEAT, {"number": shard.number}, to=msg.node_id)
 
     def _ping(self, msg: Any, **_: Any) -> None:
         self._say(protocol.PONG, {"sent": msg.data["sent"], "theirs": time.monotonic_ns()}, to=msg.node_id)
@@ -149,7 +149,7 @@ class Master:
             case Progress() as progress:
                 worker.progress = progress
             case Notice() as notice:
-                self._tower.notice(notice)  # every worker reads the same locustfile: once is enough
+                self._state.add_notice(notice)  # every worker reads the same locustfile: once is enough
             case other:
                 self._tell(other)
 
@@ -224,11 +224,11 @@ class Master:
             silent_s = time.monotonic() - worker.heard_at
             if silent_s > SILENCE_S and not self._ending and not worker.over:
                 worker.lost = True
-                text = f"worker {worker.seat.name} of the load fell silent"
+                text = f"worker {worker.shard.name} of the load fell silent"
                 if worker.progress:
                     ended = sum(count.ended for count in worker.progress.arms.values())
                     text += f" after {ended:,} requests"
-                self._tower.notice(Notice("worker_lost", text))
+                self._state.add_notice(Notice("worker_lost", text))
         if self._workers and not list(self._there):
             self._tell(Failed("workers", "every worker of the load was lost"))
 
@@ -253,12 +253,12 @@ class Master:
         )
 
     def _tell(self, message: News) -> None:
-        self._tower.outbox.append(message)
+        self._state.outbox.append(message)
 
     def _send(self) -> None:
-        while self._tower.outbox:
+        while self._state.outbox:
             try:
-                self._channel.send(self._tower.outbox.popleft())
+                self._channel.send(self._state.outbox.popleft())
             except OSError:
                 self._end()
 

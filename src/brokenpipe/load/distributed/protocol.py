@@ -1,7 +1,7 @@
 """What master and workers say to each other beside what Locust says: the names of Locust's custom messages.
 
     worker ──▶ master   JOIN    before anything else: what is to be run?
-                        HERE    Locust has connected; which seat is mine?
+                        HERE    Locust has connected; which shard is mine?
                         PING    what does your clock show?
                         NEWS    a line for the harness, as one process alone would have sent it
                         LINES   what the request log took in, to be written down
@@ -19,7 +19,7 @@ from __future__ import annotations
 from importlib import metadata
 
 MASTER = "BROKENPIPE_MASTER"  # the variable that makes a process a worker: HOST:PORT of its master
-WANTED = "BROKENPIPE_SEAT"  # the seat it would like, from 0
+WANTED = "BROKENPIPE_SEAT"  # the shard it would like, from 0
 
 JOIN, CONFIG = "brokenpipe_join", "brokenpipe_config"
 HERE, SEAT = "brokenpipe_here", "brokenpipe_seat"

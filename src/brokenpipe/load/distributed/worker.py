@@ -31,8 +31,8 @@ from brokenpipe.load.control_client import Steering
 from brokenpipe.load.distributed import protocol
 from brokenpipe.load.distributed.clock_sync import Alignment, Exchange, aligned
 from brokenpipe.load.messages import Aligned, Gate, News, Order, encode, order
-from brokenpipe.load.state import Tower
-from brokenpipe.load.users.shards import Seat
+from brokenpipe.load.state import LoadState
+from brokenpipe.load.users.shards import Shard
 
 ASK_AGAIN_S = 1.0
 ALIGN_EVERY_S = 5.0
@@ -94,7 +94,7 @@ class Mail:
         self._unsent: list[tuple[str, dict[str, Any]]] = []
 
     def connect(self, runner: WorkerRunner) -> None:
-        """There is a connection and a seat: what was kept back goes."""
+        """There is a connection and a shard: what was kept back goes."""
         self._runner = runner
         runner.register_message(protocol.ORDER, self._order)
         self._post()
@@ -130,8 +130,8 @@ class Mail:
 class WorkerSteering(Steering):
     """Obeys the master, keeps its clock against the master's, and hands everything over before it ends."""
 
-    def __init__(self, tower: Tower, mail: Mail) -> None:
-        super().__init__(tower, mail)  # type: ignore[arg-type]
+    def __init__(self, state: LoadState, mail: Mail) -> None:
+        super().__init__(state, mail)  # type: ignore[arg-type]
         self._mail = mail
         self._alignment: Alignment | None = None
         self._answered_at = time.monotonic()
@@ -157,7 +157,7 @@ class WorkerSteering(Steering):
         self._runner.send_message(protocol.HERE, {"wants": int(wanted) if wanted else None})
 
     def _sit(self, msg: Any, **_: Any) -> None:
-        self._tower.seat = Seat(msg.data["number"], self._tower.config.workers)
+        self._state.shard = Shard(msg.data["number"], self._state.config.workers)
         self._mail.connect(self._runner)
         for greenlet in (self._listen, self._tick, self._align):
             gevent.spawn(greenlet)
@@ -169,7 +169,7 @@ class WorkerSteering(Steering):
             match message:
                 case Gate(open=True, arms=arms, stretch=stretch) if at_ns is not None:
                     self._turn = None
-                    self._tower.open(arms, stretch, self._wait_until(at_ns))
+                    self._state.open(arms, stretch, self._wait_until(at_ns))
                 case other:
                     self._obey(other)
 
@@ -193,7 +193,7 @@ class WorkerSteering(Steering):
                 self._answered.wait(1.0)
             if self._exchanges:
                 self._alignment = measured = aligned(self._exchanges)
-                self._mail.send(Aligned(self._tower.seat.name, measured.offset_ns, measured.error_ns))
+                self._mail.send(Aligned(self._state.shard.name, measured.offset_ns, measured.error_ns))
             if time.monotonic() - self._answered_at > PATIENCE_S:
                 self._end(hard=True)
             gevent.sleep(ALIGN_EVERY_S)

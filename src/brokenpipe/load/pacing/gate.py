@@ -1,4 +1,4 @@
-"""The gate that every request passes: closed, users pause together; opened, they come back together.
+"""The gate of one arm, which every request passes: while it is closed, all users of the arm pause.
 
 A pause cannot be made of Locust's own parts: `TaskSet.run` calls the task set's `wait`, not the user's, and
 a load shape ticks once a second and restarts users.
@@ -14,7 +14,7 @@ from locust.exception import StopUser
 
 
 class Gate:
-    """Closed at first. `closed` is read without a call on the way of every request."""
+    """A gate that is closed at first. Every request reads `closed`, which is an attribute for speed."""
 
     def __init__(self) -> None:
         self.closed = True
@@ -22,17 +22,17 @@ class Gate:
         self._opened = Event()
 
     def open(self) -> None:
-        """Let everyone through: whoever waits goes in this turn of the event loop."""
+        """Open the gate. All waiting users go on in this iteration of the event loop."""
         self.closed = self.ending
         self._opened.set()
 
     def close(self) -> None:
-        """Let nobody through from now on."""
+        """Close the gate for all requests from now on."""
         self.closed = True
         self._opened.clear()
 
-    def end(self) -> None:
-        """Send home for good whoever waits or comes."""
+    def shut_down(self) -> None:
+        """Close permanently: all users that wait or come later exit."""
         self.ending = self.closed = True
         self._opened.set()
 

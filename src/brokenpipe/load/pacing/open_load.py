@@ -1,11 +1,11 @@
-"""The open model: requests arrive at a rate, whether or not those before them have been answered.
+"""The scheduler of an open load: requests arrive at a rate, whether or not those before them have been answered.
 
     clock ──▶ arrival, due now ──▶ a free user of each arm ──▶ the service
-                                └▶ nobody is free: it waits, and its latency has begun already
+                                └▶ no user is free: it waits, and its latency has begun already
 
-Users of a closed loop wait for an answer before they ask again, so a service that stalls is asked less, and the stall
-hardly shows in its percentiles (coordinated omission). Here users are only the hands that carry requests: arrivals
-are a Poisson process, and each counts from the moment it was due.
+Users of a closed loop wait for a response before they send again, so a service that stalls gets fewer requests, and the
+stall hardly shows in its percentiles (coordinated omission). Here arrivals are a Poisson process, users only send
+them, and the latency of each counts from the moment it was due.
 
 Schroeder, Wierman, Harchol-Balter: Open Versus Closed: A Cautionary Tale (NSDI 2006).
 """
@@ -27,117 +27,117 @@ from locust.exception import StopUser
 
 from brokenpipe.load.pacing.poisson import due_times
 from brokenpipe.load.requests.request_log import RequestLog
-from brokenpipe.load.users.shards import ALONE, Seat
+from brokenpipe.load.users.shards import SINGLE, Shard
 
-# What begins within this of its time needs no line: the event loop itself takes part of it.
+# A request that starts within this of its due time needs no record: the event loop itself takes part of it.
 ON_TIME_NS = 1_000_000
 
 
-class Line:
-    """One arm's arrivals that nobody has taken, and its users that have nothing to do.
+class ArrivalQueue:
+    """One arm's arrivals that wait for a user, and its users that wait for an arrival.
 
-    The user that came last goes first: so a few keep their connections warm and the others are a reserve.
+    The user that came last is served first: so a few keep their connections warm and the others are a reserve.
     """
 
-    def __init__(self, give_back: Callable[[int], None]) -> None:
+    def __init__(self, return_arrival: Callable[[int], None]) -> None:
         self.waiting: deque[int] = deque()
-        self._give_back = give_back
-        self._free: list[AsyncResult] = []
+        self._return_arrival = return_arrival
+        self._idle_users: list[AsyncResult] = []
 
-    def arrive(self, due_ns: int) -> None:
-        """Wake a user who waits, or let the arrival wait for one. `due_ns`: monotonic nanoseconds."""
-        if self._free:
-            self._free.pop().set(due_ns)
+    def add(self, due_ns: int) -> None:
+        """Wake a waiting user, or let the arrival wait for one. `due_ns`: monotonic nanoseconds."""
+        if self._idle_users:
+            self._idle_users.pop().set(due_ns)
         else:
             self.waiting.append(due_ns)
 
-    def take(self) -> int:
-        """When the arrival was due that is now this user's. Raises StopUser when the run is over."""
+    def wait_for_arrival(self) -> int:
+        """Wait for an arrival. Returns when it was due. Raises StopUser when the run is over."""
         if self.waiting:
             return self.waiting.popleft()
-        mine = AsyncResult()
-        self._free.append(mine)
+        arrival = AsyncResult()
+        self._idle_users.append(arrival)
         try:
-            return int(mine.get())
+            return int(arrival.get())
         except BaseException:  # killed by the end of the run
-            if mine in self._free:
-                self._free.remove(mine)
-            elif mine.successful():  # it had been given one, and was killed before its turn came
-                self._give_back(int(mine.value))
+            if arrival in self._idle_users:
+                self._idle_users.remove(arrival)
+            elif arrival.successful():  # the user was killed after it got one and before it ran
+                self._return_arrival(int(arrival.value))
             raise
 
-    def end(self) -> None:
-        """Send everybody home who waits for an arrival."""
-        free, self._free = self._free, []
+    def shut_down(self) -> None:
+        """Make all waiting users exit."""
+        free, self._idle_users = self._idle_users, []
         for user in free:
             user.set_exception(StopUser())
 
 
-class Arrivals:
-    """Hands the same arrivals to every arm whose gate is open, and writes down which began late or never."""
+class OpenLoadScheduler:
+    """A scheduler that gives every open arm the same arrivals, and logs which of them began late or never."""
 
     def __init__(self, per_s: float, seed: int, arms: Mapping[str, object], log: RequestLog) -> None:
         self._per_s = per_s
         self._seed = seed
         self._log = log
-        self._lines = {arm: Line(partial(self._give_back, arm)) for arm in arms}
-        self._open: Sequence[str] = ()
-        self._times: Iterator[int] = iter(())
+        self._queues = {arm: ArrivalQueue(partial(self._return_arrival, arm)) for arm in arms}
+        self._open_arms: Sequence[str] = ()
+        self._due_times_ns: Iterator[int] = iter(())
         self._next_ns = 0
-        self._clock: gevent.Greenlet | None = None
+        self._greenlet: gevent.Greenlet | None = None
 
     def open(
-        self, arms: Sequence[str], stretch: int, seat: Seat = ALONE, began_ns: int | None = None
+        self, arms: Sequence[str], seed_index: int, shard: Shard = SINGLE, began_ns: int | None = None
     ) -> None:
-        """Let them arrive from now on at these arms. The same stretch has the same arrivals.
+        """Start arrivals at these arms. The same `seed_index` gives the same arrivals.
 
-        Workers take them in turn: of three, each takes every third.
+        Of three workers, each takes every third arrival.
         """
-        if self._clock is not None:
+        if self._greenlet is not None:
             return
         began_ns = time.monotonic_ns() if began_ns is None else began_ns
-        self._open = arms
-        due = islice(due_times(self._seed, stretch, self._per_s), seat.number, None, seat.of)
-        self._times = (began_ns + int(at_s * 1e9) for at_s in due)
-        self._next_ns = next(self._times)
-        self._clock = gevent.spawn(self._run)
+        self._open_arms = arms
+        due = islice(due_times(self._seed, seed_index, self._per_s), shard.number, None, shard.of)
+        self._due_times_ns = (began_ns + int(at_s * 1e9) for at_s in due)
+        self._next_ns = next(self._due_times_ns)
+        self._greenlet = gevent.spawn(self._run)
 
     def close(self) -> None:
-        """Let no more arrive. Those that were due and not begun are missed."""
-        if self._clock is None:
+        """Stop arrivals. Those that were due and have not begun are missed."""
+        if self._greenlet is None:
             return
-        self._clock.kill(block=False)
-        self._clock = None
+        self._greenlet.kill(block=False)
+        self._greenlet = None
         now_ns = time.monotonic_ns()
         while self._next_ns <= now_ns:  # the event loop itself was late
-            self._arrive()
-        for arm, line in self._lines.items():
-            while line.waiting:
-                self.miss(arm, line.waiting.popleft())
+            self._add_arrival()
+        for arm, queue in self._queues.items():
+            while queue.waiting:
+                self.record_missed(arm, queue.waiting.popleft())
 
-    def end(self) -> None:
-        """Send everybody home."""
+    def shut_down(self) -> None:
+        """Stop arrivals and make all waiting users exit."""
         self.close()
-        for line in self._lines.values():
-            line.end()
+        for queue in self._queues.values():
+            queue.shut_down()
 
-    def take(self, arm: str) -> int:
-        """Wait for an arrival at this arm; when it was due. Raises StopUser when the run is over."""
-        return self._lines[arm].take()
+    def wait_for_arrival(self, arm: str) -> int:
+        """Wait for an arrival at this arm. Returns when it was due. Raises StopUser when the run is over."""
+        return self._queues[arm].wait_for_arrival()
 
-    def _give_back(self, arm: str, due_ns: int) -> None:
-        """An arrival that was given to a user who is no more: another one's, as long as arrivals are open."""
-        if self._clock is None:
-            self.miss(arm, due_ns)
+    def _return_arrival(self, arm: str, due_ns: int) -> None:
+        """Give the arrival of a killed user to another one, or count it as missed if arrivals have stopped."""
+        if self._greenlet is None:
+            self.record_missed(arm, due_ns)
         else:
-            self._lines[arm].arrive(due_ns)
+            self._queues[arm].add(due_ns)
 
-    def miss(self, arm: str, due_ns: int) -> None:
-        """Write down that it never began."""
+    def record_missed(self, arm: str, due_ns: int) -> None:
+        """Log an arrival that never began."""
         self._log.missed(due_ns, arm)
 
-    def began(self, arm: str, request_id: str, due_ns: int, start_ns: int) -> None:
-        """Write down by how much it began late, if it did."""
+    def record_late_start(self, arm: str, request_id: str, due_ns: int, start_ns: int) -> None:
+        """Log by how much an arrival began late, if it did."""
         if start_ns - due_ns > ON_TIME_NS:
             self._log.late(due_ns, arm, request_id, (start_ns - due_ns) / 1e6)
 
@@ -145,11 +145,11 @@ class Arrivals:
         while True:
             gevent.sleep(max(0.0, (self._next_ns - time.monotonic_ns()) / 1e9))
             while self._next_ns <= time.monotonic_ns():
-                self._arrive()
+                self._add_arrival()
 
-    def _arrive(self) -> None:
-        """At every arm at the same instant; each is the first in turn, or the last would always wait for a core."""
-        for arm in self._open:
-            self._lines[arm].arrive(self._next_ns)
-        self._open = (*self._open[1:], *self._open[:1])
-        self._next_ns = next(self._times)
+    def _add_arrival(self) -> None:
+        """Add the next arrival to every open arm. Arms take turns in being first, or the last would always be late."""
+        for arm in self._open_arms:
+            self._queues[arm].add(self._next_ns)
+        self._open_arms = (*self._open_arms[1:], *self._open_arms[:1])
+        self._next_ns = next(self._due_times_ns)

@@ -1,4 +1,4 @@
-"""Who says that a request failed, and in which words. Locust has decided already *that* it failed."""
+"""Classification of failed requests: the kind of a failure and its text. Locust decides *that* a request failed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMEOUTS = (
     requests.exceptions.Timeout,
     urllib3.exceptions.TimeoutError,
 )
-_LACKS: Mapping[int, Literal["no_files", "no_ports", "no_memory"]] = {
+_RESOURCE_ERRNOS: Mapping[int, Literal["no_files", "no_ports", "no_memory"]] = {
     errno.EMFILE: "no_files",
     errno.ENFILE: "no_files",
     errno.EADDRNOTAVAIL: "no_ports",
@@ -36,7 +36,7 @@ _DECLARED = (CatchResponseError, ResponseError)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """`kind` as in `history.records.End`."""
 
     kind: Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"]
@@ -44,67 +44,70 @@ class Failure:
 
     @property
     def sent(self) -> bool:
-        """Whether there was a request at all: where this process lacks what sending takes, there was none."""
+        """False if the request was never sent, because this process lacks what sending takes."""
         return self.kind not in NEVER_SENT
 
 
-def failure_of(error: BaseException | None, status: int, response: object) -> Failure | None:
-    """What Locust's verdict means. None is a success.
+def failure_of(error: BaseException | None, status: int, response: object) -> RequestFailure | None:
+    """The failure behind Locust's verdict; None is a success.
 
-    An answer that never came (`status` 0) is never the locustfile's verdict, even if the locustfile or
-    Locust's own `rest` found words for it: the response still carries the error itself.
+    Without an answer (`status` 0) a failure is never `declared`, even if the locustfile or Locust's own `rest` has
+    replaced the error's text: the response still carries the error itself.
     """
     if error is None:
         return None
     if status == 0:
         error = getattr(response, "error", None) or error
     elif isinstance(error, _DECLARED):
-        return Failure("declared", _text(error))
+        return RequestFailure("declared", _text(error))
     if isinstance(error, _BAD_STATUS):
-        return Failure("status", f"HTTP {status}")  # the original text carries the arm's port
+        return RequestFailure("status", f"HTTP {status}")  # the original text carries the arm's port
     chain = list(_chain(error))
-    if lack := _lack(chain):
+    if lack := _missing_resource(chain):
         return lack
     if timeouts := [link for link in chain if isinstance(link, _TIMEOUTS)]:
-        return Failure("timeout", _text(timeouts[-1]))
-    return Failure("transport", _text(chain[1] if hasattr(error, "original") and len(chain) > 1 else error))
+        return RequestFailure("timeout", _text(timeouts[-1]))
+    return RequestFailure(
+        "transport", _text(chain[1] if hasattr(error, "original") and len(chain) > 1 else error)
+    )
 
 
-def defect(error: BaseException) -> Failure:
-    """What an exception means that came out of the client without a verdict of Locust: the locustfile asked
-    for something impossible, or set a limit of its own (`gevent.Timeout`).
+def failure_of_exception(error: BaseException) -> RequestFailure:
+    """The failure behind an exception that left the client without a verdict of Locust.
+
+    The locustfile asked for something impossible, or set a limit of its own (`gevent.Timeout`).
     """
-    return _lack(_chain(error)) or Failure(
+    return _missing_resource(_chain(error)) or RequestFailure(
         "timeout" if isinstance(error, _TIMEOUTS) else "declared", _text(error)
     )
 
 
-def failure_of_event(error: BaseException | None) -> Failure | None:
-    """What the verdict of the locustfile's own client means, which has no HTTP status."""
+def failure_of_event(error: BaseException | None) -> RequestFailure | None:
+    """The failure behind the verdict of the locustfile's own client, which has no HTTP status."""
     if error is None:
         return None
-    if lack := _lack(_chain(error)):
+    if lack := _missing_resource(_chain(error)):
         return lack
     if isinstance(error, _TIMEOUTS):
-        return Failure("timeout", _text(error))
-    return Failure("transport" if isinstance(error, OSError) else "declared", _text(error))
+        return RequestFailure("timeout", _text(error))
+    return RequestFailure("transport" if isinstance(error, OSError) else "declared", _text(error))
 
 
-def _lack(chain: Iterable[BaseException]) -> Failure | None:
-    """What this process lacked, if that is why nothing was sent: its own failure, and no service's."""
+def _missing_resource(chain: Iterable[BaseException]) -> RequestFailure | None:
+    """The failure of this process, not of the service, if it lacked what sending takes."""
     for link in chain:
-        kind = _LACKS.get(link.errno or 0) if isinstance(link, OSError) else None
+        kind = _RESOURCE_ERRNOS.get(link.errno or 0) if isinstance(link, OSError) else None
         if isinstance(link, MemoryError) or (isinstance(link, RuntimeError) and str(link) == _NO_THREAD):
             kind = "no_memory"
         if kind:
-            return Failure(kind, _text(link))
+            return RequestFailure(kind, _text(link))
     return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what is behind it; `original` is geventhttpclient's word for a cause."""
+    """The error and its causes; `original` is geventhttpclient's name for a cause."""
     link: BaseException | None = error
-    for _ in range(8):  # a cycle would be a defect of someone else's
+    for _ in range(8):  # another library's exceptions may form a cycle
         if link is None:
             return
         yield link

@@ -1,4 +1,4 @@
-"""Locust's `request` event, with every outcome passing through before Locust's statistics see it."""
+"""A hook in the place of Locust's `request` event: it sees every outcome before Locust's statistics do."""
 
 # mypy: disallow-untyped-calls=False
 # (Locust's events carry no types)
@@ -14,67 +14,67 @@ from typing import Any
 from locust.event import EventHook
 
 from brokenpipe.load.requests.failures import failure_of_event
-from brokenpipe.load.requests.interceptor import MARK, row, row_of_arm
-from brokenpipe.load.state import Tower
-from brokenpipe.load.users.seeded_random import current
+from brokenpipe.load.requests.interceptor import CONTEXT_KEY, request_name, request_name_for_arm
+from brokenpipe.load.state import LoadState
+from brokenpipe.load.users.seeded_random import current_user
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A request by a client of the locustfile's own, as its event told of it."""
+class ExternalRequest:
+    """A request by a client of the locustfile's own, as its event describes it."""
 
     start_ns: int
     arm: str
     id: str
     name: str
     key: None = None
-    begun: bool = False
+    start_logged: bool = False
 
 
 class RequestEvent(EventHook):
-    """Takes the place of `locust.events.request`, before the user's locustfile adds its listeners to it."""
+    """Replaces `locust.events.request`, before the user's locustfile adds its listeners to it."""
 
-    tower: Tower
+    state: LoadState
 
     def __init__(self) -> None:
         super().__init__()
-        self._strangers = itertools.count(1)  # requests outside every user's greenlets
+        self._unowned = itertools.count(1)  # requests outside every user's greenlets
 
     def fire(self, *, reverse: bool = False, **meta: Any) -> None:
-        """A client says how a request went: one of Locust's (a flight of ours), or the locustfile's own."""
+        """Take an outcome from a client: one of Locust's, whose request is tracked, or one of the locustfile's own."""
         context = meta.get("context") or {}
-        mark = context.get(MARK)
-        if mark is None:
-            self._record(meta, context)
-        elif (flight := self.tower.flights.get(mark)) and not flight.report(meta):
+        tracking_key = context.get(CONTEXT_KEY)
+        if tracking_key is None:
+            self._record_external(meta, context)
+        elif (tracked := self.state.tracked_requests.get(tracking_key)) and not tracked.accept_verdict(meta):
             return
         super().fire(reverse=reverse, **meta)
 
     def publish(self, meta: Mapping[str, Any]) -> None:
-        """Hand an outcome to Locust's statistics and whoever else listens."""
+        """Pass an outcome to Locust's statistics and all other listeners."""
         super().fire(**meta)
 
-    def _record(self, meta: dict[str, Any], context: Mapping[str, Any]) -> None:
-        """A request by a client of the locustfile's own, known only now that it is over.
+    def _record_external(self, meta: dict[str, Any], context: Mapping[str, Any]) -> None:
+        """Record a request by a client of the locustfile's own, which is known only now that it has ended.
 
-        Its arm is told by the user's `context()`; without it nobody could tell whose request it was.
+        Its arm is in the user's `context()`. Without that, the request belongs to no arm and is not recorded.
         """
         arm = context.get("arm")
-        if arm not in self.tower.tallies:
+        if arm not in self.state.counts_of:
             return
-        name = row(str(meta.get("request_type")), str(meta.get("name")))
+        name = request_name(str(meta.get("request_type")), str(meta.get("name")))
         ms = float(meta.get("response_time") or 0.0)
         now_ns = time.monotonic_ns()
         age_s = time.time() - meta["start_time"] if meta.get("start_time") else ms / 1e3
         start_ns = now_ns - int(age_s * 1e9)
-        person = current()
-        request_id = person.next_request_id() if person else self._stranger()
+        identity = current_user()
+        request_id = identity.next_request_id() if identity else self._unowned_id()
         status = getattr(meta.get("response"), "status_code", None) or 0
-        self.tower.tallies[arm].started += 1
+        self.state.counts_of[arm].started += 1
         failure = failure_of_event(meta.get("exception"))
-        self.tower.ended(Told(start_ns, arm, request_id, name), ms, status, failure)
-        meta["name"] = row_of_arm(name, arm)
+        self.state.record_end(ExternalRequest(start_ns, arm, request_id, name), ms, status, failure)
+        meta["name"] = request_name_for_arm(name, arm)
 
-    def _stranger(self) -> str:
-        seat = self.tower.seat
-        return f"event-{next(self._strangers) * seat.of + seat.number}"
+    def _unowned_id(self) -> str:
+        shard = self.state.shard
+        return f"event-{next(self._unowned) * shard.of + shard.number}"

@@ -1,8 +1,8 @@
-"""The log of requests: every end, and every start whose end is not there yet, with unrounded times.
+"""The request log: every end, and every start whose end is not there yet, with unrounded times.
 
 Locust's own statistics round response times to two digits. This log costs about 2 µs a request: lines are made
-by hand (as `history.records` would make them; a test compares) and reach the kernel five times a second. An end says
-all that its start says, so only requests that are under way at such a moment have a line for their start.
+by hand (as `history.records` would make them; a test compares) and reach the kernel five times a second. An end has
+all that its start has, so only requests in flight at such a moment have a line for their start.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
 _END = f'{{"k":"{End.KIND}","t0":'
 
 
-class Request(Protocol):
-    """What the log says of a request. `begun`: its start is in the log."""
+class LoggedRequest(Protocol):
+    """The part of a request that is written to the log. `start_logged`: the start is in the log already."""
 
     @property
     def start_ns(self) -> int: ...
@@ -34,20 +34,20 @@ class Request(Protocol):
     @property
     def key(self) -> str | None: ...
     @property
-    def begun(self) -> bool: ...
+    def start_logged(self) -> bool: ...
 
 
 class RequestLog:
-    """An append-only file with one writer, in segments. What raises OSError here is for `flush`'s caller to report.
+    """An append-only file with one writer, in segments. The caller of `flush` reports an OSError.
 
-    `send` takes the lines instead, and in which segment they belong, where somebody else is to write them down.
+    With `send` nothing is written here: it gets the lines and the number of their segment.
     """
 
     def __init__(self, path: Path, send: Callable[[bytes, int], None] | None = None) -> None:
         self.path = path
         self._send = send
         self._lines: list[str] = []
-        self._rows: dict[tuple[str, str], str] = {}  # arm and name as they stand in a line
+        self._arms_and_names: dict[tuple[str, str], str] = {}  # arm and name, as JSON
         self._segment, self._size = 1, 0
         self._open(path)
 
@@ -61,21 +61,23 @@ class RequestLog:
         )
         self.flush()
 
-    def start(self, request: Request) -> None:
-        """That it was sent. Its end may never come."""
+    def start(self, request: LoggedRequest) -> None:
+        """Append the start of a request. Its end may never come."""
         key = "null" if request.key is None else quote(request.key)
         self._lines.append(
             f'{{"k":"{Start.KIND}","t":{request.start_ns},"arm":{quote(request.arm)},"id":{quote(request.id)},'
             f'"name":{quote(request.name)},"key":{key}}}\n'
         )
 
-    def end(self, request: Request, ms: float, status: int, rest: str = "") -> None:
-        """A success, unless `rest` says otherwise. What is not the case is left out: millions of lines are alike."""
-        place = request.arm, request.name
-        row = self._rows.get(place)
+    def end(self, request: LoggedRequest, ms: float, status: int, rest: str = "") -> None:
+        """Append the end of a request: a success, unless `rest` has a failure. Default values are left out."""
+        arm_and_name = request.arm, request.name
+        row = self._arms_and_names.get(arm_and_name)
         if row is None:
-            row = self._rows[place] = f'"arm":{quote(request.arm)},"name":{quote(request.name)}'
-        if request.begun:
+            row = self._arms_and_names[arm_and_name] = (
+                f'"arm":{quote(request.arm)},"name":{quote(request.name)}'
+            )
+        if request.start_logged:
             rest = f',"begun":true{rest}'
         if request.key is not None:
             rest = f',"key":{quote(request.key)}{rest}'
@@ -83,31 +85,31 @@ class RequestLog:
             f'{_END}{request.start_ns},{row},"id":{quote(request.id)},"ms":{ms:.3f},"status":{status}{rest}}}\n'
         )
 
-    def failed_end(self, request: Request, ms: float, status: int, failure: str, error: str) -> None:
-        """That it failed: `failure` is its kind, `error` its text. `status` is 0 without an answer."""
+    def failed_end(self, request: LoggedRequest, ms: float, status: int, failure: str, error: str) -> None:
+        """Append the end of a failed request: `failure` is its kind, `error` its text, `status` 0 without an answer."""
         self.end(request, ms, status, f',"failure":"{failure}","error":{quote(error)}')
 
     def lag(self, t_ns: int, ms: float) -> None:
-        """By how much the event loop woke late at that moment."""
+        """Append by how much the event loop woke late at that moment."""
         self._lines.append(f'{{"k":"{Lag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
 
     def late(self, due_ns: int, arm: str, request_id: str, ms: float) -> None:
-        """By how much an arrival that was due at `due_ns` began late."""
+        """Append by how much an arrival that was due at `due_ns` began late."""
         self._lines.append(
             f'{{"k":"{Late.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
         )
 
     def missed(self, due_ns: int, arm: str) -> None:
-        """An arrival that was due then and never began."""
+        """Append an arrival that was due at `due_ns` and never began."""
         self._lines.append(f'{{"k":"{Missed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
 
     def close(self) -> None:
-        """What was flushed is kept; nothing may be flushed any more."""
+        """Close the file. Nothing may be flushed afterwards."""
         if not self._send:
             os.close(self._fd)
 
     def flush(self) -> None:
-        """Hand everything to the kernel. Raises OSError when the disk refuses it."""
+        """Hand all lines to the kernel. Raises OSError when the disk refuses them."""
         lines, self._lines = self._lines, []
         data = "".join(lines).encode()
         self._size += len(data)
@@ -118,10 +120,10 @@ class RequestLog:
             while left:
                 left = left[os.write(self._fd, left) :]
         if self._size >= LARGE_BYTES:
-            self._go_on()
+            self._roll_over()
 
-    def _go_on(self) -> None:
-        """Close this file for good and open the next."""
+    def _roll_over(self) -> None:
+        """Close this segment and open the next."""
         self.close()
         self._segment, self._size = self._segment + 1, 0
         self._open(segment(self.path, self._segment))

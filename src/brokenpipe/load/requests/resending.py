@@ -1,4 +1,4 @@
-"""Each request is sent once: what the client library would send again by itself is a failure, as for HttpUser.
+"""A client that sends each request once: one that geventhttpclient would send again has failed, as for HttpUser.
 
 Below Locust's `max_retries`, geventhttpclient sends an idempotent request again when its kept connection was closed
 before an answer: the service works twice, and Locust counts one success. Kept connections that are closed already are
@@ -13,8 +13,8 @@ from locust.contrib.fasthttp import FastHttpSession
 _Key = tuple[str, int | None]
 
 
-class _SendingOnce(dict[_Key, HTTPClient]):
-    """The clients of a pool, by address; each is told as it comes in."""
+class _SingleSendClients(dict[_Key, HTTPClient]):
+    """The clients of a pool, by address. Each is set to send once when it is added."""
 
     def __setitem__(self, key: _Key, client: HTTPClient) -> None:
         connections = getattr(client, "_connection_pool", None)
@@ -24,10 +24,10 @@ class _SendingOnce(dict[_Key, HTTPClient]):
 
 
 def send_once(session: FastHttpSession) -> None:
-    """Have this session, and whoever shares its pool of clients, send no request twice."""
+    """Stop this session, and all that share its pool of clients, from sending a request twice."""
     pool = session.client.clientpool
-    if isinstance(pool.clients, _SendingOnce):
+    if isinstance(pool.clients, _SingleSendClients):
         return
-    known, pool.clients = pool.clients, _SendingOnce()
+    known, pool.clients = pool.clients, _SingleSendClients()
     for key, client in known.items():
         pool.clients[key] = client

@@ -1,11 +1,11 @@
-"""One request under way: when it counts as ended, and how.
+"""One tracked request: when it counts as ended, and with which outcome.
 
-        ┌─ no stream: the client has the whole answer ─────────────────────────┐
+        ┌─ no stream: the client has the whole response ───────────────────────┐
     start ─ stream: headers ── the body ends, is cut, or is closed on purpose ─┴─▶ end
                           └─ and the verdict is in: Locust's, or the with-block's
 
-Locust's event says success as soon as the headers of a stream are there. It is held back until the body has
-ended; if that was cut, it is a failure, in Locust's statistics as well.
+Locust's event reports success as soon as the headers of a stream have arrived. The event is held back until the body
+has ended; a body that was cut is a failure, in Locust's statistics as well.
 """
 
 from __future__ import annotations
@@ -16,126 +16,129 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent import getcurrent
 
-from brokenpipe.load.requests.failures import defect, failure_of
+from brokenpipe.load.requests.failures import failure_of, failure_of_exception
 
-COUNTED = "brokenpipe has counted this as the outcome of its request"  # a note on an exception
+COUNTED_NOTE = "brokenpipe has counted this as the outcome of its request"  # a note on an exception
 
 if TYPE_CHECKING:
-    from brokenpipe.load.state import Tower
+    from brokenpipe.load.state import LoadState
 
 
-class Answer(Protocol):
-    """What both clients of Locust return."""
+class TrackedResponse(Protocol):
+    """The part of a response that both clients of Locust have."""
 
     request_meta: Mapping[str, Any]
 
     def raise_for_status(self) -> None: ...
 
 
-class Flight:
+class TrackedRequest:
     """A request between its start and its end.
 
-    `answered`: nothing more will come from the target. `done`: its end is written. `begun`: its start is, too; one
-    that ends soon needs none. `key` is its write's, `mark` the flight's among all that are under way.
+    `answered`: the target will send nothing more. `done`: the end is in the log. `start_logged`: the start is, too,
+    which a request that ends soon does not need. `key`: the idempotency key of a write. `tracking_key`: the request's
+    key in `LoadState.tracked_requests`.
     """
 
     __slots__ = (
-        "_answer", "_body_error", "_last_read_ns", "_meta", "_tower",
-        "answered", "arm", "begun", "done", "greenlet", "id", "key", "mark", "name", "start_ns", "stream",
+        "_body_error", "_last_read_ns", "_meta", "_response", "_state",
+        "answered", "arm", "done", "greenlet", "id", "key", "name", "start_logged", "start_ns", "stream",
+        "tracking_key",
     )  # fmt: skip
 
     def __init__(
-        self, tower: Tower, arm: str, request_id: str, name: str, key: str | None, *, stream: bool
+        self, state: LoadState, arm: str, request_id: str, name: str, key: str | None, *, stream: bool
     ) -> None:
-        self._tower = tower
+        self._state = state
         self.arm = arm
         self.id = request_id
         self.name = name
         self.key = key
-        self.mark = f"{request_id} {arm}"
+        self.tracking_key = f"{request_id} {arm}"
         self.stream = stream
         self.greenlet = getcurrent()
-        self.answered = self.begun = self.done = False
-        self._answer: Answer | None = None
+        self.answered = self.start_logged = self.done = False
+        self._response: TrackedResponse | None = None
         self._meta: dict[str, Any] | None = None
         self._body_error: BaseException | None = None
         self._last_read_ns = 0
         self.start_ns = time.monotonic_ns()
-        tower.started(self)
+        state.track(self)
 
-    def report(self, meta: dict[str, Any]) -> bool:
-        """Locust's verdict is in. True: it holds. False: it waits for the end of the body."""
+    def accept_verdict(self, meta: dict[str, Any]) -> bool:
+        """Take Locust's verdict. True: the verdict is final. False: it waits for the end of the body."""
         self._meta = meta
         if self.stream and not self.answered and meta["exception"] is None and not self._declared_success():
             return False
-        self._finish()
+        self._record_outcome()
         return True
 
-    def handed_out(self, answer: Answer) -> None:
-        """The locustfile has the response now, but its outcome is open: of a stream, or in a with-block."""
-        self._answer = answer
+    def response_returned(self, response: TrackedResponse) -> None:
+        """The client has returned a response whose outcome is open: a stream, or one in a with-block."""
+        self._response = response
         if not self.stream:
-            self._answered()
+            self._mark_answered()
 
-    def read_some(self) -> None:
+    def bytes_read(self) -> None:
+        """The locustfile has read a part of the body. The last read is the end of the response time."""
         self._last_read_ns = time.monotonic_ns()
 
     def body_ended(self, error: BaseException | None = None) -> None:
         """The body is complete, or was cut by `error`."""
         if self.answered:
             return
-        self.read_some()
+        self.bytes_read()
         if error is not None:
-            error.add_note(COUNTED)
+            error.add_note(COUNTED_NOTE)
         self._body_error = error
-        self._answered()
-        self._conclude()
+        self._mark_answered()
+        self._finish_once()
 
     def body_closed(self) -> None:
-        """The locustfile wants no more of the body: on purpose, unless the end of the run made it."""
-        if not self._tower.ending:
+        """The locustfile has closed the body: on purpose, unless the end of the run made it."""
+        if not self._state.ending:
             self.body_ended()
 
-    def abandon(self) -> None:
-        """The user went on without a verdict: an unread stream, or an exception that left the with-block.
+    def finish_without_verdict(self) -> None:
+        """End a request whose user went on without a verdict: an unread stream, an exception in the with-block.
 
-        It ends by its status, or its cut body. Locust says nothing about such a with-block, so it learns of
-        cut bodies only.
+        The outcome is that of the status, or of the cut body. Locust does not count such a with-block, so only cut
+        bodies are published to it.
         """
         if self.done:
             return
         silent = self._meta is None
-        if silent and self._answer is not None:
-            self._meta = dict(self._answer.request_meta) | {"exception": _status_error(self._answer)}
-        self._conclude(silent=silent and self._body_error is None)
+        if silent and self._response is not None:
+            self._meta = dict(self._response.request_meta) | {"exception": _status_error(self._response)}
+        self._finish_once(silent=silent and self._body_error is None)
 
-    def failed_by(self, error: BaseException) -> None:
-        """The client raised instead of answering: a defect of the locustfile, which Locust does not count."""
+    def fail_with(self, error: BaseException) -> None:
+        """End a request whose client has raised: an error of the locustfile, which Locust does not count."""
         if not self.done:
             ms = (time.monotonic_ns() - self.start_ns) / 1e6
-            self._tower.ended(self, ms, 0, defect(error))
-            self._over()
+            self._state.record_end(self, ms, 0, failure_of_exception(error))
+            self._mark_done()
 
-    def forget(self) -> None:
-        """Strike it off without an end: the user was killed by the end of the run."""
+    def discard(self) -> None:
+        """Stop tracking without an end: the end of the run has killed the user."""
         if not self.done:
-            self._tower.note_start(self)
-            self._over()
+            self._state.log_start(self)
+            self._mark_done()
 
-    def _over(self) -> None:
+    def _mark_done(self) -> None:
         self.done = True
-        del self._tower.flights[self.mark]
+        del self._state.tracked_requests[self.tracking_key]
         if not self.answered:
-            self._answered()
+            self._mark_answered()
 
-    def _conclude(self, *, silent: bool = False) -> None:
+    def _finish_once(self, *, silent: bool = False) -> None:
         if self._meta is not None and not self.done:
             meta = self._meta
-            self._finish()
+            self._record_outcome()
             if not silent:
-                self._tower.publish(meta)
+                self._state.publish(meta)
 
-    def _finish(self) -> None:
+    def _record_outcome(self) -> None:
         meta = self._meta
         assert meta is not None
         if self._last_read_ns:
@@ -145,22 +148,22 @@ class Flight:
         response, error = meta["response"], meta["exception"]
         status = response.status_code
         failure = None if error is None else failure_of(error, status, response)
-        self._tower.ended(self, meta["response_time"], status, failure)
-        self._answer = self._meta = None  # they lead back here: no cycles for the garbage collector
-        self._over()
+        self._state.record_end(self, meta["response_time"], status, failure)
+        self._response = self._meta = None  # both lead back here: no cycles for the garbage collector
+        self._mark_done()
 
-    def _answered(self) -> None:
+    def _mark_answered(self) -> None:
         if not self.answered:
             self.answered = True
-            self._tower.in_flight -= 1
+            self._state.in_flight -= 1
 
     def _declared_success(self) -> bool:
-        return getattr(self._answer, "_manual_result", None) is True
+        return getattr(self._response, "_manual_result", None) is True
 
 
-def _status_error(answer: Answer) -> BaseException | None:
+def _status_error(response: TrackedResponse) -> BaseException | None:
     try:
-        answer.raise_for_status()
+        response.raise_for_status()
     except Exception as error:  # noqa: BLE001  # whatever it raises is the verdict
         return error
-    return answer.request_meta["exception"]  # type: ignore[no-any-return]
+    return response.request_meta["exception"]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""One subclass of each user class for each arm: the same behaviour against another address."""
+"""Subclasses of every user class, one for each arm: the same behaviour against another address."""
 
 from __future__ import annotations
 
@@ -14,100 +14,101 @@ from locust.env import Environment
 from locust.exception import StopTest, StopUser
 
 from brokenpipe.load.messages import Failed, Notice
-from brokenpipe.load.requests.interceptor import Courier
-from brokenpipe.load.requests.origin_guard import Own
-from brokenpipe.load.state import Tower
-from brokenpipe.load.users.locustfile_loader import where
-from brokenpipe.load.users.seeded_random import Person, become, being
+from brokenpipe.load.requests.interceptor import RequestInterceptor
+from brokenpipe.load.requests.origin_guard import ArmOrigin
+from brokenpipe.load.state import LoadState
+from brokenpipe.load.users.locustfile_loader import error_location
+from brokenpipe.load.users.seeded_random import UserIdentity, bind_user, bound_user
 
 
 def arm_classes(
-    shares: Mapping[type[User], int], tower: Tower, *, all_of_them: bool = False
+    user_counts: Mapping[type[User], int], state: LoadState, *, include_empty: bool = False
 ) -> dict[str, type[User]]:
-    """Every class that Locust is to run, by name. `shares` says how many users of a class each arm gets.
+    """All classes for Locust, by name. `user_counts` holds how many users of a class each arm gets.
 
-    `all_of_them`: those without a user as well, who may get some later.
+    `include_empty`: with the classes that have no user now and may get some later.
     """
-    owns = [Own(tower, arm) for arm in tower.config.arms]
+    origins = [ArmOrigin(state, arm) for arm in state.config.arms]
     classes: list[type[User]] = []
     before = 0
-    for base, users in shares.items():
-        if users or all_of_them:
-            classes += (_arm_class(base, users, before, own, tower) for own in owns)
+    for base, users in user_counts.items():
+        if users or include_empty:
+            classes += (_arm_class(base, users, before, origin, state) for origin in origins)
         before += users
     return {made.__name__: made for made in classes}
 
 
-def _numbers(tower: Tower, before: int) -> Iterator[int]:
-    """Asked for the first time when users are made: a worker has its seat by then."""
-    yield from tower.seat.numbers(before)
+def _numbers(state: LoadState, before: int) -> Iterator[int]:
+    """The numbers of this process's users. Begun when users are made, because a worker has its shard by then."""
+    yield from state.shard.user_numbers(before)
 
 
-def _arm_class(base: type[User], users: int, users_before: int, own: Own, tower: Tower) -> type[User]:
-    numbers = _numbers(tower, users_before)
+def _arm_class(base: type[User], users: int, before: int, origin: ArmOrigin, state: LoadState) -> type[User]:
+    numbers = _numbers(state, before)
 
     class ArmUser(base):  # type: ignore[valid-type, misc]
         """A user of one arm. Its number, and with it all it draws, is the same in every arm."""
 
-        host = tower.config.arms[own.arm]
+        host = state.config.arms[origin.arm]
         fixed_count = users  # Locust spawns exactly these; weights could not keep the arms equal
-        before = users_before  # of the same arm, in classes before this one
+        users_before = before  # of the same arm, in classes before this one
 
         def __init__(self, environment: Environment) -> None:
-            config = tower.config
-            self._person = Person(config.seed, base.__name__, next(numbers), config.part)
-            with being(self._person), _telling_that_it_cannot_be_made(base, tower):
+            config = state.config
+            self._identity = UserIdentity(config.seed, base.__name__, next(numbers), config.part)
+            with bound_user(self._identity), _report_init_error(base, state):
                 super().__init__(environment)
             client = getattr(self, "client", None)
-            self._courier = None
+            self._interceptor = None
             if isinstance(client, HttpSession | FastHttpSession):
-                self._courier = Courier(tower, own, self._person, client)
-                if tower.arrivals is not None:
-                    self.wait_time = lambda: 0.0  # when to ask is what arrivals say
+                self._interceptor = RequestInterceptor(state, origin, self._identity, client)
+                if state.open_load is not None:
+                    self.wait_time = lambda: 0.0  # arrivals decide when to send
 
         def context(self) -> dict[str, Any]:
             if base.context is User.context:
-                return {"arm": own.arm}
-            return {**super().context(), "arm": own.arm}
+                return {"arm": origin.arm}
+            return {**super().context(), "arm": origin.arm}
 
         def on_start(self) -> None:
-            become(self._person)  # the first that runs in the user's own greenlet
-            with _telling_that_it_ended(f"{self._person.id} of {own.arm}", tower):
+            bind_user(self._identity)  # the first that runs in the user's own greenlet
+            with _report_user_end(f"{self._identity.id} of {origin.arm}", state):
                 super().on_start()
-            if self._courier is not None:
-                self._courier.arrives = tower.arrivals is not None
+            if self._interceptor is not None:
+                self._interceptor.sends_arrivals = state.open_load is not None
 
-    _limit(ArmUser, tower.config.time_limit_s)
-    ArmUser.__name__ = ArmUser.__qualname__ = f"{base.__name__} · {own.arm}"
+    _limit(ArmUser, state.config.time_limit_s)
+    ArmUser.__name__ = ArmUser.__qualname__ = f"{base.__name__} · {origin.arm}"
     ArmUser.__module__ = base.__module__
     return ArmUser
 
 
 @contextmanager
-def _telling_that_it_cannot_be_made(base: type[User], tower: Tower) -> Iterator[None]:
+def _report_init_error(base: type[User], state: LoadState) -> Iterator[None]:
+    """Report a user class whose constructor raises: the load cannot go on."""
     try:
         yield
     except Exception as error:
-        text = where(error, tower.config.locustfile)
-        tower.outbox.append(Failed("locustfile", f"{base.__name__} cannot be made: {text}"))
+        text = error_location(error, state.config.locustfile)
+        state.outbox.append(Failed("locustfile", f"{base.__name__} cannot be made: {text}"))
         raise
 
 
 @contextmanager
-def _telling_that_it_ended(user: str, tower: Tower) -> Iterator[None]:
-    """Locust ends a user whose on_start raises, and from then on its arm has one fewer."""
+def _report_user_end(user: str, state: LoadState) -> Iterator[None]:
+    """Report a user whose on_start raises: Locust ends it, and from then on its arm has one user fewer."""
     try:
         yield
     except (StopUser, StopTest):
         raise
     except Exception as error:
         what = traceback.format_exception_only(error)[-1].strip()
-        tower.notice(Notice("user_ended", f"{user} ended before it began: on_start raised {what}"))
+        state.add_notice(Notice("user_ended", f"{user} ended before it began: on_start raised {what}"))
         raise
 
 
 def _limit(made: type[User], limit_s: float) -> None:
-    """Hold geventhttpclient to the time limit; for requests each call is given one."""
+    """Set the time limit of geventhttpclient. With requests, each call gets it as an argument."""
     if issubclass(made, FastHttpUser):
         made.network_timeout = min(made.network_timeout, limit_s)
         made.connection_timeout = min(made.connection_timeout, limit_s)

@@ -1,4 +1,4 @@
-"""The user's locustfile: loaded as Locust would, and what is wrong with it said in one line."""
+"""The loader of the user's locustfile: as Locust loads it, with errors that fit into one line."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class LocustfileDefect(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class UserFile:
-    """What a locustfile defines: user classes that are not abstract, and load shapes."""
+class LoadedLocustfile:
+    """User classes of a locustfile that are not abstract, and its load shapes."""
 
     user_classes: tuple[type[User], ...]
     shapes: tuple[LoadTestShape, ...]
 
 
-def load(path: Path) -> UserFile:
+def load(path: Path) -> LoadedLocustfile:
     """Run the locustfile. Raises LocustfileDefect if it fails or defines no user."""
     if not path.is_file():
         raise LocustfileDefect(f"{path}: there is no such file")
     try:
         by_name, shapes = load_locustfile(str(path))
     except (Exception, SystemExit) as error:  # a locustfile may raise anything
-        raise LocustfileDefect(where(error, path)) from error
+        raise LocustfileDefect(error_location(error, path)) from error
     classes = tuple(dict.fromkeys(by_name.values()))  # one class under two names is one class
     if not classes:
         raise LocustfileDefect(
@@ -40,10 +40,10 @@ def load(path: Path) -> UserFile:
     names = [made.__name__ for made in classes]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise LocustfileDefect(f"{path}: two user classes are called {doubled[0]}")
-    return UserFile(classes, tuple(shapes))
+    return LoadedLocustfile(classes, tuple(shapes))
 
 
-def where(error: BaseException, path: Path) -> str:
+def error_location(error: BaseException, path: Path) -> str:
     """`FILE, line N: Class: message`, with the line of the locustfile that led there, in one line."""
     message = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

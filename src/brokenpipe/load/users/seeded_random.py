@@ -1,12 +1,11 @@
-"""Random numbers that are the same in every arm.
+"""Seeded random numbers that are the same in every arm.
 
-The functions of the module `random` share one generator, so what a user draws depends on whose turn it was
-before. Here each user is a person with a generator of its own, seeded by what it is and not by its arm: users
-with the same number draw the same numbers in every arm, in whatever order they run. Greenlets that a user
-spawns are the same person.
+The functions of the module `random` share one generator, so a user's draws depend on which users drew before it. Here
+each user has a generator of its own, seeded by its class and number and not by its arm: users with the same number
+draw the same numbers in every arm, in whatever order they run. Greenlets that a user spawns draw from its generator.
 
-Equal draws are not equal schedules: a faster arm simply gets further. `random.Random()` objects of a
-locustfile are its own affair; so are `secrets`, `uuid` and numpy.
+Equal draws are not equal schedules: a faster arm simply gets further. `random.Random()` objects of a locustfile are
+left alone; so are `secrets`, `uuid` and numpy.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from typing import Any
 
 from gevent import getcurrent
 
-_ATTRIBUTE = "_brokenpipe_person"  # where a greenlet keeps who it is
-_SHARED: random.Random = random.random.__self__  # type: ignore[attr-defined]  # drawn from outside users
+_USER_ATTRIBUTE = "_brokenpipe_user"  # of a greenlet: the user it runs for
+_SHARED_GENERATOR: random.Random = random.random.__self__  # type: ignore[attr-defined]  # for draws outside of users
 
 
-class Person:
+class UserIdentity:
     """A user apart from its arm: the same draws and the same request ids in every one of them."""
 
     __slots__ = ("generator", "id", "requests")
@@ -39,55 +38,55 @@ class Person:
 
 
 def install(seed: int) -> None:
-    """Let the functions of `random` draw from the person in whose greenlet they are called.
+    """Make the functions of `random` draw from the generator of the user in whose greenlet they are called.
 
-    Must come before the user's locustfile is loaded: `from random import choice` takes what is there.
+    Must run before the user's locustfile is loaded: `from random import choice` takes the function that is there.
     """
-    _SHARED.seed(seed)
+    _SHARED_GENERATOR.seed(seed)
     for name in dir(random):
-        if getattr(getattr(random, name), "__self__", None) is _SHARED:
-            setattr(random, name, _drawing(name))
+        if getattr(getattr(random, name), "__self__", None) is _SHARED_GENERATOR:
+            setattr(random, name, _drawing_for_user(name))
 
 
-def become(person: Person | None) -> None:
-    """Let this greenlet, and those that it will spawn, be that person."""
-    setattr(getcurrent(), _ATTRIBUTE, person)
+def bind_user(identity: UserIdentity | None) -> None:
+    """Bind this greenlet, and those that it will spawn, to that user."""
+    setattr(getcurrent(), _USER_ATTRIBUTE, identity)
 
 
 @contextmanager
-def being(person: Person) -> Iterator[None]:
-    """Be that person for as long as the block lasts."""
-    before = current()
-    become(person)
+def bound_user(identity: UserIdentity) -> Iterator[None]:
+    """Bind this greenlet to that user for as long as the block lasts."""
+    before = current_user()
+    bind_user(identity)
     try:
         yield
     finally:
-        become(before)
+        bind_user(before)
 
 
-def current() -> Person | None:
-    """Who this greenlet is: what it became, or what the greenlet is that spawned it."""
+def current_user() -> UserIdentity | None:
+    """The user of this greenlet: the bound one, or else that of the greenlet that spawned it."""
     greenlet = getcurrent()
     try:
-        return getattr(greenlet, _ATTRIBUTE)  # type: ignore[no-any-return]
+        return getattr(greenlet, _USER_ATTRIBUTE)  # type: ignore[no-any-return]
     except AttributeError:
-        person = _inherited(greenlet)
-        setattr(greenlet, _ATTRIBUTE, person)
-        return person
+        identity = _inherited(greenlet)
+        setattr(greenlet, _USER_ATTRIBUTE, identity)
+        return identity
 
 
-def _drawing(name: str) -> Callable[..., Any]:
+def _drawing_for_user(name: str) -> Callable[..., Any]:
     def draw(*args: Any, **kwargs: Any) -> Any:
-        person = current()
-        return getattr(_SHARED if person is None else person.generator, name)(*args, **kwargs)
+        identity = current_user()
+        return getattr(_SHARED_GENERATOR if identity is None else identity.generator, name)(*args, **kwargs)
 
     draw.__name__ = draw.__qualname__ = name
     return draw
 
 
-def _inherited(greenlet: object) -> Person | None:
+def _inherited(greenlet: object) -> UserIdentity | None:
     above: object | None = greenlet
     while (parent := getattr(above, "spawning_greenlet", None)) and (above := parent()):
-        if person := getattr(above, _ATTRIBUTE, None):
-            return person  # type: ignore[no-any-return]
+        if identity := getattr(above, _USER_ATTRIBUTE, None):
+            return identity  # type: ignore[no-any-return]
     return None

@@ -1,4 +1,4 @@
-"""Which worker is which user: every number of every class once, whoever of the workers is free.
+"""Shards of the users, one for each worker: every number of every class belongs to exactly one.
 
     users of a class    0  1  2  3  4  5  6      the same in each arm
     of worker           1  2  3  1  2  3  1      of three
@@ -15,27 +15,27 @@ from itertools import count
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """A worker's place among the others: `number` counts from 0."""
+class Shard:
+    """The users of one worker: `number` counts from 0, `of` is the number of workers."""
 
     number: int
     of: int
 
     @property
     def name(self) -> str:
-        """What the worker is called in files and reports."""
+        """The worker's name in files and reports."""
         return f"w{self.number + 1}"
 
-    def numbers(self, before: int = 0) -> Iterator[int]:
-        """The numbers that are this worker's, without end. `before`: users of the classes before this one.
+    def user_numbers(self, before: int = 0) -> Iterator[int]:
+        """The user numbers of this worker, without end. `before`: users of the classes before this one.
 
-        Classes begin where those before them ended, or the first worker would get what does not divide of each.
+        A class begins where the one before it ended, or the first worker would get the remainder of every class.
         """
         return count((self.number - before) % self.of, self.of)
 
-    def share(self, users: int, before: int = 0) -> int:
-        """How many of so many users are this worker's."""
+    def user_count(self, users: int, before: int = 0) -> int:
+        """How many of `users` belong to this worker."""
         return len(range((self.number - before) % self.of, users, self.of))
 
 
-ALONE = Seat(0, 1)  # one process has all users
+SINGLE = Shard(0, 1)  # one process has all users

@@ -28,7 +28,7 @@ from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.control_client import Steering
 from brokenpipe.load.requests.locust_event import RequestEvent
 from brokenpipe.load.requests.request_log import RequestLog
-from brokenpipe.load.state import Tower
+from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.arm_classes import arm_classes
 from brokenpipe.load.web.pages import Pages
 from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Show, Swarm, WebOrder, What
@@ -48,7 +48,7 @@ class Stage:
         self._counts = counts
         self._event = event
         self._steering = steering
-        self._tower: Tower | None = None  # of the run that is on
+        self._state: LoadState | None = None  # of the run that is on
         self._aimed: LoadConfig | None = None  # of the next one
         self._waiting: dict[int, AsyncResult] = {}
         self._asked = 0
@@ -65,7 +65,7 @@ class Stage:
     @property
     def ready(self) -> bool:
         """Whether somebody may press Start, or change the number of users."""
-        return self._aimed is not None or self._tower is not None
+        return self._aimed is not None or self._state is not None
 
     def obey(self, message: WebOrder) -> None:
         match message:
@@ -113,8 +113,8 @@ class Stage:
 
     def _begin(self, config: LoadConfig) -> None:
         self._aimed = None
-        self._tower = self._take(config)
-        classes = arm_classes(self._counts(config.users), self._tower, all_of_them=True)
+        self._state = self._take(config)
+        classes = arm_classes(self._counts(config.users), self._state, include_empty=True)
         self._environment.user_classes = list(classes.values())
 
     def _recount(self, users: int) -> None:
@@ -124,21 +124,21 @@ class Stage:
         self._runner._users_dispatcher = None  # it knows the numbers from before
 
     def _halting(self, **_: Any) -> None:
-        if self._tower is not None:
+        if self._state is not None:
             self._steering.tell(Halting(time.monotonic_ns()))
-            self._tower.end()
+            self._state.shut_down()
 
     def _halted(self, **_: Any) -> None:
-        if self._tower is not None:
-            self._tower.settle()
+        if self._state is not None:
+            self._state.finish_answered()
             self._steering.flush()
-            self._tower.log.close()
-            self._tower = None
+            self._state.log.close()
+            self._state = None
             self._take(replace(self._config, requests_path=NOWHERE))
             self._steering.tell(Halted())
 
-    def _take(self, config: LoadConfig) -> Tower:
-        tower = Tower(config, RequestLog(config.requests_path), self._event.publish)
-        self._event.tower = tower
-        self._steering.take(tower)
-        return tower
+    def _take(self, config: LoadConfig) -> LoadState:
+        state = LoadState(config, RequestLog(config.requests_path), self._event.publish)
+        self._event.state = state
+        self._steering.take(state)
+        return state
