@@ -18,9 +18,9 @@ from brokenpipe.measure.model.validity import Warn
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report.ci.github_annotations import SHOWN, workflow_commands
 from brokenpipe.report.ci.junit import write_junit
-from brokenpipe.report.ci.markdown import escaped, markdown
+from brokenpipe.report.ci.markdown import escape_markdown, markdown
 from brokenpipe.report.ci.metrics import write_metrics
-from brokenpipe.report.writer import WRITERS, write_files
+from brokenpipe.report.writer import WRITERS, write_report_files
 
 NASTY = "50% of <b>a|b</b>\n::error::forged `x` \x1b[31m *y* _z_ http://evil.example\x00"
 
@@ -122,7 +122,7 @@ def _rendered(text: str) -> _Tags:
 )
 def test_any_text_is_shown_in_markdown_as_it_is(text: str) -> None:
     """No markup, no link, no list comes of what a service or a user wrote."""
-    shown = _rendered(escaped(text))
+    shown = _rendered(escape_markdown(text))
     assert shown.tags <= {"p"}
     assert shown.text.strip() == " ".join(
         "".join(c if c.isprintable() else "?" for c in text.replace("\n", " ")).split()
@@ -157,6 +157,6 @@ def test_metrics_are_lines_of_name_unit_value_range(tmp_path: Path) -> None:
 
 def test_every_file_is_written(tmp_path: Path) -> None:
     """One call, every file; none of them has the ending that histories are found by."""
-    assert write_files(samples.default(), tmp_path) == tmp_path / "report.html"
+    assert write_report_files(samples.default(), tmp_path) == tmp_path / "report.html"
     assert {path.name for path in tmp_path.iterdir()} == set(WRITERS)
     assert not list(tmp_path.glob("*.ndjson"))

@@ -23,7 +23,7 @@ from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.page import render_comparison, write_comparison
-from brokenpipe.report.compare.terminal import comparison
+from brokenpipe.report.compare.terminal import comparison_lines
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
     assert not {Metric.BROKEN_PIPE_RATE, Metric.FAILURE_RATE} & {each.metric for each in against.differences}
     fewer = next(each for each in against.differences if each.metric is Metric.REQUESTS_PER_S)
     assert fewer.difference == pytest.approx(-2)
-    lines = [line for line in view.lines(against, "new") if line.metric is Metric.REQUESTS_PER_S]
+    lines = [line for line in view.compared_metrics(against, "new") if line.metric is Metric.REQUESTS_PER_S]
     assert {(line.mark, line.said) for line in lines} == {("worse", "less than base")}
 
 
@@ -218,7 +218,7 @@ def test_the_command_says_where_the_page_is(tmp_path: Path) -> None:
 def test_the_terminal_keeps_its_width(regression: RunsCompared, width: int) -> None:
     """No line is wider than the terminal, and what differs can be read there."""
     console = Console(width=width, highlight=False, record=True, file=io.StringIO())
-    for renderable in comparison(regression):
+    for renderable in comparison_lines(regression):
         console.print(renderable, crop=False)
     said = console.export_text()
     assert max(map(len, said.splitlines())) <= width
@@ -277,7 +277,7 @@ def test_a_rate_that_is_not_known_is_not_left_out_in_silence(tmp_path: Path) -> 
     compared = compare(folders)
     said = "broken-pipe rate of plain in kill: in base 4 failed, cause not known"
     console = Console(width=80, record=True, file=io.StringIO())
-    for renderable in comparison(compared):
+    for renderable in comparison_lines(compared):
         console.print(renderable, crop=False)
     assert said in " ".join(console.export_text().split())
     assert said in render_comparison(compared, tmp_path / "page.html")

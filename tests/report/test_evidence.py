@@ -48,7 +48,7 @@ def test_failures_are_split_by_what_could_have_prevented_them() -> None:
         *_attributed(2, pre_ping=None, tie=Tie.UNATTRIBUTED),
         *_attributed(1, pre_ping=None),
     ]
-    (said,) = headline_sentences.sentences(_with_failures(owed(some)))
+    (said,) = headline_sentences.headline_sentences(_with_failures(owed(some)))
     assert said == (
         "Of the 30 failed requests of plain, 6 could have been prevented by pre-ping or recycle, "
         "21 by neither: only a retry in the service helps, 2 caused by no fault on record, 1 cannot be told."
@@ -66,7 +66,7 @@ def test_only_differences_beyond_chance_are_named() -> None:
             _compared("both", "socket_kill", -0.02, 0.06),
         ),
     )
-    assert headline_sentences.sentences(found) == (
+    assert headline_sentences.headline_sentences(found) == (
         "Not by chance: pre_ping and both in idle_reset broke less than plain.",
         "Not by chance: recycle in socket_kill broke more than plain.",
     )
@@ -84,7 +84,7 @@ def test_failed_and_broken_are_said_once_where_they_say_the_same() -> None:
             _compared("both", "idle_reset", 12, 0.001, "added_p50_ms"),
         ),
     )
-    assert headline_sentences.sentences(found) == (
+    assert headline_sentences.headline_sentences(found) == (
         "Not by chance: pre_ping in idle_reset failed less than plain.",
         "Not by chance: recycle in idle_reset broke less than plain.",
         "Not by chance: recycle in idle_reset failed more than plain.",
@@ -105,7 +105,7 @@ def test_latencies_beside_unlike_failures_say_so() -> None:
     place = (found.control, "latency")
     cells = {**found.cells, place: replace(found.cells[place], requests=100, failed=50)}
     slower = replace(_compared("both", "latency", 28, 0.001, "added_p50_ms"), ci95=Interval(20, 36))
-    (line,) = arm_differences.lines(replace(found, cells=cells, comparisons=(slower,)))
+    (line,) = arm_differences.difference_lines(replace(found, cells=cells, comparisons=(slower,)))
     said = "more than plain; of the requests that succeeded only: 0 % failed here, 50 % in plain"
     assert (line.differs, plain(line.said)) == (False, said)
 
@@ -118,12 +118,12 @@ def test_what_failed_and_broke_alike_has_one_line() -> None:
     found = samples.default()
     place = ("both", "idle_reset")
     cells = {**found.cells, place: replace(found.cells[place], failed=found.cells[place].broken + 1)}
-    lines = arm_differences.lines(replace(found, cells=cells, comparisons=(failed, broken)))
+    lines = arm_differences.difference_lines(replace(found, cells=cells, comparisons=(failed, broken)))
     assert [line.what for line in lines] == ["failed", "broken-pipe rate"]
 
 
-def _lines(*comparisons: Comparison) -> tuple[arm_differences.Line, ...]:
-    return arm_differences.lines(replace(samples.default(), comparisons=comparisons))
+def _lines(*comparisons: Comparison) -> tuple[arm_differences.DifferenceLine, ...]:
+    return arm_differences.difference_lines(replace(samples.default(), comparisons=comparisons))
 
 
 def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
@@ -134,7 +134,7 @@ def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
         "both": _books("both", Written(acknowledged=50, lost=1)),
         "recycle": _books("recycle", Written(), unread="Postgres was gone"),
     }
-    assert headline_sentences.sentences(replace(_with_failures(owed([])), ledger=ledger)) == (
+    assert headline_sentences.headline_sentences(replace(_with_failures(owed([])), ledger=ledger)) == (
         "What became of the writes of recycle is not known.",
         "1 of 150 acknowledged writes was lost; 2 stored though never acknowledged; 1 stored more than once.",
     )
@@ -142,4 +142,4 @@ def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
 
 def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
     """No failure, no difference, no ledger: no sentence."""
-    assert headline_sentences.sentences(_with_failures(owed([]))) == ()
+    assert headline_sentences.headline_sentences(_with_failures(owed([]))) == ()

@@ -16,11 +16,11 @@ from tests.report.pages import rendered
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.series import Series
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.report.charts import POINTS, charts, dash_of, parted, thin
+from brokenpipe.report.charts import POINTS, dash_of, downsample, draw_timelines, split_at_gaps
 from brokenpipe.report.run import recovery
-from brokenpipe.report.run.arm_differences import lines
+from brokenpipe.report.run.arm_differences import difference_lines
 from brokenpipe.report.run.html import render_html, write_html
-from brokenpipe.report.template import Script, data
+from brokenpipe.report.template import Script, to_inline_json
 
 LIMIT_BYTES = 2_000_000
 
@@ -156,7 +156,7 @@ def test_a_cell_that_is_missing_is_not_run() -> None:
 
 def test_json_inside_a_page_carries_no_markup() -> None:
     """A string in the charts' JSON cannot end its element, and reads back unchanged."""
-    written = str(data({samples.HOSTILE: [samples.HOSTILE]}))
+    written = str(to_inline_json({samples.HOSTILE: [samples.HOSTILE]}))
     assert not set(written) & set("<>&")
     assert json.loads(written) == {samples.HOSTILE: [samples.HOSTILE]}
 
@@ -173,7 +173,7 @@ def test_thinning_keeps_every_peak() -> None:
     values: list[float | None] = [0.0] * size
     values[12_345] = 0.7
     values[size // 2 : size // 2 + 60] = [None] * 60
-    at, thinned = thin(Series(tuple(float(n) for n in range(size)), tuple(values)))
+    at, thinned = downsample(Series(tuple(float(n) for n in range(size)), tuple(values)))
     assert len(at) == len(thinned) <= POINTS
     gaps = np.isnan(thinned)
     assert max(thinned[~gaps]) == pytest.approx(0.7)
@@ -182,7 +182,7 @@ def test_thinning_keeps_every_peak() -> None:
 
 def test_a_line_is_parted_where_bins_are_missing() -> None:
     """Nothing is drawn across a pause, and a lone bin keeps a width that can be seen."""
-    at, values = parted(np.array([0.0, 0.5, 1.0, 4.0, 7.0, 7.5]), np.arange(6.0))
+    at, values = split_at_gaps(np.array([0.0, 0.5, 1.0, 4.0, 7.0, 7.5]), np.arange(6.0))
     assert at.tolist() == [0.0, 0.5, 1.0, 1.5, 1.5, 4.0, 4.5, 4.5, 7.0, 7.5]
     assert [None if np.isnan(v) else v for v in values] == [0, 1, 2, 2, None, 3, 3, None, 4, 5]
 
@@ -203,7 +203,7 @@ def test_arms_differ_by_more_than_colour() -> None:
 
 def test_a_chart_without_a_series_is_left_out() -> None:
     """Without a witness there are no pool charts; the others stay."""
-    assert [chart.key for chart in charts(samples.nothing_broke()).shown] == [
+    assert [chart.key for chart in draw_timelines(samples.nothing_broke()).shown] == [
         "failed", "p95", "throughput", "postgres",
     ]  # fmt: skip
 
@@ -212,7 +212,7 @@ def test_a_chart_without_a_series_is_left_out() -> None:
 def test_every_episode_is_a_dot_inside_its_strip(name: str) -> None:
     """No recovery time falls off its scale, and no known one is lost."""
     found = samples.EVERY[name]()
-    for panel in recovery.panels(found):
+    for panel in recovery.recovery_panels(found):
         for strip in panel.strips:
             known = [time for time in found.cells[strip.arm, panel.phase].recovery_s if time is not None]
             assert len(strip.dots) == len(known)
@@ -222,7 +222,7 @@ def test_every_episode_is_a_dot_inside_its_strip(name: str) -> None:
 def test_differences_are_said_in_words() -> None:
     """What differs is said to be more or less; what does not, from which size on this run would have seen it."""
     page = samples.default()
-    said = {(line.arm, line.phase, line.what): line.said for line in lines(page)}
+    said = {(line.arm, line.phase, line.what): line.said for line in difference_lines(page)}
     assert said["pre_ping", "idle_reset", "broken-pipe rate"] == "less than plain"
     assert said["both", "socket_kill", "median latency"] == (
         "no difference seen; this run could have seen one of 4.1\u202fms or more"

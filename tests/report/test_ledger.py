@@ -16,7 +16,7 @@ from brokenpipe.measure.model.findings import Findings, Swallowed
 from brokenpipe.measure.model.write_counts import Books, Entry, Written
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.html import render_html
-from brokenpipe.report.terminal.terminal import conclusion
+from brokenpipe.report.terminal.terminal import result_lines
 
 GOOD = Books("pre_ping", "", {"steady": Written(acknowledged=40, refused=1)}, 0, ())
 BAD = Books(
@@ -46,7 +46,7 @@ def _found() -> Findings:
 
 def _terminal(found: Findings) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(conclusion(found, Path("report.html"), console))
+    console.print(result_lines(found, Path("report.html"), console))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -84,4 +84,4 @@ def test_no_check_is_undecided_where_nothing_was_expected() -> None:
 )
 def test_a_fault_is_cut_at_the_end_of_its_name_only(fault: str, phase: str, said: str) -> None:
     """A phase called `idle` says `idle_reset`, not `_reset`."""
-    assert texts.without_phase(fault, phase) == said
+    assert texts.strip_phase_name(fault, phase) == said

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from brokenpipe.progress import ArmProgress, Display, Progress
-from brokenpipe.report.terminal.progress import LineDisplay, LiveDisplay, display_for, doing
+from brokenpipe.report.terminal.progress import LineDisplay, LiveDisplay, describe_activity, display_for
 
 STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
 KILL = Progress(
@@ -71,8 +71,8 @@ def test_requests_without_an_answer_are_said() -> None:
 def test_a_phase_whose_name_begins_its_faults_name() -> None:
     """A fault's name is left out beside a phase of the same name, and of no other."""
     idle = Progress(phase="idle", fault="idle_reset \u00b7 reset after 600 ms idle")
-    assert doing(idle) == "idle \u00b7 idle_reset \u00b7 reset after 600 ms idle"
-    assert doing(replace(idle, phase="idle_reset")) == "idle_reset \u00b7 reset after 600 ms idle"
+    assert describe_activity(idle) == "idle \u00b7 idle_reset \u00b7 reset after 600 ms idle"
+    assert describe_activity(replace(idle, phase="idle_reset")) == "idle_reset \u00b7 reset after 600 ms idle"
 
 
 def test_a_terminal_shows_phase_episode_time_left_and_arms() -> None:

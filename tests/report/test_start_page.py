@@ -10,7 +10,7 @@ from tests.report.nights import night
 from tests.report.pairs import NONE, SOME, recorded
 from tests.unit.shell import brokenpipe
 
-from brokenpipe.report.index.collection import shelf
+from brokenpipe.report.index.collection import read_collection
 from brokenpipe.report.index.index import render_index, write_index
 
 
@@ -37,7 +37,7 @@ def test_the_newest_stands_first(tmp_path: Path) -> None:
     """Of the scenarios and of each one's runs."""
     for n, stem in ((1, "older"), (2, "newer"), (3, "older"), (9, "newer")):
         night(tmp_path, n, stem=stem)
-    there = shelf(tmp_path)
+    there = read_collection(tmp_path)
     assert [(stem, [run.folder.name[:8] for run in runs]) for stem, runs in there.scenarios] == [
         ("newer", ["20260310", "20260303"]),
         ("older", ["20260304", "20260302"]),

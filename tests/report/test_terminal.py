@@ -17,7 +17,7 @@ from brokenpipe.measure.model.validity import Warn
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import table
-from brokenpipe.report.terminal.terminal import conclusion
+from brokenpipe.report.terminal.terminal import result_lines
 
 REPORT = Path("reports/default/20260314T092653Z/report.html")
 
@@ -27,7 +27,7 @@ def printed(findings: Findings, width: int, *, colour: bool = False) -> str:
     console = Console(
         file=out, width=width, force_terminal=colour, color_system="truecolor" if colour else None
     )
-    console.print(conclusion(findings, REPORT, console), crop=False)
+    console.print(result_lines(findings, REPORT, console), crop=False)
     return out.getvalue()
 
 
@@ -61,8 +61,8 @@ def test_a_first_use_after_a_rest_is_told_with_its_rest(rest_s: tuple[float, flo
     cells = {**findings.cells, place: replace(findings.cells[place], in_use=0, after_rest=23, rest_s=rest_s)}
     said = f"plain: 23 broken at first use after {rest}; dead before or not, cannot be told"
     assert said in printed(replace(findings, cells=cells), 120)
-    assert f"23 first use after {rest}" in table.broke(cells[place]).replace("\u202f", " ")
-    assert words.after_rest(None) == "first use after a rest"
+    assert f"23 first use after {rest}" in table.describe_broken(cells[place]).replace("\u202f", " ")
+    assert words.describe_first_use(None) == "first use after a rest"
 
 
 def test_one_line_for_each_arm_in_each_phase() -> None:
@@ -136,7 +136,7 @@ def test_what_is_said_of_several_arms_is_said_once() -> None:
         for arm in ("plain", "pre_ping", "both")
     ]
     other = Warn.of(Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain")
-    assert words.alike([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
+    assert words.group_equal_warnings([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
 
 
 def test_a_reason_is_not_lent_to_another_arm() -> None:
@@ -147,4 +147,4 @@ def test_a_reason_is_not_lent_to_another_arm() -> None:
 
     plain, both = unseen("plain", "1 request", "no file"), unseen("both", "12 requests", "no file")
     other = unseen("pre_ping", "12 requests", "pools only")
-    assert words.alike([plain, both, other]) == ((plain, "likewise both"), (other, ""))
+    assert words.group_equal_warnings([plain, both, other]) == ((plain, "likewise both"), (other, ""))

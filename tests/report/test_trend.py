@@ -14,7 +14,7 @@ from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.index.summaries import read_summaries
-from brokenpipe.report.trend.series import trends
+from brokenpipe.report.trend.series import group_trends
 
 NIGHTS, STEP = 20, 12
 
@@ -45,7 +45,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_planted_step_is_the_one_change(reports: Path) -> None:
     """It is found in its night, in its arm and phase, with what that run had otherwise; nothing else is."""
-    (trend,) = trends(read_summaries(reports)[0])
+    (trend,) = group_trends(read_summaries(reports)[0])
     (change,) = trend.changes
     assert (change.metric.key, change.phase, change.arm, change.run) == ("rate", "socket_kill", "plain", STEP)
     assert change.before == pytest.approx(0.03, abs=0.004)
@@ -68,7 +68,7 @@ def test_runs_with_other_users_are_another_trend(tmp_path: Path) -> None:
     """What was asked otherwise is not one series; the newest question comes first."""
     for n in range(8):
         night(tmp_path, n, users=10 if n < 4 else 20)
-    groups = trends(read_summaries(tmp_path)[0])
+    groups = group_trends(read_summaries(tmp_path)[0])
     assert [(group.newest.users_per_arm, len(group.runs)) for group in groups] == [(20, 4), (10, 4)]
     assert not any(group.changes for group in groups)
 

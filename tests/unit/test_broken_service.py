@@ -80,7 +80,7 @@ def test_one_arm_whose_table_was_never_made(recording: Callable[..., Any]) -> No
         "The service fails without any fault: 39 of 39 requests failed in steady in pre_"
     )
     assert {check.verdict for check in found.checks if check.arm == "pre_ping"} == {Verdict.UNKNOWN}
-    assert not any("pre_ping in" in said for said in headline_sentences.sentences(found))
+    assert not any("pre_ping in" in said for said in headline_sentences.headline_sentences(found))
 
 
 def test_every_arm(recording: Callable[..., Any]) -> None:

@@ -181,11 +181,11 @@ def test_the_report_says_so(run: Recorded) -> None:
     found = _measured(run)
     (group,) = found.failures
     assert group.owed is not None
-    said = texts.owed(group.owed)
+    said = texts.describe_attribution(group.owed)
     assert "1 by the service's own event loop, which stood still" in said
     assert "stood still for up to 0.8 s" in said
     assert "latency" not in said
-    told = " ".join(headline_sentences.sentences(found))
+    told = " ".join(headline_sentences.headline_sentences(found))
     assert "1 failed because the service's own event loop stood still" in told
     assert "for up to 0.8 s in plain" in told
     assert (found.cell("plain", "calm").loop_lag_ms, found.cell("plain", "slow").loop_lag_ms) == (2, 800)

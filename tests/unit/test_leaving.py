@@ -49,7 +49,7 @@ def test_a_request_that_was_called_off_kept_nothing_quiet(tmp_path: Path, where:
     assert (cell.failed, cell.swallowed, cell.masked) == (0, 0, Masked())
     assert cell.left == Left(requests=1, reconnects=1)
     assert "errors_swallowed" not in {warning.code for warning in found.warnings}
-    told = " ".join(headline_sentences.sentences(found))
+    told = " ".join(headline_sentences.headline_sentences(found))
     assert (
         "1 user of plain hung up before the answer was complete, which cost 1 connection of its pool." in told
     )

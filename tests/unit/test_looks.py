@@ -13,7 +13,7 @@ from brokenpipe.measure.stats.intervals import rate_interval
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.sequential import analysis_points, interim_analyses, next_ranges, worst_case_s
-from brokenpipe.report.charts import charts
+from brokenpipe.report.charts import draw_timelines
 
 RATE = {"arm": "plain", "phase": "kill", "metric": "broken_pipe_rate", "above": 0.0}
 COUNT = {"arm": "*", "phase": "steady", "metric": "failed", "equals": 0}
@@ -115,7 +115,7 @@ def test_a_phase_played_twice_is_one_phase(twice: Findings) -> None:
 
 def test_the_charts_shade_both_stretches(twice: Findings) -> None:
     """Each stretch has its own band and its own name above the charts."""
-    ends = [label["ends"] for label in charts(twice).roles["labels"]]  # type: ignore[attr-defined]
+    ends = [label["ends"] for label in draw_timelines(twice).roles["labels"]]  # type: ignore[attr-defined]
     assert ends == [[0.0, 4.0], [10.0, 14.0], [5.0, 9.0]]
 
 

@@ -67,8 +67,8 @@ def test_the_figures_are_those_of_five_minutes_and_of_the_end(tmp_path: Path) ->
     assert load.end_bytes == pytest.approx(130 * MB, rel=0.01)
     (text,) = (each.text for each in found.warnings if each.code == "memory_grew" and each.arm is None)
     assert "memory of load grew from 105" in text
-    assert told.rows(found)[0].said.endswith("still growing")
-    assert told.briefly(found)[0].startswith("load 105")
+    assert told.memory_rows(found)[0].said.endswith("still growing")
+    assert told.describe_memory(found)[0].startswith("load 105")
 
 
 def test_shared_pages_are_left_out_where_that_is_known(tmp_path: Path) -> None:
@@ -83,5 +83,5 @@ def test_a_short_run_is_not_judged(tmp_path: Path) -> None:
     """Before ten minutes nobody can tell a leak from a warm-up: the curve is shown, and that is all."""
     found = _recorded(tmp_path, CURVES["a leak"][0], seconds=580)
     assert [(each.grew, each.early_bytes) for each in found.health.memory] == [(None, None)] * 2
-    assert told.briefly(found) == ()
-    assert len(told.rows(found)) == 2
+    assert told.describe_memory(found) == ()
+    assert len(told.memory_rows(found)) == 2

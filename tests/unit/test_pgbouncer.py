@@ -12,7 +12,7 @@ from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
-from brokenpipe.report.run.headline_sentences import sentences
+from brokenpipe.report.run.headline_sentences import headline_sentences
 from brokenpipe.stack.pgbouncer.config import configuration, users
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program
 
@@ -142,7 +142,7 @@ def test_connections_on_both_sides_are_counted(pooled: Findings) -> None:
 
 def test_the_first_screen_says_both(pooled: Findings) -> None:
     """For a reader who will see no table."""
-    said = sentences(pooled)
+    said = headline_sentences(pooled)
     assert "Wrong results, answers that belong to other questions: 2 to plain." in said
     assert any("6 connections of" in each and "2 connections at Postgres (3 : 1)" in each for each in said), (
         said

@@ -84,8 +84,13 @@ def test_failed_is_compared_where_no_witness_sees_why(tmp_path: Path) -> None:
     found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, UNSEEN)
     assert _said(found).startswith("pre_ping prevents 100 % of the failed requests that users of plain see")
     assert "0 of 80 failed instead of 16 of 80, and how many of them were broken is not known" in _said(found)
-    assert "Not by chance: pre_ping in kill failed less than plain." in headline_sentences.sentences(found)
-    assert any("Arms are compared by all that failed" in said for said in headline_sentences.sentences(found))
+    assert "Not by chance: pre_ping in kill failed less than plain." in headline_sentences.headline_sentences(
+        found
+    )
+    assert any(
+        "Arms are compared by all that failed" in said
+        for said in headline_sentences.headline_sentences(found)
+    )
 
 
 def test_wrong_results_are_failures_though_nothing_broke(tmp_path: Path) -> None:
@@ -120,7 +125,7 @@ def test_what_failed_and_what_broke_is_said_once_if_it_is_the_same(tmp_path: Pat
     """Of the broken ones everything is known: no second sentence about them."""
     found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, STALE)
     assert "0 of 80 failed instead of 16 of 80, all of them broken" in _said(found)
-    assert [said for said in headline_sentences.sentences(found) if "Not by chance" in said] == [
+    assert [said for said in headline_sentences.headline_sentences(found) if "Not by chance" in said] == [
         "Not by chance: pre_ping in kill failed less than plain."
     ]
 
@@ -161,7 +166,7 @@ def test_what_helps_in_one_phase_and_harms_more_in_another_is_not_best(tmp_path:
         _said(found)
         == "No setting did better than plain itself: 24 of 240 requests failed, 12 of them broken."
     )
-    assert headline_sentences.sentences(found)[-2:] == (
+    assert headline_sentences.headline_sentences(found)[-2:] == (
         "Not by chance: recycle in idle failed less than plain.",
         "Not by chance: recycle in kill failed more than plain.",
     )

@@ -64,8 +64,8 @@ def test_who_never_answers_again_has_not_recovered(recording: Recording) -> None
     assert cell.never_recovered == 2
     assert cell.unavailable_s == pytest.approx(16.3 + 1 - 5.1)
     assert [check.verdict for check in found.checks] == [Verdict.FAIL]
-    assert "never recovered from 2 of 2 strikes" in recovery.said(cell)
-    assert "never recovered from 2 of 2 strikes" in table.waits(cell)
+    assert "never recovered from 2 of 2 strikes" in recovery.describe_recovery(cell)
+    assert "never recovered from 2 of 2 strikes" in table.describe_waits(cell)
 
 
 def test_a_wait_of_seconds_after_each_strike_is_an_outage(recording: Recording) -> None:
@@ -91,8 +91,8 @@ def test_a_wait_of_seconds_after_each_strike_is_an_outage(recording: Recording) 
     assert {check.metric: check.verdict for check in found.checks} == {
         "recovery_s": Verdict.FAIL, "unavailable_s": Verdict.FAIL, "longest_wait_ms": Verdict.FAIL,
     }  # fmt: skip
-    assert "nobody was answered for 7.9" in table.waits(cell)
-    assert "longest wait 4,000" in table.waits(cell)
+    assert "nobody was answered for 7.9" in table.describe_waits(cell)
+    assert "longest wait 4,000" in table.describe_waits(cell)
 
 
 def test_failures_in_a_row_put_recovery_off(recording: Recording) -> None:
@@ -115,7 +115,7 @@ def test_a_single_failure_later_is_no_relapse(recording: Recording) -> None:
         cell = _kill(run)
     assert cell.recovery_s[0] == pytest.approx(0, abs=0.1 + ABOUT)
     assert cell.unavailable_s == 0
-    assert table.waits(cell) == ""
+    assert table.describe_waits(cell) == ""
 
 
 def test_where_nobody_asked_nothing_is_known(recording: Recording) -> None:
@@ -125,7 +125,7 @@ def test_where_nobody_asked_nothing_is_known(recording: Recording) -> None:
         run.requests("plain", _every(0, 14))
         found = run.measured()
     assert found.cell("plain", "kill").recovery_s == (pytest.approx(0, abs=0.1 + ABOUT), None)
-    assert "not known of 1" in recovery.said(found.cell("plain", "kill"))
+    assert "not known of 1" in recovery.describe_recovery(found.cell("plain", "kill"))
 
 
 def test_nobody_asked_at_all(recording: Recording) -> None:

@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 
 
 def said(found: Findings) -> dict[str, str]:
-    return {phase.name: texts.renewed(phase) for phase in found.phases}
+    return {phase.name: texts.describe_renewals(phase) for phase in found.phases}
 
 
 def test_a_phase_says_how_many_connections_the_harness_renewed(run: Recorded) -> None:

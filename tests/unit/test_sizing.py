@@ -18,7 +18,7 @@ from brokenpipe.measure.model.pool_usage import PoolUse
 from brokenpipe.measure.sizing.advice import Numbers, advice, by_rule, ceiling, numbers_of, scaled
 from brokenpipe.measure.sizing.curve import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
 from brokenpipe.report.ci.summary import summary
-from brokenpipe.report.run.sizing import knee_sentence, rules
+from brokenpipe.report.run.sizing import check_rules, knee_sentence
 
 FULL = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
 NO_ROOM = [link("asyncpg.exceptions.TooManyConnectionsError", "too many connections", sqlstate="53300")]
@@ -180,7 +180,7 @@ def test_sizes_are_seen_not_read_from_variables(run: Recorded) -> None:
 def test_rules_are_held_against_the_knee(run: Recorded) -> None:
     """Three in use at most: the rule says four, which is the knee; the average of one says two, which is short."""
     findings = run.measured()
-    most, average = rules(findings, sized(findings))
+    most, average = check_rules(findings, sized(findings))
     assert (most.agrees, average.agrees) == (True, False)
     assert "the knee itself" in most.measured
     assert "at 2 the wait is" in average.measured
@@ -209,7 +209,7 @@ def test_rules_about_max_connections(
 ) -> None:
     """Refused in the pool of eight alone: right if Postgres has room for five or three, wrong if for seventeen."""
     findings = replace(run.measured(), max_connections=most)
-    found = rules(findings, sized(findings))
+    found = check_rules(findings, sized(findings))
     for rule, (agrees, words) in zip((found[0], found[1], found[3]), (room, peak, ceiling), strict=True):
         assert rule.agrees is agrees, rule
         assert words in rule.measured.replace("\u202f", " "), rule

@@ -15,8 +15,8 @@ from tests.unit.test_sizing import BLOCKS, USE, gauge, sized, tally
 from brokenpipe.interval import Interval
 from brokenpipe.measure.sizing.curve import Room, Size, knee_of, sizing_of
 from brokenpipe.report.ci.summary import summary
-from brokenpipe.report.run.headline_sentences import sentences
-from brokenpipe.report.run.sizing import knee_sentence, setting
+from brokenpipe.report.run.headline_sentences import headline_sentences
+from brokenpipe.report.run.sizing import describe_load, knee_sentence
 
 FULL = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit of size 2 overflow 0 reached")]
 SIZES = {"two": 2, "four": 4, "eight": 8}
@@ -145,10 +145,12 @@ def test_two_connections_at_once_have_no_size(run: Recorded) -> None:
 def test_any_report_says_so_where_requests_waited_so(run: Recorded) -> None:
     """In the sentences of the verdict, whatever the run was about; not where nobody had to wait."""
     nest(run, "eight", 3.0)
-    assert not [said for said in sentences(run.measured()) if said.startswith("Requests of POST /chat")]
+    assert not [
+        said for said in headline_sentences(run.measured()) if said.startswith("Requests of POST /chat")
+    ]
     nest(run, "two", 3.0, waited_ms=80.0)
     (said,) = [
-        said for said in sentences(run.measured()) if "Requests of POST /chat" in said
+        said for said in headline_sentences(run.measured()) if "Requests of POST /chat" in said
     ]  # and it is said once
     assert "1 of them waited while they held one, 0 in vain" in said
 
@@ -162,7 +164,7 @@ def test_a_request_that_hangs_so_counts_as_well(run: Recorded) -> None:
     )
     (found,) = run.measured().nested["two", "steady"]
     assert (found.nested, found.waited, found.most, found.gave_up) == (1, 1, 3, 0)
-    assert "(n − 1) ÷ 2" in "".join(sentences(run.measured()))
+    assert "(n − 1) ÷ 2" in "".join(headline_sentences(run.measured()))
 
 
 def test_one_connection_after_the_other_is_none_at_once(run: Recorded) -> None:
@@ -186,7 +188,7 @@ def test_a_hold_is_that_of_a_checkout(run: Recorded) -> None:
         run.request("eight", at, 900, errors=[waited], checkouts=[checkout(run, at, 1000.0)])
     use = run.measured().pools["eight", "steady"]
     assert use.hold_ms == pytest.approx(1000.0)
-    assert "a connection was held for 1,000" in setting(run.measured(), sized(run.measured())).replace(
+    assert "a connection was held for 1,000" in describe_load(run.measured(), sized(run.measured())).replace(
         "\u202f", " "
     )
 
@@ -216,7 +218,9 @@ def test_only_arms_that_are_equal_in_all_else_are_compared(tmp_path: Path) -> No
     assert sizing.knee is not None
     assert sizing.knee.arm == "four"
     assert dict(sizing.left_out) == {"pinging": "other POOL_PRE_PING"}
-    assert "because more than the size differs: pinging (other POOL_PRE_PING)" in setting(findings, sizing)
+    assert "because more than the size differs: pinging (other POOL_PRE_PING)" in describe_load(
+        findings, sizing
+    )
     result = advise(recorded.folder)
     lines = [line.split() for line in result.output.splitlines()]
     assert {line[0]: line[-1] for line in lines if line and line[0] in arms} == {

@@ -18,7 +18,7 @@ from brokenpipe.measure.failures.request_stage import RequestPhase
 from brokenpipe.measure.failures.witness_coverage import SAID, Seen
 from brokenpipe.measure.model.attribution import Tie
 from brokenpipe.report import texts
-from brokenpipe.report.ci.markdown import escaped, markdown
+from brokenpipe.report.ci.markdown import escape_markdown, markdown
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run import headline_sentences, table
 from brokenpipe.report.run.html import render_html
@@ -67,7 +67,9 @@ def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: Seen) ->
     }
     assert SAID[seen] in render_html(findings)
     assert (SAID[seen] in " ".join(printed(findings, 120).split())) == (seen is not Seen.BOTH)
-    assert (f"- plain, pre_ping: {escaped(SAID[seen])}" in markdown(findings)) == (seen is not Seen.BOTH)
+    assert (f"- plain, pre_ping: {escape_markdown(SAID[seen])}" in markdown(findings)) == (
+        seen is not Seen.BOTH
+    )
     doubts = [each.text for each in findings.warnings if each.code == "requests_unseen"]
     assert doubts == (
         [] if seen is Seen.BOTH else [f"4 requests to plain failed, and why is not known: {SAID[seen]}"]
@@ -84,15 +86,18 @@ def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: Seen) -> None:
     assert cell.owed is not None
     assert dict(cell.owed.by_tie) == {Tie.UNKNOWN: 4}
     assert (cell.masked, cell.price, cell.swallowed) == (None, None, None)
-    assert headline_sentences.sentences(findings)[0] == (
-        f"Of the 4 failed requests of plain, 4 {texts.CANNOT_BE_TOLD} ({SAID[seen]}, so they cannot be followed)."
+    assert headline_sentences.headline_sentences(findings)[0] == (
+        f"Of the 4 failed requests of plain, 4 {texts.CANNOT_BE_DETERMINED} ({SAID[seen]}, so they cannot be followed)."
     )
     (group,) = findings.failures
-    assert texts.kind(group) == texts.CAUSE_NOT_KNOWN
+    assert texts.describe_failure_kind(group) == texts.CAUSE_NOT_KNOWN
     page = render_html(findings)
     assert texts.NOT_A_DISCONNECT not in page
     assert texts.BY_NO_FAULT not in page
-    assert [row.places[0].broke for row in table.rows(findings)] == ["nothing seen to break", "nothing broke"]
+    assert [row.places[0].broke for row in table.arm_rows(findings)] == [
+        "nothing seen to break",
+        "nothing broke",
+    ]
 
 
 @pytest.mark.parametrize("seen", [Seen.NO_FILE, Seen.POOLS, Seen.REQUESTS])
@@ -130,7 +135,7 @@ def test_whatever_a_client_saw_is_no_cause(tmp_path: Path, how: dict[str, Any]) 
     with recorded(tmp_path, Seen.NO_FILE, **how) as run:
         findings = run.measured()
     (group,) = findings.failures
-    assert texts.kind(group) == texts.CAUSE_NOT_KNOWN
+    assert texts.describe_failure_kind(group) == texts.CAUSE_NOT_KNOWN
     assert findings.cell("plain", "kill").known_broken is None
 
 
@@ -140,7 +145,7 @@ def test_a_wrong_result_is_known_to_its_client(tmp_path: Path) -> None:
     with recorded(tmp_path, Seen.NO_FILE, **how) as run:
         findings = run.measured()
     assert (findings.cell("plain", "kill").unexplained, findings.cell("plain", "kill").known_broken) == (0, 0)
-    assert [texts.kind(group) for group in findings.failures] == [texts.NOT_A_DISCONNECT]
+    assert [texts.describe_failure_kind(group) for group in findings.failures] == [texts.NOT_A_DISCONNECT]
 
 
 def test_a_disconnect_on_a_connection_that_is_not_seen(tmp_path: Path) -> None:

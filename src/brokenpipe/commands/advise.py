@@ -79,15 +79,15 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
     if sizing is None:
         return _without_sizes(folder, findings)
-    _print(report.measured(findings, sizing, run))
-    _print(report.held_against_rules(findings, sizing, run))
+    _print(report.curve_lines(findings, sizing, run))
+    _print(report.rule_lines(findings, sizing, run))
     own = numbers_of(findings, sizing)
     chosen = completed(asked, own)
     if own is not None and chosen is not None and sizing.knee is not None:
-        _print(report.settings(findings, advice(findings, sizing, chosen, sizing.knee), run))
+        _print(report.settings_lines(findings, advice(findings, sizing, chosen, sizing.knee), run))
         return sizing.is_known
     if any(value is not None for value in asked):
-        _print(report.undecided(sizing, completed(asked, numbers_at(findings, sizing.curve[-1])), run))
+        _print(report.undecided_lines(sizing, completed(asked, numbers_at(findings, sizing.curve[-1])), run))
     return False
 
 
@@ -139,7 +139,10 @@ def _pool_text(findings: Findings, arm: str) -> str:
 
     use = next((use for (of, _), use in findings.pools.items() if of == arm), None)
     if use is None:
-        return texts.unseen(findings, arm) or "its pool was seen, but not how long requests waited for it"
+        return (
+            texts.describe_missing_coverage(findings, arm)
+            or "its pool was seen, but not how long requests waited for it"
+        )
     if use.most is None:
         return "a pool without a limit"
     return f"{use.processes} × pools of {use.most // use.processes}"

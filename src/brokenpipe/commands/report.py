@@ -66,9 +66,9 @@ def trend(
 @app.command(name="list", epilog="Example: brokenpipe list")
 def list_(reports: ReportsOption = None) -> None:
     """What there is: scenarios, targets, faults, reports."""
-    from brokenpipe.report.terminal.listing import inventory
+    from brokenpipe.report.terminal.listing import listing_tables
 
     with console.exiting_on_errors():
         project = find_project(Path.cwd())
-        for renderable in inventory(project, reports or project.reports):
+        for renderable in listing_tables(project, reports or project.reports):
             console.out.print(renderable)

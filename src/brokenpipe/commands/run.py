@@ -159,9 +159,9 @@ def _plan_and_play(
         reject_external(plan, "--master-bind")
     held = load_baseline(plan, baseline)
     if dry_run:
-        from brokenpipe.report.terminal.dry_run import forecast
+        from brokenpipe.report.terminal.dry_run import dry_run_lines
 
-        for renderable in forecast(plan, sources):
+        for renderable in dry_run_lines(plan, sources):
             console.out.print(renderable, soft_wrap=isinstance(renderable, str))
         raise typer.Exit
     require_passed(plan)
@@ -180,7 +180,7 @@ def calibrate(
 ) -> None:
     """How often does this machine see a difference between arms that are all the same?"""
     from brokenpipe.measure import calibration
-    from brokenpipe.report.terminal.calibration import as_table
+    from brokenpipe.report.terminal.calibration import calibration_table
 
     with console.exiting_on_errors():
         project = find_project(Path.cwd())
@@ -202,7 +202,7 @@ def calibrate(
             if after == before:  # it was ended, or could not run
                 raise typer.Exit(code)
         found = calibration.calibrate(recorded, relabelled, stack.value)
-        console.out.print(as_table(found))
+        console.out.print(calibration_table(found))
         where = "" if stack is StackKind.LOCAL else " with the stack in containers"
         console.out.print(f"Counted was every finished run in {recorded}{where}.", soft_wrap=True)
         raise typer.Exit(0 if found.holds else 1)

@@ -50,7 +50,7 @@ def dash_of(index: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class TimelineChart:
     """One chart: where it goes in the page, and its heading."""
 
     key: str
@@ -81,7 +81,7 @@ class Roles:
 class Charts:
     """The document as JSON, and where each of its charts goes. `shown` is empty when nothing was recorded."""
 
-    shown: tuple[Chart, ...]
+    shown: tuple[TimelineChart, ...]
     document: object
     roots: Mapping[str, str]  # model id → element id
     range_id: str
@@ -90,7 +90,7 @@ class Charts:
     roles: Mapping[str, object]
 
 
-def thin(series: Series, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+def downsample(series: Series, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
     """Cut a series to at most `limit` points: of neighbours the largest stays, so that no peak is lost."""
     at = np.asarray(series.at_s, dtype=np.float32)
     values = np.array([np.nan if v is None else v for v in series.values], dtype=np.float32)
@@ -103,7 +103,7 @@ def thin(series: Series, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
     return at[::step], peaks.astype(np.float32)
 
 
-def parted(at: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_at_gaps(at: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part a line where bins are missing, as while users pause; the last bin before keeps its width."""
     steps = np.diff(at)
     if not len(steps):
@@ -116,17 +116,17 @@ def parted(at: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.insert(at, where, times), np.insert(values, where, gaps)
 
 
-def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float]]:
+def _recorded_charts(findings: Findings) -> list[tuple[TimelineChart, Mapping[str, Series], float]]:
     lines = findings.timelines
     of_pool = "seen by the witness in the target"
     every = [
-        (Chart("failed", "Failed requests", "%", "share of the requests started in each bin"),
+        (TimelineChart("failed", "Failed requests", "%", "share of the requests started in each bin"),
          lines.failed_share, 100.0),
-        (Chart("p95", "Latency, 95th percentile", "ms", "successful requests"), lines.p95_ms, 1.0),
-        (Chart("throughput", "Requests started", "per second", ""), lines.requests_per_s, 1.0),
-        (Chart("out", "Pool: connections in use", "", of_pool), lines.pool_out, 1.0),
-        (Chart("idle", "Pool: idle connections", "", of_pool), lines.pool_idle, 1.0),
-        (Chart("postgres", "Connections at Postgres", "", "counted in pg_stat_activity"),
+        (TimelineChart("p95", "Latency, 95th percentile", "ms", "successful requests"), lines.p95_ms, 1.0),
+        (TimelineChart("throughput", "Requests started", "per second", ""), lines.requests_per_s, 1.0),
+        (TimelineChart("out", "Pool: connections in use", "", of_pool), lines.pool_out, 1.0),
+        (TimelineChart("idle", "Pool: idle connections", "", of_pool), lines.pool_idle, 1.0),
+        (TimelineChart("postgres", "Connections at Postgres", "", "counted in pg_stat_activity"),
          lines.postgres_connections, 1.0),
     ]  # fmt: skip
     return [
@@ -134,7 +134,7 @@ def _chosen(findings: Findings) -> list[tuple[Chart, Mapping[str, Series], float
     ]
 
 
-def blank(height: int, x_range: Range, y_range: Range) -> figure:
+def empty_chart(height: int, x_range: Range, y_range: Range) -> figure:
     """Make an empty chart that looks like all of ours. Its colours are the page's, by the roles of its models."""
     plot = figure(
         height=height,
@@ -155,7 +155,7 @@ def blank(height: int, x_range: Range, y_range: Range) -> figure:
     return plot
 
 
-def dress(plot: figure, roles: Roles) -> None:
+def apply_style(plot: figure, roles: Roles) -> None:
     """Give a chart few ticks and our font, and note who is painted."""
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
@@ -165,7 +165,7 @@ def dress(plot: figure, roles: Roles) -> None:
     roles.grids.extend(grid.id for grid in plot.ygrid)
 
 
-class _Drawing:
+class _TimelineDrawing:
     """Draws charts, noting every model's role."""
 
     def __init__(self, findings: Findings) -> None:
@@ -188,7 +188,7 @@ class _Drawing:
         self.strikes = ColumnDataSource({"x": [at for phase in faulty for at in phase.strikes_s]})
 
     def _figure(self, element: str, height: int, y_range: Range) -> figure:
-        plot = blank(height, self.x_range, y_range)
+        plot = empty_chart(height, self.x_range, y_range)
         self._shade(plot)
         self.plots[element] = plot
         return plot
@@ -217,13 +217,13 @@ class _Drawing:
             x=middle, y=0.5, text=str(number), text_align="center", text_baseline="middle",
             text_font=FONT, text_font_size="12px",
         )  # fmt: skip
-        fault = words.fault(phase)
+        fault = words.describe_fault(phase)
         texts = [f"{phase.name} · {fault}" if phase.fault and fault else phase.name, phase.name, str(number)]
         ends = [start_s, end_s]
         self.roles.labels.append({"id": label.id, "texts": texts, "ends": ends})
         return label
 
-    def chart(self, chart: Chart, series: Mapping[str, Series], factor: float) -> None:
+    def chart(self, chart: TimelineChart, series: Mapping[str, Series], factor: float) -> None:
         """Draw one chart with a line for each arm, from 0 upwards."""
         y_range = DataRange1d(start=0, min_interval=1.0)
         plot = self._figure(f"chart-{chart.key}", 168, y_range)
@@ -233,13 +233,13 @@ class _Drawing:
             if arm in series
         ]
         y_range.renderers = [*lines]
-        dress(plot, self.roles)
+        apply_style(plot, self.roles)
         zoom = BoxZoomTool(dimensions="width")
         plot.add_tools(zoom, self._hover(lines, chart.unit), CrosshairTool(overlay=self.span))
         self.roles.zooms.append(zoom.id)
 
     def _line(self, plot: figure, index: int, arm: str, series: Series, factor: float) -> DataRenderer:
-        at, values = parted(*thin(series))
+        at, values = split_at_gaps(*downsample(series))
         line = plot.line(
             "x",
             "y",
@@ -262,13 +262,13 @@ class _Drawing:
         )
 
 
-def charts(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | None = None) -> Charts:
+def draw_timelines(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | None = None) -> Charts:
     """Draw every chart for which something was recorded; those without a series are left out.
 
     `also` draws what has another axis, by the element that it goes into.
     """
-    drawing = _Drawing(findings)
-    chosen = _chosen(findings)
+    drawing = _TimelineDrawing(findings)
+    chosen = _recorded_charts(findings)
     if chosen:
         drawing.names("phase-names")
     for chart, series, factor in chosen:
@@ -278,7 +278,7 @@ def charts(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | N
         drawing.plots.update(also(roles))
     return Charts(
         shown=tuple(chart for chart, _, _ in chosen),
-        document=drawn(drawing.plots.values()),
+        document=to_bokeh_json(drawing.plots.values()),
         roots={plot.id: element for element, plot in drawing.plots.items()},
         range_id=drawing.x_range.id,
         start_s=drawing.ends[0],
@@ -287,7 +287,7 @@ def charts(findings: Findings, also: Callable[[Roles], Mapping[str, figure]] | N
     )
 
 
-def drawn(plots: Iterable[figure]) -> object:
+def to_bokeh_json(plots: Iterable[figure]) -> object:
     """Plots that are complete, as the page's script reads them."""
     document = Document()
     with document.models.freeze():  # else each plot has it walk the models of all that came before

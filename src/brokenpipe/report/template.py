@@ -56,7 +56,7 @@ class Script:
         return cls(Markup(text), f"'sha256-{digest}'")  # noqa: S704 - never text that a run produced
 
 
-def text_of(name: str) -> str:
+def read_template_file(name: str) -> str:
     """One of our own files beside the templates."""
     return resources.files("brokenpipe.report").joinpath("templates", name).read_text(encoding="utf-8")
 
@@ -65,7 +65,9 @@ def text_of(name: str) -> str:
 def _scripts() -> tuple[Script, ...]:
     """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours."""
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    return tuple(Script.of(text) for text in (bokeh, text_of("charts.js"), text_of("page.js")))
+    return tuple(
+        Script.of(text) for text in (bokeh, read_template_file("charts.js"), read_template_file("page.js"))
+    )
 
 
 @cache
@@ -78,11 +80,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.filters["data"] = data
+    environment.filters["data"] = to_inline_json
     return environment
 
 
-def data(value: object) -> Markup:
+def to_inline_json(value: object) -> Markup:
     """Write JSON that is harmless inside a `<script type="application/json">`, whatever its strings say."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
@@ -101,7 +103,7 @@ def render(template: str, **values: object) -> str:
         _environment()
         .get_template(template)
         .render(
-            style=Markup(text_of("style.css")),  # noqa: S704 - our own file
+            style=Markup(read_template_file("style.css")),  # noqa: S704 - our own file
             scripts=_scripts(),
             words=texts,
             mark=texts.MARK,

@@ -16,9 +16,9 @@ from brokenpipe.measure.model.verdict import Verdict
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
-_FIGURES = re.compile(r"[\d.,]+ \w+|[\d.,]+|\bwas\b|\bwere\b")  # with the noun, singular or not
+_NUMBERS = re.compile(r"[\d.,]+ \w+|[\d.,]+|\bwas\b|\bwere\b")  # with the noun, singular or not
 
-_ENDS = {
+_ENDING_TEXTS = {
     "interrupted": "was interrupted",
     "terminated": "was terminated from outside",
     "failed": "failed",
@@ -28,7 +28,7 @@ _ENDS = {
 }
 
 
-def counts(findings: Findings) -> str:
+def describe_checks(findings: Findings) -> str:
     """Say how the checks came out: "2 of 5 checks failed, 1 undecided"."""
     total = len(findings.checks)
     if total == 0:
@@ -45,17 +45,17 @@ def counts(findings: Findings) -> str:
     return ", ".join(said)
 
 
-def unfinished(findings: Findings) -> str:
+def describe_early_end(findings: Findings) -> str:
     """Say that the experiment did not reach its end, and how far it came; empty if it did."""
     if findings.finished == "done":
         return ""
-    end = _ENDS.get(findings.finished, f"ended early ({findings.finished})")
+    end = _ENDING_TEXTS.get(findings.finished, f"ended early ({findings.finished})")
     after = formatting.seconds(findings.duration_s)
     phases = ", ".join(phase.name for phase in findings.phases) or "none"
     return f"This experiment {end} after {after}. Phases reached: {phases}."
 
 
-def size(findings: Findings) -> str:
+def describe_size(findings: Findings) -> str:
     """Say how large the experiment was: "4 arms × 10 users", or "4 arms × 20 arrivals/s"."""
     arms = formatting.plural(len(findings.arms), "arm")
     if findings.arrivals_per_s is not None:
@@ -63,12 +63,12 @@ def size(findings: Findings) -> str:
     return f"{arms} × {formatting.plural(findings.users_per_arm, 'user')}"
 
 
-def lines(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Keep a text on one line and harmless to a terminal: control characters and escapes become `?`."""
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
-def without_phase(fault: str, phase: str) -> str:
+def strip_phase_name(fault: str, phase: str) -> str:
     """Say a fault, `name · manner`, beside the name of its phase: without what the phase's name says already."""
     rest = fault.removeprefix(phase)
     return (
@@ -76,12 +76,12 @@ def without_phase(fault: str, phase: str) -> str:
     )  # the phase `idle` is not in `idle_reset`
 
 
-def fault(phase: PhaseFinding) -> str:
+def describe_fault(phase: PhaseFinding) -> str:
     """Say what was done to the wire, without repeating the phase's own name."""
-    return without_phase(phase.fault, phase.name) if phase.fault else "no fault"
+    return strip_phase_name(phase.fault, phase.name) if phase.fault else "no fault"
 
 
-def renewed(phase: PhaseFinding) -> str:
+def describe_renewals(phase: PhaseFinding) -> str:
     """Say that the harness ended connections before a phase, and how many; empty if it ended none."""
     counts = phase.renewed.values()
     known = [count for count in counts if count is not None]
@@ -94,43 +94,47 @@ def renewed(phase: PhaseFinding) -> str:
     )
 
 
-def where(warning: Warn) -> str:
+def warning_scope(warning: Warn) -> str:
     """Say which phase and arm a warning is about, unless its text does."""
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)
 
 
-def doubt(warning: Warn, likewise: str = "") -> str:
+def describe_warning(warning: Warn, likewise: str = "") -> str:
     """Say a doubt on one line: where, what, and what to do."""
-    place = where(warning)
+    place = warning_scope(warning)
     said = "; ".join(filter(None, (f"{place}: {warning.text}" if place else warning.text, likewise)))
     return f"{said} → {warning.remedy}"
 
 
-def of_the_whole_run(findings: Findings) -> list[str]:
+def run_wide_warnings(findings: Findings) -> list[str]:
     """List the doubts that leave every check undecided: they are not repeated in the checks' own texts."""
-    return [doubt(each) for each in findings.warnings if each.unknown and not each.phase and not each.arm]
+    return [
+        describe_warning(each)
+        for each in findings.warnings
+        if each.unknown and not each.phase and not each.arm
+    ]
 
 
-def alike(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
+def group_equal_warnings(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
     """Put together what is said of several arms: the first of each code and phase, and whom else it is about.
 
     Only what is said in the same words, but for the arm and the figures: a reason that is another arm's is not its own.
     """
     gathered: dict[tuple[str, str | None, bool, str], list[Warn]] = defaultdict(list)
     for warning in warnings:
-        gathered[warning.code, warning.phase, warning.unknown, _same_words(warning)].append(warning)
-    return tuple((first, _likewise(others)) for first, *others in gathered.values())
+        gathered[warning.code, warning.phase, warning.unknown, _text_without_arm(warning)].append(warning)
+    return tuple((first, _name_other_arms(others)) for first, *others in gathered.values())
 
 
-def _same_words(warning: Warn) -> str:
+def _text_without_arm(warning: Warn) -> str:
     """Its text without arm and figures, if it is about an arm; what is about none is alike by its code."""
     if warning.arm is None:
         return ""
     without_arm = re.sub(rf"(?<!\w){re.escape(warning.arm)}(?!\w)", "", warning.text)
-    return _FIGURES.sub("", without_arm)
+    return _NUMBERS.sub("", without_arm)
 
 
-def _likewise(others: list[Warn]) -> str:
+def _name_other_arms(others: list[Warn]) -> str:
     """Name the arms, or count what is about no arm; empty if there is nothing else."""
     if not others:
         return ""
@@ -141,27 +145,31 @@ def _likewise(others: list[Warn]) -> str:
 CAUSE_NOT_KNOWN = "cause not known"
 NOT_A_DISCONNECT = "not a disconnect"
 BY_NO_FAULT = "caused by no fault on record"
-CANNOT_BE_TOLD = "cannot be told"
+CANNOT_BE_DETERMINED = "cannot be told"
 NOT_SEEN = "not seen"
 
 BY_EVENT_LOOP = "by the service's own event loop, which stood still"
 
-_TIES = {Tie.SERVICE: BY_EVENT_LOOP, Tie.UNATTRIBUTED: BY_NO_FAULT, Tie.UNKNOWN: CANNOT_BE_TOLD}
+_RELATION_TEXTS = {
+    Tie.SERVICE: BY_EVENT_LOOP,
+    Tie.UNATTRIBUTED: BY_NO_FAULT,
+    Tie.UNKNOWN: CANNOT_BE_DETERMINED,
+}
 
 
-def tie(one: Tie) -> str:
+def describe_relation(one: Tie) -> str:
     """Say how failed requests hang together with a fault: "direct", or that none caused them, or that nobody knows."""
-    return _TIES.get(one, one.value)
+    return _RELATION_TEXTS.get(one, one.value)
 
 
-def kind(group: FailureGroup) -> str:
+def describe_failure_kind(group: FailureGroup) -> str:
     """Say whether a group of failures is no disconnect, or that nobody knows; empty for disconnects."""
     if not group.cause_known:
         return CAUSE_NOT_KNOWN
     return "" if group.disconnect else NOT_A_DISCONNECT
 
 
-def seen(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def describe_coverage(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Say what the witness saw, and of which arms that is true."""
     gathered: dict[str, list[str]] = defaultdict(list)
     for arm in findings.arms:
@@ -170,13 +178,13 @@ def seen(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((said, tuple(arms)) for said, arms in gathered.items())
 
 
-def unseen(findings: Findings, arm: str) -> str:
+def describe_missing_coverage(findings: Findings, arm: str) -> str:
     """Say why the requests of an arm cannot be followed; empty if they can be."""
     what = findings.seen.get(arm, Seen.BOTH)
     return "" if what is Seen.BOTH else SAID[what]
 
 
-def after_rest(rest_s: tuple[float, float] | None) -> str:
+def describe_first_use(rest_s: tuple[float, float] | None) -> str:
     """Say that a connection ended at its first use: "first use after 1.2–1.4 s of rest"."""
     if rest_s is None:
         return "first use after a rest"
@@ -184,22 +192,22 @@ def after_rest(rest_s: tuple[float, float] | None) -> str:
     return f"first use after {least if least == most else f'{least}–{most}'}{formatting.THIN}s of rest"
 
 
-def state(group: FailureGroup) -> str:
+def describe_connection_state(group: FailureGroup) -> str:
     """Say what a connection was doing when it ended, as far as that can be told."""
-    return after_rest(group.rest_s) if group.state == "after rest" else group.state
+    return describe_first_use(group.rest_s) if group.state == "after rest" else group.state
 
 
-def owed_briefly(owed: Owed) -> str:
+def describe_attribution_briefly(owed: Owed) -> str:
     """Say in one or two words how a group of failures hangs together with faults: "direct", "mostly secondary"."""
     most, count = max(owed.by_tie.items(), key=lambda item: item[1])
-    return tie(most) if count == owed.failed else f"mostly {tie(most)}"
+    return describe_relation(most) if count == owed.failed else f"mostly {describe_relation(most)}"
 
 
-def owed(owed: Owed) -> str:
+def describe_attribution(owed: Owed) -> str:
     """Say what a group of failures is owed to, in which moment of the request, and what could have prevented it."""
-    parts = [f"{count:,} {tie(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))]
-    faults = ", ".join(_most_first(owed.by_fault))
-    moments = ", ".join(f"{count:,} {name}" for name, count in _counted(owed.by_moment))
+    parts = [f"{count:,} {describe_relation(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))]
+    faults = ", ".join(_sorted_by_count(owed.by_fault))
+    moments = ", ".join(f"{count:,} {name}" for name, count in _sorted_counts(owed.by_moment))
     said = ", ".join(parts) + (f", owed to {faults}" if faults else "") + f". In the request: {moments}. "
     if owed.stood_still_s is not None:
         said += f"The service's own event loop stood still for up to {owed.stood_still_s:.1f} s. "
@@ -213,9 +221,9 @@ def owed(owed: Owed) -> str:
     return said + (" By times alone: this history has no log of links." if owed.by_time else "")
 
 
-def _counted(counts: Mapping[RequestPhase, int]) -> list[tuple[str, int]]:
+def _sorted_counts(counts: Mapping[RequestPhase, int]) -> list[tuple[str, int]]:
     return sorted(((key.value, count) for key, count in counts.items()), key=lambda item: -item[1])
 
 
-def _most_first(counts: Mapping[str, int]) -> list[str]:
+def _sorted_by_count(counts: Mapping[str, int]) -> list[str]:
     return sorted(counts, key=lambda key: -counts[key])

@@ -27,7 +27,7 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
     atomic_write.write_text(path, baseline.model_dump_json() + "\n")
 
 
-def write_files(findings: Findings, folder: Path) -> Path:
+def write_report_files(findings: Findings, folder: Path) -> Path:
     """Write all of them, each in one step. The path of the page. Raises OSError when one cannot be written."""
     for name, write in WRITERS.items():
         write(findings, folder / name)

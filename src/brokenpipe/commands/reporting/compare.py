@@ -18,7 +18,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
     from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.compare.runs import compare
     from brokenpipe.report.compare import page
-    from brokenpipe.report.compare.terminal import comparison
+    from brokenpipe.report.compare.terminal import comparison_lines
 
     with console.out.status("reading the runs"):
         compared = compare(folders)
@@ -30,7 +30,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
     except OSError as error:
         raise write_error(path, error) from error
     refresh_index_page(reports if path.parent.resolve() == reports.resolve() else None)
-    for renderable in comparison(compared):
+    for renderable in comparison_lines(compared):
         console.out.print(renderable, crop=False)
     for each in compared.left_out:
         console.print_error(

@@ -24,24 +24,24 @@ def write_report(folder: Path) -> int:
     from brokenpipe.measure.pipeline import measure
     from brokenpipe.measure.regression.baseline import OWN, baseline_of
     from brokenpipe.measure.run_metadata import recorded_plan
-    from brokenpipe.report.index.collection import shelf_of
-    from brokenpipe.report.terminal.terminal import closing, conclusion
-    from brokenpipe.report.writer import write_baseline, write_files
+    from brokenpipe.report.index.collection import collection_folder_of
+    from brokenpipe.report.terminal.terminal import closing_line, result_lines
+    from brokenpipe.report.writer import write_baseline, write_report_files
 
     began = time.monotonic()
     findings = measure(folder)
     try:
-        page = write_files(findings, folder)
+        page = write_report_files(findings, folder)
         if findings.finished == "done":  # no other run is held against half an experiment
             write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / OWN)
     except OSError as error:
         raise write_error(folder, error) from error
-    refresh_index_page(shelf_of(folder, findings.stem))
+    refresh_index_page(collection_folder_of(folder, findings.stem))
     write_github_summary(findings)
     if findings.phases:
         read = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
         console.out.print(f"{plain(read)}: measured and reported in {time.monotonic() - began:.1f} s")
-    said = conclusion(findings, page, console.out) if findings.phases else closing(findings, page)
+    said = result_lines(findings, page, console.out) if findings.phases else closing_line(findings, page)
     console.out.print(said, crop=False)
     return EXIT_CODES[findings.verdict.value]
 

@@ -19,7 +19,7 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
     from brokenpipe.report.index.index import FILE as INDEX
     from brokenpipe.report.index.summaries import read_summaries
     from brokenpipe.report.trend import page
-    from brokenpipe.report.trend.series import trends
+    from brokenpipe.report.trend.series import group_trends
     from brokenpipe.report.trend.terminal import trend_lines
 
     demand_folder(folder)
@@ -29,7 +29,7 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
             f"{folder}: no summary.json in it, at any depth",
             remedy="Give a folder of reports, or of summaries that were kept from earlier runs.",
         )
-    path, groups = output or folder / page.FILE, trends(found)
+    path, groups = output or folder / page.FILE, group_trends(found)
     try:
         page.write_trend(folder, (found, skipped), groups, path)
     except OSError as error:

@@ -17,32 +17,36 @@ SHOWN = 10
 
 def workflow_commands(findings: Findings) -> Iterator[str]:
     """Errors, then warnings."""
-    failed = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.FAIL]
-    open_ = [_of(check, findings) for check in findings.checks if check.verdict is Verdict.UNKNOWN]
-    doubts = [("in doubt", texts.doubt(*each)) for each in texts.alike(findings.warnings) if each[0].unknown]
-    unfinished = [("unfinished", said)] if (said := texts.unfinished(findings)) else []
+    failed = [_annotation(check, findings) for check in findings.checks if check.verdict is Verdict.FAIL]
+    open_ = [_annotation(check, findings) for check in findings.checks if check.verdict is Verdict.UNKNOWN]
+    doubts = [
+        ("in doubt", texts.describe_warning(*each))
+        for each in texts.group_equal_warnings(findings.warnings)
+        if each[0].unknown
+    ]
+    unfinished = [("unfinished", said)] if (said := texts.describe_early_end(findings)) else []
     yield from _commands("error", failed, findings)
     yield from _commands("warning", [*unfinished, *doubts, *open_], findings)
 
 
-def _of(check: Check, findings: Findings) -> tuple[str, str]:
-    repeat = f"Repeat it with: {texts.lines(findings.command)}"
-    return f"{check.verdict.value}, {check.phase}, {check.arm}", f"{texts.lines(check.text)}\n{repeat}"
+def _annotation(check: Check, findings: Findings) -> tuple[str, str]:
+    repeat = f"Repeat it with: {texts.to_one_line(findings.command)}"
+    return f"{check.verdict.value}, {check.phase}, {check.arm}", f"{texts.to_one_line(check.text)}\n{repeat}"
 
 
 def _commands(command: str, said: Sequence[tuple[str, str]], findings: Findings) -> Iterator[str]:
     shown = said if len(said) <= SHOWN else said[: SHOWN - 1]
     for title, text in shown:
-        yield f"::{command} title={_property(f'{findings.stem}: {title}')}::{_message(text)}"
+        yield f"::{command} title={_escape_property(f'{findings.stem}: {title}')}::{_escape_message(text)}"
     if len(shown) < len(said):
         more = f"{len(said) - len(shown)} more in the summary of this job and in junit.xml"
-        yield f"::{command} title={_property(findings.stem)}::{more}"
+        yield f"::{command} title={_escape_property(findings.stem)}::{more}"
 
 
-def _message(text: str) -> str:
-    lines = (texts.lines(line).replace("%", "%25") for line in text.split("\n"))
+def _escape_message(text: str) -> str:
+    lines = (texts.to_one_line(line).replace("%", "%25") for line in text.split("\n"))
     return "%0A".join(lines)
 
 
-def _property(text: str) -> str:
-    return _message(texts.lines(text)).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_message(texts.to_one_line(text)).replace(":", "%3A").replace(",", "%2C")

@@ -17,7 +17,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report import texts
 
-_KINDS = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}
+_RESULT_TYPES = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}
 
 
 def junit(findings: Findings) -> JUnitXml:
@@ -33,10 +33,10 @@ def junit(findings: Findings) -> JUnitXml:
 
 
 def _suite(findings: Findings, name: str, cases: Iterator[TestCase]) -> TestSuite:
-    suite = TestSuite(texts.lines(f"{findings.stem} {name}"))
+    suite = TestSuite(texts.to_one_line(f"{findings.stem} {name}"))
     suite.timestamp = findings.started.removesuffix("Z")  # the schema knows no time zone; it is UTC
     for key, value in (("target", findings.target), ("seed", findings.seed), ("command", findings.command)):
-        suite.add_property(key, texts.lines(str(value)))
+        suite.add_property(key, texts.to_one_line(str(value)))
     suite.add_testcases(list(cases))
     return suite
 
@@ -44,26 +44,26 @@ def _suite(findings: Findings, name: str, cases: Iterator[TestCase]) -> TestSuit
 def _check(check: Check, findings: Findings) -> TestCase:
     said = [check.text]
     if check.verdict is Verdict.UNKNOWN:
-        said += texts.of_the_whole_run(findings)
+        said += texts.run_wide_warnings(findings)
     # A bound against a baseline moves with it, and a server follows a test case by its name.
     name = f"{check.arm}: {check.metric}" + (f" {check.bound}" if check.against is None else "")
     return _case(findings, check.phase, name, check.verdict, *said)
 
 
 def _instrument(findings: Findings) -> Iterator[TestCase]:
-    doubts = [texts.doubt(warning) for warning in findings.warnings if warning.unknown]
+    doubts = [texts.describe_warning(warning) for warning in findings.warnings if warning.unknown]
     yield _case(findings, "run", "can be trusted", Verdict.UNKNOWN if doubts else Verdict.PASS, *doubts)
-    unfinished = texts.unfinished(findings)
+    unfinished = texts.describe_early_end(findings)
     reached = Verdict.UNKNOWN if unfinished else Verdict.PASS
     yield _case(findings, "run", "reached its end", reached, *filter(None, [unfinished]))
 
 
 def _case(findings: Findings, group: str, name: str, verdict: Verdict, *said: str) -> TestCase:
-    case = TestCase(texts.lines(name), texts.lines(f"brokenpipe.{findings.stem}.{group}"))
-    if verdict in _KINDS:
-        lines = [texts.lines(text) for text in said]
-        result = _KINDS[verdict](lines[0], verdict.value)
-        result.text = "\n".join([*lines, f"Repeat it with: {texts.lines(findings.command)}"])
+    case = TestCase(texts.to_one_line(name), texts.to_one_line(f"brokenpipe.{findings.stem}.{group}"))
+    if verdict in _RESULT_TYPES:
+        lines = [texts.to_one_line(text) for text in said]
+        result = _RESULT_TYPES[verdict](lines[0], verdict.value)
+        result.text = "\n".join([*lines, f"Repeat it with: {texts.to_one_line(findings.command)}"])
         case.result = result
     return case
 

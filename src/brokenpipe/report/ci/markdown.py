@@ -14,13 +14,13 @@ from brokenpipe.report import texts as words
 from brokenpipe.report.run import table
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w))")
-_AT_THE_BEGINNING = re.compile(r"^(\d*)([#+\-.)]+)(?=\s|$)")  # a heading, a list
+_BLOCK_MARKER = re.compile(r"^(\d*)([#+\-.)]+)(?=\s|$)")  # a heading, a list
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Write any text on one line, so that Markdown shows it as it is: no markup, no table cell, no link."""
-    found = _SPECIAL.sub(r"\\\1", words.lines(text)).replace("://", ":\\//")
-    return _AT_THE_BEGINNING.sub(r"\1\\\2", found)
+    found = _SPECIAL.sub(r"\\\1", words.to_one_line(text)).replace("://", ":\\//")
+    return _BLOCK_MARKER.sub(r"\1\\\2", found)
 
 
 def markdown(findings: Findings) -> str:
@@ -30,14 +30,14 @@ def markdown(findings: Findings) -> str:
 
 def _lines(findings: Findings) -> Iterator[str]:
     verdict = findings.verdict
-    yield f"## {words.MARK[verdict]} {verdict.value}: {escaped(findings.title)}"
-    yield from ("", escaped(findings.question), "", escaped(findings.sentence))
+    yield f"## {words.MARK[verdict]} {verdict.value}: {escape_markdown(findings.title)}"
+    yield from ("", escape_markdown(findings.question), "", escape_markdown(findings.sentence))
     yield from _table(findings)
-    yield from _unseen(findings)
+    yield from _coverage_lines(findings)
     yield from _checks(findings)
     yield from _doubts(findings)
-    yield from ("", "Repeat it with:", "", f"    {words.lines(findings.command)}")
-    yield from ("", f"{findings.started}, {words.size(findings)}, seed {findings.seed}")
+    yield from ("", "Repeat it with:", "", f"    {words.to_one_line(findings.command)}")
+    yield from ("", f"{findings.started}, {words.describe_size(findings)}, seed {findings.seed}")
 
 
 def _table(findings: Findings) -> Iterator[str]:
@@ -49,62 +49,66 @@ def _table(findings: Findings) -> Iterator[str]:
         "Broken-pipe rate with its 95 % interval, and the 95th percentile of successful requests:",
         "",
     )
-    yield _row("arm", *(f"{phase.name}: {words.fault(phase)}" for phase in findings.phases))
+    yield _row("arm", *(f"{phase.name}: {words.describe_fault(phase)}" for phase in findings.phases))
     yield "|---" * (len(findings.phases) + 1) + "|"
     for arm in findings.arms:
         cells = (findings.cells.get((arm, phase.name)) for phase in findings.phases)
-        yield _row(arm + (" (control)" if arm == findings.control else ""), *map(_said, cells))
+        yield _row(arm + (" (control)" if arm == findings.control else ""), *map(_cell_text, cells))
     for phase in findings.phases:
-        if renewed := words.renewed(phase):
-            yield from ("", f"{escaped(phase.name)}: {renewed}.")
+        if renewed := words.describe_renewals(phase):
+            yield from ("", f"{escape_markdown(phase.name)}: {renewed}.")
 
 
-def _unseen(findings: Findings) -> Iterator[str]:
+def _coverage_lines(findings: Findings) -> Iterator[str]:
     """What the witness saw, if it did not see everything of every arm."""
-    if any(words.unseen(findings, arm) for arm in findings.arms):
+    if any(words.describe_missing_coverage(findings, arm) for arm in findings.arms):
         yield ""
-        yield from (f"- {escaped(', '.join(arms))}: {escaped(said)}" for said, arms in words.seen(findings))
+        yield from (
+            f"- {escape_markdown(', '.join(arms))}: {escape_markdown(said)}"
+            for said, arms in words.describe_coverage(findings)
+        )
 
 
 def _row(*texts: str) -> str:
-    return "| " + " | ".join(escaped(text) for text in texts) + " |"
+    return "| " + " | ".join(escape_markdown(text) for text in texts) + " |"
 
 
-def _said(cell: Cell | None) -> str:
+def _cell_text(cell: Cell | None) -> str:
     if cell is None or cell.requests == 0:
         return formatting.NOTHING
     interval = formatting.percent_interval(cell.ci95)
     rate = formatting.percent(cell.broken_pipe_rate) + (f" ({interval})" if interval else "")
-    unknown = f", {table.unexplained(cell)}" if cell.unexplained else ""
+    unknown = f", {table.describe_unexplained(cell)}" if cell.unexplained else ""
     return formatting.plain(f"{rate}{unknown}, {formatting.milliseconds(cell.latency_ms.p95)}")
 
 
 def _checks(findings: Findings) -> Iterator[str]:
-    yield from ("", f"### Checks: {words.counts(findings)}", "")
+    yield from ("", f"### Checks: {words.describe_checks(findings)}", "")
     if findings.baseline:
-        yield from (f"Held against {escaped(findings.baseline)}.", "")
+        yield from (f"Held against {escape_markdown(findings.baseline)}.", "")
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         for check in findings.checks:
             if check.verdict is verdict:
-                yield f"- {words.MARK[verdict]} **{verdict.value}** {escaped(formatting.plain(check.text))}"
+                yield f"- {words.MARK[verdict]} **{verdict.value}** {escape_markdown(formatting.plain(check.text))}"
     passed = [check for check in findings.checks if check.verdict is Verdict.PASS]
     if passed:
         yield from ("", f"<details><summary>{formatting.plural(len(passed), 'check')} passed</summary>", "")
         yield from (
-            f"- {words.MARK[Verdict.PASS]} {escaped(formatting.plain(check.text))}" for check in passed
+            f"- {words.MARK[Verdict.PASS]} {escape_markdown(formatting.plain(check.text))}"
+            for check in passed
         )
         yield from ("", "</details>")
 
 
 def _doubts(findings: Findings) -> Iterator[str]:
-    unfinished = words.unfinished(findings)
+    unfinished = words.describe_early_end(findings)
     if unfinished:
-        yield from ("", f"**{escaped(unfinished)}**")
+        yield from ("", f"**{escape_markdown(unfinished)}**")
     if findings.warnings:
         yield from ("", "### In doubt", "")
-    for warning, likewise in words.alike(findings.warnings):
+    for warning, likewise in words.group_equal_warnings(findings.warnings):
         kind = "**in doubt:**" if warning.unknown else "note:"
-        yield f"- {kind} {escaped(words.doubt(warning, likewise))}"
+        yield f"- {kind} {escape_markdown(words.describe_warning(warning, likewise))}"
 
 
 def write_markdown(findings: Findings, path: Path) -> None:

@@ -17,7 +17,7 @@ from brokenpipe.measure.model.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MetricLine:
     """One metric of one arm in one phase."""
 
     name: str
@@ -27,18 +27,18 @@ class Line:
     extra: str  # what it rests on
 
 
-def lines(findings: Findings) -> Iterator[Line]:
+def metric_lines(findings: Findings) -> Iterator[MetricLine]:
     """Every figure of the table, in its order."""
     for (arm, phase), cell in findings.cells.items():
         place = f"{findings.stem} · {phase} · {arm}"
-        for what, unit, value, interval in _figures(cell):
+        for what, unit, value, interval in _cell_metrics(cell):
             if value is not None:
                 episodes = formatting.plural(cell.episodes, "episode")
                 rests_on = f"{episodes}, {formatting.plural(cell.requests, 'request')}"
-                yield Line(f"{place} · {what}", unit, value, _range(interval), rests_on)
+                yield MetricLine(f"{place} · {what}", unit, value, _interval_text(interval), rests_on)
 
 
-def _figures(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval | None]]:
+def _cell_metrics(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval | None]]:
     if not cell.requests:
         return
     rate, interval, latency = cell.broken_pipe_rate, cell.ci95, cell.latency_ms
@@ -52,7 +52,7 @@ def _figures(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval | No
         yield "doubled writes", "writes", cell.written.doubled, None
 
 
-def _range(interval: Interval | None) -> str:
+def _interval_text(interval: Interval | None) -> str:
     return "" if interval is None else f"{interval.low:.4g}–{interval.high:.4g}"
 
 
@@ -70,6 +70,6 @@ def write_metrics(findings: Findings, path: Path) -> None:
             ensure_ascii=False,
             allow_nan=False,
         )
-        for line in lines(findings)
+        for line in metric_lines(findings)
     )
     atomic_write.write_text(path, "".join(f"{text}\n" for text in texts))

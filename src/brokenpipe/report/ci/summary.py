@@ -27,11 +27,11 @@ SCHEMA = 1
 Json = dict[str, object]
 
 
-def _ends(interval: Interval | None) -> list[float] | None:
+def _interval_ends(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
 
 
-def _owed(owed: Owed | None) -> Json | None:
+def _attribution(owed: Owed | None) -> Json | None:
     if owed is None:
         return None
     return {
@@ -49,7 +49,7 @@ def _owed(owed: Owed | None) -> Json | None:
 
 
 def _per_episode(found: PerEpisode | None) -> Json | None:
-    return None if found is None else {"mean": found.value, "ci95": _ends(found.ci95)}
+    return None if found is None else {"mean": found.value, "ci95": _interval_ends(found.ci95)}
 
 
 def _cell(cell: Cell) -> Json:
@@ -71,11 +71,11 @@ def _cell(cell: Cell) -> Json:
         "client_connections": cell.client_connections,
         "loop_lag_ms": cell.loop_lag_ms,
         "left": None if cell.left is None else asdict(cell.left),
-        "owed": _owed(cell.owed),
+        "owed": _attribution(cell.owed),
         "written": None if cell.written is None else asdict(cell.written),
         "failed_by_class": dict(cell.failed_by_class),
         "broken_pipe_rate": cell.broken_pipe_rate,
-        "ci95": _ends(cell.ci95),
+        "ci95": _interval_ends(cell.ci95),
         "episodes": cell.episodes,
         "masked": None if masked is None else masked.total,
         "masked_by": None
@@ -172,7 +172,7 @@ def _sizing(sizing: Sizing | None) -> Json | None:
                 "arm": size.arm,
                 "most": size.most,
                 "wait_p95_ms": size.wait_p95_ms,
-                "ci95": _ends(size.ci95),
+                "ci95": _interval_ends(size.ci95),
                 "timeouts": size.timeouts,
                 "refused": size.refused,
                 "answered_per_s": size.answered_per_s,
@@ -199,7 +199,7 @@ def _arm(findings: Findings, arm: str) -> Json:
             | {"nested_checkouts": _nested(findings.nested.get((arm, phase)))}
             for phase, cell in cells.items()
         },
-        "ledger": _books(findings.ledger[arm]) if arm in findings.ledger else None,
+        "ledger": _write_counts(findings.ledger[arm]) if arm in findings.ledger else None,
     }
 
 
@@ -210,7 +210,7 @@ def _witness(seen: Seen | None) -> Json | None:
     return {"requests": seen.requests, "pools": seen.pools, "seen": seen.value}
 
 
-def _books(books: Books) -> Json:
+def _write_counts(books: Books) -> Json:
     return {
         "unread": books.unread or None,
         "total": None if books.unread else asdict(books.total),
@@ -219,7 +219,7 @@ def _books(books: Books) -> Json:
     }
 
 
-def _best(best: Best | None) -> Json | None:
+def _recommendation(best: Best | None) -> Json | None:
     """Null if nothing failed, or nobody could be compared. Only an arm that is `recommended` is to be acted on."""
     if best is None:
         return None
@@ -228,7 +228,7 @@ def _best(best: Best | None) -> Json | None:
         "recommended": best.is_recommended,
         "in_doubt": best.in_doubt,
         "prevented_share": best.prevented_share,
-        "ci95": _ends(best.ci95),
+        "ci95": _interval_ends(best.ci95),
         "failed": best.of_arm.failed,
         "requests": best.of_arm.requests,
         "control_failed": best.of_control.failed,
@@ -247,7 +247,7 @@ def _cost(cost: Cost) -> Json:
         "phase": cost.phase,
         "added_ms": cost.added_ms,
         "price_ms": cost.price_ms,
-        "ci95": _ends(cost.ci95),
+        "ci95": _interval_ends(cost.ci95),
         "matters_ms": cost.matters_ms,
     }
 
@@ -259,7 +259,7 @@ def _check(check: Check) -> Json:
         "metric": check.metric,
         "bound": check.bound,
         "value": check.value,
-        "ci95": _ends(check.ci95),
+        "ci95": _interval_ends(check.ci95),
         "verdict": check.verdict.value,
         "text": check.text,
         "more_episodes": check.more_episodes,
@@ -274,7 +274,7 @@ def _comparison(comparison: Comparison) -> Json:
         "metric": comparison.metric,
         "episodes": comparison.episodes,
         "difference": comparison.difference,
-        "ci95": _ends(comparison.ci95),
+        "ci95": _interval_ends(comparison.ci95),
         "p": comparison.p,
         "differs": comparison.differs,
         "smallest_seen": comparison.smallest_seen,
@@ -324,7 +324,7 @@ def summary(findings: Findings) -> Json:
         "finished": findings.finished,
         "verdict": findings.verdict.value,
         "sentence": findings.sentence,
-        "evidence": list(headline_sentences.sentences(findings)),
+        "evidence": list(headline_sentences.headline_sentences(findings)),
         "target": findings.target,
         "control": findings.control,
         "users_per_arm": findings.users_per_arm,
@@ -332,7 +332,7 @@ def summary(findings: Findings) -> Json:
         "arrivals_per_s": findings.arrivals_per_s,
         "seed": findings.seed,
         "baseline": findings.baseline,
-        "best": _best(findings.best),
+        "best": _recommendation(findings.best),
         "costs": {arm: _cost(cost) for arm, cost in findings.costs.items()},
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
         "sizing": _sizing(sizing_of(findings)),

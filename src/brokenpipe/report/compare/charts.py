@@ -19,7 +19,7 @@ from brokenpipe.measure.model.findings import PhaseFinding
 from brokenpipe.measure.model.series import Series
 from brokenpipe.measure.time_series.fault_aligned import Aligned
 from brokenpipe.report import texts
-from brokenpipe.report.charts import Roles, blank, drawn, dress
+from brokenpipe.report.charts import Roles, apply_style, empty_chart, to_bokeh_json
 
 DASHES: tuple[tuple[int, ...], ...] = ((5, 4), (), (2, 2), (9, 3, 2, 3), (14, 4))
 HEIGHT_PX = 150
@@ -41,14 +41,14 @@ class PhaseCharts:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ComparisonCharts:
     """All charts: what the page lays out, and what `charts.js` draws."""
 
     phases: tuple[PhaseCharts, ...]
     data: Mapping[str, object] | None  # None: nothing was recorded
 
 
-class _Drawing:
+class _ComparisonDrawing:
     def __init__(self, compared: RunsCompared, arms: Sequence[str]) -> None:
         self.compared = compared
         self.arms = arms
@@ -61,7 +61,7 @@ class _Drawing:
         if not found:
             return None
         phase = next(each for each in self.compared.base.findings.phases if each.name == name)
-        ends = _ends(found)
+        ends = _time_span(found)
         x_range = Range1d(start=ends[0], end=ends[1], bounds=ends, min_interval=0.2)
         span = Span(dimension="height", line_width=1, line_alpha=0.6, line_dash=[3, 3])
         self.roles.spans.append(span.id)
@@ -72,14 +72,14 @@ class _Drawing:
         ):
             element = f"chart-{number}-{key}"
             y_range = DataRange1d(start=0, min_interval=1.0)
-            plot = self.plots[element] = blank(HEIGHT_PX, x_range, y_range)
+            plot = self.plots[element] = empty_chart(HEIGHT_PX, x_range, y_range)
             self._mark(plot, phase, found[0], ends)
             drawn = self._lines(plot, [_series(each, key) for each in lines], factor)
             y_range.renderers = [*drawn]
-            dress(plot, self.roles)
+            apply_style(plot, self.roles)
             self._tools(plot, drawn, unit, span)
             charts.append((element, heading, unit))
-        return PhaseCharts(name, texts.fault(phase), _zero(phase, found[0]), tuple(charts))
+        return PhaseCharts(name, texts.describe_fault(phase), _describe_zero(phase, found[0]), tuple(charts))
 
     def _mark(self, plot: figure, phase: PhaseFinding, aligned: Aligned, ends: tuple[float, float]) -> None:
         """Show where the fault is: a line where it strikes, a shade while it is held."""
@@ -132,13 +132,13 @@ def _series(aligned: Aligned | None, key: str) -> Mapping[str, Series]:
     return aligned.failed_share if key == "failed" else aligned.p95_ms
 
 
-def _ends(found: Sequence[Aligned]) -> tuple[float, float]:
+def _time_span(found: Sequence[Aligned]) -> tuple[float, float]:
     every = [at for each in found for series in each.failed_share.values() for at in series.at_s]
     margin = max(max(every) - min(every), 0.1) * 0.02
     return min(every) - margin, max(every) + margin
 
 
-def _zero(phase: PhaseFinding, aligned: Aligned) -> str:
+def _describe_zero(phase: PhaseFinding, aligned: Aligned) -> str:
     """Say what zero is."""
     if not aligned.struck:
         return "0 is the begin of the phase"
@@ -146,14 +146,14 @@ def _zero(phase: PhaseFinding, aligned: Aligned) -> str:
     return f"0 is {what}; all {aligned.struck} episodes lie one above the other"
 
 
-def draw(compared: RunsCompared, arms: Sequence[str], phases: Sequence[str]) -> Drawn:
+def draw_comparison(compared: RunsCompared, arms: Sequence[str], phases: Sequence[str]) -> ComparisonCharts:
     """Draw a pair of charts for each of these phases; those without a request are left out."""
-    drawing = _Drawing(compared, arms)
+    drawing = _ComparisonDrawing(compared, arms)
     found = [each for n, name in enumerate(phases) if (each := drawing.phase(n, name)) is not None]
     roles = {name: getattr(drawing.roles, name) for name in Roles.__dataclass_fields__}
     data = {
-        "document": drawn(drawing.plots.values()),
+        "document": to_bokeh_json(drawing.plots.values()),
         "roots": {plot.id: element for element, plot in drawing.plots.items()},
         "roles": roles,
     }
-    return Drawn(tuple(found), data if found else None)
+    return ComparisonCharts(tuple(found), data if found else None)

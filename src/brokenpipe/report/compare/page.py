@@ -9,7 +9,7 @@ from pathlib import Path
 from brokenpipe import atomic_write
 from brokenpipe.measure.compare.runs import RunsCompared
 from brokenpipe.report.compare import view
-from brokenpipe.report.compare.charts import dash_of_run, draw, run_name
+from brokenpipe.report.compare.charts import dash_of_run, draw_comparison, run_name
 from brokenpipe.report.template import render
 
 _NAME_CHARACTERS = 200  # a file's name has 255 at most
@@ -17,9 +17,9 @@ _NAME_CHARACTERS = 200  # a file's name has 255 at most
 
 def render_comparison(compared: RunsCompared, path: Path) -> str:
     """Render the page as text; `path` is where it will be, for links to the runs' own reports."""
-    arms = view.arms(compared)
-    phases = tuple(dict.fromkeys(name for each in compared.against for name in view.phases(each)))
-    drawn = draw(compared, arms, phases)
+    arms = view.all_arms(compared)
+    phases = tuple(dict.fromkeys(name for each in compared.against for name in view.compared_phases(each)))
+    drawn = draw_comparison(compared, arms, phases)
     names = [run_name(index, len(compared.runs)) for index in range(len(compared.runs))]
     pairs = list(zip(compared.against, names[1:], strict=True))
     return render(
@@ -32,16 +32,19 @@ def render_comparison(compared: RunsCompared, path: Path) -> str:
             {
                 "name": name,
                 "against": each,
-                "sentence": view.sentence(each, name),
-                "lines": view.lines(each, name),
-                "headlines": view.headlines(view.lines(each, name)),
-                "rows": view.rows(compared, each, name),
-                "phases": view.phases(each),
-                "left_out": (*view.incomparable(each), *view.unknown_rates(compared, each, name)),
+                "sentence": view.describe_outcome(each, name),
+                "lines": view.compared_metrics(each, name),
+                "headlines": view.distinct_differences(view.compared_metrics(each, name)),
+                "rows": view.comparison_rows(compared, each, name),
+                "phases": view.compared_phases(each),
+                "left_out": (
+                    *view.describe_incomparable(each),
+                    *view.describe_unknown_rates(compared, each, name),
+                ),
             }
             for each, name in pairs
         ],
-        doubts=[(name, view.doubts(run)) for name, run in zip(names, compared.runs, strict=True)],
+        doubts=[(name, view.verdict_warnings(run)) for name, run in zip(names, compared.runs, strict=True)],
         phase_charts=drawn.phases,
         drawn=drawn.data,
         run_dash=dash_of_run,

@@ -26,48 +26,51 @@ _COLUMNS = (("", 7), ("base", 8), ("new", 8), ("difference", 13), ("95 % interva
 _STYLE = {"worse": "bold red", "better": "bold green"}
 
 
-def comparison(compared: RunsCompared) -> Iterator[RenderableType]:
+def comparison_lines(compared: RunsCompared) -> Iterator[RenderableType]:
     """What was done otherwise, a table for each later run, and what it comes to."""
-    yield Text(words.lines(compared.base.findings.question), style="bold")
+    yield Text(words.to_one_line(compared.base.findings.question), style="bold")
     for index, run in enumerate(compared.runs):
         name = run_name(index, len(compared.runs))
-        yield Text(words.lines(f"{name:6} {view.label(run)}  {run.findings.verdict.value}"))
+        yield Text(words.to_one_line(f"{name:6} {view.run_label(run)}  {run.findings.verdict.value}"))
     yield Text()
-    yield from _otherwise(compared)
+    yield from _config_differences(compared)
     for index, against in enumerate(compared.against, start=1):
-        yield from _against(compared, against, run_name(index, len(compared.runs)))
+        yield from _run_differences(compared, against, run_name(index, len(compared.runs)))
 
 
-def _otherwise(compared: RunsCompared) -> Iterator[RenderableType]:
+def _config_differences(compared: RunsCompared) -> Iterator[RenderableType]:
     if not compared.differing:
         yield Text("Nothing was done otherwise, as far as it was recorded.")
         return
     yield Text("Done otherwise", style="bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for each in compared.differing:
-        values = [Text(words.lines(value), overflow="fold") for value in each.values]
-        grid.add_row(Text(words.lines(each.what), overflow="fold"), *values)
+        values = [Text(words.to_one_line(value), overflow="fold") for value in each.values]
+        grid.add_row(Text(words.to_one_line(each.what), overflow="fold"), *values)
     yield Padding(grid, (0, 0, 0, 2))
 
 
-def _against(compared: RunsCompared, against: Against, name: str) -> Iterator[RenderableType]:
-    rows = view.rows(compared, against, name)
-    width = min(max((len(words.lines(row.arm)) for row in rows), default=0) + 2, 15)
+def _run_differences(compared: RunsCompared, against: Against, name: str) -> Iterator[RenderableType]:
+    rows = view.comparison_rows(compared, against, name)
+    width = min(max((len(words.to_one_line(row.arm)) for row in rows), default=0) + 2, 15)
     yield Text()
     yield _head(width, name)
-    for index, phase in enumerate(view.phases(against)):
-        yield Text(words.lines(phase), style="bold")
+    for index, phase in enumerate(view.compared_phases(against)):
+        yield Text(words.to_one_line(phase), style="bold")
         grid = _grid(width)
         for row in rows:
             shown = [line for line in row.places[index].lines if line.metric in _SHOWN]
             for n, line in enumerate(shown):
-                grid.add_row(Text("" if n else words.lines(row.arm)), *_cells(line))
+                grid.add_row(Text("" if n else words.to_one_line(row.arm)), *_cells(line))
         yield Padding(grid, (0, 0, 0, 2))
-    yield from _classes(against)
-    for reason in (*view.incomparable(against), *view.unknown_rates(compared, against, name)):
-        yield Text(f"not compared: {words.lines(reason)}", style="yellow")
-    yield Padding(Text(words.lines(view.sentence(against, name)), style="bold"), (1, 0, 0, 0))
-    yield Text(f"{view.CANNOT_SAY}: no further apart than chance alone would show.", style="dim")
+    yield from _error_class_lines(against)
+    for reason in (
+        *view.describe_incomparable(against),
+        *view.describe_unknown_rates(compared, against, name),
+    ):
+        yield Text(f"not compared: {words.to_one_line(reason)}", style="yellow")
+    yield Padding(Text(words.to_one_line(view.describe_outcome(against, name)), style="bold"), (1, 0, 0, 0))
+    yield Text(f"{view.UNDECIDED_TEXT}: no further apart than chance alone would show.", style="dim")
 
 
 def _grid(arm_width: int) -> Table:
@@ -85,16 +88,18 @@ def _head(arm_width: int, name: str) -> RenderableType:
     return Padding(grid, (0, 0, 0, 2))
 
 
-def _cells(line: view.Line) -> list[Text]:
+def _cells(line: view.ComparedMetric) -> list[Text]:
     texts = (_SHOWN[line.metric], line.base, line.new, line.difference, line.interval)
     style = _STYLE.get(line.mark, "dim")
     return [*(Text(formatting.plain(text)) for text in texts), Text(line.mark, style=style)]
 
 
-def _classes(against: Against) -> Iterator[RenderableType]:
+def _error_class_lines(against: Against) -> Iterator[RenderableType]:
     """Only what one of the two runs lacks."""
     for each in against.classes:
         if each.status != "both":
             counts = each.new if each.status == "new" else each.base
             arms = ", ".join(f"{arm} {count:,}" for arm, count in counts.items())
-            yield Text(words.lines(f"{each.status} error class: {each.error_class} ({arms})"), style="yellow")
+            yield Text(
+                words.to_one_line(f"{each.status} error class: {each.error_class} ({arms})"), style="yellow"
+            )

@@ -13,9 +13,9 @@ from brokenpipe.measure.compare.runs import Against, RunsCompared
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.compare.charts import run_name
 from brokenpipe.report.run import table
-from brokenpipe.report.run.arm_differences import signed, values, writers
+from brokenpipe.report.run.arm_differences import difference_formatters, format_signed, value_formatter
 
-NAMES = {
+METRIC_NAMES = {
     Metric.BROKEN_PIPE_RATE: "broken-pipe rate",
     Metric.FAILURE_RATE: "failure rate",
     Metric.BROKEN_PER_EPISODE: "broken per strike",
@@ -25,7 +25,7 @@ NAMES = {
     Metric.P95_MS: "95th percentile",
     Metric.ADDED_P50_MS: "median above the control's",
 }
-IN_THE_TABLE = (
+TABLE_METRICS = (
     Metric.BROKEN_PER_EPISODE,
     Metric.BROKEN_PIPE_RATE,
     Metric.P50_MS,
@@ -34,11 +34,11 @@ IN_THE_TABLE = (
 )
 _BROKEN = frozenset({Metric.BROKEN_PER_EPISODE, Metric.BROKEN_PIPE_RATE})
 _FAILED = frozenset({Metric.FAILED_PER_EPISODE, Metric.FAILURE_RATE})
-CANNOT_SAY = "~"
+UNDECIDED_TEXT = "~"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ComparedMetric:
     """One metric of one place. `mark`: "worse", "better", or `~` where nothing can be said."""
 
     metric: Metric
@@ -55,7 +55,7 @@ class Line:
 
     @property
     def differs(self) -> bool:
-        return self.mark != CANNOT_SAY
+        return self.mark != UNDECIDED_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,46 +71,46 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ComparisonCell:
     """One place of the table: a line for each metric that stands in it."""
 
     phase: str
-    lines: tuple[Line, ...]
+    lines: tuple[ComparedMetric, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One arm of the table."""
 
     index: int  # of the arm: its colour
     arm: str
     is_control: bool
-    places: tuple[Place, ...]
+    places: tuple[ComparisonCell, ...]
 
 
-def label(run: RecordedRun) -> str:
+def run_label(run: RecordedRun) -> str:
     """Name a run by its folder: "default/20261121T162121Z"."""
     folder = run.folder.resolve()
     return f"{folder.parent.name}/{folder.name}"
 
 
-def arms(compared: RunsCompared) -> tuple[str, ...]:
+def all_arms(compared: RunsCompared) -> tuple[str, ...]:
     """Every arm of any run; those of the base keep the colours they have in its report."""
     return tuple(dict.fromkeys(arm for run in compared.runs for arm in run.findings.arms))
 
 
-def phases(against: Against) -> tuple[str, ...]:
+def compared_phases(against: Against) -> tuple[str, ...]:
     """The phases that were held against each other."""
     return tuple(dict.fromkeys(each.phase for each in against.differences))
 
 
-def lines(against: Against, name: str) -> tuple[Line, ...]:
+def compared_metrics(against: Against, name: str) -> tuple[ComparedMetric, ...]:
     """Every figure that was compared, what differs first."""
-    found = [_line(each, name) for each in against.differences]
+    found = [_compared_metric(each, name) for each in against.differences]
     return tuple(sorted(found, key=lambda line: not line.differs))
 
 
-def headlines(lines: Sequence[Line]) -> tuple[Line, ...]:
+def distinct_differences(lines: Sequence[ComparedMetric]) -> tuple[ComparedMetric, ...]:
     """What differs, without a failure rate that only says again what the broken-pipe rate says."""
     said = {(line.arm, line.phase, line.difference) for line in lines if line.metric in _BROKEN}
     return tuple(
@@ -120,31 +120,33 @@ def headlines(lines: Sequence[Line]) -> tuple[Line, ...]:
     )
 
 
-def rows(compared: RunsCompared, against: Against, name: str) -> tuple[Row, ...]:
+def comparison_rows(compared: RunsCompared, against: Against, name: str) -> tuple[ComparisonRow, ...]:
     """Lay the table arms × phases out."""
-    known = {(each.metric, each.arm, each.phase): _line(each, name) for each in against.differences}
+    known = {
+        (each.metric, each.arm, each.phase): _compared_metric(each, name) for each in against.differences
+    }
     return tuple(
-        Row(
+        ComparisonRow(
             index=index,
             arm=arm,
             is_control=arm == compared.base.findings.control,
             places=tuple(
-                Place(
+                ComparisonCell(
                     phase,
-                    tuple(known[m, arm, phase] for m in IN_THE_TABLE if (m, arm, phase) in known),
+                    tuple(known[m, arm, phase] for m in TABLE_METRICS if (m, arm, phase) in known),
                 )
-                for phase in phases(against)
+                for phase in compared_phases(against)
             ),
         )
-        for index, arm in enumerate(arms(compared))
+        for index, arm in enumerate(all_arms(compared))
         if arm in against.shared.arms
     )
 
 
-def sentence(against: Against, name: str) -> str:
+def describe_outcome(against: Against, name: str) -> str:
     """Say in one sentence whether the runs differ."""
     asked = sum(each.p is not None for each in against.differences)
-    found = headlines(lines(against, name))
+    found = distinct_differences(compared_metrics(against, name))
     if not asked:
         return f"Nothing that was measured in both can be compared with {name}."
     if not found:
@@ -157,22 +159,22 @@ def sentence(against: Against, name: str) -> str:
     return f"Of {formatting.plural(asked, 'figure')}, {name} has {said} than base."
 
 
-def incomparable(against: Against) -> tuple[str, ...]:
+def describe_incomparable(against: Against) -> tuple[str, ...]:
     """Say what was left out because only one of the two runs has it, or has it otherwise."""
     return against.shared.reasons
 
 
-def unknown_rates(compared: RunsCompared, against: Against, name: str) -> tuple[str, ...]:
+def describe_unknown_rates(compared: RunsCompared, against: Against, name: str) -> tuple[str, ...]:
     """Say which broken-pipe rates cannot be compared, because requests failed and why is not known."""
     return tuple(
-        f"broken-pipe rate of {arm} in {phase}: in {run} {table.unexplained(cell)}"
+        f"broken-pipe rate of {arm} in {phase}: in {run} {table.describe_unexplained(cell)}"
         for run, findings in (("base", compared.base.findings), (name, against.new.findings))
         for (arm, phase), cell in findings.cells.items()
         if cell.known_broken is None
     )
 
 
-def doubts(run: RecordedRun) -> tuple[str, ...]:
+def verdict_warnings(run: RecordedRun) -> tuple[str, ...]:
     """The doubts about a run that make its verdict unknown."""
     return tuple(warning.text for warning in run.findings.warnings if warning.unknown)
 
@@ -183,7 +185,7 @@ def run_views(compared: RunsCompared, links: Sequence[str]) -> tuple[RunView, ..
         RunView(
             index=index,
             name=run_name(index, len(compared.runs)),
-            label=label(run),
+            label=run_label(run),
             started=run.findings.started,
             verdict=run.findings.verdict.value,
             link=link,
@@ -192,21 +194,21 @@ def run_views(compared: RunsCompared, links: Sequence[str]) -> tuple[RunView, ..
     )
 
 
-def _line(each: RunDifference, name: str) -> Line:
-    write, ends = writers(each.metric)
-    value = values(each.metric)
-    return Line(
+def _compared_metric(each: RunDifference, name: str) -> ComparedMetric:
+    write, ends = difference_formatters(each.metric)
+    value = value_formatter(each.metric)
+    return ComparedMetric(
         metric=each.metric,
-        name=NAMES[each.metric],
+        name=METRIC_NAMES[each.metric],
         phase=each.phase,
         arm=each.arm,
         base=value(each.base.value if each.base else None),
         new=value(each.new.value if each.new else None),
-        difference=signed(each.difference, write),
+        difference=format_signed(each.difference, write),
         interval=ends(each.ci95),
         chance=formatting.chance(each.p),
-        mark=("worse" if _is_worse(each) else "better") if each.differs else CANNOT_SAY,
-        said=_said(each, name),
+        mark=("worse" if _is_worse(each) else "better") if each.differs else UNDECIDED_TEXT,
+        said=_describe_difference(each, name),
     )
 
 
@@ -216,12 +218,12 @@ def _is_worse(each: RunDifference) -> bool:
     return not more if each.metric is Metric.REQUESTS_PER_S else more
 
 
-def _said(each: RunDifference, name: str) -> str:
+def _describe_difference(each: RunDifference, name: str) -> str:
     if each.base is None or each.new is None:
         return f"not known of {'base' if each.base is None else name}"
     if each.differs:
         return f"{'more' if (each.difference or 0.0) > 0 else 'less'} than base"
     if each.smallest_seen is None:
         return f"{each.base.episodes} and {formatting.plural(each.new.episodes, 'episode')} cannot tell"
-    write, _ = writers(each.metric)
+    write, _ = difference_formatters(each.metric)
     return f"no difference seen; one of {write(each.smallest_seen)} or more would have been"

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from brokenpipe.report.index.summaries import FILE, Found, newest_first, read_summaries
+from brokenpipe.report.index.summaries import FILE, StoredSummary, newest_first, read_summaries
 
 _HEAD_BYTES = 4096  # the title stands before styles and scripts
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
-_OURS = '<meta name="generator" content="brokenpipe">'
+_GENERATOR_TAG = '<meta name="generator" content="brokenpipe">'
 _PAGES = ("compare-*.html", "trend*.html")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReportedRun:
     """A report folder. `found` is None where it has no summary that can be read; `why` says so."""
 
     folder: Path
-    found: Found | None
+    found: StoredSummary | None
     why: str = ""
 
 
@@ -37,11 +37,11 @@ class OtherPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ReportCollection:
     """`scenarios`: the one with the newest run first, and of each the newest run first."""
 
     folder: Path
-    scenarios: tuple[tuple[str, tuple[Run, ...]], ...]
+    scenarios: tuple[tuple[str, tuple[ReportedRun, ...]], ...]
     pages: tuple[OtherPage, ...]  # the newest first
 
     @property
@@ -49,21 +49,23 @@ class Shelf:
         return sum(len(runs) for _, runs in self.scenarios)
 
 
-def shelf(folder: Path) -> Shelf:
+def read_collection(folder: Path) -> ReportCollection:
     """What a folder of reports holds. Nothing if there is no such folder."""
     found, skipped = read_summaries(folder)
     known = {each.folder for each in found}
     broken = {each.path.parent: each.why for each in skipped}
-    runs: dict[str, list[Run]] = defaultdict(list)
+    runs: dict[str, list[ReportedRun]] = defaultdict(list)
     for each in newest_first(found):
-        runs[each.summary.scenario].append(Run(each.folder, each))
+        runs[each.summary.scenario].append(ReportedRun(each.folder, each))
     for place in _report_folders(folder):
         if place not in known:
-            runs[place.parent.name].append(Run(place, None, broken.get(place, f"has no {FILE}")))
-    return Shelf(folder, tuple((stem, tuple(each)) for stem, each in runs.items()), tuple(_pages(folder)))
+            runs[place.parent.name].append(ReportedRun(place, None, broken.get(place, f"has no {FILE}")))
+    return ReportCollection(
+        folder, tuple((stem, tuple(each)) for stem, each in runs.items()), tuple(_pages(folder))
+    )
 
 
-def shelf_of(run: Path, stem: str) -> Path | None:
+def collection_folder_of(run: Path, stem: str) -> Path | None:
     """The folder of reports in which a run's folder lies: reports/<stem>/<time>. None if it lies elsewhere."""
     place = run.resolve()
     return place.parent.parent if place.parent.name == stem and _is_time(place.name) else None
@@ -93,4 +95,4 @@ def _page(path: Path) -> OtherPage | None:
     except OSError:
         return None
     title = _TITLE.search(head)
-    return OtherPage(path, html.unescape(title[1]), written) if title and _OURS in head else None
+    return OtherPage(path, html.unescape(title[1]), written) if title and _GENERATOR_TAG in head else None

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from brokenpipe import atomic_write
-from brokenpipe.report.index.collection import Run, shelf
+from brokenpipe.report.index.collection import ReportedRun, read_collection
 from brokenpipe.report.template import render
 
 FILE = "index.html"
@@ -21,7 +21,7 @@ def write_index(folder: Path) -> Path:
 
 def render_index(folder: Path) -> str:
     """Render the page as text."""
-    there = shelf(folder)
+    there = read_collection(folder)
     return render(
         "index.html.j2",
         shelf=there,
@@ -32,7 +32,7 @@ def render_index(folder: Path) -> str:
     )
 
 
-def _link(run: Run, folder: Path) -> str:
+def _link(run: ReportedRun, folder: Path) -> str:
     """The way to the run's report, or to what there is of it. Empty for a run that nobody reported."""
     if run.found is None:
         return ""

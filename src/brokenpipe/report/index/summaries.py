@@ -33,20 +33,20 @@ Moment = Annotated[
 ]
 
 
-class _Read(BaseModel):
+class _SummaryModel(BaseModel):
     """Fields are added to summaries, never renamed: what is not known here is not looked at."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class LatencyRead(_Read):
+class LatencySummary(_SummaryModel):
     """Milliseconds of successful requests."""
 
     p50: Milliseconds | None = None
     p95: Milliseconds | None = None
 
 
-class CellRead(_Read):
+class ArmPhaseSummary(_SummaryModel):
     """One arm in one phase."""
 
     requests: Count
@@ -54,7 +54,7 @@ class CellRead(_Read):
     broken: Count | None  # None: not known
     broken_pipe_rate: Share | None
     ci95: Ends = None
-    latency_ms: LatencyRead = LatencyRead()
+    latency_ms: LatencySummary = LatencySummary()
 
 
 def _redacted(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -62,14 +62,14 @@ def _redacted(env: Mapping[str, str]) -> Mapping[str, str]:
     return redacted_environments([env])[0]
 
 
-class ArmRead(_Read):
+class ArmSummary(_SummaryModel):
     """One arm."""
 
     env: Annotated[Mapping[str, str], AfterValidator(_redacted)] = Field(default_factory=dict)
-    phases: Mapping[str, CellRead]
+    phases: Mapping[str, ArmPhaseSummary]
 
 
-class ComparisonRead(_Read):
+class ComparisonSummary(_SummaryModel):
     """An arm against the control in one phase."""
 
     arm: str
@@ -79,13 +79,13 @@ class ComparisonRead(_Read):
     ci95: Ends = None
 
 
-class PhaseRead(_Read):
+class PhaseSummary(_SummaryModel):
     """What was done in a phase; empty for nothing."""
 
     fault: str = ""
 
 
-class Summary(_Read):
+class RunSummary(_SummaryModel):
     """What `summary.json` says of a run."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
@@ -99,18 +99,18 @@ class Summary(_Read):
     control: str = ""
     users_per_arm: Count | None = None
     arrivals_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    arms: Mapping[str, ArmRead]
-    comparisons: tuple[ComparisonRead, ...] = ()
-    phases: Mapping[str, PhaseRead] = Field(default_factory=dict)
+    arms: Mapping[str, ArmSummary]
+    comparisons: tuple[ComparisonSummary, ...] = ()
+    phases: Mapping[str, PhaseSummary] = Field(default_factory=dict)
     environment: Mapping[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredSummary:
     """A summary and the file it was read from."""
 
     path: Path
-    summary: Summary
+    summary: RunSummary
 
     @property
     def folder(self) -> Path:
@@ -135,42 +135,42 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedFile:
     """A file that could not be read as a summary, and why."""
 
     path: Path
     why: str
 
 
-def read_summaries(folder: Path) -> tuple[tuple[Found, ...], tuple[Skipped, ...]]:
+def read_summaries(folder: Path) -> tuple[tuple[StoredSummary, ...], tuple[SkippedFile, ...]]:
     """Every run below a folder, the oldest first, and what was skipped. A run that lies there twice counts once."""
     read = [_read(path) for path in sorted(folder.rglob(FILE))]  # not through links such as `latest`
-    found = sorted((each for each in read if isinstance(each, Found)), key=_order)
+    found = sorted((each for each in read if isinstance(each, StoredSummary)), key=_sort_key)
     once = {(each.summary.scenario, each.summary.started): each for each in reversed(found)}
     return (
-        tuple(sorted(once.values(), key=_order)),
-        tuple(each for each in read if isinstance(each, Skipped)),
+        tuple(sorted(once.values(), key=_sort_key)),
+        tuple(each for each in read if isinstance(each, SkippedFile)),
     )
 
 
-def newest_first(found: Sequence[Found]) -> list[Found]:
+def newest_first(found: Sequence[StoredSummary]) -> list[StoredSummary]:
     """The order in which one looks for a run."""
     return sorted(found, key=lambda each: each.summary.started, reverse=True)
 
 
-def _order(found: Found) -> tuple[datetime, bool, str]:
+def _sort_key(found: StoredSummary) -> tuple[datetime, bool, str]:
     """Of two copies of a run, the one with its page comes first."""
     return found.summary.started, found.page is None, str(found.path)
 
 
-def _read(path: Path) -> Found | Skipped:
+def _read(path: Path) -> StoredSummary | SkippedFile:
     try:
-        return Found(path, Summary.model_validate(read_object(path)))
+        return StoredSummary(path, RunSummary.model_validate(read_object(path)))
     except Unfit as error:
-        return Skipped(path, str(error))
+        return SkippedFile(path, str(error))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or "the whole"
-        return Skipped(
+        return SkippedFile(
             path, f"no summary that this version can read ({shorten(key, 100)}: {first['msg'].lower()})"
         )

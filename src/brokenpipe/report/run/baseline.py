@@ -11,7 +11,7 @@ from brokenpipe.measure.regression.metrics import Rise
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BaselineRow:
     """One check against the baseline, as texts."""
 
     verdict: Verdict
@@ -25,7 +25,7 @@ class Row:
     tolerated: str
 
 
-def rows(findings: Findings) -> tuple[Row, ...]:
+def baseline_rows(findings: Findings) -> tuple[BaselineRow, ...]:
     """Give every check against the baseline: what is worse first, then what is open."""
     found = []
     for check in findings.checks:
@@ -36,7 +36,7 @@ def rows(findings: Findings) -> tuple[Row, ...]:
             said.measured(rise, value, findings.control) for value in (check.against.base, check.against.new)
         )
         found.append(
-            Row(
+            BaselineRow(
                 verdict=check.verdict,
                 phase=check.phase,
                 arm=check.arm,

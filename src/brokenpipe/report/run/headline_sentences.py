@@ -20,25 +20,25 @@ from brokenpipe.measure.model.write_counts import Written
 from brokenpipe.measure.sizing.curve import sizing_of
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts
-from brokenpipe.report.run.service import standstills, users_who_left
+from brokenpipe.report.run.service import describe_standstills, describe_user_disconnects
 from brokenpipe.report.run.sizing import knee_sentence
 
 
-def sentences(findings: Findings) -> tuple[str, ...]:
+def headline_sentences(findings: Findings) -> tuple[str, ...]:
     """Each says one thing; those with nothing to say are left out."""
     return tuple(
         said
         for say in (
-            _wrong,
+            _wrong_answers,
             _nested,
             _knee,
             _preventable,
-            standstills,
-            users_who_left,
-            _ranked,
+            describe_standstills,
+            describe_user_disconnects,
+            _unknown_ranking,
             _differences,
             _writes,
-            _pooled,
+            _shared_connections,
         )
         for said in say(findings)
     )
@@ -57,7 +57,7 @@ def _nested(findings: Findings) -> Iterator[str]:
     return warnings_of(findings.nested)
 
 
-def _wrong(findings: Findings) -> Iterator[str]:
+def _wrong_answers(findings: Findings) -> Iterator[str]:
     """Answers that looked like successes and were not the ones asked for."""
     counts: Counter[str] = Counter()
     for (arm, _), cell in findings.cells.items():
@@ -67,7 +67,7 @@ def _wrong(findings: Findings) -> Iterator[str]:
         yield f"Wrong results, answers that belong to other questions: {formatting.listed(told)}."
 
 
-def _pooled(findings: Findings) -> Iterator[str]:
+def _shared_connections(findings: Findings) -> Iterator[str]:
     """How many connections of services shared how many at Postgres, where most did."""
     if findings.pool_mode is None:
         return
@@ -100,13 +100,13 @@ def _preventable(findings: Findings) -> Iterator[str]:
                 "by neither: only a retry in the service helps",
             ),
             (by_event_loop, "failed because the service's own event loop stood still"),
-            (sum(map(_by_no_fault, owed)), texts.BY_NO_FAULT),
-            (sum(each.unknown - _by_no_fault(each) for each in owed), texts.CANNOT_BE_TOLD),
+            (sum(map(_unattributed, owed)), texts.BY_NO_FAULT),
+            (sum(each.unknown - _unattributed(each) for each in owed), texts.CANNOT_BE_DETERMINED),
         )
         if count
     ]
     subject = f"{formatting.plural(failed, 'failed request')} of {findings.control}"
-    unseen = texts.unseen(findings, findings.control)
+    unseen = texts.describe_missing_coverage(findings, findings.control)
     why = (
         f" ({unseen}, so they cannot be followed)"
         if unseen and not all(each.followed for each in owed)
@@ -115,14 +115,14 @@ def _preventable(findings: Findings) -> Iterator[str]:
     yield f"Of the {subject}, {', '.join(parts)}{why}."
 
 
-def _ranked(findings: Findings) -> Iterator[str]:
+def _unknown_ranking(findings: Findings) -> Iterator[str]:
     """That arms are compared by all that failed, where it is not known what of it a setting can prevent."""
     best = findings.best
     if best and best.ranked_by is RankedBy.PREVENTABLE and not best.causes_known:
         yield "Arms are compared by all that failed: which of it a setting could have prevented is hardly known."
 
 
-def _by_no_fault(owed: Owed) -> int:
+def _unattributed(owed: Owed) -> int:
     """Followed, and no fault found, and so neither preventable nor not: a subset of what is unknown."""
     return min(owed.by_tie.get(Tie.UNATTRIBUTED, 0), owed.unknown)
 
@@ -162,7 +162,7 @@ def _writes(findings: Findings) -> Iterator[str]:
     if not total.asked:
         return
     lost = f"{total.lost:,}" if total.lost else "None"
-    said = f"{lost} of {formatting.plural(total.acknowledged, 'acknowledged write')} {_was(total.lost)} lost"
+    said = f"{lost} of {formatting.plural(total.acknowledged, 'acknowledged write')} {_was_or_were(total.lost)} lost"
     others = [
         f"{count:,} {what}"
         for count, what in (
@@ -174,5 +174,5 @@ def _writes(findings: Findings) -> Iterator[str]:
     yield "; ".join([said, *others]) + "."
 
 
-def _was(count: int) -> str:
+def _was_or_were(count: int) -> str:
     return "were" if count > 1 else "was"

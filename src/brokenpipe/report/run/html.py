@@ -11,7 +11,7 @@ from brokenpipe.measure.model.findings import FailureGroup, Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.sizing.curve import sizing_of
 from brokenpipe.measure.verdict.headline import cost_words, share_ends
-from brokenpipe.report.charts import Charts, charts
+from brokenpipe.report.charts import Charts, draw_timelines
 from brokenpipe.report.run import (
     arm_differences,
     baseline,
@@ -48,25 +48,25 @@ def _by_verdict(checks: tuple[Check, ...]) -> list[Check]:
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
     sized = sizing_of(findings)
-    drawn = charts(findings, partial(size_chart.plots, findings, sized) if sized else None)
+    drawn = draw_timelines(findings, partial(size_chart.draw_size_charts, findings, sized) if sized else None)
     return render(
         "run/report.html.j2",
         f=findings,
         charts=drawn.shown,
         drawn=_drawn(drawn) if drawn.shown else None,
-        rows=table.rows(findings),
-        memory=memory.rows(findings),
-        sizing=sizing.section(findings, sized) if sized else None,
-        panels=recovery.panels(findings),
+        rows=table.arm_rows(findings),
+        memory=memory.memory_rows(findings),
+        sizing=sizing.sizing_section(findings, sized) if sized else None,
+        panels=recovery.recovery_panels(findings),
         groups=_by_weight(findings.failures),
-        books=ledger.rows(findings),
+        books=ledger.ledger_rows(findings),
         checks=_by_verdict(tuple(check for check in findings.checks if check.against is None)),
-        held=baseline.rows(findings),
-        differences=arm_differences.lines(findings),
-        evidence=headline_sentences.sentences(findings),
+        held=baseline.baseline_rows(findings),
+        differences=arm_differences.difference_lines(findings),
+        evidence=headline_sentences.headline_sentences(findings),
         cost_words=cost_words,
         share_ends=share_ends,
-        by_request=table.by_request(findings),
+        by_request=table.latency_by_request(findings),
         phase_index={phase.name: index for index, phase in enumerate(findings.phases)},
         arm_index={arm: index for index, arm in enumerate(findings.arms)},
     )

@@ -8,7 +8,7 @@ from brokenpipe.formatting import count, plural
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.write_counts import Books, Entry, Written
 
-_EXPLAINED = {
+_DISCREPANCY_TEXTS = {
     "lost": "the client was told that it is stored, and it is not there",
     "doubled": "one write, carried out more than once",
     "unacknowledged": "the client was told no, or nothing, and it is there",
@@ -17,7 +17,7 @@ _EXPLAINED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LedgerLine:
     """One line of the table: an arm in a phase."""
 
     phase: str
@@ -25,7 +25,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class LedgerExample:
     """A few writes that came out in the same wrong way."""
 
     what: str
@@ -34,27 +34,27 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LedgerTableRow:
     """One arm's books. `unread` says why they are not known; `said` sums up what is wrong."""
 
     arm: str
     unread: str
     said: str
-    lines: tuple[Line, ...]
+    lines: tuple[LedgerLine, ...]
     never_asked_for: int
-    examples: tuple[Example, ...]
+    examples: tuple[LedgerExample, ...]
 
 
-def rows(findings: Findings) -> tuple[Row, ...]:
+def ledger_rows(findings: Findings) -> tuple[LedgerTableRow, ...]:
     """Lay the books out, one row for each arm; none if the target has no ledger."""
     order = [*(phase.name for phase in findings.phases), ""]
     return tuple(
-        Row(
+        LedgerTableRow(
             arm=arm,
             unread=books.unread,
-            said=wrong(books) or "every write came out as its client was told",
+            said=describe_wrong_writes(books) or "every write came out as its client was told",
             lines=tuple(
-                Line(phase or "between phases", books.by_phase[phase])
+                LedgerLine(phase or "between phases", books.by_phase[phase])
                 for phase in order
                 if phase in books.by_phase
             ),
@@ -65,15 +65,15 @@ def rows(findings: Findings) -> tuple[Row, ...]:
     )
 
 
-def _examples(books: Books) -> tuple[Example, ...]:
+def _examples(books: Books) -> tuple[LedgerExample, ...]:
     return tuple(
-        Example(what, meaning, tuple(each for each in books.examples if each.what == what))
-        for what, meaning in _EXPLAINED.items()
+        LedgerExample(what, meaning, tuple(each for each in books.examples if each.what == what))
+        for what, meaning in _DISCREPANCY_TEXTS.items()
         if any(each.what == what for each in books.examples)
     )
 
 
-def wrong(books: Books) -> str:
+def describe_wrong_writes(books: Books) -> str:
     """Say what came out otherwise than clients were told; empty if nothing did, or nothing is known."""
     total = books.total
     parts = (

@@ -14,7 +14,7 @@ HEADROOM = 1.15
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MemoryRow:
     """One process: its curve in a box of WIDTH × HEIGHT that begins at 0 bytes, and where the early figure is."""
 
     role: str
@@ -27,17 +27,17 @@ class Row:
     said: str
 
 
-def rows(findings: Findings) -> tuple[Row, ...]:
+def memory_rows(findings: Findings) -> tuple[MemoryRow, ...]:
     """Build a row for each process; none if too little was gauged for a curve."""
     known = [one for one in findings.health.memory if len(one.series.at_s) >= FEWEST_POINTS]
     if not known:
         return ()
     first = min(one.series.at_s[0] for one in known)
     last = max(one.series.at_s[-1] for one in known)
-    return tuple(_row(one, first, max(last - first, 1.0)) for one in known)
+    return tuple(_memory_row(one, first, max(last - first, 1.0)) for one in known)
 
 
-def _row(one: Memory, first_s: float, span_s: float) -> Row:
+def _memory_row(one: Memory, first_s: float, span_s: float) -> MemoryRow:
     def x(at_s: float) -> float:
         return round(WIDTH * (at_s - first_s) / span_s, 1)
 
@@ -47,7 +47,7 @@ def _row(one: Memory, first_s: float, span_s: float) -> Row:
         for at_s, value in zip(one.series.at_s, one.series.values, strict=True)
         if value is not None
     )
-    return Row(
+    return MemoryRow(
         role=one.role,
         arm=one.arm,
         curve=" ".join(points),
@@ -55,11 +55,11 @@ def _row(one: Memory, first_s: float, span_s: float) -> Row:
         early=formatting.NOTHING if one.early_bytes is None else formatting.megabytes(one.early_bytes),
         end=formatting.megabytes(one.end_bytes),
         peak=formatting.megabytes(one.peak_bytes),
-        said=_said(one),
+        said=_describe_growth(one),
     )
 
 
-def _said(one: Memory) -> str:
+def _describe_growth(one: Memory) -> str:
     """The change since five minutes after the begin, and what it is held to be."""
     if one.early_bytes is None:
         return formatting.NOTHING
@@ -69,7 +69,7 @@ def _said(one: Memory) -> str:
     return f"{sign}{formatting.megabytes(abs(changed))}, {kept}"
 
 
-def briefly(findings: Findings) -> tuple[str, ...]:
+def describe_memory(findings: Findings) -> tuple[str, ...]:
     """What each process had five minutes after the begin and has at the end; empty for a run too short for that."""
     return tuple(
         f"{one.arm or one.role} {formatting.megabytes(one.early_bytes)} → {formatting.megabytes(one.end_bytes)}"

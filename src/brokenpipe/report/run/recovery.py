@@ -15,7 +15,7 @@ _STEPS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class RecoveryDot:
     """One strike: `left` in per cent of the strip, `lane` keeps equal ones apart. `never`: it did not recover."""
 
     left: float
@@ -24,31 +24,31 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class RecoveryStrip:
     """The episodes of one arm in one phase."""
 
     index: int
     arm: str
-    dots: tuple[Dot, ...]
+    dots: tuple[RecoveryDot, ...]
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class RecoveryPanel:
     """The strips of one phase on one scale from 0 to `end_s`."""
 
     phase: str
     fault: str
     end_s: float
     ticks: tuple[str, str, str]  # its left end, middle and right end
-    strips: tuple[Strip, ...]
+    strips: tuple[RecoveryStrip, ...]
 
 
-def _end(longest_s: float) -> float:
+def _scale_end_s(longest_s: float) -> float:
     return next((step for step in _STEPS_S if step >= longest_s), longest_s)
 
 
-def said(cell: Cell) -> str:
+def describe_recovery(cell: Cell) -> str:
     """Say how soon an arm recovered from the strikes of a phase, or that this is not known."""
     times = cell.recovery_s
     known = [time for time in times if time is not None and time != NEVER]
@@ -66,16 +66,16 @@ def said(cell: Cell) -> str:
     return " · ".join(parts) or "nothing struck"
 
 
-def _strip(index: int, arm: str, cell: Cell, end_s: float) -> Strip:
+def _recovery_strip(index: int, arm: str, cell: Cell, end_s: float) -> RecoveryStrip:
     known = sorted(time for time in cell.recovery_s if time is not None)
     dots = tuple(
-        Dot(round(100 * min(time, end_s) / end_s, 2), lane % 3, time == NEVER)
+        RecoveryDot(round(100 * min(time, end_s) / end_s, 2), lane % 3, time == NEVER)
         for lane, time in enumerate(known)
     )
-    return Strip(index, arm, dots, said(cell))
+    return RecoveryStrip(index, arm, dots, describe_recovery(cell))
 
 
-def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
+def _recovery_panel(findings: Findings, phase: PhaseFinding) -> RecoveryPanel | None:
     cells = {
         arm: findings.cells[arm, phase.name]
         for arm in findings.arms
@@ -86,13 +86,15 @@ def _panel(findings: Findings, phase: PhaseFinding) -> Panel | None:
     times = [
         time for cell in cells.values() for time in cell.recovery_s if time is not None and time != NEVER
     ]
-    end = _end(max(times, default=0.0))
-    strips = tuple(_strip(n, arm, cells[arm], end) for n, arm in enumerate(findings.arms) if arm in cells)
+    end = _scale_end_s(max(times, default=0.0))
+    strips = tuple(
+        _recovery_strip(n, arm, cells[arm], end) for n, arm in enumerate(findings.arms) if arm in cells
+    )
     ticks = (formatting.seconds(0), formatting.seconds(end / 2), formatting.seconds(end))
-    return Panel(phase.name, texts.fault(phase), end, ticks, strips)
+    return RecoveryPanel(phase.name, texts.describe_fault(phase), end, ticks, strips)
 
 
-def panels(findings: Findings) -> tuple[Panel, ...]:
+def recovery_panels(findings: Findings) -> tuple[RecoveryPanel, ...]:
     """Lay out every phase in which something struck, or was there and went away again."""
-    laid = (_panel(findings, phase) for phase in findings.phases)
+    laid = (_recovery_panel(findings, phase) for phase in findings.phases)
     return tuple(panel for panel in laid if panel is not None)

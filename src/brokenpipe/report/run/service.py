@@ -10,7 +10,7 @@ from brokenpipe.measure.model.findings import Findings
 STANDSTILL_MS = 250.0  # shorter ones are in the table alone
 
 
-def standstills(findings: Findings) -> Iterator[str]:
+def describe_standstills(findings: Findings) -> Iterator[str]:
     """That the service itself stood still, and for how long at most."""
     longest: dict[str, float] = {}
     for (arm, _), cell in findings.cells.items():
@@ -21,7 +21,7 @@ def standstills(findings: Findings) -> Iterator[str]:
         yield f"The service's own event loop stood still, for up to {told}: nothing else in that process ran meanwhile."
 
 
-def users_who_left(findings: Findings) -> Iterator[str]:
+def describe_user_disconnects(findings: Findings) -> Iterator[str]:
     """Users who hung up, and the connections that this cost."""
     counts: dict[str, tuple[int, int]] = {}
     for (arm, _), cell in findings.cells.items():

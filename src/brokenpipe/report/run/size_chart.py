@@ -19,16 +19,16 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.sizing.advice import by_rule, ceiling
 from brokenpipe.measure.sizing.curve import Size, Sizing
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
-from brokenpipe.report.charts import FONT, Roles, blank, dash_of, dress
+from brokenpipe.report.charts import FONT, Roles, apply_style, dash_of, empty_chart
 
 WAIT, SHARE = "chart-size-wait", "chart-size-share"  # elements of the page
-WAIT_LINE, VAIN_LINE, REFUSED_LINE = 0, 1, 2  # colours and dashes, as of arms
+WAIT_LINE, TIMEOUT_LINE, REFUSED_LINE = 0, 1, 2  # colours and dashes, as of arms
 _ROW_PX, _WAIT_PX, _SHARE_PX = 15, 250, 170
 _NEVER_HIDDEN = (None, -1)  # no button of the page's legend is of these lines
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ReferenceLine:
     """An upright line at so many connections."""
 
     text: str
@@ -36,34 +36,38 @@ class Mark:
     dash: tuple[int, ...]
 
 
-def marks(findings: Findings, sizing: Sizing) -> tuple[Mark, ...]:
+def reference_lines(findings: Findings, sizing: Sizing) -> tuple[ReferenceLine, ...]:
     """The knee, what Postgres has room for, and what the rules of thumb say, from left to right."""
     processes = sizing.curve[0].processes
-    found = [Mark("rule: peak × 1.2", by_rule(sizing.peak, processes) * processes, (2, 2))]
+    found = [ReferenceLine("rule: peak × 1.2", by_rule(sizing.peak, processes) * processes, (2, 2))]
     if sizing.knee is not None:
-        found.append(Mark("knee", sizing.knee.most, ()))
+        found.append(ReferenceLine("knee", sizing.knee.most, ()))
     if findings.max_connections is not None:
         most = findings.max_connections
-        found.append(Mark("half of max_connections", ceiling(most, processes) * processes, (9, 3, 2, 3)))
-        found.append(Mark("room at Postgres", most - RESERVED_CONNECTIONS, (9, 3)))
+        found.append(
+            ReferenceLine("half of max_connections", ceiling(most, processes) * processes, (9, 3, 2, 3))
+        )
+        found.append(ReferenceLine("room at Postgres", most - RESERVED_CONNECTIONS, (9, 3)))
     return tuple(sorted(found, key=lambda mark: mark.at))
 
 
-def plots(findings: Findings, sizing: Sizing, roles: Roles) -> Mapping[str, figure]:
+def draw_size_charts(findings: Findings, sizing: Sizing, roles: Roles) -> Mapping[str, figure]:
     """Draw both charts, by the element that they go into."""
-    upright = marks(findings, sizing)
+    upright = reference_lines(findings, sizing)
     most = max(*(size.most for size in sizing.curve), *(mark.at for mark in upright))
     margin = most * 0.04
     x_range = Range1d(start=0, end=most + margin, bounds=(0, most + margin))
     highest = max(max(size.wait_p95_ms, size.ci95.high if size.ci95 else 0.0) for size in sizing.curve)
     top = max(highest, 2 * sizing.tolerable_ms)
     room = 1 - (len(upright) + 1) * _ROW_PX / _WAIT_PX  # for the names above
-    waits = blank(_WAIT_PX, x_range, Range1d(start=0, end=top / room))
-    shares = blank(_SHARE_PX, x_range, Range1d(start=0, end=105 * max(0.05, *_shares(sizing))))
-    _waits(waits, sizing, roles)
-    _failed(shares, sizing, roles)
+    waits = empty_chart(_WAIT_PX, x_range, Range1d(start=0, end=top / room))
+    shares = empty_chart(
+        _SHARE_PX, x_range, Range1d(start=0, end=105 * max(0.05, *_draw_failure_shares(sizing)))
+    )
+    _draw_wait_curve(waits, sizing, roles)
+    _draw_failure_curves(shares, sizing, roles)
     for plot in (waits, shares):
-        dress(plot, roles)
+        apply_style(plot, roles)
         plot.xaxis.ticker = FixedTicker(ticks=sorted({size.most for size in sizing.curve}))
         for mark in upright:
             span = Span(
@@ -75,19 +79,19 @@ def plots(findings: Findings, sizing: Sizing, roles: Roles) -> Mapping[str, figu
             )
             plot.add_layout(span)
             roles.spans.append(span.id)
-    for label in _names(upright, most):
+    for label in _draw_line_labels(upright, most):
         waits.add_layout(label)
         roles.marks.append(label.id)
     return {WAIT: waits, SHARE: shares}
 
 
-def _shares(sizing: Sizing) -> Iterator[float]:
+def _draw_failure_shares(sizing: Sizing) -> Iterator[float]:
     for size in sizing.curve:
         yield size.timeout_share
         yield size.refused_share
 
 
-def _names(upright: tuple[Mark, ...], most: int) -> Iterator[Label]:
+def _draw_line_labels(upright: tuple[ReferenceLine, ...], most: int) -> Iterator[Label]:
     """Name each line, one above the other, so that none covers its neighbour; from the middle on to its left."""
     for n, mark in enumerate(upright):
         left = mark.at > most * 0.6
@@ -98,7 +102,7 @@ def _names(upright: tuple[Mark, ...], most: int) -> Iterator[Label]:
         )  # fmt: skip
 
 
-def _waits(plot: figure, sizing: Sizing, roles: Roles) -> None:
+def _draw_wait_curve(plot: figure, sizing: Sizing, roles: Roles) -> None:
     curve = sizing.curve
     ends = [(size.ci95.low, size.ci95.high) if size.ci95 else (size.wait_p95_ms,) * 2 for size in curve]
     source = ColumnDataSource({
@@ -117,9 +121,9 @@ def _waits(plot: figure, sizing: Sizing, roles: Roles) -> None:
     _point(plot, drawn, tips, roles)
 
 
-def _failed(plot: figure, sizing: Sizing, roles: Roles) -> None:
+def _draw_failure_curves(plot: figure, sizing: Sizing, roles: Roles) -> None:
     drawn: list[DataRenderer] = []
-    for index, what in ((VAIN_LINE, "waited in vain"), (REFUSED_LINE, "refused, 53300")):
+    for index, what in ((TIMEOUT_LINE, "waited in vain"), (REFUSED_LINE, "refused, 53300")):
         source = ColumnDataSource({
             "x": [size.most for size in sizing.curve],
             "y": [100 * _share(size, index) for size in sizing.curve],

@@ -25,7 +25,7 @@ HEADS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SizeRow:
     """One arm: texts below `HEADS`, whether the pool was large enough, and `note`, what to say of it in a word."""
 
     arm: str
@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RuleOfThumb:
     """A rule of thumb: what it says for the run's own numbers, what was measured, and whether the two agree."""
 
     name: str
@@ -46,50 +46,50 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SizingSection:
     """What the page shows."""
 
     sentence: str
     setting: str
     tolerable_ms: float
     heads: tuple[str, ...]
-    rows: tuple[Row, ...]
-    rules: tuple[Rule, ...]
+    rows: tuple[SizeRow, ...]
+    rules: tuple[RuleOfThumb, ...]
 
 
-def section(findings: Findings, sizing: Sizing) -> Section:
+def sizing_section(findings: Findings, sizing: Sizing) -> SizingSection:
     """Put it all into words."""
-    return Section(
+    return SizingSection(
         knee_sentence(sizing),
-        setting(findings, sizing),
+        describe_load(findings, sizing),
         sizing.tolerable_ms,
         HEADS,
-        rows(sizing),
-        rules(findings, sizing),
+        size_rows(sizing),
+        check_rules(findings, sizing),
     )
 
 
-def name_of(size: Size) -> str:
+def size_name(size: Size) -> str:
     """Write a size as "16", with several processes as "2 × 8 = 16"."""
     return str(size.most) if size.processes == 1 else f"{size.processes} × {size.of_process} = {size.most}"
 
 
-def rows(sizing: Sizing) -> tuple[Row, ...]:
+def size_rows(sizing: Sizing) -> tuple[SizeRow, ...]:
     """Build a row for each arm, from the smallest pool to the largest."""
-    return tuple(_row(size, sizing) for size in sizing.sizes)
+    return tuple(_size_row(size, sizing) for size in sizing.sizes)
 
 
-def _row(size: Size, sizing: Sizing) -> Row:
+def _size_row(size: Size, sizing: Sizing) -> SizeRow:
     is_knee = sizing.knee is not None and size.arm == sizing.knee.arm
     note = "left out" if size.arm in sizing.left_out else "knee" if is_knee else size.room.value
-    return Row(size.arm, _texts(size), size.room, is_knee=is_knee, note=note)
+    return SizeRow(size.arm, _size_texts(size), size.room, is_knee=is_knee, note=note)
 
 
-def _texts(size: Size) -> tuple[str, ...]:
+def _size_texts(size: Size) -> tuple[str, ...]:
     use = size.use
     return (
-        name_of(size),
-        formatting.milliseconds(_shown(size.wait_p95_ms)),
+        size_name(size),
+        formatting.milliseconds(_wait_shown_ms(size.wait_p95_ms)),
         _interval(size),
         formatting.percent(size.timeout_share),
         formatting.percent(size.refused_share),
@@ -106,7 +106,7 @@ def _interval(size: Size) -> str:
     return f"{size.ci95.low:,.0f}–{size.ci95.high:,.0f}{formatting.THIN}ms"
 
 
-def _shown(wait_ms: float) -> float:
+def _wait_shown_ms(wait_ms: float) -> float:
     """Below a millisecond nobody waited."""
     return wait_ms if wait_ms >= 1 else 0.0
 
@@ -118,19 +118,19 @@ def knee_sentence(sizing: Sizing) -> str:
     if sizing.knee is None:
         return f"Where the knee is, this run cannot say: {sizing.why}."
     said = (
-        f"The knee is at {name_of(sizing.knee)} connections: the smallest pool in which 95 of 100 requests wait for "
+        f"The knee is at {size_name(sizing.knee)} connections: the smallest pool in which 95 of 100 requests wait for "
         f"{formatting.milliseconds(sizing.tolerable_ms)} at most (a tenth of the hold) and none waits in vain."
     )
     if sizing.knee.refused:
         share = formatting.percent(sizing.knee.refused_share)
         said += f" But Postgres refused {share} of its requests with 53300: it has no room for so many."
     if sizing.unsure:
-        known = " and ".join(name_of(size) for size in sizing.unsure)
+        known = " and ".join(size_name(size) for size in sizing.unsure)
         said += f" {known} may do as well: this run was too short to tell."
     return said
 
 
-def setting(findings: Findings, sizing: Sizing) -> str:
+def describe_load(findings: Findings, sizing: Sizing) -> str:
     """Say under which load the curve was measured."""
     roomiest = sizing.curve[-1]
     rate = findings.arrivals_per_s
@@ -148,15 +148,19 @@ def setting(findings: Findings, sizing: Sizing) -> str:
     )
 
 
-def rules(findings: Findings, sizing: Sizing) -> tuple[Rule, ...]:
+def check_rules(findings: Findings, sizing: Sizing) -> tuple[RuleOfThumb, ...]:
     """Hold each rule of thumb against the curve. None without a knee: there is nothing to hold it against."""
     knee = sizing.knee
     if knee is None:
         return ()
-    return (*_room(findings, sizing), *_headroom(findings, sizing, knee), *_ceiling(findings, sizing, knee))
+    return (
+        *_max_connections_rule(findings, sizing),
+        *_headroom_rules(findings, sizing, knee),
+        *_half_rule(findings, sizing, knee),
+    )
 
 
-def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
+def _max_connections_rule(findings: Findings, sizing: Sizing) -> Iterator[RuleOfThumb]:
     name = "workers × (pool_size + max_overflow) ≤ max_connections"
     allowed = findings.max_connections
     if allowed is None:  # nothing was measured that it could be held against
@@ -165,19 +169,19 @@ def _room(findings: Findings, sizing: Sizing) -> Iterator[Rule]:
     above = [size for size in sizing.sizes if size.most > room]
     within = [size for size in sizing.sizes if size.most <= room]
     refused = [size for size in above if size.refused]
-    too_large = ", ".join(name_of(size) for size in above) or "none"
+    too_large = ", ".join(size_name(size) for size in above) or "none"
     says = (
         f"at most {room} ({allowed} − {RESERVED_CONNECTIONS} reserved for superusers): {too_large} too large"
     )
     wrong = [size for size in within if size.refused]
-    seen = ", ".join(f"{name_of(s)}: {formatting.percent(s.refused_share)}" for s in (*wrong, *refused))
+    seen = ", ".join(f"{size_name(s)}: {formatting.percent(s.refused_share)}" for s in (*wrong, *refused))
     measured = (
         f"refused with 53300: {seen}" if seen else f"nothing was refused: {sizing.peak} were in use at most"
     )
-    yield Rule(name, says, measured, not wrong and bool(refused) if above else not wrong)
+    yield RuleOfThumb(name, says, measured, not wrong and bool(refused) if above else not wrong)
 
 
-def _headroom(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
+def _headroom_rules(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[RuleOfThumb]:
     for what, peak in (("most in use at once", float(sizing.peak)), ("average in use", knee.use.mean_out)):
         each = by_rule(peak, knee.processes)
         total = each * knee.processes
@@ -185,28 +189,28 @@ def _headroom(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
         name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
         room = None if findings.max_connections is None else findings.max_connections - RESERVED_CONNECTIONS
         beyond = 0 if room is None else max(0, total - room)
-        measured = _held_against(sizing, knee, total)
+        measured = _compare_with_knee(sizing, knee, total)
         measured += f", and {beyond} more than Postgres has room for" if beyond else ""
-        yield Rule(name, says, measured, knee.most <= total <= 1.5 * knee.most and not beyond)
+        yield RuleOfThumb(name, says, measured, knee.most <= total <= 1.5 * knee.most and not beyond)
 
 
-def _held_against(sizing: Sizing, knee: Size, total: int) -> str:
+def _compare_with_knee(sizing: Sizing, knee: Size, total: int) -> str:
     if total >= knee.most:
         more = total - knee.most
         return f"enough, {more} more than the knee" if more else "the knee itself"
-    return _where(sizing, total)
+    return _measured_at(sizing, total)
 
 
-def _where(sizing: Sizing, total: int) -> str:
+def _measured_at(sizing: Sizing, total: int) -> str:
     """What was measured at the largest size that is not above so many."""
     size = at_least(sizing, total)
     if size is None:
-        return f"below every size that was tried ({name_of(sizing.curve[0])})"
-    wait = formatting.milliseconds(_shown(size.wait_p95_ms))
-    return f"at {name_of(size)} the wait is {wait} (p95), and {formatting.percent(size.timeout_share)} wait in vain"
+        return f"below every size that was tried ({size_name(sizing.curve[0])})"
+    wait = formatting.milliseconds(_wait_shown_ms(size.wait_p95_ms))
+    return f"at {size_name(size)} the wait is {wait} (p95), and {formatting.percent(size.timeout_share)} wait in vain"
 
 
-def _ceiling(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
+def _half_rule(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[RuleOfThumb]:
     name = "half of max_connections for one service"
     allowed = findings.max_connections
     if allowed is None:
@@ -215,11 +219,11 @@ def _ceiling(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[Rule]:
     total = each * knee.processes
     says = f"{allowed} × 0.5 / {formatting.plural(knee.processes, 'worker')} = {each}"
     fits = knee.most <= total
-    measured = "the knee is below it" if fits else f"too small for this load: {_where(sizing, total)}"
-    yield Rule(name, says, measured, fits)
+    measured = "the knee is below it" if fits else f"too small for this load: {_measured_at(sizing, total)}"
+    yield RuleOfThumb(name, says, measured, fits)
 
 
-def of_numbers(asked: Numbers) -> str:
+def describe_workload(asked: Numbers) -> str:
     """Write what somebody asked for."""
     allowed = "" if asked.max_connections is None else f", max_connections {asked.max_connections}"
     return (

@@ -12,16 +12,16 @@ from brokenpipe.measure.model.pool_costs import Price
 from brokenpipe.report import texts
 
 # From here on a wait or an outage is worth a line beside percentiles.
-SPEAKS_S = 1.0
-SPEAKS_P95 = 5.0
-SPEAKS_MS = 100.0
+NOTABLE_WAIT_S = 1.0
+NOTABLE_P95_RATIO = 5.0
+NOTABLE_WAIT_MS = 100.0
 
-MARKEDLY = 0.15  # fewer than the control's
-FEWEST_TO_TELL = 20  # of the control
+NOTABLE_SLOWDOWN = 0.15  # fewer than the control's
+FEWEST_COMPARABLE_REQUESTS = 20  # of the control
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class RateBar:
     """A cell's rate drawn: lengths in per cent of the widest interval of its phase."""
 
     stale: float
@@ -33,12 +33,12 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TableCell:
     """One place of the table. `cell` is None where the phase was not reached."""
 
     phase: str
     cell: Cell | None
-    bar: Bar | None
+    bar: RateBar | None
     broke: str  # "19 stale · 23 in use", or "nothing broke"
     otherwise: str  # requests that failed, but not by a disconnect
     unexplained: str  # requests that failed, and why is not known
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SettingsCost:
     """What an arm's settings cost where nothing is broken: the first phase without a fault."""
 
     phase: str
@@ -62,7 +62,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ArmRow:
     """One arm of the table."""
 
     index: int  # of the arm: its colour
@@ -70,8 +70,8 @@ class Row:
     settings: tuple[tuple[str, str], ...]  # what makes it differ
     is_control: bool
     is_best: bool
-    places: tuple[Place, ...]
-    cost: Cost | None
+    places: tuple[TableCell, ...]
+    cost: SettingsCost | None
 
 
 def _scale(findings: Findings, phase: str) -> float:
@@ -82,13 +82,13 @@ def _scale(findings: Findings, phase: str) -> float:
     return max([*ends, *drawn, 0.02])
 
 
-def _bar(cell: Cell, scale: float) -> Bar | None:
+def _rate_bar(cell: Cell, scale: float) -> RateBar | None:
     if not cell.requests:
         return None
     part = 100 / (scale * cell.requests)
     least = cell.broken / cell.requests
     low, high = (cell.ci95.low, cell.ci95.high) if cell.ci95 else (least, least)
-    return Bar(
+    return RateBar(
         stale=cell.stale * part,
         in_use=cell.in_use * part,
         elsewhere=(cell.elsewhere + cell.after_rest) * part,
@@ -98,41 +98,41 @@ def _bar(cell: Cell, scale: float) -> Bar | None:
     )
 
 
-def broke(cell: Cell) -> str:
+def describe_broken(cell: Cell) -> str:
     """Say in which state the connections of broken requests were."""
     parts = (
         (cell.stale, "stale"),
         (cell.in_use, "in use"),
-        (cell.after_rest, texts.after_rest(cell.rest_s)),
+        (cell.after_rest, texts.describe_first_use(cell.rest_s)),
         (cell.elsewhere, "state not seen"),
     )
     nothing = "nothing seen to break" if cell.known_broken is None else "nothing broke"
     return " · ".join(f"{n:,} {state}" for n, state in parts if n) or nothing
 
 
-def otherwise(cell: Cell) -> str:
+def describe_other_failures(cell: Cell) -> str:
     """Say how many requests failed by something else than a disconnect; empty if none did."""
     return f"{cell.otherwise:,} failed otherwise" if cell.otherwise else ""
 
 
-def unexplained(cell: Cell) -> str:
+def describe_unexplained(cell: Cell) -> str:
     """Say how many requests failed without anything that tells why; empty if none did."""
     return f"{cell.unexplained:,} failed, {texts.CAUSE_NOT_KNOWN}" if cell.unexplained else ""
 
 
-def undetermined(cell: Cell) -> int:
+def count_undetermined(cell: Cell) -> int:
     """Count the failed requests of which the cause, or the connection, is not known: no other column has them."""
     return cell.unexplained + cell.elsewhere
 
 
-def masked(cell: Cell) -> str:
+def describe_masked(cell: Cell) -> str:
     """Say how many dead connections were replaced in time, or that nobody saw it."""
     if cell.masked is None:
         return f"masked {texts.NOT_SEEN}"
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
-def per_strike(cell: Cell) -> str:
+def describe_per_strike(cell: Cell) -> str:
     """Say how many requests a strike broke; empty where nothing struck, or that is not known."""
     struck = (
         len(cell.recovery_s) == cell.episodes > 0
@@ -144,55 +144,57 @@ def per_strike(cell: Cell) -> str:
     return f"{formatting.amount(found.value)}{ends} broken a strike"
 
 
-def throughput(cell: Cell, control: Cell | None) -> str:
+def describe_throughput(cell: Cell, control: Cell | None) -> str:
     """Say how many requests a second were made, and by how much fewer they are than the control's if that is much."""
     if cell.requests_per_s is None:
         return ""
     said = f"{formatting.amount(cell.requests_per_s)} requests/s"
     rate = control.requests_per_s if control else None
-    if control is None or not rate or control.requests < FEWEST_TO_TELL:
+    if control is None or not rate or control.requests < FEWEST_COMPARABLE_REQUESTS:
         return said
     fewer = 1 - cell.requests_per_s / rate
-    return f"{said}, {formatting.percent(fewer)} fewer than {control.arm}" if fewer >= MARKEDLY else said
+    return (
+        f"{said}, {formatting.percent(fewer)} fewer than {control.arm}" if fewer >= NOTABLE_SLOWDOWN else said
+    )
 
 
-def waits(cell: Cell) -> str:
+def describe_waits(cell: Cell) -> str:
     """Say what percentiles of a closed load hide; empty if it would say nothing."""
     said = []
     if cell.never_recovered:
         said.append(
             f"never recovered from {cell.never_recovered} of {formatting.plural(len(cell.recovery_s), 'strike')}"
         )
-    if (cell.unavailable_s or 0.0) >= SPEAKS_S:
+    if (cell.unavailable_s or 0.0) >= NOTABLE_WAIT_S:
         said.append(f"nobody was answered for {formatting.seconds(cell.unavailable_s)}")
     longest_ms, p95_ms = cell.longest_wait_ms or 0.0, cell.latency_ms.p95
-    unusual = p95_ms is not None and longest_ms > max(SPEAKS_P95 * p95_ms, SPEAKS_MS)
-    if unusual or longest_ms > SPEAKS_S * 1000:
+    unusual = p95_ms is not None and longest_ms > max(NOTABLE_P95_RATIO * p95_ms, NOTABLE_WAIT_MS)
+    if unusual or longest_ms > NOTABLE_WAIT_S * 1000:
         said.append(f"longest wait {formatting.milliseconds(longest_ms)}")
     return ", ".join(said)
 
 
-def _place(findings: Findings, arm: str, phase: str, scale: float) -> Place:
+def _table_cell(findings: Findings, arm: str, phase: str, scale: float) -> TableCell:
     cell = findings.cells.get((arm, phase))
     if cell is None:
-        return Place(phase, None, None, "not run", "", "", "")
+        return TableCell(phase, None, None, "not run", "", "", "")
     if cell.requests == 0:
-        return Place(phase, cell, None, "no request", "", "", "")
-    return Place(
+        return TableCell(phase, cell, None, "no request", "", "", "")
+    return TableCell(
         phase,
         cell,
-        _bar(cell, scale),
-        broke(cell),
-        otherwise(cell),
-        unexplained(cell),
-        masked(cell),
-        per_strike(cell),
-        throughput(cell, findings.cells.get((findings.control, phase))),
-        waits(cell),
+        _rate_bar(cell, scale),
+        describe_broken(cell),
+        describe_other_failures(cell),
+        describe_unexplained(cell),
+        describe_masked(cell),
+        describe_per_strike(cell),
+        describe_throughput(cell, findings.cells.get((findings.control, phase))),
+        describe_waits(cell),
     )
 
 
-def _price(price: Price | None) -> tuple[str, ...]:
+def _pool_cost_lines(price: Price | None) -> tuple[str, ...]:
     if price is None:
         return (f"prices {texts.NOT_SEEN}",)
     if not price.checkouts:
@@ -210,7 +212,7 @@ def _price(price: Price | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _unlike(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
+def _unlike_requests_lines(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
     """A remark where the difference is no price."""
     if added is None or not added.unlike:
         return ()
@@ -218,42 +220,42 @@ def _unlike(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
     return (f"no price: {mine} failed here, {theirs} in {control}; of those that succeeded",)
 
 
-def cost(findings: Findings, arm: str) -> Cost | None:
+def settings_cost(findings: Findings, arm: str) -> SettingsCost | None:
     """Compare an arm with the control in the first phase without a fault; None if there is none."""
     for phase in findings.phases:
         cell = findings.cells.get((arm, phase.name))
         if phase.fault or cell is None:
             continue
         added = findings.costs.get(arm)
-        return Cost(
+        return SettingsCost(
             phase.name,
             cell.latency_ms.p50,
             added.added_ms if added else None,
             formatting.milliseconds_interval(added.ci95) if added else "",
-            (*_unlike(added, findings.control), *_price(cell.price)),
+            (*_unlike_requests_lines(added, findings.control), *_pool_cost_lines(cell.price)),
         )
     return None
 
 
-def rows(findings: Findings) -> tuple[Row, ...]:
+def arm_rows(findings: Findings) -> tuple[ArmRow, ...]:
     """Lay the table out, one row for each arm in the order of the scenario."""
     scales = {phase.name: _scale(findings, phase.name) for phase in findings.phases}
     best = findings.best.arm if findings.best and findings.best.is_recommended else None
     return tuple(
-        Row(
+        ArmRow(
             index=index,
             arm=arm,
             settings=tuple(findings.arms[arm].items()),
             is_control=arm == findings.control,
             is_best=arm == best,
-            places=tuple(_place(findings, arm, phase, scale) for phase, scale in scales.items()),
-            cost=cost(findings, arm),
+            places=tuple(_table_cell(findings, arm, phase, scale) for phase, scale in scales.items()),
+            cost=settings_cost(findings, arm),
         )
         for index, arm in enumerate(findings.arms)
     )
 
 
-def by_request(findings: Findings) -> tuple[tuple[str, str, str, Latency], ...]:
+def latency_by_request(findings: Findings) -> tuple[tuple[str, str, str, Latency], ...]:
     """List the latency of each kind of request as (request, phase, arm, latency), arms side by side."""
     order = [(phase.name, arm) for phase in findings.phases for arm in findings.arms]
     cells = [findings.cells[arm, phase] for phase, arm in order if (arm, phase) in findings.cells]

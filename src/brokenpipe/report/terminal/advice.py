@@ -35,17 +35,17 @@ _HEADS = (
 _REFUSED = _HEADS.index("53300")
 
 
-def measured(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
+def curve_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
     """The curve and its knee. "53300" has a column if Postgres refused anybody."""
-    yield Text(words.lines(findings.question), style="bold")
-    yield Text(formatting.plain(f"{curve.setting(findings, sizing)} ({run})"))
+    yield Text(words.to_one_line(findings.question), style="bold")
+    yield Text(formatting.plain(f"{curve.describe_load(findings, sizing)} ({run})"))
     yield Text()
     table = Table.grid(padding=(0, 1, 0, 0))
     shown = [n for n in range(len(_HEADS)) if n != _REFUSED or any(size.refused for size in sizing.sizes)]
     for n in shown:
         table.add_column(justify="left" if _HEADS[n] in {"arm", ""} else "right")
     table.add_row(*(Text(_HEADS[n], style="dim") for n in shown))
-    for row in curve.rows(sizing):
+    for row in curve.size_rows(sizing):
         texts = [Text(formatting.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
         texts[2].stylize(_STYLE[row.room])
         note = Text("← knee", style="bold") if row.is_knee else Text(row.note, style="dim")
@@ -54,12 +54,14 @@ def measured(findings: Findings, sizing: Sizing, run: str) -> Iterator[Renderabl
     yield Text()
     yield Text(formatting.plain(f"{curve.knee_sentence(sizing)} ({run})"))
     for doubt in sizing.doubts:
-        yield Text(formatting.plain(f"In doubt: {words.lines(doubt.text)}. {doubt.remedy}"), style="yellow")
+        yield Text(
+            formatting.plain(f"In doubt: {words.to_one_line(doubt.text)}. {doubt.remedy}"), style="yellow"
+        )
 
 
-def held_against_rules(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
+def rule_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
     """What rules of thumb say for the run's own numbers; nothing without a knee."""
-    rules = curve.rules(findings, sizing)
+    rules = curve.check_rules(findings, sizing)
     if not rules:
         return
     yield Text()
@@ -69,7 +71,7 @@ def held_against_rules(findings: Findings, sizing: Sizing, run: str) -> Iterator
         yield Text(formatting.plain(f"      says {rule.says}; measured: {rule.measured}"))
 
 
-def settings(findings: Findings, given: Advice, run: str) -> Iterator[RenderableType]:
+def settings_lines(findings: Findings, given: Advice, run: str) -> Iterator[RenderableType]:
     """The engine's settings for somebody's numbers."""
     yield Text()
     how = (
@@ -77,11 +79,11 @@ def settings(findings: Findings, given: Advice, run: str) -> Iterator[Renderable
         if given.measured
         else "scaled from what was measured, as arrivals pile up: not measured itself"
     )
-    yield Text(formatting.plain(f"For {curve.of_numbers(given.numbers)} ({how}; {run})"), style="bold")
+    yield Text(formatting.plain(f"For {curve.describe_workload(given.numbers)} ({how}; {run})"), style="bold")
     if given.fits is False:
-        yield from _too_many(given)
+        yield from _limit_warning(given)
         return
-    yield Padding(Text(engine(findings, given)), _INDENT)
+    yield Padding(Text(engine_code(findings, given)), _INDENT)
     yield Text(_total(given))
     if not given.measured and findings.arrivals_per_s is None:
         yield Text(
@@ -91,17 +93,17 @@ def settings(findings: Findings, given: Advice, run: str) -> Iterator[Renderable
         )
 
 
-def undecided(sizing: Sizing, asked: Numbers | None, run: str) -> Iterator[RenderableType]:
+def undecided_lines(sizing: Sizing, asked: Numbers | None, run: str) -> Iterator[RenderableType]:
     """What can be said for somebody's numbers by a run that shows no size to be enough. None: they are incomplete."""
     yield Text()
-    known = "these numbers" if asked is None else curve.of_numbers(asked)
+    known = "these numbers" if asked is None else curve.describe_workload(asked)
     yield Text(formatting.plain(f"For {known}: no size follows ({run})"), style="bold")
     yield Text(_open_question(sizing))
     if asked is None:
         yield Text("Say --peak-per-s and --hold-ms: a lower bound follows from them alone.")
     else:
         yield Text(formatting.plain(_lower_bound(asked)))
-    yield Text(f"What to do: {_next(sizing)}", style="yellow")
+    yield Text(f"What to do: {_next_run(sizing)}", style="yellow")
 
 
 def _open_question(sizing: Sizing) -> str:
@@ -126,13 +128,13 @@ def _lower_bound(asked: Numbers) -> str:
     return f"{said} Postgres has {asked.room} for services: {fits}."
 
 
-def _next(sizing: Sizing) -> str:
+def _next_run(sizing: Sizing) -> str:
     if sizing.nested:
         return REMEDY
     return "what is said of the curve above; then run it again, and ask again."
 
 
-def engine(findings: Findings, given: Advice) -> str:
+def engine_code(findings: Findings, given: Advice) -> str:
     """Python to copy."""
     patience = 5.0 if given.timeout_s is None else given.timeout_s
     asynchronous = not any(
@@ -167,7 +169,7 @@ def _total(given: Advice) -> str:
     )
 
 
-def _too_many(given: Advice) -> Iterator[RenderableType]:
+def _limit_warning(given: Advice) -> Iterator[RenderableType]:
     asked = given.numbers
     yield Text(
         f"  {asked.workers} × {given.pool_size} = {given.total} connections are known to be enough, and Postgres has "

@@ -9,7 +9,7 @@ from brokenpipe.measure.calibration import Calibration, Tally
 from brokenpipe.measure.stats.intervals import ERROR
 
 
-def as_table(found: Calibration) -> Table:
+def calibration_table(found: Calibration) -> Table:
     """Lay out how often a difference was seen where there is none."""
     table = Table(
         "counted",

@@ -17,7 +17,7 @@ from brokenpipe.plan.secrets.redacted_plan import redacted_plan
 from brokenpipe.plan.sequential import worst_case_s
 
 
-def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
+def dry_run_lines(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     """Say what is run on what, phase by phase, and how long it will take."""
     plan = redacted_plan(plan)
     scenario = plan.scenario
@@ -38,15 +38,15 @@ def forecast(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     for arm, env in scenario.arms.items():
         mark = " (control)" if arm == scenario.control else ""
         yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
-    yield from _passed(plan)
+    yield from _passed_variables(plan)
     yield f"\nIt will take about {plan.forecast_s:.0f} s, and a few more to start and to report."
     if plan.soak_s is not None:
         yield _rounds(plan)
     if plan.looks:
-        yield _looks(plan)
+        yield _interim_analyses(plan)
 
 
-def _passed(plan: Plan) -> Iterator[str]:
+def _passed_variables(plan: Plan) -> Iterator[str]:
     """The variables whose values are those of whoever plays it, and whether they are set."""
     names = dict.fromkeys(name for arm in plan.scenario.arms for name in passed_names(plan, arm))
     for name in names:
@@ -64,7 +64,7 @@ def _renewals(scenario: Scenario) -> Iterator[str]:
         )
 
 
-def _looks(plan: Plan) -> str:
+def _interim_analyses(plan: Plan) -> str:
     looks = "; ".join(
         f"{phase} after {', '.join(map(str, each))} episodes" for phase, each in plan.looks.items()
     )

@@ -15,17 +15,17 @@ from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse_scenario
 from brokenpipe.plan.target import parse_target
 from brokenpipe.redaction import redacted_text
-from brokenpipe.report.index.collection import Shelf, shelf
+from brokenpipe.report.index.collection import ReportCollection, read_collection
 
 SHOWN = 20  # of each scenario; the start page shows all
 
 
-def inventory(project: Project, reports: Path) -> Iterator[Table]:
+def listing_tables(project: Project, reports: Path) -> Iterator[Table]:
     """One table each of scenarios, targets, faults, reports, and of the pages made from several."""
     yield _scenarios(project)
     yield _targets(project)
     yield _faults()
-    there = shelf(reports)
+    there = read_collection(reports)
     yield _reports(there)
     yield from _pages(there)
 
@@ -67,7 +67,7 @@ def _faults() -> Table:
     return table
 
 
-def _reports(there: Shelf) -> Table:
+def _reports(there: ReportCollection) -> Table:
     table = _table(f"Reports ({there.folder.name}/), the newest first", "folder", "verdict", "took")
     table.add_column("requests", justify="right")
     for stem, runs in there.scenarios:
@@ -85,7 +85,7 @@ def _reports(there: Shelf) -> Table:
     return table
 
 
-def _pages(there: Shelf) -> Iterator[Table]:
+def _pages(there: ReportCollection) -> Iterator[Table]:
     """Of comparisons and trends, if there are any."""
     if there.pages:
         table = _table("Comparisons and trends", "page", "of")

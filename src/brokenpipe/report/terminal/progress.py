@@ -17,21 +17,21 @@ from brokenpipe.progress import ArmProgress, Display, Progress
 from brokenpipe.report import texts
 
 
-def doing(progress: Progress) -> str:
+def describe_activity(progress: Progress) -> str:
     """Say in a few words what is going on: the phase, its fault and episode, or the message."""
     if not progress.phase:
-        return texts.lines(progress.message) or "starting"
+        return texts.to_one_line(progress.message) or "starting"
     parts = [progress.phase]
-    if fault := texts.without_phase(progress.fault, progress.phase):
+    if fault := texts.strip_phase_name(progress.fault, progress.phase):
         parts.append(fault)
     if progress.episode:
         parts.append(f"episode {progress.episode} of {progress.episodes}")
     if progress.message:
         parts.append(progress.message)
-    return texts.lines(" · ".join(parts))
+    return texts.to_one_line(" · ".join(parts))
 
 
-def left(progress: Progress) -> str:
+def describe_remaining_time(progress: Progress) -> str:
     """Say how much time is left; empty while nobody knows."""
     if progress.total_s <= 0:
         return ""
@@ -45,7 +45,7 @@ def _bar(progress: Progress) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
     bar = ProgressBar(total=progress.total_s, completed=min(progress.elapsed_s, progress.total_s))
-    grid.add_row(bar, Text(left(progress)))
+    grid.add_row(bar, Text(describe_remaining_time(progress)))
     return grid
 
 
@@ -57,7 +57,7 @@ def _arms(arms: tuple[ArmProgress, ...]) -> RenderableType:
     grid.add_row("", *(Text(head, style="dim") for head in ("requests", "failed", "lately")))
     for arm in arms:
         grid.add_row(
-            Text(texts.lines(arm.arm)),
+            Text(texts.to_one_line(arm.arm)),
             f"{arm.ended:,}",
             Text(f"{arm.failed:,}", style="red" if arm.failed else "dim"),
             Text(f"+{arm.failed_lately:,}" if arm.failed_lately else "", style="bold red"),
@@ -65,9 +65,9 @@ def _arms(arms: tuple[ArmProgress, ...]) -> RenderableType:
     return grid
 
 
-def picture(progress: Progress, spinner: Spinner | None = None) -> RenderableType:
+def progress_picture(progress: Progress, spinner: Spinner | None = None) -> RenderableType:
     """Build the whole live view of one moment."""
-    now = Text(doing(progress), style="bold")
+    now = Text(describe_activity(progress), style="bold")
     parts: list[RenderableType] = [now]
     if spinner is not None:
         spinner.update(text=now)
@@ -97,7 +97,7 @@ class LiveDisplay:
 
     def show(self, progress: Progress) -> None:
         """Take the newest state; it is drawn with the next refresh."""
-        self._live.update(picture(progress, self._spinner))
+        self._live.update(progress_picture(progress, self._spinner))
 
 
 class LineDisplay:
@@ -128,21 +128,21 @@ class LineDisplay:
         new_message = not progress.phase and progress.message != last.message
         if (progress.phase and progress.phase != last.phase) or new_message:
             first = Progress(progress.message, progress.phase, progress.fault)
-            self._line(progress.elapsed_s, doing(first))
+            self._line(progress.elapsed_s, describe_activity(first))
 
     def _close_phase(self, phase: Progress | None = None) -> None:
         ended = phase or self._last
         if ended.phase and ended.arms:
             self._line(
                 ended.elapsed_s,
-                f"{texts.lines(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
+                f"{texts.to_one_line(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
             )
 
     def _since(self, arm: ArmProgress) -> str:
         before = self._before.get(arm.arm)
         ended, failed = (before.ended, before.failed) if before else (0, 0)
         waiting = f", {arm.started - arm.ended} unanswered yet" if arm.started > arm.ended else ""
-        return f"{texts.lines(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
+        return f"{texts.to_one_line(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
 
     def _line(self, at_s: float, text: str) -> None:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

@@ -35,7 +35,7 @@ _COLUMNS = (
     ("p95", 9),
 )
 # Where anything failed of which the cause, or the connection, is not known: 65, and 13 for the arm.
-_WITH_UNKNOWN = (
+_UNKNOWN_COLUMN = (
     ("broken", 8),
     ("95 % interval", 14),
     ("stale", 6),
@@ -52,14 +52,16 @@ _INDENT = (0, 0, 0, 2)
 
 
 def _title(name: str, detail: str) -> Text:
-    return Text.assemble((words.lines(name), "bold"), (f" · {words.lines(detail)}" if detail else "", "dim"))
+    return Text.assemble(
+        (words.to_one_line(name), "bold"), (f" · {words.to_one_line(detail)}" if detail else "", "dim")
+    )
 
 
 def _columns(findings: Findings) -> tuple[tuple[str, int], ...]:
-    return _WITH_UNKNOWN if any(map(table.undetermined, findings.cells.values())) else _COLUMNS
+    return _UNKNOWN_COLUMN if any(map(table.count_undetermined, findings.cells.values())) else _COLUMNS
 
 
-def _numbers(place: table.Place) -> Mapping[str, str]:
+def _cell_numbers(place: table.TableCell) -> Mapping[str, str]:
     """Write one place of the table: a text for each column."""
     cell = place.cell
     if cell is None or cell.requests == 0:
@@ -70,15 +72,15 @@ def _numbers(place: table.Place) -> Mapping[str, str]:
         "stale": formatting.count(cell.stale if cell.states_known else None),
         "in use": formatting.count(cell.in_use if cell.states_known else None),
         "other": formatting.count(cell.otherwise),
-        "unknown": formatting.count(table.undetermined(cell)),
+        "unknown": formatting.count(table.count_undetermined(cell)),
         "masked": formatting.count(cell.masked.total if cell.masked else None),
         "p95": formatting.milliseconds(cell.latency_ms.p95),
     }
 
 
-def _named(row: table.Row) -> str:
+def _named_row(row: table.ArmRow) -> str:
     flags = [said for flag, said in ((row.is_control, "control"), (row.is_best, "best")) if flag]
-    return words.lines(row.arm) + (f" ({', '.join(flags)})" if flags else "")
+    return words.to_one_line(row.arm) + (f" ({', '.join(flags)})" if flags else "")
 
 
 def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
@@ -89,26 +91,26 @@ def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
     return grid
 
 
-def _line(row: table.Row, place: table.Place, columns: tuple[tuple[str, int], ...]) -> list[Text]:
+def _line(row: table.ArmRow, place: table.TableCell, columns: tuple[tuple[str, int], ...]) -> list[Text]:
     broken = place.cell is not None and place.cell.broken > 0
-    said = _numbers(place)
+    said = _cell_numbers(place)
     texts = [Text(formatting.plain(said.get(name, ""))) for name, _ in columns]
     texts[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
-    return [Text(_named(row)), *texts]
+    return [Text(_named_row(row)), *texts]
 
 
 def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
     """Build the table arms × phases: a block for each phase, a line for each arm."""
-    rows = table.rows(findings)
+    rows = table.arm_rows(findings)
     columns = _columns(findings)
     room = width - 2 - sum(each for _, each in columns)
-    arm_width = max(min(room, max((len(_named(row)) for row in rows), default=0) + 2), 12)
+    arm_width = max(min(room, max((len(_named_row(row)) for row in rows), default=0) + 2), 12)
     heads = _grid(arm_width, columns)
     heads.add_row("", *(Text(name, style="dim") for name, _ in columns))
     yield Padding(heads, _INDENT)
     for index, phase in enumerate(findings.phases):
-        yield _title(phase.name, words.fault(phase))
-        if renewed := words.renewed(phase):
+        yield _title(phase.name, words.describe_fault(phase))
+        if renewed := words.describe_renewals(phase):
             yield Padding(Text(renewed, style="dim"), _INDENT)
         block = _grid(arm_width, columns)
         for row in rows:
@@ -117,25 +119,26 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
         for row in rows:
             if said := row.places[index].waits:
                 yield Padding(
-                    Text(formatting.plain(f"{words.lines(row.arm)}: {said}"), style="yellow"), (0, 0, 0, 4)
+                    Text(formatting.plain(f"{words.to_one_line(row.arm)}: {said}"), style="yellow"),
+                    (0, 0, 0, 4),
                 )
-        rests = (_rests(row.arm, row.places[index].cell) for row in rows)
+        rests = (_first_use_lines(row.arm, row.places[index].cell) for row in rows)
         yield from (Padding(each, _INDENT) for each in rests if each is not None)
-    if columns is _WITH_UNKNOWN:
+    if columns is _UNKNOWN_COLUMN:
         yield Padding(Text(_LEGEND, style="dim"), _INDENT)
 
 
-def _rests(arm: str, cell: Cell | None) -> Text | None:
+def _first_use_lines(arm: str, cell: Cell | None) -> Text | None:
     """Say what is known of connections that ended at their first use; None if none did."""
     if cell is None or not cell.after_rest:
         return None
-    first = f"{words.lines(arm)}: {cell.after_rest:,} broken at {words.after_rest(cell.rest_s)}"
+    first = f"{words.to_one_line(arm)}: {cell.after_rest:,} broken at {words.describe_first_use(cell.rest_s)}"
     return Text(formatting.plain(f"{first}; dead before or not, cannot be told"), style="dim")
 
 
 def _costs(findings: Findings) -> Iterator[RenderableType]:
     """Say what each arm costs where nothing is broken, a line for each arm."""
-    known = [(row, row.cost) for row in table.rows(findings) if row.cost is not None]
+    known = [(row, row.cost) for row in table.arm_rows(findings) if row.cost is not None]
     if not known:
         return
     phase = known[0][1].phase
@@ -147,12 +150,14 @@ def _costs(findings: Findings) -> Iterator[RenderableType]:
         interval = f" ({cost.interval})" if cost.interval else ""
         first = median if cost.added_ms is None else formatting.added_ms(cost.added_ms) + interval
         grid.add_row(
-            Text(_named(row)), Text(formatting.plain(first)), Text(formatting.plain(", ".join(cost.details)))
+            Text(_named_row(row)),
+            Text(formatting.plain(first)),
+            Text(formatting.plain(", ".join(cost.details))),
         )
     yield Padding(grid, _INDENT)
 
 
-def _hanging(label: str, style: str, *lines: Text) -> Table:
+def _hanging_block(label: str, style: str, *lines: Text) -> Table:
     """Set lines beside a label, so that what wraps stays under its own beginning."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=10)
@@ -165,18 +170,22 @@ def _hanging(label: str, style: str, *lines: Text) -> Table:
 def _checks(findings: Findings) -> Iterator[RenderableType]:
     """List what did not pass, and count what did. A doubt about the whole run leaves nothing to list."""
     if findings.baseline:
-        yield Text(words.lines(f"held against {findings.baseline}"), style="dim")
+        yield Text(words.to_one_line(f"held against {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
-        yield from _listed(findings, Verdict.FAIL)
+        yield from _list_checks(findings, Verdict.FAIL)
         open_ = sum(check.verdict is not Verdict.FAIL for check in findings.checks)
-        held = f"{formatting.plural(open_, 'check')} undecided" if findings.checks else words.counts(findings)
+        held = (
+            f"{formatting.plural(open_, 'check')} undecided"
+            if findings.checks
+            else words.describe_checks(findings)
+        )
         if open_ or not findings.checks:
-            yield _hanging(
+            yield _hanging_block(
                 _label(Verdict.UNKNOWN), STYLE[Verdict.UNKNOWN], Text(f"{held}: see the doubt below")
             )
         return
-    yield from _listed(findings, Verdict.FAIL)
-    yield from _listed(findings, Verdict.UNKNOWN)
+    yield from _list_checks(findings, Verdict.FAIL)
+    yield from _list_checks(findings, Verdict.UNKNOWN)
     passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
     if passed:
         yield Text(f"{words.MARK[Verdict.PASS]} {formatting.plural(passed, 'check')} passed", style="green")
@@ -184,16 +193,16 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
 
 def _witness(findings: Findings) -> Iterator[RenderableType]:
     """Say of which arms the witness did not see everything, and what; nothing if it did everywhere."""
-    if all(words.unseen(findings, arm) == "" for arm in findings.arms):
+    if all(words.describe_missing_coverage(findings, arm) == "" for arm in findings.arms):
         return
-    for said, arms in words.seen(findings):
-        yield _hanging("witness", "dim", Text(words.lines(f"{', '.join(arms)}: {said}")))
+    for said, arms in words.describe_coverage(findings):
+        yield _hanging_block("witness", "dim", Text(words.to_one_line(f"{', '.join(arms)}: {said}")))
 
 
-def _listed(findings: Findings, verdict: Verdict) -> Iterator[RenderableType]:
+def _list_checks(findings: Findings, verdict: Verdict) -> Iterator[RenderableType]:
     for check in findings.checks:
         if check.verdict is verdict:
-            yield _hanging(_label(verdict), STYLE[verdict], Text(words.lines(check.text)))
+            yield _hanging_block(_label(verdict), STYLE[verdict], Text(words.to_one_line(check.text)))
 
 
 def _label(verdict: Verdict) -> str:
@@ -203,27 +212,29 @@ def _label(verdict: Verdict) -> str:
 def _ledger(findings: Findings) -> Iterator[RenderableType]:
     """Say of each arm what is wrong with its writes; nothing if nothing is."""
     for arm, books in findings.ledger.items():
-        wrong = ledger.wrong(books)
+        wrong = ledger.describe_wrong_writes(books)
         if wrong:
             style = "red" if books.total.lost else "yellow"
-            yield _hanging("writes", style, Text(words.lines(f"{arm}: {wrong}")))
+            yield _hanging_block("writes", style, Text(words.to_one_line(f"{arm}: {wrong}")))
 
 
 def _sentences(findings: Findings) -> Group:
     """The sentence of the verdict, and the evidence below it."""
-    more = (Text(words.lines(said), style="dim") for said in headline_sentences.sentences(findings))
-    return Group(Text(words.lines(findings.sentence)), *more)
+    more = (
+        Text(words.to_one_line(said), style="dim") for said in headline_sentences.headline_sentences(findings)
+    )
+    return Group(Text(words.to_one_line(findings.sentence)), *more)
 
 
 def _warning(warning: Warn, likewise: str) -> Table:
-    where = words.where(warning)
+    where = words.warning_scope(warning)
     text = f"{warning.text}; {likewise}" if likewise else warning.text
-    said = Text(words.lines(f"{where}: {text}" if where else text))
-    remedy = Text(f"→ {words.lines(warning.remedy)}", style="dim")
-    return _hanging("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
+    said = Text(words.to_one_line(f"{where}: {text}" if where else text))
+    remedy = Text(f"→ {words.to_one_line(warning.remedy)}", style="dim")
+    return _hanging_block("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
 
 
-def closing(findings: Findings, report: Path) -> Text:
+def closing_line(findings: Findings, report: Path) -> Text:
     """Build the last line: the verdict, and where the report is. Never wrapped, so that it can be copied."""
     verdict = findings.verdict
     text = Text(no_wrap=True, overflow="ignore")
@@ -231,12 +242,12 @@ def closing(findings: Findings, report: Path) -> Text:
     return text.append(f"  {report}")
 
 
-def conclusion(findings: Findings, report: Path, console: Console) -> RenderableType:
+def result_lines(findings: Findings, report: Path, console: Console) -> RenderableType:
     """Build everything shown after an experiment; its last line is the verdict and the report's path.
 
     Print it with `crop=False`: that line must stay whole, however narrow the console is.
     """
-    parts: list[RenderableType] = [Text(words.lines(findings.question), style="bold")]
+    parts: list[RenderableType] = [Text(words.to_one_line(findings.question), style="bold")]
     if findings.phases:
         parts.extend(_table(findings, console.width))
         parts.extend(_costs(findings))
@@ -246,12 +257,12 @@ def conclusion(findings: Findings, report: Path, console: Console) -> Renderable
     parts.extend(_witness(findings))
     parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
-    parts.extend(_warning(*each) for each in words.alike(findings.warnings))
-    if words.unfinished(findings):
-        parts.append(Text(words.lines(words.unfinished(findings)), style="yellow"))
-    if grown := memory.briefly(findings):
+    parts.extend(_warning(*each) for each in words.group_equal_warnings(findings.warnings))
+    if words.describe_early_end(findings):
+        parts.append(Text(words.to_one_line(words.describe_early_end(findings)), style="yellow"))
+    if grown := memory.describe_memory(findings):
         said = f"{' · '.join(grown)}, five minutes after the begin and at the end"
-        parts.append(_hanging("memory", "dim", Text(formatting.plain(said), style="dim")))
+        parts.append(_hanging_block("memory", "dim", Text(formatting.plain(said), style="dim")))
     parts.append(Padding(_sentences(findings), (1, 0)))
-    parts.append(closing(findings, report))
+    parts.append(closing_line(findings, report))
     return Group(*parts)

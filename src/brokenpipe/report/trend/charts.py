@@ -22,8 +22,8 @@ from bokeh.models import (
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.report.charts import Roles, blank, colour_of, dash_of, drawn, dress
-from brokenpipe.report.trend.series import Line, Panel, Trend
+from brokenpipe.report.charts import Roles, apply_style, colour_of, dash_of, empty_chart, to_bokeh_json
+from brokenpipe.report.trend.series import Trend, TrendLine, TrendPanel
 
 HEIGHT_PX = 190
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
@@ -32,7 +32,7 @@ SPREAD = 0.36  # of the room between two runs, shared by the arms, so that inter
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class TrendChart:
     """One panel's place in the page."""
 
     element: str
@@ -42,19 +42,19 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class TrendCharts:
     """All charts of a page: of each trend those to lay out, and what `charts.js` draws."""
 
-    charts: tuple[tuple[Chart, ...], ...]
+    charts: tuple[tuple[TrendChart, ...], ...]
     data: Mapping[str, object] | None
 
 
-class _Drawing:
+class _TrendDrawing:
     def __init__(self) -> None:
         self.roles = Roles()
         self.plots: dict[str, figure] = {}
 
-    def trend(self, number: int, trend: Trend, links: Sequence[str]) -> tuple[Chart, ...]:
+    def trend(self, number: int, trend: Trend, links: Sequence[str]) -> tuple[TrendChart, ...]:
         last = len(trend.runs) - 1
         ends = (-0.6, last + 0.6)
         x_range = Range1d(start=ends[0], end=ends[1], bounds=ends)
@@ -63,7 +63,7 @@ class _Drawing:
         for n, panel in enumerate(trend.panels):
             element = f"trend-{number}-{n}"
             y_range = DataRange1d(min_interval=1.0) if panel.metric.key == "cost" else DataRange1d(start=0)
-            plot = self.plots[element] = blank(HEIGHT_PX, x_range, y_range)
+            plot = self.plots[element] = empty_chart(HEIGHT_PX, x_range, y_range)
             factor, unit = (1.0, "ms") if panel.metric.is_latency else (100.0, "%")
             drawn = [
                 renderer
@@ -71,9 +71,9 @@ class _Drawing:
                 for renderer in self._line(plot, (number, trend), line, factor, dates, links)
             ]
             y_range.renderers = [*drawn]
-            dress(plot, self.roles)
+            apply_style(plot, self.roles)
             self._axis(plot, dates)
-            charts.append(Chart(element, panel.metric.heading, panel.phase, unit))
+            charts.append(TrendChart(element, panel.metric.heading, panel.phase, unit))
             self._tools(plot, panel, unit)
         return tuple(charts)
 
@@ -81,7 +81,7 @@ class _Drawing:
         self,
         plot: figure,
         numbered: tuple[int, Trend],
-        line: Line,
+        line: TrendLine,
         factor: float,
         dates: Sequence[str],
         links: Sequence[str],
@@ -114,7 +114,7 @@ class _Drawing:
         self.roles.lines.extend((renderer.id, index, None, number) for renderer in drawn)
         return drawn
 
-    def _levels(self, plot: figure, line: Line, factor: float) -> list[DataRenderer]:
+    def _levels(self, plot: figure, line: TrendLine, factor: float) -> list[DataRenderer]:
         """Draw the median of each stretch as a broad line, and what begins something new as an upright one."""
         begins = [first for first, _, _ in line.levels]
         values = [value * factor for *_, value in line.levels]
@@ -133,7 +133,7 @@ class _Drawing:
         plot.xaxis.ticker = FixedTicker(ticks=ticks)
         plot.xaxis.major_label_overrides = {tick: dates[tick] for tick in ticks}
 
-    def _tools(self, plot: figure, panel: Panel, unit: str) -> None:
+    def _tools(self, plot: figure, panel: TrendPanel, unit: str) -> None:
         points = [each for each in plot.renderers if isinstance(each, DataRenderer) and each.name == "points"]
         digits = "0,0.[00]"
         tips = [
@@ -153,13 +153,13 @@ def _dates(trend: Trend) -> list[str]:
     return days if len({at.date() for at in begun}) == len(begun) else [f"{at:%m-%d %H:%M}" for at in begun]
 
 
-def draw(trends: Sequence[Trend], links: Sequence[Sequence[str]]) -> Drawn:
+def draw_trends(trends: Sequence[Trend], links: Sequence[Sequence[str]]) -> TrendCharts:
     """Draw every panel of every trend; `links` lead from the page to each of its runs."""
-    drawing = _Drawing()
+    drawing = _TrendDrawing()
     charts = tuple(drawing.trend(n, trend, links[n]) for n, trend in enumerate(trends))
     data = {
-        "document": drawn(drawing.plots.values()),
+        "document": to_bokeh_json(drawing.plots.values()),
         "roots": {plot.id: element for element, plot in drawing.plots.items()},
         "roles": {name: getattr(drawing.roles, name) for name in Roles.__dataclass_fields__},
     }
-    return Drawn(charts, data if drawing.plots else None)
+    return TrendCharts(charts, data if drawing.plots else None)

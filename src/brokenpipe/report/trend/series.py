@@ -11,13 +11,13 @@ from statistics import median
 from brokenpipe.interval import Interval
 from brokenpipe.measure.stats.change_points import change_points, runs_needed
 from brokenpipe.redaction import is_redacted, without_numbers
-from brokenpipe.report.index.summaries import Ends, Found, Summary
+from brokenpipe.report.index.summaries import Ends, RunSummary, StoredSummary
 
 LEAST_RUNS = 2  # to draw a line; a change point takes more
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class TrendMetric:
     """One kind of panel."""
 
     key: str
@@ -25,16 +25,16 @@ class Metric:
     is_latency: bool
 
 
-RATE = Metric("rate", "Broken-pipe rate", is_latency=False)
-P95 = Metric("p95", "Latency, 95th percentile", is_latency=True)
-COST = Metric("cost", "Median above the control's", is_latency=True)
+RATE = TrendMetric("rate", "Broken-pipe rate", is_latency=False)
+P95 = TrendMetric("p95", "Latency, 95th percentile", is_latency=True)
+COST = TrendMetric("cost", "Median above the control's", is_latency=True)
 METRICS = (RATE, P95, COST)
 
 Key = tuple[str, str, str]  # metric, phase, arm
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class TrendPoint:
     """The figure of one run. `run` counts the runs of the group from 0."""
 
     run: int
@@ -43,10 +43,10 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TrendChange:
     """From this run on it is different: the medians of the runs between two changes."""
 
-    metric: Metric
+    metric: TrendMetric
     phase: str
     arm: str
     run: int
@@ -56,35 +56,35 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TrendLine:
     """One arm in a panel."""
 
     arm: str
-    points: tuple[Point, ...]
+    points: tuple[TrendPoint, ...]
     levels: tuple[tuple[int, int, float], ...]  # first run, last run, median: one more than there are changes
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class TrendPanel:
     """One metric in one phase."""
 
-    metric: Metric
+    metric: TrendMetric
     phase: str
-    lines: tuple[Line, ...]
+    lines: tuple[TrendLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
     """One group of runs: the same question, asked in the same way."""
 
-    runs: tuple[Found, ...]
+    runs: tuple[StoredSummary, ...]
     arms: tuple[str, ...]
-    panels: tuple[Panel, ...]
-    changes: tuple[Change, ...]
+    panels: tuple[TrendPanel, ...]
+    changes: tuple[TrendChange, ...]
     tested: int  # how many series could change
 
     @property
-    def newest(self) -> Summary:
+    def newest(self) -> RunSummary:
         return self.runs[-1].summary
 
     @property
@@ -93,9 +93,9 @@ class Trend:
         return runs_needed(max(self.tested, 1))
 
 
-def trends(found: Sequence[Found]) -> tuple[Trend, ...]:
+def group_trends(found: Sequence[StoredSummary]) -> tuple[Trend, ...]:
     """Group the runs and find what changed; the group of the newest run first. A lone run is no group."""
-    groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[StoredSummary]] = defaultdict(list)
     for each in found:
         s = each.summary
         groups[s.scenario, s.target, s.control, s.users_per_arm, s.arrivals_per_s].append(each)
@@ -103,7 +103,7 @@ def trends(found: Sequence[Found]) -> tuple[Trend, ...]:
     return tuple(_trend(runs) for runs in newest if len(runs) >= LEAST_RUNS)
 
 
-def _trend(runs: list[Found]) -> Trend:
+def _trend(runs: list[StoredSummary]) -> Trend:
     points = _points(runs)
     splits = _splits(points)
     arms = tuple(dict.fromkeys(arm for run in reversed(runs) for arm in run.summary.arms))
@@ -112,12 +112,12 @@ def _trend(runs: list[Found]) -> Trend:
     for metric in METRICS:
         for phase in phases:
             lines = tuple(
-                Line(arm, points[key], _levels(points[key], splits.get(key, ())))
+                TrendLine(arm, points[key], _levels(points[key], splits.get(key, ())))
                 for arm in arms
                 if (key := (metric.key, phase, arm)) in points
             )
             if lines:
-                panels.append(Panel(metric, phase, lines))
+                panels.append(TrendPanel(metric, phase, lines))
     changes = [change for panel in panels for line in panel.lines for change in _changes(runs, panel, line)]
     return Trend(
         runs=tuple(runs),
@@ -128,15 +128,15 @@ def _trend(runs: list[Found]) -> Trend:
     )
 
 
-def _points(runs: Sequence[Found]) -> dict[Key, tuple[Point, ...]]:
-    found: dict[Key, list[Point]] = defaultdict(list)
+def _points(runs: Sequence[StoredSummary]) -> dict[Key, tuple[TrendPoint, ...]]:
+    found: dict[Key, list[TrendPoint]] = defaultdict(list)
     for number, run in enumerate(runs):
         for key, value, ends in _figures(run.summary):
-            found[key].append(Point(number, value, Interval(*ends) if ends else None))
+            found[key].append(TrendPoint(number, value, Interval(*ends) if ends else None))
     return {key: tuple(points) for key, points in found.items()}
 
 
-def _figures(summary: Summary) -> Iterator[tuple[Key, float, Ends]]:
+def _figures(summary: RunSummary) -> Iterator[tuple[Key, float, Ends]]:
     for arm, each in summary.arms.items():
         for phase, cell in each.phases.items():
             if cell.broken_pipe_rate is not None:
@@ -149,7 +149,7 @@ def _figures(summary: Summary) -> Iterator[tuple[Key, float, Ends]]:
             yield (COST.key, comparison.phase, comparison.arm), comparison.difference, comparison.ci95
 
 
-def _splits(points: dict[Key, tuple[Point, ...]]) -> dict[Key, tuple[int, ...]]:
+def _splits(points: dict[Key, tuple[TrendPoint, ...]]) -> dict[Key, tuple[int, ...]]:
     """The change points of every series: rates are one family of tests, latencies another."""
     found: dict[Key, tuple[int, ...]] = {}
     for latency in (False, True):
@@ -162,31 +162,31 @@ def _splits(points: dict[Key, tuple[Point, ...]]) -> dict[Key, tuple[int, ...]]:
     return found
 
 
-def _levels(points: Sequence[Point], splits: Sequence[int]) -> tuple[tuple[int, int, float], ...]:
+def _levels(points: Sequence[TrendPoint], splits: Sequence[int]) -> tuple[tuple[int, int, float], ...]:
     ends = [0, *splits, len(points)]
     parts = [points[begin:end] for begin, end in pairwise(ends)]
     return tuple((part[0].run, part[-1].run, median(point.value for point in part)) for part in parts)
 
 
-def _changes(runs: Sequence[Found], panel: Panel, line: Line) -> Iterator[Change]:
+def _changes(runs: Sequence[StoredSummary], panel: TrendPanel, line: TrendLine) -> Iterator[TrendChange]:
     for (_, last, before), (first, _, after) in pairwise(line.levels):
-        otherwise = tuple(_otherwise(runs[last].summary, runs[first].summary))
-        yield Change(panel.metric, panel.phase, line.arm, first, before, after, otherwise)
+        otherwise = tuple(_config_changes(runs[last].summary, runs[first].summary))
+        yield TrendChange(panel.metric, panel.phase, line.arm, first, before, after, otherwise)
 
 
-def _otherwise(before: Summary, after: Summary) -> Iterator[str]:
+def _config_changes(before: RunSummary, after: RunSummary) -> Iterator[str]:
     """What two runs themselves wrote down: versions, code and machine, arms' settings, faults."""
     if before.environment and after.environment:
-        yield from _differing("", before.environment, after.environment)
+        yield from _differing_values("", before.environment, after.environment)
     for arm in dict.fromkeys((*before.arms, *after.arms)):
         envs = [run.arms[arm].env if arm in run.arms else {} for run in (before, after)]
-        yield from _differing(f"{arm}: ", *envs)
+        yield from _differing_values(f"{arm}: ", *envs)
     faults = [{name: phase.fault for name, phase in run.phases.items()} for run in (before, after)]
     if all(faults):
-        yield from _differing("fault of ", *faults)
+        yield from _differing_values("fault of ", *faults)
 
 
-def _differing(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+def _differing_values(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     for key in dict.fromkeys((*before, *after)):
         old, new = (without_numbers(each.get(key, "–")) for each in (before, after))
         if old != new:

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.charts import COLOURS, dash_of
-from brokenpipe.report.template import bokeh_script, data, render, text_of
+from brokenpipe.report.template import bokeh_script, read_template_file, render, to_inline_json
 
 EVERY_MS = 1000
 SHOWN_S = 180.0
@@ -47,13 +47,13 @@ def web_page(plan: Plan) -> str:
     return render(
         "web/web.html.j2",
         title=plan.scenario.title,
-        own_style=Markup(text_of("web/web.css")),  # noqa: S704 - our own files
-        own_script=Markup(text_of("web/web.js")),  # noqa: S704
+        own_style=Markup(read_template_file("web/web.css")),  # noqa: S704 - our own files
+        own_script=Markup(read_template_file("web/web.js")),  # noqa: S704
         bokeh=bokeh_script(),
         document=Markup(script),  # noqa: S704 - Bokeh's, of names that NAME allows
         charts=[(heading, unit, Markup(divs[key])) for key, heading, unit, _ in _CHARTS],  # noqa: S704
         arms=[(arm, PALETTE[n % COLOURS]) for n, arm in enumerate(arms)],
-        faults=data(list(_forms())),
+        faults=to_inline_json(list(_forms())),
     )
 
 
