@@ -51,7 +51,7 @@ def test_failures_are_split_by_what_could_have_prevented_them() -> None:
     (said,) = headline_sentences.headline_sentences(_with_failures(owed(some)))
     assert said == (
         "Of the 30 failed requests of plain, 6 could have been prevented by pre-ping or recycle, "
-        "21 by neither: only a retry in the service helps, 2 caused by no fault on record, 1 cannot be told."
+        "21 by neither: only a retry in the service helps, 2 caused by no fault on record, 1 cannot be determined."
     )
 
 

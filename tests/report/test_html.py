@@ -143,7 +143,9 @@ def test_an_experiment_that_was_cut_off() -> None:
 def test_a_doubt_stands_beside_the_verdict() -> None:
     """A warning that makes the verdict doubtful is read before the table, with its remedy."""
     text = visible(rendered("large"))
-    assert text.index("The machine was 86 % busy") < text.index("Broken-pipe rate of each arm")
+    assert text.index("The machine was 86 % busy") < text.index(
+        "How many requests broke, in each arm and phase?"
+    )
     assert "Run fewer arms with --only" in text
 
 
@@ -228,4 +230,4 @@ def test_differences_are_said_in_words() -> None:
         "no difference seen; this run could have seen one of 4.1\u202fms or more"
     )
     assert said["both", "steady", "broken-pipe rate"] == "5 episodes cannot tell: it takes 7 or more"
-    assert "Differences from plain" in rendered("default")
+    assert "Which arms differ from plain?" in rendered("default")

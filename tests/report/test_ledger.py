@@ -57,7 +57,7 @@ def test_the_page_shows_what_became_of_the_writes() -> None:
     assert "plain between phases 3 0 0 0 0 0" in text
     assert (
         "7 of 53 acknowledged writes missing, 1 committed more than once, 5 committed although the client was "
-        "told no, or nothing, 2 that no request asked for"
+        "got an error or no answer, 2 that no request asked for"
     ) in text
     assert "lost : the client was told that it is stored, and it is not there" in text
     assert "POST /memories, request AgentUser-3-17 in socket_kill: 0 times in the database" in text
@@ -84,7 +84,7 @@ def test_a_target_without_a_ledger_has_no_such_section() -> None:
     """Neither a section for writes nor one for what was swallowed, where there is nothing of the kind."""
     text = visible(render_html(samples.default()))
     assert "What clients were told" not in text
-    assert "Swallowed errors" not in text
+    assert "Which errors did the service hide?" not in text
 
 
 def test_a_program_reads_the_same() -> None:

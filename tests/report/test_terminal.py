@@ -59,7 +59,7 @@ def test_a_first_use_after_a_rest_is_told_with_its_rest(rest_s: tuple[float, flo
     findings = samples.default()
     place = ("plain", "socket_kill")
     cells = {**findings.cells, place: replace(findings.cells[place], in_use=0, after_rest=23, rest_s=rest_s)}
-    said = f"plain: 23 broken at first use after {rest}; dead before or not, cannot be told"
+    said = f"plain: 23 broken at first use after {rest}; whether it was dead before cannot be determined"
     assert said in printed(replace(findings, cells=cells), 120)
     assert f"23 first use after {rest}" in table.describe_broken(cells[place]).replace("\u202f", " ")
     assert words.describe_first_use(None) == "first use after a rest"

@@ -120,7 +120,7 @@ def test_one_that_swallows_its_errors_is_named(run: Run, cuts: Any) -> None:
     }
     assert "pass" not in verdicts.values()
     assert verdicts["lost"] == "fail", "a proven loss is one, whatever else is in doubt"
-    assert "Swallowed errors" in (run.folder / "report.html").read_text()
+    assert "Which errors did the service hide?" in (run.folder / "report.html").read_text()
 
 
 def test_its_report_claims_nothing_that_its_history_does_not_prove(run: Run) -> None:

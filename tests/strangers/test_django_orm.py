@@ -10,7 +10,7 @@ class TestDjango(Stranger):
     """A thread keeps its connection for a minute, and looks at it before it is used, or does not."""
 
     name = "django_orm"
-    must = (IS_TOLD, r"[Nn]ot known|[Uu]nknown|[Cc]annot be told")
+    must = (IS_TOLD, r"[Nn]ot known|[Uu]nknown|[Cc]annot be (told|determined)")
     must_not = (
         r"not a disconnect",
         NO_FAULT,

@@ -182,7 +182,7 @@ def test_the_report_says_so(run: Recorded) -> None:
     (group,) = found.failures
     assert group.owed is not None
     said = texts.describe_attribution(group.owed)
-    assert "1 by the service's own event loop, which stood still" in said
+    assert "1 caused by the service's own event loop, which stood still" in said
     assert "stood still for up to 0.8 s" in said
     assert "latency" not in said
     told = " ".join(headline_sentences.headline_sentences(found))

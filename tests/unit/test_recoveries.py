@@ -91,7 +91,7 @@ def test_a_wait_of_seconds_after_each_strike_is_an_outage(recording: Recording) 
     assert {check.metric: check.verdict for check in found.checks} == {
         "recovery_s": Verdict.FAIL, "unavailable_s": Verdict.FAIL, "longest_wait_ms": Verdict.FAIL,
     }  # fmt: skip
-    assert "nobody was answered for 7.9" in table.describe_waits(cell)
+    assert "no user got an answer for 7.9" in table.describe_waits(cell)
     assert "longest wait 4,000" in table.describe_waits(cell)
 
 

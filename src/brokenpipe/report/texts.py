@@ -1,4 +1,4 @@
-"""What the report says in words about the run as a whole: the same in the page and in the terminal."""
+"""Texts about a run that the page and the terminal share."""
 
 from __future__ import annotations
 
@@ -145,10 +145,10 @@ def _name_other_arms(others: list[Warn]) -> str:
 CAUSE_NOT_KNOWN = "cause not known"
 NOT_A_DISCONNECT = "not a disconnect"
 BY_NO_FAULT = "caused by no fault on record"
-CANNOT_BE_DETERMINED = "cannot be told"
+CANNOT_BE_DETERMINED = "cannot be determined"
 NOT_SEEN = "not seen"
 
-BY_EVENT_LOOP = "by the service's own event loop, which stood still"
+BY_EVENT_LOOP = "caused by the service's own event loop, which stood still"
 
 _RELATION_TEXTS = {
     Tie.SERVICE: BY_EVENT_LOOP,
@@ -158,7 +158,7 @@ _RELATION_TEXTS = {
 
 
 def describe_relation(one: Tie) -> str:
-    """Say how failed requests hang together with a fault: "direct", or that none caused them, or that nobody knows."""
+    """Say how a fault caused failed requests: "direct", or that none did, or that it is not known."""
     return _RELATION_TEXTS.get(one, one.value)
 
 
@@ -193,22 +193,20 @@ def describe_first_use(rest_s: tuple[float, float] | None) -> str:
 
 
 def describe_connection_state(group: FailureGroup) -> str:
-    """Say what a connection was doing when it ended, as far as that can be told."""
+    """Say what a connection was doing when it ended, as far as that is known."""
     return describe_first_use(group.rest_s) if group.state == "after rest" else group.state
 
 
 def describe_attribution_briefly(owed: Owed) -> str:
-    """Say in one or two words how a group of failures hangs together with faults: "direct", "mostly secondary"."""
+    """Say in one or two words how a fault caused a group of failures: "direct", "mostly secondary"."""
     most, count = max(owed.by_tie.items(), key=lambda item: item[1])
     return describe_relation(most) if count == owed.failed else f"mostly {describe_relation(most)}"
 
 
 def describe_attribution(owed: Owed) -> str:
-    """Say what a group of failures is owed to, in which moment of the request, and what could have prevented it."""
-    parts = [f"{count:,} {describe_relation(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))]
-    faults = ", ".join(_sorted_by_count(owed.by_fault))
+    """Say which fault caused a group of failures, at which stage of the request, and what could have prevented it."""
     moments = ", ".join(f"{count:,} {name}" for name, count in _sorted_counts(owed.by_moment))
-    said = ", ".join(parts) + (f", owed to {faults}" if faults else "") + f". In the request: {moments}. "
+    said = f"{_describe_causes(owed)}. Stage of the request: {moments}. "
     if owed.stood_still_s is not None:
         said += f"The service's own event loop stood still for up to {owed.stood_still_s:.1f} s. "
     if owed.preventable:
@@ -218,7 +216,22 @@ def describe_attribution(owed: Owed) -> str:
         said += "Neither pre-ping nor recycle could have prevented them."
     else:
         said += "Whether pre-ping or recycle could have prevented them is not known."
-    return said + (" By times alone: this history has no log of links." if owed.by_time else "")
+    return said + (
+        " Attributed by times alone: this history has no log of connections through the proxy."
+        if owed.by_time
+        else ""
+    )
+
+
+def _describe_causes(owed: Owed) -> str:
+    """Say "caused by socket_kill: 3 direct, 1 collateral; 1 caused by no fault on record"."""
+    faults = ", ".join(_sorted_by_count(owed.by_fault))
+    counted = {
+        one: f"{count:,} {describe_relation(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))
+    }
+    by_faults = ", ".join(text for one, text in counted.items() if one not in _RELATION_TEXTS)
+    others = ", ".join(text for one, text in counted.items() if one in _RELATION_TEXTS)
+    return "; ".join(filter(None, (f"Caused by {faults}: {by_faults}" if by_faults else "", others)))
 
 
 def _sorted_counts(counts: Mapping[RequestPhase, int]) -> list[tuple[str, int]]:

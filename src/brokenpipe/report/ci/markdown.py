@@ -85,7 +85,7 @@ def _cell_text(cell: Cell | None) -> str:
 def _checks(findings: Findings) -> Iterator[str]:
     yield from ("", f"### Checks: {words.describe_checks(findings)}", "")
     if findings.baseline:
-        yield from (f"Held against {escape_markdown(findings.baseline)}.", "")
+        yield from (f"Compared with {escape_markdown(findings.baseline)}.", "")
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         for check in findings.checks:
             if check.verdict is verdict:

@@ -27,7 +27,7 @@ _STYLE = {"worse": "bold red", "better": "bold green"}
 
 
 def comparison_lines(compared: RunsCompared) -> Iterator[RenderableType]:
-    """What was done otherwise, a table for each later run, and what it comes to."""
+    """Build the differences in configuration, a table for each later run, and the outcome."""
     yield Text(words.to_one_line(compared.base.findings.question), style="bold")
     for index, run in enumerate(compared.runs):
         name = run_name(index, len(compared.runs))
@@ -40,9 +40,9 @@ def comparison_lines(compared: RunsCompared) -> Iterator[RenderableType]:
 
 def _config_differences(compared: RunsCompared) -> Iterator[RenderableType]:
     if not compared.differing:
-        yield Text("Nothing was done otherwise, as far as it was recorded.")
+        yield Text("No difference between the runs, as far as they were recorded.")
         return
-    yield Text("Done otherwise", style="bold")
+    yield Text("What differs between the runs", style="bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for each in compared.differing:
         values = [Text(words.to_one_line(value), overflow="fold") for value in each.values]

@@ -1,4 +1,4 @@
-"""What became of the writes, in words: shared by the page and the terminal."""
+"""Results of the write audit as texts, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.write_counts import Books, Entry, Written
 
 _DISCREPANCY_TEXTS = {
-    "lost": "the client was told that it is stored, and it is not there",
+    "lost": "the client was told that it is stored, and the database does not have it",
     "doubled": "one write, carried out more than once",
-    "unacknowledged": "the client was told no, or nothing, and it is there",
+    "unacknowledged": "the client was told that it failed, or got no answer, and the database has it",
     "never asked for": "no request of this run carried this key",
 }
 
@@ -35,7 +35,7 @@ class LedgerExample:
 
 @dataclass(frozen=True, slots=True)
 class LedgerTableRow:
-    """One arm's books. `unread` says why they are not known; `said` sums up what is wrong."""
+    """Write audit of one arm. `unread` says why there is none; `said` sums up what is wrong."""
 
     arm: str
     unread: str
@@ -46,13 +46,13 @@ class LedgerTableRow:
 
 
 def ledger_rows(findings: Findings) -> tuple[LedgerTableRow, ...]:
-    """Lay the books out, one row for each arm; none if the target has no ledger."""
+    """Build a row for each arm; none if the target has no ledger."""
     order = [*(phase.name for phase in findings.phases), ""]
     return tuple(
         LedgerTableRow(
             arm=arm,
             unread=books.unread,
-            said=describe_wrong_writes(books) or "every write came out as its client was told",
+            said=describe_wrong_writes(books) or "every write is as its client was told",
             lines=tuple(
                 LedgerLine(phase or "between phases", books.by_phase[phase])
                 for phase in order
@@ -74,14 +74,14 @@ def _examples(books: Books) -> tuple[LedgerExample, ...]:
 
 
 def describe_wrong_writes(books: Books) -> str:
-    """Say what came out otherwise than clients were told; empty if nothing did, or nothing is known."""
+    """Count the writes whose result differs from the answer; empty if there is none, or nothing is known."""
     total = books.total
     parts = (
         (total.lost, f"{count(total.lost)} of {plural(total.acknowledged, 'acknowledged write')} missing"),
         (total.doubled, f"{count(total.doubled)} committed more than once"),
         (
             total.unacknowledged,
-            f"{count(total.unacknowledged)} committed although the client was told no, or nothing",
+            f"{count(total.unacknowledged)} committed although the client got an error or no answer",
         ),
         (books.never_asked_for, f"{count(books.never_asked_for)} that no request asked for"),
     )

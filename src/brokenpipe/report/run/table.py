@@ -166,7 +166,7 @@ def describe_waits(cell: Cell) -> str:
             f"never recovered from {cell.never_recovered} of {formatting.plural(len(cell.recovery_s), 'strike')}"
         )
     if (cell.unavailable_s or 0.0) >= NOTABLE_WAIT_S:
-        said.append(f"nobody was answered for {formatting.seconds(cell.unavailable_s)}")
+        said.append(f"no user got an answer for {formatting.seconds(cell.unavailable_s)}")
     longest_ms, p95_ms = cell.longest_wait_ms or 0.0, cell.latency_ms.p95
     unusual = p95_ms is not None and longest_ms > max(NOTABLE_P95_RATIO * p95_ms, NOTABLE_WAIT_MS)
     if unusual or longest_ms > NOTABLE_WAIT_S * 1000:

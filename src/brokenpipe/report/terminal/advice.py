@@ -65,7 +65,7 @@ def rule_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[Rendera
     if not rules:
         return
     yield Text()
-    yield Text(f"Rules of thumb, held against it ({run})", style="bold")
+    yield Text(f"Do rules of thumb agree with it? ({run})", style="bold")
     for rule in rules:
         yield Text(formatting.plain(f"  {_MARK[rule.agrees]} {rule.name}"))
         yield Text(formatting.plain(f"      says {rule.says}; measured: {rule.measured}"))

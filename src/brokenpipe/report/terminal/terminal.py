@@ -133,7 +133,7 @@ def _first_use_lines(arm: str, cell: Cell | None) -> Text | None:
     if cell is None or not cell.after_rest:
         return None
     first = f"{words.to_one_line(arm)}: {cell.after_rest:,} broken at {words.describe_first_use(cell.rest_s)}"
-    return Text(formatting.plain(f"{first}; dead before or not, cannot be told"), style="dim")
+    return Text(formatting.plain(f"{first}; whether it was dead before cannot be determined"), style="dim")
 
 
 def _costs(findings: Findings) -> Iterator[RenderableType]:
@@ -170,7 +170,7 @@ def _hanging_block(label: str, style: str, *lines: Text) -> Table:
 def _checks(findings: Findings) -> Iterator[RenderableType]:
     """List what did not pass, and count what did. A doubt about the whole run leaves nothing to list."""
     if findings.baseline:
-        yield Text(words.to_one_line(f"held against {findings.baseline}"), style="dim")
+        yield Text(words.to_one_line(f"compared with {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
         yield from _list_checks(findings, Verdict.FAIL)
         open_ = sum(check.verdict is not Verdict.FAIL for check in findings.checks)
