@@ -56,7 +56,7 @@ def test_the_page_shows_what_became_of_the_writes() -> None:
     assert "plain socket_kill 50 4 2 7 5 1" in text
     assert "plain between phases 3 0 0 0 0 0" in text
     assert (
-        "7 of 53 acknowledged writes missing, 1 committed more than once, 5 committed although the client was "
+        "7 of 53 acknowledged writes missing, 1 committed more than once, 5 committed although the client "
         "got an error or no answer, 2 that no request asked for"
     ) in text
     assert "lost : the client was told that it is stored, and it is not there" in text
