@@ -42,8 +42,8 @@ def _shortened_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(said := getattr(error, "message", None), str):
-            error.message = shorten(escape_controls(said), _MAX_REPEATED)  # type: ignore[attr-defined]
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = shorten(escape_controls(message), _MAX_REPEATED)  # type: ignore[attr-defined]
         raise
 
 

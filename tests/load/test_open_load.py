@@ -138,7 +138,7 @@ def test_what_takes_turns_leaves_the_other_openings_their_own_arrivals():
         load = LocustProcess(LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0), None, ours)  # type: ignore[arg-type]
         load.open()
         for _ in range(2):
-            load.open(("plain",), stretch=1_000_000)
+            load.open(("plain",), arrival_seed_index=1_000_000)
         load.open()
         stretches = [json.loads(orders.readline())["stretch"] for _ in range(4)]
         load._stopping = True

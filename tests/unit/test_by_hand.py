@@ -41,26 +41,26 @@ class HandNemesis(FakeNemesis):
     def time_round_trips(self) -> None:
         pass
 
-    def others(self, *_: Any) -> tuple[str, ...]:
+    def arms_to_renew(self, *_: Any) -> tuple[str, ...]:
         return ()
 
 
-class IdleDesk(CommandQueue):
-    """A desk at which a moment passes when nobody wants anything, and Stop is pressed when that goes on."""
+class IdleCommandQueue(CommandQueue):
+    """A command queue at which a moment passes when nobody wants anything, and Stop is pressed when that goes on."""
 
     clock: Clock
     idle = 0
     again: Callable[[], object] | None = None  # what is asked for once it has been quiet
 
-    def next(self, timeout_s: float) -> Command | None:
-        wish = super().next(0)
+    def take_next(self, timeout_s: float) -> Command | None:
+        wish = super().take_next(0)
         self.clock.now += timeout_s
         self.idle = 0 if wish else self.idle + 1
         if self.idle == QUIET and self.again:
             again, self.again = self.again, None
             again()
         if self.idle > QUIET + 1:
-            self.stop(self.clock.monotonic_ns())
+            self.request_stop(self.clock.monotonic_ns())
         return wish
 
 
@@ -71,12 +71,12 @@ class Hand:
     notes: Notes
     log: Log
     nemesis: HandNemesis
-    desk: IdleDesk
+    commands: IdleCommandQueue
     plans: list[Plan] = field(default_factory=list)
     on_certify: Callable[[], object] = lambda: None
 
     def ask(self, what: What, fault: dict[str, Any] | None = None) -> str | None:
-        return self.desk.ask(Ask(1, what, fault or {}))
+        return self.commands.submit(Ask(1, what, fault or {}))
 
     def play(self) -> None:
         """Until nobody wants anything any more."""
@@ -90,10 +90,10 @@ class Hand:
             load=self.nemesis.load,  # type: ignore[arg-type]
             nemesis=self.nemesis,  # type: ignore[arg-type]
             log=self.log,  # type: ignore[arg-type]
-            roll_call=lambda _: None,
-            desk=self.desk,
+            check_alive=lambda _: None,
+            commands=self.commands,
             on_plan=self.plans.append,
-            certify=certify,
+            self_test=certify,
             drain_s=1.0,
         ).run()
 
@@ -113,7 +113,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     notes = Notes(Clock())
     for module in (manual_run, timeline):
         monkeypatch.setattr(module, "time", notes.clock)
-    desk = IdleDesk(("plain", "pre_ping"), running=True, users=2)
+    desk = IdleCommandQueue(("plain", "pre_ping"), running=True, users=2)
     desk.clock = notes.clock
     return Hand(notes, Log(), HandNemesis(notes, FakeLoad(notes)), desk)
 
@@ -127,16 +127,16 @@ def test_a_second_hold_while_the_first_is_tried(hand: Hand) -> None:
     assert "latency" in (answers[0] or "")
     assert "heal it first" in (answers[0] or "")
     assert hand.acts == ["inject", "heal"]
-    assert hand.desk.held is None
+    assert hand.commands.held is None
 
 
 def test_stop_while_a_fault_is_tried(hand: Hand) -> None:
     """Who presses Stop wants nothing more to happen: what was about to be held is not injected, and not held."""
     hand.ask("hold", LATENCY)
-    hand.on_certify = lambda: hand.desk.stop(hand.notes.clock.monotonic_ns())
+    hand.on_certify = lambda: hand.commands.request_stop(hand.notes.clock.monotonic_ns())
     hand.play()
     assert "inject" not in hand.acts
-    assert hand.desk.held is None
+    assert hand.commands.held is None
 
 
 def test_a_hold_after_a_heal(hand: Hand) -> None:
@@ -150,7 +150,7 @@ def test_a_hold_after_a_heal(hand: Hand) -> None:
 def test_a_timeline_played_twice(hand: Hand) -> None:
     """The episodes of the second play have numbers of their own, and the plan says how many there were of both."""
     hand.ask("play")
-    hand.desk.again = lambda: hand.ask("play")
+    hand.commands.again = lambda: hand.ask("play")
     hand.play()
     assert hand.numbers("steady") == [0, 1, 2, 3]
     assert hand.plans[-1].scenario.phase("steady").count == 4

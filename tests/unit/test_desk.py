@@ -25,13 +25,13 @@ def _first(desk: CommandQueue, what: What) -> None:
     """Ask for the first of two commands; a heal has something to heal."""
     if what == "heal":
         assert _ask(desk, "hold", LATENCY) is None
-        assert desk.next(0)
-        desk.finished(held=_LATENCY)
+        assert desk.take_next(0)
+        desk.finish(held=_LATENCY)
     assert _ask(desk, what, FAULT_OF.get(what)) is None
 
 
 def _ask(desk: CommandQueue, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
-    return desk.ask(Ask(1, what, fault or {}, arms))
+    return desk.submit(Ask(1, what, fault or {}, arms))
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_a_form_that_is_wrong(fault: dict[str, Any], arms: tuple[str, ...], says
     """Whoever filled in the form is told which field, what was found, and what is allowed; nothing is done."""
     desk = _desk()
     assert says in (_ask(desk, "hold", fault, *arms) or "")
-    assert desk.next(0) is None
+    assert desk.take_next(0) is None
 
 
 def test_packets_are_lost_where_that_was_made_ready() -> None:
     """In containers, with a scenario that has the fault, it may be held by hand."""
-    assert _ask(_desk(lossy=True), "hold", {"name": "packet_drop"}) is None
+    assert _ask(_desk(packet_loss_available=True), "hold", {"name": "packet_drop"}) is None
 
 
 def test_what_tls_hides_cannot_be_struck() -> None:
@@ -78,7 +78,7 @@ def test_what_is_right_is_done_in_order() -> None:
     desk = _desk()
     assert _ask(desk, "strike", KILL, "plain") is None
     assert _ask(desk, "hold", {**LATENCY, "jitter_ms": ""}, "plain", "pre_ping") is None
-    strike, hold = desk.next(0), desk.next(0)
+    strike, hold = desk.take_next(0), desk.take_next(0)
     assert strike
     assert (strike.what, str(strike.fault), strike.arms) == (
         "strike",
@@ -133,7 +133,7 @@ def test_two_commands_at_once(first: What, second: What, answer: str | None, tak
     desk = _desk()
     _first(desk, first)
     if taken:
-        assert desk.next(0)
+        assert desk.take_next(0)
     found = _ask(desk, second, FAULT_OF.get(second))
     assert found is None if answer is None else answer in (found or ""), found
 
@@ -143,13 +143,13 @@ def test_a_command_that_came_to_nothing_is_forgotten(what: What) -> None:
     """A hold that failed, or a timeline that is over, stands in nobody's way."""
     desk = _desk()
     _first(desk, what)
-    assert desk.next(0)
-    desk.finished(held=None)
+    assert desk.take_next(0)
+    desk.finish(held=None)
     assert (desk.held, desk.playing) == (None, False)
     assert _ask(desk, "hold", LATENCY) is None
 
 
-@pytest.mark.parametrize("state", [{"running": False}, {"halting": 1}])
+@pytest.mark.parametrize("state", [{"running": False}, {"stop_requested_at": 1}])
 def test_without_a_run_nothing_can_be_done(state: dict[str, Any]) -> None:
     """Before Start and after Stop the answer says what to press."""
     assert "press Start" in (_ask(_desk(**state), "strike", KILL) or "")
@@ -161,8 +161,8 @@ def test_while_the_timeline_is_played() -> None:
     assert "break it off first" in (_ask(desk, "strike", KILL) or "")
     assert _ask(desk, "report") is None
     assert _ask(desk, "break_off") is None
-    assert desk.wants("break_off")
-    assert not desk.wants("break_off"), "a wish is fulfilled once"
+    assert desk.take_pending("break_off")
+    assert not desk.take_pending("break_off"), "a wish is fulfilled once"
     assert "not being played" in (_ask(_desk(), "break_off") or "")
 
 

@@ -59,7 +59,7 @@ def test_two_that_resume_at_once(tmp_path: Path) -> None:
         tmp_path,
         "brokenpipe resume",
         part=2,
-        left=(),
+        remaining=(),
     )
     with pytest.raises(UsageError, match="another command has gone on with this run"):
         run_experiment(second)

@@ -76,7 +76,7 @@ def test_looks_are_read_back() -> None:
     plan = Plan(stem="x", scenario=_scenario(RATE), target=TARGET, looks={"kill": (2, 4, 8)})
     again = Plan.model_validate_json(plan.model_dump_json(), strict=False)
     assert again == plan
-    assert (again.looks_at("kill"), again.looks_at("steady")) == (3, 1)
+    assert (again.analyses_of("kill"), again.analyses_of("steady")) == (3, 1)
 
 
 BROKEN = (3, 1, 0, 2, 1, 1, 0, 2)

@@ -28,22 +28,22 @@ def _open_files(soft: int) -> Iterator[None]:
 
 def test_everything_is_looked_at() -> None:
     """Processors and who else has them, memory, disk, clocks, limits, ports and versions, with a remedy for each."""
-    findings = {finding.what: finding for finding in check_machine(PROJECT)}
+    findings = {finding.name: finding for finding in check_machine(PROJECT)}
     assert list(findings) == [
         "processor cores", "free memory", "free disk", "machine at rest", "processor ours", "processor quota",
         "punctual", "clocks in step", "open files", "free ports", "versions",
     ]  # fmt: skip
-    assert findings["clocks in step"].good
-    assert "locust" in findings["versions"].found
+    assert findings["clocks in step"].passed
+    assert "locust" in findings["versions"].finding
     assert all(finding.remedy for what, finding in findings.items() if what not in {"free ports", "versions"})
 
 
 def test_too_few_open_files_are_no_good() -> None:
     """A limit of 512 would end an experiment in the middle: it is named, with what to do."""
     with _open_files(512):
-        (finding,) = (each for each in check_machine(PROJECT) if each.what == "open files")
-    assert not finding.good
-    assert finding.found == "512 for each process"
+        (finding,) = (each for each in check_machine(PROJECT) if each.name == "open files")
+    assert not finding.passed
+    assert finding.finding == "512 for each process"
     assert "ulimit -n" in finding.remedy
 
 
@@ -75,6 +75,6 @@ def test_a_tick_is_one_instant_on_every_clock() -> None:
 def _gauged(machine: MachineSampler) -> float | None:
     """The share of throttled periods since the last gauge, once the kernel has counted some time."""
     deadline = time.monotonic() + 5
-    while (gauge := machine.gauge()) is None:
+    while (gauge := machine.sample()) is None:
         assert time.monotonic() < deadline, "no processor time passes"
     return gauge.throttled

@@ -85,7 +85,7 @@ def test_a_connection_that_cannot_be_tried_is_no_landing(
     """No descriptor, no route: neither the silence of a paused server nor a refusal was seen, and nothing is raised."""
     for module in (tcp_sentinel, session):
         monkeypatch.setattr(module, "connect", failing(number))
-    seen = detect.detect_held(somewhere(), fault, quiet_ms=1.0)
+    seen = detect.detect_held(somewhere(), fault, baseline_ms=1.0)
     assert not seen.landed
     assert os.strerror(number) in seen.seen
 
@@ -153,7 +153,7 @@ def test_what_a_session_sees_instead_of_itself(
     monkeypatch.setattr(session, "connect", failing(number))
     with pytest.raises(LoginFailedError) as instead, session.pg_session(DOOR.address, DOOR.login):
         pass
-    assert instead.value.sighting.seen == seen
+    assert instead.value.event.seen == seen
 
 
 @pytest.mark.parametrize("number", OURS)

@@ -117,7 +117,7 @@ class FakeNemesis:
         self.notes.take("strike")
         return self.notes.clock.monotonic_ns()
 
-    def watch_held(self, *_: Any) -> None:
+    def check_held_fault(self, *_: Any) -> None:
         self.notes.take("watch")
 
     def join(self) -> None:
@@ -147,16 +147,16 @@ class Played:
         plan = scenario(*phases).model_copy(update={"isolate": isolate})
         return TimelinePlayer(
             scenario=plan,
-            stretches=[EpisodeRange(phase, 0, phase.count) for phase in plan.phases],
+            episode_ranges=[EpisodeRange(phase, 0, phase.count) for phase in plan.phases],
             load=self.load,  # type: ignore[arg-type]
             nemesis=self.nemesis,  # type: ignore[arg-type]
             log=self.log,  # type: ignore[arg-type]
-            roll_call=lambda _: None,
+            check_alive=lambda _: None,
             on_progress=self.shown.append,
             drain_s=PATIENCE_S + 1,
             started=self.notes.clock.now,
             total_s=0,
-            patience=WaitLimit(self.watch),
+            wait_limit=WaitLimit(self.watch),
         ).run()
 
     def episodes(self, phase: str) -> list[tuple[float, float]]:
@@ -302,7 +302,7 @@ class Hung:
     def silent_for_s(self, _: object = None) -> float:
         return max(0.0, self.clock.now - self.since)
 
-    def note_late(self, since: int, until: int) -> None:
+    def record_late(self, since: int, until: int) -> None:
         self.late.append((until - since) / 1e9)
 
 

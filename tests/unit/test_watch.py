@@ -42,7 +42,7 @@ def family() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
 
 
 def _until(states: ProcessStates, expected: set[SilenceKey]) -> None:
-    assert poll(lambda: set(states.look()) == expected or None, timeout_s=10), set(states.look())
+    assert poll(lambda: set(states.check()) == expected or None, timeout_s=10), set(states.check())
 
 
 def test_any_process_of_a_part_is_looked_at(family: tuple[subprocess.Popen[str], psutil.Process]) -> None:
@@ -51,7 +51,7 @@ def test_any_process_of_a_part_is_looked_at(family: tuple[subprocess.Popen[str],
     states = ProcessStates(
         [SampledProcess("target", "plain", lambda: parent.pid), SampledProcess("load", None, lambda: 1)]
     )
-    states.find()
+    states.refresh()
     _until(states, set())
     child.suspend()
     _until(states, {SilenceKey("target", "plain", child.pid, "stopped")})
@@ -63,7 +63,7 @@ def test_a_janitor_that_has_ended_is_missed(family: tuple[subprocess.Popen[str],
     """Its parent has not asked how it ended: a zombie is no janitor."""
     parent, _ = family
     states = ProcessStates([SampledProcess(JANITOR, None, lambda: parent.pid)])
-    states.find()
+    states.refresh()
     _until(states, set())
     parent.kill()
     _until(states, {SilenceKey(JANITOR, None, parent.pid, "ended")})
@@ -74,14 +74,14 @@ def test_a_proxy_without_descriptors_is_seen(family: tuple[subprocess.Popen[str]
     """One more would be too many: that is of who carries connections, not of a service."""
     parent, child = family
     states = ProcessStates([SampledProcess("toxiproxy", None, lambda: parent.pid)])
-    states.find()
+    states.refresh()
     _until(states, set())
     taken = {int(each.name) for each in Path(f"/proc/{child.pid}/fd").iterdir()}
     free = next(number for number in count() if number not in taken)
     child.rlimit(psutil.RLIMIT_NOFILE, (free, free))
     _until(states, {SilenceKey("toxiproxy", None, child.pid, "no_files")})
     service = ProcessStates([SampledProcess("target", "plain", lambda: parent.pid)])
-    service.find()
+    service.refresh()
     _until(service, set())
 
 
@@ -91,14 +91,14 @@ def test_nobody_has_ended_because_there_is_no_descriptor(
     """Who cannot look does not say what it would have seen: neither an end, nor that something goes on."""
     parent, _ = family
     states = ProcessStates([SampledProcess(JANITOR, None, lambda: parent.pid)])
-    states.find()
+    states.refresh()
 
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "no descriptor")
 
     monkeypatch.setattr(process_states.os, "open", refuse)
     with pytest.raises(OSError, match="no descriptor"):
-        list(states.look())
+        list(states.check())
 
 
 @dataclass
@@ -117,7 +117,7 @@ def test_a_silence_is_written_when_it_begins_and_when_it_ends() -> None:
     log = _Log()
     watch = Watch(log)  # type: ignore[arg-type]
     for t, standing in ((1, set()), (2, {STOPPED}), (3, {STOPPED}), (4, set()), (5, {STOPPED})):
-        watch.note_states(standing, t)
+        watch.record_states(standing, t)
     assert log.lines == [
         Silence(2, "begin", "load", None, 7, "stopped"),
         Silence(4, "end", "load", None, 7, "stopped"),
@@ -130,10 +130,10 @@ def test_for_how_long_something_has_been_silent() -> None:
     watch = Watch(_Log())  # type: ignore[arg-type]
     now = time.monotonic_ns()
     assert watch.silent_for_s() == 0.0
-    watch.note(SilenceKey(JANITOR, None, 3, "ended"), now - 90_000_000_000, silent=True)
+    watch.record(SilenceKey(JANITOR, None, 3, "ended"), now - 90_000_000_000, silent=True)
     assert watch.silent_for_s() == 0.0
-    watch.note(STOPPED, now - 60_000_000_000, silent=True)
-    watch.note(SilenceKey("postgres", None, None, "no_answer"), now - 30_000_000_000, silent=True)
+    watch.record(STOPPED, now - 60_000_000_000, silent=True)
+    watch.record(SilenceKey("postgres", None, None, "no_answer"), now - 30_000_000_000, silent=True)
     assert watch.silent_for_s() >= 60
     assert 30 <= watch.silent_for_s({"postgres"}) < 60
 
@@ -142,9 +142,9 @@ def test_loops_that_stood_still_together_are_one_silence() -> None:
     """Of a harness that was stopped two loops tell."""
     log = _Log()
     watch = Watch(log)  # type: ignore[arg-type]
-    watch.note_late(10, 20)
-    watch.note_late(12, 20)
-    watch.note_late(30, 40)
+    watch.record_late(10, 20)
+    watch.record_late(12, 20)
+    watch.record_late(30, 40)
     assert [each.t for each in log.lines if isinstance(each, Silence)] == [10, 20, 30, 40]
 
 

@@ -106,7 +106,7 @@ def test_a_conversation_tells_a_reset_that_a_write_meets(make_proxy, open_socket
     proxy.kill()
     readable, _, _ = select.select([connection], [], [], 2)
     assert readable, "the connection has not ended 2 s after the strike"
-    talk.talk(time.monotonic_ns() + 50_000_000)
+    talk.send_and_receive(time.monotonic_ns() + 50_000_000)
     assert talk.ended is not None
     assert talk.ended.seen == "reset"
     assert not talk.complete

@@ -24,12 +24,12 @@ def test_a_round_trip_takes_that_much_longer(make_proxy, open_socket, ms: int, d
     fault = Latency(ms=ms, direction=direction)
     talk = EchoTraffic(open_socket(proxy))
     fault.inject(proxy)
-    talk.talk(time.monotonic_ns() + 300 * MS)
-    talk.listen(time.monotonic_ns() + 1000 * MS)
+    talk.send_and_receive(time.monotonic_ns() + 300 * MS)
+    talk.receive_rest(time.monotonic_ns() + 1000 * MS)
     delayed, answered = statistics.median(talk.delays_ns) / MS, talk.sent
     fault.heal(proxy)
-    talk.talk(time.monotonic_ns() + 100 * MS)
-    talk.listen(time.monotonic_ns() + 1000 * MS)
+    talk.send_and_receive(time.monotonic_ns() + 100 * MS)
+    talk.receive_rest(time.monotonic_ns() + 1000 * MS)
     assert ms <= delayed <= ms + DELAY_LATE_S * 1000
     assert statistics.median(talk.delays_ns[answered:]) / MS < DELAY_LATE_S * 1000
 
@@ -39,8 +39,8 @@ def test_jitter_varies_the_delay_within_its_bounds(make_proxy, open_socket) -> N
     proxy = make_proxy()
     talk = EchoTraffic(open_socket(proxy))
     Latency(ms=40, jitter_ms=20).inject(proxy)
-    talk.talk(time.monotonic_ns() + 500 * MS)
-    talk.listen(time.monotonic_ns() + 1000 * MS)
+    talk.send_and_receive(time.monotonic_ns() + 500 * MS)
+    talk.receive_rest(time.monotonic_ns() + 1000 * MS)
     delays_ms = [delay / MS for delay in talk.delays_ns]
     assert min(delays_ms) >= 20
     assert (
@@ -55,11 +55,11 @@ def test_injecting_and_healing_lose_no_byte(make_proxy, open_socket) -> None:
     fault = Latency(ms=30)
     talk = EchoTraffic(open_socket(proxy))
     for _ in range(10):
-        talk.talk(time.monotonic_ns() + 20 * MS)
+        talk.send_and_receive(time.monotonic_ns() + 20 * MS)
         fault.inject(proxy)
-        talk.talk(time.monotonic_ns() + 20 * MS)
+        talk.send_and_receive(time.monotonic_ns() + 20 * MS)
         fault.heal(proxy)
-    talk.listen(time.monotonic_ns() + 1000 * MS)
+    talk.receive_rest(time.monotonic_ns() + 1000 * MS)
     assert talk.complete
     assert talk.sent > 40
 

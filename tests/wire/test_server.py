@@ -259,7 +259,7 @@ def test_a_restart_goes_through_all_that_a_client_may_see(proxy: Proxy) -> None:
             with pg_session((proxy.host, proxy.port), login_target_of(proxy).login):
                 seen.append("alive")
         except LoginFailedError as instead:
-            seen.append(instead.sighting.seen)
+            seen.append(instead.event.seen)
         time.sleep(0.002)
     restart.join()
     assert "refused" in seen

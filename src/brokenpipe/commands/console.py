@@ -46,8 +46,8 @@ err = SafeConsole(stderr=True)
 @contextmanager
 def converting_shortages() -> Iterator[None]:
     """Make one error of the many ways in which a lack of memory shows itself, and one of a lack of descriptors."""
-    if said := too_low_a_limit():  # it may have been set since
-        raise MemoryShortage(said)
+    if message := too_low_a_limit():  # it may have been set since
+        raise MemoryShortage(message)
     try:
         yield
     except BrokenpipeError:

@@ -37,10 +37,10 @@ def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) ->
         findings = check_local(project) if stack is StackKind.LOCAL else check_compose(project, engine)
         good = True
         for finding in findings:
-            good &= finding.good
-            mark = Text("ok  ", style="green") if finding.good else Text("BAD ", style="bold red")
-            console.out.print(mark + Text(f"{finding.what}: {finding.found}"))
-            if not finding.good:
+            good &= finding.passed
+            mark = Text("ok  ", style="green") if finding.passed else Text("BAD ", style="bold red")
+            console.out.print(mark + Text(f"{finding.name}: {finding.finding}"))
+            if not finding.passed:
                 console.out.print(Text(f"     {finding.remedy}", style="yellow"))
         console.out.print(
             "This machine can measure." if good else "This machine cannot be trusted to measure now."

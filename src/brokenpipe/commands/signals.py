@@ -52,7 +52,7 @@ class InterruptHandler:
 
     def __init__(self, terminated: type[BaseException], *, on_terminal: bool) -> None:
         self.exit_code: int | None = None
-        self.only_noted = False
+        self.finishing = False
         self._terminated, self._on_terminal = terminated, on_terminal
         signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTERM, self._terminate)
@@ -70,5 +70,5 @@ class InterruptHandler:
 
     def _ask(self, exit_code: int, end: type[BaseException]) -> None:
         self.exit_code = exit_code
-        if not self.only_noted:
+        if not self.finishing:
             raise end

@@ -57,8 +57,8 @@ class Nemesis:
     doubts: Writer
     pool: ThreadPoolExecutor
     _held: list[_HeldFault] = field(default_factory=list)
-    _quiet_trip_ms: dict[str, float] = field(default_factory=dict)
-    _watches: list[Future[None]] = field(default_factory=list)
+    _baseline_trip_ms: dict[str, float] = field(default_factory=dict)
+    _detections: list[Future[None]] = field(default_factory=list)
 
     def prepare(self, phase: Phase) -> tuple[str, ...]:
         """Between phases, drained: heal, and renew what would end in another way than asked. The arms where."""
@@ -67,11 +67,11 @@ class Nemesis:
         self.time_round_trips()
         return renewed
 
-    def others(self, fault: Fault, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
+    def arms_to_renew(self, fault: Fault, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
         """The arms whose connections would end in another way than this fault asks."""
         if fault.ending is None:
             return ()
-        return tuple(arm for arm, proxy in self._of(arms).items() if proxy.armed != fault.armed)
+        return tuple(arm for arm, proxy in self._proxies_of(arms).items() if proxy.armed != fault.armed)
 
     def renew(self, fault: Fault, phase: str, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
         """End every connection that would end in another way than asked, so that others are opened. The arms where.
@@ -79,22 +79,22 @@ class Nemesis:
         Drained and healed. What a service makes of it is our doing, and on record as that.
         """
 
-        def anew(proxy: Proxy) -> None:
+        def renew_one(proxy: Proxy) -> None:
             proxy.arm(fault.armed)
             proxy.kill()
 
-        if others := self.others(fault, arms):
-            self._act("renew", NO_FAULT, phase, None, anew, others)
+        if others := self.arms_to_renew(fault, arms):
+            self._act_on_arms("renew", NO_FAULT, phase, None, renew_one, others)
         return others
 
     def time_round_trips(self) -> None:
         """While nothing is on: what latency is compared with. A server that hangs holds up nobody for long."""
-        self._quiet_trip_ms.clear()
+        self._baseline_trip_ms.clear()
         until = time.monotonic() + ROUND_TRIPS_S
         for arm, proxy in self.proxies.items():
             left_s = max(until - time.monotonic(), 0.05)
             with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
-                self._quiet_trip_ms[arm] = round_trip_ms(proxy, left_s)
+                self._baseline_trip_ms[arm] = round_trip_ms(proxy, left_s)
 
     def inject(
         self, fault: Fault, phase: str, episode: int | None = None, arms: tuple[str, ...] = EVERY_ARM
@@ -105,9 +105,11 @@ class Nemesis:
             self._held.append(_HeldFault(fault, arms))
         if fault.shared:
             everywhere = tuple(self.proxies.values())
-            self._act_once("inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere))
+            self._act_once_for_all(
+                "inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere)
+            )
         else:
-            self._act("inject", str(fault), phase, episode, fault.inject, arms)
+            self._act_on_arms("inject", str(fault), phase, episode, fault.inject, arms)
         return before
 
     def heal(self, phase: str) -> None:
@@ -117,9 +119,9 @@ class Nemesis:
             fault, arms = held.fault, held.arms
             if fault.shared:
                 anywhere = next(iter(self.proxies.values()))
-                self._act_once("heal", str(fault), phase, None, partial(fault.heal, anywhere))
+                self._act_once_for_all("heal", str(fault), phase, None, partial(fault.heal, anywhere))
             else:
-                self._act("heal", str(fault), phase, None, fault.heal, arms)
+                self._act_on_arms("heal", str(fault), phase, None, fault.heal, arms)
 
     def strike(
         self, fault: Fault, phase: str, episode: int, until: float, arms: tuple[str, ...] = EVERY_ARM
@@ -130,42 +132,47 @@ class Nemesis:
         """
         if fault.waits:
             before = self.inject(fault, phase, episode, arms)
-            for arm, proxy in self._of(arms).items():
-                self._watch(
+            for arm, proxy in self._proxies_of(arms).items():
+                self._detect_later(
                     arm, fault, phase, episode, partial(detect_commit_cut, proxy, fault, before, until)
                 )
             return before
         opened = {
-            arm: self.pool.submit(open_sentinel_for, fault, proxy) for arm, proxy in self._of(arms).items()
+            arm: self.pool.submit(open_sentinel_for, fault, proxy)
+            for arm, proxy in self._proxies_of(arms).items()
         }
         wait(opened.values(), timeout=SENTINELS_OPEN_S)  # one that is not open by then has nothing to testify
         before = self.inject(fault, phase, episode, arms)
         for arm, sentinel in opened.items():
-            self._watch(arm, fault, phase, episode, partial(detect_end, sentinel, fault, before))
+            self._detect_later(arm, fault, phase, episode, partial(detect_end, sentinel, fault, before))
         return before
 
-    def watch_held(self, fault: Fault, phase: str, episode: int, arms: tuple[str, ...] = EVERY_ARM) -> None:
+    def check_held_fault(
+        self, fault: Fault, phase: str, episode: int, arms: tuple[str, ...] = EVERY_ARM
+    ) -> None:
         """Have one raw socket an arm testify that what is held is there."""
-        for arm, proxy in self._of(arms).items():
-            quiet_ms = self._quiet_trip_ms.get(arm)
-            self._watch(arm, fault, phase, episode, partial(detect_held, proxy, fault, quiet_ms))
+        for arm, proxy in self._proxies_of(arms).items():
+            baseline_ms = self._baseline_trip_ms.get(arm)
+            self._detect_later(arm, fault, phase, episode, partial(detect_held, proxy, fault, baseline_ms))
 
-    def clear(self, phase: str = "end") -> None:
+    def end_all_connections(self, phase: str = "end") -> None:
         """End every connection. It counts as no strike."""
-        self._act("clear", NO_FAULT, phase, None, lambda proxy: proxy.kill())
+        self._act_on_arms("clear", NO_FAULT, phase, None, lambda proxy: proxy.kill())
 
     def join(self) -> None:
         """Wait for every testimony that is still out."""
-        watches, self._watches = self._watches, []
-        for watch in watches:
+        detections, self._detections = self._detections, []
+        for watch in detections:
             watch.result()
 
-    def _of(self, arms: tuple[str, ...]) -> Mapping[str, Proxy]:
+    def _proxies_of(self, arms: tuple[str, ...]) -> Mapping[str, Proxy]:
         return {arm: self.proxies[arm] for arm in arms} if arms else self.proxies
 
-    def _watch(self, arm: str, fault: Fault, phase: str, episode: int, look: Callable[[], Detection]) -> None:
-        def testify() -> None:
-            seen = look()
+    def _detect_later(
+        self, arm: str, fault: Fault, phase: str, episode: int, detect: Callable[[], Detection]
+    ) -> None:
+        def record() -> None:
+            seen = detect()
             self.log.write(
                 Landing(
                     t=time.monotonic_ns(),
@@ -180,9 +187,9 @@ class Nemesis:
                 )
             )
 
-        self._watches.append(self.pool.submit(testify))
+        self._detections.append(self.pool.submit(record))
 
-    def _act(
+    def _act_on_arms(
         self,
         action: Action,
         fault: str,
@@ -195,22 +202,22 @@ class Nemesis:
 
         def one(arm: str, proxy: Proxy) -> StackError | None:
             t0, problem = time.monotonic_ns(), _error_of(partial(do, proxy))
-            self._note(action, fault, phase, episode, arm, t0, problem)
+            self._record_action(action, fault, phase, episode, arm, t0, problem)
             return problem
 
-        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self._of(arms).items()]
-        self._regret([problem for each in done if (problem := each.result())], phase, episode)
+        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self._proxies_of(arms).items()]
+        self._record_errors([problem for each in done if (problem := each.result())], phase, episode)
 
-    def _act_once(
+    def _act_once_for_all(
         self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[], None]
     ) -> None:
         """Do it to what all arms share, and write it down for each of them."""
         t0, problem = time.monotonic_ns(), self.pool.submit(_error_of, do).result()
         for arm in self.proxies:
-            self._note(action, fault, phase, episode, arm, t0, problem)
-        self._regret([problem] if problem else [], phase, episode)
+            self._record_action(action, fault, phase, episode, arm, t0, problem)
+        self._record_errors([problem] if problem else [], phase, episode)
 
-    def _note(
+    def _record_action(
         self,
         action: Action,
         fault: str,
@@ -226,9 +233,9 @@ class Nemesis:
             Act(t0, t1, action=action, fault=fault, arm=arm, phase=phase, episode=episode, error=error)
         )
 
-    def _regret(self, problems: Sequence[StackError], phase: str, episode: int | None) -> None:
+    def _record_errors(self, problems: Sequence[StackError], phase: str, episode: int | None) -> None:
         if problems:
-            self._doubt(problems[0], phase)
+            self._record_doubt(problems[0], phase)
         if any(isinstance(problem, ProxyHung) for problem in problems):
             self._restart(phase, episode)
 
@@ -242,7 +249,7 @@ class Nemesis:
             act = Act(t0, t1, action="restart", fault=NO_FAULT, arm=arm, phase=phase, episode=episode)
             self.log.write(act)
 
-    def _doubt(self, problem: StackError, phase: str) -> None:
+    def _record_doubt(self, problem: StackError, phase: str) -> None:
         hung = isinstance(problem, ProxyHung)
         code = Code.PROXY_RESTARTED if hung else Code.ACT_FAILED
         text = f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else "")

@@ -38,7 +38,7 @@ class RenewalWait:
         before, now = self.before.get(arm, nothing), counts.get(arm, nothing)
         return now.ended - now.failed > before.ended - before.failed
 
-    def late(self, now: float) -> bool:
+    def timed_out(self, now: float) -> bool:
         """Whether nobody waits any longer."""
         return now - self.since >= RENEWAL_TIMEOUT_S
 

@@ -74,7 +74,7 @@ class RunSpec:
     """Where more episodes could decide what is undecided, from the history so far. None: nobody looks."""
     part: int = 1
     """More than one: the experiment was cut off before, and goes on in the same folder."""
-    left: tuple[EpisodeRange, ...] | None = None
+    remaining: tuple[EpisodeRange, ...] | None = None
     """What is still to be played of it; None: all."""
     played: Mapping[str, int] = field(default_factory=dict)
     """How many episodes of each phase were finished before."""
@@ -85,9 +85,9 @@ class RunSpec:
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def stretches(self) -> tuple[EpisodeRange, ...]:
+    def episode_ranges(self) -> tuple[EpisodeRange, ...]:
         """What is played, in order."""
-        return self.plan.stretches if self.left is None else self.left
+        return self.plan.episode_ranges if self.remaining is None else self.remaining
 
     def file(self, writer: str) -> Path:
         """Where a writer's records go."""
@@ -96,51 +96,53 @@ class RunSpec:
     @property
     def total_s(self) -> float:
         """How long all of it will take, as far as one can say before."""
-        return START_UP_S + sum(stretch.forecast_of(self.plan.scenario) for stretch in self.stretches)
+        return START_UP_S + sum(
+            episode_range.forecast_of(self.plan.scenario) for episode_range in self.episode_ranges
+        )
 
-    def say(self, message: str) -> None:
+    def report_step(self, message: str) -> None:
         """Tell whoever watches what is being done outside of phases."""
         elapsed_s = time.monotonic() - self.started
         self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
-def run_experiment(what: RunSpec) -> Ending:
+def run_experiment(spec: RunSpec) -> Ending:
     """Run the experiment and say how it ended; its history is complete up to that moment.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
-    if what.part == 1:  # First of all: whatever has a history can be read.
-        write_environment(what.folder, what.plan, what.sources, what.command, {})
-    with locked(what.folder):
-        _require_next_part(what)
-        return _record_run(what)
+    if spec.part == 1:  # First of all: whatever has a history can be read.
+        write_environment(spec.folder, spec.plan, spec.sources, spec.command, {})
+    with locked(spec.folder):
+        _require_next_part(spec)
+        return _record_run(spec)
 
 
-def _require_next_part(what: RunSpec) -> None:
+def _require_next_part(spec: RunSpec) -> None:
     """Raises UsageError if somebody else has gone on with it since it was looked at, before the folder was held."""
-    found = last_part(what.folder)
-    if found != what.part - 1:
+    found = last_part(spec.folder)
+    if found != spec.part - 1:
         raise UsageError(
-            f"{what.folder}: part {what.part} was to be recorded, and there are {found} parts by now: another command "
+            f"{spec.folder}: part {spec.part} was to be recorded, and there are {found} parts by now: another command "
             "has gone on with this run",
             remedy="Look at what it came to, and resume again if something is left.",
         )
 
 
-def _record_run(what: RunSpec) -> Ending:
+def _record_run(spec: RunSpec) -> Ending:
     """Run it in a folder that nobody else may write to."""
     ending: Ending = "failed"
-    with keeping(what.folder) as keeper, writing(what.file("experiment"), "experiment") as log:
+    with keeping(spec.folder) as keeper, writing(spec.file("experiment"), "experiment") as log:
         try:
-            if what.part == 1:
-                point_latest_at(what.folder)
+            if spec.part == 1:
+                point_latest_at(spec.folder)
             else:
-                log.write(Resumed(t=time.monotonic_ns(), part=what.part, command=what.command))
+                log.write(Resumed(t=time.monotonic_ns(), part=spec.part, command=spec.command))
             outcome: Outcome = "done"
-            if what.stretches or what.plan.looks:  # else all was played, and only its end is missing
+            if spec.episode_ranges or spec.plan.looks:  # else all was played, and only its end is missing
                 with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as undo:
-                    show = partial(_check_then_show, keeper, undo, what.on_progress)
-                    outcome = _execute(replace(what, on_progress=show), undo, log)
+                    show = partial(_check_then_show, keeper, undo, spec.on_progress)
+                    outcome = _execute(replace(spec, on_progress=show), undo, log)
             ending = outcome
         except KeyboardInterrupt:
             ending = "interrupted"
@@ -172,49 +174,49 @@ def _check_then_show(
     show(progress)
 
 
-def _execute(what: RunSpec, undo: Janitor, log: Writer) -> Outcome:
-    check_open_files(what.plan)
+def _execute(spec: RunSpec, undo: Janitor, log: Writer) -> Outcome:
+    check_open_files(spec.plan)
     with (
-        stack_on(_stack_spec(what, undo)) as stack,
-        _open_ledger(what, stack, log) as books,
+        stack_on(_stack_spec(spec, undo)) as stack,
+        _open_ledger(spec, stack, log) as ledger,
     ):
         with ending_what_stands_still():
-            books.begin()
-            if what.part == 1:
-                write_environment(what.folder, what.plan, what.sources, what.command, stack.versions)
-            what.say("probing what each fault does on this machine")
-            faults = [phase.fault for phase in what.plan.scenario.phases if phase.fault]
+            ledger.begin()
+            if spec.part == 1:
+                write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
+            spec.report_step("probing what each fault does on this machine")
+            faults = [phase.fault for phase in spec.plan.scenario.phases if phase.fault]
             for probe in self_test_records(faults, stack):
                 log.write(probe)
-        what.say("starting Locust")
+        spec.report_step("starting Locust")
         with locust_process(
-            _load_config(what, stack),
-            what.folder / "logs" / "load.log",
+            _load_config(spec, stack),
+            spec.folder / "logs" / "load.log",
             undo,
             on_aligned=partial(_record_offset, log),
-            bind=what.master_bind,
+            bind=spec.master_bind,
         ) as load:
             with ending_what_stands_still():
-                _wait_for_users(what, load)
-            with watching_run(stack, load, undo, what.file("watch")) as silences:
-                outcome = _play(what, stack, load, books, silences, log)
+                _wait_for_users(spec, load)
+            with watching_run(stack, load, undo, spec.file("watch")) as watch:
+                outcome = _play(spec, stack, load, ledger, watch, log)
             record_notices(load.notices, log)
-        what.say("stopping")
+        spec.report_step("stopping")
         return outcome
 
 
-def _stack_spec(what: RunSpec, undo: Janitor) -> Footing:
+def _stack_spec(spec: RunSpec, undo: Janitor) -> Footing:
     return Footing(
-        what.plan,
-        project=what.project,
-        target_folder=what.sources.target_folder,
-        report=what.folder,
+        spec.plan,
+        project=spec.project,
+        target_folder=spec.sources.target_folder,
+        report=spec.folder,
         janitor=undo,
-        on_step=what.say,
-        part=what.part,
-        armed=first_ending(stretch.phase for stretch in what.stretches) == "reset",
-        host=what.master_bind.host if what.master_bind else LOOPBACK,
-        engine=what.engine,
+        on_step=spec.report_step,
+        part=spec.part,
+        armed=first_ending(episode_range.phase for episode_range in spec.episode_ranges) == "reset",
+        host=spec.master_bind.host if spec.master_bind else LOOPBACK,
+        engine=spec.engine,
     )
 
 
@@ -243,28 +245,28 @@ def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
         )
 
 
-def _load_config(what: RunSpec, stack: Stack) -> LoadConfig:
-    scenario = what.plan.scenario
+def _load_config(spec: RunSpec, stack: Stack) -> LoadConfig:
+    scenario = spec.plan.scenario
     return LoadConfig(
-        locustfile=what.sources.locustfile,
+        locustfile=spec.sources.locustfile,
         arms={name: arm.service.url for name, arm in stack.arms.items()},
         users=scenario.load.users,
         seed=scenario.seed,
-        requests_path=what.file("requests"),
+        requests_path=spec.file("requests"),
         time_limit_s=scenario.load.timeout_s,
         arrivals_per_s=scenario.load.arrivals_per_s,
-        part=what.part,
-        workers=scenario.load.workers if scenario.load.workers > 1 or what.master_bind else 0,
+        part=spec.part,
+        workers=scenario.load.workers if scenario.load.workers > 1 or spec.master_bind else 0,
     )
 
 
-def _wait_for_users(what: RunSpec, load: LocustProcess) -> None:
-    if what.master_bind is None:
+def _wait_for_users(spec: RunSpec, load: LocustProcess) -> None:
+    if spec.master_bind is None:
         load.wait_ready(LOAD_READY_S)
         return
-    count = what.plan.scenario.load.workers
-    what.say(
-        f"waiting for {count} workers: `brokenpipe worker --master {what.master_bind}` on their machines"
+    count = spec.plan.scenario.load.workers
+    spec.report_step(
+        f"waiting for {count} workers: `brokenpipe worker --master {spec.master_bind}` on their machines"
     )
     load.wait_ready(WORKERS_JOIN_S)
 
@@ -274,75 +276,77 @@ def _record_offset(log: Writer, measured: Aligned) -> None:
     log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
-def _open_ledger(what: RunSpec, stack: Stack, log: Writer) -> AbstractContextManager[LedgerReader]:
-    target_toml = what.sources.target_folder / "target.toml"
-    return open_ledger(what.plan.target.ledger, target_toml, stack, what.file("ledger"), log)
+def _open_ledger(spec: RunSpec, stack: Stack, log: Writer) -> AbstractContextManager[LedgerReader]:
+    target_toml = spec.sources.target_folder / "target.toml"
+    return open_ledger(spec.plan.target.ledger, target_toml, stack, spec.file("ledger"), log)
 
 
 def _play(
-    what: RunSpec,
+    spec: RunSpec,
     stack: Stack,
     load: LocustProcess,
-    books: LedgerReader,
-    silences: SilenceMonitor,
+    ledger: LedgerReader,
+    watch: SilenceMonitor,
     log: Writer,
 ) -> Outcome:
-    scenario = what.plan.scenario
+    scenario = spec.plan.scenario
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
     with (
-        writing(what.file("nemesis"), "nemesis") as acts,
-        writing(what.file("gauges"), "probe") as gauges,
+        writing(spec.file("nemesis"), "nemesis") as acts,
+        writing(spec.file("gauges"), "probe") as gauges,
         sampling(sampled_processes(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
         outcome = TimelinePlayer(
             scenario=scenario,
-            stretches=what.stretches,
-            before=what.played,
+            episode_ranges=spec.episode_ranges,
+            played_before=spec.played,
             load=load,
             nemesis=actor,
             log=log,
-            roll_call=LivenessCheck(stack, log),
-            on_progress=what.on_progress,
+            check_alive=LivenessCheck(stack, log),
+            on_progress=spec.on_progress,
             drain_s=scenario.load.timeout_s + 1.0,
-            started=what.started,
-            total_s=what.total_s,
-            further=_extension(what),
-            patience=WaitLimit(silences),
+            started=spec.started,
+            total_s=spec.total_s,
+            next_ranges=_extension(spec),
+            wait_limit=WaitLimit(watch),
         ).run()
-        if what.plan.target.ledger:
-            what.say("reading the ledger")
-        books.end(actor.clear, partial(silences.silent_for_s, {"postgres"}))
+        if spec.plan.target.ledger:
+            spec.report_step("reading the ledger")
+        ledger.end(actor.end_all_connections, partial(watch.silent_for_s, {"postgres"}))
         return outcome
 
 
-def _extension(what: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None:
+def _extension(spec: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None:
     """Whom the experiment asks for more, from now on."""
-    if what.plan.looks:
-        return partial(_next_analysis, what)
-    if what.plan.soak_s is not None:
-        return partial(rounds_that_fit, what, time.monotonic())
+    if spec.plan.looks:
+        return partial(_next_analysis, spec)
+    if spec.plan.soak_s is not None:
+        return partial(rounds_that_fit, spec, time.monotonic())
     return None
 
 
-def rounds_that_fit(what: RunSpec, began: float, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
+def rounds_that_fit(spec: RunSpec, began: float, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
     """Of a soak: what fits into the time that is left, because all before took less than was thought."""
-    plan = what.plan
+    plan = spec.plan
     assert plan.soak_s is not None
-    planned_s = sum(stretch.forecast_of(plan.scenario) for stretch in what.stretches)
+    planned_s = sum(episode_range.forecast_of(plan.scenario) for episode_range in spec.episode_ranges)
     left_s = planned_s - (time.monotonic() - began)
     more = remaining_ranges(soak_ranges(plan.scenario, plan.soak_s + max(0.0, left_s)), played)
-    return tuple(stretch for stretch in more[:1] if stretch.forecast_of(plan.scenario) <= left_s)
+    return tuple(
+        episode_range for episode_range in more[:1] if episode_range.forecast_of(plan.scenario) <= left_s
+    )
 
 
-def _next_analysis(what: RunSpec, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
+def _next_analysis(spec: RunSpec, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
     """What the next look asks for. Nothing is judged when there is no room for more episodes anyway."""
-    plan = what.plan
-    if what.open_phases is None or not next_ranges(plan.scenario, plan.looks, played, plan.looks):
+    plan = spec.plan
+    if spec.open_phases is None or not next_ranges(plan.scenario, plan.looks, played, plan.looks):
         return ()
-    what.say("looking whether everything is decided")
-    return next_ranges(plan.scenario, plan.looks, played, what.open_phases(what.folder))
+    spec.report_step("looking whether everything is decided")
+    return next_ranges(plan.scenario, plan.looks, played, spec.open_phases(spec.folder))
 
 
 def record_notices(notices: Iterable[Notice], log: Writer) -> None:

@@ -59,24 +59,26 @@ class TimelinePlayer:
     """
 
     scenario: Scenario
-    stretches: Sequence[EpisodeRange]
+    episode_ranges: Sequence[EpisodeRange]
     load: LocustProcess
     nemesis: Nemesis
     log: Writer
-    roll_call: Callable[[str | None], None]
+    check_alive: Callable[[str | None], None]
     on_progress: Callable[[Progress], None]
     drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
-    further: Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None = None
-    before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase that need not be played
-    stops: bool = True  # after a phase without a fault in which a service does not work
-    patience: WaitLimit = field(default_factory=WaitLimit)
+    next_ranges: Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None = None
+    played_before: Mapping[str, int] = field(
+        default_factory=dict
+    )  # episodes of each phase that need not be played
+    stop_on_failing_service: bool = True  # after a phase without a fault in which a service does not work
+    wait_limit: WaitLimit = field(default_factory=WaitLimit)
     _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
-    _failed_before: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
+    _failed_counts: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def run(self) -> Outcome:
         """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
@@ -86,67 +88,69 @@ class TimelinePlayer:
             return "hung"
 
     def _play_all(self) -> Outcome:
-        played = dict(self.before)
-        self._planned_end = time.monotonic() + self._forecast_s(self.stretches)
-        stretches = self.stretches or self._ask_further(played)
+        played = dict(self.played_before)
+        self._planned_end = time.monotonic() + self._forecast_s(self.episode_ranges)
+        episode_ranges = self.episode_ranges or self._extend(played)
         warm_up_s = WARM_UP_S
-        while stretches:
-            for stretch in stretches:
+        while episode_ranges:
+            for episode_range in episode_ranges:
                 before = self.load.progress
-                self._play(stretch, warm_up_s)
-                if self.stops and failing_arms(stretch.phase, before, self.load.progress):
+                self._play(episode_range, warm_up_s)
+                if self.stop_on_failing_service and failing_arms(
+                    episode_range.phase, before, self.load.progress
+                ):
                     self._pause()
                     return "stopped"
                 warm_up_s = 0.0
-                played[stretch.phase.name] = stretch.first + stretch.count
+                played[episode_range.phase.name] = episode_range.first + episode_range.count
             self._pause()
-            stretches = self._ask_further(played)
+            episode_ranges = self._extend(played)
         return "done"
 
-    def _play(self, stretch: EpisodeRange, warm_up_s: float) -> None:
+    def _play(self, episode_range: EpisodeRange, warm_up_s: float) -> None:
         self._pause()
-        phase = stretch.phase
-        self._phase, self._episode, self._episodes = phase, 0, stretch.first + stretch.count
-        self._turn_to(phase, warm_up_s)
-        self._mark_begin(phase)
+        phase = episode_range.phase
+        self._phase, self._episode, self._episodes = phase, 0, episode_range.first + episode_range.count
+        self._enter_phase(phase, warm_up_s)
+        self._record_phase_begin(phase)
         try:
-            _PLAYERS[phase.pattern](self, stretch)
+            _PLAYERS[phase.pattern](self, episode_range)
         except (TimelineAborted, PartHungError):
-            self._end(phase)
+            self._end_phase(phase)
             raise
-        self._end(phase)
+        self._end_phase(phase)
 
-    def _end(self, phase: Phase) -> None:
+    def _end_phase(self, phase: Phase) -> None:
         """Heal while requests wait for it, and only then let them come to an end."""
         self.load.close()
         if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
             self.nemesis.join()  # these are witnessed for as long as an episode lasts, or longer
         self.nemesis.heal(phase.name)
-        self.patience.server_is_held = False
+        self.wait_limit.server_is_held = False
         over = time.monotonic_ns()
         self.nemesis.join()
         self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
 
-    def _ask_further(self, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
-        if self.further is None:
+    def _extend(self, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
+        if self.next_ranges is None:
             return ()
         self._wait(time.monotonic() + LOAD_FLUSH_S)
-        stretches = self.further(played)
-        self._planned_end = time.monotonic() + self._forecast_s(stretches)
+        episode_ranges = self.next_ranges(played)
+        self._planned_end = time.monotonic() + self._forecast_s(episode_ranges)
         self.total_s = self._planned_end - self.started
-        return stretches
+        return episode_ranges
 
-    def _forecast_s(self, stretches: Sequence[EpisodeRange]) -> float:
-        return sum(stretch.forecast_of(self.scenario) for stretch in stretches)
+    def _forecast_s(self, episode_ranges: Sequence[EpisodeRange]) -> float:
+        return sum(episode_range.forecast_of(self.scenario) for episode_range in episode_ranges)
 
     # --- between phases -----------------------------------------------------------------------------
 
-    def _turn_to(self, phase: Phase, warm_up_s: float) -> None:
+    def _enter_phase(self, phase: Phase, warm_up_s: float) -> None:
         """Drained: make ready for a phase, and let users act as long as nothing counts."""
         renewed = self.nemesis.prepare(phase)
         self.load.open()
         if renewed:
-            self._wait_for_return(phase, renewed)
+            self._wait_for_renewal(phase, renewed)
         self._wait(time.monotonic() + warm_up_s + max(phase.burst_s or 0.0, SETTLE_S))
         if phase.settles_s:
             self._inject_held(phase)
@@ -154,11 +158,11 @@ class TimelinePlayer:
         if phase.pattern is Pattern.BURSTS:
             self._pause()
 
-    def _wait_for_return(self, phase: Phase, renewed: tuple[str, ...]) -> None:
+    def _wait_for_renewal(self, phase: Phase, renewed: tuple[str, ...]) -> None:
         """Until each arm whose connections were renewed has answered since; say so where it does not."""
         returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
         while missing := returning.missing(time.monotonic(), self.load.progress):
-            if returning.late(time.monotonic()) or self.patience.is_in_vain():
+            if returning.timed_out(time.monotonic()) or self.wait_limit.should_give_up():
                 for arm in missing:
                     self.log.write(not_back_warning(arm, phase.name))
                 return
@@ -168,14 +172,14 @@ class TimelinePlayer:
         """Inject what the phase holds. When; None: it holds nothing."""
         if phase.fault is None or phase.fault.strikes:
             return None
-        self.patience.server_is_held = phase.fault.place == "server"
+        self.wait_limit.server_is_held = phase.fault.place == "server"
         return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
 
     def _pause(self) -> None:
         """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
         since = time.monotonic()
-        drained = self.load.drain(self.drain_s, self.patience.is_in_vain)
-        self.patience.end_if_hung(since - self._planned_end)
+        drained = self.load.drain(self.drain_s, self.wait_limit.should_give_up)
+        self.wait_limit.raise_if_hung(since - self._planned_end)
         if self._phase is None:
             return
         self.on_progress(self._progress())  # what its last requests came to
@@ -184,100 +188,102 @@ class TimelinePlayer:
             text = f"requests were still under way {waited_s:g} s after the load paused"
             self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
 
-    def _mark_begin(self, phase: Phase) -> None:
+    def _record_phase_begin(self, phase: Phase) -> None:
         self.log.write(records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin"))
 
     # --- the three patterns -------------------------------------------------------------------------
 
-    def _play_blocks(self, stretch: EpisodeRange) -> None:
-        if self.scenario.isolates(stretch.phase):
-            self._play_turns(stretch)
+    def _play_blocks(self, episode_range: EpisodeRange) -> None:
+        if self.scenario.isolates(episode_range.phase):
+            self._play_isolated_blocks(episode_range)
             return
-        phase, t0 = stretch.phase, time.monotonic_ns()
+        phase, t0 = episode_range.phase, time.monotonic_ns()
         origin = t0
-        for i in range(stretch.count):
-            n = self._begin_episode(stretch, i)
+        for i in range(episode_range.count):
+            n = self._begin_episode(episode_range, i)
             if i == 0 and not phase.settles_s:
                 self._wait(t0 / 1e9 + phase.lead_s)
                 origin = self._inject_held(phase) or t0
             if phase.fault:
-                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+                self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
             t1 = origin + round((i + 1) * phase.episode_s * 1e9)
             self._wait(t1 / 1e9)
-            self._note(phase, n, t0, t1, None)
+            self._record_episode(phase, n, t0, t1, None)
             t0 = t1
 
-    def _play_turns(self, stretch: EpisodeRange) -> None:
+    def _play_isolated_blocks(self, episode_range: EpisodeRange) -> None:
         """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
 
         So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
         """
-        phase, arms = stretch.phase, tuple(self.nemesis.proxies)
-        for i in range(stretch.count):
+        phase, arms = episode_range.phase, tuple(self.nemesis.proxies)
+        for i in range(episode_range.count):
             self._pause()
-            n = self._begin_episode(stretch, i)
+            n = self._begin_episode(episode_range, i)
             if phase.fault:
-                self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+                self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
                 self.nemesis.join()  # nobody but the arm whose turn it is
             for arm in arms if n % 2 == 0 else reversed(arms):
                 self._pause()
                 self.load.open(
-                    (arm,), stretch=FIRST_ISOLATED_SEED_INDEX + n
+                    (arm,), arrival_seed_index=FIRST_ISOLATED_SEED_INDEX + n
                 )  # what arrives is the same in every arm
                 self._wait(time.monotonic() + LEAD_IN_S)
                 t0 = time.monotonic_ns()
                 self._wait(time.monotonic() + phase.episode_s)
-                self._note(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
+                self._record_episode(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
 
-    def _play_strikes(self, stretch: EpisodeRange) -> None:
-        phase, begin, begin_ns = stretch.phase, time.monotonic(), time.monotonic_ns()
+    def _play_strikes(self, episode_range: EpisodeRange) -> None:
+        phase, begin, begin_ns = episode_range.phase, time.monotonic(), time.monotonic_ns()
         assert phase.fault is not None
-        for i in range(stretch.count):
-            n = self._begin_episode(stretch, i)
+        for i in range(episode_range.count):
+            n = self._begin_episode(episode_range, i)
             t0 = begin_ns + round(i * phase.episode_s * 1e9)
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 0.5) * phase.episode_s)
             over = begin + (i + 1) * phase.episode_s
             strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
             if strike >= t1:
-                self._doubt_late_strike(phase, n)
+                self._record_late_strike(phase, n)
             self._wait(begin + (i + 1) * phase.episode_s)
-            self._note(phase, n, t0, t1, strike)
+            self._record_episode(phase, n, t0, t1, strike)
 
-    def _begin_episode(self, stretch: EpisodeRange, i: int) -> int:
+    def _begin_episode(self, episode_range: EpisodeRange, i: int) -> int:
         """The number of a stretch's i-th episode. They go on where those of the phase before them ended."""
-        self._episode = stretch.first + i + 1
-        return stretch.first + i
+        self._episode = episode_range.first + i + 1
+        return episode_range.first + i
 
-    def _doubt_late_strike(self, phase: Phase, n: int) -> None:
+    def _record_late_strike(self, phase: Phase, n: int) -> None:
         """A strike outside of its episode breaks requests of another."""
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
         self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
-    def _play_bursts(self, stretch: EpisodeRange) -> None:
-        phase = stretch.phase
+    def _play_bursts(self, episode_range: EpisodeRange) -> None:
+        phase = episode_range.phase
         assert phase.quiet_s is not None
         assert phase.burst_s is not None
         self._inject_held(phase)
-        for i in range(stretch.count):
-            n = self._begin_episode(stretch, i)
+        for i in range(episode_range.count):
+            n = self._begin_episode(episode_range, i)
             t0, begin = time.monotonic_ns(), time.monotonic()
-            strike = self._quiet(phase, n, begin + phase.quiet_s)
+            strike = self._play_quiet_part(phase, n, begin + phase.quiet_s)
             self.load.open()
             back = time.monotonic_ns()
             self._wait(begin + phase.quiet_s + phase.burst_s)
-            if i + 1 < stretch.count:
-                self._fall_quiet(phase)
-            self._note(phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike)
+            if i + 1 < episode_range.count:
+                self._pause_between_bursts(phase)
+            self._record_episode(
+                phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike
+            )
 
-    def _fall_quiet(self, phase: Phase) -> None:
+    def _pause_between_bursts(self, phase: Phase) -> None:
         """Users pause between two bursts. Where all hang until it is healed, nobody waits for their end."""
         if phase.fault and not phase.fault.strikes and phase.fault.contract.mid_transfer.seen == "silence":
             self.load.close()
         else:
             self._pause()
 
-    def _quiet(self, phase: Phase, n: int, until: float) -> int | None:
+    def _play_quiet_part(self, phase: Phase, n: int, until: float) -> int | None:
         """Users pause. When a momentary fault struck, the time at which it did."""
         strike = None
         if phase.fault and phase.fault.strikes:
@@ -286,11 +292,11 @@ class TimelinePlayer:
             over = until + (phase.burst_s or 0.0)
             strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
         elif phase.fault:
-            self.nemesis.watch_held(phase.fault, phase.name, n, phase.arms)
+            self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
         self._wait(until)
         return strike
 
-    def _note(
+    def _record_episode(
         self, phase: Phase, n: int, t0: int, t1: int, strike: int | None, arm: str | None = None
     ) -> None:
         self.log.write(
@@ -305,13 +311,13 @@ class TimelinePlayer:
         while left > 0:
             begun = time.monotonic()
             self.load.check()
-            self.roll_call(self._phase.name if self._phase else None)
+            self.check_alive(self._phase.name if self._phase else None)
             self.on_progress(self._progress())
-            self.patience.end_if_hung(begun - self._planned_end)
+            self.wait_limit.raise_if_hung(begun - self._planned_end)
             left = until - time.monotonic()
             nap_s = max(0.0, min(left, PROGRESS_EVERY_S))
             time.sleep(nap_s)
-            self.patience.note_if_late(begun, nap_s)
+            self.wait_limit.record_if_late(begun, nap_s)
 
     def _progress(self) -> Progress:
         phase = self._phase
@@ -323,15 +329,15 @@ class TimelinePlayer:
             episodes=self._episodes,
             elapsed_s=time.monotonic() - self.started,
             total_s=self.total_s,
-            arms=self._arms(),
+            arms=self._arm_progress(),
         )
 
-    def _arms(self) -> tuple[ArmProgress, ...]:
+    def _arm_progress(self) -> tuple[ArmProgress, ...]:
         now, counts = time.monotonic(), self.load.progress
-        self._failed_before.append((now, {arm: count.failed for arm, count in counts.items()}))
-        while self._failed_before[0][0] < now - RECENT_S:
-            self._failed_before.popleft()
-        before = self._failed_before[0][1]
+        self._failed_counts.append((now, {arm: count.failed for arm, count in counts.items()}))
+        while self._failed_counts[0][0] < now - RECENT_S:
+            self._failed_counts.popleft()
+        before = self._failed_counts[0][1]
         return tuple(
             ArmProgress(arm, count.started, count.ended, count.failed, count.failed - before.get(arm, 0))
             for arm, count in counts.items()

@@ -55,7 +55,9 @@ class LedgerReader(Protocol):
     def begin(self) -> None:
         """Read what was there before any request. Raises TargetError if the statement does not work."""
 
-    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+    def end(
+        self, end_connections: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         """Read what is committed. `decide` ends every connection through the proxies.
 
         `silent_for_s`: for how long the server has stood still. Nobody waits for one that does.
@@ -68,7 +70,9 @@ class NoLedgerReader:
     def begin(self) -> None:
         pass
 
-    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+    def end(
+        self, end_connections: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         pass
 
 
@@ -90,47 +94,49 @@ class DatabaseLedgerReader:
                     self.target_toml, (Problem("ledger", self.statement, error),), remedy=REMEDY
                 )
 
-    def end(self, decide: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0) -> None:
+    def end(
+        self, end_connections: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         if postgres_answers(self.server) is False:
             for arm in self.databases:
-                self._balance(arm, "end", 0, NO_ANSWER)
+                self._write_summary(arm, "end", 0, NO_ANSWER)
             return
-        if self._open_after_a_while():
+        if self._arms_with_open_transactions():
             # What hangs behind a dead wire is neither committed nor given up. Without its connection it is.
-            decide()
-            for arm in self._open_after_a_while():
-                self._doubt(arm)
+            end_connections()
+            for arm in self._arms_with_open_transactions():
+                self._record_doubt(arm)
         for arm in self.databases:
             self._read(arm, "end", lambda: silent_for_s() > STANDSTILL_S)
 
-    def _read(self, arm: str, edge: Edge, in_vain: Callable[[], bool] = lambda: False) -> str | None:
+    def _read(self, arm: str, edge: Edge, give_up: Callable[[], bool] = lambda: False) -> str | None:
         """Write one reading down; the error that made it incomplete, if there was one."""
         entries, error = 0, None
         try:
-            for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, in_vain):
+            for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, give_up):
                 self.log.write(Entry(arm=arm, edge=edge, key=key, count=count))
                 entries += 1
         except (psycopg.Error, _WrongShapeError) as problem:
-            error = NO_ANSWER if in_vain() else " ".join(str(problem).split())
-        self._balance(arm, edge, entries, error)
+            error = NO_ANSWER if give_up() else " ".join(str(problem).split())
+        self._write_summary(arm, edge, entries, error)
         return error
 
-    def _balance(self, arm: str, edge: Edge, entries: int, error: str | None) -> None:
+    def _write_summary(self, arm: str, edge: Edge, entries: int, error: str | None) -> None:
         self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
 
-    def _open_after_a_while(self) -> list[str]:
+    def _arms_with_open_transactions(self) -> list[str]:
         """The arms that still have a transaction open. A server that does not answer has none."""
         arms = {database: arm for arm, database in self.databases.items()}
         try:
             with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
                 activity = _OpenTransactions(connection, list(arms))
-                if poll(activity.over, timeout_s=SETTLE_S, every_s=0.05):
+                if poll(activity.settled, timeout_s=SETTLE_S, every_s=0.05):
                     return []
                 return sorted(arms[database] for database in activity.open)
         except psycopg.Error:
             return []
 
-    def _doubt(self, arm: str) -> None:
+    def _record_doubt(self, arm: str) -> None:
         text = (
             f"{arm} still had transactions open {SETTLE_S:g} s after its last connection was ended: "
             "what they do later is not in the ledger"
@@ -147,7 +153,7 @@ class _OpenTransactions:
     open: set[str] = field(default_factory=set)
     since: float | None = None  # when nothing was open first
 
-    def over(self) -> bool | None:
+    def settled(self) -> bool | None:
         """Look. True once nothing was open for long enough."""
         found = {name for (name,) in self.connection.execute(_OPEN_TRANSACTIONS, (self.databases,))}
         now = time.monotonic()
@@ -160,10 +166,10 @@ class _WrongShapeError(Exception):
     """The answer of the statement has another shape."""
 
 
-def _read_rows(dsn: str, statement: str, in_vain: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
+def _read_rows(dsn: str, statement: str, give_up: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
     """Each key with its count, a few thousand rows in memory at a time."""
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-    with connected(dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=in_vain, options=options) as connection:
+    with connected(dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=give_up, options=options) as connection:
         connection.read_only = True
         with connection.cursor("ledger") as cursor:
             cursor.itersize = ROWS_AT_ONCE

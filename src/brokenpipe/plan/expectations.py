@@ -148,7 +148,7 @@ class Expectation(StrictModel):
     """For a count: exactly this."""
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Self:
+    def _check_one_bound(self) -> Self:
         given = [name for name in BOUNDS if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "no bound"
@@ -160,7 +160,7 @@ class Expectation(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _bound_can_be_met(self) -> Self:
+    def _check_bound_reachable(self) -> Self:
         """A bound that nothing can be outside of, such as a rate below 5 for 5 %, would pass whatever happens."""
         name, bound = self.bound
         most = math.inf if self.metric.is_fact or self.metric.is_latency or self.metric.is_per_episode else 1

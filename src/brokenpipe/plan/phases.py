@@ -77,7 +77,7 @@ class Phase(StrictModel):
     """Seconds in which users act."""
 
     @model_validator(mode="after")
-    def _one_pattern(self) -> Self:
+    def _check_pattern(self) -> Self:
         given = {key for keys in KEYS_OF_PATTERNS.values() for key in keys if getattr(self, key) is not None}
         if given not in KEYS_OF_PATTERNS.values():
             raise ValueError(
@@ -87,7 +87,7 @@ class Phase(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _fault_fits(self) -> Self:
+    def _check_fault(self) -> Self:
         if self.pattern is Pattern.STRIKES and not (self.fault and self.fault.strikes):
             raise ValueError(
                 "episodes + every_s strike a momentary fault such as socket_kill; "
@@ -101,7 +101,7 @@ class Phase(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _arms_fit(self) -> Self:
+    def _check_arms(self) -> Self:
         if self.arms and not self.fault:
             raise ValueError("arms says which arms the fault happens to, and this phase has none")
         if self.arms and self.fault and self.fault.shared:
@@ -109,7 +109,7 @@ class Phase(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _comes_under_load(self) -> Self:
+    def _check_under_load(self) -> Self:
         silent = self.fault is not None and self.fault.contract.mid_transfer.seen == "silence"
         if self.under_load and not (silent and self.pattern is Pattern.BLOCKS):
             raise ValueError(
@@ -118,7 +118,7 @@ class Phase(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _strike_has_time(self) -> Self:
+    def _check_strike_time(self) -> Self:
         least_s = self.fault.least_every_s if self.fault else 0.0
         for key, given_s in (("every_s", self.every_s), ("quiet_s", self.quiet_s)):
             if self.fault and self.fault.strikes and given_s is not None and given_s < least_s:
@@ -128,7 +128,7 @@ class Phase(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _idle_limit_fits(self) -> Self:
+    def _check_idle_limit(self) -> Self:
         after_ms = self.fault.silence_ms if self.fault else None
         if self.quiet_s is not None and after_ms is not None and self.quiet_s * 1000 <= after_ms:
             raise ValueError(

@@ -69,7 +69,7 @@ class Plan(StrictModel):
     """Where everything but the load runs."""
 
     @property
-    def stretches(self) -> tuple[EpisodeRange, ...]:
+    def episode_ranges(self) -> tuple[EpisodeRange, ...]:
         """What is played, in order; with --until-decided, what is played first."""
         if self.soak_s is not None:
             return soak_ranges(self.scenario, self.soak_s)
@@ -78,9 +78,9 @@ class Plan(StrictModel):
     @property
     def forecast_s(self) -> float:
         """How long that will take."""
-        return sum(stretch.forecast_of(self.scenario) for stretch in self.stretches)
+        return sum(episode_range.forecast_of(self.scenario) for episode_range in self.episode_ranges)
 
-    def looks_at(self, phase: str) -> int:
+    def analyses_of(self, phase: str) -> int:
         """How many times its expectations may be judged: so many share the error of an interval."""
         return len(self.looks.get(phase, ())) or 1
 
@@ -116,7 +116,7 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
         soak_s=overrides.soak_s,
         stack=overrides.stack,
     )
-    _ = plan.stretches  # which there must be
+    _ = plan.episode_ranges  # which there must be
     return plan, Sources(path, text, folder, _find_locustfile(path, parsed))
 
 

@@ -48,7 +48,7 @@ class LoadSettings(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _enough_users(cls, data: Any) -> Any:
+    def _default_users(cls, data: Any) -> Any:
         """As many users as an open load needs while nothing is answered (Little's law), unless it says how many."""
         if not isinstance(data, Mapping) or "users" in data:
             return data

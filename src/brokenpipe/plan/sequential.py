@@ -33,10 +33,12 @@ class EpisodeRange:
 def remaining_ranges(planned: Sequence[EpisodeRange], played: Mapping[str, int]) -> tuple[EpisodeRange, ...]:
     """What is left of these when so many episodes of each phase have been played."""
     found = []
-    for stretch in planned:
-        first = max(stretch.first, played.get(stretch.phase.name, 0))
-        if first < stretch.first + stretch.count:
-            found.append(EpisodeRange(stretch.phase, first, stretch.first + stretch.count - first))
+    for episode_range in planned:
+        first = max(episode_range.first, played.get(episode_range.phase.name, 0))
+        if first < episode_range.first + episode_range.count:
+            found.append(
+                EpisodeRange(episode_range.phase, first, episode_range.first + episode_range.count - first)
+            )
     return tuple(found)
 
 

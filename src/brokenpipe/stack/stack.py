@@ -30,7 +30,10 @@ def connections_for(plan: Plan) -> int:
 def databases_for(plan: Plan, server: Postgres) -> Mapping[str, Database]:
     """An empty database for each arm, with as much room as the plan gives it."""
     scenario = plan.scenario
-    made = {arm: server.create_database(f"arm_{arm}", scenario.postgres.room) for arm in scenario.arms}
+    made = {
+        arm: server.create_database(f"arm_{arm}", scenario.postgres.service_connections)
+        for arm in scenario.arms
+    }
     return {arm: replace(each, pooled=scenario.pgbouncer is not None) for arm, each in made.items()}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` do
     from brokenpipe.drive.runner import RunSpec
     from brokenpipe.load.config import Bind
     from brokenpipe.measure.regression.baseline import Baseline
-    from brokenpipe.measure.resume_state import ResumeState
+    from brokenpipe.measure.resume_state import Unfinished
 
 
 def execute_run(
@@ -39,7 +39,7 @@ def execute_run(
         from brokenpipe.measure.pipeline import open_phases
 
         folder = new_report_folder(reports, plan.stem)
-        made.append(folder)
+        folders.append(folder)
         write_plan(folder, plan, sources)
         store_baseline(folder, baseline)
         return RunSpec(
@@ -47,11 +47,11 @@ def execute_run(
             master_bind=master_bind, engine=engine,
         )  # fmt: skip
 
-    made: list[Path] = []
+    folders: list[Path] = []
     try:
         return _run_and_report(begin)
     finally:
-        _remove_if_not_begun(made)
+        _remove_if_not_begun(folders)
 
 
 def _remove_if_not_begun(folders: Sequence[Path]) -> None:
@@ -62,7 +62,7 @@ def _remove_if_not_begun(folders: Sequence[Path]) -> None:
 
 
 def resume_run(
-    found: ResumeState, sources: Sources, project: Project, folder: Path, engine: str | None = None
+    found: Unfinished, sources: Sources, project: Project, folder: Path, engine: str | None = None
 ) -> int:
     """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
 
@@ -73,7 +73,7 @@ def resume_run(
 
         return RunSpec(
             found.plan, sources, project, folder, command_line(), open_phases=open_phases,
-            part=found.part, left=found.remaining, played=found.played, engine=engine,
+            part=found.part, remaining=found.left, played=found.played, engine=engine,
         )  # fmt: skip
 
     return _run_and_report(begin)
@@ -83,20 +83,20 @@ def _run_and_report(begin: Callable[[], RunSpec]) -> int:
     from brokenpipe.drive.runner import Terminated, run_experiment
     from brokenpipe.report.terminal.progress import display_for
 
-    asked, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
+    interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
-        what = begin()
+        spec = begin()
         try:
-            with console.converting_shortages(), display_for(console.out) as shown:
-                run_experiment(replace(what, on_progress=shown.show))
-                asked.only_noted = True  # from here on the report is finished in any case
+            with console.converting_shortages(), display_for(console.out) as display:
+                run_experiment(replace(spec, on_progress=display.show))
+                interrupts.finishing = True  # from here on the report is finished in any case
         except BrokenpipeError as error:
-            asked.only_noted = True
+            interrupts.finishing = True
             console.print_error(error)
-            report_after_failure(what.folder)
+            report_after_failure(spec.folder)
             code = error.exit_code
         else:
-            code = write_report(what.folder)
+            code = write_report(spec.folder)
     except Terminated:  # before anything was begun
         console.err.print("terminated")
-    return code if asked.exit_code is None else asked.exit_code
+    return code if interrupts.exit_code is None else interrupts.exit_code

@@ -20,11 +20,11 @@ def run_web(
     from brokenpipe.drive.interactive.web_session import WebSessionConfig, serve_web_session
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
-    from brokenpipe.measure.live import LiveReader
+    from brokenpipe.measure.live import Lookout
     from brokenpipe.report.web.page import web_page
 
-    asked, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
-    what = WebSessionConfig(
+    interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
+    config = WebSessionConfig(
         plan=plan,
         sources=sources,
         project=project,
@@ -32,35 +32,35 @@ def run_web(
         command=command_line(),
         port=_port(port),
         page=web_page(plan),
-        lookout=LiveReader,
-        on_say=_print,
+        live_source=Lookout,
+        on_message=_print,
         engine=engine,
     )
-    _print(f"starting {what.url}, with Locust's web UI; Ctrl-C ends it")
+    _print(f"starting {config.url}, with Locust's web UI; Ctrl-C ends it")
     try:
         with console.converting_shortages():
-            serve_web_session(what)
+            serve_web_session(config)
     except BrokenpipeError as error:
-        asked.only_noted = True
+        interrupts.finishing = True
         console.print_error(error)
         code = error.exit_code
     except (Terminated, KeyboardInterrupt):
-        asked.only_noted = True
-    return code if asked.exit_code is None else asked.exit_code
+        interrupts.finishing = True
+    return code if interrupts.exit_code is None else interrupts.exit_code
 
 
-def _port(wished: int | None) -> int:
+def _port(requested: int | None) -> int:
     """Locust's usual port if nobody has it, else any. Raises UsageError if somebody has the one that was asked for."""
     from brokenpipe.stack.processes.ports import free_port, taken
 
-    if wished is None:
+    if requested is None:
         return free_port() if taken(DEFAULT_PORT) else DEFAULT_PORT
-    if taken(wished):
+    if taken(requested):
         raise UsageError(
-            f"--web-port {wished}: another program listens on that port of 127.0.0.1",
+            f"--web-port {requested}: another program listens on that port of 127.0.0.1",
             remedy="Name another one, or leave --web-port out: a free one is found then.",
         )
-    return wished
+    return requested
 
 
 def _print(text: str) -> None:

@@ -37,17 +37,17 @@ class Detection:
     landed: bool
 
 
-def _errors_are_not_detected(look: Callable[_Params, Detection]) -> Callable[_Params, Detection]:
+def _errors_are_not_detected(detect: Callable[_Params, Detection]) -> Callable[_Params, Detection]:
     """What a socket of ours could not see did not land, and the reason is what was seen."""
 
-    @wraps(look)
-    def looking(*args: _Params.args, **kwargs: _Params.kwargs) -> Detection:
+    @wraps(detect)
+    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> Detection:
         try:
-            return look(*args, **kwargs)
+            return detect(*args, **kwargs)
         except OSError as error:
             return Detection(f"nothing could be seen: {error}", None, landed=False)
 
-    return looking
+    return wrapped
 
 
 def open_sentinel(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> Sentinel:
@@ -98,8 +98,8 @@ def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -
     (toxic,) = fault.toxics()
 
     def hit() -> bool | None:
-        told = proxy.told(toxic.name)
-        return True if told["cut"] >= since_ns else None
+        counts = proxy.told(toxic.name)
+        return True if counts["cut"] >= since_ns else None
 
     try:
         landed = poll(hit, timeout_s=max(until - time.monotonic(), 0.0), every_s=CUT_POLL_S)
@@ -110,12 +110,12 @@ def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -
 
 
 @_errors_are_not_detected
-def detect_held(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Detection:
+def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detection:
     """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
     if fault.place == "server":
         return detect_on_session(proxy, fault)
     if fault.sign.seen == "delayed":
-        return detect_delay(proxy, fault, quiet_ms)
+        return detect_delay(proxy, fault, baseline_ms)
     if fault.shows_on == "fresh":
         return detect_on_connect(proxy, fault)
     return detect_idle_end(proxy, fault)
@@ -154,13 +154,13 @@ def detect_idle_end(proxy: Proxy, fault: Fault) -> Detection:
     return _detect_sentinel_end(sentinel, fault, time.monotonic_ns())
 
 
-def detect_delay(proxy: Proxy, fault: Fault, quiet_ms: float | None) -> Detection:
+def detect_delay(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detection:
     """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
-    if quiet_ms is None:
+    if baseline_ms is None:
         return Detection("no connection before the fault", None, landed=False)
     trip_ms = round_trip_ms(proxy, fault.sign.latest_s + ANSWER_TIMEOUT_S)
     earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
-    added_ms = trip_ms - quiet_ms
+    added_ms = trip_ms - baseline_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip
     # can be faster than the delay.
     landed = trip_ms >= earliest_ms and earliest_ms / 2 <= added_ms <= latest_ms + 1e3 * SLACK_S
@@ -178,7 +178,7 @@ def _detect_end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: fl
     """How the first byte after a rest is answered. What ends it in the rest is seen before that: at a negative time."""
     due_ns = time.monotonic_ns() + round(rest_s * 1e9)
     with sentinel:
-        seen, at_ns = sentinel.end_after_rest(rest_s, expected.latest_s + SLACK_S)
+        seen, at_ns = sentinel.wait_end_after_rest(rest_s, expected.latest_s + SLACK_S)
     after_s = (at_ns - due_ns) / 1e9
     return Detection(seen, after_s * 1e3, landed=_meets(expected, seen, after_s))
 

@@ -26,10 +26,10 @@ class SessionSentinel:
         """Raises OSError: NotOpened if the other side opens no session."""
         self._closing = ExitStack()
         self._session = self._closing.enter_context(pg_session(door.address, door.login))
-        self._over = threading.Event()
-        self._sighting: SocketEvent | OSError | None = None
-        self._ear = threading.Thread(target=self._listen, name="session sentinel", daemon=True)
-        self._ear.start()
+        self._ended = threading.Event()
+        self._event: SocketEvent | OSError | None = None
+        self._reader = threading.Thread(target=self._read_until_end, name="session sentinel", daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +38,7 @@ class SessionSentinel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._session.shut_down()
-        self._ear.join()
+        self._reader.join()
         self._closing.close()
 
     def end(self, timeout_s: float) -> tuple[Seen, int]:
@@ -46,15 +46,15 @@ class SessionSentinel:
 
         Raises OSError if the socket failed in another way: that is no sight of a fault.
         """
-        if self._over.wait(timeout_s) and self._sighting:
-            if isinstance(self._sighting, OSError):
-                raise self._sighting
-            return self._sighting.seen, self._sighting.t_ns
+        if self._ended.wait(timeout_s) and self._event:
+            if isinstance(self._event, OSError):
+                raise self._event
+            return self._event.seen, self._event.t_ns
         return "alive", time.monotonic_ns()
 
-    def _listen(self) -> None:
+    def _read_until_end(self) -> None:
         try:
-            self._sighting = self._session.end(time.monotonic_ns() + round(_LIFE_S * 1e9))
+            self._event = self._session.wait_closed(time.monotonic_ns() + round(_LIFE_S * 1e9))
         except OSError as error:
-            self._sighting = error
-        self._over.set()
+            self._event = error
+        self._ended.set()

@@ -38,11 +38,11 @@ class Sentinel:
     def __init__(self, connection: socket.socket, round_trip_ms: float) -> None:
         self.round_trip_ms = round_trip_ms
         self._connection = connection
-        self._heard = threading.Event()  # bytes arrived
-        self._over = threading.Event()
-        self._sighting: SocketEvent | OSError | None = None
-        self._ear = threading.Thread(target=self._listen, name="sentinel", daemon=True)
-        self._ear.start()
+        self._received = threading.Event()  # bytes arrived
+        self._ended = threading.Event()
+        self._event: SocketEvent | OSError | None = None
+        self._reader = threading.Thread(target=self._read_until_end, name="sentinel", daemon=True)
+        self._reader.start()
 
     @classmethod
     def open(cls, host: str, port: int, answer_s: float = ANSWER_TIMEOUT_S) -> Self:
@@ -69,7 +69,7 @@ class Sentinel:
         """Let go of the connection and of the thread that listens on it."""
         with suppress(OSError):  # already ended by the other side
             self._connection.shutdown(socket.SHUT_RDWR)  # wakes the thread, which a close would not
-        self._ear.join()
+        self._reader.join()
         self._connection.close()
 
     def end(self, timeout_s: float) -> tuple[Seen, int]:
@@ -80,51 +80,51 @@ class Sentinel:
 
         Raises OSError if the socket failed in another way: that is no sight of a fault.
         """
-        if not self._over.wait(timeout_s) and (answer := self._prod()):
+        if not self._ended.wait(timeout_s) and (answer := self._send_question()):
             return answer, time.monotonic_ns()
-        if not self._over.wait(ALIVE_TIMEOUT_S) or self._sighting is None:
+        if not self._ended.wait(ALIVE_TIMEOUT_S) or self._event is None:
             raise TimeoutError("the end of a connection that took no question was not seen")
-        if isinstance(self._sighting, OSError):
-            raise self._sighting
-        return self._sighting.seen, self._sighting.t_ns
+        if isinstance(self._event, OSError):
+            raise self._event
+        return self._event.seen, self._event.t_ns
 
-    def end_after_rest(self, rest_s: float, patience_s: float) -> tuple[Seen, int]:
+    def wait_end_after_rest(self, rest_s: float, patience_s: float) -> tuple[Seen, int]:
         """What the first byte after a rest is answered by, and when; what ends it in the rest is told as that.
 
         One byte begins a message of any kind, TLS or not, and Postgres waits for the others: `silence` is its answer.
 
         Raises OSError if the socket failed in another way: that is no sight of a fault.
         """
-        if not self._over.wait(rest_s):
+        if not self._ended.wait(rest_s):
             with suppress(ConnectionError):  # it has just ended: the thread tells how
                 self._connection.sendall(b"\0")
-        if not self._over.wait(patience_s) or self._sighting is None:
+        if not self._ended.wait(patience_s) or self._event is None:
             return "silence", time.monotonic_ns()
-        if isinstance(self._sighting, OSError):
-            raise self._sighting
-        return self._sighting.seen, self._sighting.t_ns
+        if isinstance(self._event, OSError):
+            raise self._event
+        return self._event.seen, self._event.t_ns
 
-    def _prod(self) -> Seen | None:
+    def _send_question(self) -> Seen | None:
         """Send a question. None: there is nobody any more, and the thread has seen that or is about to."""
-        self._heard.clear()
+        self._received.clear()
         try:
             self._connection.sendall(_GSSENC_REQUEST)
         except ConnectionError:
             return None
         # Behind an S it is no legal message: Postgres hangs up, and even that came back along the wire.
-        if self._heard.wait(ALIVE_TIMEOUT_S):
-            return None if isinstance(self._sighting, OSError) else "alive"
-        return None if self._over.is_set() else "silence"
+        if self._received.wait(ALIVE_TIMEOUT_S):
+            return None if isinstance(self._event, OSError) else "alive"
+        return None if self._ended.is_set() else "silence"
 
-    def _listen(self) -> None:
-        self._sighting = self._until_it_ends()
-        self._over.set()
-        self._heard.set()
+    def _read_until_end(self) -> None:
+        self._event = self._end_event()
+        self._ended.set()
+        self._received.set()
 
-    def _until_it_ends(self) -> SocketEvent | OSError:
+    def _end_event(self) -> SocketEvent | OSError:
         try:
             while self._connection.recv(4096):
-                self._heard.set()
+                self._received.set()
         except ConnectionError as error:
             return event_of_error(error)
         except OSError as error:

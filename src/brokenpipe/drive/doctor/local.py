@@ -153,6 +153,6 @@ def fault_results(
 _TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
 
 
-def failed_check(what: str, error: StackError) -> CheckResult:
+def failed_check(name: str, error: StackError) -> CheckResult:
     """Something that did not start."""
-    return CheckResult(what, False, "; ".join((error.message, *error.details[-2:])), error.remedy)
+    return CheckResult(name, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

@@ -36,9 +36,9 @@ _QUOTA = "Raise the CPU quota of the container or the unit, or run fewer arms (-
 class CheckResult:
     """One thing that was looked at: whether it will do, and what was found."""
 
-    what: str
-    good: bool
-    found: str
+    name: str
+    passed: bool
+    finding: str
     remedy: str = ""
 
 
@@ -73,7 +73,7 @@ def _check_timing() -> Iterator[CheckResult]:
     while (asked := time.monotonic()) < until:
         time.sleep(0.01)
         worst_s = max(worst_s, time.monotonic() - asked - 0.01)
-    gauge, after = machine.gauge(), read_clocks()
+    gauge, after = machine.sample(), read_clocks()
     if gauge is not None:
         yield CheckResult(
             "machine at rest", gauge.busy < MAX_BUSY, f"{gauge.busy:.0%} busy", _END_OTHER_PROGRAMS

@@ -30,29 +30,29 @@ class LivenessCheck:
 
     stack: Stack
     log: Writer
-    _missed: set[int] = field(default_factory=set)
+    _reported: set[int] = field(default_factory=set)
     _workers: dict[str, list[psutil.Process]] | None = None
 
     def __call__(self, phase: str | None) -> None:
         """Write a doubt for each that has ended since the last call. Raises RecordingError."""
         for code, arm, member in self._members():
-            if not member.running and member.pid not in self._missed:
-                self._missed.add(member.pid)
+            if not member.running and member.pid not in self._reported:
+                self._reported.add(member.pid)
                 self.log.write(_ended_doubt(code, arm, member, phase))
         if self._workers is None:
             self._workers = {
                 name: _child_processes(arm.service.child) for name, arm in self.stack.arms.items()
             }
         for arm_name, workers in self._workers.items():
-            self._call_workers(arm_name, workers, phase)
+            self._check_workers(arm_name, workers, phase)
 
-    def _call_workers(self, arm: str, workers: list[psutil.Process], phase: str | None) -> None:
+    def _check_workers(self, arm: str, workers: list[psutil.Process], phase: str | None) -> None:
         root = self.stack.arms[arm].service.child
-        if root.pid in self._missed:  # its workers went with it
+        if root.pid in self._reported:  # its workers went with it
             return
         for worker in workers:
-            if worker.pid not in self._missed and not _is_alive(worker):
-                self._missed.add(worker.pid)
+            if worker.pid not in self._reported and not _is_alive(worker):
+                self._reported.add(worker.pid)
                 text = f"process {worker.pid} of {root.name} ended {_when(phase)}; {_last_lines_text(root)}"
                 self.log.write(Doubt.of(Code.TARGET_RESTARTED, text, arm=arm))
 

@@ -25,7 +25,7 @@ class MachineSampler:
         self._throttling = _throttling_files()
         self._periods = _quota_periods(self._throttling)
 
-    def gauge(self) -> MachineGauge | None:
+    def sample(self) -> MachineGauge | None:
         """Shares since the last gauge; None when no time has passed."""
         before, self._spent = self._spent, psutil.cpu_times()
         spent = {
@@ -97,6 +97,6 @@ def _quota_periods(files: tuple[Path, ...]) -> list[tuple[int, int]]:
 def _read_periods(file: Path) -> tuple[int, int] | None:
     """Periods of the quota so far, and those of them in which it was used up; None without a quota."""
     with suppress(OSError, ValueError, KeyError):
-        said = dict(line.split() for line in file.read_text().splitlines())
-        return int(said["nr_periods"]), int(said["nr_throttled"])
+        values = dict(line.split() for line in file.read_text().splitlines())
+        return int(values["nr_periods"]), int(values["nr_throttled"])
     return None

@@ -45,26 +45,26 @@ class _ActivitySnapshot:
     """
 
     changed: Mapping[ConnectionKey, object]
-    past_the_proxy: frozenset[ConnectionKey]
+    bypassing: frozenset[ConnectionKey]
 
     @classmethod
     def at(cls, backends: list[Backend], of_proxy: frozenset[int]) -> _ActivitySnapshot:
         changed = {(pid, port): change for _, pid, port, _, change in backends}
         return cls(changed, frozenset(place for place in changed if place[1] not in of_proxy))
 
-    def worked(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
+    def active_since(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
         """Those that are new or have done something since."""
         return frozenset(
             place for place, change in self.changed.items() if before.changed.get(place) != change
         )
 
-    def direct(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
+    def direct_since(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
         """Those that work for somebody who did not come through Toxiproxy.
 
         Seen at two looks in a row, and at work in between: a connection may open or end during a look, and a
         backend whose client was cut off in the middle of a long statement lingers.
         """
-        return self.past_the_proxy & before.past_the_proxy & self.worked(before)
+        return self.bypassing & before.bypassing & self.active_since(before)
 
 
 class PostgresSampler:
@@ -80,10 +80,10 @@ class PostgresSampler:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._before = _ActivitySnapshot({}, frozenset())
 
-    def gauges(self, proxy_pid: int, strays: Mapping[str, int | None] | None = None) -> list[Record]:
+    def samples(self, proxy_pid: int, strays: Mapping[str, int | None] | None = None) -> list[Record]:
         """One for each arm, and one for the whole server. `strays`: as a stack's, if it can tell."""
         try:
-            return list(self._gauges(proxy_pid, strays))
+            return list(self._sample(proxy_pid, strays))
         except psycopg.Error:
             self.close()
             return []
@@ -93,7 +93,7 @@ class PostgresSampler:
             self._connection.close()
             self._connection = None
 
-    def _gauges(self, proxy_pid: int, strays: Mapping[str, int | None] | None) -> Iterator[Record]:
+    def _sample(self, proxy_pid: int, strays: Mapping[str, int | None] | None) -> Iterator[Record]:
         if self._connection is None:
             self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
         of_proxy = _local_ports(proxy_pid)
@@ -103,9 +103,9 @@ class PostgresSampler:
         used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
         postmaster, helpers = self._connection.execute(_STARTS).fetchone() or (None, None)
         now = time.monotonic_ns()
-        before, look = self._before, _ActivitySnapshot.at(backends, of_proxy)
-        self._before = look
-        worked, direct = look.worked(before), look.direct(before)
+        before, snapshot = self._before, _ActivitySnapshot.at(backends, of_proxy)
+        self._before = snapshot
+        worked, direct = snapshot.active_since(before), snapshot.direct_since(before)
         for database, arm in self._arms.items():
             mine = frozenset((pid, port) for name, pid, port, _, _ in backends if name == database)
             seen = len(mine & direct) if of_proxy else None

@@ -81,11 +81,11 @@ class _ProcessSampler:
             while not stop.wait(EVERY_S):
                 self._log.write(read_clocks())
                 with passing_over_lack_of_files():
-                    if gauge := self._machine.gauge():
+                    if gauge := self._machine.sample():
                         self._log.write(gauge)
-                    self._gauge_processes()
+                    self._sample_processes()
 
-    def _gauge_processes(self) -> None:
+    def _sample_processes(self) -> None:
         children = defaultdict(list)
         for process in psutil.process_iter(["ppid"]):
             children[process.info["ppid"]].append(process.pid)
@@ -111,7 +111,7 @@ def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop:
             over = stop.wait(EVERY_S)
             with passing_over_lack_of_files():
                 strays = stack.strays() if stack.strays else None
-                for record in database.gauges(stack.postgres_clients, strays):
+                for record in database.samples(stack.postgres_clients, strays):
                     log.write(record)
     database.close()
 

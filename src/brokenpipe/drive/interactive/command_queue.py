@@ -41,83 +41,83 @@ class CommandQueue:
 
     arms: tuple[str, ...]
     tls: bool = False  # between services and database
-    lossy: bool = False  # packets can be lost
+    packet_loss_available: bool = False  # packets can be lost
     running: bool = False  # somebody has pressed Start, and nobody Stop
     held: Fault | None = None
     playing: bool = False  # the scenario's timeline is under way
     users: int = 0  # of each arm, as far as somebody has asked for them
-    halting: int | None = None  # when somebody pressed Stop
-    halted: bool = False
-    _taken: Command | None = None  # what is being carried out
-    _wishes: deque[Command] = field(default_factory=deque)
-    _news: threading.Condition = field(default_factory=threading.Condition)
+    stop_requested_at: int | None = None  # when somebody pressed Stop
+    stopped: bool = False
+    _current: Command | None = None  # what is being carried out
+    _pending: deque[Command] = field(default_factory=deque)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def ask(self, ask: Ask) -> str | None:
+    def submit(self, ask: Ask) -> str | None:
         """Take it. Why not, if not."""
-        with self._news:
+        with self._changed:
             try:
-                wish = self._understood(ask)
+                command = self._parse(ask)
             except ValueError as error:
                 return str(error)
-            if refusal := self._refusal(wish):
+            if refusal := self._refusal(command):
                 return refusal
-            self._wishes.append(wish)
-            self._news.notify_all()
+            self._pending.append(command)
+            self._changed.notify_all()
         return None
 
-    def swarm(self, users: int) -> None:
+    def set_users(self, users: int) -> None:
         """Somebody pressed Start, or changed how many there are."""
-        with self._news:
+        with self._changed:
             self.users = users
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def stop(self, t: int) -> None:
+    def request_stop(self, t: int) -> None:
         """Somebody pressed Stop."""
-        with self._news:
-            self.halting = t
-            self._news.notify_all()
+        with self._changed:
+            self.stop_requested_at = t
+            self._changed.notify_all()
 
-    def stopped(self) -> None:
+    def confirm_stopped(self) -> None:
         """… and no user is left."""
-        with self._news:
-            self.halted = True
-            self._news.notify_all()
+        with self._changed:
+            self.stopped = True
+            self._changed.notify_all()
 
-    def anew(self) -> None:
+    def reset(self) -> None:
         """For the next run: forget everything that was asked of this one."""
-        with self._news:
-            self._wishes.clear()
-            self._taken = None
-            self.running = self.playing = self.halted = False
-            self.held, self.halting, self.users = None, None, 0
+        with self._changed:
+            self._pending.clear()
+            self._current = None
+            self.running = self.playing = self.stopped = False
+            self.held, self.stop_requested_at, self.users = None, None, 0
 
-    def next(self, timeout_s: float) -> Command | None:
+    def take_next(self, timeout_s: float) -> Command | None:
         """The next wish, which is under way until `finished`; None: none came in that time, or Stop was pressed."""
-        with self._news:
-            self._news.wait_for(lambda: self._wishes or self.halting is not None, timeout_s)
-            if not self._wishes or self.halting is not None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self.stop_requested_at is not None, timeout_s)
+            if not self._pending or self.stop_requested_at is not None:
                 return None
-            self._taken = self._wishes.popleft()
-            self.held = self._taken.fault if self._taken.what == "hold" else self.held
-            self.playing = self._taken.what == "play"
-            return self._taken
+            self._current = self._pending.popleft()
+            self.held = self._current.fault if self._current.what == "hold" else self.held
+            self.playing = self._current.what == "play"
+            return self._current
 
-    def finished(self, *, held: Fault | None) -> None:
+    def finish(self, *, held: Fault | None) -> None:
         """The wish that was taken is done, or came to nothing; this is held now."""
-        with self._news:
-            self.held, self.playing, self._taken = held, False, None
+        with self._changed:
+            self.held, self.playing, self._current = held, False, None
 
-    def wants(self, what: What) -> bool:
+    def take_pending(self, what: What) -> bool:
         """Whether such a wish is waiting; it is not any more."""
-        with self._news:
-            waiting = [wish for wish in self._wishes if wish.what == what]
-            for wish in waiting:
-                self._wishes.remove(wish)
+        with self._changed:
+            waiting = [command for command in self._pending if command.what == what]
+            for command in waiting:
+                self._pending.remove(command)
         return bool(waiting)
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _understood(self, ask: Ask) -> Command:
+    def _parse(self, ask: Ask) -> Command:
         """Raises ValueError with what is wrong, in words for whoever filled in the form."""
         fault = _fault_of(ask.fault) if ask.what in {"strike", "hold"} else None
         if unknown := [arm for arm in ask.arms if arm not in self.arms]:
@@ -129,49 +129,51 @@ class CommandQueue:
                 raise ValueError(f"{fault.name} {UNREADABLE_OVER_TLS}")
         return Command(ask.what, fault, arms)
 
-    def _refusal(self, wish: Command) -> str | None:
+    def _refusal(self, command: Command) -> str | None:
         """The first reason there is."""
         held, playing = self._will_hold(), self._will_play()
-        acts = wish.what in {"strike", "hold", "play"}
+        acts = command.what in {"strike", "hold", "play"}
         reasons = {
-            "no run is on: press Start on Locust's page first": not self.running or self.halting is not None,
-            "the timeline is not being played": wish.what == "break_off" and not playing,
+            "no run is on: press Start on Locust's page first": not self.running
+            or self.stop_requested_at is not None,
+            "the timeline is not being played": command.what == "break_off" and not playing,
             "the scenario's timeline is being played: break it off first, or wait for its end": playing
-            and (acts or wish.what == "heal"),
-            "nothing is held": wish.what == "heal" and not held,
+            and (acts or command.what == "heal"),
+            "nothing is held": command.what == "heal" and not held,
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
             and held is not None,
-            f"{MAX_PENDING} wishes are waiting already": acts and len(self._wishes) >= MAX_PENDING,
-            **_unsuitable(wish, self.lossy),
+            f"{MAX_PENDING} wishes are waiting already": acts and len(self._pending) >= MAX_PENDING,
+            **_unsuitable(command, self.packet_loss_available),
         }
         return next((reason for reason, applies in reasons.items() if applies), None)
 
     def _will_hold(self) -> Fault | None:
         """What is held once all that was accepted is done."""
         held = self.held
-        for wish in self._accepted():
-            if wish.what in {"hold", "heal"}:
-                held = wish.fault
+        for command in self._accepted():
+            if command.what in {"hold", "heal"}:
+                held = command.fault
         return held
 
     def _will_play(self) -> bool:
         """Whether the timeline is being played, or will be."""
-        return self.playing or any(wish.what == "play" for wish in self._accepted())
+        return self.playing or any(command.what == "play" for command in self._accepted())
 
     def _accepted(self) -> list[Command]:
         """What is under way and what waits, in order."""
-        return [*([self._taken] if self._taken else []), *self._wishes]
+        return [*([self._current] if self._current else []), *self._pending]
 
 
-def _unsuitable(wish: Command, lossy: bool) -> dict[str, bool]:
-    if wish.fault is None:
+def _unsuitable(command: Command, packet_loss_available: bool) -> dict[str, bool]:
+    if command.fault is None:
         return {}
-    name, strikes = wish.fault.name, wish.fault.strikes
+    name, strikes = command.fault.name, command.fault.strikes
     return {
-        f"{name} is no strike: it is held until somebody heals it": wish.what == "strike" and not strikes,
-        f"{name} happens at one moment: strike it": wish.what == "hold" and strikes,
+        f"{name} is no strike: it is held until somebody heals it": command.what == "strike" and not strikes,
+        f"{name} happens at one moment: strike it": command.what == "hold" and strikes,
         f"{name} takes network namespaces that were made ready for it: by hand those of --stack compose, with a "
-        "scenario that has it; or hold a black_hole": wish.fault.in_namespace and not lossy,
+        "scenario that has it; or hold a black_hole": command.fault.in_namespace
+        and not packet_loss_available,
     }
 
 

@@ -32,11 +32,11 @@ class SessionState:
     """What is the same from run to run. `reports` are those of this sitting, the newest last."""
 
     plan: Plan
-    said: str = "starting"
+    message: str = "starting"
     state: str = "preparing"
     reports: list[dict[str, object]] = field(default_factory=list)
 
-    def scene(self, **more: Any) -> dict[str, Any]:
+    def build(self, **more: Any) -> dict[str, Any]:
         """What there is to see without a run."""
         seen: dict[str, Any] = {
             "run": None,
@@ -53,7 +53,7 @@ class SessionState:
         return {
             **seen,
             "state": self.state,
-            "said": self.said,
+            "said": self.message,
             "reports": list(self.reports),
             "timeline": timeline,
             **more,
@@ -64,96 +64,96 @@ class SessionState:
 class LiveStateBuilder:
     """Of one run: what its history says now, and what is being done."""
 
-    board: SessionState
-    desk: CommandQueue
-    looks: Looks
+    session: SessionState
+    commands: CommandQueue
+    source: Looks
     name: str
-    begun: int  # monotonic nanoseconds: zero of the charts
-    hand: ManualRun | None = None
-    _turn: int = 0
+    started_ns: int  # monotonic nanoseconds: zero of the charts
+    manual_run: ManualRun | None = None
+    _builds: int = 0
 
-    def scene(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         now = time.monotonic_ns()
-        self._turn += 1
-        sights, deeds = self.looks.look(now), self.looks.deeds()
-        point = self._point(sights, now) if self._turn % POINT_EVERY == 1 else None
-        seen = self.board.scene(
+        self._builds += 1
+        snapshots, events = self.source.look(now), self.source.deeds()
+        point = self._point(snapshots, now) if self._builds % POINT_EVERY == 1 else None
+        seen = self.session.build(
             run=self.name,
             point=point,
             tables={
-                "arms": [_row(arm, sight) for arm, sight in sights.items()],
-                "faults": self._faults(deeds),
+                "arms": [_row(arm, snapshot) for arm, snapshot in snapshots.items()],
+                "faults": self._faults(events),
             },
-            shades=_fault_bands(deeds, self.begun, now),
-            deeds=[self._deed(deed, now) for deed in reversed(deeds)],
+            shades=_fault_bands(events, self.started_ns, now),
+            deeds=[self._event(event, now) for event in reversed(events)],
             now=self._now(),
         )
         for entry in seen["timeline"]:
-            playing = self.hand.playing if self.hand else None
+            playing = self.manual_run.playing if self.manual_run else None
             entry["on"] = playing is not None and playing.phase == entry["name"]
         return seen
 
     def _now(self) -> dict[str, object]:
-        playing = self.hand.playing if self.hand else None
+        playing = self.manual_run.playing if self.manual_run else None
         return {
-            "doing": self.hand.doing if self.hand else self.board.said,
-            "phase": (playing.phase if playing else self.hand.phase) if self.hand else "",
-            "held": str(self.desk.held) if self.desk.held else "",
-            "playing": self.desk.playing,
+            "doing": self.manual_run.activity if self.manual_run else self.session.message,
+            "phase": (playing.phase if playing else self.manual_run.phase) if self.manual_run else "",
+            "held": str(self.commands.held) if self.commands.held else "",
+            "playing": self.commands.playing,
             "episode": f"{playing.episode} of {playing.episodes}" if playing and playing.episode else "",
-            "users": self.desk.users,
+            "users": self.commands.users,
         }
 
-    def _point(self, sights: Mapping[str, Sight], now: int) -> dict[str, float | None]:
-        point: dict[str, float | None] = {"t": round((now - self.begun) / 1e9, 2)}
-        for n, sight in enumerate(sights.values()):
-            rate = None if sight.rate is None else 100 * sight.rate
+    def _point(self, snapshots: Mapping[str, Sight], now: int) -> dict[str, float | None]:
+        point: dict[str, float | None] = {"t": round((now - self.started_ns) / 1e9, 2)}
+        for n, snapshot in enumerate(snapshots.values()):
+            rate = None if snapshot.rate is None else 100 * snapshot.rate
             for what, value in (
                 ("rate", rate),
-                ("p95", sight.p95_ms),
-                ("out", sight.pool_out),
-                ("postgres", sight.postgres),
-                ("masked", sight.masked),
+                ("p95", snapshot.p95_ms),
+                ("out", snapshot.pool_out),
+                ("postgres", snapshot.postgres),
+                ("masked", snapshot.masked),
             ):
                 point[f"{what}_{n}"] = value
         return point
 
-    def _deed(self, deed: Deed, now: int) -> dict[str, object]:
+    def _event(self, event: Deed, now: int) -> dict[str, object]:
         return {
-            "at_s": round((deed.t - self.begun) / 1e9, 1),
-            "fault": deed.fault,
-            "arms": self._arms(deed),
-            "phase": deed.phase,
-            "on": deed.held and deed.ended is None,
-            "lasted_s": round(((deed.ended or now) - deed.t) / 1e9, 1) if deed.held else None,
-            "seen": f"{deed.landed} of {deed.watched}" if deed.watched else "",
-            "error": deed.error or "",
+            "at_s": round((event.t - self.started_ns) / 1e9, 1),
+            "fault": event.fault,
+            "arms": self._arms(event),
+            "phase": event.phase,
+            "on": event.held and event.ended is None,
+            "lasted_s": round(((event.ended or now) - event.t) / 1e9, 1) if event.held else None,
+            "seen": f"{event.landed} of {event.watched}" if event.watched else "",
+            "error": event.error or "",
         }
 
-    def _arms(self, deed: Deed) -> list[str]:
+    def _arms(self, event: Deed) -> list[str]:
         """In the scenario's order; they were all struck at once."""
-        arms = tuple(self.board.plan.scenario.arms)
-        return ["all"] if set(deed.arms) == set(arms) else sorted(deed.arms, key=arms.index)
+        arms = tuple(self.session.plan.scenario.arms)
+        return ["all"] if set(event.arms) == set(arms) else sorted(event.arms, key=arms.index)
 
-    def _faults(self, deeds: Sequence[Deed]) -> list[dict[str, str]]:
+    def _faults(self, events: Sequence[Deed]) -> list[dict[str, str]]:
         """The rows of the tab: what is on now, the timeline, then what was done."""
         current = self._now()
         rows = [{"what": f"NOW: {current['doing']}", "phase": str(current["phase"]), "arms": "", "when": ""}]
         rows += [
             {
-                "what": deed.fault + (f" failed: {deed.error}" if deed.error else ""),
-                "phase": deed.phase,
-                "arms": ", ".join(self._arms(deed)),
-                "when": f"{(deed.t - self.begun) / 1e9:.1f} s"
+                "what": event.fault + (f" failed: {event.error}" if event.error else ""),
+                "phase": event.phase,
+                "arms": ", ".join(self._arms(event)),
+                "when": f"{(event.t - self.started_ns) / 1e9:.1f} s"
                 + (
                     ""
-                    if not deed.held
+                    if not event.held
                     else " until now"
-                    if deed.ended is None
-                    else f" to {(deed.ended - self.begun) / 1e9:.1f} s"
+                    if event.ended is None
+                    else f" to {(event.ended - self.started_ns) / 1e9:.1f} s"
                 ),
             }
-            for deed in reversed(deeds)
+            for event in reversed(events)
         ]
         rows += [
             {
@@ -162,34 +162,34 @@ class LiveStateBuilder:
                 "arms": ", ".join(phase.arms),
                 "when": phase.describe(),
             }
-            for phase in self.board.plan.scenario.phases
+            for phase in self.session.plan.scenario.phases
         ]
         return rows
 
 
-def _row(arm: str, sight: Sight) -> dict[str, object]:
+def _row(arm: str, snapshot: Sight) -> dict[str, object]:
     return {
         "arm": arm,
-        "rate": "–" if sight.rate is None else f"{100 * sight.rate:.1f} %",
-        "requests": sight.requests,
-        "broken": sight.broken,
-        "failed": sight.failed,
-        "masked": sight.masked,
-        "p95": "–" if sight.p95_ms is None else f"{sight.p95_ms:.0f} ms",
-        "pool": "–" if sight.pool_out is None else f"{sight.pool_out} / {sight.pool_idle}",
-        "postgres": "–" if sight.postgres is None else sight.postgres,
+        "rate": "–" if snapshot.rate is None else f"{100 * snapshot.rate:.1f} %",
+        "requests": snapshot.requests,
+        "broken": snapshot.broken,
+        "failed": snapshot.failed,
+        "masked": snapshot.masked,
+        "p95": "–" if snapshot.p95_ms is None else f"{snapshot.p95_ms:.0f} ms",
+        "pool": "–" if snapshot.pool_out is None else f"{snapshot.pool_out} / {snapshot.pool_idle}",
+        "postgres": "–" if snapshot.postgres is None else snapshot.postgres,
     }
 
 
-def _fault_bands(deeds: Sequence[Deed], begun: int, now: int) -> dict[str, list[object]]:
-    shades: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
-    for deed in deeds:
-        begin = (deed.t - begun) / 1e9
-        end = ((deed.ended or now) - begun) / 1e9 if deed.held else begin + STRIKE_BAND_S
-        shades["x0"].append(begin)
-        shades["x1"].append(end)
-        shades["what"].append(f"{deed.fault} · {', '.join(deed.arms)}")
-    return shades
+def _fault_bands(events: Sequence[Deed], started_ns: int, now: int) -> dict[str, list[object]]:
+    bands: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
+    for event in events:
+        begin = (event.t - started_ns) / 1e9
+        end = ((event.ended or now) - started_ns) / 1e9 if event.held else begin + STRIKE_BAND_S
+        bands["x0"].append(begin)
+        bands["x1"].append(end)
+        bands["what"].append(f"{event.fault} · {', '.join(event.arms)}")
+    return bands
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def publishing(load: LocustProcess, scene: Callable[[], Mapping[str, Any]]) -> I
     def send() -> None:
         with suppress(BrokenpipeError):
             while not over.wait(EVERY_S):
-                load.tell(Show(_finite(scene())))
+                load.send_to_web(Show(_finite(scene())))
 
     thread = threading.Thread(target=send, name="scene", daemon=True)
     thread.start()

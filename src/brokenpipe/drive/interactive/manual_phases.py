@@ -35,16 +35,16 @@ def _with_episodes(phase: Phase, count: int) -> Phase:
 class ManualPhases:
     """One for each fault with its parameters and arms, in the order in which they were first asked for."""
 
-    _made: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
+    _phases: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
     _episodes: dict[str, int] = field(default_factory=dict)
-    _plays: int = 0  # of the scenario's timeline
+    _timelines_played: int = 0  # of the scenario's timeline
 
-    def of(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
+    def phase_for(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
         """Its phase, the same each time."""
         key = (fault, arms)
-        if key not in self._made:
-            self._made[key] = manual_phase(fault, arms, self._name(fault, arms))
-        return self._made[key]
+        if key not in self._phases:
+            self._phases[key] = manual_phase(fault, arms, self._name(fault, arms))
+        return self._phases[key]
 
     def episodes(self, phase: Phase) -> int:
         """How many there have been so far."""
@@ -56,18 +56,21 @@ class ManualPhases:
         self._episodes[phase.name] = n + 1
         return n
 
-    def next_play(self, scenario: Scenario) -> list[EpisodeRange]:
+    def next_timeline(self, scenario: Scenario) -> list[EpisodeRange]:
         """The scenario's timeline once more. Its episodes have numbers of their own, as if it were one longer play."""
-        self._plays += 1
+        self._timelines_played += 1
         return [
-            EpisodeRange(phase, (self._plays - 1) * phase.count, phase.count) for phase in scenario.phases
+            EpisodeRange(phase, (self._timelines_played - 1) * phase.count, phase.count)
+            for phase in scenario.phases
         ]
 
-    def planned(self, plan: Plan) -> Plan:
+    def plan_so_far(self, plan: Plan) -> Plan:
         """The plan as it has become. What the scenario expects is expected of its timeline, once that is played."""
-        scenario, played = plan.scenario, self._plays > 0
-        timeline = tuple(_with_episodes(phase, self._plays * phase.count) for phase in scenario.phases)
-        by_hand = (self._sized(NO_FAULT_PHASE), *(self._sized(phase) for phase in self._made.values()))
+        scenario, played = plan.scenario, self._timelines_played > 0
+        timeline = tuple(
+            _with_episodes(phase, self._timelines_played * phase.count) for phase in scenario.phases
+        )
+        by_hand = (self._sized(NO_FAULT_PHASE), *(self._sized(phase) for phase in self._phases.values()))
         changes: dict[str, object] = {
             "phases": (*(timeline if played else ()), *by_hand),
             "expect": scenario.expect if played else (),
@@ -82,5 +85,5 @@ class ManualPhases:
     def _name(self, fault: Fault, arms: tuple[str, ...]) -> str:
         name = "_".join(("hand", fault.name, *arms))
         name = name if len(name) <= MAX_NAME_LENGTH - 3 else f"hand_{fault.name}"
-        taken = {phase.name for phase in self._made.values()}
+        taken = {phase.name for phase in self._phases.values()}
         return next(each for n in range(1, 1000) if (each := name if n == 1 else f"{name}_{n}") not in taken)

@@ -54,12 +54,12 @@ class ManualRun:
     load: LocustProcess
     nemesis: Nemesis
     log: Writer
-    roll_call: Callable[[str | None], None]
-    desk: CommandQueue
+    check_alive: Callable[[str | None], None]
+    commands: CommandQueue
     on_plan: Callable[[Plan], None]
-    certify: Callable[[Fault], None]
+    self_test: Callable[[Fault], None]
     drain_s: float
-    doing: str = "starting"
+    activity: str = "starting"
     playing: Progress | None = None
     _users: int = 0  # of each arm, as was last written down
     _phases: ManualPhases = field(default_factory=ManualPhases)
@@ -76,54 +76,54 @@ class ManualRun:
         self.nemesis.time_round_trips()
         self.load.open()
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
-        while self.desk.halting is None:
-            wish = self.desk.next(POLL_S)
-            self._look()
-            if wish:
-                self._fulfil(wish)
-        self._leave(self.desk.halting)
+        while self.commands.stop_requested_at is None:
+            command = self.commands.take_next(POLL_S)
+            self._poll()
+            if command:
+                self._carry_out(command)
+        self._leave(self.commands.stop_requested_at)
         self.nemesis.heal(self.phase or NO_FAULT_PHASE.name)
-        self.desk.finished(held=None)
+        self.commands.finish(held=None)
 
     # --- what is wished -----------------------------------------------------------------------------
 
-    def _fulfil(self, wish: Command) -> None:
+    def _carry_out(self, command: Command) -> None:
         try:
-            _ACTIONS[wish.what](self, wish)
+            _ACTIONS[command.what](self, command)
         finally:
-            self.desk.finished(held=self._phase.fault if self._phase else None)
+            self.commands.finish(held=self._phase.fault if self._phase else None)
 
-    def _strike(self, wish: Command) -> None:
-        assert wish.fault is not None
-        fault, phase = wish.fault, self._ready_for(wish.fault, wish.arms)
+    def _strike(self, command: Command) -> None:
+        assert command.fault is not None
+        fault, phase = command.fault, self._prepare(command.fault, command.arms)
         begin = max(self._since, time.monotonic_ns() - _ns(BEFORE_STRIKE_S))
         self._wait(begin + _ns(BEFORE_STRIKE_S))
-        if self.desk.halting is not None:
+        if self.commands.stop_requested_at is not None:
             return
         self._leave(begin)
-        self._mark(phase, "begin", begin)
+        self._record_phase(phase, "begin", begin)
         n = self._phases.next_episode(phase)
         tail_s = max(AFTER_STRIKE_S, fault.least_every_s)
-        self.doing = f"{fault} struck"
-        strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, wish.arms)
+        self.activity = f"{fault} struck"
+        strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, command.arms)
         self._wait(strike + _ns(tail_s))
         self.nemesis.join()
         if fault.waits:
             self.nemesis.heal(phase.name)
-        end = min(time.monotonic_ns(), self.desk.halting or time.monotonic_ns())
-        self._note(phase, n, begin, end, strike)
-        self._mark(phase, "end", end)
+        end = min(time.monotonic_ns(), self.commands.stop_requested_at or time.monotonic_ns())
+        self._record_episode(phase, n, begin, end, strike)
+        self._record_phase(phase, "end", end)
         self._enter(NO_FAULT_PHASE, end)
 
-    def _hold(self, wish: Command) -> None:
-        assert wish.fault is not None
-        phase = self._ready_for(wish.fault, wish.arms)
-        if self.desk.halting is not None:
+    def _hold(self, command: Command) -> None:
+        assert command.fault is not None
+        phase = self._prepare(command.fault, command.arms)
+        if self.commands.stop_requested_at is not None:
             return
         self._leave(time.monotonic_ns())
-        self.nemesis.inject(wish.fault, phase.name, arms=wish.arms)
+        self.nemesis.inject(command.fault, phase.name, arms=command.arms)
         self._enter(phase, time.monotonic_ns())
-        self.doing = f"{wish.fault} is held"
+        self.activity = f"{command.fault} is held"
 
     def _heal(self, _: Command | None = None) -> None:
         assert self._phase is not None
@@ -136,42 +136,42 @@ class ManualRun:
         """The scenario's own timeline, as in a run by file; then hands off again."""
         self._leave(time.monotonic_ns())
         scenario = self.plan.scenario
-        stretches = self._phases.next_play(scenario)
-        self._plan()
+        episode_ranges = self._phases.next_timeline(scenario)
+        self._publish_plan()
         try:
             TimelinePlayer(
                 scenario=scenario,
-                stretches=stretches,
+                episode_ranges=episode_ranges,
                 load=self.load,
                 nemesis=self.nemesis,
                 log=self.log,
-                roll_call=self._unless_broken_off,
+                check_alive=self._check_not_aborted,
                 on_progress=self._show_progress,
                 drain_s=self.drain_s,
                 started=time.monotonic(),
                 total_s=scenario.forecast_s,
-                stops=False,  # who sits at the pages sees what fails, and ends it when they want to
+                stop_on_failing_service=False,  # who sits at the pages sees what fails, and ends it when they want to
             ).run()
         except TimelineAborted:
             self.nemesis.heal(NO_FAULT_PHASE.name)
         self.playing = None
-        if self.desk.halting is None:
+        if self.commands.stop_requested_at is None:
             self._drain()
             self.load.open()
             self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
-    def _nothing(self, _: Command) -> None:
+    def _ignore(self, _: Command) -> None:
         """What came too late, or is somebody else's."""
 
     # --- phases and their blocks --------------------------------------------------------------------
 
-    def _ready_for(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
+    def _prepare(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
         """The phase of a fault, once this machine was seen to do it and connections are open that end as it asks."""
-        self.doing = f"trying {fault} on raw sockets"
-        self.certify(fault)
-        phase = self._phases.of(fault, arms)
-        self._plan()
-        if self.nemesis.others(fault, arms):
+        self.activity = f"trying {fault} on raw sockets"
+        self.self_test(fault)
+        phase = self._phases.phase_for(fault, arms)
+        self._publish_plan()
+        if self.nemesis.arms_to_renew(fault, arms):
             self._leave(time.monotonic_ns())
             self._renew(phase)
         return phase
@@ -179,14 +179,16 @@ class ManualRun:
     def _renew(self, phase: Phase) -> None:
         """Have connections opened anew that end as the phase's fault asks, and wait until the arms answer again."""
         assert phase.fault is not None
-        self.doing = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
+        self.activity = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
         self._drain()
         renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
         self.nemesis.time_round_trips()
         self.load.open()
         returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
-        while (missing := returning.missing(time.monotonic(), self.load.progress)) and not self.desk.halting:
-            if returning.late(time.monotonic()):
+        while (
+            missing := returning.missing(time.monotonic(), self.load.progress)
+        ) and not self.commands.stop_requested_at:
+            if returning.timed_out(time.monotonic()):
                 for arm in missing:
                     self.log.write(not_back_warning(arm, phase.name))
                 break
@@ -203,9 +205,9 @@ class ManualRun:
         self._wait(at)
         at = min(at, time.monotonic_ns())  # somebody may have pressed Stop meanwhile
         self._phase, self._since = phase, at
-        self._mark(phase, "begin", at)
-        self.doing = "hands off"
-        self._watch()
+        self._record_phase(phase, "begin", at)
+        self.activity = "hands off"
+        self._check_held_fault()
 
     def _leave(self, at: int) -> None:
         """End the phase under way. The last block of what is held counts, however short."""
@@ -215,56 +217,58 @@ class ManualRun:
         self.nemesis.join()
         at = max(at, self._since)
         if phase.fault and at > self._since:
-            self._note(phase, self._phases.next_episode(phase), self._since, at, None)
-        self._mark(phase, "end", at)
-        self._plan()
+            self._record_episode(phase, self._phases.next_episode(phase), self._since, at, None)
+        self._record_phase(phase, "end", at)
+        self._publish_plan()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Whether everything goes on, and whether a block is over."""
         self.load.check()
         self._count_users()
-        self.roll_call(self.phase or None)
+        self.check_alive(self.phase or None)
         while self._phase and time.monotonic_ns() >= self._since + _ns(BLOCK_S):
             over = self._since + _ns(BLOCK_S)
-            self._note(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
+            self._record_episode(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
             self._since = over
-            self._watch()
+            self._check_held_fault()
 
     def _count_users(self) -> None:
-        if self.desk.users != self._users:
-            text = f"each arm has {self.desk.users} users instead of {self._users}"
+        if self.commands.users != self._users:
+            text = f"each arm has {self.commands.users} users instead of {self._users}"
             self.log.write(records.Doubt.of(Code.USERS_CHANGED, text))
-            self._users = self.desk.users
+            self._users = self.commands.users
 
-    def _watch(self) -> None:
+    def _check_held_fault(self) -> None:
         if self._phase and self._phase.fault:
             n = self._phases.episodes(self._phase)
-            self.nemesis.watch_held(self._phase.fault, self._phase.name, n, self._phase.arms)
+            self.nemesis.check_held_fault(self._phase.fault, self._phase.name, n, self._phase.arms)
 
     def _wait(self, until_ns: int) -> None:
-        while (left_s := (until_ns - time.monotonic_ns()) / 1e9) > 0 and self.desk.halting is None:
-            self._look()
+        while (
+            left_s := (until_ns - time.monotonic_ns()) / 1e9
+        ) > 0 and self.commands.stop_requested_at is None:
+            self._poll()
             time.sleep(min(left_s, POLL_S))
 
-    def _plan(self) -> None:
-        self.on_plan(self._phases.planned(self.plan))
+    def _publish_plan(self) -> None:
+        self.on_plan(self._phases.plan_so_far(self.plan))
 
-    def _mark(self, phase: Phase, edge: str, at: int) -> None:
+    def _record_phase(self, phase: Phase, edge: str, at: int) -> None:
         self.log.write(records.Phase(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
 
-    def _note(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
+    def _record_episode(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
         self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
 
     # --- while the timeline is played ---------------------------------------------------------------
 
-    def _unless_broken_off(self, phase: str | None) -> None:
-        self.roll_call(phase)
-        if self.desk.halting is not None or self.desk.wants("break_off"):
+    def _check_not_aborted(self, phase: str | None) -> None:
+        self.check_alive(phase)
+        if self.commands.stop_requested_at is not None or self.commands.take_pending("break_off"):
             raise TimelineAborted
 
     def _show_progress(self, progress: Progress) -> None:
         self.playing = replace(progress, arms=())
-        self.doing = f"the timeline: {progress.phase or progress.message}"
+        self.activity = f"the timeline: {progress.phase or progress.message}"
 
 
 _ACTIONS: dict[str, Callable[[ManualRun, Command], None]] = {
@@ -272,6 +276,6 @@ _ACTIONS: dict[str, Callable[[ManualRun, Command], None]] = {
     "hold": ManualRun._hold,
     "heal": ManualRun._heal,
     "play": ManualRun._play,
-    "break_off": ManualRun._nothing,
-    "report": ManualRun._nothing,
+    "break_off": ManualRun._ignore,
+    "report": ManualRun._ignore,
 }

@@ -21,11 +21,11 @@ TIMEOUT_S = 600.0
 class ReportWorker:
     """One report at a time. `on_say` is told what the report of a finished run says."""
 
-    def __init__(self, undo: Janitor, scratch: Path, on_say: Callable[[str], None]) -> None:
-        self._undo = undo
+    def __init__(self, janitor: Janitor, scratch: Path, on_message: Callable[[str], None]) -> None:
+        self._janitor = janitor
         self._scratch = scratch
-        self._on_say = on_say
-        self._one = threading.Lock()
+        self._on_message = on_message
+        self._lock = threading.Lock()
         self._states: dict[Path, str] = {}
         self._count = 0
 
@@ -36,7 +36,7 @@ class ReportWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Whatever is being made is finished first."""
-        with self._one:
+        with self._lock:
             pass
 
     def state(self, folder: Path) -> str:
@@ -45,24 +45,24 @@ class ReportWorker:
 
     def make(self, folder: Path, *, last: bool = False) -> None:
         """Make the report of what is recorded so far. `last`: the run is over."""
-        with self._one:
+        with self._lock:
             self._states[folder] = "being made"
             self._count += 1
-            done, said = self._made(folder, self._scratch / f"report-{self._count}.log")
+            done, text = self._run_report(folder, self._scratch / f"report-{self._count}.log")
             self._states[folder] = "failed" if not done else "ready" if last else "so far"
         if last or not done:
-            self._on_say(said)
+            self._on_message(text)
 
-    def _made(self, folder: Path, log: Path) -> tuple[bool, str]:
+    def _run_report(self, folder: Path, log: Path) -> tuple[bool, str]:
         """Whether there is a report now, and what is to be said."""
         later = f"`brokenpipe report {folder}` makes it."
         argv = [sys.executable, "-m", "brokenpipe", "report", str(folder)]
         columns = {"COLUMNS": os.environ["COLUMNS"]} if "COLUMNS" in os.environ else {}
         try:
             with child(
-                "report", argv, log_path=log, janitor=self._undo, env=clean_environment(columns)
-            ) as made:
-                code = made.popen.wait(TIMEOUT_S)
+                "report", argv, log_path=log, janitor=self._janitor, env=clean_environment(columns)
+            ) as report:
+                code = report.popen.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return False, f"The report was not made within {TIMEOUT_S:g} s. {later}"
         except StackError as error:

@@ -85,8 +85,8 @@ class WebSessionConfig:
     command: str
     port: int
     page: str
-    lookout: LiveSourceFactory
-    on_say: Callable[[str], None]
+    live_source: LiveSourceFactory
+    on_message: Callable[[str], None]
     engine: str | None = None  # the Docker engine of a stack in containers; None: the active one
 
     @property
@@ -94,42 +94,44 @@ class WebSessionConfig:
         return f"http://{LOOPBACK}:{self.port}"
 
 
-def serve_web_session(what: WebSessionConfig) -> None:
+def serve_web_session(config: WebSessionConfig) -> None:
     """Until Ctrl-C or SIGTERM, which are raised again when every run is recorded and reported.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
     with janitor(secrets.token_hex(8)) as undo, scratch_folder("brokenpipe-web-", undo) as scratch:
         page = scratch / "page.html"
-        page.write_text(what.page, encoding="utf-8")
-        with ReportWorker(undo, scratch, what.on_say) as reporter:
-            _WebSession(what, undo, reporter, page).sit()
+        page.write_text(config.page, encoding="utf-8")
+        with ReportWorker(undo, scratch, config.on_message) as reporter:
+            _WebSession(config, undo, reporter, page).serve()
 
 
 class _WebSession:
     """Where the sitting takes place: what stays while runs come and go."""
 
-    def __init__(self, what: WebSessionConfig, undo: Janitor, reporter: ReportWorker, page: Path) -> None:
-        self._what = what
-        self._undo = undo
+    def __init__(self, config: WebSessionConfig, undo: Janitor, reporter: ReportWorker, page: Path) -> None:
+        self._config = config
+        self._janitor = undo
         self._reporter = reporter
         self._page = page
-        scenario = what.plan.scenario
-        lossy = what.plan.stack == "compose" and scenario.in_namespace
-        self._desk = CommandQueue(tuple(scenario.arms), tls=scenario.postgres.tls, lossy=lossy)
-        self._board = SessionState(what.plan)
-        self._watcher: LiveStateBuilder | None = None
+        scenario = config.plan.scenario
+        packet_loss_available = config.plan.stack == "compose" and scenario.in_namespace
+        self._commands = CommandQueue(
+            tuple(scenario.arms), tls=scenario.postgres.tls, packet_loss_available=packet_loss_available
+        )
+        self._session = SessionState(config.plan)
+        self._live_state: LiveStateBuilder | None = None
         self._load: LocustProcess | None = None
         self._folder: Path | None = None  # of the run that is on
 
-    def sit(self) -> None:
+    def serve(self) -> None:
         folder = self._new_folder()
         log = folder / "logs" / "load.log"
         try:
-            with locust_process(self._config(), log, self._undo, on_web=self._hear) as load:
+            with locust_process(self._load_config(), log, self._janitor, on_web=self._on_message) as load:
                 self._load = load
-                _wait_for_page(load, self._what.port)
-                with publishing(load, self._scene):
+                _wait_for_page(load, self._config.port)
+                with publishing(load, self._state):
                     while True:
                         self._run(folder, load)
                         folder = self._new_folder()
@@ -139,12 +141,12 @@ class _WebSession:
 
     def _new_folder(self) -> Path:
         """Of the next run. It is not the latest before somebody starts it."""
-        return new_report_folder(self._what.reports, self._what.plan.stem)
+        return new_report_folder(self._config.reports, self._config.plan.stem)
 
-    def _config(self) -> LoadConfig:
-        scenario = self._what.plan.scenario
+    def _load_config(self) -> LoadConfig:
+        scenario = self._config.plan.scenario
         return LoadConfig(
-            locustfile=self._what.sources.locustfile,
+            locustfile=self._config.sources.locustfile,
             # Nowhere yet: each run has its own. All different, or Locust would show the one host.
             arms={arm: f"http://{LOOPBACK}:{n}" for n, arm in enumerate(scenario.arms, 1)},
             users=scenario.load.users,
@@ -152,42 +154,42 @@ class _WebSession:
             requests_path=Path(os.devnull),
             time_limit_s=scenario.load.timeout_s,
             arrivals_per_s=scenario.load.arrivals_per_s,
-            web=Web(self._what.port, str(self._page)),
+            web=Web(self._config.port, str(self._page)),
         )
 
     # --- one run after the other --------------------------------------------------------------------
 
     def _run(self, folder: Path, load: LocustProcess) -> None:
-        plan = self._what.plan
-        self._say("preparing", "starting")
+        plan = self._config.plan
+        self._set_state("preparing", "starting")
         try:
-            with stack_on(self._footing(folder)) as stack:
-                self._say("preparing", "probing what each fault does on this machine")
+            with stack_on(self._stack_spec(folder)) as stack:
+                self._set_state("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
-                known = list(self_test_records(faults, stack))
-                self._desk.anew()
+                self_tests = list(self_test_records(faults, stack))
+                self._commands.reset()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
-                load.tell(Aim(urls, str(folder / "requests.ndjson")))
-                self._say("ready", "ready: press Start")
-                self._what.on_say(f"ready: {self._what.url}")
+                load.send_to_web(Aim(urls, str(folder / "requests.ndjson")))
+                self._set_state("ready", "ready: press Start")
+                self._config.on_message(f"ready: {self._config.url}")
                 self._wait_for_start(load)
-                self._record(folder, stack, load, known)
-                self._say("reporting", "taking the stack down")
+                self._record(folder, stack, load, self_tests)
+                self._set_state("reporting", "taking the stack down")
         finally:
-            self._watcher, self._folder = None, None
+            self._live_state, self._folder = None, None
             if (folder / "experiment.ndjson").exists():
                 self._report(folder)
 
-    def _footing(self, folder: Path) -> Footing:
+    def _stack_spec(self, folder: Path) -> Footing:
         return Footing(
-            self._what.plan,
-            project=self._what.project,
-            target_folder=self._what.sources.target_folder,
+            self._config.plan,
+            project=self._config.project,
+            target_folder=self._config.sources.target_folder,
             report=folder,
-            janitor=self._undo,
-            on_step=partial(self._say, "preparing"),
-            armed=first_ending(self._what.plan.scenario.phases) != "fin",
-            engine=self._what.engine,
+            janitor=self._janitor,
+            on_step=partial(self._set_state, "preparing"),
+            armed=first_ending(self._config.plan.scenario.phases) != "fin",
+            engine=self._config.engine,
         )
 
     def _report(self, folder: Path) -> None:
@@ -199,22 +201,22 @@ class _WebSession:
             raise
 
     def _wait_for_start(self, load: LocustProcess) -> None:
-        while not self._desk.users:
+        while not self._commands.users:
             load.check()
             time.sleep(POLL_S)
 
-    def _record(self, folder: Path, stack: Stack, load: LocustProcess, known: list[Probe]) -> None:
-        users = self._desk.users
-        load_ = self._what.plan.scenario.load.model_copy(update={"users": users})
-        plan = self._what.plan.model_copy(
+    def _record(self, folder: Path, stack: Stack, load: LocustProcess, self_tests: list[Probe]) -> None:
+        users = self._commands.users
+        load_ = self._config.plan.scenario.load.model_copy(update={"users": users})
+        plan = self._config.plan.model_copy(
             update={
-                "scenario": self._what.plan.scenario.model_copy(update={"load": load_}),
+                "scenario": self._config.plan.scenario.model_copy(update={"load": load_}),
                 "by_hand": True,
             }
         )
-        write_plan(folder, plan, self._what.sources)
-        write_environment(folder, plan, self._what.sources, self._what.command, stack.versions)
-        self._board.reports.append(
+        write_plan(folder, plan, self._config.sources)
+        write_environment(folder, plan, self._config.sources, self._config.command, stack.versions)
+        self._session.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
         with (
@@ -224,7 +226,7 @@ class _WebSession:
             _recording_end(log, keeper),
         ):
             point_latest_at(folder)
-            for probe in known:
+            for probe in self_tests:
                 log.write(probe)
             self._folder = folder
             self._play(folder, plan, stack, load, log)
@@ -232,10 +234,12 @@ class _WebSession:
     def _play(self, folder: Path, plan: Plan, stack: Stack, load: LocustProcess, log: Writer) -> None:
         proxies = {name: arm.proxy for name, arm in stack.arms.items()}
         databases = {name: arm.database for name, arm in stack.arms.items()}
-        target_toml = self._what.sources.target_folder / "target.toml"
+        target_toml = self._config.sources.target_folder / "target.toml"
         certified = {fault.brief() for phase in plan.scenario.phases if (fault := phase.fault)}
-        looks = self._what.lookout(folder, tuple(plan.scenario.arms))
-        self._watcher = LiveStateBuilder(self._board, self._desk, looks, folder.name, time.monotonic_ns())
+        source = self._config.live_source(folder, tuple(plan.scenario.arms))
+        self._live_state = LiveStateBuilder(
+            self._session, self._commands, source, folder.name, time.monotonic_ns()
+        )
 
         def certify(fault: Fault) -> None:
             if fault.brief() not in certified:
@@ -244,42 +248,42 @@ class _WebSession:
                     log.write(probe)
 
         with (
-            open_ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as books,
+            open_ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as ledger,
             writing(file_of(folder, "nemesis"), "nemesis") as acts,
             writing(file_of(folder, "gauges"), "probe") as gauges,
             sampling(sampled_processes(stack, load), databases, stack, gauges, log),
-            watching_run(stack, load, self._undo, file_of(folder, "watch")) as silences,
+            watching_run(stack, load, self._janitor, file_of(folder, "watch")) as watch_,
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
-            books.begin()
-            self._say("starting", "users are on their way")
+            ledger.begin()
+            self._set_state("starting", "users are on their way")
             load.open()
             self._wait_ready(load)
-            hand = ManualRun(
+            manual_run = ManualRun(
                 plan=plan,
                 load=load,
                 nemesis=actor,
                 log=log,
-                roll_call=LivenessCheck(stack, log),
-                desk=self._desk,
-                on_plan=lambda changed: write_plan(folder, changed, self._what.sources),
-                certify=certify,
+                check_alive=LivenessCheck(stack, log),
+                commands=self._commands,
+                on_plan=lambda changed: write_plan(folder, changed, self._config.sources),
+                self_test=certify,
                 drain_s=plan.scenario.load.timeout_s + 1.0,
             )
-            self._watcher.hand = hand
-            with self._open_for_wishes(load):
-                hand.run()
-            self._say("reporting", "waiting for the last user")
-            if not poll(lambda: self._desk.halted or None, timeout_s=STOPPED_TIMEOUT_S, every_s=POLL_S):
+            self._live_state.manual_run = manual_run
+            with self._accepting_commands(load):
+                manual_run.run()
+            self._set_state("reporting", "waiting for the last user")
+            if not poll(lambda: self._commands.stopped or None, timeout_s=STOPPED_TIMEOUT_S, every_s=POLL_S):
                 load.check()
-            books.end(actor.clear, partial(silences.silent_for_s, {"postgres"}))
+            ledger.end(actor.end_all_connections, partial(watch_.silent_for_s, {"postgres"}))
             record_notices(load.notices, log)
 
     @contextmanager
-    def _open_for_wishes(self, load: LocustProcess) -> Iterator[None]:
+    def _accepting_commands(self, load: LocustProcess) -> Iterator[None]:
         """While the block lasts. If it does not end well, nothing is asked of a stack that is taken down."""
-        self._desk.running = True
-        self._say("running", "users are there")
+        self._commands.running = True
+        self._set_state("running", "users are there")
         try:
             yield
         except BaseException:
@@ -287,11 +291,11 @@ class _WebSession:
                 load.drain(LAST_DRAIN_S)
             raise
         finally:
-            self._desk.running = False
+            self._commands.running = False
 
     def _wait_ready(self, load: LocustProcess) -> None:
         """As many users as were asked for, however slowly they come; or nobody wants them any more."""
-        while self._desk.halting is None:
+        while self._commands.stop_requested_at is None:
             with suppress(StackError):  # they are still coming
                 load.wait_ready(POLL_S)
                 return
@@ -299,31 +303,31 @@ class _WebSession:
 
     # --- the pages ----------------------------------------------------------------------------------
 
-    def _say(self, state: str, said: str) -> None:
-        self._board.state, self._board.said = state, said
+    def _set_state(self, state: str, said: str) -> None:
+        self._session.state, self._session.message = state, said
 
-    def _scene(self) -> dict[str, object]:
-        for entry in self._board.reports:
+    def _state(self) -> dict[str, object]:
+        for entry in self._session.reports:
             entry["state"] = self._reporter.state(Path(str(entry["page"])).parent)
-        watcher = self._watcher
-        return watcher.scene() if watcher else self._board.scene()
+        watcher = self._live_state
+        return watcher.build() if watcher else self._session.build()
 
-    def _hear(self, news: WebNews) -> None:
+    def _on_message(self, news: WebNews) -> None:
         """In the thread that listens to the load."""
         match news:
             case Ask():
-                refusal = self._desk.ask(news)
+                refusal = self._commands.submit(news)
                 if refusal is None and news.what == "report" and self._folder:
                     folder = self._folder
                     threading.Thread(target=self._reporter.make, args=(folder,), daemon=True).start()
                 if self._load:
-                    self._load.tell(Answer(news.number, refusal))
+                    self._load.send_to_web(Answer(news.number, refusal))
             case Swarm(users=users):
-                self._desk.swarm(users)
+                self._commands.set_users(users)
             case Halting(t=t):
-                self._desk.stop(t)
+                self._commands.request_stop(t)
             case Halted():
-                self._desk.stopped()
+                self._commands.confirm_stopped()
 
 
 @contextmanager

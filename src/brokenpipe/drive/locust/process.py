@@ -58,7 +58,7 @@ class _LocustState:
     """The latest of each thing that the load has said."""
 
     ready: int | None = None
-    drained_turn: int = 0
+    drained_close_id: int = 0
     progress: Mapping[str, Count] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     failure: BrokenpipeError | None = None
@@ -88,13 +88,13 @@ class LocustProcess:
         self._workers = workers
         self._on_aligned = on_aligned
         self._channel = channel
-        self._heard = _LocustState()
-        self._news = threading.Condition()
-        self._saying = threading.Lock()  # the run and the pages speak from threads of their own
-        self._turn = 0
-        self._stretch = 0
+        self._state = _LocustState()
+        self._changed = threading.Condition()
+        self._send_lock = threading.Lock()  # the run and the pages speak from threads of their own
+        self._close_id = 0
+        self._openings = 0
         self._stopping = False
-        threading.Thread(target=self._listen, name="news of the load", daemon=True).start()
+        threading.Thread(target=self._read_messages, name="news of the load", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -108,19 +108,19 @@ class LocustProcess:
     @property
     def progress(self) -> Mapping[str, Count]:
         """What each arm has had so far, at most half a second old. Empty before the first news."""
-        return self._heard.progress
+        return self._state.progress
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What a reader of the results should know about the locustfile."""
-        return self._heard.notices
+        return self._state.notices
 
     @property
     def failure(self) -> BrokenpipeError | None:
         """Why the load cannot go on, if it cannot."""
-        if self._heard.failure is None and self._heard.gone and not self._stopping:
-            self._heard.failure = self._died()
-        return self._heard.failure
+        if self._state.failure is None and self._state.gone and not self._stopping:
+            self._state.failure = self._ended_error()
+        return self._state.failure
 
     def check(self) -> None:
         """Raises `failure` if there is one."""
@@ -130,38 +130,38 @@ class LocustProcess:
     def wait_ready(self, timeout_s: float = 30.0) -> int:
         """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
         deadline = time.monotonic() + timeout_s
-        while not self._wait(lambda: self._heard.ready is not None, WORKER_CHECK_S):
+        while not self._wait(lambda: self._state.ready is not None, WORKER_CHECK_S):
             for worker in self._workers:
                 require_running(worker)
             if time.monotonic() > deadline:
                 break
-        if self._heard.ready is None:
+        if self._state.ready is None:
             raise StackError(
                 f"locust: {self._config.total_users} users were not ready within {timeout_s:g} s",
                 remedy="See its log: a user's __init__ may wait for something, or the machine is too busy.",
                 details=self._process.last_lines(),
             )
-        return self._heard.ready
+        return self._state.ready
 
-    def tell(self, message: WebOrder) -> None:
+    def send_to_web(self, message: WebOrder) -> None:
         """Tell the web UI something."""
-        self._say(message)
+        self._send(message)
 
-    def open(self, arms: Sequence[str] | None = None, *, stretch: int | None = None) -> None:
+    def open(self, arms: Sequence[str] | None = None, *, arrival_seed_index: int | None = None) -> None:
         """Let all users act, or those of some arms.
 
         `stretch` numbers what arrives under an open load: by default every opening has arrivals of its own.
         """
-        if stretch is None:
-            self._stretch = stretch = self._stretch + 1
-        self._say(Gate(open=True, stretch=stretch, arms=None if arms is None else tuple(arms)))
+        if arrival_seed_index is None:
+            self._openings = arrival_seed_index = self._openings + 1
+        self._send(Gate(open=True, stretch=arrival_seed_index, arms=None if arms is None else tuple(arms)))
 
     def close(self) -> None:
         """Let no user begin another request. What is under way goes on: see `drain`."""
-        self._turn += 1
-        self._say(Gate(open=False, turn=self._turn))
+        self._close_id += 1
+        self._send(Gate(open=False, turn=self._close_id))
 
-    def drain(self, timeout_s: float, in_vain: Callable[[], bool] = lambda: False) -> bool:
+    def drain(self, timeout_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Close the gate and wait until no request is under way. False: some still are after `timeout_s`.
 
         `in_vain` is asked now and then: if so, nobody waits any longer.
@@ -169,9 +169,11 @@ class LocustProcess:
         self.close()
         until = time.monotonic() + timeout_s
         while (left_s := until - time.monotonic()) > 0:
-            if self._wait(lambda: self._heard.drained_turn >= self._turn, min(left_s, GIVE_UP_CHECK_S)):
+            if self._wait(
+                lambda: self._state.drained_close_id >= self._close_id, min(left_s, GIVE_UP_CHECK_S)
+            ):
                 return True
-            if in_vain():
+            if give_up():
                 return False
         return False
 
@@ -181,75 +183,75 @@ class LocustProcess:
         with suppress(OSError):
             self._channel.sendall(encode(Stop()))
         deadline = time.monotonic() + timeout_s
-        with self._news:
-            self._news.wait_for(lambda: self._heard.gone, timeout_s)
+        with self._changed:
+            self._changed.wait_for(lambda: self._state.gone, timeout_s)
         while self._process.running and time.monotonic() < deadline:
             time.sleep(0.01)
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _say(self, message: Order) -> None:
+    def _send(self, message: Order) -> None:
         self.check()
-        with suppress(OSError), self._saying:  # it is gone: the next check says why
+        with suppress(OSError), self._send_lock:  # it is gone: the next check says why
             self._channel.sendall(encode(message))
 
-    def _wait(self, come_true: Callable[[], bool], timeout_s: float) -> bool:
-        with self._news:
-            self._news.wait_for(
-                lambda: come_true() or self._heard.failure is not None or self._heard.gone, timeout_s
+    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: condition() or self._state.failure is not None or self._state.gone, timeout_s
             )
         self.check()
-        return come_true()
+        return condition()
 
-    def _listen(self) -> None:
+    def _read_messages(self) -> None:
         try:
             # ValueError: the last line of a load that was killed in the middle of it.
             with suppress(OSError, ValueError), self._channel.makefile("rb") as lines:
                 for line in lines:
                     message = news(line)
-                    self._hear(message)
+                    self._on_message(message)
                     if isinstance(message, WebNews):
-                        self._hear_of_web(message)
+                        self._on_web_message(message)
         finally:
-            with self._news:
-                self._heard.gone = True
-                self._news.notify_all()
+            with self._changed:
+                self._state.gone = True
+                self._changed.notify_all()
 
-    def _hear_of_web(self, message: WebNews) -> None:
+    def _on_web_message(self, message: WebNews) -> None:
         if isinstance(message, Swarm):
-            with self._news:
-                self._heard.ready = None  # they are only on their way
+            with self._changed:
+                self._state.ready = None  # they are only on their way
         if self._on_web:
             self._on_web(message)
 
-    def _hear(self, message: News) -> None:
-        heard = self._heard
-        with self._news:
+    def _on_message(self, message: News) -> None:
+        state = self._state
+        with self._changed:
             match message:
                 case Ready(users=users):
-                    heard.ready = users
+                    state.ready = users
                 case Drained(turn=turn):
-                    heard.drained_turn = turn
+                    state.drained_close_id = turn
                 case Progress(arms=arms):
-                    heard.progress = arms
+                    state.progress = arms
                 case Notice():
-                    heard.notices += (message,)
+                    state.notices += (message,)
                 case Aligned():
-                    self._take_alignment(message)
+                    self._record_offset(message)
                 case Refused():
-                    heard.failure = heard.failure or self._refused(message)
+                    state.failure = state.failure or self._foreign_url_error(message)
                 case Failed(what=what, text=text):
-                    heard.failure = heard.failure or _load_error(what, text)
-            self._news.notify_all()
+                    state.failure = state.failure or _load_error(what, text)
+            self._changed.notify_all()
 
-    def _take_alignment(self, measured: Aligned) -> None:
+    def _record_offset(self, measured: Aligned) -> None:
         """A thread that ends of a full disk would be taken for a load that did."""
         try:
             self._on_aligned(measured)
         except BrokenpipeError as error:
-            self._heard.failure = self._heard.failure or error
+            self._state.failure = self._state.failure or error
 
-    def _refused(self, refused: Refused) -> UsageError:
+    def _foreign_url_error(self, refused: Refused) -> UsageError:
         if refused.redirected_by:
             return _redirect_error(refused.redirected_by, refused.url, self._config.arms)
         addresses = ", ".join(self._config.arms.values())
@@ -260,7 +262,7 @@ class LocustProcess:
             details=(f"the arms' addresses: {addresses}",),
         )
 
-    def _died(self) -> StackError:
+    def _ended_error(self) -> StackError:
         with suppress(Exception):
             self._process.popen.wait(EXIT_WAIT_S)
         code = self._process.popen.poll()
@@ -290,17 +292,17 @@ def locust_process(
     """
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as started:
-        told = replace(config, control_fd=theirs.fileno())
+        child_config = replace(config, control_fd=theirs.fileno())
         master = bind or Bind(LOOPBACK, free_port())
         # The order of sets is a kind of chance as well.
-        found = {**(environment or {}), "PYTHONHASHSEED": str(told.seed % 2**32)}
+        extra_environment = {**(environment or {}), "PYTHONHASHSEED": str(child_config.seed % 2**32)}
         process = started.enter_context(
             child(
                 "locust",
-                _argv(told, master),
+                _argv(child_config, master),
                 log_path=log_path,
                 janitor=janitor,
-                env=clean_environment({**found, load_config.VARIABLE: told.to_json()}),
+                env=clean_environment({**extra_environment, load_config.VARIABLE: child_config.to_json()}),
                 pass_fds=(theirs.fileno(),),
                 stop_timeout_s=STOP_TIMEOUT_S + 2.0,
             )
@@ -308,8 +310,8 @@ def locust_process(
         raise_limit(process.pid)
         theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
         workers = [
-            started.enter_context(load_worker(number, master.port, log_path, janitor, found))
-            for number in range(0 if bind else told.workers)
+            started.enter_context(load_worker(number, master.port, log_path, janitor, extra_environment))
+            for number in range(0 if bind else child_config.workers)
         ]
         for worker in workers:
             raise_limit(worker.pid)
@@ -317,7 +319,7 @@ def locust_process(
         try:
             yield load
         finally:
-            if told.workers:
+            if child_config.workers:
                 load.stop()  # all together, and with what they have not handed over yet
 
 

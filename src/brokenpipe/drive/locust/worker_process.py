@@ -20,7 +20,7 @@ LOCUST = (sys.executable, "-P", "-m", "locust", "-f", str(load_config.LOCUSTFILE
 
 
 def load_worker(
-    number: int, port: int, log_path: Path, janitor: Janitor, found: Mapping[str, str]
+    number: int, port: int, log_path: Path, janitor: Janitor, extra_environment: Mapping[str, str]
 ) -> AbstractContextManager[Child]:
     """One on this machine. It is told where its master is, and nothing else: as one elsewhere would be.
 
@@ -31,7 +31,9 @@ def load_worker(
         worker_argv(LOOPBACK, port),
         log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
         janitor=janitor,
-        env=clean_environment({**found, **worker_environment(LOOPBACK, port), protocol.WANTED: str(number)}),
+        env=clean_environment(
+            {**extra_environment, **worker_environment(LOOPBACK, port), protocol.WANTED: str(number)}
+        ),
         stop_timeout_s=STOP_TIMEOUT_S + 2.0,
     )
 

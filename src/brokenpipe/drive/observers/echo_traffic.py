@@ -24,28 +24,28 @@ class EchoTraffic:
         self._connection = connection
         self.sent = 0
         self._buffer = b""
-        self._mangled = False
+        self._corrupted = False
         self.delays_ns: list[int] = []
         self.ended: SocketEvent | None = None
 
     @property
     def complete(self) -> bool:
         """Has every message come back, each once and in order?"""
-        return not self._mangled and self.ended is None and len(self.delays_ns) == self.sent
+        return not self._corrupted and self.ended is None and len(self.delays_ns) == self.sent
 
-    def talk(self, until_ns: int) -> None:
+    def send_and_receive(self, until_ns: int) -> None:
         """Send and receive until then, or until the connection ends."""
         next_ns = time.monotonic_ns()
         while self.ended is None and (now_ns := time.monotonic_ns()) < until_ns:
             if now_ns >= next_ns:
                 self._send(now_ns)
                 next_ns = now_ns + EVERY_NS
-            self._listen(min(next_ns, until_ns))
+            self._receive_some(min(next_ns, until_ns))
 
-    def listen(self, until_ns: int) -> None:
+    def receive_rest(self, until_ns: int) -> None:
         """Send nothing more; receive what is under way."""
         while not self.complete and self.ended is None and time.monotonic_ns() < until_ns:
-            self._listen(until_ns)
+            self._receive_some(until_ns)
 
     def _send(self, now_ns: int) -> None:
         self._connection.settimeout(SEND_TIMEOUT_S)
@@ -58,7 +58,7 @@ class EchoTraffic:
         else:
             self.sent += 1
 
-    def _listen(self, until_ns: int) -> None:
+    def _receive_some(self, until_ns: int) -> None:
         if self.ended:  # the sending told of it; reading on would show another end
             return
         received = receive(self._connection, until_ns)
@@ -66,11 +66,11 @@ class EchoTraffic:
             self.ended = received
         elif received:
             self._buffer += received
-            self._take(time.monotonic_ns())
+            self._parse_messages(time.monotonic_ns())
 
-    def _take(self, now_ns: int) -> None:
+    def _parse_messages(self, now_ns: int) -> None:
         while len(self._buffer) >= _MESSAGE.size:
             number, sent_ns = _MESSAGE.unpack_from(self._buffer)
             self._buffer = self._buffer[_MESSAGE.size :]
-            self._mangled |= number != len(self.delays_ns)
+            self._corrupted |= number != len(self.delays_ns)
             self.delays_ns.append(now_ns - sent_ns)

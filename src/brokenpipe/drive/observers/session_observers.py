@@ -38,10 +38,10 @@ class LoginTarget:
 
 def idle(door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
     """A session that says nothing while the fault comes, and asks at the end whether it still lives."""
-    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
         injected_ns = time.monotonic_ns()
-        injection = aside.submit(inject)
-        ended = opened.end(injected_ns + _ns(watch_time_s(expected)))
+        injection = executor.submit(inject)
+        ended = opened.wait_closed(injected_ns + _ns(watch_time_s(expected)))
         injection.result()
         return _observation(ended or _answer_to(opened, "SELECT 1", GRACE_S), injected_ns)
 
@@ -50,8 +50,8 @@ def fresh(door: LoginTarget, inject: Callable[[], None], fault: Fault, expected:
     """A session that is opened once the fault is there."""
     injected_ns = time.monotonic_ns()
     if expected.seen == "refused":
-        with ThreadPoolExecutor(1, "inject") as aside:
-            return _observe_refusal(door, aside.submit(inject), injected_ns)
+        with ThreadPoolExecutor(1, "inject") as executor:
+            return _observe_refusal(door, executor.submit(inject), injected_ns)
     inject()
     return observe_new_session(door, fault, expected)
 
@@ -65,20 +65,20 @@ def observe_new_session(door: LoginTarget, fault: Fault, expected: Expectation) 
             answer = _answer_to(opened, fault.question, expected.latest_s + GRACE_S)
             if answer.seen == "alive" and expected.seen != "alive":
                 until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
-                answer = opened.end(until_ns) or SocketEvent("alive", time.monotonic_ns())
+                answer = opened.wait_closed(until_ns) or SocketEvent("alive", time.monotonic_ns())
             return _observation(answer, opened.last_byte_ns)
     except LoginFailedError as instead:
-        return _observation(instead.sighting, before_ns)
+        return _observation(instead.event, before_ns)
 
 
 def mid_transfer(
     door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
 ) -> Observation:
     """A session that asks one thing after the other while the fault comes."""
-    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as aside:
+    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
         _repeat_statement(opened, time.monotonic_ns() + _ns(_STATEMENTS_S))
         injected_ns = time.monotonic_ns()
-        injection = aside.submit(inject)
+        injection = executor.submit(inject)
         seen = _repeat_statement(opened, injected_ns + _ns(watch_time_s(expected)))
         injection.result()
         if seen.seen == "alive":  # so it was at the last look, and the injection may have taken longer
@@ -108,7 +108,7 @@ def _answer_to(opened: PgSession, statement: str, patience_s: float) -> SocketEv
     try:
         opened.ask(statement)
     except ConnectionError:  # it has ended; what it was told before waits to be read
-        ended = opened.end(time.monotonic_ns() + _ns(GRACE_S))
+        ended = opened.wait_closed(time.monotonic_ns() + _ns(GRACE_S))
         return ended or SocketEvent("reset", time.monotonic_ns())
     return opened.answer(time.monotonic_ns() + _ns(patience_s))
 
@@ -132,11 +132,11 @@ def _try_login(door: LoginTarget) -> SocketEvent:
         with pg_session(door.address, door.login):
             return SocketEvent("alive", time.monotonic_ns())
     except LoginFailedError as instead:
-        return instead.sighting
+        return instead.event
 
 
-def _observation(sighting: SocketEvent, since_ns: int) -> Observation:
-    return Observation(sighting.seen, (sighting.t_ns - since_ns) / 1e9)
+def _observation(event: SocketEvent, since_ns: int) -> Observation:
+    return Observation(event.seen, (event.t_ns - since_ns) / 1e9)
 
 
 def _ns(seconds: float) -> int:

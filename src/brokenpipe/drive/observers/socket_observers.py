@@ -64,7 +64,7 @@ class _IdleSocket:
             return (time.monotonic_ns() - self.last_byte_ns) / 1e9
         return answer or SocketEvent("silence", time.monotonic_ns())
 
-    def watch(self, until_ns: int) -> SocketEvent | None:
+    def wait_for_end(self, until_ns: int) -> SocketEvent | None:
         return wait_for_end(self._socket, until_ns)
 
 
@@ -101,27 +101,27 @@ def fresh(address: Address, inject: Inject, expected: Expectation) -> Observatio
 
 def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Observation:
     """Messages and answers are under way in both directions all the time, at the injection too."""
-    with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as aside:
-        talk = EchoTraffic(connection)
-        talk.talk(time.monotonic_ns() + _ns(_TRAFFIC_S))
+    with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as executor:
+        traffic = EchoTraffic(connection)
+        traffic.send_and_receive(time.monotonic_ns() + _ns(_TRAFFIC_S))
         injected_ns = time.monotonic_ns()
-        injection = aside.submit(inject)
+        injection = executor.submit(inject)
         while not injection.done():
-            talk.talk(time.monotonic_ns() + _ns(_TRAFFIC_S / 6))
+            traffic.send_and_receive(time.monotonic_ns() + _ns(_TRAFFIC_S / 6))
         injection.result()
-        before = talk.sent
+        before = traffic.sent
         until_ns = time.monotonic_ns() + _ns(2 * _TRAFFIC_S)
         if expected.seen != "delayed":
             until_ns = max(until_ns, injected_ns + _ns(watch_time_s(expected)))
-        talk.talk(until_ns)
-        talk.listen(time.monotonic_ns() + _ns(expected.latest_s + GRACE_S))
-    if talk.ended:
-        return Observation(talk.ended.seen, (talk.ended.t_ns - injected_ns) / 1e9)
-    if not talk.complete:
+        traffic.send_and_receive(until_ns)
+        traffic.receive_rest(time.monotonic_ns() + _ns(expected.latest_s + GRACE_S))
+    if traffic.ended:
+        return Observation(traffic.ended.seen, (traffic.ended.t_ns - injected_ns) / 1e9)
+    if not traffic.complete:
         return Observation("silence", _since(injected_ns))
     if expected.seen != "delayed":
         return Observation("alive", _since(injected_ns))
-    return _delay_observation(statistics.median(talk.delays_ns[before:]) / 1e9, expected)
+    return _delay_observation(statistics.median(traffic.delays_ns[before:]) / 1e9, expected)
 
 
 OBSERVERS: Mapping[Situation, Callable[[Address, Inject, Expectation], Observation]] = {
@@ -150,7 +150,7 @@ def _observe_end(link: _IdleSocket, injected_ns: int, expected: Expectation) -> 
     if expected.rest_s is not None:
         return _observe_after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
     start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
-    ended = link.watch(start_ns + _ns(watch_time_s(expected)))
+    ended = link.wait_for_end(start_ns + _ns(watch_time_s(expected)))
     if ended is None:
         answer = link.exchange(GRACE_S)
         if not isinstance(answer, SocketEvent):
@@ -162,7 +162,7 @@ def _observe_end(link: _IdleSocket, injected_ns: int, expected: Expectation) -> 
 def _observe_after_rest(link: _IdleSocket, rest_s: float, patience_s: float) -> Observation:
     """How the first message after a rest is answered. What is seen in the rest comes before it: at a negative time."""
     sent_ns = link.last_byte_ns + _ns(rest_s)
-    ended = link.watch(sent_ns)
+    ended = link.wait_for_end(sent_ns)
     if ended is None:
         answer = link.exchange(patience_s)
         sent_ns = link.last_byte_ns

@@ -59,9 +59,9 @@ class _Message:
 class LoginFailedError(ConnectionError):
     """There is no session; `sighting` is what was seen instead."""
 
-    def __init__(self, sighting: SocketEvent) -> None:
-        super().__init__(f"no session: {sighting.seen}")
-        self.sighting = sighting
+    def __init__(self, event: SocketEvent) -> None:
+        super().__init__(f"no session: {event.seen}")
+        self.event = event
 
 
 class PgSession:
@@ -124,7 +124,7 @@ class PgSession:
         """What comes of what was asked: `alive` when it is done, an SQLSTATE, an end, or silence."""
         return self._until_ready(until_ns, None) or SocketEvent("alive", time.monotonic_ns())
 
-    def end(self, until_ns: int) -> SocketEvent | None:
+    def wait_closed(self, until_ns: int) -> SocketEvent | None:
         """How it ends, with the server's reason if it gave one, or None if it has not by then."""
         reason: str | None = None
         while True:

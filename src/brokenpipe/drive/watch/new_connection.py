@@ -24,7 +24,7 @@ def postgres_answers(server: Postgres) -> bool | None:
         with pg_session((server.host, server.port), login, ANSWER_TIMEOUT_S):
             return True
     except LoginFailedError as instead:
-        return instead.sighting.seen not in _SILENT
+        return instead.event.seen not in _SILENT
     except OSError:  # no descriptor, no certificate: that says nothing of the server
         return None
 

@@ -44,7 +44,7 @@ class ProcessStates:
     parts: Sequence[SampledProcess]
     _members: dict[int, SampledProcess] = field(default_factory=dict)
 
-    def find(self) -> None:
+    def refresh(self) -> None:
         """Look who there is: a family changes while it is at work. Costs more than a look at its members."""
         children: dict[int, list[int]] = {}
         for pid in psutil.pids():
@@ -54,7 +54,7 @@ class ProcessStates:
         owners = {each.current_pid(): each for each in self.parts}
         self._members = dict(_descendants(os.getpid(), None, children, owners))
 
-    def look(self) -> Iterator[SilenceKey]:
+    def check(self) -> Iterator[SilenceKey]:
         """Those that stand still now or have no descriptor left, and a janitor that has ended."""
         for pid, part in self._members.items():
             state = _state(pid)

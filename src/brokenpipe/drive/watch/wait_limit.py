@@ -20,20 +20,20 @@ class PartHungError(Exception):
 class WaitLimit:
     """Of one experiment. `server_is_held`: a fault of ours has the server stand still, which goes on when healed."""
 
-    watch: SilenceMonitor = field(default_factory=NoSilenceMonitor)
+    monitor: SilenceMonitor = field(default_factory=NoSilenceMonitor)
     server_is_held: bool = False
 
-    def is_in_vain(self) -> bool:
+    def should_give_up(self) -> bool:
         """Whether nobody need wait for an end that will not come."""
-        return not self.server_is_held and self.watch.silent_for_s() >= GIVE_UP_S
+        return not self.server_is_held and self.monitor.silent_for_s() >= GIVE_UP_S
 
-    def end_if_hung(self, overrun_s: float) -> None:
+    def raise_if_hung(self, overrun_s: float) -> None:
         """Raises PartHung. `overrun_s`: how long ago all should have been played."""
-        silent = overrun_s > OVERRUN_S and self.watch.silent_for_s(SHARED) >= GIVE_UP_S
+        silent = overrun_s > OVERRUN_S and self.monitor.silent_for_s(SHARED) >= GIVE_UP_S
         if silent and not self.server_is_held:
             raise PartHungError
 
-    def note_if_late(self, begun: float, nap_s: float) -> None:
+    def record_if_late(self, begun: float, nap_s: float) -> None:
         """A turn of our loop that began then (time.monotonic()) was to take no longer than its nap."""
         if time.monotonic() - begun > nap_s + LATE_S:
-            self.watch.note_late(round(begun * 1e9), time.monotonic_ns())
+            self.monitor.record_late(round(begun * 1e9), time.monotonic_ns())

@@ -43,7 +43,7 @@ class SilenceMonitor(Protocol):
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:
         """For how long the one of these parts has been silent that has been so for longest; 0: none is."""
 
-    def note_late(self, since: int, until: int) -> None:
+    def record_late(self, since: int, until: int) -> None:
         """A loop of the harness did nothing in between. Raises RecordingError."""
 
 
@@ -53,7 +53,7 @@ class NoSilenceMonitor:
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:  # noqa: ARG002
         return 0.0
 
-    def note_late(self, since: int, until: int) -> None:
+    def record_late(self, since: int, until: int) -> None:
         pass
 
 
@@ -78,7 +78,7 @@ class Watch:
             since = min(concerned, default=None)
         return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
 
-    def note(self, key: SilenceKey, since: int, *, silent: bool) -> None:
+    def record(self, key: SilenceKey, since: int, *, silent: bool) -> None:
         """Whether it is silent, as was seen at `since`. Written down where that changes. Raises RecordingError."""
         with self._lock:
             if silent == (key in self._silent):
@@ -90,16 +90,16 @@ class Watch:
         edge = "begin" if silent else "end"
         self._log.write(Silence(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
 
-    def note_states(self, standing: Collection[SilenceKey], t: int) -> None:
+    def record_states(self, standing: Collection[SilenceKey], t: int) -> None:
         """Those that stand still at a look; all others do not. Raises RecordingError."""
         with self._lock:
             before = [key for key in self._silent if key.how in PROCESS_SILENCES]
         for key in before:
-            self.note(key, t, silent=key in standing)
+            self.record(key, t, silent=key in standing)
         for key in standing:
-            self.note(key, t, silent=True)
+            self.record(key, t, silent=True)
 
-    def note_late(self, since: int, until: int) -> None:
+    def record_late(self, since: int, until: int) -> None:
         """As `Silences` says. Of loops that stood still together, one tells."""
         with self._lock:
             if since < self._late_until:
@@ -116,20 +116,20 @@ class _ProcessChecks:
     watch: Watch
     states: ProcessStates
     log: Writer
-    _turn: int = 0
-    _before: int = field(default_factory=time.monotonic_ns)
+    _checks: int = 0
+    _previous_ns: int = field(default_factory=time.monotonic_ns)
 
-    def look(self) -> None:
+    def check(self) -> None:
         now = time.monotonic_ns()
-        if now - self._before > CHECK_EVERY_S * 1e9 + LATE_NS:
-            self.watch.note_late(self._before, now)
-        if self._turn % REFRESH_EVERY == 0:
-            self.states.find()
-        if self._turn % RECORD_EVERY == 0:
+        if now - self._previous_ns > CHECK_EVERY_S * 1e9 + LATE_NS:
+            self.watch.record_late(self._previous_ns, now)
+        if self._checks % REFRESH_EVERY == 0:
+            self.states.refresh()
+        if self._checks % RECORD_EVERY == 0:
             self.log.write(Look(now))
-        self._turn += 1
-        self.watch.note_states(frozenset(self.states.look()), now)
-        self._before = now
+        self._checks += 1
+        self.watch.record_states(frozenset(self.states.check()), now)
+        self._previous_ns = now
 
 
 @dataclass(slots=True)
@@ -140,11 +140,11 @@ class _ServerCheck:
     part: str
     answers: AnswerCheck
 
-    def look(self) -> None:
+    def check(self) -> None:
         key, before = SilenceKey(self.part, None, None, "no_answer"), time.monotonic_ns()
         answered = self.answers()
         if answered is not None:
-            self.watch.note(key, time.monotonic_ns() if answered else before, silent=not answered)
+            self.watch.record(key, time.monotonic_ns() if answered else before, silent=not answered)
 
 
 def _repeat(look: Callable[[], None], every_s: float, over: threading.Event) -> None:
@@ -163,12 +163,12 @@ def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Itera
         for part in parts:
             log.write(WatchedPart(time.monotonic_ns(), part.role, part.arm))
         looks: list[tuple[Callable[[], None], float]] = [
-            (_ProcessChecks(watch, ProcessStates(parts), log).look, CHECK_EVERY_S),
-            (_ServerCheck(watch, "postgres", partial(postgres_answers, stack.postgres)).look, ASK_EVERY_S),
+            (_ProcessChecks(watch, ProcessStates(parts), log).check, CHECK_EVERY_S),
+            (_ServerCheck(watch, "postgres", partial(postgres_answers, stack.postgres)).check, ASK_EVERY_S),
         ]
         if stack.pgbouncer:
             answers = partial(pgbouncer_answers, stack.pgbouncer)
-            looks.append((_ServerCheck(watch, "pgbouncer", answers).look, ASK_EVERY_S))
+            looks.append((_ServerCheck(watch, "pgbouncer", answers).check, ASK_EVERY_S))
         threads = [
             threading.Thread(target=_repeat, args=(look, every_s, over), name="watch", daemon=True)
             for look, every_s in looks

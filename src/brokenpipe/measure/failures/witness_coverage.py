@@ -15,7 +15,7 @@ from enum import StrEnum
 from brokenpipe.history.reader import History
 
 
-class WitnessCoverage(StrEnum):
+class Seen(StrEnum):
     """What the witness saw of an arm: a closed list. The value stands in `summary.json`."""
 
     BOTH = "requests and pools"
@@ -26,26 +26,24 @@ class WitnessCoverage(StrEnum):
 
     @property
     def requests(self) -> bool:
-        return self in {WitnessCoverage.BOTH, WitnessCoverage.REQUESTS}
+        return self in {Seen.BOTH, Seen.REQUESTS}
 
     @property
     def pools(self) -> bool:
-        return self in {WitnessCoverage.BOTH, WitnessCoverage.POOLS}
+        return self in {Seen.BOTH, Seen.POOLS}
 
 
-COVERAGE_TEXT: Mapping[WitnessCoverage, str] = {
-    WitnessCoverage.BOTH: "the witness saw its requests and its pools",
-    WitnessCoverage.REQUESTS: "the witness saw its requests, but no pool that it knows",
-    WitnessCoverage.POOLS: "the witness saw its pool, but none of its requests",
-    WitnessCoverage.NEITHER: (
-        "the witness ran in it, and recorded no pool that it knows and no request with anything to tell"
-    ),
-    WitnessCoverage.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
+SAID: Mapping[Seen, str] = {
+    Seen.BOTH: "the witness saw its requests and its pools",
+    Seen.REQUESTS: "the witness saw its requests, but no pool that it knows",
+    Seen.POOLS: "the witness saw its pool, but none of its requests",
+    Seen.NEITHER: "the witness ran in it, and recorded no pool that it knows and no request with anything to tell",
+    Seen.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
 }
 """Of an arm, as every sentence about it says."""
 
 
-def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessCoverage]:
+def seen_by_arm(history: History, arms: Iterable[str]) -> dict[str, Seen]:
     """For each arm, what its witness told of."""
     requests = _arms(history, "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies")
     pools = _arms(history, "SELECT DISTINCT witness_arm FROM connects")
@@ -55,21 +53,21 @@ def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessC
     return {arm: _seen(arm in requests, arm in pools, arm in ran) for arm in arms}
 
 
-def fully_witnessed_arms(coverage: Mapping[str, WitnessCoverage]) -> frozenset[str]:
+def followed(seen: Mapping[str, Seen]) -> frozenset[str]:
     """The arms whose requests are followed into their pools.
 
     Only there does the witness know of masked disconnects and prices, and only there is a disconnect that it did not
     see none.
     """
-    return frozenset(arm for arm, each in coverage.items() if each is WitnessCoverage.BOTH)
+    return frozenset(arm for arm, each in seen.items() if each is Seen.BOTH)
 
 
-def _seen(requests: bool, pools: bool, ran: bool) -> WitnessCoverage:
+def _seen(requests: bool, pools: bool, ran: bool) -> Seen:
     if requests:
-        return WitnessCoverage.BOTH if pools else WitnessCoverage.REQUESTS
+        return Seen.BOTH if pools else Seen.REQUESTS
     if pools:
-        return WitnessCoverage.POOLS
-    return WitnessCoverage.NEITHER if ran else WitnessCoverage.NO_FILE
+        return Seen.POOLS
+    return Seen.NEITHER if ran else Seen.NO_FILE
 
 
 def _arms(history: History, query: str) -> frozenset[str]:

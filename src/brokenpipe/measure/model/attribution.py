@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.failures.request_stage import RequestPhase
 
 
-class Relation(StrEnum):
+class Tie(StrEnum):
     """How a failed request hangs together with a fault."""
 
     DIRECT = "direct"
@@ -33,15 +33,15 @@ class Attribution:
     `pre_ping`, `recycle`: could it have been prevented by that? None: not known, or no arm recycles.
     """
 
-    relation: Relation
+    tie: Tie
     fault: str
     phase: str
     episode: int | None
     evidence: str
-    stage: RequestStage
+    moment: RequestPhase
     pre_ping: bool | None
     recycle: bool | None
-    standstill_s: float | None = None  # the service's event loop, if that is why; to a tenth
+    stood_still_s: float | None = None  # the service's event loop, if that is why; to a tenth
 
     @property
     def preventable(self) -> bool | None:
@@ -50,39 +50,35 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class AttributionCounts:
+class Owed:
     """Failed requests by what they are owed to. `by_fault` counts the attributed ones, `by_moment` all.
 
     preventable + not_preventable + unknown = all; `pre_ping` and `recycle` may count the same request. `by_time`: how
     many are attributed by times alone, because the proxy's links were not recorded.
     """
 
-    by_relation: Mapping[Relation, int]
+    by_tie: Mapping[Tie, int]
     by_fault: Mapping[str, int]
-    by_stage: Mapping[RequestStage, int]
+    by_moment: Mapping[RequestPhase, int]
     preventable: int
     not_preventable: int
     pre_ping: int
     recycle: int
     by_time: int
-    standstill_s: float | None = None  # the service's event loop at most, where that is why
+    stood_still_s: float | None = None  # the service's event loop at most, where that is why
 
     @property
     def failed(self) -> int:
-        return sum(self.by_relation.values())
+        return sum(self.by_tie.values())
 
     @property
     def attributed(self) -> int:
-        return (
-            self.failed
-            - self.by_relation.get(Relation.UNATTRIBUTED, 0)
-            - self.by_relation.get(Relation.UNKNOWN, 0)
-        )
+        return self.failed - self.by_tie.get(Tie.UNATTRIBUTED, 0) - self.by_tie.get(Tie.UNKNOWN, 0)
 
     @property
     def followed(self) -> bool:
         """Whether all of them could be followed to a fault, or to none."""
-        return not self.by_relation.get(Relation.UNKNOWN)
+        return not self.by_tie.get(Tie.UNKNOWN)
 
     @property
     def unknown(self) -> int:
@@ -94,17 +90,17 @@ class AttributionCounts:
         return self.preventable / self.failed if self.failed else None
 
 
-def count_attributions(attributions: Iterable[Attribution]) -> AttributionCounts:
+def owed(each: Iterable[Attribution]) -> Owed:
     """The counts."""
-    all_ = tuple(attributions)
-    return AttributionCounts(
-        by_relation=dict(Counter(one.relation for one in all_)),
+    all_ = tuple(each)
+    return Owed(
+        by_tie=dict(Counter(one.tie for one in all_)),
         by_fault=dict(Counter(one.fault for one in all_ if one.fault)),
-        by_stage=dict(Counter(one.stage for one in all_)),
+        by_moment=dict(Counter(one.moment for one in all_)),
         preventable=sum(one.preventable is True for one in all_),
         not_preventable=sum(one.preventable is False for one in all_),
         pre_ping=sum(one.pre_ping is True for one in all_),
         recycle=sum(one.recycle is True for one in all_),
         by_time=sum(one.evidence == "time alone" for one in all_),
-        standstill_s=max((one.standstill_s for one in all_ if one.standstill_s is not None), default=None),
+        stood_still_s=max((one.stood_still_s for one in all_ if one.stood_still_s is not None), default=None),
     )

@@ -22,10 +22,10 @@ from typing import Any
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.failures.error_classes import ChainedException, ErrorClass, chain_of, classify
-from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
-from brokenpipe.measure.model.findings import SwallowedErrors
-from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.findings import Swallowed
+from brokenpipe.measure.model.validity import Warn
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -54,10 +54,10 @@ class _Case:
     status: int
     where: str
     error_class: ErrorClass
-    chain: tuple[ChainedException, ...]
+    chain: tuple[Link, ...]
 
 
-def swallowed(history: History) -> tuple[SwallowedErrors, ...]:
+def swallowed(history: History) -> tuple[Swallowed, ...]:
     """What was swallowed, by cause, the most frequent first, each with one real example."""
     grouped: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in _cases(history):
@@ -65,9 +65,9 @@ def swallowed(history: History) -> tuple[SwallowedErrors, ...]:
     return tuple(_group(cases) for cases in sorted(grouped.values(), key=lambda cases: -len(cases)))
 
 
-def _group(cases: Sequence[_Case]) -> SwallowedErrors:
+def _group(cases: Sequence[_Case]) -> Swallowed:
     example = cases[0]
-    return SwallowedErrors(
+    return Swallowed(
         error_class=example.error_class.value,
         where=example.where,
         count_by_place=dict(Counter((case.arm, case.phase) for case in cases)),
@@ -113,10 +113,10 @@ def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
 
 
 def tallied(
-    cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors], witnessed: frozenset[str]
-) -> dict[ArmPhase, ArmPhaseStats]:
+    cells: Mapping[Place, Cell], groups: Sequence[Swallowed], witnessed: frozenset[str]
+) -> dict[Place, Cell]:
     """Every place of the table, with what was swallowed there where a witness could see it."""
-    counts: Counter[ArmPhase] = Counter()
+    counts: Counter[Place] = Counter()
     for group in groups:
         counts.update(group.count_by_place)
     return {
@@ -125,9 +125,7 @@ def tallied(
     }
 
 
-def warnings(
-    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors]
-) -> Iterator[ValidityWarning]:
+def warnings(scenario: Scenario, cells: Mapping[Place, Cell], groups: Sequence[Swallowed]) -> Iterator[Warn]:
     """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""
     decided = {
         (arm, each.phase)
@@ -142,4 +140,4 @@ def warnings(
                 f"{arm} answered {plural(cell.swallowed, 'request')} in {phase} as successes although the database "
                 f"had failed them ({example.error_class}, in {example.where}): these count nowhere as failures"
             )
-            yield ValidityWarning.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)
+            yield Warn.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)

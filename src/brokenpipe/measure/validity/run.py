@@ -13,9 +13,9 @@ from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import UNEQUAL
 from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
-from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
-from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
-from brokenpipe.measure.model.validity import ContractResult, Health, ValidityWarning
+from brokenpipe.measure.failures.witness_coverage import SAID, Seen
+from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.validity import ContractProbe, Health, Warn
 from brokenpipe.measure.silences.warnings import silence_doubts
 from brokenpipe.measure.tables.requests import placed
 from brokenpipe.measure.validity.containers import container_doubts
@@ -32,11 +32,11 @@ from brokenpipe.plan.scenario import Scenario
 def doubts(
     history: History,
     scenario: Scenario,
-    cells: Mapping[ArmPhase, ArmPhaseStats],
-    seen: Mapping[str, WitnessCoverage],
+    cells: Mapping[Place, Cell],
+    seen: Mapping[str, Seen],
     health: Health,
-    contract: tuple[ContractResult, ...],
-) -> tuple[ValidityWarning, ...]:
+    contract: tuple[ContractProbe, ...],
+) -> tuple[Warn, ...]:
     """Every doubt about this run."""
     begun = tuple(dict.fromkeys(name for _, name in cells))
     faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
@@ -61,36 +61,34 @@ def doubts(
     )
 
 
-def _written(history: History) -> Iterator[ValidityWarning]:
+def _written(history: History) -> Iterator[Warn]:
     for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
-        yield ValidityWarning(*row)
+        yield Warn(*row)
 
 
-def _unreadable(history: History) -> Iterator[ValidityWarning]:
+def _unreadable(history: History) -> Iterator[Warn]:
     for files, lines in history.rows("SELECT files, lines FROM unreadable ORDER BY files"):
-        yield ValidityWarning.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
+        yield Warn.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
 
 
-def _contract(contract: tuple[ContractResult, ...], faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
+def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
     if faulty and not contract:
-        yield ValidityWarning.of(
-            Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment"
-        )
+        yield Warn.of(Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment")
     for probe in contract:
         if not probe.held:
-            yield ValidityWarning.of(
+            yield Warn.of(
                 Code.CONTRACT_NOT_HELD,
                 f"{probe.fault} did not do what it says on a raw socket ({probe.situation}): "
                 f"expected {probe.expected}, seen {probe.seen}",
             )
 
 
-def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
+def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[Warn]:
     for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
         if missed and arm in (scenario.phase(phase).arms or scenario.arms):
             not_seen = f"{'was' if missed == 1 else 'were'} not seen by a raw socket"
             text = f"{missed} of {plural(total, 'strike')} on {arm} in {phase} {not_seen}"
-            yield ValidityWarning.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
+            yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 
 
 _STILL_WAITING = f"""
@@ -101,9 +99,7 @@ GROUP BY ALL
 """
 
 
-def _traffic(
-    history: History, cells: Mapping[ArmPhase, ArmPhaseStats], control: str
-) -> Iterator[ValidityWarning]:
+def _traffic(history: History, cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
     silent = any(cell.requests == 0 for cell in cells.values())
     waiting = {(arm, phase): n for arm, phase, n in history.rows(_STILL_WAITING)} if silent else {}
     for (arm, phase), cell in cells.items():
@@ -111,10 +107,10 @@ def _traffic(
         if cell.requests == 0:
             why = _why_silent(waiting.get((arm, phase), 0))
             text = f"no request was started on {arm} in {phase}{why}"
-            yield ValidityWarning.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
+            yield Warn.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
         elif cell.requests < expected * UNEQUAL:
             text = f"{arm} received {plural(cell.requests, 'request')} in {phase}, {control} {expected:,}"
-            yield ValidityWarning.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
+            yield Warn.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
 
 
 def _why_silent(waiting: int) -> str:
@@ -130,34 +126,32 @@ WHERE phase IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 
-def _repeated(history: History) -> Iterator[ValidityWarning]:
+def _repeated(history: History) -> Iterator[Warn]:
     for arm, phase, count in history.rows(_REPEATS):
         again = "was" if count == 1 else "were"
         text = f"at least {plural(count, 'request')} to {arm} in {phase} {again} sent again by the client's library"
-        yield ValidityWarning.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
+        yield Warn.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
 
 
-def _witness(history: History) -> Iterator[ValidityWarning]:
+def _witness(history: History) -> Iterator[Warn]:
     rows = history.rows("SELECT witness_arm, min(text), count(*) FROM troubles GROUP BY ALL ORDER BY ALL")
     for arm, text, count in rows:
         said = f"the witness in {arm} failed {plural(count, 'time')}, for example: {text}"
-        yield ValidityWarning.of(Code.WITNESS_TROUBLE, said, arm=arm)
+        yield Warn.of(Code.WITNESS_TROUBLE, said, arm=arm)
 
 
-def _unseen(
-    cells: Mapping[ArmPhase, ArmPhaseStats], seen: Mapping[str, WitnessCoverage]
-) -> Iterator[ValidityWarning]:
+def _unseen(cells: Mapping[Place, Cell], seen: Mapping[str, Seen]) -> Iterator[Warn]:
     """A service under another server, or with another pool: its requests cannot be followed to a cause."""
     for arm, what in seen.items():
         unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
-        if unexplained and what is not WitnessCoverage.BOTH:
-            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {COVERAGE_TEXT[what]}"
-            yield ValidityWarning.of(Code.REQUESTS_UNSEEN, text, arm=arm)
+        if unexplained and what is not Seen.BOTH:
+            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {SAID[what]}"
+            yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
 
 
-def _expected(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[ValidityWarning]:
+def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
     if not scenario.expect:
-        yield ValidityWarning.of(
+        yield Warn.of(
             Code.NOTHING_EXPECTED,
             "the scenario expects nothing of these arms, so nothing can pass",
         )
@@ -166,4 +160,4 @@ def _expected(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> It
         counted = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=None)
         if counted is not None and counted < FEWEST_EPISODES:
             text = f"what is expected of {phase} is decided on {counted} of its episodes"
-            yield ValidityWarning.of(Code.FEW_EPISODES, text, phase=phase)
+            yield Warn.of(Code.FEW_EPISODES, text, phase=phase)

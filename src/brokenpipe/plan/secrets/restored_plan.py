@@ -34,7 +34,7 @@ def restore_secrets(recorded: Plan, scenario_file: Path, copy: str, target_folde
         for arm, own in scenario.arms.items()
     }
     env_of_target = search.restored(target.env, of_target.env)
-    search.demand_all()
+    search.require_all()
     changes: dict[str, object] = {"env": env_of_target}
     if is_redacted(f"{target.dsn}{target.command}"):
         changes |= {"dsn": of_target.dsn, "command": of_target.command}
@@ -79,7 +79,7 @@ class _SecretLookup:
         self.missing.append(name)
         return shown
 
-    def demand_all(self) -> None:
+    def require_all(self) -> None:
         """Raises UsageError if a value was not found."""
         if names := list(dict.fromkeys(self.missing)):
             raise UsageError(

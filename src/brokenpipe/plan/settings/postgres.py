@@ -29,7 +29,7 @@ class PostgresSettings(StrictModel):
     superusers, and whoever comes after the rest is refused with 53300. Without it, more than any arm asks for."""
 
     @property
-    def room(self) -> int | None:
+    def service_connections(self) -> int | None:
         """Connections that the service of an arm may have; None: no limit of its own."""
         return None if self.max_connections is None else self.max_connections - RESERVED_CONNECTIONS
 

@@ -74,7 +74,7 @@ def _interim_analyses(plan: Plan) -> str:
 
 def _rounds(plan: Plan) -> str:
     """The first round in its order, and how many there are."""
-    order = [stretch.phase.name for stretch in plan.stretches]
+    order = [stretch.phase.name for stretch in plan.episode_ranges]
     per_round = len(plan.scenario.phases)
     first = ", ".join(order[:per_round])
     return (
