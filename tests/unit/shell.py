@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
-from typer.testing import CliRunner
+from typer import testing
 
 from brokenpipe import cli
 from brokenpipe.commands import console
+
+# The command line is put together once, not for each call: that takes longer than most commands do.
+testing._get_command = cache(testing._get_command)
 
 COLUMNS = 400  # wide enough that no path of a temporary folder is broken in two
 
@@ -30,7 +34,7 @@ class Answer:
 def brokenpipe(*arguments: str) -> Answer:
     """Run the program. An exception of any other kind than ours reaches the test."""
     with _wide_terminal():
-        result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+        result = testing.CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 

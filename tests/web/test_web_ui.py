@@ -16,7 +16,8 @@ import psutil
 import pytest
 import requests
 from playwright.sync_api import Page
-from tests.stack.runs import Starter, eventually
+from tests.stack.runs import REPOSITORY, eventually
+from tests.unit.shell import brokenpipe
 from tests.web.sitting import PATIENCE_S, SPARED, STRUCK, Sitting, grows
 
 pytestmark = pytest.mark.few
@@ -216,12 +217,11 @@ def _assert_like_any_other(sitting: Sitting, folder: Path) -> None:
     assert json.loads(lines[-1])["how"] == "done"
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 2, and what to do; nothing was started."""
+    monkeypatch.chdir(REPOSITORY)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with Starter(tmp_path).start(
-            "run", "quick", "--web", "--web-port", str(port), "--reports", tmp_path
-        ) as run:
-            assert run.end(60) == 2
-    assert f"--web-port {port}: another program listens" in run.out
+        answer = brokenpipe("run", "quick", "--web", "--web-port", str(port), "--reports", str(tmp_path))
+    assert answer.exit_code == 2, answer
+    assert f"--web-port {port}: another program listens" in answer.said

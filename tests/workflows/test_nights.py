@@ -155,11 +155,16 @@ def kept_whatever_happened(nights: Nights) -> None:
 
 
 def test_a_night_that_never_began_hands_on_what_there_was(tmp_path: Path) -> None:
-    """Without a report there is nothing to keep, and no step of ours fails for that; a typed script stays text."""
+    """Without a report there is nothing to keep, and no step of ours fails for that; a typed script stays text.
+
+    Asked for a new baseline, it has forgotten the old one before it began.
+    """
     nights = Nights(tmp_path)
-    done = nights.step("Soak", SCENARIO='small"; touch pwned; "', USERS="$(touch pwned)")
+    (tmp_path / "nights/baseline").mkdir(parents=True)
+    done = nights.step("Soak", SCENARIO='small"; touch pwned; "', USERS="$(touch pwned)", NEW_BASELINE="true")
     assert done.code == 2, done.said
     assert not (tmp_path / "pwned").exists()
+    assert not (tmp_path / "nights/baseline").exists()
     for name in (
         "What to keep of this night",
         "Histories stay with their night; sixty nights make the trend",
@@ -175,11 +180,3 @@ def test_sixty_nights_are_kept(tmp_path: Path) -> None:
     assert nights.step("Histories stay with their night; sixty nights make the trend").code == 0
     left = sorted(path.name for path in (tmp_path / "nights/reports/small").iterdir())
     assert (len(left), left[0]) == (60, "20260110T020000Z")
-
-
-def test_a_new_baseline_on_demand(tmp_path: Path) -> None:
-    """Asked for, the old one is forgotten before the night begins."""
-    nights = Nights(tmp_path)
-    (tmp_path / "nights/baseline").mkdir(parents=True)
-    assert nights.step("Soak", SCENARIO="missing", NEW_BASELINE="true").code == 2
-    assert not (tmp_path / "nights/baseline").exists()
