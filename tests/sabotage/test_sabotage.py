@@ -5,10 +5,14 @@ Whole it is played by `make sabotage`, which writes docs/reliability.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
+from tests.sabotage import play
 from tests.sabotage.cell import Line
 from tests.sabotage.judge import Plan, wrongs
 from tests.sabotage.play import Outcome, play_all, possible
@@ -39,8 +43,27 @@ def test_nothing_wrong_passes(outcomes: Outcomes, line: Line) -> None:
     assert not outcome.missed
 
 
+def test_a_missed_moment_is_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time in a folder of its own, until nothing was missed, and at most twice."""
+    hit = Outcome(3, "unknown", frozenset(), False, 20.0, (), (), "")
+    missed = replace(hit, missed=SHORT[0])
+    for outcomes, counts in (([hit], hit), ([missed, missed, hit], hit), ([missed] * 3, missed)):
+        own = tmp_path / str(len(list(tmp_path.iterdir())))
+        own.mkdir()
+        left = iter(outcomes)
+        monkeypatch.setattr(play, "play", partial(_next_of, left))
+        ((_, played),) = play.play_all(own, SHORT[:1])
+        assert played.result() == counts
+        assert next(left, None) is None
+        assert len(list((own / "0").iterdir())) == len(outcomes)
+
+
+def _next_of(outcomes: Iterator[Outcome], _folder: Path, _line: Line) -> Outcome:
+    return next(outcomes)
+
+
 def test_every_line_says_what_may_come_of_it() -> None:
     """And none is there twice."""
-    cells = [cell for line in TABLE for cell in line]
+    cells = [cell for line in (*TABLE, *SHORT) for cell in line]
     assert all(cell.codes or cell.passes or cell.ends for cell in cells)
     assert len(set(TABLE)) == len(TABLE)
