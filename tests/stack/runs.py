@@ -22,6 +22,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
 BROKENPIPE = (sys.executable, "-m", "brokenpipe")
 END_TIMEOUT_S = 150.0
+LOOK_S = 0.05
 
 STEADY = """
 [[phases]]
@@ -51,7 +52,7 @@ def eventually(attempt: Callable[[], T | None], message: str, *, timeout_s: floa
         if result:
             return result
         assert time.monotonic() < deadline, f"after {timeout_s:g} s: {message}"
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
 
 def write_scenario(

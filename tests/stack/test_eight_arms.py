@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.stack.runs import REPOSITORY, STEADY, Starter, write_scenario
+from tests.stack.runs import STEADY, Starter, write_scenario
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.few
 
-ARMS = [f"size_{size}" for size in range(1, 9)]
+ARMS = [f"arm_{number}" for number in range(1, 9)]
 KILL = """
 [[phases]]
 name = "kill"
@@ -17,17 +19,18 @@ every_s = 1
 """
 
 
-def test_eight_arms_of_five_users(brokenpipe: Starter) -> None:
+def test_eight_arms_of_five_users(brokenpipe: Starter, project: Path) -> None:
     """Each has its own target, proxy, database and users; the report says how busy all of them were."""
     scenario = write_scenario(
         brokenpipe.folder / "eight.toml",
         STEADY + KILL,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios" / "locustfile.py",
+        target="threaded",
+        locustfile=project / "scenarios" / "locustfile.py",
         users=5,
-        arms="\n".join(f'{arm} = {{ DB_POOL_SIZE = "{arm[-1]}" }}' for arm in ARMS),
+        arms="\n".join(f'{arm} = {{ NUMBER = "{arm[-1]}" }}' for arm in ARMS),
+        env={"LEDGER": str(brokenpipe.folder / "ledger")},
     )
-    run = brokenpipe.run(scenario)
+    run = brokenpipe.run(scenario, cwd=project)
     assert run.popen.returncode in {0, 3}, run.out  # a machine that is too busy says unknown, and is right
     assert list(run.summary["arms"]) == ARMS
     for arm in run.summary["arms"].values():

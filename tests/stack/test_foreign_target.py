@@ -13,8 +13,6 @@ from tests.strangers.told import Report
 
 from brokenpipe.history.validity_codes import DOUBTS, Code
 
-pytestmark = pytest.mark.few
-
 EXPECT = """
 [[expect]]
 arm = "plain"

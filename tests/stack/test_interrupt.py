@@ -32,6 +32,7 @@ fault = { name = "socket_kill" }
 episodes = 1
 every_s = 0.5
 """
+START_S = 150.0  # on a busy machine
 CTRL_C = b"\x03"
 SHOW_CURSOR = b"\x1b[?25h"
 HIDE_CURSOR = b"\x1b[?25l"
@@ -39,19 +40,19 @@ HIDE_CURSOR = b"\x1b[?25l"
 
 @contextmanager
 def running(brokenpipe: Starter, project: Path, phases: str) -> Iterator[Run]:
-    """A run of a service that starts quickly, two arms of it."""
-    scenario = _scenario(brokenpipe, project, phases)
+    """A run of a service that starts quickly."""
+    scenario = _scenario(brokenpipe, project, phases, "plain = {}")
     with brokenpipe.start("run", scenario, "--reports", brokenpipe.folder / "reports", cwd=project) as run:
         yield run
 
 
-def _scenario(brokenpipe: Starter, project: Path, phases: str) -> Path:
+def _scenario(brokenpipe: Starter, project: Path, phases: str, arms: str = "plain = {}\nother = {}") -> Path:
     return write_scenario(
         brokenpipe.folder / "cut.toml",
         phases,
         target="threaded",
         locustfile=project / "scenarios" / "locustfile.py",
-        arms="plain = {}\nother = {}",
+        arms=arms,
         env={"LEDGER": str(brokenpipe.folder / "ledger")},
     )
 
@@ -96,11 +97,11 @@ def test_ctrl_c_while_the_report_is_made(brokenpipe: Starter, project: Path) -> 
 def test_sigterm_in_mid_phase(brokenpipe: Starter, project: Path) -> None:
     """It is reported and exits 3, without waiting for a socket that is to be idle for another minute."""
     with running(brokenpipe, project, QUIET) as run:
-        eventually(lambda: _has_begun(run, seconds=1.0), "no phase began")
+        eventually(lambda: _has_begun(run, seconds=1.0), "no phase began", timeout_s=START_S)
         asked = time.monotonic()
         run.send(signal.SIGTERM)
         assert run.end() == 3, run.out
-        assert time.monotonic() - asked < 20
+        assert time.monotonic() - asked < 45
     assert _how_it_finished(run) == "terminated"
     assert (run.folder / "report.html").is_file()
     assert run.summary["verdict"] == "unknown"
@@ -111,7 +112,7 @@ def test_sigterm_in_mid_phase(brokenpipe: Starter, project: Path) -> None:
 def test_ctrl_c_in_a_terminal(brokenpipe: Starter, project: Path) -> None:
     """Everything in the foreground gets it, but only the harness acts: nothing failed because Postgres went first."""
     with _in_a_terminal(brokenpipe, _scenario(brokenpipe, project, LONG), project) as (run, terminal):
-        eventually(lambda: _has_begun(run), "no phase began")
+        eventually(lambda: _has_begun(run), "no phase began", timeout_s=START_S)
         run.traces.note(run.popen.pid)
         for child in psutil.Process(run.popen.pid).children():
             assert os.getsid(child.pid) == child.pid, (
@@ -133,7 +134,7 @@ def test_ctrl_c_in_a_terminal(brokenpipe: Starter, project: Path) -> None:
 def test_a_second_ctrl_c_leaves_at_once(brokenpipe: Starter, project: Path) -> None:
     """Within a second, whatever is still running; the janitor ends that, and the terminal has its cursor back."""
     with _in_a_terminal(brokenpipe, _scenario(brokenpipe, project, STEADY), project) as (run, terminal):
-        eventually(lambda: b"starting 2 targets" in terminal.said, "no target was started")
+        eventually(lambda: b"starting 2 targets" in terminal.said, "no target was started", timeout_s=START_S)
         run.traces.note(run.popen.pid)
         asked = time.monotonic()
         _press_until_it_ends(run, lambda: terminal.press(CTRL_C))

@@ -16,8 +16,6 @@ import psutil
 import pytest
 from tests.stack.runs import REPOSITORY, Starter, eventually
 
-pytestmark = pytest.mark.few
-
 SERVICE = '''
 """It has no database. It prints its variables and notes them for the test."""
 
@@ -93,7 +91,7 @@ seconds = 2
 
 [[phases]]
 name = "second"
-seconds = 6
+seconds = 4
 
 [[expect]]
 arm = "two"
@@ -170,7 +168,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         cwd=project,
         env={**told, **PASSED},
     ) as run:
-        eventually(lambda: _in_second(reports), "second does not begin", timeout_s=90)
+        eventually(lambda: _in_second(reports), "second does not begin", timeout_s=150)
         lines = {" ".join(each.cmdline()) for each in psutil.Process(run.popen.pid).children(recursive=True)}
         run.send(signal.SIGTERM)
         played = Played(run.folder, page, project / "noted", command_lines=lines)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 CLEAN_WITHIN_S = 5.0  # the promise
+LOOK_S = 0.1  # all processes of the machine are looked at each time
 POSTGRES_SHM = "PostgreSQL.*"
 
 
@@ -65,7 +66,7 @@ class Traces:
         """Seconds until nothing was left, and what was left at the deadline (nothing, if all is well)."""
         started = time.monotonic()
         while (left := self.left()) and time.monotonic() - started < within_s:
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
         return time.monotonic() - started, left
 
     def processes(self) -> list[psutil.Process]:
