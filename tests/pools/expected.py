@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from brokenpipe.measure.failures.error_classes import ErrorClass as E
-from brokenpipe.measure.failures.request_stage import RequestPhase as P
+from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 from .ground import DRIVERS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
-from brokenpipe.measure.failures.request_stage import act_of, request_phase
+from brokenpipe.measure.failures.request_stage import operation_of, request_stage
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK
@@ -48,7 +48,7 @@ def test_a_provoked_failure(ground: Ground, name: str, driver: str, found: Error
     chain = chain_of(met["chain"] if met else line["raised"])
     doing = met or line["waiting"]
     began = line["began_t"] if (line["status"] or 0) < 400 else None
-    phase = request_phase(act_of(doing) if doing else None, response_began=began)
+    phase = request_stage(operation_of(doing) if doing else None, response_began=began)
     assert (classify(chain, met["where"] if met else None), phase) == (found, expected.phase), chain
     assert expected.says.get(driver, "") in " ".join(link.text for link in chain)
 

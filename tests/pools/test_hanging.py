@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
-from brokenpipe.measure.failures.request_stage import RequestPhase, act_of, request_phase
+from brokenpipe.measure.failures.request_stage import RequestStage, operation_of, request_stage
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK
@@ -36,7 +36,7 @@ def test_a_request_that_hangs_in_a_statement(start, wire, driver):
         assert (stall["act"], stall["statement"], stall["dead"]) == ("statement", 1, False)
         assert stall["port"] in {line["port"] for line in service.lines("connect")}
         assert 0.5e9 < stall["t"] - stall["since"] < 5e9
-        assert request_phase(act_of(stall)) is RequestPhase.MID_STATEMENT
+        assert request_stage(operation_of(stall)) is RequestStage.MID_STATEMENT
         gauges = len(service.lines("pool"))
         service.until(lambda: True if len(service.lines("pool")) > gauges + 3 else None, "some more time")
         service.process.popen.kill()
@@ -53,7 +53,7 @@ def test_a_request_that_hangs_while_it_waits_for_the_pool(start, wire):
         waiter = service.start("/select", "waiter")
         stall = _stall(service, "waiter")
         assert (stall["act"], stall["port"]) == ("checkout", None)
-        assert request_phase(act_of(stall)) is RequestPhase.POOL_WAIT
+        assert request_stage(operation_of(stall)) is RequestStage.POOL_WAIT
         service.get("/release")
         assert [holder.result(), waiter.result()] == [200, 200]
         assert [line["id"] for line in service.lines("stall")] == [
@@ -90,11 +90,11 @@ def test_postgres_dies(start, tmp_path, driver):
 
             (broke,) = service.request("busy")["errors"]
             assert classify(chain_of(broke["chain"]), broke["where"]).is_disconnect
-            assert request_phase(act_of(broke)) is RequestPhase.MID_STATEMENT
+            assert request_stage(operation_of(broke)) is RequestStage.MID_STATEMENT
             for n in range(2):
                 (refused,) = service.request(f"after-{n}")["errors"]
                 assert classify(chain_of(refused["chain"]), refused["where"]) is ErrorClass.REFUSED
-                assert request_phase(act_of(refused)) is RequestPhase.CONNECTING
+                assert request_stage(operation_of(refused)) is RequestStage.CONNECTING
             closed = [
                 (line["dead"], line["after"], line["pool_invalidated"]) for line in service.lines("close")
             ]

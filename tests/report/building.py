@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from tests.report.imitated import ARMS, PHASES, Plan, cell_of, laid_out, timelines
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.error_classes import Link
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.failures.error_classes import ChainedException
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import FailureGroup, Findings
-from brokenpipe.measure.model.validity import ContractProbe, Health, Load
-from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Tally, Verdict
+from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad
+from brokenpipe.measure.model.verdict import ArmCost, ArmTotals, Check, Comparison, Recommendation, Verdict
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 
@@ -23,38 +23,42 @@ SETTINGS = """create_async_engine(
 )"""
 
 
-def _tally(cells: Iterable[Cell]) -> Tally:
+def _tally(cells: Iterable[ArmPhaseStats]) -> ArmTotals:
     cells = list(cells)
     requests, failed = sum(c.requests for c in cells), sum(c.failed for c in cells)
-    return Tally(requests, failed, sum(c.broken for c in cells), failed)
+    return ArmTotals(requests, failed, sum(c.broken for c in cells), failed)
 
 
-def _best(cells: dict[tuple[str, str], Cell], control: str, arm: str, faulty: list[str]) -> Best:
+def _best(
+    cells: dict[tuple[str, str], ArmPhaseStats], control: str, arm: str, faulty: list[str]
+) -> Recommendation:
     theirs, mine = (_tally(cells[a, phase] for phase in faulty) for a in (control, arm))
     first = next(cell.phase for cell in cells.values())
     medians = [cells[a, first].latency_ms.p50 or 0 for a in (control, arm)]
     share = 1 - mine.failed_share / theirs.failed_share if theirs.failed else 0.0
-    cost = Cost(first, medians[1] - medians[0], Interval(1.2, 4.9))
+    cost = ArmCost(first, medians[1] - medians[0], Interval(1.2, 4.9))
     better_in = tuple(faulty[-1:])
-    return Best(
+    return Recommendation(
         arm, control, theirs, mine, share, Interval(share - 0.1, share + 0.1), better_in, cost, SETTINGS
     )
 
 
-def _costs(cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]) -> dict[str, Cost]:
+def _costs(
+    cells: dict[tuple[str, str], ArmPhaseStats], control: str, arms: Iterable[str]
+) -> dict[str, ArmCost]:
     first = next((cell.phase for cell in cells.values()), "")
     medians = {arm: cells[arm, first].latency_ms.p50 or 0.0 for arm in arms if (arm, first) in cells}
     added = {arm: median - medians[control] for arm, median in medians.items() if arm != control}
-    return {arm: Cost(first, ms, Interval(ms - 1.5, ms + 1.5)) for arm, ms in added.items()}
+    return {arm: ArmCost(first, ms, Interval(ms - 1.5, ms + 1.5)) for arm, ms in added.items()}
 
 
 def _failures(
-    arms: dict[str, dict[str, str]], cells: dict[tuple[str, str], Cell]
+    arms: dict[str, dict[str, str]], cells: dict[tuple[str, str], ArmPhaseStats]
 ) -> tuple[FailureGroup, ...]:
     groups = []
     for state in ("in use", "stale"):
 
-        def count(cell: Cell, state: str = state) -> int:
+        def count(cell: ArmPhaseStats, state: str = state) -> int:
             return cell.stale if state == "stale" else cell.in_use
 
         by_arm = {a: n for a in arms if (n := sum(count(c) for c in cells.values() if c.arm == a))}
@@ -69,7 +73,7 @@ def _failures(
 
 def _group(state: str, by_arm: dict[str, int], by_phase: dict[str, int]) -> FailureGroup:
     chain = (
-        Link(
+        ChainedException(
             "sqlalchemy.exc.DBAPIError",
             "(sqlalchemy.dialects.postgresql.asyncpg.Error) <class 'asyncpg.exceptions."
             "ConnectionDoesNotExistError'>: connection was closed in the middle of operation\n"
@@ -79,16 +83,21 @@ def _group(state: str, by_arm: dict[str, int], by_phase: dict[str, int]) -> Fail
             None,
             None,
         ),
-        Link(
+        ChainedException(
             "asyncpg.exceptions.ConnectionDoesNotExistError",
             "connection was closed in the middle of operation",
             "08003",
             None,
         ),
-        Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", None, "ECONNRESET"),
+        ChainedException(
+            "builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", None, "ECONNRESET"
+        ),
     )
     if state == "stale":
-        chain = (Link("sqlalchemy.exc.InterfaceError", "connection is closed", None, None), chain[2])
+        chain = (
+            ChainedException("sqlalchemy.exc.InterfaceError", "connection is closed", None, None),
+            chain[2],
+        )
     return FailureGroup(
         error_class="disconnect: reset",
         state=state,
@@ -113,18 +122,18 @@ CHECKS = (
 )  # fmt: skip
 
 CONTRACT = (
-    ContractProbe("socket_kill reset", "idle", "reset within 20 ms", "ECONNRESET", 3.1, held=True),
-    ContractProbe("socket_kill reset", "fresh", "accepted and answered", "answered", 0.9, held=True),
-    ContractProbe("socket_kill reset", "mid-transfer", "reset within 20 ms", "ECONNRESET", 4.4, held=True),
-    ContractProbe(
+    ContractResult("socket_kill reset", "idle", "reset within 20 ms", "ECONNRESET", 3.1, held=True),
+    ContractResult("socket_kill reset", "fresh", "accepted and answered", "answered", 0.9, held=True),
+    ContractResult("socket_kill reset", "mid-transfer", "reset within 20 ms", "ECONNRESET", 4.4, held=True),
+    ContractResult(
         "latency 25 ms downstream", "idle", "answer 25–27 ms later", "25.6 ms later", 25.6, held=True
     ),
-    ContractProbe("idle_reset 1000 ms", "idle", "reset after 1000–1020 ms", "ECONNRESET", 1001.4, held=True),
+    ContractResult("idle_reset 1000 ms", "idle", "reset after 1000–1020 ms", "ECONNRESET", 1001.4, held=True),
 )
 
 
 def _comparisons(
-    cells: dict[tuple[str, str], Cell], control: str, arms: Iterable[str]
+    cells: dict[tuple[str, str], ArmPhaseStats], control: str, arms: Iterable[str]
 ) -> tuple[Comparison, ...]:
     """One comparison of each kind for every arm and phase; the last is of too few episodes."""
     found = []
@@ -161,10 +170,10 @@ def _comparisons(
 def _health(arms: dict[str, dict[str, str]]) -> Health:
     return Health(
         processes=(
-            *(Load("target", arm, 0.17, 0.31, 96_000_000) for arm in arms),
-            Load("locust", None, 0.16, 0.24, 118_000_000),
-            Load("toxiproxy", None, 0.05, 0.11, 21_000_000),
-            Load("postgres", None, 0.14, 0.27, 143_000_000),
+            *(ProcessLoad("target", arm, 0.17, 0.31, 96_000_000) for arm in arms),
+            ProcessLoad("locust", None, 0.16, 0.24, 118_000_000),
+            ProcessLoad("toxiproxy", None, 0.05, 0.11, 21_000_000),
+            ProcessLoad("postgres", None, 0.14, 0.27, 143_000_000),
         ),
         cores=2,
         machine_busy=0.48,
@@ -209,7 +218,7 @@ def build(
         failures=_failures(arms, cells),
         timelines=timelines(phases, cells, rng),
         health=_health(arms),
-        contract=CONTRACT,
+        contract_results=CONTRACT,
         best=_best(cells, control, "pre_ping", [plan.name for plan in plans if plan.fault])
         if "pre_ping" in arms and plans
         else None,

@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats, LatencyPercentiles
 from brokenpipe.measure.model.findings import PhaseFinding
-from brokenpipe.measure.model.pool_costs import Masked, Price
+from brokenpipe.measure.model.pool_costs import MaskedDisconnects, PoolCost
 from brokenpipe.measure.model.series import Series, Timelines
 
 ARMS: dict[str, dict[str, str]] = {
@@ -60,7 +60,7 @@ def laid_out(plans: tuple[Plan, ...]) -> tuple[PhaseFinding, ...]:
     return tuple(phases)
 
 
-def cell_of(arm: str, env: dict[str, str], plan: Plan, rng: random.Random) -> Cell:
+def cell_of(arm: str, env: dict[str, str], plan: Plan, rng: random.Random) -> ArmPhaseStats:
     """What the arm did in the phase, if its settings mask what they can."""
     ping, recycle = _is_masking(env)
     requests = round(plan.seconds * 47 * rng.uniform(0.96, 1.04) * (0.45 if plan.bursts else 1))
@@ -77,10 +77,10 @@ def cell_of(arm: str, env: dict[str, str], plan: Plan, rng: random.Random) -> Ce
         + rng.uniform(-1, 1)
     )
     first = (plan.dead * 2) // 5 if ping or recycle else 0
-    masked = Masked(first * (not recycle), first * recycle, max(0, plan.dead - first - stale))
+    masked = MaskedDisconnects(first * (not recycle), first * recycle, max(0, plan.dead - first - stale))
     connects = masked.total + broken + (round(plan.seconds / 0.8) * 9 if recycle else 0) + 2
-    latency = Latency(p50, p50 * 1.6, p50 * 2.1)
-    return Cell(
+    latency = LatencyPercentiles(p50, p50 * 1.6, p50 * 2.1)
+    return ArmPhaseStats(
         arm=arm,
         phase=plan.name,
         requests=requests,
@@ -94,14 +94,17 @@ def cell_of(arm: str, env: dict[str, str], plan: Plan, rng: random.Random) -> Ce
         ci95=Interval(max(0.0, rate - spread), rate + spread),
         episodes=plan.strikes or int(plan.seconds / 2),
         latency_ms=latency,
-        latency_by_request={"POST /chat": latency, "GET /conversations/{id}": Latency(4.1, 9.0, 14.2)},
+        latency_by_request={
+            "POST /chat": latency,
+            "GET /conversations/{id}": LatencyPercentiles(4.1, 9.0, 14.2),
+        },
         failed_by_class={"disconnect": broken} if broken else {},
         recovery_s=tuple(
             rng.choice((0.0, rng.expovariate(9), rng.expovariate(9))) if broken else 0.0
             for _ in range(plan.strikes or int(plan.seconds / 2))
         ),
         masked=masked,
-        price=Price(
+        pool_cost=PoolCost(
             checkouts=requests * 2,
             pings=requests * 2 if ping else 0,
             ping_ms=1.31 + plan.slower_ms * 0.75 if ping else None,
@@ -129,7 +132,7 @@ def _series(
 
 
 def timelines(
-    phases: tuple[PhaseFinding, ...], cells: dict[tuple[str, str], Cell], rng: random.Random
+    phases: tuple[PhaseFinding, ...], cells: dict[tuple[str, str], ArmPhaseStats], rng: random.Random
 ) -> Timelines:
     """What failed is seen where it was struck; all else goes up and down with every strike."""
     arms = tuple(dict.fromkeys(arm for arm, _ in cells))

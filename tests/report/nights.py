@@ -13,7 +13,7 @@ from tests.report.building import build
 from tests.report.imitated import ARMS, PHASES
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats, LatencyPercentiles
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.ci.summary import summary
 
@@ -43,7 +43,7 @@ def night(
     )
     slow = cells["pre_ping", "steady"]
     p95 = (slow.latency_ms.p95 or 0) + slower_ms
-    cells["pre_ping", "steady"] = replace(slow, latency_ms=Latency(slow.latency_ms.p50, p95, None))
+    cells["pre_ping", "steady"] = replace(slow, latency_ms=LatencyPercentiles(slow.latency_ms.p50, p95, None))
     found = replace(
         found, stem=stem, started=begun.strftime("%Y-%m-%dT%H:%M:%SZ"), cells=cells, verdict=verdict,
         users_per_arm=users, environment=dict(found.environment) | dict(environment or {}), comparisons=(),
@@ -54,5 +54,5 @@ def night(
     return folder
 
 
-def _as_drawn(cell: Cell, drawn: random.Random) -> Cell:
-    return replace(cell, latency_ms=Latency(57.0, 92 + drawn.gauss(0, 3), None))
+def _as_drawn(cell: ArmPhaseStats, drawn: random.Random) -> ArmPhaseStats:
+    return replace(cell, latency_ms=LatencyPercentiles(57.0, 92 + drawn.gauss(0, 3), None))

@@ -8,12 +8,12 @@ from tests.report.building import CHECKS, HOSTILE, build
 from tests.report.imitated import ARMS, PHASES, Plan
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.error_classes import Link
-from brokenpipe.measure.model.arm_phase import Latency
+from brokenpipe.measure.failures.error_classes import ChainedException
+from brokenpipe.measure.model.arm_phase import LatencyPercentiles
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.series import Timelines
-from brokenpipe.measure.model.validity import ContractProbe, Health, Load, Warn
-from brokenpipe.measure.model.verdict import Against, Best, Check, Tally, Verdict
+from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad, ValidityWarning
+from brokenpipe.measure.model.verdict import ArmTotals, BaselineComparison, Check, Recommendation, Verdict
 
 
 def default() -> Findings:
@@ -46,9 +46,9 @@ def large() -> Findings:
               "lifo has no successful request in refuse: there is no p95 to judge."),
     )  # fmt: skip
     warnings = (
-        Warn("machine_busy", "The machine was 86 % busy on average (limit 60 %): latencies are too high.",
+        ValidityWarning("machine_busy", "The machine was 86 % busy on average (limit 60 %): latencies are too high.",
              "Run fewer arms with --only, or fewer users with --users.", unknown=True, phase="black_hole"),
-        Warn("few_episodes", "server_restart_immediate has 2 episodes: its intervals are very wide.",
+        ValidityWarning("few_episodes", "server_restart_immediate has 2 episodes: its intervals are very wide.",
              "Ask for 12 episodes or more.", unknown=False, phase="server_restart_immediate"),
     )  # fmt: skip
     return replace(found, checks=checks, warnings=warnings, verdict=Verdict.FAIL, stem="everything")
@@ -57,10 +57,10 @@ def large() -> Findings:
 def nothing_broke() -> Findings:
     """No failure in any arm and no witness: masked and price unknown, nothing to recommend."""
     found = build({"plain": {}, "pre_ping": ARMS["pre_ping"]}, PHASES[:1])
-    cells = {k: replace(c, masked=None, price=None) for k, c in found.cells.items()}
+    cells = {k: replace(c, masked=None, pool_cost=None) for k, c in found.cells.items()}
     lines = replace(found.timelines, pool_out={}, pool_idle={})
     return replace(
-        found, cells=cells, timelines=lines, best=None, checks=(), contract=(), failures=(),
+        found, cells=cells, timelines=lines, best=None, checks=(), contract_results=(), failures=(),
         verdict=Verdict.UNKNOWN, sentence="Nothing broke in any arm, and nothing was asked for.",
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ def empty() -> Findings:
     health = Health((), 2, None, None, None, None, None, 0, 0)
     found = build(ARMS, ())
     return replace(
-        found, cells={}, checks=(), failures=(), contract=(), best=None, health=health, finished="failed",
+        found, cells={}, checks=(), failures=(), contract_results=(), best=None, health=health, finished="failed",
         timelines=Timelines({}, {}, {}, {}, {}, {}), verdict=Verdict.UNKNOWN, duration_s=0.4, environment={},
         sentence="The experiment ended before its first request.",
     )  # fmt: skip
@@ -79,18 +79,21 @@ def empty() -> Findings:
 def held() -> Findings:
     """The default scenario, held against a baseline: one rate is worse, one latency open, one arm not in it."""
     found = build()
-    worse = Against(0.0, 0.031, 0.0, 0.05, 0.0004)
-    open_, good = Against(1.31, 1.52, 0.25, 1.0, 0.4), Against(0.082, 0.079, 0.041, 0.05, None)
+    worse = BaselineComparison(0.0, 0.031, 0.0, 0.05, 0.0004)
+    open_, good = (
+        BaselineComparison(1.31, 1.52, 0.25, 1.0, 0.4),
+        BaselineComparison(0.082, 0.079, 0.041, 0.05, None),
+    )
     checks = (
         Check("pre_ping", "socket_kill", "rise_of_broken_pipe_rate", "at most 0", 0.031, Interval(0.012, 0.047),
-              Verdict.FAIL, "pre_ping, socket_kill: broken-pipe rate 3.1 %, 0 % in the baseline", against=worse),
+              Verdict.FAIL, "pre_ping, socket_kill: broken-pipe rate 3.1 %, 0 % in the baseline", baseline=worse),
         Check("pre_ping", "latency", "rise_of_p50_against_control", "at most 0.25", 0.16, Interval(-0.4, 1.2),
-              Verdict.UNKNOWN, "pre_ping, latency: median latency 152 % of plain's", against=open_),
+              Verdict.UNKNOWN, "pre_ping, latency: median latency 152 % of plain's", baseline=open_),
         Check("plain", "socket_kill", "rise_of_broken_pipe_rate", "at most 0.041", -0.003, Interval(-0.02, 0.018),
-              Verdict.PASS, "plain, socket_kill: broken-pipe rate 7.9 %, 8.2 % in the baseline", against=good),
+              Verdict.PASS, "plain, socket_kill: broken-pipe rate 7.9 %, 8.2 % in the baseline", baseline=good),
         Check("both", "idle_reset", "rise_of_p95_against_control", "at most 0.25", None, None,
               Verdict.UNKNOWN, "both, idle_reset: 95th percentile latency not measured",
-              against=Against(1.1, None, 0.25, 1.0, None)),
+              baseline=BaselineComparison(1.1, None, 0.25, 1.0, None)),
     )  # fmt: skip
     return replace(
         found, checks=(*found.checks, *checks), verdict=Verdict.FAIL,
@@ -101,10 +104,10 @@ def held() -> Findings:
 def cut_off() -> Findings:
     """An experiment of the default scenario that was killed in its second phase."""
     found = build()
-    silent = Latency(None, None, None)
+    silent = LatencyPercentiles(None, None, None)
     cell = replace(
         found.cells["plain", "steady"], requests=0, failed=0, broken=0, broken_pipe_rate=None, ci95=None,
-        episodes=0, latency_ms=silent, latency_by_request={}, recovery_s=(), masked=None, price=None,
+        episodes=0, latency_ms=silent, latency_by_request={}, recovery_s=(), masked=None, pool_cost=None,
     )  # fmt: skip
     cells = {(a, p): c for (a, p), c in found.cells.items() if p == "steady"}
     cells |= {(a, "socket_kill"): replace(cell, arm=a, phase="socket_kill") for a in ARMS}
@@ -127,17 +130,18 @@ def hostile() -> Findings:
     text = {"text": HOSTILE}
     group = replace(
         found.failures[0], error_class=HOSTILE, example_arm=HOSTILE, example_request=HOSTILE,
-        example_id=HOSTILE, chain=(Link(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        example_id=HOSTILE, chain=(ChainedException(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
     )  # fmt: skip
     return replace(
         found, stem=HOSTILE, title=HOSTILE, question=HOSTILE, target=HOSTILE, sentence=HOSTILE,
         command=HOSTILE, control=HOSTILE, shared_env={HOSTILE: HOSTILE}, environment={HOSTILE: HOSTILE},
         notes=(HOSTILE,),
         failures=(group,), checks=(replace(CHECKS[0], arm=HOSTILE, phase=HOSTILE, bound=HOSTILE, **text),),
-        warnings=(Warn(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
-        contract=(ContractProbe(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
-        best=Best(HOSTILE, "plain", Tally(9, 3, 3, 3), Tally(9, 1, 1, 1), 0.66, None, (HOSTILE,), None, HOSTILE),
-        health=replace(found.health, processes=(Load(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),
+        warnings=(ValidityWarning(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
+        contract_results=(ContractResult(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
+        best=Recommendation(HOSTILE, "plain", ArmTotals(9, 3, 3, 3), ArmTotals(9, 1, 1, 1),
+            0.66, None, (HOSTILE,), None, HOSTILE),
+        health=replace(found.health, processes=(ProcessLoad(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),
     )  # fmt: skip
 
 

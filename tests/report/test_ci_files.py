@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from tests.report import samples
 
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.report.ci.github_annotations import SHOWN, workflow_commands
 from brokenpipe.report.ci.junit import write_junit
@@ -66,7 +66,7 @@ def test_junit_gives_figures_and_the_command(tmp_path: Path) -> None:
 def test_an_unknown_in_junit_names_the_doubt(tmp_path: Path) -> None:
     """A doubt about the whole run leaves checks undecided: each of them says which."""
     check = Check("plain", "steady", "failed", "equals 0", 0, None, Verdict.UNKNOWN, "0 failed requests")
-    doubt = Warn("machine_saturated", "the machine was 97 % busy", "Lower --users.", unknown=True)
+    doubt = ValidityWarning("machine_saturated", "the machine was 97 % busy", "Lower --users.", unknown=True)
     found = _junit(replace(samples.default(), checks=(check,), warnings=(doubt,)), tmp_path)
     (error,) = (
         each for suite in found for case in suite for each in case.result if "0 failed" in each.message

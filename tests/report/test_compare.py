@@ -17,7 +17,7 @@ from tests.unit.recorded import CLOSED, KILL, REFUSED, SLOW, Recorded, scenario
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.compare.runs import RunsCompared, compare
-from brokenpipe.measure.failures.witness_coverage import Seen
+from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
 from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import Plan
@@ -55,7 +55,7 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> RunsCompared:
 
 def test_a_planted_regression_is_the_one_difference(regression: RunsCompared) -> None:
     """The arm without its pre-ping breaks more than any relabelling shows; of the control nothing can be said."""
-    (against,) = regression.against
+    (against,) = regression.comparisons
     rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PER_EPISODE}
     worse, same = rates["pre_ping"], rates["plain"]
     assert worse.difference == pytest.approx(sum(SOME) / 12)
@@ -75,7 +75,7 @@ def test_chance_is_not_called_a_difference(tmp_path: Path) -> None:
     shuffled = random.Random(1).sample(A_FEW, len(A_FEW))
     base = recorded(tmp_path / "before", {"plain": A_FEW, "pre_ping": NONE})
     new = recorded(tmp_path / "after", {"plain": (*shuffled[1:], 2), "pre_ping": (*NONE[1:], 1)})
-    (against,) = compare([base, new]).against
+    (against,) = compare([base, new]).comparisons
     assert against.differing == ()
     rates = {each.arm: each for each in against.differences if each.metric is Metric.BROKEN_PER_EPISODE}
     assert all(each.ci95 is not None and each.ci95.low <= 0 <= each.ci95.high for each in rates.values())
@@ -87,7 +87,7 @@ def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
     ones = (1,) * 12
     base = recorded(tmp_path / "base", {"plain": ones, "pre_ping": NONE})
     new = recorded(tmp_path / "new", {"plain": ones, "pre_ping": NONE}, requests=8)
-    (against,) = compare([base, new]).against
+    (against,) = compare([base, new]).comparisons
     assert {each.metric for each in against.differing} == {Metric.REQUESTS_PER_S}
     broken = next(
         each
@@ -108,7 +108,7 @@ def test_slower_is_seen_in_every_latency(tmp_path: Path) -> None:
     """20 ms more in one arm: its median, its 95th percentile and what it adds to the control's; no rate."""
     base = recorded(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
     new = recorded(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"pre_ping": 70})
-    (against,) = compare([base, new]).against
+    (against,) = compare([base, new]).comparisons
     assert {(each.arm, each.metric) for each in against.differing} == {
         ("pre_ping", metric) for metric in (Metric.P50_MS, Metric.P95_MS, Metric.ADDED_P50_MS)
     }
@@ -117,7 +117,7 @@ def test_slower_is_seen_in_every_latency(tmp_path: Path) -> None:
 
 def test_what_was_done_otherwise_is_listed(regression: RunsCompared) -> None:
     """Settings, code, versions and machine, with the values of both; what is alike is not."""
-    found = {(each.group, each.what): each.values for each in regression.differing}
+    found = {(each.group, each.setting): each.values for each in regression.config_differences}
     assert found == {
         ("settings", "arms.pre_ping.POOL_PRE_PING"): ("true", "–"),
         ("code", "target"): ("a" * 12, f"{'b' * 12} with changes {'c' * 7}"),
@@ -130,7 +130,7 @@ def test_new_and_vanished_error_classes(tmp_path: Path) -> None:
     """A class that only one run has is named so, with the arms it was in."""
     base = recorded(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
     new = recorded(tmp_path / "new", {"plain": A_FEW, "pre_ping": NONE}, chain=REFUSED)
-    (against,) = compare([base, new]).against
+    (against,) = compare([base, new]).comparisons
     assert [(each.status, dict(each.base), dict(each.new)) for each in against.classes] == [
         ("new", {}, {"plain": sum(A_FEW)}),
         ("vanished", {"plain": sum(SOME)}, {}),
@@ -140,9 +140,9 @@ def test_new_and_vanished_error_classes(tmp_path: Path) -> None:
 def test_strikes_lie_one_above_the_other(regression: RunsCompared) -> None:
     """However late a run began, what broke at a strike stands at 0: there and nowhere else."""
     for run in regression.runs:
-        line = run.lines["kill"].failed_share["plain"]
+        line = run.aligned_series["kill"].failed_share["plain"]
         failed = [at for at, share in zip(line.at_s, line.values, strict=True) if share]
-        assert run.lines["kill"].struck == 12
+        assert run.aligned_series["kill"].struck == 12
         assert len(failed) == 1
         assert 0 <= failed[0] < 0.05
         assert min(line.at_s) < -0.2
@@ -160,8 +160,8 @@ def test_a_phase_played_twice_begins_at_0_both_times(tmp_path: Path) -> None:
                     run.requests(arm, [begin + i / 10 + 0.01 for i in range(40)])
             run.finish(at=late_s + 30)
     for compared in compare(folders).runs:
-        line = compared.lines["slow"].failed_share["plain"]
-        assert compared.lines["slow"].struck == 0
+        line = compared.aligned_series["slow"].failed_share["plain"]
+        assert compared.aligned_series["slow"].struck == 0
         assert 0 < min(line.at_s) < 0.1
         assert 3.9 < max(line.at_s) < 4
 
@@ -171,7 +171,7 @@ def test_what_only_one_run_has_is_left_out_and_said(tmp_path: Path) -> None:
     base = recorded(tmp_path / "base", {"plain": SOME, "pre_ping": NONE, "both": NONE})
     new = recorded(tmp_path / "new", {"plain": SOME, "pre_ping": NONE})
     compared = compare([base, new])
-    (against,) = compared.against
+    (against,) = compared.comparisons
     assert {each.arm for each in against.differences} == {"plain", "pre_ping"}
     assert "arm both: only in the baseline" in render_comparison(compared, tmp_path / "compare.html")
 
@@ -252,7 +252,7 @@ def test_three_runs_have_one_base(tmp_path: Path) -> None:
     folders = [recorded(tmp_path / name, {"plain": SOME, "pre_ping": NONE}) for name in ("a", "b")]
     folders.append(recorded(tmp_path / "c", {"plain": NONE, "pre_ping": NONE}))
     compared = compare(folders)
-    assert [len(against.differing) for against in compared.against] == [0, 2]
+    assert [len(against.differing) for against in compared.comparisons] == [0, 2]
     text = render_comparison(compared, tmp_path / "compare.html")
     assert "New 1 against base" in text
     assert "new 2 has 1 better than base" in text
@@ -273,7 +273,7 @@ def test_a_rate_that_is_not_known_is_not_left_out_in_silence(tmp_path: Path) -> 
     """Of a service that the witness does not see: which rate, in which run, and how many failed for no known cause."""
     folders = [tmp_path / name for name in ("base", "new")]
     for folder, failing in zip(folders, (4, 0), strict=True):
-        unseen.recorded(folder, Seen.NO_FILE, failing=failing).__exit__(None, None, None)
+        unseen.recorded(folder, WitnessCoverage.NO_FILE, failing=failing).__exit__(None, None, None)
     compared = compare(folders)
     said = "broken-pipe rate of plain in kill: in base 4 failed, cause not known"
     console = Console(width=80, record=True, file=io.StringIO())

@@ -6,27 +6,27 @@ from dataclasses import replace
 
 from brokenpipe.formatting import plain
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.model.attribution import Attribution, Owed, Tie, owed
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.model.attribution import Attribution, AttributionCounts, Relation, count_attributions
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Comparison
-from brokenpipe.measure.model.write_counts import Books, Written
+from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts
 from brokenpipe.report.run import arm_differences, headline_sentences
 
 from . import samples
 
 
-def _attributed(count: int, *, pre_ping: bool | None, tie: Tie = Tie.DIRECT) -> list[Attribution]:
-    fault = "" if tie is Tie.UNATTRIBUTED else "socket_kill"
-    moment = RequestPhase.MID_STATEMENT
+def _attributed(count: int, *, pre_ping: bool | None, tie: Relation = Relation.DIRECT) -> list[Attribution]:
+    fault = "" if tie is Relation.UNATTRIBUTED else "socket_kill"
+    moment = RequestStage.MID_STATEMENT
     return [Attribution(tie, fault, "socket_kill", 1, "link", moment, pre_ping, recycle=None)] * count
 
 
-def _with_failures(of_control: Owed) -> Findings:
+def _with_failures(of_control: AttributionCounts) -> Findings:
     found = samples.default()
-    cells = {place: replace(cell, owed=None) for place, cell in found.cells.items()}
+    cells = {place: replace(cell, attribution=None) for place, cell in found.cells.items()}
     place = (found.control, "socket_kill")
-    cells[place] = replace(cells[place], owed=of_control)
+    cells[place] = replace(cells[place], attribution=of_control)
     return replace(found, cells=cells, comparisons=(), ledger={})
 
 
@@ -36,8 +36,8 @@ def _compared(
     return Comparison(arm, phase, metric, 12, difference, None, p, 0.01, 7)
 
 
-def _books(arm: str, written: Written, unread: str = "") -> Books:
-    return Books(arm, unread, {"steady": written}, 0, ())
+def _books(arm: str, written: WriteCounts, unread: str = "") -> WriteAudit:
+    return WriteAudit(arm, unread, {"steady": written}, 0, ())
 
 
 def test_failures_are_split_by_what_could_have_prevented_them() -> None:
@@ -45,10 +45,10 @@ def test_failures_are_split_by_what_could_have_prevented_them() -> None:
     some = [
         *_attributed(6, pre_ping=True),
         *_attributed(21, pre_ping=False),
-        *_attributed(2, pre_ping=None, tie=Tie.UNATTRIBUTED),
+        *_attributed(2, pre_ping=None, tie=Relation.UNATTRIBUTED),
         *_attributed(1, pre_ping=None),
     ]
-    (said,) = headline_sentences.headline_sentences(_with_failures(owed(some)))
+    (said,) = headline_sentences.headline_sentences(_with_failures(count_attributions(some)))
     assert said == (
         "Of the 30 failed requests of plain, 6 could have been prevented by pre-ping or recycle, "
         "21 by neither: only a retry in the service helps, 2 caused by no fault on record, 1 cannot be determined."
@@ -58,7 +58,7 @@ def test_failures_are_split_by_what_could_have_prevented_them() -> None:
 def test_only_differences_beyond_chance_are_named() -> None:
     """Less and more are told apart, arms are gathered by phase, and what chance can do is not said."""
     found = replace(
-        _with_failures(owed([])),
+        _with_failures(count_attributions([])),
         comparisons=(
             _compared("pre_ping", "idle_reset", -0.03, 0.001),
             _compared("both", "idle_reset", -0.03, 0.001),
@@ -75,7 +75,7 @@ def test_only_differences_beyond_chance_are_named() -> None:
 def test_failed_and_broken_are_said_once_where_they_say_the_same() -> None:
     """Who failed less and broke less has one sentence; who failed more and broke less has both."""
     found = replace(
-        _with_failures(owed([])),
+        _with_failures(count_attributions([])),
         comparisons=(
             _compared("pre_ping", "idle_reset", -0.03, 0.001, "added_failure_rate"),
             _compared("recycle", "idle_reset", 0.04, 0.001, "added_failure_rate"),
@@ -128,13 +128,15 @@ def _lines(*comparisons: Comparison) -> tuple[arm_differences.DifferenceLine, ..
 
 def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
     """Lost writes are counted, and an arm whose database could not be read is named."""
-    written = Written(acknowledged=100, refused=3, unanswered=1, lost=0, unacknowledged=2, doubled=1)
+    written = WriteCounts(acknowledged=100, refused=3, unanswered=1, lost=0, unacknowledged=2, doubled=1)
     ledger = {
         "plain": _books("plain", written),
-        "both": _books("both", Written(acknowledged=50, lost=1)),
-        "recycle": _books("recycle", Written(), unread="Postgres was gone"),
+        "both": _books("both", WriteCounts(acknowledged=50, lost=1)),
+        "recycle": _books("recycle", WriteCounts(), unread="Postgres was gone"),
     }
-    assert headline_sentences.headline_sentences(replace(_with_failures(owed([])), ledger=ledger)) == (
+    assert headline_sentences.headline_sentences(
+        replace(_with_failures(count_attributions([])), ledger=ledger)
+    ) == (
         "What became of the writes of recycle is not known.",
         "1 of 150 acknowledged writes was lost; 2 stored though never acknowledged; 1 stored more than once.",
     )
@@ -142,4 +144,4 @@ def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
 
 def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
     """No failure, no difference, no ledger: no sentence."""
-    assert headline_sentences.headline_sentences(_with_failures(owed([]))) == ()
+    assert headline_sentences.headline_sentences(_with_failures(count_attributions([]))) == ()

@@ -71,7 +71,7 @@ def test_what_may_be_chance_is_not_shown_as_prevented() -> None:
     found = samples.default()
     assert found.best
     text = visible(render_html(replace(found, best=replace(found.best, better_in=()))))
-    tallies = (found.best.of_control, found.best.of_arm)
+    tallies = (found.best.control_totals, found.best.arm_totals)
     assert " → ".join(f"{each.failed} of {each.requests:,}" for each in tallies) in text
     assert "no more apart than chance may be" in text
     _recommends_nothing(text)

@@ -11,34 +11,36 @@ from rich.console import Console
 from tests.report import samples
 from tests.report.test_html import visible
 
-from brokenpipe.measure.failures.error_classes import Link
-from brokenpipe.measure.model.findings import Findings, Swallowed
-from brokenpipe.measure.model.write_counts import Books, Entry, Written
+from brokenpipe.measure.failures.error_classes import ChainedException
+from brokenpipe.measure.model.findings import Findings, SwallowedErrors
+from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts, WriteDiscrepancy
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.html import render_html
 from brokenpipe.report.terminal.terminal import result_lines
 
-GOOD = Books("pre_ping", "", {"steady": Written(acknowledged=40, refused=1)}, 0, ())
-BAD = Books(
+GOOD = WriteAudit("pre_ping", "", {"steady": WriteCounts(acknowledged=40, refused=1)}, 0, ())
+BAD = WriteAudit(
     "plain",
     "",
     {
-        "": Written(acknowledged=3),
-        "socket_kill": Written(acknowledged=50, refused=4, unanswered=2, lost=7, unacknowledged=5, doubled=1),
+        "": WriteCounts(acknowledged=3),
+        "socket_kill": WriteCounts(
+            acknowledged=50, refused=4, unanswered=2, lost=7, unacknowledged=5, doubled=1
+        ),
     },
     2,
     (
-        Entry("lost", "socket_kill", "<b>key</b>", "POST /memories", "AgentUser-3-17", 0),
-        Entry("never asked for", "", "stray", "", "", 1),
+        WriteDiscrepancy("lost", "socket_kill", "<b>key</b>", "POST /memories", "AgentUser-3-17", 0),
+        WriteDiscrepancy("never asked for", "", "stray", "", "", 1),
     ),
 )
-UNREAD = Books("recycle", "it could not be read after the last phase: <gone>", {}, 0, ())
+UNREAD = WriteAudit("recycle", "it could not be read after the last phase: <gone>", {}, 0, ())
 
 
 def _found() -> Findings:
     books = {books.arm: books for books in (BAD, GOOD, UNREAD)}
-    chain = (Link(type="builtins.ConnectionResetError", text="<reset>", errno=104),)
-    quiet = Swallowed(
+    chain = (ChainedException(type="builtins.ConnectionResetError", text="<reset>", errno=104),)
+    quiet = SwallowedErrors(
         "connection reset", "commit", {("plain", "socket_kill"): 6}, "plain", "POST /x", "User-9", 200, chain
     )
     return replace(samples.default(), ledger=books, swallowed=(quiet,))

@@ -12,7 +12,7 @@ from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts
 from brokenpipe.report.ci.junit import junit
@@ -66,7 +66,9 @@ def test_one_is_singular_everywhere(one: Findings) -> None:
 
 def test_no_check_is_undecided_where_nothing_was_expected() -> None:
     """A doubt about the whole run, and not one expectation: there is nothing to count."""
-    doubt = Warn.of(Code.NOTHING_EXPECTED, "the scenario expects nothing of these arms, so nothing can pass")
+    doubt = ValidityWarning.of(
+        Code.NOTHING_EXPECTED, "the scenario expects nothing of these arms, so nothing can pass"
+    )
     found = replace(samples.default(), checks=(), warnings=(doubt,), verdict=Verdict.UNKNOWN)
     for name, text in outputs(found).items():
         assert re.search(r"\b0 checks?\b", text) is None, name

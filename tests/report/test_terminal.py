@@ -13,7 +13,7 @@ from tests.report import samples
 
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import table
@@ -132,18 +132,24 @@ def test_an_experiment_that_was_cut_off_says_so() -> None:
 def test_what_is_said_of_several_arms_is_said_once() -> None:
     """Doubts of one kind in one phase become one, which names the other arms; other phases keep their own."""
     one = [
-        Warn.of(Code.FAULT_DID_NOT_LAND, f"1 of 12 strikes on {arm} in kill", phase="kill", arm=arm)
+        ValidityWarning.of(
+            Code.FAULT_DID_NOT_LAND, f"1 of 12 strikes on {arm} in kill", phase="kill", arm=arm
+        )
         for arm in ("plain", "pre_ping", "both")
     ]
-    other = Warn.of(Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain")
+    other = ValidityWarning.of(
+        Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain"
+    )
     assert words.group_equal_warnings([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
 
 
 def test_a_reason_is_not_lent_to_another_arm() -> None:
     """Two arms of which the witness saw different things: each has its own sentence, counts may differ."""
 
-    def unseen(arm: str, count: str, why: str) -> Warn:
-        return Warn.of(Code.REQUESTS_UNSEEN, f"{count} to {arm} failed, and why is not known: {why}", arm=arm)
+    def unseen(arm: str, count: str, why: str) -> ValidityWarning:
+        return ValidityWarning.of(
+            Code.REQUESTS_UNSEEN, f"{count} to {arm} failed, and why is not known: {why}", arm=arm
+        )
 
     plain, both = unseen("plain", "1 request", "no file"), unseen("both", "12 requests", "no file")
     other = unseen("pre_ping", "12 requests", "pools only")

@@ -15,6 +15,7 @@ import argparse
 import os
 import random
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,8 @@ FILES = "\n## Files\n"
 def main() -> int:
     """0 if nothing was wrong; the page is written in any case."""
     asked = _options().parse_args()
+    # A shell that starts this in the background has it ignore Ctrl-C, and the runs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not asked.go_on:
         BOOK.path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:

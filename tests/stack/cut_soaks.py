@@ -174,7 +174,7 @@ def _unplayed(folder: Path) -> Iterator[str]:
     """Every planned episode must be there, once."""
     plan = Plan.model_validate_json((folder / "plan.json").read_text(), strict=False)
     planned: dict[str, int] = defaultdict(int)
-    for stretch in plan.stretches:
+    for stretch in plan.episode_ranges:
         planned[stretch.phase.name] += stretch.count
     played = Counter(episodes(folder))
     for phase, count in planned.items():

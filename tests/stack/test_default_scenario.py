@@ -12,7 +12,7 @@ from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
 from brokenpipe.measure.tables.requests import placed, tabulate
@@ -33,7 +33,7 @@ class Outcome:
     run: Run
     findings: Findings
 
-    def phase(self, name: str) -> Mapping[str, Cell]:
+    def phase(self, name: str) -> Mapping[str, ArmPhaseStats]:
         return {arm: self.findings.cell(arm, name) for arm in self.findings.arms}
 
 
@@ -117,8 +117,8 @@ class TestDefaultScenario:
     def test_every_strike_was_seen_by_a_raw_socket(self, outcomes: dict[str, Outcome], driver: str) -> None:
         """All faults held their contracts before the run, and every landing was witnessed in it."""
         findings = outcomes[driver].findings
-        assert findings.contract
-        assert all(probe.held for probe in findings.contract)
+        assert findings.contract_results
+        assert all(probe.held for probe in findings.contract_results)
         assert findings.health.landed == findings.health.landings > 0
 
 

@@ -14,10 +14,10 @@ from tests.truth.plays import Play, by_phase
 from tests.truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribution.engine import Attribution, Tie, attributed
+from brokenpipe.measure.attribution.engine import Attribution, Relation, attribute_failures
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.failures.root_cause import Failure, failures
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.tables.requests import tabulate
 
 NOT_LOOKED_AT = "not looked at"
@@ -42,8 +42,8 @@ class Aspect(StrEnum):
 
 _UNKNOWN = {
     Aspect.CLASS: {ErrorClass.UNEXPLAINED},
-    Aspect.MOMENT: {RequestPhase.UNKNOWN, RequestPhase.AFTER_REST},
-    Aspect.TIE: {Tie.UNKNOWN},
+    Aspect.MOMENT: {RequestStage.UNKNOWN, RequestStage.AFTER_REST},
+    Aspect.TIE: {Relation.UNKNOWN},
     Aspect.FAULT: {"none"},
     Aspect.STRIKE: {"None"},
     Aspect.PREVENTABLE: {"not known"},
@@ -58,7 +58,7 @@ class Pair:
     phase: str
     told: Told
     planted: Planted
-    found: tuple[Failure, Attribution] | None
+    found: tuple[FailedRequest, Attribution] | None
 
     def labels(self, aspect: Aspect) -> tuple[str, str]:
         """Planted, found."""
@@ -67,8 +67,8 @@ class Pair:
         failure, attribution = self.found
         said = {
             Aspect.CLASS: failure.error_class,
-            Aspect.MOMENT: attribution.moment,
-            Aspect.TIE: attribution.tie,
+            Aspect.MOMENT: attribution.stage,
+            Aspect.TIE: attribution.relation,
             Aspect.FAULT: attribution.fault or "none",
             Aspect.STRIKE: str(attribution.episode),
             Aspect.PREVENTABLE: _yes(attribution.preventable),
@@ -151,13 +151,13 @@ def tally(folder: Path, books: Path, plays: Sequence[Play]) -> Tally:
     return Tally(pairs, edges)
 
 
-def _found(folder: Path) -> dict[tuple[str, str], tuple[Failure, Attribution]]:
+def _found(folder: Path) -> dict[tuple[str, str], tuple[FailedRequest, Attribution]]:
     """What measure/ says, by arm and request."""
     with reading(folder) as history:
         plan = history.document("plan.json")
         tabulate(history, limit_s=plan["scenario"]["load"]["timeout_s"])
         failed = failures(history)
-        each = zip(failed, attributed(history, failed), strict=True)
+        each = zip(failed, attribute_failures(history, failed), strict=True)
         return {(failure.arm, failure.id): (failure, attribution) for failure, attribution in each}
 
 

@@ -11,7 +11,7 @@ from tests.truth.page import page
 from tests.truth.plays import HELD, MOMENTARY
 from tests.truth.tally import Aspect, Judgement, Pair, Tally
 
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.model.attribution import Relation
 
 ATTRIBUTED = 0.99
 AT_THE_EDGE = 0.15  # a busy machine takes longer to strike, and more steps end meanwhile
@@ -42,7 +42,7 @@ def test_every_phase_has_failures_of_every_driver(tally: Tally, play: object) ->
 def test_enough_was_planted_of_everything(tally: Tally) -> None:
     """Every tie to a fault, every fault and every moment in which a request can be hit; few cases are left open."""
     assert len(tally.pairs) >= LEAST
-    assert {pair.planted.tie for pair in tally.pairs} == set(Tie) - {Tie.UNKNOWN, Tie.SERVICE}
+    assert {pair.planted.tie for pair in tally.pairs} == set(Relation) - {Relation.UNKNOWN, Relation.SERVICE}
     assert len({pair.planted.fault for pair in tally.pairs} - {""}) == 10
     assert len({pair.planted.moment for pair in tally.pairs}) == 9  # all but the ping: these pools have none
     assert tally.at_the_edge <= AT_THE_EDGE * len(tally.pairs)
@@ -51,7 +51,7 @@ def test_enough_was_planted_of_everything(tally: Tally) -> None:
 def test_no_fault_is_found_where_there_was_none(tally: Tally) -> None:
     """Right after a kill or a black hole, what fails fails by itself."""
     calm = [pair for pair in tally.pairs if pair.phase in SILENT]
-    assert {pair.labels(Aspect.TIE)[1] for pair in calm} == {Tie.UNATTRIBUTED}
+    assert {pair.labels(Aspect.TIE)[1] for pair in calm} == {Relation.UNATTRIBUTED}
 
 
 def test_the_page_shows_what_is_found(tally: Tally) -> None:

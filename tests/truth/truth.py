@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tests.truth.plays import CONNECT_TIMEOUT_S, LONG_S, PATIENCE_S, POOL_TIMEOUT_S, Play
 
-from brokenpipe.measure.attribution.engine import Tie
+from brokenpipe.measure.attribution.engine import Relation
 from brokenpipe.measure.failures.error_classes import ErrorClass as E
-from brokenpipe.measure.failures.request_stage import RequestPhase as P
+from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 EDGE_NS = 10_000_000  # a strike so near to the edge of a step may have hit either of the two
 SERVER_EDGE_NS = 250_000_000  # a session that is terminated ends some time after the call
@@ -29,7 +29,7 @@ class Planted:
 
     classes: frozenset[E]
     moment: P
-    tie: Tie
+    tie: Relation
     fault: str = ""
     episode: int | None = None  # of a strike
     preventable: bool | None = None  # None: nobody claims anything
@@ -188,7 +188,7 @@ def _own(told: Told, driver: str) -> Planted | None:
     error_class, moment, _ = own
     if told.script == "end oneself":
         error_class = _ENDS["terminated", True][driver]
-    return Planted(frozenset({error_class}), moment, Tie.UNATTRIBUTED)
+    return Planted(frozenset({error_class}), moment, Relation.UNATTRIBUTED)
 
 
 # --- strikes ------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def _ended(
     return Planted(
         frozenset({error_class} | unsaid),
         P.RESPONDING if told.script == "stream" else moment,
-        Tie.DIRECT,
+        Relation.DIRECT,
         play.fault_name or "",
         episode,
         preventable=stale,
@@ -253,14 +253,14 @@ def _ended(
 
 def _before_use(play: Play, told: Told, strike: Strike) -> Planted:
     """It could not connect: the strike hit what was being opened, or the server was away, or let nobody in."""
-    classes, tie = {E.RESET, E.EOF, _ENDS[play.ends, True]["psycopg"]}, Tie.DIRECT
+    classes, tie = {E.RESET, E.EOF, _ENDS[play.ends, True]["psycopg"]}, Relation.DIRECT
     if play.phase == "server_restarted":
         classes |= {E.REFUSED, E.NOT_ACCEPTING}
     elif told.steps[-1][1] > strike.t1:
         assert play.phase == "crowd_after_a_kill", f"nobody is refused in {play.phase}: {told}"
-        classes, tie = {E.TOO_MANY_CONNECTIONS}, Tie.COLLATERAL
+        classes, tie = {E.TOO_MANY_CONNECTIONS}, Relation.COLLATERAL
     # What is owed to a sister may be owed to one that had died before.
-    episode = strike.episode if tie is Tie.DIRECT else None
+    episode = strike.episode if tie is Relation.DIRECT else None
     moment = P.RESPONDING if told.script == "stream" else P.CONNECTING
     return Planted(frozenset(classes), moment, tie, play.fault_name or "", episode, preventable=False)
 
@@ -271,16 +271,20 @@ def _before_use(play: Play, told: Told, strike: Strike) -> Planted:
 def _stale(play: Play, told: Told, driver: str) -> Planted:
     if told.step == "check out" and play.fault_name == "idle_reset":  # it took longer than one may be silent
         classes = frozenset({E.RESET, E.EOF})
-        return Planted(classes, P.CONNECTING, Tie.DIRECT, "idle_reset", preventable=False)
+        return Planted(classes, P.CONNECTING, Relation.DIRECT, "idle_reset", preventable=False)
     assert told.is_first_statement, f"only what was idle can fail in {play.phase}: {told}"
     error_class = _ENDS[_ENDED[play.phase], False][driver]
-    return Planted(frozenset({error_class}), P.STALE, Tie.DIRECT, play.fault_name or "", preventable=True)
+    return Planted(
+        frozenset({error_class}), P.STALE, Relation.DIRECT, play.fault_name or "", preventable=True
+    )
 
 
 def _in_transaction(play: Play, told: Told, driver: str) -> Planted:
     assert [step for step, _ in told.steps][-2] == "think", f"it had not thought: {told}"
     error_class = _ENDS[_ENDED[play.phase], False][driver]
-    return Planted(frozenset({error_class}), P.BETWEEN, Tie.DIRECT, play.fault_name or "", preventable=False)
+    return Planted(
+        frozenset({error_class}), P.BETWEEN, Relation.DIRECT, play.fault_name or "", preventable=False
+    )
 
 
 def _at(step: str, error_class: E, moment: P) -> Callable[[Play, Told, str], Planted]:
@@ -289,7 +293,7 @@ def _at(step: str, error_class: E, moment: P) -> Callable[[Play, Told, str], Pla
     def rule(play: Play, told: Told, _driver: str) -> Planted:
         assert told.step == step, f"{told.step} cannot fail in {play.phase}: {told}"
         fault = play.fault_name or ""
-        return Planted(frozenset({error_class}), moment, Tie.DIRECT, fault, preventable=False)
+        return Planted(frozenset({error_class}), moment, Relation.DIRECT, fault, preventable=False)
 
     return rule
 
@@ -298,7 +302,9 @@ def _queued(play: Play, told: Told) -> Planted | None:
     """It waited as long as one may for a connection that others had."""
     if told.step == "check out" and POOL_TIMEOUT_S <= told.took_s < POOL_TIMEOUT_S + LATE_S:
         fault = play.fault_name or ""
-        return Planted(frozenset({E.POOL_EXHAUSTED}), P.POOL_WAIT, Tie.SECONDARY, fault, preventable=False)
+        return Planted(
+            frozenset({E.POOL_EXHAUSTED}), P.POOL_WAIT, Relation.SECONDARY, fault, preventable=False
+        )
     return None
 
 
@@ -308,7 +314,7 @@ def _refused(play: Play, told: Told, driver: str, held: tuple[int, int]) -> Plan
         return None
     assert told.step == "check out", f"{told.step} cannot fail in {play.phase}: {told}"
     classes = frozenset({E.REFUSED, E.EOF} if driver == "psycopg" else {E.REFUSED})
-    return Planted(classes, P.CONNECTING, Tie.DIRECT, play.fault_name or "", preventable=False)
+    return Planted(classes, P.CONNECTING, Relation.DIRECT, play.fault_name or "", preventable=False)
 
 
 def _silence(play: Play, told: Told, _driver: str, held: tuple[int, int]) -> Planted | None:
@@ -327,10 +333,12 @@ def _silence(play: Play, told: Told, _driver: str, held: tuple[int, int]) -> Pla
             return None  # the pool gave it a connection that was being closed
         if cut:  # by a limit of its own, or by the healing
             return None
-        return Planted(frozenset({E.CONNECT_TIMEOUT}), P.CONNECTING, Tie.DIRECT, fault, preventable=False)
+        return Planted(
+            frozenset({E.CONNECT_TIMEOUT}), P.CONNECTING, Relation.DIRECT, fault, preventable=False
+        )
     stale = told.is_first_statement and told.steps[1][1] > held[0]
     moment = P.STALE if stale else P.COMMIT if told.step == "commit" else P.MID_STATEMENT
-    return Planted(frozenset({E.TIMEOUT, E.EOF, E.RESET}), moment, Tie.DIRECT, fault, preventable=False)
+    return Planted(frozenset({E.TIMEOUT, E.EOF, E.RESET}), moment, Relation.DIRECT, fault, preventable=False)
 
 
 def _forgotten(play: Play, told: Told, _driver: str) -> Planted:
@@ -338,7 +346,7 @@ def _forgotten(play: Play, told: Told, _driver: str) -> Planted:
     if queued := _queued(play, told):
         return queued
     assert told.is_first_statement, f"only what was idle is forgotten: {told}"
-    return Planted(frozenset({E.TIMEOUT}), P.STALE, Tie.DIRECT, play.fault_name or "", preventable=False)
+    return Planted(frozenset({E.TIMEOUT}), P.STALE, Relation.DIRECT, play.fault_name or "", preventable=False)
 
 
 def _too_late(play: Play, told: Told, _driver: str) -> Planted | None:
@@ -347,7 +355,7 @@ def _too_late(play: Play, told: Told, _driver: str) -> Planted | None:
     if told.step == "check out":
         return None
     classes = frozenset({E.CLIENT_TIMEOUT})
-    return Planted(classes, P.MID_STATEMENT, Tie.DIRECT, play.fault_name or "", preventable=False)
+    return Planted(classes, P.MID_STATEMENT, Relation.DIRECT, play.fault_name or "", preventable=False)
 
 
 _HELD: Mapping[str, Callable[[Play, Told, str], Planted | None]] = {

@@ -16,7 +16,7 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.model.verdict import RankedBy
 from brokenpipe.measure.stats.intervals import ERROR, mean_interval, rate_interval
 from brokenpipe.measure.stats.paired import adjusted_ps, smallest_seen
-from brokenpipe.measure.tables.arm_phase import Episodes
+from brokenpipe.measure.tables.arm_phase import EpisodeCounts
 from brokenpipe.measure.tables.estimates import Estimator
 from brokenpipe.measure.verdict.ranking import Ranking, ratio_interval
 
@@ -120,9 +120,9 @@ def _ranking(arms: Sequence[tuple[Array, Array]], run: int, phases: int) -> Rank
     return Ranking(facts, tuple(told), tuple(names), RankedBy.FAILED, ranked)
 
 
-def _episodes(failed: Array, requests: Array) -> Episodes:
+def _episodes(failed: Array, requests: Array) -> EpisodeCounts:
     e, n = (tuple(int(each) for each in column) for column in (failed, requests))
-    return Episodes(tuple(range(len(n))), n, e, e)
+    return EpisodeCounts(tuple(range(len(n))), n, e, e)
 
 
 def false_bests(model: str) -> Counted:

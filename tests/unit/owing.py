@@ -7,8 +7,8 @@ from typing import Any
 from tests.unit.recorded import Recorded, link
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribution.engine import attributed, by_their_links
-from brokenpipe.measure.failures.root_cause import Failure, failures
+from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
+from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.model.attribution import Attribution
 from brokenpipe.measure.tables.requests import tabulate
 
@@ -28,16 +28,16 @@ def of(run: Recorded) -> list[Attribution]:
     """What the failures are owed to, in order."""
     with reading(run.folder) as history:
         tabulate(history, limit_s=1)
-        return list(attributed(history, failures(history)))
+        return list(attribute_failures(history, failures(history)))
 
 
-def explained(run: Recorded) -> list[tuple[Failure, Attribution]]:
+def explained(run: Recorded) -> list[tuple[FailedRequest, Attribution]]:
     """The failures, in the state that all there is on record tells, and what they are owed to."""
     with reading(run.folder) as history:
         tabulate(history, limit_s=1)
         failed = failures(history)
-        owings = attributed(history, failed)
-        return list(zip(by_their_links(failed, owings), owings, strict=True))
+        owings = attribute_failures(history, failed)
+        return list(zip(refine_by_connection(failed, owings), owings, strict=True))
 
 
 def opened(run: Recorded, at: float, port: int = PORT) -> None:

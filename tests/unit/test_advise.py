@@ -11,7 +11,7 @@ from tests.unit.test_sizing import run as recorded_run
 from typer.testing import CliRunner, Result
 
 from brokenpipe.cli import app
-from brokenpipe.measure.failures.witness_coverage import SAID, Seen
+from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
 
 run = recorded_run
 
@@ -136,4 +136,7 @@ def test_a_pool_that_is_not_seen_is_not_a_pool_of_one_size(tmp_path: Path, *, re
     assert result.exit_code == 3  # the report is not wrong: what was asked for is unknown
     assert "how its pools were used is not known" in flat(result)
     assert "of no different sizes" not in flat(result)
-    assert f"plain: {SAID[Seen.REQUESTS if requests_seen else Seen.POOLS]}" in flat(result)
+    assert (
+        f"plain: {COVERAGE_TEXT[WitnessCoverage.REQUESTS if requests_seen else WitnessCoverage.POOLS]}"
+        in flat(result)
+    )

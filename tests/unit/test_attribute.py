@@ -13,9 +13,9 @@ from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, 
 from brokenpipe.history.reader import reading
 from brokenpipe.measure.attribution.refused_connects import as_nobody_accepted
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.failures.root_cause import Failure, failures
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.failures.root_cause import FailedRequest, failures
+from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.measure.tables.requests import tabulate
 
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-def found(run: Recorded) -> list[Failure]:
+def found(run: Recorded) -> list[FailedRequest]:
     """The failures themselves, in order."""
     with reading(run.folder) as history:
         tabulate(history, limit_s=1)
@@ -79,7 +79,7 @@ def test_a_cut_link_is_direct_proof(run: Recorded) -> None:
     fails(run, 5.985, RESET)  # handed out at 5.995, fails at 6.015
     cut(run, 6.003)
     (one,) = of(run)
-    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "socket_kill", "kill", 1)
+    assert (one.relation, one.fault, one.phase, one.episode) == (Relation.DIRECT, "socket_kill", "kill", 1)
     assert (one.pre_ping, one.recycle, one.preventable) == (False, None, False)
     assert one.evidence == "link"
 
@@ -90,7 +90,7 @@ def test_a_strike_of_the_episode_before(run: Recorded) -> None:
     cut(run, 5.003)
     fails(run, 5.7, CLOSED, dead_at_checkout=True, dead=True)
     (one,) = of(run)
-    assert (one.tie, one.episode, one.pre_ping, one.preventable) == (Tie.DIRECT, 0, True, True)
+    assert (one.relation, one.episode, one.pre_ping, one.preventable) == (Relation.DIRECT, 0, True, True)
 
 
 def test_age_counts_only_above_the_shortest_recycle(run: Recorded) -> None:
@@ -112,7 +112,7 @@ def test_a_port_is_another_link_after_it_was_opened_again(run: Recorded) -> None
     opened(run, 5.4)
     fails(run, 5.7, RESET)
     (one,) = of(run)
-    assert (one.tie, one.fault, one.preventable) == (Tie.UNATTRIBUTED, "", None)
+    assert (one.relation, one.fault, one.preventable) == (Relation.UNATTRIBUTED, "", None)
 
 
 @pytest.mark.parametrize("action", ["renew", "clear"])
@@ -131,7 +131,7 @@ def test_an_error_of_its_own_is_not_blamed_on_a_fault_that_is_there(run: Recorde
     opened(run, 1)
     fails(run, 5.98, CANCELLED)
     (one,) = of(run)
-    assert (one.tie, one.preventable) == (Tie.UNATTRIBUTED, None)
+    assert (one.relation, one.preventable) == (Relation.UNATTRIBUTED, None)
 
 
 MANY = [link("asyncpg.exceptions.TooManyConnectionsError", "too many clients", sqlstate="53300")]
@@ -158,9 +158,9 @@ def test_having_to_connect_for_a_sister_is_collateral(run: Recorded) -> None:
     run.witness("plain", k="connect", t=run.at(5.3), port=PORT + 3, ms=9, id="User-77")
     fails_to_connect(run, 5.4)
     first, again, later = of(run)
-    assert (first.tie, first.fault, first.episode) == (Tie.COLLATERAL, "socket_kill", 0)
+    assert (first.relation, first.fault, first.episode) == (Relation.COLLATERAL, "socket_kill", 0)
     assert again == first
-    assert later.tie is Tie.UNATTRIBUTED
+    assert later.relation is Relation.UNATTRIBUTED
 
 
 def test_silence_ends_a_connection_as_well(run: Recorded) -> None:
@@ -170,8 +170,8 @@ def test_silence_ends_a_connection_as_well(run: Recorded) -> None:
     run.proxy("link_silenced", 2.0, arm="plain", port=PORT, toxic="idle_drop", reason="idle")
     fails(run, 2.5, [link("builtins.TimeoutError")])
     (one,) = of(run)
-    assert (one.tie, one.fault) == (Tie.DIRECT, "idle_drop")
-    assert one.moment is RequestPhase.STALE
+    assert (one.relation, one.fault) == (Relation.DIRECT, "idle_drop")
+    assert one.stage is RequestStage.STALE
     assert one.preventable is False  # a ping would hang as well
 
 
@@ -185,14 +185,14 @@ def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
     run.act("plain", "heal", "idle_drop \u00b7 after 100 ms idle", 2.4, "steady")
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
     (one,) = of(run)
-    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.SECONDARY, "idle_drop", "steady", 1)
+    assert (one.relation, one.fault, one.phase, one.episode) == (Relation.SECONDARY, "idle_drop", "steady", 1)
 
 
 def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> None:
     """Too many requests for too small a pool, in a calm phase."""
     opened(run, 0.1, PORT + 1)
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
-    assert [one.tie for one in of(run)] == [Tie.UNATTRIBUTED]
+    assert [one.relation for one in of(run)] == [Relation.UNATTRIBUTED]
 
 
 def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
@@ -203,8 +203,8 @@ def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
     fails(run, 1.5, REFUSED, "connect", port=None, handed=None)
     fails(run, 2.5, REFUSED, "connect", port=None, handed=None)
     first, second = of(run)
-    assert (first.tie, first.fault, first.preventable) == (Tie.DIRECT, "refuse", False)
-    assert second.tie is Tie.UNATTRIBUTED
+    assert (first.relation, first.fault, first.preventable) == (Relation.DIRECT, "refuse", False)
+    assert second.relation is Relation.UNATTRIBUTED
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_what_a_server_that_stands_still_makes(run: Recorded, chain: Any, where:
     fails(run, 1.5, chain, where)
     (owed,) = of(run)
     assert owed.fault == ("" if chain is RESET else "server_pause")
-    assert owed.tie is (Tie.UNATTRIBUTED if chain is RESET else Tie.DIRECT)
+    assert owed.relation is (Relation.UNATTRIBUTED if chain is RESET else Relation.DIRECT)
 
 
 def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Recorded) -> None:
@@ -234,7 +234,11 @@ def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Re
     request = run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
     run.witness("plain", k="stall", t=run.at(1.6), id=request, act="checkout", since=run.at(1.05), port=None)
     (one,) = of(run)
-    assert (one.tie, one.fault, one.moment) == (Tie.SECONDARY, "server_pause", RequestPhase.POOL_WAIT)
+    assert (one.relation, one.fault, one.stage) == (
+        Relation.SECONDARY,
+        "server_pause",
+        RequestStage.POOL_WAIT,
+    )
 
 
 def test_what_began_in_a_fault_and_ended_after_it_is_owed_to_it(run: Recorded) -> None:
@@ -248,11 +252,13 @@ def test_what_began_in_a_fault_and_ended_after_it_is_owed_to_it(run: Recorded) -
     times = {"t": run.at(4.01), "began": run.at(3.6), "handed": run.at(3.59)}
     run.request("plain", 3.5, 520, errors=[{**said, **times, "transaction": 0, "chain": RESET}])
     (one,) = of(run)
-    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "black_hole", "steady", 1)
+    assert (one.relation, one.fault, one.phase, one.episode) == (Relation.DIRECT, "black_hole", "steady", 1)
 
 
-@pytest.mark.parametrize(("told", "tie"), [(4.2, Tie.SECONDARY), (3.9, Tie.UNATTRIBUTED)])
-def test_waiting_behind_those_who_hang_on_after_the_healing(run: Recorded, told: float, tie: Tie) -> None:
+@pytest.mark.parametrize(("told", "tie"), [(4.2, Relation.SECONDARY), (3.9, Relation.UNATTRIBUTED)])
+def test_waiting_behind_those_who_hang_on_after_the_healing(
+    run: Recorded, told: float, tie: Relation
+) -> None:
     """Packets come late after a loss. To wait for a connection of those who still hang is owed to it, else to none."""
     run.act("plain", "inject", "packet_drop \u00b7 in both directions", 1, "steady")
     run.act("plain", "heal", "packet_drop \u00b7 in both directions", 3.0, "steady")
@@ -262,7 +268,7 @@ def test_waiting_behind_those_who_hang_on_after_the_healing(run: Recorded, told:
     error = {"where": "checkout", "t": run.at(4.4), "began": run.at(3.95), "port": None, "chain": EXHAUSTED}
     run.request("plain", 3.9, 510, errors=[error])
     (one,) = of(run)
-    assert (one.tie, one.fault) == (tie, "packet_drop" if tie is Tie.SECONDARY else "")
+    assert (one.relation, one.fault) == (tie, "packet_drop" if tie is Relation.SECONDARY else "")
 
 
 def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None:
@@ -270,13 +276,13 @@ def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None
     fails(run, 5.7, CLOSED, dead_at_checkout=True)
     fails(run, 5.2, RESET)
     second, first = of(run)
-    assert (first.tie, first.fault, first.episode, first.evidence) == (
-        Tie.DIRECT,
+    assert (first.relation, first.fault, first.episode, first.evidence) == (
+        Relation.DIRECT,
         "socket_kill",
         0,
         "time alone",
     )
-    assert second.tie is Tie.UNKNOWN
+    assert second.relation is Relation.UNKNOWN
 
 
 def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
@@ -285,7 +291,7 @@ def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
     run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
     (failure,), (one,) = found(run), of(run)
     assert failure.error_class is ErrorClass.TIMEOUT
-    assert (one.tie, one.moment) == (Tie.UNKNOWN, RequestPhase.UNKNOWN)
+    assert (one.relation, one.stage) == (Relation.UNKNOWN, RequestStage.UNKNOWN)
 
 
 def test_what_a_user_gave_up_waiting_for_is_told_by_its_end(run: Recorded) -> None:
@@ -297,7 +303,7 @@ def test_what_a_user_gave_up_waiting_for_is_told_by_its_end(run: Recorded) -> No
     )
     (failure,), (one,) = found(run), of(run)
     assert failure.error_class is ErrorClass.TIMEOUT
-    assert one.moment is RequestPhase.MID_STATEMENT
+    assert one.stage is RequestStage.MID_STATEMENT
 
 
 @pytest.mark.parametrize(
@@ -352,8 +358,8 @@ def test_what_was_forgotten_before_it_was_handed_out_was_stale(run: Recorded) ->
     forgotten(run, 2.0, next_byte=2.521)
     fails(run, 2.5, RESET)
     ((failure, one),) = explained(run)
-    assert (one.tie, one.fault, one.phase, one.episode) == (Tie.DIRECT, "idle_reset", "steady", 1)
-    assert (failure.state, one.moment) == ("stale", RequestPhase.STALE)
+    assert (one.relation, one.fault, one.phase, one.episode) == (Relation.DIRECT, "idle_reset", "steady", 1)
+    assert (failure.state, one.stage) == ("stale", RequestStage.STALE)
     assert (one.pre_ping, one.preventable) == (True, True)
 
 
@@ -364,7 +370,7 @@ def test_what_is_forgotten_while_a_request_holds_it_is_in_use(run: Recorded) -> 
     forgotten(run, 2.515, next_byte=2.521)
     fails(run, 2.5, RESET)
     ((failure, one),) = explained(run)
-    assert (failure.state, one.moment) == ("in use", RequestPhase.BETWEEN)
+    assert (failure.state, one.stage) == ("in use", RequestStage.BETWEEN)
     assert one.preventable is False
 
 
@@ -388,4 +394,4 @@ def test_a_stall_that_is_over_is_no_moment(run: Recorded) -> None:
     run.witness(
         "plain", k="request", id=request, checkouts=[], errors=[], raised=raised, waiting=None, **times
     )
-    assert [one.moment for one in of(run)] == [RequestPhase.UNKNOWN]
+    assert [one.stage for one in of(run)] == [RequestStage.UNKNOWN]

@@ -9,13 +9,13 @@ import pytest
 from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 
 
-@pytest.mark.parametrize(("ms", "tie"), [(25, Tie.UNATTRIBUTED), (100, Tie.SECONDARY)])
+@pytest.mark.parametrize(("ms", "tie"), [(25, Relation.UNATTRIBUTED), (100, Relation.SECONDARY)])
 def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_because_of_it(
-    tmp_path: Path, ms: int, tie: Tie
+    tmp_path: Path, ms: int, tie: Relation
 ) -> None:
     """A statement begun just before the wait was over, and still under way half a second later: its own affair."""
     slow = {"name": "slow", "fault": {"name": "latency", "ms": ms}, "seconds": 4}
@@ -29,7 +29,7 @@ def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_becau
         run.witness("plain", k="stall", t=run.at(3.65), **stall)
         fails(run, 3.12, EXHAUSTED, "checkout", port=None, handed=None)
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie
 
 
 @pytest.fixture
@@ -51,28 +51,30 @@ def limited(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-@pytest.mark.parametrize(("took_s", "tie"), [(0.1, Tie.DIRECT), (0.9, Tie.UNATTRIBUTED)])
-def test_a_latency_is_blamed_for_as_much_as_it_makes(limited: Recorded, took_s: float, tie: Tie) -> None:
+@pytest.mark.parametrize(("took_s", "tie"), [(0.1, Relation.DIRECT), (0.9, Relation.UNATTRIBUTED)])
+def test_a_latency_is_blamed_for_as_much_as_it_makes(limited: Recorded, took_s: float, tie: Relation) -> None:
     """A time limit of 100 ms may have been exceeded because of it, one of 900 ms was not."""
     gave_up = [link("builtins.TimeoutError")]
     opened(limited, 0.1)
     fails(limited, 1.0, gave_up, began=limited.at(1.03 - took_s))
-    assert [one.tie for one in of(limited)] == [tie]
+    assert [one.relation for one in of(limited)] == [tie]
 
 
 def test_a_latency_does_not_fill_a_pool_by_being_there(limited: Recorded) -> None:
     """Nobody hangs in the database for long: whoever holds the connections does something else with them."""
     opened(limited, 0.1)
     fails(limited, 1.0, EXHAUSTED, "checkout", port=None, handed=None)
-    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
+    assert [one.relation for one in of(limited)] == [Relation.UNATTRIBUTED]
 
 
-@pytest.mark.parametrize(("took_s", "tie"), [(0.3, Tie.DIRECT), (0.1, Tie.UNATTRIBUTED)])
-def test_a_statement_limit_cancels_what_takes_that_long(limited: Recorded, took_s: float, tie: Tie) -> None:
+@pytest.mark.parametrize(("took_s", "tie"), [(0.3, Relation.DIRECT), (0.1, Relation.UNATTRIBUTED)])
+def test_a_statement_limit_cancels_what_takes_that_long(
+    limited: Recorded, took_s: float, tie: Relation
+) -> None:
     """What was cancelled after a third of it was cancelled by somebody else, such as a limit of the service's own."""
     opened(limited, 0.1)
     fails(limited, 5.0, CANCELLED, began=limited.at(5.03 - took_s))
-    assert [one.tie for one in of(limited)] == [tie]
+    assert [one.relation for one in of(limited)] == [tie]
 
 
 def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
@@ -80,11 +82,13 @@ def test_a_setting_is_blamed_for_what_it_does_only(limited: Recorded) -> None:
     fails(limited, 5.0, [link("psycopg.errors.ReadOnlySqlTransaction", sqlstate="25006")])
     opened(limited, 4.5)
     limited.proxy("link_ended", 5.02, arm="plain", port=PORT, ender="server")
-    assert [one.tie for one in of(limited)] == [Tie.UNATTRIBUTED]
+    assert [one.relation for one in of(limited)] == [Relation.UNATTRIBUTED]
 
 
-@pytest.mark.parametrize(("ended_at", "tie"), [(2.3, Tie.DIRECT), (3.0, Tie.UNATTRIBUTED)])
-def test_a_session_keeps_a_limit_until_its_next_statement(tmp_path: Path, ended_at: float, tie: Tie) -> None:
+@pytest.mark.parametrize(("ended_at", "tie"), [(2.3, Relation.DIRECT), (3.0, Relation.UNATTRIBUTED)])
+def test_a_session_keeps_a_limit_until_its_next_statement(
+    tmp_path: Path, ended_at: float, tie: Relation
+) -> None:
     """Begun under a limit of 300 ms that is lifted before it is over: it ends by it, up to 300 ms after that."""
     limit = {"name": "server_setting", "setting": "idle_in_transaction_session_timeout", "after_ms": 300}
     with Recorded(tmp_path / "run", scenario({"name": "limit", "fault": limit, "seconds": 2})) as run:
@@ -100,11 +104,11 @@ def test_a_session_keeps_a_limit_until_its_next_statement(tmp_path: Path, ended_
         gone = [link("psycopg.errors.IdleInTransactionSessionTimeout", sqlstate="25P03", invalidated=True)]
         run.request("plain", 1.9, 1530, errors=[{**said, **times, "transaction": 1, "chain": gone}])
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie
 
 
-@pytest.mark.parametrize(("at", "tie"), [(1.1, Tie.DIRECT), (1.8, Tie.UNATTRIBUTED)])
-def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: float, tie: Tie) -> None:
+@pytest.mark.parametrize(("at", "tie"), [(1.1, Relation.DIRECT), (1.8, Relation.UNATTRIBUTED)])
+def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: float, tie: Relation) -> None:
     """For server_login_retry seconds PgBouncer tells its clients of a restart that is over, and not for longer."""
     phase = {"name": "restart", "fault": {"name": "server_restart"}, "episodes": 1, "every_s": 4}
     pooled = scenario(phase).model_copy(
@@ -122,18 +126,18 @@ def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: f
             [link("psycopg.errors.ProtocolViolation", "server login has been failing", sqlstate="08P01")],
         )
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie
 
 
 @pytest.mark.parametrize(
     ("ended_at", "tie"),
     [
-        (1.025, Tie.DIRECT),
-        (1.015, Tie.UNATTRIBUTED),  # before it had asked anything: nobody told it to
+        (1.025, Relation.DIRECT),
+        (1.015, Relation.UNATTRIBUTED),  # before it had asked anything: nobody told it to
     ],
 )
 def test_who_hangs_up_on_the_servers_farewell_was_ended_by_it(
-    tmp_path: Path, ended_at: float, tie: Tie
+    tmp_path: Path, ended_at: float, tie: Relation
 ) -> None:
     """Under TLS a client that is told of its end closes first: the proxy sees the client go, not the server."""
     phase = {"name": "kill", "fault": {"name": "backend_kill"}, "episodes": 1, "every_s": 2}
@@ -146,4 +150,4 @@ def test_who_hangs_up_on_the_servers_farewell_was_ended_by_it(
         run.proxy("link_ended", ended_at, arm="plain", port=PORT, ender="client")
         fails(run, 1.0, [link("psycopg2.OperationalError", "SSL connection has been closed unexpectedly")])
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie

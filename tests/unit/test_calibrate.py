@@ -11,7 +11,15 @@ from tests.unit.shell import brokenpipe
 
 from brokenpipe.errors import UsageError
 from brokenpipe.interval import Interval
-from brokenpipe.measure.calibration import Calibration, Judged, Tally, calibrate, families, judge, relabelled
+from brokenpipe.measure.calibration import (
+    Calibration,
+    FalsePositiveCounts,
+    Proportion,
+    calibrate,
+    count_false_positives,
+    count_relabelled,
+    read_families,
+)
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.ci.summary import write_summary
 
@@ -34,7 +42,7 @@ def _record(folder: Path, hit: str, *, how: str = "done") -> Path:
 
 def test_what_is_compared(tmp_path: Path) -> None:
     """Each metric of each phase that was reached, the control first, an episode a column."""
-    broken, latency = families(_record(tmp_path, "two"))
+    broken, latency = read_families(_record(tmp_path, "two"))
     assert (broken.phase, broken.metric) == ("kill", Metric.ADDED_BROKEN_PIPE_RATE)
     assert broken.values.tolist() == [[0] * 12, [0.5] * 12, [0] * 12]
     assert latency.values.shape == (3, 12)
@@ -45,7 +53,7 @@ def test_a_difference_that_cannot_be_chance_is_counted(tmp_path: Path) -> None:
     _record(tmp_path / "a", "two")
     found = calibrate(tmp_path, 20)
     assert found.runs == 1
-    assert found.recorded.families == Tally(1, 2)
+    assert found.recorded.families == Proportion(1, 2)
 
 
 @pytest.mark.parametrize("foreign", ["{}", "[]", "torn {"])
@@ -59,11 +67,11 @@ def test_a_summary_of_another_make_is_no_finished_run(tmp_path: Path, foreign: s
 
 def test_relabelling_takes_a_difference_away(tmp_path: Path) -> None:
     """Dealt anew in each episode, no arm is the one that breaks: hardly any experiment sees a difference."""
-    found = list(families(_record(tmp_path, "two")))
-    shuffled = relabelled(found[:1], 400)
-    assert judge(found[0].values).families == Tally(1, 1)
-    assert shuffled.families.of == 400
-    assert shuffled.families.false <= 36  # the binomial's one in a thousand at 5 %
+    found = list(read_families(_record(tmp_path, "two")))
+    shuffled = count_relabelled(found[:1], 400)
+    assert count_false_positives(found[0].values).families == Proportion(1, 1)
+    assert shuffled.families.total == 400
+    assert shuffled.families.count <= 36  # the binomial's one in a thousand at 5 %
 
 
 def test_stacks_are_counted_apart(tmp_path: Path) -> None:
@@ -89,7 +97,7 @@ def test_arms_that_differ_cannot_calibrate(tmp_path: Path) -> None:
     with Recorded(tmp_path / "a", scenario(KILL)) as run:
         run.finish()
     with pytest.raises(UsageError, match="plain, pre_ping are not several equal ones"):
-        list(families(tmp_path / "a"))
+        list(read_families(tmp_path / "a"))
 
 
 def test_nothing_recorded_yet(tmp_path: Path) -> None:
@@ -100,15 +108,18 @@ def test_nothing_recorded_yet(tmp_path: Path) -> None:
 
 def test_the_interval_is_exact() -> None:
     """None of 60: 1 − 0.025^(1/60) = 6.0 %. Of nothing, nothing is known."""
-    assert Tally(0, 60).interval == Interval(0.0, pytest.approx(1 - 0.025 ** (1 / 60)))
-    assert Tally(0, 0).interval is None
+    assert Proportion(0, 60).interval == Interval(0.0, pytest.approx(1 - 0.025 ** (1 / 60)))
+    assert Proportion(0, 0).interval is None
 
 
 @pytest.mark.parametrize(("false", "holds"), [(0, True), (5, True), (9, True), (12, False), (50, False)])
 def test_what_contradicts_the_promise(false: int, holds: bool) -> None:
     """Of a hundred, twelve false ones are too many to be chance at 5 %; nine are not."""
-    fine = Judged(Tally(0, 100), Tally(0, 100))
-    assert Calibration(1, Judged(Tally(false, 100), Tally(0, 100)), 1, fine).holds is holds
+    fine = FalsePositiveCounts(Proportion(0, 100), Proportion(0, 100))
+    assert (
+        Calibration(1, FalsePositiveCounts(Proportion(false, 100), Proportion(0, 100)), 1, fine).holds
+        is holds
+    )
 
 
 def test_the_command_counts_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

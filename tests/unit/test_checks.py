@@ -9,7 +9,7 @@ import pytest
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.tables.estimates import Estimate
 from brokenpipe.measure.verdict.checks import decide, episodes_more, overall
@@ -76,15 +76,15 @@ def test_how_many_more_would_settle_it(
     value: float, low: float, high: float, alike: bool, bound: float, more: int | None
 ) -> None:
     """Twelve episodes whose interval reaches across the bound: it shrinks with the square root of their number."""
-    assert episodes_more(Estimate(value, Interval(low, high), 12, alike=alike), bound) == more
+    assert episodes_more(Estimate(value, Interval(low, high), 12, all_equal=alike), bound) == more
 
 
 def _check(verdict: Verdict) -> Check:
     return Check("plain", "steady", "failed", "exactly 0", 0.0, None, verdict, "")
 
 
-def _warn(*, unknown: bool) -> Warn:
-    return Warn("code", "text", "remedy", unknown=unknown)
+def _warn(*, unknown: bool) -> ValidityWarning:
+    return ValidityWarning("code", "text", "remedy", unknown=unknown)
 
 
 @pytest.mark.parametrize(

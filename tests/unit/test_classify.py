@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
+from brokenpipe.measure.failures.error_classes import ErrorClass, Raised, chain_of, classify
 
 ADAPTED = "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi."
 LIBPQ_EOF = (
@@ -28,34 +28,34 @@ IN_MID_QUERY = "connection was closed in the middle of operation"
 def _asyncpg(
     name: str, text: str, *, outer: str = "DBAPIError", inner: str = "Error", sqlstate: str | None = None,
     invalidated: bool = True,
-) -> tuple[Link, ...]:  # fmt: skip
+) -> tuple[Raised, ...]:  # fmt: skip
     """The three links of the asyncpg dialect: SQLAlchemy's, the dialect's, the driver's."""
     return (
-        Link(
+        Raised(
             f"sqlalchemy.exc.{outer}",
             f"(sqlalchemy.dialects.postgresql.asyncpg.{inner}) {text}",
             invalidated=invalidated,
         ),
-        Link(ADAPTED + inner, text, sqlstate),
-        Link(f"asyncpg.exceptions.{name}", text, sqlstate),
+        Raised(ADAPTED + inner, text, sqlstate),
+        Raised(f"asyncpg.exceptions.{name}", text, sqlstate),
     )
 
 
 def _psycopg(
     name: str, text: str, *, sqlstate: str | None = None, invalidated: bool = True
-) -> tuple[Link, ...]:
+) -> tuple[Raised, ...]:
     """The two links of psycopg, which derives from the standard's classes."""
-    outer = Link("sqlalchemy.exc.OperationalError", f"(psycopg.{name}) {text}", invalidated=invalidated)
-    return outer, Link(f"psycopg.{name}", text, sqlstate)
+    outer = Raised("sqlalchemy.exc.OperationalError", f"(psycopg.{name}) {text}", invalidated=invalidated)
+    return outer, Raised(f"psycopg.{name}", text, sqlstate)
 
 
 # What happened, the chain, its class; and whether it is told by more than text.
-BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
+BY_EVIDENCE: list[tuple[str, Sequence[Raised], ErrorClass]] = [
     (
         "asyncpg, RST in mid-query",
         (
             *_asyncpg("ConnectionDoesNotExistError", IN_MID_QUERY, sqlstate="08003"),
-            Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
+            Raised("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
         ),
         ErrorClass.RESET,
     ),
@@ -63,7 +63,7 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
         "asyncpg, RST on macOS",
         (
             *_asyncpg("ConnectionDoesNotExistError", IN_MID_QUERY, sqlstate="08003"),
-            Link("builtins.ConnectionResetError", "[Errno 54] Connection reset by peer", errno=54),
+            Raised("builtins.ConnectionResetError", "[Errno 54] Connection reset by peer", errno=54),
         ),
         ErrorClass.RESET,
     ),
@@ -90,7 +90,7 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
     ("psycopg, dead while idle", _psycopg("OperationalError", LIBPQ_EOF), ErrorClass.EOF),
     (
         "write to a connection that is gone",
-        (Link("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),),
+        (Raised("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),),
         ErrorClass.BROKEN_PIPE,
     ),
     (
@@ -115,17 +115,17 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
     ),
     (
         "asyncpg, refused",
-        (Link("builtins.ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 9)", errno=111),),
+        (Raised("builtins.ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 9)", errno=111),),
         ErrorClass.REFUSED,
     ),
     (
         "asyncpg, no such host",
-        (Link("socket.gaierror", "[Errno -2] Name or service not known", errno=-2),),
+        (Raised("socket.gaierror", "[Errno -2] Name or service not known", errno=-2),),
         ErrorClass.DNS,
     ),
     (
         "the kernel gave up connecting",
-        (Link("builtins.TimeoutError", "[Errno 110] Connection timed out", errno=110),),
+        (Raised("builtins.TimeoutError", "[Errno 110] Connection timed out", errno=110),),
         ErrorClass.CONNECT_TIMEOUT,
     ),
     (
@@ -143,7 +143,7 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
         _asyncpg("CannotConnectNowError", "the database system is starting up", sqlstate="57P03", invalidated=False),
         ErrorClass.NOT_ACCEPTING,
     ),
-    ("the pool is exhausted", (Link("sqlalchemy.exc.TimeoutError", POOL_LIMIT),), ErrorClass.POOL_EXHAUSTED),
+    ("the pool is exhausted", (Raised("sqlalchemy.exc.TimeoutError", POOL_LIMIT),), ErrorClass.POOL_EXHAUSTED),
     (
         "statement_timeout",
         _psycopg("errors.QueryCanceled", "canceling statement", sqlstate="57014", invalidated=False),
@@ -154,10 +154,10 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
         _asyncpg("LockNotAvailableError", "canceling statement", sqlstate="55P03", invalidated=False),
         ErrorClass.STATEMENT_CANCELLED,
     ),
-    ("asyncpg's command_timeout", (Link("builtins.TimeoutError", ""),), ErrorClass.CLIENT_TIMEOUT),
+    ("asyncpg's command_timeout", (Raised("builtins.TimeoutError", ""),), ErrorClass.CLIENT_TIMEOUT),
     (
         "after an error that was not rolled back",
-        (Link("sqlalchemy.exc.PendingRollbackError", "Can't reconnect until invalid transaction is rolled back."),),
+        (Raised("sqlalchemy.exc.PendingRollbackError", "Can't reconnect until invalid transaction is rolled back."),),
         ErrorClass.ABORTED_TRANSACTION,
     ),
     (
@@ -172,12 +172,12 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
     ),
     (
         "asyncpg over TLS, end without close_notify",
-        (Link("ssl.SSLEOFError", "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred", errno=8),),
+        (Raised("ssl.SSLEOFError", "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred", errno=8),),
         ErrorClass.EOF,
     ),
     (
         "asyncpg, a certificate that does not verify",
-        (Link("ssl.SSLCertVerificationError", "[SSL: CERTIFICATE_VERIFY_FAILED]", errno=1),),
+        (Raised("ssl.SSLCertVerificationError", "[SSL: CERTIFICATE_VERIFY_FAILED]", errno=1),),
         ErrorClass.TLS,
     ),
     (
@@ -185,7 +185,7 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
         _asyncpg("DivisionByZeroError", "division by zero", sqlstate="22012", invalidated=False),
         ErrorClass.APPLICATION,
     ),
-    ("a defect of the service", (Link("builtins.KeyError", "'prompt'"),), ErrorClass.APPLICATION),
+    ("a defect of the service", (Raised("builtins.KeyError", "'prompt'"),), ErrorClass.APPLICATION),
     (
         "PgBouncer, its query_wait_timeout",
         _asyncpg("ProtocolViolationError", "query_wait_timeout", sqlstate="08P01"),
@@ -194,7 +194,7 @@ BY_EVIDENCE: list[tuple[str, Sequence[Link], ErrorClass]] = [
     ("nothing is known", (), ErrorClass.UNEXPLAINED),
 ]  # fmt: skip
 
-BY_TEXT_ALONE: list[tuple[str, Sequence[Link], ErrorClass]] = [
+BY_TEXT_ALONE: list[tuple[str, Sequence[Raised], ErrorClass]] = [
     (
         "psycopg, refused",
         _psycopg(
@@ -258,93 +258,97 @@ BY_TEXT_ALONE: list[tuple[str, Sequence[Link], ErrorClass]] = [
 ]  # fmt: skip
 
 # Of pools and drivers besides SQLAlchemy's three, and of Django, which wraps what psycopg raises.
-STRANGERS: list[tuple[str, Sequence[Link], ErrorClass]] = [
+STRANGERS: list[tuple[str, Sequence[Raised], ErrorClass]] = [
     (
         "psycopg_pool, nothing came in time",
-        (Link("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),),
+        (Raised("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),),
         ErrorClass.NO_CONNECTION,
     ),
     (
         "psycopg_pool, too many wait already",
-        (Link("psycopg_pool.TooManyRequests", "the pool 'pool-1' has already 3 requests waiting"),),
+        (Raised("psycopg_pool.TooManyRequests", "the pool 'pool-1' has already 3 requests waiting"),),
         ErrorClass.NO_CONNECTION,
     ),
     (
         "Django around psycopg_pool",
         (
-            Link("django.db.utils.OperationalError", "couldn't get a connection after 30.00 sec"),
-            Link("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),
+            Raised("django.db.utils.OperationalError", "couldn't get a connection after 30.00 sec"),
+            Raised("psycopg_pool.PoolTimeout", "couldn't get a connection after 30.00 sec"),
         ),
         ErrorClass.NO_CONNECTION,
     ),
     (
         "Django around psycopg, dead while idle",
-        (Link("django.db.utils.OperationalError", LIBPQ_EOF), Link("psycopg.OperationalError", LIBPQ_EOF)),
+        (Raised("django.db.utils.OperationalError", LIBPQ_EOF), Raised("psycopg.OperationalError", LIBPQ_EOF)),
         ErrorClass.EOF,
     ),
     (
         "Django, a connection that was closed before",
         (
-            Link("django.db.utils.OperationalError", "the connection is closed"),
-            Link("psycopg.OperationalError", "the connection is closed"),
+            Raised("django.db.utils.OperationalError", "the connection is closed"),
+            Raised("psycopg.OperationalError", "the connection is closed"),
         ),
         ErrorClass.EOF,
     ),
     (
         "Django around psycopg, pg_terminate_backend",
         (
-            Link("django.db.utils.OperationalError", "terminating connection"),
-            Link("psycopg.errors.AdminShutdown", "terminating connection", "57P01"),
+            Raised("django.db.utils.OperationalError", "terminating connection"),
+            Raised("psycopg.errors.AdminShutdown", "terminating connection", "57P01"),
         ),
         ErrorClass.SERVER_SHUTDOWN,
     ),
-    ("psycopg's pipeline", (Link("psycopg.OperationalError", "the connection is lost"),), ErrorClass.EOF),
+    ("psycopg's pipeline", (Raised("psycopg.OperationalError", "the connection is lost"),), ErrorClass.EOF),
     (
         "psycopg's pipeline, at its end",
-        (Link("psycopg.OperationalError", "flush request failed: no connection to the server"),),
+        (Raised("psycopg.OperationalError", "flush request failed: no connection to the server"),),
         ErrorClass.EOF,
     ),
     (
         "psycopg's pipeline, what was still queued",
-        (Link("psycopg.ProgrammingError", "no result available"),),
+        (Raised("psycopg.ProgrammingError", "no result available"),),
         ErrorClass.EOF,
     ),
     (
         "psqlpy, in mid-statement",
-        (Link("psqlpy.exceptions.ConnectionExecuteError", "Cannot execute query, error - connection closed"),),
+        (Raised("psqlpy.exceptions.ConnectionExecuteError", "Cannot execute query, error - connection closed"),),
         ErrorClass.EOF,
     ),
-    ("pg8000 without SQLAlchemy", (Link("pg8000.exceptions.InterfaceError", "network error"),), ErrorClass.EOF),
+    ("pg8000 without SQLAlchemy", (Raised("pg8000.exceptions.InterfaceError", "network error"),), ErrorClass.EOF),
     (
         "pg8000, RST in mid-statement",
-        (Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),),
+        (Raised("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),),
         ErrorClass.RESET,
     ),
-    ("pg8000, close", (Link("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),), ErrorClass.BROKEN_PIPE),
-    ("somebody's network", (Link("service.NetworkError", "network error"),), ErrorClass.APPLICATION),
-    ("somebody's rows", (Link("service.ReportError", "no result available"),), ErrorClass.APPLICATION),
+    (
+        "pg8000, close",
+        (Raised("builtins.BrokenPipeError", "[Errno 32] Broken pipe", errno=32),),
+        ErrorClass.BROKEN_PIPE,
+    ),
+    ("somebody's network", (Raised("service.NetworkError", "network error"),), ErrorClass.APPLICATION),
+    ("somebody's rows", (Raised("service.ReportError", "no result available"),), ErrorClass.APPLICATION),
     (
         "a language model that hung up",
         (
-            Link("httpx.ReadError", "[Errno 104] Connection reset by peer"),
-            Link("httpcore.ReadError", "[Errno 104] Connection reset by peer"),
-            Link("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
+            Raised("httpx.ReadError", "[Errno 104] Connection reset by peer"),
+            Raised("httpcore.ReadError", "[Errno 104] Connection reset by peer"),
+            Raised("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104),
         ),
         ErrorClass.APPLICATION,
     ),
     (
         "a language model that took too long",
-        (Link("httpx.ReadTimeout"), Link("httpcore.ReadTimeout"), Link("builtins.TimeoutError")),
+        (Raised("httpx.ReadTimeout"), Raised("httpcore.ReadTimeout"), Raised("builtins.TimeoutError")),
         ErrorClass.APPLICATION,
     ),
     (
         "a cache that closed",
-        (Link("redis.exceptions.ConnectionError", "Connection closed by server."),),
+        (Raised("redis.exceptions.ConnectionError", "Connection closed by server."),),
         ErrorClass.APPLICATION,
     ),
     (
         "a report to others of what the database had done",
-        (Link("httpx.ConnectError", "refused"), *_psycopg("errors.AdminShutdown", "terminating", sqlstate="57P01")),
+        (Raised("httpx.ConnectError", "refused"), *_psycopg("errors.AdminShutdown", "terminating", sqlstate="57P01")),
         ErrorClass.SERVER_SHUTDOWN,
     ),
 ]  # fmt: skip
@@ -355,13 +359,13 @@ WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT, ErrorClass.WRONG_RE
 
 
 @pytest.mark.parametrize(("what", "chain", "expected"), ALL, ids=[what for what, _, _ in ALL])
-def test_a_chain_has_its_class(what: str, chain: Sequence[Link], expected: ErrorClass) -> None:
+def test_a_chain_has_its_class(what: str, chain: Sequence[Raised], expected: ErrorClass) -> None:
     """One failure of the wire, one class, whichever driver met it."""
     assert classify(chain) is expected
 
 
 @pytest.mark.parametrize(("what", "chain", "expected"), BY_EVIDENCE, ids=[what for what, _, _ in BY_EVIDENCE])
-def test_wording_does_not_matter(what: str, chain: Sequence[Link], expected: ErrorClass) -> None:
+def test_wording_does_not_matter(what: str, chain: Sequence[Raised], expected: ErrorClass) -> None:
     """Where there is other evidence, the class stays the same when a new version says it in other words."""
     assert classify([replace(link, text="something went wrong") for link in chain]) is expected
 
@@ -394,7 +398,7 @@ def test_any_chain_has_a_class(raw: list[dict[str, object]]) -> None:
 
 
 @given(st.sampled_from([chain for _, chain, _ in ALL if chain]))
-def test_an_applications_own_exception_around_it_changes_nothing(chain: Sequence[Link]) -> None:
+def test_an_applications_own_exception_around_it_changes_nothing(chain: Sequence[Raised]) -> None:
     """Services wrap errors in their own; the cause is further in."""
     expected = classify(chain)
-    assert classify([Link("service.errors.StorageError", "could not store"), *chain]) is expected
+    assert classify([Raised("service.errors.StorageError", "could not store"), *chain]) is expected

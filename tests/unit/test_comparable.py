@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
 
-from brokenpipe.measure.regression.comparability import NotComparable, demand_comparable, shared
+from brokenpipe.measure.regression.comparability import NotComparable, compare_plans, demand_comparable
 from brokenpipe.plan.plan import Overrides, Plan, apply_overrides
 from brokenpipe.plan.scenario import Scenario
 
@@ -98,7 +98,7 @@ def test_what_is_new_may_be_added() -> None:
 
 def test_a_phase_laid_out_otherwise_keeps_only_itself_out() -> None:
     """Whoever compares by phase may leave it out; nothing in common is not comparable at all."""
-    found = shared(BASE, _plan(scenario(STEADY, KILL | {"every_s": 9.0}, IDLE)))
+    found = compare_plans(BASE, _plan(scenario(STEADY, KILL | {"every_s": 9.0}, IDLE)))
     assert found.comparable
     assert found.phases == ("steady", "idle")
-    assert not shared(BASE, _plan(scenario(SLOW))).comparable
+    assert not compare_plans(BASE, _plan(scenario(SLOW))).comparable

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.owing import EXHAUSTED, of, opened
 from tests.unit.recorded import RESET, Recorded, link, scenario
 
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report import texts
 from brokenpipe.report.run import headline_sentences
@@ -65,7 +65,7 @@ def test_a_timer_that_fired_late_is_the_loops(run: Recorded, chain: Any, where: 
     loop_late(run, 12.85, 800)
     times_out(run, 12.04, 0.815, chain, where)
     (one,) = of(run)
-    assert (one.tie, one.fault, one.stood_still_s) == (Tie.SERVICE, "", 0.8)
+    assert (one.relation, one.fault, one.standstill_s) == (Relation.SERVICE, "", 0.8)
     assert (one.pre_ping, one.recycle) == (False, False)
 
 
@@ -86,7 +86,7 @@ def test_a_timer_that_the_loop_did_not_delay_is_the_latencys(
     loop_late(run, late_at, ms)
     times_out(run, 12.04, 0.6 if why == "a third of the wait" else 0.8)
     (one,) = of(run)
-    assert (one.tie, one.fault) == (Tie.DIRECT, "latency"), why
+    assert (one.relation, one.fault) == (Relation.DIRECT, "latency"), why
 
 
 def test_a_connection_that_was_given_up_in_a_standstill(run: Recorded) -> None:
@@ -101,8 +101,9 @@ def test_a_connection_that_was_given_up_in_a_standstill(run: Recorded) -> None:
         fails_to_connect(run, at)
     run.witness("plain", k="connect", t=run.at(15.5), port=40_001, ms=400, id="User-77")
     fails_to_connect(run, 16.0)
-    assert [(one.tie, one.fault, one.stood_still_s) for one in of(run)] == [
-        (Tie.SERVICE, "", 0.8), (Tie.SERVICE, "", None), (Tie.SERVICE, "", None), (Tie.DIRECT, "latency", None),
+    assert [(one.relation, one.fault, one.standstill_s) for one in of(run)] == [
+        (Relation.SERVICE, "", 0.8), (Relation.SERVICE, "", None), (Relation.SERVICE, "", None),
+        (Relation.DIRECT, "latency", None),
     ]  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def test_a_standstill_in_the_lead_in_empties_a_pool_as_well(tmp_path: Path) -> N
         request = times_out(run, 9.04, 0.815)
         run.close("plain", 9.86, after="cancelled", dead=False, id=request)
         fails_to_connect(run, 11.0)
-        assert [one.tie for one in of(run)] == [Tie.SERVICE]
+        assert [one.relation for one in of(run)] == [Relation.SERVICE]
 
 
 def fails_to_connect(run: Recorded, at: float) -> None:
@@ -132,21 +133,21 @@ def test_a_thread_is_not_judged_by_the_loop(run: Recorded) -> None:
     """A driver's own limit in a worker thread runs on while the loop stands still."""
     loop_late(run, 12.85, 800)
     times_out(run, 12.04, 0.815, CONNECT, "connect", on_loop=False)
-    assert [one.tie for one in of(run)] == [Tie.DIRECT]
+    assert [one.relation for one in of(run)] == [Relation.DIRECT]
 
 
 def test_another_process_is_none_of_its_own(run: Recorded) -> None:
     """Two workers: the loop of the one stood still, the request was the other's."""
     loop_late(run, 12.85, 800, pid=78)
     times_out(run, 12.04, 0.815)
-    assert [one.tie for one in of(run)] == [Tie.DIRECT]
+    assert [one.relation for one in of(run)] == [Relation.DIRECT]
 
 
 def test_a_reset_is_no_timer(run: Recorded) -> None:
     """A connection that died meanwhile did not die of the loop."""
     loop_late(run, 12.85, 800)
     times_out(run, 12.04, 0.815, RESET)
-    assert [one.tie for one in of(run)] == [Tie.UNATTRIBUTED]
+    assert [one.relation for one in of(run)] == [Relation.UNATTRIBUTED]
 
 
 def test_silence_is_enough_by_itself(tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_silence_is_enough_by_itself(tmp_path: Path) -> None:
         opened(run, 0.5)
         loop_late(run, 2.85, 800)
         times_out(run, 2.04, 0.815)
-        assert [(one.tie, one.fault) for one in of(run)] == [(Tie.DIRECT, "black_hole")]
+        assert [(one.relation, one.fault) for one in of(run)] == [(Relation.DIRECT, "black_hole")]
 
 
 def test_a_user_who_waits_for_a_loop_that_stands_still(run: Recorded) -> None:
@@ -166,7 +167,7 @@ def test_a_user_who_waits_for_a_loop_that_stands_still(run: Recorded) -> None:
     loop_late(run, 3.9, 800)
     run.request("plain", 3.0, 1000, status=0, failure="timeout")
     run.request("plain", 5.0, 1000, status=0, failure="timeout")
-    assert [one.tie for one in of(run)] == [Tie.SERVICE, Tie.UNKNOWN]
+    assert [one.relation for one in of(run)] == [Relation.SERVICE, Relation.UNKNOWN]
 
 
 def _measured(run: Recorded) -> Findings:
@@ -180,8 +181,8 @@ def test_the_report_says_so(run: Recorded) -> None:
     times_out(run, 12.04, 0.815)
     found = _measured(run)
     (group,) = found.failures
-    assert group.owed is not None
-    said = texts.describe_attribution(group.owed)
+    assert group.attribution is not None
+    said = texts.describe_attribution(group.attribution)
     assert "1 caused by the service's own event loop, which stood still" in said
     assert "stood still for up to 0.8 s" in said
     assert "latency" not in said

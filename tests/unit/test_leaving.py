@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.unit.recorded import CLOSED, RESET, STEADY, Recorded, link, scenario
 
-from brokenpipe.measure.model.arm_phase import Left
+from brokenpipe.measure.model.arm_phase import ClientDisconnects
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.pool_costs import Masked
+from brokenpipe.measure.model.pool_costs import MaskedDisconnects
 from brokenpipe.report.run import headline_sentences
 
 CANCELLED = [link("asyncio.exceptions.CancelledError")]
@@ -46,8 +46,8 @@ def test_a_request_that_was_called_off_kept_nothing_quiet(tmp_path: Path, where:
     """Its user had left: no error was swallowed, nothing was masked; a leave, and the connection that it cost."""
     found = _measured(tmp_path, where, CANCELLED, met_at=11.04, left_at=11.03)
     cell = found.cell("plain", "steady")
-    assert (cell.failed, cell.swallowed, cell.masked) == (0, 0, Masked())
-    assert cell.left == Left(requests=1, reconnects=1)
+    assert (cell.failed, cell.swallowed, cell.masked) == (0, 0, MaskedDisconnects())
+    assert cell.client_disconnects == ClientDisconnects(requests=1, reconnects=1)
     assert "errors_swallowed" not in {warning.code for warning in found.warnings}
     told = " ".join(headline_sentences.headline_sentences(found))
     assert (
@@ -59,13 +59,13 @@ def test_a_request_that_was_called_off_kept_nothing_quiet(tmp_path: Path, where:
 def test_what_was_met_before_the_user_left_still_counts(tmp_path: Path, chain: Any) -> None:
     """The database had failed the request while its user was there: that nobody was told is an error kept quiet."""
     cell = _measured(tmp_path, "statement", chain, met_at=11.02, left_at=11.03).cell("plain", "steady")
-    assert (cell.swallowed, cell.left) == (1, Left(1, 0))
+    assert (cell.swallowed, cell.client_disconnects) == (1, ClientDisconnects(1, 0))
 
 
 def test_a_time_limit_of_the_services_own_is_no_leave(tmp_path: Path) -> None:
     """It cancels as well, but its user was there, and was told that all was well."""
     cell = _measured(tmp_path, "statement", CANCELLED, met_at=11.02, left_at=None).cell("plain", "steady")
-    assert (cell.swallowed, cell.left) == (1, Left())
+    assert (cell.swallowed, cell.client_disconnects) == (1, ClientDisconnects())
 
 
 def test_without_a_witness_nobody_knows_who_left(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_without_a_witness_nobody_knows_who_left(tmp_path: Path) -> None:
         run.phase("steady", [(10, 12, None), (12, 14, None)])
         run.requests("plain", [10.5, 11.5])
         run.finish()
-        assert run.measured().cell("plain", "steady").left is None
+        assert run.measured().cell("plain", "steady").client_disconnects is None
 
 
 def test_requests_that_were_sent_again_are_a_doubt(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.measure.model.write_counts import Written
+from brokenpipe.measure.model.write_counts import WriteCounts
 
 Write = Callable[..., str]
 NONE_LOST = {"arm": "plain", "phase": "steady", "metric": "lost", "equals": 0}
@@ -60,7 +60,7 @@ def test_every_write_is_in_one_place(recording) -> None:
         run.ledger("plain", held)
         found = run.measured()
     assert found.ledger["plain"].by_phase == {
-        "steady": Written(acknowledged=3, refused=3, unanswered=3, lost=1, unacknowledged=4, doubled=3)
+        "steady": WriteCounts(acknowledged=3, refused=3, unanswered=3, lost=1, unacknowledged=4, doubled=3)
     }
     assert found.cell("plain", "steady").written == found.ledger["plain"].total
     assert _wrong(found) == {
@@ -77,7 +77,7 @@ def test_a_request_without_an_end_is_a_write_without_an_answer(recording) -> Non
         run.request("plain", 11, None, key="cut")
         run.ledger("plain", {"cut": 1})
         found = run.measured()
-    assert found.ledger["plain"].total == Written(unanswered=1, unacknowledged=1)
+    assert found.ledger["plain"].total == WriteCounts(unanswered=1, unacknowledged=1)
     assert found.ledger["plain"].never_asked_for == 0
 
 
@@ -90,7 +90,7 @@ def test_a_client_that_asks_again_asks_for_the_same_write(recording) -> None:
         run.request("plain", 11, key="twice")
         run.ledger("plain", {"once": 1, "twice": 2})
         found = run.measured()
-    assert found.ledger["plain"].total == Written(acknowledged=2, doubled=1)
+    assert found.ledger["plain"].total == WriteCounts(acknowledged=2, doubled=1)
 
 
 def test_what_was_there_before_does_not_count(recording) -> None:
@@ -117,8 +117,8 @@ def test_writes_belong_to_the_phase_in_which_they_were_first_asked_for(recording
         run.ledger("plain", {"late": 1})
         found = run.measured()
     assert found.ledger["plain"].by_phase == {
-        "": Written(acknowledged=1, lost=1),
-        "steady": Written(acknowledged=1),
+        "": WriteCounts(acknowledged=1, lost=1),
+        "steady": WriteCounts(acknowledged=1),
     }
     assert "lost_between_phases" in {warning.code for warning in found.warnings if warning.unknown}
 
@@ -146,7 +146,7 @@ def test_a_ledger_that_is_not_known_decides_nothing(recording, held: Any, words:
             run.ledger("plain", held)
         found = run.measured()
     assert words in found.ledger["plain"].unread
-    assert found.ledger["plain"].total == Written()
+    assert found.ledger["plain"].total == WriteCounts()
     assert _verdict(found, "lost") is Verdict.UNKNOWN
     assert [warning.code for warning in found.warnings if "ledger" in warning.code] == ["ledger_unknown"]
 
@@ -248,6 +248,6 @@ def test_a_timeline_that_was_played_twice(tmp_path: Path) -> None:
     found = run.measured()
     cell = found.cell("plain", "kill")
     assert (cell.requests, cell.episodes) == (4, 4)
-    assert found.ledger["plain"].by_phase["kill"] == Written(acknowledged=4, lost=1)
+    assert found.ledger["plain"].by_phase["kill"] == WriteCounts(acknowledged=4, lost=1)
     unseen = next(each.text for each in found.warnings if each.code == Code.FAULT_DID_NOT_LAND)
     assert "4 of 4" in unseen

@@ -10,7 +10,7 @@ from tests.unit.recorded import CLOSED, KILL, STEADY, Recorded, error, scenario
 
 from brokenpipe.history import records
 from brokenpipe.live_view import LATELY_S, Sight
-from brokenpipe.measure.live import Lookout
+from brokenpipe.measure.live import LiveReader
 
 ARMS = ("plain", "pre_ping")
 
@@ -36,7 +36,7 @@ def _play(run: Recorded) -> None:
 def test_what_is_shown_is_what_will_be_reported(run: Recorded) -> None:
     """Requests, failed, broken, masked and the rate are those of the report, arm by arm."""
     _play(run)
-    seen = Lookout(run.folder, ARMS).look(run.at(5))
+    seen = LiveReader(run.folder, ARMS).look(run.at(5))
     cells = run.measured().cells
     for arm in ARMS:
         cell, sight = cells[arm, "kill"], seen[arm]
@@ -48,7 +48,7 @@ def test_what_is_shown_is_what_will_be_reported(run: Recorded) -> None:
 
 def test_it_goes_on_where_it_looked_last(run: Recorded) -> None:
     """Each line is counted once, a half one not before it is whole, and a testimony may come after its request."""
-    lookout = Lookout(run.folder, ARMS)
+    lookout = LiveReader(run.folder, ARMS)
     run.experiment(records.Phase(t=run.at(1), name="kill", edge="begin"))
     failed = run.request("plain", 2, status=500, failure="status")
     assert lookout.look(run.at(2.1))["plain"].failed == 0, "it waits for what is said of it"
@@ -67,7 +67,7 @@ def test_it_goes_on_where_it_looked_last(run: Recorded) -> None:
 
 def test_without_testimony_it_waits_for_a_second_only(run: Recorded) -> None:
     """Nobody knows why it failed: it has failed, and is not called broken."""
-    lookout = Lookout(run.folder, ARMS)
+    lookout = LiveReader(run.folder, ARMS)
     run.experiment(records.Phase(t=run.at(1), name="kill", edge="begin"))
     run.request("plain", 2, status=500, failure="status")
     assert _counts(lookout.look(run.at(2.1))["plain"]) == (0, 0, 0)
@@ -80,7 +80,7 @@ def test_what_happens_between_phases_does_not_count(run: Recorded) -> None:
     run.request("plain", 3.5, errors=[error("statement", CLOSED, dead=True)])
     run.requests("plain", [0.5, 2, 3.6])
     run.close("plain", 3.5, pool_invalidated=True)
-    sight = Lookout(run.folder, ARMS).look(run.at(5))["plain"]
+    sight = LiveReader(run.folder, ARMS).look(run.at(5))["plain"]
     assert _counts(sight) == (1, 0, 0)
     assert sight.masked == 0
 
@@ -88,7 +88,7 @@ def test_what_happens_between_phases_does_not_count(run: Recorded) -> None:
 def test_lately_is_the_last_seconds(run: Recorded) -> None:
     """Rates and p95 forget; counts do not."""
     _play(run)
-    lookout = Lookout(run.folder, ARMS)
+    lookout = LiveReader(run.folder, ARMS)
     assert lookout.look(run.at(5))["plain"].p95_ms == 50
     later = lookout.look(run.at(5 + LATELY_S))["plain"]
     assert (later.rate, later.p95_ms, later.broken) == (None, None, 2)
@@ -96,7 +96,7 @@ def test_lately_is_the_last_seconds(run: Recorded) -> None:
 
 def test_deeds(run: Recorded) -> None:
     """Acts of one moment on several arms are one deed; what is held lasts until it is healed."""
-    lookout = Lookout(run.folder, ARMS)
+    lookout = LiveReader(run.folder, ARMS)
     for arm in ARMS:
         run.act(arm, "inject", "socket_kill · reset", 3, "kill", 0)
     run.land("plain", "kill", 1)

@@ -11,7 +11,7 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Memory
+from brokenpipe.measure.model.validity import ProcessMemory
 from brokenpipe.report.run import memory as told
 
 MB = 1e6
@@ -44,7 +44,7 @@ def _recorded(folder: Path, curve: Curve, *, seconds: int = 1800) -> Findings:
     return run.measured()
 
 
-def _of(findings: Findings, role: str) -> Memory:
+def _of(findings: Findings, role: str) -> ProcessMemory:
     (one,) = (each for each in findings.health.memory if each.role == role)
     return one
 

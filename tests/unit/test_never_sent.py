@@ -16,7 +16,7 @@ from tests.unit.recorded import TARGET, scenario
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.errors import StackError
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.live import Lookout
+from brokenpipe.measure.live import LiveReader
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.processes.open_files import Limits, limits, raise_limit
@@ -102,7 +102,7 @@ def test_the_rest_is_judged_without_them(tmp_path: Path) -> None:
         (doubt,) = findings.warnings
         assert doubt.code == Code.GENERATOR_OUT_OF_FILES
         assert "3 requests were never sent (3 to plain)" in doubt.text
-        sight = Lookout(run.folder, ["plain"]).look(run.at(4))["plain"]
+        sight = LiveReader(run.folder, ["plain"]).look(run.at(4))["plain"]
         assert sight.failed == 0
         run.request("plain", 1.2, status=500, failure="status")
         assert run.measured().verdict is Verdict.FAIL

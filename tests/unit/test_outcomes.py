@@ -13,7 +13,7 @@ from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 from brokenpipe.errors import ReportError
 from brokenpipe.history import reader, records
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.measure.pipeline import measure
@@ -32,7 +32,7 @@ def calm(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-def _plain(findings: Findings) -> Cell:
+def _plain(findings: Findings) -> ArmPhaseStats:
     return findings.cell("plain", "steady")
 
 
@@ -212,7 +212,7 @@ def test_without_a_witness_nothing_is_said_of_the_pool(calm: Recorded) -> None:
     )
     findings = calm.measured()
     assert _plain(findings).masked is None
-    assert _plain(findings).price is None
+    assert _plain(findings).pool_cost is None
     assert findings.cell("pre_ping", "steady").masked is not None
 
 
@@ -245,7 +245,7 @@ def test_the_price_of_a_setting(calm: Recorded) -> None:
     calm.request("plain", 3, checkouts=[checkout(ping_ms=1.0), checkout(ping_ms=3.0, wait_ms=2.5)])
     calm.request("plain", 3, checkouts=[checkout(ping_ms=900.0, connect_ms=20.0, fresh=True)])
     calm.request("plain", 7, checkouts=[checkout(ping_ms=5.0)])  # after the phase
-    price = _plain(calm.measured()).price
+    price = _plain(calm.measured()).pool_cost
     assert price is not None
     assert (price.checkouts, price.pings, price.connects) == (3, 2, 1)
     assert (price.ping_ms, price.wait_ms, price.connect_ms) == (2.0, pytest.approx(3.5 / 3), 20.0)

@@ -15,7 +15,7 @@ from brokenpipe.history import records
 from brokenpipe.history.reader import reading
 from brokenpipe.history.resume import GAP_NS
 from brokenpipe.measure.pipeline import measure
-from brokenpipe.measure.resume_state import unfinished
+from brokenpipe.measure.resume_state import read_resume_state
 from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
 from brokenpipe.plan.soak_rounds import soak_ranges
 
@@ -131,23 +131,23 @@ def test_files_are_never_rewritten(folder: Path) -> None:
 def test_what_is_left_of_a_run(tmp_path: Path) -> None:
     """Whole phases, and of the one that was cut off the episodes that were not finished."""
     _first_part(tmp_path)
-    found = unfinished(tmp_path)
+    found = read_resume_state(tmp_path)
     assert (found.part, found.ended, found.played) == (2, "cut off", {"steady": 2, "kill": 1})
-    assert found.left == (EpisodeRange(SCENARIO.phase("kill"), 1, 1),)
+    assert found.remaining == (EpisodeRange(SCENARIO.phase("kill"), 1, 1),)
 
 
 def test_what_is_left_after_all_parts(tmp_path: Path) -> None:
     """Nothing; and a part that was cut off has no end, whatever the part before it said."""
     _first_part(tmp_path)
     _second_part(tmp_path, 60.0)
-    found = unfinished(tmp_path)
-    assert (found.part, found.ended, found.left) == (3, "done", ())
+    found = read_resume_state(tmp_path)
+    assert (found.part, found.ended, found.remaining) == (3, "done", ())
     again = tmp_path / "experiment.r3.ndjson"
     clock = {"k": "clock", "t": 1, "wall_ns": 1, "pid": 1, "writer": "experiment"}
     again.write_text(
         "".join(json.dumps(line) + "\n" for line in (clock, {"k": "resumed", "t": 2, "part": 3}))
     )
-    assert unfinished(tmp_path).ended == "cut off"
+    assert read_resume_state(tmp_path).ended == "cut off"
 
 
 def test_what_is_left_of_a_soak() -> None:
@@ -181,14 +181,14 @@ def test_arms_that_take_turns_finish_an_episode_together(tmp_path: Path) -> None
             )
             run.request(arm, at + 1)
         run.experiment(records.Resumed(t=run.at(7), part=2, command="brokenpipe resume"))
-    assert unfinished(tmp_path).played == {"steady": 2}
+    assert read_resume_state(tmp_path).played == {"steady": 2}
     assert measure(tmp_path).cell("pre_ping", "steady").requests == 2
 
 
 def test_a_folder_that_is_no_report(tmp_path: Path) -> None:
     """It says so, and which folders are."""
     with pytest.raises(ReportError, match=r"no experiment\.ndjson"):
-        unfinished(tmp_path)
+        read_resume_state(tmp_path)
 
 
 def test_an_engine_is_for_what_had_containers(tmp_path: Path) -> None:

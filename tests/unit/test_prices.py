@@ -9,7 +9,7 @@ import pytest
 from tests.unit.recorded import SLOW, STEADY, Recorded, scenario
 
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.pool_costs import Mechanism, Price
+from brokenpipe.measure.model.pool_costs import Mechanism, PoolCost
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def tally(run: Recorded, at: float, **sums: float) -> None:
     run.witness("plain", k="tally", t0=run.at(at), t=run.at(at + 0.25), **line)
 
 
-def price(findings: Findings, phase: str = "steady") -> Price:
-    found = findings.cell("plain", phase).price
+def price(findings: Findings, phase: str = "steady") -> PoolCost:
+    found = findings.cell("plain", phase).pool_cost
     assert found is not None
     return found
 

@@ -15,8 +15,8 @@ from brokenpipe.formatting import plain
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.model.verdict import Best, Cost, RankedBy, Verdict
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.verdict import ArmCost, RankedBy, Recommendation, Verdict
 from brokenpipe.measure.verdict.headline import cost_words, in_doubt
 from brokenpipe.measure.verdict.ranking import ranked_by
 from brokenpipe.measure.verdict.recommend import engine_settings
@@ -53,7 +53,7 @@ def _kill(folder: Path, fails: Fails, how: Mapping[str, Any], of: int = 10) -> F
     return run.measured()
 
 
-def _best(found: Findings) -> Best:
+def _best(found: Findings) -> Recommendation:
     assert found.best is not None
     return found.best
 
@@ -290,7 +290,7 @@ def test_all_of_a_dozen_has_an_interval(tmp_path: Path) -> None:
 )
 def test_a_cost_is_as_sure_as_its_interval(added_ms: float, ends: Interval | None, says: str) -> None:
     """Too small to matter is a claim about the whole interval: an interval that contains 0 may reach anywhere."""
-    assert plain(cost_words(Cost("steady", added_ms, ends), "plain")).replace("0.60", "0.6") == f", {says}"
+    assert plain(cost_words(ArmCost("steady", added_ms, ends), "plain")).replace("0.60", "0.6") == f", {says}"
 
 
 def test_what_matters_grows_with_the_control(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_in_an_unknown_run_nothing_is_recommended(tmp_path: Path) -> None:
     assert not _best(found).is_recommended
 
 
-_NOTE = Warn.of(Code.MACHINE_BUSY, "busy")
+_NOTE = ValidityWarning.of(Code.MACHINE_BUSY, "busy")
 _DOUBT = replace(_NOTE, unknown=True)
 
 
@@ -357,7 +357,7 @@ _DOUBT = replace(_NOTE, unknown=True)
     ],
 )
 def test_what_puts_a_recommendation_in_doubt(
-    tmp_path: Path, verdict: Verdict, warnings: tuple[Warn, ...], doubted: bool
+    tmp_path: Path, verdict: Verdict, warnings: tuple[ValidityWarning, ...], doubted: bool
 ) -> None:
     """An open check does, and whatever makes anything unknown, even if a failed check decides; a note does not."""
     found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, STALE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report.run import recovery, table
 
@@ -47,7 +47,7 @@ def _failed(run: Recorded, times: list[float], ms: float = 10) -> None:
         run.request("plain", at, ms, status=500, failure="status")
 
 
-def _kill(run: Recorded) -> Cell:
+def _kill(run: Recorded) -> ArmPhaseStats:
     return run.measured().cell("plain", "kill")
 
 

@@ -18,8 +18,8 @@ from brokenpipe.formatting import plain
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
-from brokenpipe.measure.pipeline import as_baseline, measure
-from brokenpipe.measure.regression.baseline import NAME, Doubt
+from brokenpipe.measure.pipeline import measure, read_as_baseline
+from brokenpipe.measure.regression.baseline import BASELINE_FILE, BaselineWarning
 from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.measure.stats.intervals import ERROR
 from brokenpipe.measure.stats.one_sided import rise_p
@@ -70,7 +70,7 @@ def _run(
 
 
 def _held(base: Path, new: Path) -> Findings:
-    (new / NAME).write_text(as_baseline(base).model_dump_json())
+    (new / BASELINE_FILE).write_text(read_as_baseline(base).model_dump_json())
     return measure(new)
 
 
@@ -80,7 +80,7 @@ def _check(findings: Findings, metric: str, arm: str = "pre_ping") -> Check:
 
 
 def _verdicts(findings: Findings) -> set[Verdict]:
-    return {check.verdict for check in findings.checks if check.against}
+    return {check.verdict for check in findings.checks if check.baseline}
 
 
 def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
     worse = _check(findings, "rise_of_broken_per_episode")
     assert worse.verdict is Verdict.FAIL
     assert worse.value == pytest.approx(sum(SOME) / 12)
-    assert worse.against is not None
-    assert worse.against.base == 0
-    assert worse.against.p is not None
-    assert worse.against.p < 0.01
+    assert worse.baseline is not None
+    assert worse.baseline.base == 0
+    assert worse.baseline.p is not None
+    assert worse.baseline.p < 0.01
     assert "broken requests per strike 1.1, 0 in the baseline: +1.1" in plain(worse.text)
     assert _check(findings, "rise_of_broken_per_episode", "plain").verdict is Verdict.PASS
     assert findings.verdict is Verdict.FAIL
@@ -116,7 +116,7 @@ def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
     findings = _held(base, _run(tmp_path / "new", {"plain": ones, "pre_ping": NONE}, requests=12))
     assert _check(findings, "rise_of_broken_per_episode", "plain").value == 0
     assert {check.verdict for check in findings.checks if "per_episode" in check.metric} == {Verdict.PASS}
-    assert not any("rate" in check.metric for check in findings.checks if check.against)
+    assert not any("rate" in check.metric for check in findings.checks if check.baseline)
 
 
 def test_blocks_are_gated_by_the_share_of_requests(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_latencies_of_another_machine_are_left_out(tmp_path: Path) -> None:
         base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"plain": 400, "pre_ping": 400})
     )
     assert _verdicts(findings) == {Verdict.PASS}
-    metrics = {check.metric for check in findings.checks if check.against}
+    metrics = {check.metric for check in findings.checks if check.baseline}
     assert "rise_of_p95" not in metrics
     assert "rise_of_p95_against_control" in metrics
     (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
@@ -212,7 +212,7 @@ def test_latencies_of_a_stack_elsewhere_are_left_out(tmp_path: Path) -> None:
     plan = json.loads((base / "plan.json").read_text()) | {"stack": "compose"}
     (base / "plan.json").write_text(json.dumps(plan))
     findings = _held(base, new)
-    assert "rise_of_p95" not in {check.metric for check in findings.checks if check.against}
+    assert "rise_of_p95" not in {check.metric for check in findings.checks if check.baseline}
     (left_out,) = (w.text for w in findings.warnings if w.code == Code.BASELINE_NOT_COVERED)
     assert "the stack of the baseline ran in containers" in left_out
     assert findings.environment["stack"] == "in child processes"
@@ -221,10 +221,10 @@ def test_latencies_of_a_stack_elsewhere_are_left_out(tmp_path: Path) -> None:
 def test_a_doubtful_baseline_leaves_all_unknown(tmp_path: Path) -> None:
     """What was not known then is not known of the difference either."""
     base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
-    doubt = Doubt(text="the machine slept", phase=None, arm=None)
-    text = as_baseline(base).model_copy(update={"doubts": (doubt,)})
+    doubt = BaselineWarning(text="the machine slept", phase=None, arm=None)
+    text = read_as_baseline(base).model_copy(update={"doubts": (doubt,)})
     new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE})
-    (new / NAME).write_text(text.model_dump_json())
+    (new / BASELINE_FILE).write_text(text.model_dump_json())
     findings = measure(new)
     assert _verdicts(findings) == {Verdict.UNKNOWN}
     (said,) = (w for w in findings.warnings if w.code == Code.BASELINE_IN_DOUBT)
@@ -243,14 +243,14 @@ def test_a_new_arm_is_named_and_not_judged(tmp_path: Path) -> None:
     """What the baseline did not have cannot be worse; that no check is about it is said."""
     base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
     findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE, "recycle": SOME}))
-    assert not [check for check in findings.checks if check.against and check.arm == "recycle"]
+    assert not [check for check in findings.checks if check.baseline and check.arm == "recycle"]
     assert "only this run has arm recycle" in {w.text for w in findings.warnings}
 
 
 def test_a_baseline_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     """Half an experiment is no yardstick."""
     with pytest.raises(NotComparable, match="interrupted before its end"):
-        as_baseline(_run(tmp_path / "base", {"plain": NONE}, finish="interrupted"))
+        read_as_baseline(_run(tmp_path / "base", {"plain": NONE}, finish="interrupted"))
 
 
 # --- from the command line ------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def test_what_cannot_be_a_baseline_is_refused(
     assert refused.exit_code == 2
     assert said in refused.said
     assert "Traceback" not in refused.said
-    assert not (new / NAME).exists()
+    assert not (new / BASELINE_FILE).exists()
 
 
 def test_a_report_without_its_history_can_still_be_a_baseline(tmp_path: Path) -> None:
@@ -296,10 +296,10 @@ def test_a_report_without_its_history_can_still_be_a_baseline(tmp_path: Path) ->
     base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
     new = _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME})
     brokenpipe("report", str(base))
-    by_history = as_baseline(base)
+    by_history = read_as_baseline(base)
     for path in base.glob("*.ndjson"):
         path.unlink()
-    assert as_baseline(base) == by_history
+    assert read_as_baseline(base) == by_history
     assert brokenpipe("report", str(new), "--baseline", str(base)).exit_code == 1
 
 

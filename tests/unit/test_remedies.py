@@ -9,7 +9,7 @@ import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 HOLE = {"name": "hole", "fault": {"name": "black_hole"}, "seconds": 12}
 CALM = STEADY | {"seconds": 12}
@@ -27,7 +27,7 @@ def _database(run: Recorded, begin: int, *, each_s: int, first: int = 0) -> None
         run.gauge(records.PostgresGauge(run.at(begin + n), "plain", 2, 1, 1, 0, count, min(each_s, 1), 0))
 
 
-def _doubt(run: Recorded, code: str) -> Warn | None:
+def _doubt(run: Recorded, code: str) -> ValidityWarning | None:
     run.finish()
     found = [each for each in run.measured().warnings if each.code == code]
     assert len(found) <= 1

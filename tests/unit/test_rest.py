@@ -10,9 +10,9 @@ import pytest
 from tests.unit.owing import PORT, cut, explained, fails, opened
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, link, scenario
 
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.model.arm_phase import Cell
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
+from brokenpipe.measure.model.attribution import Relation
 
 SHUTDOWN = [link("psycopg.errors.AdminShutdown", "terminating connection", sqlstate="57P01")]
 
@@ -47,7 +47,7 @@ def pings(run: Recorded, at: float, *, dead: bool | None = False, arm: str = "pr
     run.witness(arm, k="ping_failed", t=run.at(at), port=PORT + 9, id="User-99", ms=1.0, dead=dead)
 
 
-def cell(run: Recorded, phase: str = "steady") -> Cell:
+def cell(run: Recorded, phase: str = "steady") -> ArmPhaseStats:
     """What plain did in a phase, measured with a witness in both arms."""
     times = {"t0": run.at(0.1), "t": run.at(0.3), "requests": 1, "checkouts": 1, "pings": 0, "ping_ms": 0.0}
     run.witness("plain", k="tally", **times)
@@ -60,7 +60,11 @@ def test_the_first_use_after_a_rest_cannot_be_told(run: Recorded) -> None:
     """Nothing of ours ended it, and nobody can say that it lived when it was handed out: neither stale nor in use."""
     forgets(run, 2.5)
     ((failure, one),) = explained(run)
-    assert (failure.state, one.moment, one.tie) == ("after rest", RequestPhase.AFTER_REST, Tie.UNATTRIBUTED)
+    assert (failure.state, one.stage, one.relation) == (
+        "after rest",
+        RequestStage.AFTER_REST,
+        Relation.UNATTRIBUTED,
+    )
     assert (one.pre_ping, one.recycle, one.preventable) == (None, None, None)
 
 
@@ -135,8 +139,8 @@ def test_pings_of_another_arm_prove_that_it_was_stale(run: Recorded) -> None:
     run.requests("pre_ping", [2.6])
     told = cell(run)
     assert (told.stale, told.in_use, told.after_rest) == (1, 0, 0)
-    assert told.owed is not None
-    assert (told.owed.preventable, told.owed.by_moment) == (1, {RequestPhase.STALE: 1})
+    assert told.attribution is not None
+    assert (told.attribution.preventable, told.attribution.by_stage) == (1, {RequestStage.STALE: 1})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.commands.options import parse_variables
 from brokenpipe.errors import UsageError
-from brokenpipe.measure.compare.config_differences import what_differs
+from brokenpipe.measure.compare.config_differences import config_differences
 from brokenpipe.measure.compare.loaded_run import read_run
 from brokenpipe.measure.run_metadata import recorded_plan
 from brokenpipe.plan.plan import Overrides, Plan, apply_overrides, make_plan
@@ -227,7 +227,7 @@ def test_what_differs_between_two_runs_may_be_a_secret(tmp_path: Path) -> None:
             run.phase("steady", [(0, 2, None), (2, 4, None)])
             run.finish()
         runs.append(read_run(run.folder))
-    found = {each.what: each.values for each in what_differs(runs) if each.group == "settings"}
+    found = {each.setting: each.values for each in config_differences(runs) if each.group == "settings"}
     assert found == dict.fromkeys(("env.API_KEY", "value of REGION"), ("not recorded", "not recorded"))
 
 

@@ -12,7 +12,7 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 from brokenpipe.formatting import plain
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 CALM = STEADY | {"seconds": 12}
 EXPECT = [{"arm": "*", "phase": "steady", "metric": "broken", "equals": 0}]
@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-def doubts(run: Recorded, at: float = 13) -> Mapping[str, Warn]:
+def doubts(run: Recorded, at: float = 13) -> Mapping[str, ValidityWarning]:
     """By code; there is one of each."""
     run.finish(at=at)
     warnings = run.measured().warnings

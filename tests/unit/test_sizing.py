@@ -14,9 +14,24 @@ from tests.unit.recorded import STEADY, Recorded, error, link, scenario
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.pool_usage import PoolUse
-from brokenpipe.measure.sizing.advice import Numbers, advice, by_rule, ceiling, numbers_of, scaled
-from brokenpipe.measure.sizing.curve import FEWEST_EPISODES, Room, Size, Sizing, knee_of, room_of, sizing_of
+from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.sizing.advice import (
+    ServiceDemand,
+    advise,
+    ceiling_size,
+    measured_demand,
+    rule_of_thumb_size,
+    scale_size,
+)
+from brokenpipe.measure.sizing.curve import (
+    FEWEST_EPISODES,
+    PoolSize,
+    Sizing,
+    Sufficiency,
+    classify_size,
+    find_knee,
+    sizing_curve,
+)
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.sizing import check_rules, knee_sentence
 
@@ -72,7 +87,7 @@ def tally(run: Recorded, arm: str, at: float, waits_ms: list[float]) -> None:
 
 
 def sized(findings: Findings) -> Sizing:
-    found = sizing_of(findings)
+    found = sizing_curve(findings)
     assert found is not None
     return found
 
@@ -153,13 +168,13 @@ def test_a_history_that_does_not_list_waits_says_nothing(run: Recorded) -> None:
     run.witness("small", k="tally", t0=run.at(3), t=run.at(3.2), **old)
     findings = run.measured()
     assert [arm for arm, _ in findings.pools] == ["fitting", "large"]
-    assert sizing_of(findings) is None  # two sizes are no curve
+    assert sizing_curve(findings) is None  # two sizes are no curve
 
 
 def test_the_knee_is_the_smallest_pool_in_which_nobody_waits(run: Recorded) -> None:
     """The small pool is short, the next one is enough; the larger one is too, although Postgres refused somebody."""
     sizing = sized(run.measured())
-    assert [(size.arm, size.room.value) for size in sizing.sizes] == [
+    assert [(size.arm, size.sufficiency.value) for size in sizing.sizes] == [
         ("small", "short"), ("fitting", "enough"), ("large", "enough"),
     ]  # fmt: skip
     assert sizing.knee is not None
@@ -219,53 +234,54 @@ def test_the_runs_own_numbers_get_what_was_measured(run: Recorded) -> None:
     """Nothing is scaled then; for twice the arrivals it is."""
     findings = run.measured()
     sizing = sized(findings)
-    own = numbers_of(findings, sizing)
+    own = measured_demand(findings, sizing)
     assert own is not None
     assert (own.workers, own.peak_per_s, own.hold_ms) == (1, pytest.approx(1.0), pytest.approx(1000.0))
     assert sizing.knee is not None
-    measured = advice(findings, sizing, own, sizing.knee)
+    measured = advise(findings, sizing, own, sizing.knee)
     assert (measured.pool_size, measured.measured, measured.fits) == (4, True, None)
-    twice = advice(findings, sizing, Numbers(1, 2.0, 1000.0, 20), sizing.knee)
+    twice = advise(findings, sizing, ServiceDemand(1, 2.0, 1000.0, 20), sizing.knee)
     assert (twice.measured, twice.fits) == (False, True)
     assert twice.pool_size == 8  # users of a closed load wait: in proportion
 
 
 # --- the knee -------------------------------------------------------------------------------------------
 
-USE = PoolUse(1, 1, 1, 1.0, 10, 0, 0, 0, 0, (0.0,), 10.0, 2.0, 1, 1)
+USE = PoolUsage(1, 1, 1, 1.0, 10, 0, 0, 0, 0, (0.0,), 10.0, 2.0, 1, 1)
 
 
-def curve_of(rooms: Mapping[int, Room]) -> list[Size]:
+def curve_of(rooms: Mapping[int, Sufficiency]) -> list[PoolSize]:
     return [
-        Size(f"size_{most}", USE, most, 10, 0, 0, 5.0, 100.0, 0.0, None, room) for most, room in rooms.items()
+        PoolSize(f"size_{most}", USE, most, 10, 0, 0, 5.0, 100.0, 0.0, None, room)
+        for most, room in rooms.items()
     ]
 
 
 ROOMS = some.dictionaries(
-    some.integers(1, 60), some.sampled_from(list(Room)), min_size=3, max_size=12
+    some.integers(1, 60), some.sampled_from(list(Sufficiency)), min_size=3, max_size=12
 ).map(lambda rooms: dict(sorted(rooms.items())))  # fmt: skip
 
 
 @given(ROOMS)
-def test_a_knee_is_enough_between_short_and_enough(rooms: dict[int, Room]) -> None:
+def test_a_knee_is_enough_between_short_and_enough(rooms: dict[int, Sufficiency]) -> None:
     """It is enough itself, some smaller size is short, no larger one is, and no size in between is enough."""
-    knee, why = knee_of(curve_of(rooms), 30)
+    knee, why = find_knee(curve_of(rooms), 30)
     if knee is None:
         assert why
-        shorts = [most for most, room in rooms.items() if room is Room.SHORT]
+        shorts = [most for most, room in rooms.items() if room is Sufficiency.TOO_SMALL]
         beyond = [room for most, room in rooms.items() if shorts and most > shorts[-1]]
-        assert not shorts or Room.ENOUGH not in beyond
+        assert not shorts or Sufficiency.SUFFICIENT not in beyond
         return
-    assert rooms[knee.most] is Room.ENOUGH
+    assert rooms[knee.most] is Sufficiency.SUFFICIENT
     smaller = [room for most, room in rooms.items() if most < knee.most]
     larger = [room for most, room in rooms.items() if most > knee.most]
-    assert Room.SHORT in smaller
-    assert Room.SHORT not in larger
-    last = len(smaller) - 1 - smaller[::-1].index(Room.SHORT)
-    assert Room.ENOUGH not in smaller[last:]
+    assert Sufficiency.TOO_SMALL in smaller
+    assert Sufficiency.TOO_SMALL not in larger
+    last = len(smaller) - 1 - smaller[::-1].index(Sufficiency.TOO_SMALL)
+    assert Sufficiency.SUFFICIENT not in smaller[last:]
 
 
-S, M, E = Room.SHORT, Room.OPEN, Room.ENOUGH
+S, M, E = Sufficiency.TOO_SMALL, Sufficiency.UNDECIDED, Sufficiency.SUFFICIENT
 
 
 @pytest.mark.parametrize(
@@ -279,9 +295,9 @@ S, M, E = Room.SHORT, Room.OPEN, Room.ENOUGH
         ({2: S, 4: M, 8: M}, 30, "whether 8 connections are enough cannot be told"),
     ],
 )  # fmt: skip
-def test_why_there_is_no_knee(rooms: dict[int, Room], episodes: int, why: str) -> None:
+def test_why_there_is_no_knee(rooms: dict[int, Sufficiency], episodes: int, why: str) -> None:
     """Each reason is named, with what to do about it."""
-    knee, said = knee_of(curve_of(rooms), episodes)
+    knee, said = find_knee(curve_of(rooms), episodes)
     assert knee is None
     assert why in said
 
@@ -297,10 +313,10 @@ def test_why_there_is_no_knee(rooms: dict[int, Room], episodes: int, why: str) -
     ],
 )  # fmt: skip
 def test_when_a_pool_is_large_enough(
-    wait: float, interval: Interval | None, timeouts: int, room: Room
+    wait: float, interval: Interval | None, timeouts: int, room: Sufficiency
 ) -> None:
     """Decided on the interval, 50 ms being tolerable."""
-    assert room_of(wait, interval, timeouts, 50.0) is room
+    assert classify_size(wait, interval, timeouts, 50.0) is room
 
 
 # --- other numbers --------------------------------------------------------------------------------------
@@ -319,14 +335,14 @@ def knee_at(in_use: float, beyond: float) -> int:
 def test_the_same_numbers_keep_their_size(in_use: float, beyond: float, opened: bool) -> None:
     """What was measured for them is what they get."""
     knee = knee_at(in_use, beyond)
-    assert scaled(knee, in_use, in_use, opened=opened) == knee
+    assert scale_size(knee, in_use, in_use, opened=opened) == knee
 
 
 @given(IN_USE, BEYOND, IN_USE, IN_USE)
 def test_more_in_use_needs_more(in_use: float, beyond: float, one: float, other: float) -> None:
     """And at least as many as are in use on average."""
     less, more = sorted((one, other))
-    small, large = (scaled(knee_at(in_use, beyond), in_use, asked, opened=True) for asked in (less, more))
+    small, large = (scale_size(knee_at(in_use, beyond), in_use, asked, opened=True) for asked in (less, more))
     assert small <= large
     assert large >= more - 1e-6
 
@@ -335,23 +351,28 @@ def test_more_in_use_needs_more(in_use: float, beyond: float, one: float, other:
 def test_two_pools_need_more_than_one(in_use: float, beyond: float, workers: int) -> None:
     """What is idle in one worker's pool helps no other: together they need at least what one needs."""
     knee = knee_at(in_use, beyond)
-    one = scaled(knee, in_use, 20.0, opened=True)
-    each = scaled(knee, in_use, 20.0 / workers, opened=True)
+    one = scale_size(knee, in_use, 20.0, opened=True)
+    each = scale_size(knee, in_use, 20.0 / workers, opened=True)
     assert workers * each >= one
 
 
 def test_a_size_that_is_reached_as_rarely() -> None:
     """Ten in use, sixteen enough: in 5 of 100 moments more are wanted. Small pools need more."""
-    assert [scaled(16, 10.0, asked, opened=True) for asked in (0.12, 1.0, 15.0, 100.0)] == [2, 4, 23, 118]
-    assert scaled(16, 10.0, 20.0, opened=False) == 32
+    assert [scale_size(16, 10.0, asked, opened=True) for asked in (0.12, 1.0, 15.0, 100.0)] == [2, 4, 23, 118]
+    assert scale_size(16, 10.0, 20.0, opened=False) == 32
 
 
 def test_rules_of_thumb() -> None:
     """As people state them: rounded up to a connection, the ceiling rounded down."""
-    assert [by_rule(10, 1), by_rule(10, 2), by_rule(9.6, 1), by_rule(0.1, 4)] == [12, 6, 12, 1]
-    assert [ceiling(100, 1), ceiling(100, 4), ceiling(21, 2)] == [50, 12, 5]
-    assert Numbers(2, 40.0, 500.0, 100).room == 97
-    assert Numbers(2, 40.0, 500.0).in_use == 20
+    assert [
+        rule_of_thumb_size(10, 1),
+        rule_of_thumb_size(10, 2),
+        rule_of_thumb_size(9.6, 1),
+        rule_of_thumb_size(0.1, 4),
+    ] == [12, 6, 12, 1]
+    assert [ceiling_size(100, 1), ceiling_size(100, 4), ceiling_size(21, 2)] == [50, 12, 5]
+    assert ServiceDemand(2, 40.0, 500.0, 100).usable_connections == 97
+    assert ServiceDemand(2, 40.0, 500.0).in_use == 20
 
 
 def test_the_summary_tells_the_curve(run: Recorded) -> None:

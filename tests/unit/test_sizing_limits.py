@@ -13,7 +13,7 @@ from tests.unit.test_advise import advise, flat
 from tests.unit.test_sizing import BLOCKS, USE, gauge, sized, tally
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.sizing.curve import Room, Size, knee_of, sizing_of
+from brokenpipe.measure.sizing.curve import PoolSize, Sufficiency, find_knee, sizing_curve
 from brokenpipe.report.ci.summary import summary
 from brokenpipe.report.run.headline_sentences import headline_sentences
 from brokenpipe.report.run.sizing import describe_load, knee_sentence
@@ -65,10 +65,12 @@ def checkout(run: Recorded, at: float, held_ms: float, **more: Any) -> dict[str,
 # --- overloaded: no pool is enough ------------------------------------------------------------------------
 
 
-def short(most: int, wait_ms: float, timeouts: int = 0) -> Size:
+def short(most: int, wait_ms: float, timeouts: int = 0) -> PoolSize:
     """A pool that is too small, of 400 requests."""
     interval = Interval(wait_ms * 0.95, wait_ms * 1.05)
-    return Size(f"size_{most}", USE, most, 400, timeouts, 0, 5.0, 100.0, wait_ms, interval, Room.SHORT)
+    return PoolSize(
+        f"size_{most}", USE, most, 400, timeouts, 0, 5.0, 100.0, wait_ms, interval, Sufficiency.TOO_SMALL
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def short(most: int, wait_ms: float, timeouts: int = 0) -> Size:
 )
 def test_where_waits_stop_falling_no_larger_pool_is_suggested(curve: dict[int, float], says: str) -> None:
     """Sixteen was best, twenty and thirty are no better or worse: the pool is not what limits it."""
-    knee, said = knee_of([short(most, wait_ms) for most, wait_ms in curve.items()], 30)
+    knee, said = find_knee([short(most, wait_ms) for most, wait_ms in curve.items()], 30)
     assert knee is None
     assert says in said
     assert "elsewhere, the machine, the database or the service itself" in said
@@ -93,14 +95,14 @@ def test_where_waits_still_fall_larger_pools_are_worth_a_try() -> None:
         [(4, 900, 0), (16, 600, 0), (30, 400, 0)],
         [(4, 1004, 300), (16, 1005, 200), (30, 1006, 90)],
     ):
-        knee, said = knee_of([short(*size) for size in curve], 30)
+        knee, said = find_knee([short(*size) for size in curve], 30)
         assert knee is None
         assert "even in the largest pool, 30, requests waited too long: add larger ones" in said
 
 
 def test_more_in_vain_is_worse_whatever_the_wait() -> None:
     """All waits are the time limit; of sixteen connections fewer wait in vain than of thirty."""
-    _, said = knee_of([short(4, 1004, 300), short(16, 1005, 100), short(30, 1003, 200)], 30)
+    _, said = find_knee([short(4, 1004, 300), short(16, 1005, 100), short(30, 1003, 200)], 30)
     assert "waits stop falling above 16 connections, and rise" in said
     assert "30: 1,003 ms, 50 % in vain" in said.replace("\u202f", " ")
 
@@ -315,4 +317,4 @@ def test_the_summary_tells_who_was_left_out(run: Recorded) -> None:
     )
     assert told["sizing"]["left_out"] == {"two": "other X"}
     assert {size["held_ms"] for size in told["sizing"]["sizes"]} == {1000.0}
-    assert sizing_of(run.measured()) is not None
+    assert sizing_curve(run.measured()) is not None

@@ -14,9 +14,9 @@ from tests.report.test_terminal import printed
 from tests.unit.owing import CANCELLED, PORT, fails, of, opened
 from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
 
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.failures.witness_coverage import SAID, Seen
-from brokenpipe.measure.model.attribution import Tie
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
+from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.report import texts
 from brokenpipe.report.ci.markdown import escape_markdown, markdown
 from brokenpipe.report.ci.summary import summary
@@ -24,7 +24,7 @@ from brokenpipe.report.run import headline_sentences, table
 from brokenpipe.report.run.html import render_html
 
 
-def recorded(folder: Path, seen: Seen, *, failing: int = 4, **how: Any) -> Recorded:
+def recorded(folder: Path, seen: WitnessCoverage, *, failing: int = 4, **how: Any) -> Recorded:
     """One strike on an arm of which this much was seen, and requests that failed of it, the service said nothing."""
     run = Recorded(folder, scenario(KILL | {"episodes": 1}))
     run.probe()
@@ -41,9 +41,9 @@ def recorded(folder: Path, seen: Seen, *, failing: int = 4, **how: Any) -> Recor
     return run
 
 
-def look(run: Recorded, arm: str, seen: Seen) -> None:
+def look(run: Recorded, arm: str, seen: WitnessCoverage) -> None:
     """What a witness writes that sees this much and of no failure anything."""
-    if seen is not Seen.NO_FILE:
+    if seen is not WitnessCoverage.NO_FILE:
         run.witness(arm, k="nothing")
     if seen.pools:
         run.connect(arm, 0)
@@ -54,40 +54,45 @@ def look(run: Recorded, arm: str, seen: Seen) -> None:
         run.witness(arm, k="tally", t0=run.at(0), t=run.at(1), waits_ms=[], connect_ms=0, **sums)
 
 
-@pytest.mark.parametrize("seen", Seen)
-def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: Seen) -> None:
+@pytest.mark.parametrize("seen", WitnessCoverage)
+def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: WitnessCoverage) -> None:
     """No file, nothing it knows, pools without requests, requests without a pool: each is told apart, everywhere."""
     with recorded(tmp_path, seen) as run:
         findings = run.measured()
-    assert findings.seen == {"plain": seen, "pre_ping": seen}
+    assert findings.witness_coverage == {"plain": seen, "pre_ping": seen}
     assert summary(findings)["arms"]["plain"]["witness"] == {  # type: ignore[index]
         "requests": seen.requests,
         "pools": seen.pools,
         "seen": seen.value,
     }
-    assert SAID[seen] in render_html(findings)
-    assert (SAID[seen] in " ".join(printed(findings, 120).split())) == (seen is not Seen.BOTH)
-    assert (f"- plain, pre_ping: {escape_markdown(SAID[seen])}" in markdown(findings)) == (
-        seen is not Seen.BOTH
+    assert COVERAGE_TEXT[seen] in render_html(findings)
+    assert (COVERAGE_TEXT[seen] in " ".join(printed(findings, 120).split())) == (
+        seen is not WitnessCoverage.BOTH
+    )
+    assert (f"- plain, pre_ping: {escape_markdown(COVERAGE_TEXT[seen])}" in markdown(findings)) == (
+        seen is not WitnessCoverage.BOTH
     )
     doubts = [each.text for each in findings.warnings if each.code == "requests_unseen"]
     assert doubts == (
-        [] if seen is Seen.BOTH else [f"4 requests to plain failed, and why is not known: {SAID[seen]}"]
+        []
+        if seen is WitnessCoverage.BOTH
+        else [f"4 requests to plain failed, and why is not known: {COVERAGE_TEXT[seen]}"]
     )
 
 
-@pytest.mark.parametrize("seen", [each for each in Seen if each is not Seen.BOTH])
-def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: Seen) -> None:
+@pytest.mark.parametrize("seen", [each for each in WitnessCoverage if each is not WitnessCoverage.BOTH])
+def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: WitnessCoverage) -> None:
     """A strike killed them, and nobody saw it: not "owed to no fault", not "no disconnect", not 0 broken."""
     with recorded(tmp_path, seen) as run:
         findings = run.measured()
     cell = findings.cell("plain", "kill")
     assert (cell.failed, cell.unexplained, cell.otherwise, cell.known_broken) == (4, 4, 0, None)
-    assert cell.owed is not None
-    assert dict(cell.owed.by_tie) == {Tie.UNKNOWN: 4}
-    assert (cell.masked, cell.price, cell.swallowed) == (None, None, None)
+    assert cell.attribution is not None
+    assert dict(cell.attribution.by_relation) == {Relation.UNKNOWN: 4}
+    assert (cell.masked, cell.pool_cost, cell.swallowed) == (None, None, None)
     assert headline_sentences.headline_sentences(findings)[0] == (
-        f"Of the 4 failed requests of plain, 4 {texts.CANNOT_BE_DETERMINED} ({SAID[seen]}, so they cannot be followed)."
+        f"Of the 4 failed requests of plain, 4 {texts.CANNOT_BE_DETERMINED} "
+        f"({COVERAGE_TEXT[seen]}, so they cannot be followed)."
     )
     (group,) = findings.failures
     assert texts.describe_failure_kind(group) == texts.CAUSE_NOT_KNOWN
@@ -100,8 +105,8 @@ def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: Seen) -> None:
     ]
 
 
-@pytest.mark.parametrize("seen", [Seen.NO_FILE, Seen.POOLS, Seen.REQUESTS])
-def test_what_is_unknown_is_null_and_has_a_column(tmp_path: Path, seen: Seen) -> None:
+@pytest.mark.parametrize("seen", [WitnessCoverage.NO_FILE, WitnessCoverage.POOLS, WitnessCoverage.REQUESTS])
+def test_what_is_unknown_is_null_and_has_a_column(tmp_path: Path, seen: WitnessCoverage) -> None:
     """summary.json has null, tables a column and a dash; none of them a zero."""
     with recorded(tmp_path, seen) as run:
         findings = run.measured()
@@ -132,7 +137,7 @@ def test_what_is_unknown_is_null_and_has_a_column(tmp_path: Path, seen: Seen) ->
 )
 def test_whatever_a_client_saw_is_no_cause(tmp_path: Path, how: dict[str, Any]) -> None:
     """Unanswered, broken off, 404, declared: of a service that is not seen, any of these may have been a disconnect."""
-    with recorded(tmp_path, Seen.NO_FILE, **how) as run:
+    with recorded(tmp_path, WitnessCoverage.NO_FILE, **how) as run:
         findings = run.measured()
     (group,) = findings.failures
     assert texts.describe_failure_kind(group) == texts.CAUSE_NOT_KNOWN
@@ -142,7 +147,7 @@ def test_whatever_a_client_saw_is_no_cause(tmp_path: Path, how: dict[str, Any]) 
 def test_a_wrong_result_is_known_to_its_client(tmp_path: Path) -> None:
     """The answer to another question: no witness is needed to say what that is."""
     how = {"status": 200, "failure": "declared", "error": "wrong result: 7 instead of 8"}
-    with recorded(tmp_path, Seen.NO_FILE, **how) as run:
+    with recorded(tmp_path, WitnessCoverage.NO_FILE, **how) as run:
         findings = run.measured()
     assert (findings.cell("plain", "kill").unexplained, findings.cell("plain", "kill").known_broken) == (0, 0)
     assert [texts.describe_failure_kind(group) for group in findings.failures] == [texts.NOT_A_DISCONNECT]
@@ -150,14 +155,14 @@ def test_a_wrong_result_is_known_to_its_client(tmp_path: Path) -> None:
 
 def test_a_disconnect_on_a_connection_that_is_not_seen(tmp_path: Path) -> None:
     """asyncpg's own pool under uvicorn: the exception tells that it broke, nothing tells stale from in use."""
-    with recorded(tmp_path, Seen.REQUESTS, failing=0) as run:
+    with recorded(tmp_path, WitnessCoverage.REQUESTS, failing=0) as run:
         request = run.request("plain", 0.6, status=500, failure="status")
         raised(run, request, RESET)
         findings = run.measured()
     cell = findings.cell("plain", "kill")
     assert (cell.broken, cell.elsewhere, cell.unexplained, cell.states_known) == (1, 1, 0, False)
-    assert cell.owed is not None
-    assert dict(cell.owed.by_tie) == {Tie.UNKNOWN: 1}, (
+    assert cell.attribution is not None
+    assert dict(cell.attribution.by_relation) == {Relation.UNKNOWN: 1}, (
         "no connection is known: it cannot be followed to the strike"
     )
     place = json.loads(json.dumps(summary(findings)))["arms"]["plain"]["phases"]["kill"]
@@ -175,20 +180,20 @@ def raised(run: Recorded, request: str, chain: Any, **line: Any) -> None:
     run.witness("plain", k="request", id=request, **usual | line)
 
 
-def moment(folder: Path, status: int, failure: str, client: int, **line: Any) -> RequestPhase:
+def moment(folder: Path, status: int, failure: str, client: int, **line: Any) -> RequestStage:
     """Of a request whose service began to answer with `status`, and of which its client saw `client`."""
-    with recorded(folder, Seen.REQUESTS, failing=0) as run:
+    with recorded(folder, WitnessCoverage.REQUESTS, failing=0) as run:
         request = run.request("plain", 0.6, status=client, failure=failure)
         raised(run, request, line.pop("chain", None), status=status, **line)
         (one,) = of(run)
-    return one.moment
+    return one.stage
 
 
 @pytest.mark.parametrize("status", [500, 503, 409])
 @pytest.mark.parametrize("chain", [None, RESET])
 def test_an_error_that_begins_is_not_the_response(tmp_path: Path, status: int, chain: Any) -> None:
     """The only thing that began is the 500 itself, or the 503 of a service that turns errors into one."""
-    assert moment(tmp_path, status, "status", status, chain=chain) is RequestPhase.UNKNOWN
+    assert moment(tmp_path, status, "status", status, chain=chain) is RequestStage.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -199,17 +204,17 @@ def test_a_stream_that_began_with_success_and_broke_off(
     tmp_path: Path, failure: str, client: int, chain: Any
 ) -> None:
     """A success had begun: it broke off, or an exception left it after that."""
-    assert moment(tmp_path, 200, failure, client, chain=chain) is RequestPhase.RESPONDING
+    assert moment(tmp_path, 200, failure, client, chain=chain) is RequestStage.RESPONDING
 
 
 def test_a_whole_answer_that_is_not_wanted_failed_before_it_began(tmp_path: Path) -> None:
     """A 200 that says {"error": …}, whole: what went wrong did so before, and nobody knows when."""
-    assert moment(tmp_path, 200, "declared", 200) is RequestPhase.UNKNOWN
+    assert moment(tmp_path, 200, "declared", 200) is RequestStage.UNKNOWN
 
 
 def test_what_comes_after_an_error_answer_is_not_its_cause(tmp_path: Path) -> None:
     """It had answered 500 already, for a reason that was not seen, when giving the connection back failed, too."""
-    with recorded(tmp_path, Seen.BOTH, failing=0) as run:
+    with recorded(tmp_path, WitnessCoverage.BOTH, failing=0) as run:
         request = run.request("plain", 0.6, status=500, failure="status")
         late = {"where": "commit", "t": run.at(0.645), "began": run.at(0.642), "port": PORT, "chain": RESET}
         raised(run, request, [link("builtins.KeyError")], errors=[late])
@@ -220,23 +225,26 @@ def test_what_comes_after_an_error_answer_is_not_its_cause(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("port", "tie"),
     [
-        (PORT, Tie.UNATTRIBUTED),  # its link is on record, and nothing happened to it
-        (PORT + 5, Tie.UNKNOWN),  # no link of it is on record: what became of it nobody knows
-        (None, Tie.UNKNOWN),  # the driver does not tell its port
+        (PORT, Relation.UNATTRIBUTED),  # its link is on record, and nothing happened to it
+        (PORT + 5, Relation.UNKNOWN),  # no link of it is on record: what became of it nobody knows
+        (None, Relation.UNKNOWN),  # the driver does not tell its port
     ],
 )
-def test_no_fault_is_said_of_what_was_followed(tmp_path: Path, port: int | None, tie: Tie) -> None:
+def test_no_fault_is_said_of_what_was_followed(tmp_path: Path, port: int | None, tie: Relation) -> None:
     """The chain of exceptions and the connection are known: only then does "no fault on record" say something."""
-    with recorded(tmp_path, Seen.BOTH, failing=0) as run:
+    with recorded(tmp_path, WitnessCoverage.BOTH, failing=0) as run:
         fails(run, 1.5, CANCELLED, port=port)
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie
 
 
-@pytest.mark.parametrize(("seen", "tie"), [(Seen.BOTH, Tie.UNATTRIBUTED), (Seen.REQUESTS, Tie.UNKNOWN)])
-def test_an_error_of_the_services_own(tmp_path: Path, seen: Seen, tie: Tie) -> None:
+@pytest.mark.parametrize(
+    ("seen", "tie"),
+    [(WitnessCoverage.BOTH, Relation.UNATTRIBUTED), (WitnessCoverage.REQUESTS, Relation.UNKNOWN)],
+)
+def test_an_error_of_the_services_own(tmp_path: Path, seen: WitnessCoverage, tie: Relation) -> None:
     """A KeyError met no database where requests and pools are seen; elsewhere it may stand for anything."""
     with recorded(tmp_path, seen, failing=0) as run:
         raised(run, run.request("plain", 0.6, status=500, failure="status"), [link("builtins.KeyError")])
         (one,) = of(run)
-    assert one.tie is tie
+    assert one.relation is tie

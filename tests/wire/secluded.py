@@ -26,7 +26,7 @@ from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
-from brokenpipe.measure.failures.error_classes import Link, classify
+from brokenpipe.measure.failures.error_classes import ChainedException, classify
 from brokenpipe.stack.packet_loss import namespace, nftables
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
@@ -146,7 +146,9 @@ def refused_late(driver: Driver) -> str:
             driver(f"postgresql://nobody:none@{LOOPBACK}:{port}/none")
         except Exception as error:  # noqa: BLE001
             kind = f"{type(error).__module__}.{type(error).__name__}"
-            return str(classify([Link(kind, str(error), errno=getattr(error, "errno", None))], "connect"))
+            return str(
+                classify([ChainedException(kind, str(error), errno=getattr(error, "errno", None))], "connect")
+            )
         finally:
             heal.join()
     return "connected"

@@ -70,24 +70,26 @@ def advise(
 def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, int | None]) -> bool:
     """Print what the run says; whether it decides. Raises ReportError if it says nothing about sizes."""
     from brokenpipe.measure.pipeline import measure
-    from brokenpipe.measure.sizing.advice import advice, completed, numbers_at, numbers_of
-    from brokenpipe.measure.sizing.curve import sizing_of
+    from brokenpipe.measure.sizing.advice import advise, complete_demand, demand_at, measured_demand
+    from brokenpipe.measure.sizing.curve import sizing_curve
     from brokenpipe.report.terminal import advice as report
 
     findings = measure(folder)
-    sizing = sizing_of(findings)
+    sizing = sizing_curve(findings)
     run = f"run {folder.resolve().parent.name}/{folder.resolve().name}"
     if sizing is None:
         return _without_sizes(folder, findings)
     _print(report.curve_lines(findings, sizing, run))
     _print(report.rule_lines(findings, sizing, run))
-    own = numbers_of(findings, sizing)
-    chosen = completed(asked, own)
+    own = measured_demand(findings, sizing)
+    chosen = complete_demand(asked, own)
     if own is not None and chosen is not None and sizing.knee is not None:
-        _print(report.settings_lines(findings, advice(findings, sizing, chosen, sizing.knee), run))
+        _print(report.settings_lines(findings, advise(findings, sizing, chosen, sizing.knee), run))
         return sizing.is_known
     if any(value is not None for value in asked):
-        _print(report.undecided_lines(sizing, completed(asked, numbers_at(findings, sizing.curve[-1])), run))
+        _print(
+            report.undecided_lines(sizing, complete_demand(asked, demand_at(findings, sizing.curve[-1])), run)
+        )
     return False
 
 

@@ -19,7 +19,7 @@ from brokenpipe.plan.secrets.passed_variables import require_passed
 from brokenpipe.plan.secrets.restored_plan import restore_secrets
 
 if TYPE_CHECKING:  # it brings DuckDB and scipy along, which `--help` does without
-    from brokenpipe.measure.resume_state import Unfinished
+    from brokenpipe.measure.resume_state import ResumeState
 
 app = typer.Typer()
 
@@ -37,7 +37,7 @@ def resume(
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.run_folder import locked
     from brokenpipe.history.reader import demand_folder
-    from brokenpipe.measure.resume_state import unfinished
+    from brokenpipe.measure.resume_state import read_resume_state
     from brokenpipe.measure.run_metadata import scenario_text
 
     with console.exiting_on_errors():
@@ -45,7 +45,7 @@ def resume(
         demand_folder(report)
         folder = report.resolve()
         with locked(folder):
-            found = unfinished(folder)
+            found = read_resume_state(folder)
         if found.ended == "done":
             raise UsageError(
                 f"{report}: this run was finished: nothing of it is left to play",
@@ -66,19 +66,21 @@ def resume(
         sources = sources_of(project, scenario_file, text, found.plan)
         found = replace(found, plan=restore_secrets(found.plan, scenario_file, text, sources.target_folder))
         require_passed(found.plan)
-        engine = engine_for(StackKind(found.plan.stack), engine, look=bool(found.left or found.plan.looks))
+        engine = engine_for(
+            StackKind(found.plan.stack), engine, look=bool(found.remaining or found.plan.looks)
+        )
         enter_namespace(found.plan, project)
         console.out.print(f"It was {found.ended}. {_remaining_text(found)}", soft_wrap=True)
         raise typer.Exit(resume_run(found, sources, project, folder, engine))
 
 
-def _remaining_text(found: Unfinished) -> str:
+def _remaining_text(found: ResumeState) -> str:
     """What will be played, briefly."""
     from brokenpipe.formatting import plural
 
-    if not found.left:
+    if not found.remaining:
         return "All of it was played; what is missing is its end."
-    episodes = sum(episode_range.count for episode_range in found.left)
-    names = ", ".join(dict.fromkeys(episode_range.phase.name for episode_range in found.left))
-    forecast_s = sum(episode_range.forecast_of(found.plan.scenario) for episode_range in found.left)
+    episodes = sum(episode_range.count for episode_range in found.remaining)
+    names = ", ".join(dict.fromkeys(episode_range.phase.name for episode_range in found.remaining))
+    forecast_s = sum(episode_range.forecast_of(found.plan.scenario) for episode_range in found.remaining)
     return f"Left to play: {plural(episodes, 'episode')} of {names}, about {forecast_s:.0f} s."

@@ -185,7 +185,7 @@ def calibrate(
     with console.exiting_on_errors():
         project = find_project(Path.cwd())
         plan, _ = make_plan(project, scenario, Overrides(stack=stack.value))
-        calibration.equal_arms(plan.scenario)
+        calibration.demand_equal_arms(plan.scenario)
         if runs:
             require_passed(plan)
         engine = engine_for(stack, engine, look=runs > 0)

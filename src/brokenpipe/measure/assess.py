@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.facts import Facts
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.episode_stats import Figures
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Verdict
-from brokenpipe.measure.regression.baseline import NAME, Baseline, machine_of, read_baseline
-from brokenpipe.measure.regression.check import Held, Run, held_against
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.episode_stats import EpisodeStats
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
+from brokenpipe.measure.regression.baseline import BASELINE_FILE, Baseline, machine_of, read_baseline
+from brokenpipe.measure.regression.check import NewRun, RegressionResult, check_regression
 from brokenpipe.measure.silences.consequences import with_reasons
 from brokenpipe.measure.tables.open_load import arrival_doubts
 from brokenpipe.measure.tables.swallowed_errors import warnings as swallowed_warnings
@@ -33,22 +33,22 @@ from brokenpipe.measure.verdict.recommend import best_arm, costs
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Assessment:
     """Of one run, and against its baseline if it has one."""
 
     comparisons: tuple[Comparison, ...]
-    figures: Mapping[Place, Figures]
+    episode_stats: Mapping[ArmPhase, EpisodeStats]
     machine: str
     baseline: Baseline | None
     checks: tuple[Check, ...]
-    warnings: tuple[Warn, ...]
+    warnings: tuple[ValidityWarning, ...]
     verdict: Verdict
-    costs: Mapping[str, Cost]
-    best: Best | None
+    costs: Mapping[str, ArmCost]
+    best: Recommendation | None
     broken_service: str  # a sentence about arms that fail without any fault; empty: all work
 
 
-def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
+def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
     """Everything that is decided about a run.
 
     `under_way`: what is read only after the last phase, such as the ledger, is not missed.
@@ -56,23 +56,23 @@ def judged(history: History, facts: Facts, *, under_way: bool) -> Judged:
     scenario, estimator = facts.plan.scenario, facts.estimator
     broken = broken_services(scenario, facts.cells, facts.explained.failures)
     working = _between_working(broken, scenario.control)
-    compared = tuple(filter(working, comparisons(scenario, estimator, facts.common)))
+    compared = tuple(filter(working, comparisons(scenario, estimator, facts.phases_for_all_arms)))
     doubted = tuple(service_doubts(broken, tuple(scenario.arms)))
     warnings = with_reasons(history, (*doubted, *_warnings(history, facts, compared, under_way=under_way)))
-    figures = {place: estimator.figures(place) for place in facts.cells}
+    figures = {place: estimator.episode_stats(place) for place in facts.cells}
     machine = machine_of(facts.environment)
-    baseline = None if under_way else read_baseline(history.folder / NAME)
+    baseline = None if under_way else read_baseline(history.folder / BASELINE_FILE)
     if baseline is not None:  # a scenario that expects nothing asks something all the same
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
-    held = _held(baseline, Run(facts.plan, figures, warnings, machine))
-    between = () if under_way else lost_between_phases(scenario, facts.books, warnings)
+    held = _held(baseline, NewRun(facts.plan, figures, warnings, machine))
+    between = () if under_way else lost_between_phases(scenario, facts.write_audits, warnings)
     decided = (*checks(scenario, estimator, warnings), *between, *held.checks)
-    warnings = (*warnings, *held.doubts)
+    warnings = (*warnings, *held.warnings)
     verdict = overall(decided, warnings, finished=facts.ended == "done")
     added = costs(scenario, estimator, facts.reached, compared)
-    return Judged(
+    return Assessment(
         comparisons=compared,
-        figures=figures,
+        episode_stats=figures,
         machine=machine,
         baseline=baseline,
         checks=decided,
@@ -92,17 +92,17 @@ def _between_working(broken: Sequence[BrokenService], control: str) -> Callable[
 
 def _warnings(
     history: History, facts: Facts, compared: tuple[Comparison, ...], *, under_way: bool
-) -> tuple[Warn, ...]:
+) -> tuple[ValidityWarning, ...]:
     scenario = facts.plan.scenario
     return (
-        *doubts(history, scenario, facts.cells, facts.seen, facts.health, facts.contract),
+        *doubts(history, scenario, facts.cells, facts.witness_coverage, facts.health, facts.contract_results),
         *too_few(scenario, compared),
         *arrival_doubts(facts.arrivals),
         *swallowed_warnings(scenario, facts.cells, facts.swallowed),
-        *(() if under_way else ledger_warnings(scenario, facts.books)),
+        *(() if under_way else ledger_warnings(scenario, facts.write_audits)),
         *(() if under_way else missing_files(history, facts.plan, ended=facts.ended)),
     )
 
 
-def _held(baseline: Baseline | None, run: Run) -> Held:
-    return held_against(baseline, run) if baseline else Held((), ())
+def _held(baseline: Baseline | None, run: NewRun) -> RegressionResult:
+    return check_regression(baseline, run) if baseline else RegressionResult((), ())

@@ -24,10 +24,10 @@ from brokenpipe.measure.run_metadata import plan_of, recorded_plan
 from brokenpipe.measure.stats.distributions import binomial_interval
 from brokenpipe.measure.stats.intervals import ERROR, mean_interval
 from brokenpipe.measure.stats.paired import adjusted_ps
-from brokenpipe.measure.tables.arm_phase import episodes_by_place
+from brokenpipe.measure.tables.arm_phase import episodes_by_arm_phase
 from brokenpipe.measure.tables.estimates import Estimator
 from brokenpipe.measure.tables.requests import tabulate
-from brokenpipe.measure.time_series.charts import phases
+from brokenpipe.measure.time_series.charts import phase_findings
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import StackKind
 from brokenpipe.plan.scenario import Scenario
@@ -35,11 +35,11 @@ from brokenpipe.plan.scenario import Scenario
 Array = npt.NDArray[np.float64]
 
 # Where arms are equal nearly all that fails is broken: failed requests would be the same families once more.
-COUNTED = (Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
+CALIBRATED_METRICS = (Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ComparisonFamily:
     """One metric in one phase of one run: what each episode says, arms in rows; the first is the control."""
 
     run: str
@@ -49,37 +49,37 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Proportion:
     """How many of how many."""
 
-    false: int
-    of: int
+    count: int
+    total: int
 
     @property
     def share(self) -> float | None:
         """0..1. None: nothing was compared."""
-        return self.false / self.of if self.of else None
+        return self.count / self.total if self.total else None
 
     @property
     def interval(self) -> Interval | None:
         """The exact 95 % interval (Clopper-Pearson)."""
-        if not self.of:
+        if not self.total:
             return None
-        return binomial_interval(self.false, self.of, ERROR)
+        return binomial_interval(self.count, self.total, ERROR)
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.false + other.false, self.of + other.of)
+    def __add__(self, other: Proportion) -> Proportion:
+        return Proportion(self.count + other.count, self.total + other.total)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FalsePositiveCounts:
     """Of some families: in how many any arm was said to differ, and how many intervals left the 0 out."""
 
-    families: Tally
-    intervals: Tally
+    families: Proportion
+    intervals: Proportion
 
-    def __add__(self, other: Judged) -> Judged:
-        return Judged(self.families + other.families, self.intervals + other.intervals)
+    def __add__(self, other: FalsePositiveCounts) -> FalsePositiveCounts:
+        return FalsePositiveCounts(self.families + other.families, self.intervals + other.intervals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class Calibration:
     """Recorded runs, and experiments relabelled from them."""
 
     runs: int
-    recorded: Judged
+    recorded: FalsePositiveCounts
     experiments: int
-    relabelled: Judged
+    relabelled: FalsePositiveCounts
 
     @property
     def holds(self) -> bool:
@@ -100,7 +100,7 @@ class Calibration:
         return all(tally.interval is None or tally.interval.low <= ERROR for tally in tallies)
 
 
-NOTHING = Judged(Tally(0, 0), Tally(0, 0))
+NO_COUNTS = FalsePositiveCounts(Proportion(0, 0), Proportion(0, 0))
 
 
 def calibrate(reports: Path, experiments: int, stack: StackKind = "local") -> Calibration:
@@ -112,8 +112,8 @@ def calibrate(reports: Path, experiments: int, stack: StackKind = "local") -> Ca
             f"{reports}: no finished run{more and ' with'}{more}",
             remedy=f"Record some first: brokenpipe calibrate --runs 10{more}",
         )
-    found = [family for folder in folders for family in families(folder)]
-    return Calibration(len(folders), as_recorded(found), experiments, relabelled(found, experiments))
+    found = [family for folder in folders for family in read_families(folder)]
+    return Calibration(len(folders), count_recorded(found), experiments, count_relabelled(found, experiments))
 
 
 def finished_runs(reports: Path, stack: StackKind = "local") -> list[Path]:
@@ -132,25 +132,25 @@ def _reached_its_end(summary: Path) -> bool:
     return isinstance(said, dict) and said.get("finished") == "done"
 
 
-def families(folder: Path) -> Iterator[Family]:
+def read_families(folder: Path) -> Iterator[ComparisonFamily]:
     """Every comparison that a recorded experiment makes. Raises UsageError if its arms are not all the same."""
     with reading(folder) as history:
         scenario = plan_of(history).scenario
-        equal_arms(scenario)
+        demand_equal_arms(scenario)
         tabulate(history, limit_s=scenario.load.timeout_s)
-        begun = [phase.name for phase in phases(history, scenario)]
-        by_place = episodes_by_place(history, product(scenario.arms, begun), failures(history))
+        begun = [phase.name for phase in phase_findings(history, scenario)]
+        by_place = episodes_by_arm_phase(history, product(scenario.arms, begun), failures(history))
         estimator = Estimator(history, {}, by_place, scenario.control, {})
         arms = [scenario.control, *(arm for arm in scenario.arms if arm != scenario.control)]
-        for phase, metric in product(begun, COUNTED):
+        for phase, metric in product(begun, CALIBRATED_METRICS):
             said = [estimator.by_episode(metric, (arm, phase)) for arm in arms]
             common = sorted(set(said[0]).intersection(*said))
             values = np.array([[each[n] for n in common] for each in said], float)
             if len(common) >= 2:
-                yield Family(folder.name, phase, metric, values)
+                yield ComparisonFamily(folder.name, phase, metric, values)
 
 
-def equal_arms(scenario: Scenario) -> None:
+def demand_equal_arms(scenario: Scenario) -> None:
     """Raises UsageError unless there are several arms and nothing that differs between them."""
     environments = {tuple(sorted(env.items())) for env in scenario.arms.values()}
     if len(environments) != 1 or len(scenario.arms) < 2:
@@ -160,31 +160,33 @@ def equal_arms(scenario: Scenario) -> None:
         )
 
 
-def judge(values: Array) -> Judged:
+def count_false_positives(values: Array) -> FalsePositiveCounts:
     """One family, as a report would judge it. Intervals with an end exactly at 0 do not leave it out."""
     paired = {str(n): (row - values[0]).tolist() for n, row in enumerate(values[1:])}
     false = any(p <= ERROR for p in adjusted_ps(paired).values())
     intervals = [found for each in paired.values() if (found := mean_interval(each)) is not None]
     missed = sum(not found.low <= 0 <= found.high for found in intervals)
-    return Judged(Tally(int(false), 1), Tally(missed, len(intervals)))
+    return FalsePositiveCounts(Proportion(int(false), 1), Proportion(missed, len(intervals)))
 
 
-def as_recorded(found: Sequence[Family]) -> Judged:
+def count_recorded(found: Sequence[ComparisonFamily]) -> FalsePositiveCounts:
     """What the recorded experiments themselves say."""
-    return sum((judge(family.values) for family in found), NOTHING)
+    return sum((count_false_positives(family.values) for family in found), NO_COUNTS)
 
 
-def relabelled(found: Sequence[Family], experiments: int, seed: int = 1) -> Judged:
+def count_relabelled(
+    found: Sequence[ComparisonFamily], experiments: int, seed: int = 1
+) -> FalsePositiveCounts:
     """So many experiments drawn from the recorded ones: in each episode the arms' names are dealt anew.
 
     Each metric of a phase is dealt by itself, since none is compared with another.
     """
-    draw, total = np.random.default_rng(seed), NOTHING
-    by_run: dict[str, list[Family]] = defaultdict(list)
+    draw, total = np.random.default_rng(seed), NO_COUNTS
+    by_run: dict[str, list[ComparisonFamily]] = defaultdict(list)
     for family in found:
         by_run[family.run].append(family)
     runs = list(by_run.values())
     for n in range(experiments if runs else 0):
         for family in runs[n % len(runs)]:
-            total += judge(draw.permuted(family.values, axis=0))
+            total += count_false_positives(draw.permuted(family.values, axis=0))
     return total

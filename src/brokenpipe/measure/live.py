@@ -62,7 +62,7 @@ class _Arm:
         )
 
 
-class Lookout:
+class LiveReader:
     """Looks at one folder, as often as it is asked to. One file that cannot be read is no reason to see nothing."""
 
     def __init__(self, folder: Path, arms: Sequence[str]) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brokenpipe.history.reader import History, demand_folder, reading
-from brokenpipe.measure.assess import judged
-from brokenpipe.measure.facts import Facts, facts_of
+from brokenpipe.measure.assess import assess
+from brokenpipe.measure.facts import Facts, collect_facts
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import nested_checkouts
-from brokenpipe.measure.regression.baseline import OWN, Baseline, baseline_of, read_baseline
-from brokenpipe.measure.run_metadata import shown_environment, started
+from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
+from brokenpipe.measure.run_metadata import environment_rows, start_time
 from brokenpipe.measure.tables.failure_groups import failure_groups
 from brokenpipe.measure.tables.pool_usage import pools
-from brokenpipe.measure.time_series.charts import begin_of, end_of, timelines
+from brokenpipe.measure.time_series.charts import chart_series, experiment_begin, experiment_end
 from brokenpipe.measure.validity.database import SPAN_S, too_short_for_traffic
 from brokenpipe.measure.verdict.headline import headline
 from brokenpipe.measure.verdict.interim_analyses import look_notes
@@ -25,43 +25,43 @@ from brokenpipe.redaction import PASSED, redacted_command
 def measure(folder: Path) -> Findings:
     """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
     with reading(folder) as history:
-        return findings_of(history, facts_of(history))
+        return build_findings(history, collect_facts(history))
 
 
-def as_baseline(folder: Path) -> Baseline:
+def read_as_baseline(folder: Path) -> Baseline:
     """What is kept of a recorded experiment, for others to be held against it.
 
     Raises ReportError if it is none, and NotComparable if it did not reach its end.
     """
     demand_folder(folder)
-    if not (folder / "experiment.ndjson").exists() and (kept := read_baseline(folder / OWN)):
+    if not (folder / "experiment.ndjson").exists() and (kept := read_baseline(folder / EPISODES_FILE)):
         return kept
     with reading(folder) as history:
-        facts = facts_of(history)
-        return baseline_of(folder, findings_of(history, facts), facts.plan)
+        facts = collect_facts(history)
+        return baseline_of(folder, build_findings(history, facts), facts.plan)
 
 
 def open_phases(folder: Path) -> frozenset[str]:
     """The phases in which more episodes could decide a check. Of an experiment that is under way."""
     with reading(folder) as history:
-        found = findings_of(history, facts_of(history), under_way=True)
+        found = build_findings(history, collect_facts(history), under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
 
 
-def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> Findings:
+def build_findings(history: History, facts: Facts, *, under_way: bool = False) -> Findings:
     """The facts, with what they say. `history`: the one that they were read from.
 
     `under_way`: what is read only after the last phase, such as the ledger, is not missed.
     """
-    scenario, begin = facts.plan.scenario, begin_of(history)
-    decided = judged(history, facts, under_way=under_way)
+    scenario, begin = facts.plan.scenario, experiment_begin(history)
+    decided = assess(history, facts, under_way=under_way)
     return Findings(
         stem=facts.plan.stem,
         title=scenario.title,
         question=scenario.question,
         target=scenario.target,
-        started=started(history),
-        duration_s=(end_of(history) - begin) / 1e9,
+        started=start_time(history),
+        duration_s=(experiment_end(history) - begin) / 1e9,
         finished=facts.ended,
         verdict=decided.verdict,
         sentence=decided.broken_service or headline(decided.best, scenario, facts.cells, decided.verdict),
@@ -74,15 +74,15 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         cells=facts.cells,
         checks=decided.checks,
         warnings=decided.warnings,
-        failures=failure_groups(facts.explained.failures, facts.explained.owings, begin=begin),
+        failures=failure_groups(facts.explained.failures, facts.explained.attributions, begin=begin),
         swallowed=facts.swallowed,
-        ledger=facts.books,
-        timelines=timelines(history, tuple(scenario.arms)),
+        ledger=facts.write_audits,
+        timelines=chart_series(history, tuple(scenario.arms)),
         health=facts.health,
-        contract=facts.contract,
+        contract_results=facts.contract_results,
         best=decided.best,
         costs=decided.costs,
-        environment=shown_environment(facts.environment, facts.plan),
+        environment=environment_rows(facts.environment, facts.plan),
         pool_mode=scenario.pgbouncer.pool_mode if scenario.pgbouncer else None,
         command=redacted_command(str(facts.environment.get("command", ""))),
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
@@ -90,12 +90,12 @@ def findings_of(history: History, facts: Facts, *, under_way: bool = False) -> F
         arrivals=facts.arrivals,
         notes=(*_notes(facts), *_unchecked(history, facts), *look_notes(facts.plan.looks, facts.cells)),
         comparisons=decided.comparisons,
-        figures=decided.figures,
+        episode_stats=decided.episode_stats,
         machine=decided.machine,
         pools=pools(history),
         nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
-        seen=facts.seen,
+        witness_coverage=facts.witness_coverage,
         baseline=_named(decided.baseline),
     )
 

@@ -9,35 +9,35 @@ from pathlib import Path
 
 from brokenpipe.history.file_names import last_part
 from brokenpipe.history.reader import History, reading
-from brokenpipe.measure.run_metadata import finished, plan_of, recorded_environment
+from brokenpipe.measure.run_metadata import end_reason, plan_of, recorded_environment
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class ResumeState:
     """A folder's experiment as far as it got. `part`: the number of the next part."""
 
     plan: Plan
     part: int
     ended: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     played: dict[str, int]  # finished episodes of each phase
-    left: tuple[EpisodeRange, ...]
+    remaining: tuple[EpisodeRange, ...]
     scenario_file: Path | None  # where it was read from, if that is known
 
 
-def unfinished(folder: Path) -> Unfinished:
+def read_resume_state(folder: Path) -> ResumeState:
     """What there is in a report folder. Raises ReportError if it is none."""
     with reading(folder) as history:
         plan = plan_of(history)
         scenario_file = recorded_environment(folder).get("scenario_file")
-        ended, played = finished(history), _played(history, tuple(plan.scenario.arms))
-    return Unfinished(
+        ended, played = end_reason(history), _played(history, tuple(plan.scenario.arms))
+    return ResumeState(
         plan=plan,
         part=last_part(folder) + 1,
         ended=ended,
         played=played,
-        left=remaining_ranges(plan.episode_ranges, played),
+        remaining=remaining_ranges(plan.episode_ranges, played),
         scenario_file=Path(str(scenario_file)) if scenario_file else None,
     )
 

@@ -93,13 +93,13 @@ def scenario_text(folder: Path) -> str:
         raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
 
 
-def started(history: History) -> str:
+def start_time(history: History) -> str:
     """When it began: ISO 8601, UTC."""
     (wall_ns,) = history.one("SELECT coalesce(min(wall_ns), 0) FROM clocks WHERE writer = 'experiment'")
     return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def finished(history: History) -> str:
+def end_reason(history: History) -> str:
     """How it ended: "done", "interrupted", "terminated", "failed", "stopped", "hung" or "cut off".
 
     A later part that was cut off has said nothing, whatever the one before it said.
@@ -111,7 +111,7 @@ def finished(history: History) -> str:
     return how if how in get_args(How) else "cut off"
 
 
-def shown_environment(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
     """Versions, then what is set at the servers, then the code, then the machine, and where on it the stack ran."""
     scenario = plan.scenario
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}

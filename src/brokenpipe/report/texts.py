@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from brokenpipe import formatting
-from brokenpipe.measure.failures.request_stage import RequestPhase
-from brokenpipe.measure.failures.witness_coverage import SAID, Seen
-from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.failures.request_stage import RequestStage
+from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
+from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import FailureGroup, Findings, PhaseFinding
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
@@ -94,12 +94,12 @@ def describe_renewals(phase: PhaseFinding) -> str:
     )
 
 
-def warning_scope(warning: Warn) -> str:
+def warning_scope(warning: ValidityWarning) -> str:
     """Say which phase and arm a warning is about, unless its text does."""
     return " · ".join(place for place in (warning.phase, warning.arm) if place and place not in warning.text)
 
 
-def describe_warning(warning: Warn, likewise: str = "") -> str:
+def describe_warning(warning: ValidityWarning, likewise: str = "") -> str:
     """Say a doubt on one line: where, what, and what to do."""
     place = warning_scope(warning)
     said = "; ".join(filter(None, (f"{place}: {warning.text}" if place else warning.text, likewise)))
@@ -115,18 +115,18 @@ def run_wide_warnings(findings: Findings) -> list[str]:
     ]
 
 
-def group_equal_warnings(warnings: Iterable[Warn]) -> tuple[tuple[Warn, str], ...]:
+def group_equal_warnings(warnings: Iterable[ValidityWarning]) -> tuple[tuple[ValidityWarning, str], ...]:
     """Put together what is said of several arms: the first of each code and phase, and whom else it is about.
 
     Only what is said in the same words, but for the arm and the figures: a reason that is another arm's is not its own.
     """
-    gathered: dict[tuple[str, str | None, bool, str], list[Warn]] = defaultdict(list)
+    gathered: dict[tuple[str, str | None, bool, str], list[ValidityWarning]] = defaultdict(list)
     for warning in warnings:
         gathered[warning.code, warning.phase, warning.unknown, _text_without_arm(warning)].append(warning)
     return tuple((first, _name_other_arms(others)) for first, *others in gathered.values())
 
 
-def _text_without_arm(warning: Warn) -> str:
+def _text_without_arm(warning: ValidityWarning) -> str:
     """Its text without arm and figures, if it is about an arm; what is about none is alike by its code."""
     if warning.arm is None:
         return ""
@@ -134,7 +134,7 @@ def _text_without_arm(warning: Warn) -> str:
     return _NUMBERS.sub("", without_arm)
 
 
-def _name_other_arms(others: list[Warn]) -> str:
+def _name_other_arms(others: list[ValidityWarning]) -> str:
     """Name the arms, or count what is about no arm; empty if there is nothing else."""
     if not others:
         return ""
@@ -151,13 +151,13 @@ NOT_SEEN = "not seen"
 BY_EVENT_LOOP = "caused by the service's own event loop, which stood still"
 
 _RELATION_TEXTS = {
-    Tie.SERVICE: BY_EVENT_LOOP,
-    Tie.UNATTRIBUTED: BY_NO_FAULT,
-    Tie.UNKNOWN: CANNOT_BE_DETERMINED,
+    Relation.SERVICE: BY_EVENT_LOOP,
+    Relation.UNATTRIBUTED: BY_NO_FAULT,
+    Relation.UNKNOWN: CANNOT_BE_DETERMINED,
 }
 
 
-def describe_relation(one: Tie) -> str:
+def describe_relation(one: Relation) -> str:
     """Say how a fault caused failed requests: "direct", or that none did, or that it is not known."""
     return _RELATION_TEXTS.get(one, one.value)
 
@@ -173,15 +173,15 @@ def describe_coverage(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], 
     """Say what the witness saw, and of which arms that is true."""
     gathered: dict[str, list[str]] = defaultdict(list)
     for arm in findings.arms:
-        if arm in findings.seen:
-            gathered[SAID[findings.seen[arm]]].append(arm)
+        if arm in findings.witness_coverage:
+            gathered[COVERAGE_TEXT[findings.witness_coverage[arm]]].append(arm)
     return tuple((said, tuple(arms)) for said, arms in gathered.items())
 
 
 def describe_missing_coverage(findings: Findings, arm: str) -> str:
     """Say why the requests of an arm cannot be followed; empty if they can be."""
-    what = findings.seen.get(arm, Seen.BOTH)
-    return "" if what is Seen.BOTH else SAID[what]
+    what = findings.witness_coverage.get(arm, WitnessCoverage.BOTH)
+    return "" if what is WitnessCoverage.BOTH else COVERAGE_TEXT[what]
 
 
 def describe_first_use(rest_s: tuple[float, float] | None) -> str:
@@ -197,18 +197,18 @@ def describe_connection_state(group: FailureGroup) -> str:
     return describe_first_use(group.rest_s) if group.state == "after rest" else group.state
 
 
-def describe_attribution_briefly(owed: Owed) -> str:
+def describe_attribution_briefly(owed: AttributionCounts) -> str:
     """Say in one or two words how a fault caused a group of failures: "direct", "mostly secondary"."""
-    most, count = max(owed.by_tie.items(), key=lambda item: item[1])
+    most, count = max(owed.by_relation.items(), key=lambda item: item[1])
     return describe_relation(most) if count == owed.failed else f"mostly {describe_relation(most)}"
 
 
-def describe_attribution(owed: Owed) -> str:
+def describe_attribution(owed: AttributionCounts) -> str:
     """Say which fault caused a group of failures, at which stage of the request, and what could have prevented it."""
-    moments = ", ".join(f"{count:,} {name}" for name, count in _sorted_counts(owed.by_moment))
+    moments = ", ".join(f"{count:,} {name}" for name, count in _sorted_counts(owed.by_stage))
     said = f"{_describe_causes(owed)}. Stage of the request: {moments}. "
-    if owed.stood_still_s is not None:
-        said += f"The service's own event loop stood still for up to {owed.stood_still_s:.1f} s. "
+    if owed.standstill_s is not None:
+        said += f"The service's own event loop stood still for up to {owed.standstill_s:.1f} s. "
     if owed.preventable:
         by = [f"{n:,} by {how}" for n, how in ((owed.pre_ping, "pre-ping"), (owed.recycle, "recycle")) if n]
         said += f"Preventable: {owed.preventable:,} of {owed.failed:,} ({', '.join(by)})."
@@ -223,18 +223,20 @@ def describe_attribution(owed: Owed) -> str:
     )
 
 
-def _describe_causes(owed: Owed) -> str:
+def _describe_causes(owed: AttributionCounts) -> str:
     """Say "caused by socket_kill: 3 direct, 1 collateral; 1 caused by no fault on record"."""
     faults = ", ".join(_sorted_by_count(owed.by_fault))
     counted = {
-        one: f"{count:,} {describe_relation(one)}" for one in Tie if (count := owed.by_tie.get(one, 0))
+        one: f"{count:,} {describe_relation(one)}"
+        for one in Relation
+        if (count := owed.by_relation.get(one, 0))
     }
     by_faults = ", ".join(text for one, text in counted.items() if one not in _RELATION_TEXTS)
     others = ", ".join(text for one, text in counted.items() if one in _RELATION_TEXTS)
     return "; ".join(filter(None, (f"Caused by {faults}: {by_faults}" if by_faults else "", others)))
 
 
-def _sorted_counts(counts: Mapping[RequestPhase, int]) -> list[tuple[str, int]]:
+def _sorted_counts(counts: Mapping[RequestStage, int]) -> list[tuple[str, int]]:
     return sorted(((key.value, count) for key, count in counts.items()), key=lambda item: -item[1])
 
 

@@ -16,10 +16,10 @@ def load_baseline(plan: Plan, folder: Path | None) -> Baseline | None:
     """The recorded experiment in `folder`, for a run of `plan`. Raises ReportError or NotComparable."""
     if folder is None:
         return None
-    from brokenpipe.measure.pipeline import as_baseline
+    from brokenpipe.measure.pipeline import read_as_baseline
     from brokenpipe.measure.regression.comparability import demand_comparable
 
-    baseline = as_baseline(folder)
+    baseline = read_as_baseline(folder)
     demand_comparable(baseline.plan, plan, str(folder))
     return baseline
 
@@ -44,13 +44,13 @@ def set_baseline(run: Path, folder: Path) -> None:
 def store_baseline(run: Path, baseline: Baseline | None) -> None:
     """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
     from brokenpipe.drive.run_folder import write_error
-    from brokenpipe.measure.regression.baseline import NAME
+    from brokenpipe.measure.regression.baseline import BASELINE_FILE
     from brokenpipe.report.writer import write_baseline
 
     if baseline is None:
         return
     try:
-        write_baseline(baseline, run / NAME)
+        write_baseline(baseline, run / BASELINE_FILE)
     except OSError as error:
         raise write_error(run, error) from error
 

@@ -22,7 +22,7 @@ def write_report(folder: Path) -> int:
     from brokenpipe.drive.run_folder import write_error
     from brokenpipe.formatting import megabytes, plain, plural
     from brokenpipe.measure.pipeline import measure
-    from brokenpipe.measure.regression.baseline import OWN, baseline_of
+    from brokenpipe.measure.regression.baseline import EPISODES_FILE, baseline_of
     from brokenpipe.measure.run_metadata import recorded_plan
     from brokenpipe.report.index.collection import collection_folder_of
     from brokenpipe.report.terminal.terminal import closing_line, result_lines
@@ -33,7 +33,7 @@ def write_report(folder: Path) -> int:
     try:
         page = write_report_files(findings, folder)
         if findings.finished == "done":  # no other run is held against half an experiment
-            write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / OWN)
+            write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / EPISODES_FILE)
     except OSError as error:
         raise write_error(folder, error) from error
     refresh_index_page(collection_folder_of(folder, findings.stem))

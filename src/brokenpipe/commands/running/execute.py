@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` do
     from brokenpipe.drive.runner import RunSpec
     from brokenpipe.load.config import Bind
     from brokenpipe.measure.regression.baseline import Baseline
-    from brokenpipe.measure.resume_state import Unfinished
+    from brokenpipe.measure.resume_state import ResumeState
 
 
 def execute_run(
@@ -62,7 +62,7 @@ def _remove_if_not_begun(folders: Sequence[Path]) -> None:
 
 
 def resume_run(
-    found: Unfinished, sources: Sources, project: Project, folder: Path, engine: str | None = None
+    found: ResumeState, sources: Sources, project: Project, folder: Path, engine: str | None = None
 ) -> int:
     """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
 
@@ -73,7 +73,7 @@ def resume_run(
 
         return RunSpec(
             found.plan, sources, project, folder, command_line(), open_phases=open_phases,
-            part=found.part, remaining=found.left, played=found.played, engine=engine,
+            part=found.part, remaining=found.remaining, played=found.played, engine=engine,
         )  # fmt: skip
 
     return _run_and_report(begin)

@@ -20,7 +20,7 @@ def run_web(
     from brokenpipe.drive.interactive.web_session import WebSessionConfig, serve_web_session
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
-    from brokenpipe.measure.live import Lookout
+    from brokenpipe.measure.live import LiveReader
     from brokenpipe.report.web.page import web_page
 
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
@@ -32,7 +32,7 @@ def run_web(
         command=command_line(),
         port=_port(port),
         page=web_page(plan),
-        live_source=Lookout,
+        live_source=LiveReader,
         on_message=_print,
         engine=engine,
     )

@@ -25,19 +25,34 @@ from brokenpipe.measure.attribution.event_loop import (
     standstills,
 )
 from brokenpipe.measure.attribution.failed_reconnects import failed_replacements
-from brokenpipe.measure.attribution.fault_effects import HANGS, SILENT, Deeds, deeds
-from brokenpipe.measure.attribution.fault_windows import HARNESS, SLACK_NS, Window, Windows, windows
+from brokenpipe.measure.attribution.fault_effects import (
+    HANG_CLASSES,
+    SILENT_FAULTS,
+    FaultEffects,
+    fault_effects,
+)
+from brokenpipe.measure.attribution.fault_windows import (
+    HARNESS,
+    SLACK_NS,
+    FaultWindow,
+    FaultWindows,
+    fault_windows,
+)
 from brokenpipe.measure.attribution.idle_connections import died_at_first_byte, pinging_arms
-from brokenpipe.measure.attribution.proxy_connections import Life, Links, links
+from brokenpipe.measure.attribution.proxy_connections import (
+    ProxyConnection,
+    ProxyConnections,
+    proxy_connections,
+)
 from brokenpipe.measure.attribution.slow_operations import latest, stalled
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.request_stage import Act, RequestPhase, request_phase
-from brokenpipe.measure.failures.root_cause import Failure, State, failures_between_phases
-from brokenpipe.measure.failures.witness_coverage import followed, seen_by_arm
-from brokenpipe.measure.model.attribution import Attribution, Tie
+from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage, request_stage
+from brokenpipe.measure.failures.root_cause import FailedRequest, State, failures_between_phases
+from brokenpipe.measure.failures.witness_coverage import coverage_by_arm, fully_witnessed_arms
+from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.run_metadata import plan_of
 
-_Owed = tuple[Tie, Window | None, int | None, str]  # with the time of what happened to the wire
+_Owed = tuple[Relation, FaultWindow | None, int | None, str]  # with the time of what happened to the wire
 
 _HEARD_LATE_NS = 1_000_000_000
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
@@ -46,50 +61,50 @@ _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own na
 class Attributor:
     """Answers for one failure at a time, from what was recorded of wire, faults and pool."""
 
-    def __init__(self, history: History, failures: Sequence[Failure] = ()) -> None:
-        self.links: Links = links(history)
-        self.windows: Windows = windows(history)
+    def __init__(self, history: History, failures: Sequence[FailedRequest] = ()) -> None:
+        self.connections: ProxyConnections = proxy_connections(history)
+        self.windows: FaultWindows = fault_windows(history)
         self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
         self.begins = [row[0] for row in self.episodes]
-        self.deeds: Deeds = deeds(history)
-        self.replacements = failed_replacements(history, self._ended_by)
-        self.stalled = stalled(history)
+        self.effects: FaultEffects = fault_effects(history)
+        self.failed_reconnects = failed_replacements(history, self._ended_by)
+        self.stalls = stalled(history)
         self.standstills: Standstills = standstills(history)
         failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
-        self.standing_still = {(each.arm, each.id) for each in failed if self._stood_still(each)}
-        self.reconnecting = failed_to_reconnect(history, self.standing_still)
+        self.in_standstill = {(each.arm, each.id) for each in failed if self._stood_still(each)}
+        self.reconnecting = failed_to_reconnect(history, self.in_standstill)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
-        self.followed = followed(seen_by_arm(history, plan_of(history).scenario.arms))
+        self.followed = fully_witnessed_arms(coverage_by_arm(history, plan_of(history).scenario.arms))
         self.pinging = pinging_arms(history)
 
-    def attribution(self, failure: Failure) -> Attribution:
+    def attribute(self, failure: FailedRequest) -> Attribution:
         """What this failed request is owed to."""
-        act = failure.act
-        life = self.links.life(failure.arm, act.port, _time(act, failure)) if act else None
+        act = failure.operation
+        life = self.connections.connection(failure.arm, act.port, _time(act, failure)) if act else None
         tie, window, at, evidence = self._owed(failure, life)
-        phase, episode = self._episode(window, failure.at if at is None else at)
+        phase, episode = self._episode(window, failure.begin if at is None else at)
         pre_ping, recycle = self._preventable(failure, life, tie)
-        moment = request_phase(act, response_began=failure.response_began, link_ended=_of_no_use(life))
-        if moment is RequestPhase.MID_STATEMENT and died_at_first_byte(
-            failure, life, self.windows, self.deeds
+        moment = request_stage(act, response_began=failure.response_began, link_ended=_of_no_use(life))
+        if moment is RequestStage.MID_STATEMENT and died_at_first_byte(
+            failure, life, self.windows, self.effects
         ):
-            moment, pre_ping, recycle = RequestPhase.AFTER_REST, None, None
+            moment, pre_ping, recycle = RequestStage.AFTER_REST, None, None
         return Attribution(
-            tie=tie,
+            relation=tie,
             fault=window.fault if window else "",
             phase=phase,
             episode=episode,
             evidence=evidence,
-            moment=moment,
+            stage=moment,
             pre_ping=pre_ping,
             recycle=recycle,
-            stood_still_s=self._standstill_s(failure) if tie is Tie.SERVICE else None,
+            standstill_s=self._standstill_s(failure) if tie is Relation.SERVICE else None,
         )
 
     # --- the rules, strongest evidence first ----------------------------------------------------------
 
-    def _owed(self, failure: Failure, life: Life | None) -> _Owed:
+    def _owed(self, failure: FailedRequest, life: ProxyConnection | None) -> _Owed:
         rules = (
             self._by_link,
             self._by_event_loop,
@@ -100,70 +115,79 @@ class Attributor:
         )
         owed = next((owed for rule in rules if (owed := rule(failure, life))), None)
         if owed is None:
-            tie = Tie.UNATTRIBUTED if self._is_followed(failure, life) else Tie.UNKNOWN
+            tie = Relation.UNATTRIBUTED if self._is_followed(failure, life) else Relation.UNKNOWN
             return (tie, None, None, "")
         return owed
 
-    def _is_followed(self, failure: Failure, life: Life | None) -> bool:
+    def _is_followed(self, failure: FailedRequest, life: ProxyConnection | None) -> bool:
         """Whether the records would lead to a fault if one had caused it: its chain is known, and its connection.
 
         Who has no connection yet waits or connects; an error of the service's own has none, if all of its requests
         and pools are seen. Of what was given up without a word nobody knows what it waited for.
         """
-        if failure.act is not None:
-            return life is not None or (bool(self.links) and failure.act.act in {"checkout", "connect"})
+        if failure.operation is not None:
+            return life is not None or (
+                bool(self.connections) and failure.operation.kind in {"checkout", "connect"}
+            )
         return failure.error_class is ErrorClass.APPLICATION and failure.arm in self.followed
 
-    def _by_link(self, failure: Failure, life: Life | None) -> _Owed | None:
+    def _by_link(self, failure: FailedRequest, life: ProxyConnection | None) -> _Owed | None:
         """The link of its connection was cut, silenced or ended, and that is why it failed."""
-        if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANGS):
+        if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANG_CLASSES):
             return None
         # A connection ends once. On a busy machine its client may hear of it before the proxy has written it down.
         slack_ns = _HEARD_LATE_NS if failure.error_class.is_disconnect else SLACK_NS
-        until = _time(failure.act, failure) + slack_ns
-        began = failure.act.began if failure.act else None
+        until = _time(failure.operation, failure) + slack_ns
+        began = failure.operation.began if failure.operation else None
         owed = self._of_link(failure.arm, life, until, began)
         if owed is None and failure.error_class.is_disconnect:
             owed = self._of_farewell(failure.arm, life, until, began)
-        return (Tie.DIRECT, *owed, "link") if owed else None
+        return (Relation.DIRECT, *owed, "link") if owed else None
 
     def _of_link(
-        self, arm: str, life: Life, until: int, began: int | None = None
-    ) -> tuple[Window, int] | None:
+        self, arm: str, life: ProxyConnection, until: int, began: int | None = None
+    ) -> tuple[FaultWindow, int] | None:
         """The act that cut, silenced or ended a link, and when that was. `began`: something was asked on it."""
         for struck in (life.cut, life.silenced):
             if struck is not None and struck <= until:
                 window = self._with_toxic(arm, life.toxic, struck)
                 return (window, struck) if window else None
-        if life.ended is not None and life.ended <= until and life.ender in {"server", "no_server"}:
+        if life.ended is not None and life.ended <= until and life.closed_by in {"server", "no_server"}:
             idle = began is None or life.ended <= began
             return self._of_server(arm, life.ended, life.ended, idle=idle)
         return None
 
-    def _of_farewell(self, arm: str, life: Life, until: int, began: int | None) -> tuple[Window, int] | None:
+    def _of_farewell(
+        self, arm: str, life: ProxyConnection, until: int, began: int | None
+    ) -> tuple[FaultWindow, int] | None:
         """The act that made the server say good-bye, if its client hung up on that before the server did.
 
         It had asked, and was told on the wire instead of an answer: under TLS that looks like an end to it.
         """
-        if life.ender != "client" or began is None or life.ended is None or not began <= life.ended <= until:
+        if (
+            life.closed_by != "client"
+            or began is None
+            or life.ended is None
+            or not began <= life.ended <= until
+        ):
             return None
         return self._of_server(arm, began, life.ended, idle=False)
 
-    def _of_server(self, arm: str, since: int, ended: int, *, idle: bool) -> tuple[Window, int] | None:
+    def _of_server(self, arm: str, since: int, ended: int, *, idle: bool) -> tuple[FaultWindow, int] | None:
         """The act in that time that could make the server end a link, and when it ended."""
         for window in self.windows.before(arm, ended):
-            lasted = window.overlaps(since - self.deeds.outlives_ns(window), ended)
-            if lasted and window.fault != HARNESS and self.deeds.could_end(window, idle=idle):
+            lasted = window.overlaps(since - self.effects.effect_after_heal_ns(window), ended)
+            if lasted and window.fault != HARNESS and self.effects.could_end(window, idle=idle):
                 return window, ended
         return None
 
-    def _ended_by(self, arm: str, port: int, at: int) -> tuple[Window, int] | None:
+    def _ended_by(self, arm: str, port: int, at: int) -> tuple[FaultWindow, int] | None:
         """The fault that had ended the link of a port, if one had; ourselves do not count."""
-        life = self.links.life(arm, port, at)
+        life = self.connections.connection(arm, port, at)
         owed = self._of_link(arm, life, at + SLACK_NS) if life else None
         return owed if owed and owed[0].fault != HARNESS else None
 
-    def _with_toxic(self, arm: str, toxic: str | None, at: int) -> Window | None:
+    def _with_toxic(self, arm: str, toxic: str | None, at: int) -> FaultWindow | None:
         """The last act that used this toxic. Between phases that is ourselves, with the switch that kills."""
         for window in self.windows.before(arm, at):
             if _TOXIC_OF.get(window.fault, window.fault) == toxic:
@@ -172,96 +196,100 @@ class Attributor:
                 return window
         return None
 
-    def _by_event_loop(self, failure: Failure, _: Life | None) -> _Owed | None:
+    def _by_event_loop(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
         """The service's loop stood still while it waited: measured, where a latency's share is only reckoned.
 
         Or it had to connect, in place of a connection that was given up because of that.
         """
-        instead = failure.act is not None and failure.act.act == "connect"
+        instead = failure.operation is not None and failure.operation.kind == "connect"
         if self._stood_still(failure) or (instead and (failure.arm, failure.id) in self.reconnecting):
-            return (Tie.SERVICE, None, None, EVENT_LOOP)
+            return (Relation.SERVICE, None, None, EVENT_LOOP)
         return None
 
-    def _standstill_s(self, failure: Failure) -> float | None:
+    def _standstill_s(self, failure: FailedRequest) -> float | None:
         stood = self.standstills.behind(failure)
         return None if stood is None else round(stood, 1)
 
-    def _stood_still(self, failure: Failure) -> bool:
+    def _stood_still(self, failure: FailedRequest) -> bool:
         """Not in silence: then nothing would have come, however well the loop ran."""
         if self.standstills.behind(failure) is None:
             return False
-        there = self.windows.during(failure.arm, failure.at, _time(failure.act, failure))
-        return not any(window.fault in SILENT for window in there)
+        there = self.windows.during(failure.arm, failure.begin, _time(failure.operation, failure))
+        return not any(window.fault in SILENT_FAULTS for window in there)
 
-    def _by_what_was_there(self, failure: Failure, _: Life | None) -> _Owed | None:
+    def _by_what_was_there(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
         """It failed in a way that a fault makes which was there while the act that failed went on."""
-        act = failure.act
-        if act is None or act.act == "checkout":
+        act = failure.operation
+        if act is None or act.kind == "checkout":
             return None
         until = _time(act, failure)
         took_ns = until - act.began if act.began else None
-        since = (act.began or until) - self.deeds.remembered_ns(failure.error_class)
+        since = (act.began or until) - self.effects.lasting_ns(failure.error_class)
         there = self.windows.during(failure.arm, since, until)
-        possible = (w for w in there if self.deeds.could_fail(w, failure.error_class, act.act, took_ns))
+        possible = (w for w in there if self.effects.could_fail(w, failure.error_class, act.kind, took_ns))
         window = next(possible, None)
-        return (Tie.DIRECT, window, until, "fault at that time") if window else None
+        return (Relation.DIRECT, window, until, "fault at that time") if window else None
 
-    def _by_sister(self, failure: Failure, _: Life | None) -> _Owed | None:
+    def _by_sister(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
         """It had to connect, for a connection that a fault had ended or the pool had given up because of one."""
-        if failure.act is None or failure.act.act != "connect":
+        if failure.operation is None or failure.operation.kind != "connect":
             return None
-        owed = self.replacements.get((failure.arm, failure.id))
-        return (Tie.COLLATERAL, *owed, "link of its sister") if owed else None
+        owed = self.failed_reconnects.get((failure.arm, failure.id))
+        return (Relation.COLLATERAL, *owed, "link of its sister") if owed else None
 
-    def _by_waiting(self, failure: Failure, _: Life | None) -> _Owed | None:
+    def _by_waiting(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
         """It waited in the pool's queue while others hung on links that were silent, or on what else was there."""
-        act = failure.act
-        if act is None or act.act != "checkout":
+        act = failure.operation
+        if act is None or act.kind != "checkout":
             return None
         until = _time(act, failure)
-        began = act.began or failure.at
-        for stall in latest(self.stalled[failure.arm], until):
-            life = self.links.life(failure.arm, stall.port, stall.since)
-            if life is not None and life.silenced is not None and (life.over is None or life.over >= began):
+        began = act.began or failure.begin
+        for stall in latest(self.stalls[failure.arm], until):
+            life = self.connections.connection(failure.arm, stall.port, stall.since)
+            if (
+                life is not None
+                and life.silenced is not None
+                and (life.over_at is None or life.over_at >= began)
+            ):
                 owed = self._of_link(failure.arm, life, until)
-                return (Tie.SECONDARY, *owed, "links of others") if owed else None
+                return (Relation.SECONDARY, *owed, "links of others") if owed else None
         there = self.windows.during(failure.arm, began, until)
         window = next((each for each in there if self._hang_on(each, failure.arm, until)), None)
         if window := window or self._still_hung_on(failure.arm, began, until):
-            return Tie.SECONDARY, window, until, "fault at that time"
+            return Relation.SECONDARY, window, until, "fault at that time"
         return None
 
-    def _still_hung_on(self, arm: str, began: int, until: int) -> Window | None:
+    def _still_hung_on(self, arm: str, began: int, until: int) -> FaultWindow | None:
         """A silence that others had begun in, and hung on after it was healed, when this one began to wait."""
-        for stall in latest(self.stalled[arm], until):
+        for stall in latest(self.stalls[arm], until):
             there = self.windows.during(arm, stall.since, stall.since) if stall.told >= began else ()
-            if window := next((each for each in there if each.fault in SILENT), None):
+            if window := next((each for each in there if each.fault in SILENT_FAULTS), None):
                 return window
         return None
 
-    def _hang_on(self, window: Window, arm: str, until: int) -> bool:
+    def _hang_on(self, window: FaultWindow, arm: str, until: int) -> bool:
         """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
         if window.fault != "latency":
-            return window.fault in SILENT
-        there = (stall for stall in latest(self.stalled[arm], until) if stall.since >= window.begins)
+            return window.fault in SILENT_FAULTS
+        there = (stall for stall in latest(self.stalls[arm], until) if stall.since >= window.begins)
         return any(
-            self.deeds.could_delay(window, each.act, max(until, each.told) - each.since) for each in there
+            self.effects.could_delay(window, each.act, max(until, each.told) - each.since) for each in there
         )
 
-    def _by_time(self, failure: Failure, _: Life | None) -> _Owed | None:
+    def _by_time(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
         """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
-        if self.links or not failure.broken:
+        if self.connections or not failure.broken:
             return None
-        until = _time(failure.act, failure)
+        until = _time(failure.operation, failure)
         window = next(iter(self.windows.before(failure.arm, until)), None)
-        if window is None or (failure.state == "in use" and not window.overlaps(failure.at, until)):
+        if window is None or (failure.state == "in use" and not window.overlaps(failure.begin, until)):
             return None
         at = window.begins if window.momentary else until
-        return (Tie.DIRECT, window, at, "time alone")
+        return (Relation.DIRECT, window, at, "time alone")
 
     # --- what follows ---------------------------------------------------------------------------------
 
-    def _episode(self, window: Window | None, at: int) -> tuple[str, int | None]:
+    def _episode(self, window: FaultWindow | None, at: int) -> tuple[str, int | None]:
         """Of the fault: a strike has its own, what is held belongs to the one in which it had its effect."""
         if window is None:
             return "", None
@@ -273,23 +301,25 @@ class Attributor:
             return window.phase, None
         return window.phase, self.episodes[n][3]
 
-    def _preventable(self, failure: Failure, life: Life | None, tie: Tie) -> tuple[bool | None, bool | None]:
+    def _preventable(
+        self, failure: FailedRequest, life: ProxyConnection | None, tie: Relation
+    ) -> tuple[bool | None, bool | None]:
         """By pre-ping, by recycle. A ping finds what is dead, and hangs on what is silent; age finds both."""
-        act = failure.act
-        if tie is Tie.SERVICE:
+        act = failure.operation
+        if tie is Relation.SERVICE:
             return False, False
-        if act is None or tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN}:
+        if act is None or tie in {Relation.UNATTRIBUTED, Relation.UNKNOWN}:
             return None, None
         handed = act.handed
-        dead = failure.state == "stale" or (life is not None and _before(life.dead, handed))
+        dead = failure.state == "stale" or (life is not None and _before(life.dead_since, handed))
         silent = life is not None and _before(life.silenced, handed)
-        if not dead and not silent and failure.state == "" and life is None and tie is Tie.DIRECT:
-            return (False, False) if act.act in {"connect", "checkout"} else (None, None)
+        if not dead and not silent and failure.state == "" and life is None and tie is Relation.DIRECT:
+            return (False, False) if act.kind in {"connect", "checkout"} else (None, None)
         old = self._old_enough(handed, life) if life else None
         pinged = failure.arm in self.pinging  # and it was alive then: it died right after
         return dead and not silent and not pinged, old and (dead or silent)
 
-    def _old_enough(self, handed: int | None, life: Life) -> bool | None:
+    def _old_enough(self, handed: int | None, life: ProxyConnection) -> bool | None:
         """At its last checkout, for the shortest recycle of this experiment."""
         if self.recycle_ms is None:
             return None
@@ -298,40 +328,42 @@ class Attributor:
         return (handed - life.opened) / 1e6 >= self.recycle_ms
 
 
-def attributed(history: History, failures: Sequence[Failure]) -> tuple[Attribution, ...]:
+def attribute_failures(history: History, failures: Sequence[FailedRequest]) -> tuple[Attribution, ...]:
     """One for each failure, in the same order."""
     attributor = Attributor(history, failures)
     known: dict[Attribution, Attribution] = {}  # a strike breaks many requests alike
-    each = (attributor.attribution(failure) for failure in failures)
+    each = (attributor.attribute(failure) for failure in failures)
     return tuple(known.setdefault(one, one) for one in each)
 
 
-_NOT_IN_USE: Mapping[RequestPhase, State] = {
-    RequestPhase.STALE: "stale",
-    RequestPhase.AFTER_REST: "after rest",
+_NOT_IN_USE: Mapping[RequestStage, State] = {
+    RequestStage.STALE: "stale",
+    RequestStage.AFTER_REST: "after rest",
 }
 
 
-def by_their_links(failures: Sequence[Failure], owings: Sequence[Attribution]) -> tuple[Failure, ...]:
+def refine_by_connection(
+    failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+) -> tuple[FailedRequest, ...]:
     """The failures: no more in use where the proxy knew of the end first, or where it came with the first byte."""
     return tuple(
-        replace(failure, state=_NOT_IN_USE.get(owed.moment, failure.state))
+        replace(failure, state=_NOT_IN_USE.get(owed.stage, failure.state))
         if failure.state == "in use"
         else failure
         for failure, owed in zip(failures, owings, strict=True)
     )
 
 
-def _time(act: Act | None, failure: Failure) -> int:
+def _time(act: DbOperation | None, failure: FailedRequest) -> int:
     """When it failed, or was given up."""
     return act.t if act is not None and act.t is not None else failure.end
 
 
-def _of_no_use(life: Life | None) -> int | None:
+def _of_no_use(life: ProxyConnection | None) -> int | None:
     """When a connection was no longer of any use: over, but not by its own client, or forgotten, or silent."""
     if life is None:
         return None
-    over = life.over if life.ender != "client" else None
+    over = life.over_at if life.closed_by != "client" else None
     return min((t for t in (over, life.forgotten, life.silenced) if t is not None), default=None)
 
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.failed_reconnects import Ended, failed_replacements
-from brokenpipe.measure.attribution.fault_windows import Window
+from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.root_cause import Failure
-from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.failures.root_cause import FailedRequest
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.tables.requests import placed
 
 EVENT_LOOP = "event loop"
@@ -59,12 +59,12 @@ class Standstills:
         """Whether any loop stood still: in most histories none did, and nothing has to be looked up for it."""
         return any(spans for processes in self.by_process.values() for spans in processes.values())
 
-    def behind(self, failure: Failure) -> float | None:
+    def behind(self, failure: FailedRequest) -> float | None:
         """For how many seconds the loop stood still while this request waited, if that is why its time ran out.
 
         It is, if the loop stood still for half of that time or more, and the timer fired right after.
         """
-        act = failure.act
+        act = failure.operation
         if failure.error_class not in TIMERS or (act is not None and act.on_loop is False):
             return None
         since, until = _waited(failure)
@@ -88,12 +88,12 @@ class Standstills:
         return spans[first:last]
 
 
-def _waited(failure: Failure) -> tuple[int, int]:
+def _waited(failure: FailedRequest) -> tuple[int, int]:
     """From when to when: the act that failed, or the whole request if there is none or its user gave up."""
-    act = failure.act
+    act = failure.operation
     if act is None or failure.error_class is ErrorClass.TIMEOUT:
-        return failure.at, failure.end
-    return act.began or failure.at, act.t if act.t is not None else failure.end
+        return failure.begin, failure.end
+    return act.began or failure.begin, act.t if act.t is not None else failure.end
 
 
 # Each process that was watched, also one that never stood still: then it is known which one served a request.
@@ -130,7 +130,7 @@ def failed_to_reconnect(
     }
 
     def ended_by(arm: str, port: int, t: int) -> Ended | None:
-        return (Window(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
+        return (FaultWindow(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
 
     return failed_replacements(history, ended_by).keys()
 
@@ -140,7 +140,7 @@ SELECT witness_arm, phase, max(ms) FROM ({placed("FROM loops", "t")}) WHERE phas
 """
 
 
-def with_loop_lag(history: History, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+def with_loop_lag(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with how long the service's event loop stood still there at most, where it is known."""
     longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST)}
     return {place: replace(cell, loop_lag_ms=longest.get(place)) for place, cell in cells.items()}

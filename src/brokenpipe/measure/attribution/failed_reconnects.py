@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.fault_windows import Window
+from brokenpipe.measure.attribution.fault_windows import FaultWindow
 
-Ended = tuple[Window, int]  # by which act, and when
+Ended = tuple[FaultWindow, int]  # by which act, and when
 EndedBy = Callable[[str, int, int], Ended | None]  # arm, port, time: what had ended that link
 
 _EVENTS = """

@@ -14,7 +14,7 @@ from brokenpipe.faults.idle_reset import IdleReset
 from brokenpipe.faults.latency import Latency
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.fault_windows import SERVER_SLACK_NS, SLACK_NS, Window
+from brokenpipe.measure.attribution.fault_windows import SERVER_SLACK_NS, SLACK_NS, FaultWindow
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.plan.plan import Plan
 
@@ -22,9 +22,9 @@ from brokenpipe.plan.plan import Plan
 ROUND_TRIPS: Mapping[str, int] = {"connect": 8, "ping": 4}
 _OF_OTHERS = 3
 
-HANGS = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
+HANG_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
-SILENT = frozenset({"black_hole", "packet_drop", "server_pause"})
+SILENT_FAULTS = frozenset({"black_hole", "packet_drop", "server_pause"})
 """In which everybody hangs."""
 
 _MAKES: Mapping[ErrorClass, frozenset[str]] = {
@@ -33,7 +33,7 @@ _MAKES: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
     ErrorClass.SERVER_CRASH: frozenset({"server_restart"}),
     ErrorClass.POOLER: frozenset({"server_restart"}),  # what PgBouncer says while Postgres is away
-    **dict.fromkeys(HANGS, SILENT | {"latency"}),
+    **dict.fromkeys(HANG_CLASSES, SILENT_FAULTS | {"latency"}),
     ErrorClass.STATEMENT_CANCELLED: frozenset({"server_pause"}),  # by a limit of the service's own
     ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
 }
@@ -45,12 +45,12 @@ _OF_SETTING: Mapping[ErrorClass, str] = {
     ErrorClass.TOO_MANY_CONNECTIONS: "connection_limit",
 }
 _END_WHAT_IDLES = frozenset({"idle_session_timeout", "idle_in_transaction_session_timeout"})
-_END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill"}) | SILENT
+_END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill"}) | SILENT_FAULTS
 _END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
 
 
 @dataclass(frozen=True, slots=True)
-class Deeds:
+class FaultEffects:
     """The faults of a plan, by their phase. Of one that is not in it only the kind is known, and that has to do."""
 
     faults: Mapping[str, Fault]
@@ -58,11 +58,11 @@ class Deeds:
         0  # for so long a pooler tells clients of a server that it could not reach before
     )
 
-    def remembered_ns(self, error_class: ErrorClass) -> int:
+    def lasting_ns(self, error_class: ErrorClass) -> int:
         """How long after a fault somebody may still be told of it in this way."""
         return self.pooler_retries_ns if error_class is ErrorClass.POOLER else 0
 
-    def could_fail(self, window: Window, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
+    def could_fail(self, window: FaultWindow, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
         """Whether it makes an act fail in this way. `took_ns` None: not known."""
         if act == "connect" and error_class.is_disconnect:
             return self._could_end_while_connecting(window, took_ns)
@@ -71,42 +71,42 @@ class Deeds:
         made = window.fault in _MAKES.get(error_class, frozenset())
         return made and (window.fault != "latency" or self.could_delay(window, act, took_ns))
 
-    def could_end(self, window: Window, *, idle: bool) -> bool:
+    def could_end(self, window: FaultWindow, *, idle: bool) -> bool:
         """Whether it makes the server end a link. `idle`: nothing had been asked on it at that time."""
         if window.fault != "server_setting":
             return window.fault in _END_AT_THE_SERVER
         setting = self._setting(window)
         return idle and (setting is None or setting.setting in _END_WHAT_IDLES)
 
-    def outlives_ns(self, window: Window) -> int:
+    def effect_after_heal_ns(self, window: FaultWindow) -> int:
         """How long after its healing it may still end a link: a session keeps a limit until its next statement."""
         setting = self._setting(window)
         if setting is None or setting.setting not in _END_WHAT_IDLES:
             return 0
         return (setting.after_ms or 0) * 1_000_000 + SERVER_SLACK_NS
 
-    def could_delay(self, window: Window, act: str, took_ns: int | None) -> bool:
+    def could_delay(self, window: FaultWindow, act: str, took_ns: int | None) -> bool:
         """Whether it is at least half of an act's time: all of it in silence, some round trips in a latency."""
         fault = self._fault(window)
         if not isinstance(fault, Latency):
-            return window.fault == "latency" or window.fault in SILENT
+            return window.fault == "latency" or window.fault in SILENT_FAULTS
         if took_ns is None:
             return False  # nothing is guessed
         late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
         return 2 * late_ms * 1_000_000 >= took_ns
 
-    def delay_ns(self, window: Window) -> int:
+    def delay_ns(self, window: FaultWindow) -> int:
         """By how much it delays one round trip."""
         fault = self._fault(window)
         return (fault.ms + fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
 
-    def _could_end_while_connecting(self, window: Window, took_ns: int | None) -> bool:
+    def _could_end_while_connecting(self, window: FaultWindow, took_ns: int | None) -> bool:
         fault = self._fault(window)
         if isinstance(fault, IdleReset) and took_ns is not None:
             return took_ns + SLACK_NS >= fault.after_ms * 1_000_000
         return window.fault in _END_WHILE_CONNECTING
 
-    def _could_limit(self, window: Window, error_class: ErrorClass, took_ns: int | None) -> bool:
+    def _could_limit(self, window: FaultWindow, error_class: ErrorClass, took_ns: int | None) -> bool:
         setting, wanted = self._setting(window), _OF_SETTING.get(error_class)
         if wanted is None or setting is None:
             return wanted is not None
@@ -116,18 +116,20 @@ class Deeds:
             return True
         return took_ns + SLACK_NS >= (setting.after_ms or 0) * 1_000_000
 
-    def _setting(self, window: Window) -> ServerSetting | None:
+    def _setting(self, window: FaultWindow) -> ServerSetting | None:
         fault = self._fault(window)
         return fault if isinstance(fault, ServerSetting) else None
 
-    def _fault(self, window: Window) -> Fault | None:
+    def _fault(self, window: FaultWindow) -> Fault | None:
         fault = self.faults.get(window.phase)
         return fault if fault is not None and fault.name == window.fault else None
 
 
-def deeds(history: History) -> Deeds:
+def fault_effects(history: History) -> FaultEffects:
     """Those of the plan that was run."""
     plan = Plan.model_validate(history.document("plan.json"), strict=False)
     pooler = plan.scenario.pgbouncer
     retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0
-    return Deeds({phase.name: phase.fault for phase in plan.scenario.phases if phase.fault}, retries_ns)
+    return FaultEffects(
+        {phase.name: phase.fault for phase in plan.scenario.phases if phase.fault}, retries_ns
+    )

@@ -35,7 +35,7 @@ _AT_SERVER = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class FaultWindow:
     """`fault` is its name; `begins` and `ends` are monotonic nanoseconds. `episode`: of a strike."""
 
     fault: str
@@ -56,18 +56,18 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class FaultWindows:
     """Of every arm, in order of their beginning."""
 
-    by_arm: Mapping[str, Sequence[Window]]
+    by_arm: Mapping[str, Sequence[FaultWindow]]
     begins: Mapping[str, Sequence[int]]
 
-    def before(self, arm: str, t: int) -> Iterator[Window]:
+    def before(self, arm: str, t: int) -> Iterator[FaultWindow]:
         """Those that had begun at `t`, the latest first."""
         count = bisect_right(self.begins.get(arm, ()), t + SLACK_NS)
         return reversed(self.by_arm.get(arm, ())[:count])
 
-    def during(self, arm: str, since: int, until: int) -> Iterator[Window]:
+    def during(self, arm: str, since: int, until: int) -> Iterator[FaultWindow]:
         """Those of faults that were there at some time of an interval, the latest first."""
         return (
             window
@@ -82,9 +82,9 @@ _OURS = frozenset({"renew", "clear", "restart"})
 _FOR_EVER = 2**63 - 1
 
 
-def windows(history: History) -> Windows:
+def fault_windows(history: History) -> FaultWindows:
     """What the nemesis did to each arm."""
-    by_arm: dict[str, list[Window]] = defaultdict(list)
+    by_arm: dict[str, list[FaultWindow]] = defaultdict(list)
     acts: dict[str, list[tuple[str, str, str, int | None, int, int]]] = defaultdict(list)
     for arm, *act in history.rows(_ACTS):
         acts[arm].append(tuple(act))
@@ -92,10 +92,10 @@ def windows(history: History) -> Windows:
         for n, (action, fault, phase, episode, t0, t1) in enumerate(done):
             name = fault.partition(" ")[0]
             if action in _OURS:
-                by_arm[arm].append(Window(HARNESS, "", phase, None, t0, t1))
+                by_arm[arm].append(FaultWindow(HARNESS, "", phase, None, t0, t1))
             elif action == "inject":
                 over = (later[5] for later in islice(done, n + 1, None) if later[0] in _OVER)
                 late_ns = SERVER_SLACK_NS if name in _AT_SERVER else 0
                 ends = t1 + late_ns if name in _MOMENTARY else next(over, _FOR_EVER)
-                by_arm[arm].append(Window(name, fault, phase, episode, t0, ends))
-    return Windows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})
+                by_arm[arm].append(FaultWindow(name, fault, phase, episode, t0, ends))
+    return FaultWindows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})

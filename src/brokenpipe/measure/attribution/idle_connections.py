@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.fault_effects import Deeds
-from brokenpipe.measure.attribution.fault_windows import Windows
-from brokenpipe.measure.attribution.proxy_connections import Life
+from brokenpipe.measure.attribution.fault_effects import FaultEffects
+from brokenpipe.measure.attribution.fault_windows import FaultWindows
+from brokenpipe.measure.attribution.proxy_connections import ProxyConnection
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.request_stage import Act, RequestPhase
-from brokenpipe.measure.failures.root_cause import Failure
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.attribution import Attribution, Tie
+from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage
+from brokenpipe.measure.failures.root_cause import FailedRequest
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.stats.distributions import binomial_cdf
 from brokenpipe.measure.tables.requests import placed
 from brokenpipe.plan.scenario import Scenario
@@ -40,15 +40,17 @@ _WITHOUT_REASON = frozenset({ErrorClass.RESET, ErrorClass.BROKEN_PIPE, ErrorClas
 _SPARE_WHAT_TALKS = frozenset({"latency", "idle_reset", "idle_drop", "server_setting"})
 
 
-def died_at_first_byte(failure: Failure, life: Life | None, windows: Windows, deeds: Deeds) -> bool:
+def died_at_first_byte(
+    failure: FailedRequest, life: ProxyConnection | None, windows: FaultWindows, deeds: FaultEffects
+) -> bool:
     """Whether a connection that looked alive ended with the first byte after a rest, and nothing of ours ended it."""
-    act = failure.act
+    act = failure.operation
     if not _unexplained_end(failure, act, life) or act is None or act.began is None or act.t is None:
         return False
     if act.rest_ms is None or act.rest_ms < LEAST_REST_MS:
         return False
     there = tuple(windows.during(failure.arm, act.began, act.t))
-    died = life.ended if life and life.ended and life.ender in {"server", "no_server"} else act.t
+    died = life.ended if life and life.ended and life.closed_by in {"server", "no_server"} else act.t
     late_ns = AT_FIRST_BYTE_NS + 2 * sum(map(deeds.delay_ns, there))
     if not act.began <= died <= act.began + late_ns:
         return False
@@ -57,7 +59,7 @@ def died_at_first_byte(failure: Failure, life: Life | None, windows: Windows, de
     return not any(deeds.could_end(window, idle=False) for window in there)
 
 
-def _unexplained_end(failure: Failure, act: Act | None, life: Life | None) -> bool:
+def _unexplained_end(failure: FailedRequest, act: DbOperation | None, life: ProxyConnection | None) -> bool:
     """A first statement on a connection that looked alive, and that ended without a reason and not by a toxic."""
     ours = life is not None and not (life.cut is None and life.silenced is None and life.forgotten is None)
     in_use = failure.state == "in use" and failure.error_class in _WITHOUT_REASON
@@ -70,9 +72,9 @@ class _Pings:
 
     scenario: Scenario
     found: Mapping[tuple[str, str, int], int]  # arm, phase, episode
-    broken: Mapping[Place, int]
-    in_use: Mapping[Place, int]
-    requests: Mapping[Place, int]
+    broken: Mapping[ArmPhase, int]
+    in_use: Mapping[ArmPhase, int]
+    requests: Mapping[ArmPhase, int]
     arms: frozenset[str]
 
     def likewise(self, arm: str, phase: str) -> list[str]:
@@ -118,7 +120,7 @@ def pinging_arms(history: History) -> frozenset[str]:
     return frozenset(arm for (arm,) in history.rows(_PINGING))
 
 
-def _pings(history: History, scenario: Scenario, failures: Sequence[Failure]) -> _Pings:
+def _pings(history: History, scenario: Scenario, failures: Sequence[FailedRequest]) -> _Pings:
     requests = history.rows("SELECT arm, phase, sum(requests)::BIGINT FROM by_episode GROUP BY ALL")
     return _Pings(
         scenario=scenario,
@@ -131,8 +133,8 @@ def _pings(history: History, scenario: Scenario, failures: Sequence[Failure]) ->
 
 
 def with_what_pings_prove(
-    history: History, scenario: Scenario, failures: Sequence[Failure], owings: Sequence[Attribution]
-) -> tuple[tuple[Failure, ...], tuple[Attribution, ...]]:
+    history: History, scenario: Scenario, failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+) -> tuple[tuple[FailedRequest, ...], tuple[Attribution, ...]]:
     """The same; first uses after a rest are stale where pings of other arms prove it, and open where they contradict.
 
     They contradict where connections in use, which no act of ours ended, die less in an arm that pings: that no setting
@@ -145,10 +147,12 @@ def with_what_pings_prove(
     return tuple(failure for failure, _ in told), tuple(owing for _, owing in told)
 
 
-def _told(pings: _Pings, failure: Failure, owing: Attribution) -> tuple[Failure, Attribution]:
+def _told(pings: _Pings, failure: FailedRequest, owing: Attribution) -> tuple[FailedRequest, Attribution]:
     if failure.state == "after rest" and pings.prove(failure.arm, failure.phase, failure.episode):
-        return replace(failure, state="stale"), replace(owing, moment=RequestPhase.STALE, pre_ping=True)
-    unknown = owing.tie in {Tie.UNATTRIBUTED, Tie.UNKNOWN} and _unexplained_end(failure, failure.act, None)
+        return replace(failure, state="stale"), replace(owing, stage=RequestStage.STALE, pre_ping=True)
+    unknown = owing.relation in {Relation.UNATTRIBUTED, Relation.UNKNOWN} and _unexplained_end(
+        failure, failure.operation, None
+    )
     if unknown and pings.contradict(failure.arm, failure.phase):
-        return replace(failure, state="after rest"), replace(owing, moment=RequestPhase.AFTER_REST)
+        return replace(failure, state="after rest"), replace(owing, stage=RequestStage.AFTER_REST)
     return failure, owing

@@ -14,7 +14,7 @@ from brokenpipe.history.reader import History
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class ProxyConnection:
     """One link. Times are monotonic nanoseconds; None: that did not happen, or not before the log ended.
 
     `ender` is toxic, client, server or no_server. `toxic` is what cut or silenced it. `forgotten`: a toxic had given it
@@ -23,35 +23,35 @@ class Life:
 
     opened: int
     ended: int | None
-    ender: str | None
+    closed_by: str | None
     cut: int | None
     silenced: int | None
     toxic: str | None
     forgotten: int | None = None
 
     @property
-    def over(self) -> int | None:
+    def over_at(self) -> int | None:
         """When it was over on the wire, whoever ended it; silence is no end."""
         return self.ended if self.cut is None else self.cut
 
     @property
-    def dead(self) -> int | None:
+    def dead_since(self) -> int | None:
         """Since when nothing could be had from it but an end: it was over, or forgotten before."""
-        return min((t for t in (self.forgotten, self.over) if t is not None), default=None)
+        return min((t for t in (self.forgotten, self.over_at) if t is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class ProxyConnections:
     """Of every arm and port, in order of their opening. Empty in histories without a log of links."""
 
-    by_place: Mapping[tuple[str, int], Sequence[Life]]
+    by_arm_port: Mapping[tuple[str, int], Sequence[ProxyConnection]]
 
     def __bool__(self) -> bool:
-        return bool(self.by_place)
+        return bool(self.by_arm_port)
 
-    def life(self, arm: str, port: int | None, at: int) -> Life | None:
+    def connection(self, arm: str, port: int | None, at: int) -> ProxyConnection | None:
         """The link that this port had at that time, or just before it."""
-        lives = self.by_place.get((arm, port or 0), ())
+        lives = self.by_arm_port.get((arm, port or 0), ())
         count = bisect_right(lives, at, key=lambda life: life.opened)
         return lives[count - 1] if count else None
 
@@ -86,9 +86,9 @@ ORDER BY o.arm, o.port, o.t
 """
 
 
-def links(history: History) -> Links:
+def proxy_connections(history: History) -> ProxyConnections:
     """Every link that the proxy told of."""
-    by_place: dict[tuple[str, int], list[Life]] = defaultdict(list)
+    by_place: dict[tuple[str, int], list[ProxyConnection]] = defaultdict(list)
     for arm, port, *life in history.stream(_LIVES):
-        by_place[arm, port].append(Life(*life))
-    return Links(by_place)
+        by_place[arm, port].append(ProxyConnection(*life))
+    return ProxyConnections(by_place)

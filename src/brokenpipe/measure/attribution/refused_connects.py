@@ -15,13 +15,13 @@ from dataclasses import replace
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.fault_windows import SLACK_NS
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.root_cause import Failure
+from brokenpipe.measure.failures.root_cause import FailedRequest
 
 RETRANSMITTED_NS = 1_000_000_000
 """After a second without any answer a kernel asks again; a refusal is an answer, and comes sooner."""
 
 
-def as_nobody_accepted(history: History, failures: Sequence[Failure]) -> tuple[Failure, ...]:
+def as_nobody_accepted(history: History, failures: Sequence[FailedRequest]) -> tuple[FailedRequest, ...]:
     """The failures; ends of connections that were never accepted are refusals, or connect timeouts if they took long.
 
     Left as they are where no links were recorded, or another connection of the same arm was opened meanwhile.
@@ -34,12 +34,16 @@ def as_nobody_accepted(history: History, failures: Sequence[Failure]) -> tuple[F
     return tuple(_read_again(failure, opened) if opened else failure for failure in failures)
 
 
-def _doubtful(failure: Failure) -> bool:
-    return failure.error_class is ErrorClass.EOF and failure.act is not None and failure.act.act == "connect"
+def _doubtful(failure: FailedRequest) -> bool:
+    return (
+        failure.error_class is ErrorClass.EOF
+        and failure.operation is not None
+        and failure.operation.kind == "connect"
+    )
 
 
-def _read_again(failure: Failure, opened: Mapping[str, Sequence[int]]) -> Failure:
-    act = failure.act
+def _read_again(failure: FailedRequest, opened: Mapping[str, Sequence[int]]) -> FailedRequest:
+    act = failure.operation
     if not _doubtful(failure) or act is None or act.began is None or act.t is None:
         return failure
     times = opened.get(failure.arm, ())

@@ -21,15 +21,15 @@ _NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Differing:
+class ConfigDifference:
     """One thing that is not the same. `values`: as many as there are runs."""
 
     group: str  # "settings", "code", "versions" or "machine"
-    what: str  # e.g. "arms.pre_ping.DB_POOL_PRE_PING", "asyncpg"
+    setting: str  # e.g. "arms.pre_ping.DB_POOL_PRE_PING", "asyncpg"
     values: tuple[str, ...]
 
 
-def what_differs(runs: Sequence[RecordedRun]) -> tuple[Differing, ...]:
+def config_differences(runs: Sequence[RecordedRun]) -> tuple[ConfigDifference, ...]:
     """Everything that any of the runs has otherwise than the first."""
     groups = (
         ("settings", [_settings(run.plan) for run in runs], _NONE),
@@ -38,7 +38,7 @@ def what_differs(runs: Sequence[RecordedRun]) -> tuple[Differing, ...]:
         ("machine", [_machine(run) for run in runs], NOT_RECORDED),
     )
     return tuple(
-        Differing(group, what, _told(values))
+        ConfigDifference(group, what, _told(values))
         for group, described, missing in groups
         for what, values in _side_by_side(described, missing)
         if len(set(values)) > 1 or _is_untold(values[0])

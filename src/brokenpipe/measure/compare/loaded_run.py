@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.facts import facts_of
+from brokenpipe.measure.facts import collect_facts
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.pipeline import findings_of
+from brokenpipe.measure.pipeline import build_findings
 from brokenpipe.measure.stats.intervals import smallest_visible_rate
 from brokenpipe.measure.stats.two_sample import Sample
 from brokenpipe.measure.tables.estimates import Estimator
-from brokenpipe.measure.time_series.fault_aligned import Aligned, aligned
+from brokenpipe.measure.time_series.fault_aligned import FaultAlignedSeries, fault_aligned_series
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.plan import Plan
@@ -34,7 +34,7 @@ COMPARED = (
 _OF_BLOCKS = frozenset({Metric.BROKEN_PIPE_RATE, Metric.FAILURE_RATE})
 _OF_STRIKES = frozenset({Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE})
 
-Spot = tuple[Metric, str, str]  # metric, arm, phase
+MetricArmPhase = tuple[Metric, str, str]  # metric, arm, phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,16 @@ class RecordedRun:
     findings: Findings
     plan: Plan
     environment: Mapping[str, Any]
-    samples: Mapping[Spot, Sample]
+    samples: Mapping[MetricArmPhase, Sample]
     floors: Mapping[str, float]
-    lines: Mapping[str, Aligned]  # by phase
+    aligned_series: Mapping[str, FaultAlignedSeries]  # by phase
 
 
 def read_run(folder: Path) -> RecordedRun:
     """Everything a comparison needs. Raises ReportError if it is not a report folder."""
     with reading(folder) as history:
-        facts = facts_of(history)
-        findings = findings_of(history, facts)
+        facts = collect_facts(history)
+        findings = build_findings(history, facts)
         return RecordedRun(
             folder=folder,
             findings=findings,
@@ -62,11 +62,11 @@ def read_run(folder: Path) -> RecordedRun:
             environment=facts.environment,
             samples=_samples(facts.estimator, findings, facts.plan.scenario),
             floors=_floors(facts.estimator, findings),
-            lines=aligned(history, findings),
+            aligned_series=fault_aligned_series(history, findings),
         )
 
 
-def _samples(estimator: Estimator, findings: Findings, scenario: Scenario) -> dict[Spot, Sample]:
+def _samples(estimator: Estimator, findings: Findings, scenario: Scenario) -> dict[MetricArmPhase, Sample]:
     """Where something strikes, what breaks is counted by the strike, whatever share of requests that may be."""
     found = {}
     for metric, (arm, phase) in product(COMPARED, findings.cells):
@@ -90,7 +90,7 @@ def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sampl
         return Sample.of_values(estimator.paired(metric, (arm, phase)), estimate.ci95)
     if metric.is_latency or metric.is_per_episode:
         return Sample.of_values([*estimator.by_episode(metric, (arm, phase)).values()], estimate.ci95)
-    episodes = estimator.by_place[arm, phase]
+    episodes = estimator.episode_counts[arm, phase]
     events = episodes.failed if metric is Metric.FAILURE_RATE else episodes.broken
     counted = [(float(e), float(n)) for e, n in zip(events, episodes.requests, strict=True) if n]
     sums, weights = zip(*counted, strict=True)
@@ -100,7 +100,12 @@ def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sampl
 def _floors(estimator: Estimator, findings: Findings) -> dict[str, float]:
     return {
         phase.name: smallest_visible_rate(
-            [n for (_, name), each in estimator.by_place.items() if name == phase.name for n in each.requests]
+            [
+                n
+                for (_, name), each in estimator.episode_counts.items()
+                if name == phase.name
+                for n in each.requests
+            ]
         )
         for phase in findings.phases
     }

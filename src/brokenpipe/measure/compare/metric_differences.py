@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.compare.loaded_run import COMPARED, RecordedRun, Spot
+from brokenpipe.measure.compare.loaded_run import COMPARED, MetricArmPhase, RecordedRun
 from brokenpipe.measure.stats.intervals import ERROR
 from brokenpipe.measure.stats.paired import holm
 from brokenpipe.measure.stats.two_sample import (
@@ -73,7 +73,7 @@ def _asks(metric: Metric) -> str:
     return "latency" if metric.is_latency else "failures"
 
 
-def _family(spots: Sequence[Spot], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
+def _family(spots: Sequence[MetricArmPhase], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
     """What could not come out otherwise (nothing ever broke) is no test, and the same figures twice are one."""
     pairs = {
         spot: (base.samples[spot], new.samples[spot])
@@ -103,7 +103,11 @@ def _same(pair: tuple[Sample, Sample]) -> str:
 
 
 def _between(
-    spot: Spot, pair: tuple[Sample, Sample], p: float, tests: int, runs: tuple[RecordedRun, RecordedRun]
+    spot: MetricArmPhase,
+    pair: tuple[Sample, Sample],
+    p: float,
+    tests: int,
+    runs: tuple[RecordedRun, RecordedRun],
 ) -> RunDifference:
     old, new = pair
     assert old.value is not None

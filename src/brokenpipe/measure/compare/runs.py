@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from brokenpipe.errors import ReportError, UsageError
 from brokenpipe.files import why_no_folder
-from brokenpipe.measure.compare.config_differences import Differing, what_differs
+from brokenpipe.measure.compare.config_differences import ConfigDifference, config_differences
 from brokenpipe.measure.compare.loaded_run import RecordedRun, read_run
 from brokenpipe.measure.compare.metric_differences import RunDifference, run_differences
-from brokenpipe.measure.regression.comparability import NotComparable, Shared, shared
+from brokenpipe.measure.regression.comparability import NotComparable, PlanComparison, compare_plans
 from brokenpipe.measure.run_metadata import recorded_plan
 
-Found = TypeVar("Found")
+Loaded = TypeVar("Loaded")
 _FEWEST = 2  # runs, to compare them
 
 
@@ -35,11 +35,11 @@ class ClassChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class RunAgainstBase:
     """A later run against the first."""
 
     new: RecordedRun
-    shared: Shared
+    shared: PlanComparison
     differences: tuple[RunDifference, ...]
     classes: tuple[ClassChange, ...]
 
@@ -54,8 +54,8 @@ class RunsCompared:
     """The first run is the base."""
 
     runs: tuple[RecordedRun, ...]
-    differing: tuple[Differing, ...]
-    against: tuple[Against, ...]
+    config_differences: tuple[ConfigDifference, ...]
+    comparisons: tuple[RunAgainstBase, ...]
     left_out: tuple[ReportError, ...] = ()  # of folders that cannot be read
 
     @property
@@ -71,21 +71,21 @@ def compare(folders: Sequence[Path]) -> RunsCompared:
     _distinct(folders)
     plans, left_out = _readable(folders, recorded_plan)
     for folder, plan in [*plans.items()][1:]:  # before histories are read, which may take minutes
-        _demand(shared(next(iter(plans.values())), plan), next(iter(plans)), folder)
+        _demand(compare_plans(next(iter(plans.values())), plan), next(iter(plans)), folder)
     read, unread = _readable([*plans], read_run)
     left_out += unread
     if len(read) < _FEWEST:
         raise _too_few(folders, left_out)
     base, *others = runs = tuple(read.values())
     against = tuple(_against(base, new) for new in others)
-    return RunsCompared(runs, what_differs(runs), against, tuple(left_out))
+    return RunsCompared(runs, config_differences(runs), against, tuple(left_out))
 
 
 def _readable(
-    folders: Sequence[Path], read: Callable[[Path], Found]
-) -> tuple[dict[Path, Found], list[ReportError]]:
+    folders: Sequence[Path], read: Callable[[Path], Loaded]
+) -> tuple[dict[Path, Loaded], list[ReportError]]:
     """What is read of each folder, and what is wrong with the others."""
-    found: dict[Path, Found] = {}
+    found: dict[Path, Loaded] = {}
     left_out = []
     for folder in folders:
         try:
@@ -116,7 +116,7 @@ def _distinct(folders: Sequence[Path]) -> None:
         seen[folder.resolve()] = folder
 
 
-def _demand(common: Shared, base: Path, new: Path) -> None:
+def _demand(common: PlanComparison, base: Path, new: Path) -> None:
     """Raises NotComparable, with all that is not alike."""
     if not common.comparable:
         raise NotComparable(
@@ -126,8 +126,8 @@ def _demand(common: Shared, base: Path, new: Path) -> None:
         )
 
 
-def _against(base: RecordedRun, new: RecordedRun) -> Against:
-    common = shared(base.plan, new.plan)
+def _against(base: RecordedRun, new: RecordedRun) -> RunAgainstBase:
+    common = compare_plans(base.plan, new.plan)
     reached = [
         phase
         for phase in common.phases
@@ -139,7 +139,7 @@ def _against(base: RecordedRun, new: RecordedRun) -> Against:
             remedy="Compare runs that came to their end; `brokenpipe list` shows which did.",
             details=common.reasons,
         )
-    return Against(
+    return RunAgainstBase(
         new=new,
         shared=common,
         differences=run_differences(base, new, reached, common.arms),

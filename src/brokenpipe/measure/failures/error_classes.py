@@ -69,7 +69,7 @@ _DISCONNECTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainedException:
     """One exception of a chain: `type` is module and class, `errno` the kernel's number."""
 
     type: str
@@ -83,10 +83,10 @@ class Link:
         return self.type.rpartition(".")[2]
 
 
-def chain_of(raw: Sequence[Mapping[str, Any]] | None) -> tuple[Link, ...]:
+def chain_of(raw: Sequence[Mapping[str, Any]] | None) -> tuple[ChainedException, ...]:
     """A chain from the witness's JSON, outermost first."""
     return tuple(
-        Link(
+        ChainedException(
             type=str(link.get("type") or ""),
             text=str(link.get("text") or ""),
             sqlstate=link.get("sqlstate"),
@@ -229,7 +229,7 @@ _CONNECTED: Mapping[ErrorClass, ErrorClass] = {
 }
 
 
-def classify(chain: Sequence[Link], where: str | None = None) -> ErrorClass:
+def classify(chain: Sequence[ChainedException], where: str | None = None) -> ErrorClass:
     """The class of a chain of exceptions, outermost first. An empty chain is UNEXPLAINED.
 
     `where` it was met, in the witness's words: connect, ping, statement, commit, rollback or checkout.
@@ -244,7 +244,7 @@ def classify(chain: Sequence[Link], where: str | None = None) -> ErrorClass:
     return ErrorClass.APPLICATION
 
 
-def _is_of_another_peer(chain: Sequence[Link]) -> bool:
+def _is_of_another_peer(chain: Sequence[ChainedException]) -> bool:
     """Whether it was raised in talk with somebody else, and nothing of the database stands in it."""
     others = any(link.type.startswith(_OTHER_PEERS) for link in chain)
     return others and not any(link.type.startswith(_DATABASE) for link in chain)
@@ -256,30 +256,32 @@ def _readings(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
     return _CONNECTED if where in {"ping", "statement", "commit", "rollback"} else {}
 
 
-def _innermost(chain: Sequence[Link], look: Callable[[Link], ErrorClass | None]) -> ErrorClass | None:
+def _innermost(
+    chain: Sequence[ChainedException], look: Callable[[ChainedException], ErrorClass | None]
+) -> ErrorClass | None:
     """The deepest link that says something: it is the nearest to the wire."""
     return next((found for link in reversed(chain) if (found := look(link))), None)
 
 
-def _by_sqlstate(chain: Sequence[Link]) -> ErrorClass | None:
+def _by_sqlstate(chain: Sequence[ChainedException]) -> ErrorClass | None:
     return _innermost(chain, _sqlstate_of)
 
 
-def _sqlstate_of(link: Link) -> ErrorClass | None:
+def _sqlstate_of(link: ChainedException) -> ErrorClass | None:
     if link.sqlstate == "08P01" and _PASSED_ON in link.text:
         return ErrorClass.EOF
     return _SQLSTATES.get(link.sqlstate or "")
 
 
-def _by_errno(chain: Sequence[Link]) -> ErrorClass | None:
+def _by_errno(chain: Sequence[ChainedException]) -> ErrorClass | None:
     return _innermost(chain, lambda link: _ERRNOS.get(link.errno or 0))
 
 
-def _by_type(chain: Sequence[Link]) -> ErrorClass | None:
+def _by_type(chain: Sequence[ChainedException]) -> ErrorClass | None:
     return _innermost(chain, lambda link: _TYPES.get(link.type))
 
 
-def _by_invalidation(chain: Sequence[Link]) -> ErrorClass | None:
+def _by_invalidation(chain: Sequence[ChainedException]) -> ErrorClass | None:
     """The dialect says that the connection is gone; only the text may still say how."""
     if any(link.invalidated or (link.sqlstate or "").startswith("08") for link in chain):
         by_text = _by_text(chain)
@@ -287,11 +289,11 @@ def _by_invalidation(chain: Sequence[Link]) -> ErrorClass | None:
     return None
 
 
-def _by_text(chain: Sequence[Link]) -> ErrorClass | None:
+def _by_text(chain: Sequence[ChainedException]) -> ErrorClass | None:
     return _innermost(chain, _text_of_a_driver)
 
 
-def _text_of_a_driver(link: Link) -> ErrorClass | None:
+def _text_of_a_driver(link: ChainedException) -> ErrorClass | None:
     """Python's own exceptions, a KeyError say, may hold any word of the service's; only those of the wire count."""
     if link.type.startswith("builtins.") and link.type not in _WIRE:
         return None

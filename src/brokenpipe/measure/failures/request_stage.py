@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class RequestPhase(StrEnum):
+class RequestStage(StrEnum):
     """The closed list."""
 
     POOL_WAIT = "waiting for the pool"
@@ -35,13 +35,13 @@ class RequestPhase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class DbOperation:
     """What a request was doing when it failed, or what it hangs in. Times are monotonic nanoseconds.
 
     None where the witness did not say: histories of before, or a connection that it does not know.
     """
 
-    act: str  # checkout, connect, ping, statement, commit or rollback
+    kind: str  # checkout, connect, ping, statement, commit or rollback
     t: int | None = None  # when it failed
     began: int | None = None  # when it began
     handed: int | None = None  # when the pool had handed out the connection
@@ -57,59 +57,61 @@ class Act:
     @property
     def is_first_statement(self) -> bool:
         """The first thing said on a connection since it was handed out."""
-        return self.act == "statement" and _is_first(self)
+        return self.kind == "statement" and _is_first(self)
 
 
-_BEFORE_USE: Mapping[str, RequestPhase] = {
-    "checkout": RequestPhase.POOL_WAIT,
-    "connect": RequestPhase.CONNECTING,
-    "ping": RequestPhase.PRE_PING,
+_BEFORE_USE: Mapping[str, RequestStage] = {
+    "checkout": RequestStage.POOL_WAIT,
+    "connect": RequestStage.CONNECTING,
+    "ping": RequestStage.PRE_PING,
 }
 
 
-def act_of(raw: Mapping[str, Any]) -> Act:
+def operation_of(raw: Mapping[str, Any]) -> DbOperation:
     """From the witness's JSON: an error (`where`, `began`), a stall or what a request waits for (`act`, `since`)."""
-    others = {name: raw.get(name) for name in Act.__slots__ if name not in {"act", "began"}}
+    others = {name: raw.get(name) for name in DbOperation.__slots__ if name not in {"kind", "began"}}
     began = (
         raw.get("since") if raw.get("began") is None else raw["began"]
     )  # what is not known may be there as null
-    return Act(str(raw.get("where") or raw.get("act")), began=began, **others)
+    return DbOperation(str(raw.get("where") or raw.get("act")), began=began, **others)
 
 
-def request_phase(
-    act: Act | None, *, response_began: int | None = None, link_ended: int | None = None
-) -> RequestPhase:
+def request_stage(
+    operation: DbOperation | None, *, response_began: int | None = None, link_ended: int | None = None
+) -> RequestStage:
     """The phase of a request that failed with `act`, or hangs in it.
 
     `response_began`: when the service began to answer, None if it did not; an answer that says that the request failed
     (a 500, a 503) is no response. `link_ended`: when the proxy saw the end of this connection, if it is known; it also
     tells of ends that did not reach the service's socket.
     """
-    if response_began is not None and (act is None or act.t is None or response_began <= act.t):
-        return RequestPhase.RESPONDING
-    if act is None:
-        return RequestPhase.UNKNOWN
-    if act.act in _BEFORE_USE:
-        return _BEFORE_USE[act.act]
-    if act.act == "rollback":
-        return RequestPhase.ROLLBACK
-    return _in_use(act, link_ended)
+    if response_began is not None and (
+        operation is None or operation.t is None or response_began <= operation.t
+    ):
+        return RequestStage.RESPONDING
+    if operation is None:
+        return RequestStage.UNKNOWN
+    if operation.kind in _BEFORE_USE:
+        return _BEFORE_USE[operation.kind]
+    if operation.kind == "rollback":
+        return RequestStage.ROLLBACK
+    return _in_use(operation, link_ended)
 
 
-def _in_use(act: Act, link_ended: int | None) -> RequestPhase:
+def _in_use(act: DbOperation, link_ended: int | None) -> RequestStage:
     """A statement or a commit: was its connection alive when it began?"""
     if act.is_first_statement and (act.dead_at_checkout or _was_over(link_ended, act.handed)):
-        return RequestPhase.STALE
+        return RequestStage.STALE
     if act.dead or act.dead_at_checkout or _was_over(link_ended, act.began):
-        return RequestPhase.BETWEEN
+        return RequestStage.BETWEEN
     if act.dead is None and link_ended is None:
-        return RequestPhase.UNKNOWN
-    if act.act == "commit":
-        return RequestPhase.COMMIT
-    return RequestPhase.MID_STATEMENT if act.act == "statement" else RequestPhase.UNKNOWN
+        return RequestStage.UNKNOWN
+    if act.kind == "commit":
+        return RequestStage.COMMIT
+    return RequestStage.MID_STATEMENT if act.kind == "statement" else RequestStage.UNKNOWN
 
 
-def _is_first(act: Act) -> bool:
+def _is_first(act: DbOperation) -> bool:
     return act.statement == 1 or (act.statement is None and not act.transaction)
 
 

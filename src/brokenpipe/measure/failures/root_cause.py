@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
-from brokenpipe.measure.failures.request_stage import Act, act_of
+from brokenpipe.measure.failures.error_classes import ChainedException, ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.request_stage import DbOperation, operation_of
 
 State = Literal["stale", "in use", "after rest", "connecting", ""]
 
@@ -26,7 +26,7 @@ WRONG_RESULT = "wrong result"
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedRequest:
     """One failed request and its root cause. `at` and `end` are monotonic nanoseconds."""
 
     arm: str
@@ -34,13 +34,13 @@ class Failure:
     episode: int
     id: str
     name: str
-    at: int
+    begin: int
     end: int
     error_class: ErrorClass
     state: State
     broken: bool  # a disconnect of a connection that the pool had handed out as usable
-    chain: tuple[Link, ...]
-    act: Act | None = None  # what failed, or what it hung in; None: nobody told
+    chain: tuple[ChainedException, ...]
+    operation: DbOperation | None = None  # what failed, or what it hung in; None: nobody told
     cause_known: bool = True  # False: nothing inside the service told why, or could have
     response_began: int | None = None  # None: it did not, or what began was an answer that says it failed
 
@@ -60,17 +60,19 @@ ORDER BY o.t
 """
 
 
-def failures(history: History) -> tuple[Failure, ...]:
+def failures(history: History) -> tuple[FailedRequest, ...]:
     """Every failed request that counts, in order of its start."""
     return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=True)))
 
 
-def failures_between_phases(history: History) -> tuple[Failure, ...]:
+def failures_between_phases(history: History) -> tuple[FailedRequest, ...]:
     """Every failed request that does not count, such as those of a lead-in: what follows from them may count."""
     return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=False)))
 
 
-def with_known_causes(failures: Sequence[Failure], followed: frozenset[str]) -> tuple[Failure, ...]:
+def with_known_causes(
+    failures: Sequence[FailedRequest], followed: frozenset[str]
+) -> tuple[FailedRequest, ...]:
     """The failures of arms whose requests are followed into their pools: what nothing was told of there met nothing."""
     return tuple(
         replace(failure, cause_known=_is_known(failure.error_class, told_of=True))
@@ -87,7 +89,7 @@ def _is_known(error_class: ErrorClass, *, told_of: bool) -> bool:
     return told_of or error_class is ErrorClass.WRONG_RESULT
 
 
-def failure_of(row: tuple[Any, ...]) -> Failure:
+def failure_of(row: tuple[Any, ...]) -> FailedRequest:
     """The failure that a row of the query tells of."""
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, began, answered = (
         row
@@ -106,19 +108,19 @@ def failure_of(row: tuple[Any, ...]) -> Failure:
     elif not chain:
         error_class = _without_testimony(failed_by, status)
     act = root or told.waiting
-    return Failure(
+    return FailedRequest(
         arm=arm,
         phase=phase,
         episode=episode,
         id=request_id,
         name=name,
-        at=at,
+        begin=at,
         end=end,
         error_class=error_class,
         state=_state(root),
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
-        chain=chain or (Link(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
-        act=act_of(act) if act else None,
+        chain=chain or (ChainedException(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
+        operation=operation_of(act) if act else None,
         cause_known=_is_known(error_class, told_of=bool(chain or act)),
         response_began=None if _is_error(answered) else _response_began(told, began, end, failed_by),
     )
@@ -127,7 +129,7 @@ def failure_of(row: tuple[Any, ...]) -> Failure:
 @lru_cache(maxsize=1024)
 def _read(
     words: tuple[tuple[tuple[str, Any], ...], ...], where: str | None
-) -> tuple[tuple[Link, ...], ErrorClass]:
+) -> tuple[tuple[ChainedException, ...], ErrorClass]:
     """A chain and its class. A strike breaks many requests in the same words, which are read once."""
     chain = chain_of([dict(link) for link in words])
     return chain, classify(chain, where)
@@ -211,12 +213,12 @@ def _state(root: Mapping[str, Any] | None) -> State:
     return "stale" if root["dead_at_checkout"] else "in use"
 
 
-def rest_s(failures: Iterable[Failure]) -> tuple[float, float] | None:
+def rest_s(failures: Iterable[FailedRequest]) -> tuple[float, float] | None:
     """The shortest and the longest rest before those that came after one; None where it was not recorded."""
     rests = [
-        each.act.rest_ms / 1000
+        each.operation.rest_ms / 1000
         for each in failures
-        if each.state == "after rest" and each.act is not None and each.act.rest_ms is not None
+        if each.state == "after rest" and each.operation is not None and each.operation.rest_ms is not None
     ]
     return (min(rests), max(rests)) if rests else None
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from brokenpipe.history.reader import History
 
 
-class Seen(StrEnum):
+class WitnessCoverage(StrEnum):
     """What the witness saw of an arm: a closed list. The value stands in `summary.json`."""
 
     BOTH = "requests and pools"
@@ -26,24 +26,26 @@ class Seen(StrEnum):
 
     @property
     def requests(self) -> bool:
-        return self in {Seen.BOTH, Seen.REQUESTS}
+        return self in {WitnessCoverage.BOTH, WitnessCoverage.REQUESTS}
 
     @property
     def pools(self) -> bool:
-        return self in {Seen.BOTH, Seen.POOLS}
+        return self in {WitnessCoverage.BOTH, WitnessCoverage.POOLS}
 
 
-SAID: Mapping[Seen, str] = {
-    Seen.BOTH: "the witness saw its requests and its pools",
-    Seen.REQUESTS: "the witness saw its requests, but no pool that it knows",
-    Seen.POOLS: "the witness saw its pool, but none of its requests",
-    Seen.NEITHER: "the witness ran in it, and recorded no pool that it knows and no request with anything to tell",
-    Seen.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
+COVERAGE_TEXT: Mapping[WitnessCoverage, str] = {
+    WitnessCoverage.BOTH: "the witness saw its requests and its pools",
+    WitnessCoverage.REQUESTS: "the witness saw its requests, but no pool that it knows",
+    WitnessCoverage.POOLS: "the witness saw its pool, but none of its requests",
+    WitnessCoverage.NEITHER: (
+        "the witness ran in it, and recorded no pool that it knows and no request with anything to tell"
+    ),
+    WitnessCoverage.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
 }
 """Of an arm, as every sentence about it says."""
 
 
-def seen_by_arm(history: History, arms: Iterable[str]) -> dict[str, Seen]:
+def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessCoverage]:
     """For each arm, what its witness told of."""
     requests = _arms(history, "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies")
     pools = _arms(history, "SELECT DISTINCT witness_arm FROM connects")
@@ -53,21 +55,21 @@ def seen_by_arm(history: History, arms: Iterable[str]) -> dict[str, Seen]:
     return {arm: _seen(arm in requests, arm in pools, arm in ran) for arm in arms}
 
 
-def followed(seen: Mapping[str, Seen]) -> frozenset[str]:
+def fully_witnessed_arms(coverage: Mapping[str, WitnessCoverage]) -> frozenset[str]:
     """The arms whose requests are followed into their pools.
 
     Only there does the witness know of masked disconnects and prices, and only there is a disconnect that it did not
     see none.
     """
-    return frozenset(arm for arm, each in seen.items() if each is Seen.BOTH)
+    return frozenset(arm for arm, each in coverage.items() if each is WitnessCoverage.BOTH)
 
 
-def _seen(requests: bool, pools: bool, ran: bool) -> Seen:
+def _seen(requests: bool, pools: bool, ran: bool) -> WitnessCoverage:
     if requests:
-        return Seen.BOTH if pools else Seen.REQUESTS
+        return WitnessCoverage.BOTH if pools else WitnessCoverage.REQUESTS
     if pools:
-        return Seen.POOLS
-    return Seen.NEITHER if ran else Seen.NO_FILE
+        return WitnessCoverage.POOLS
+    return WitnessCoverage.NEITHER if ran else WitnessCoverage.NO_FILE
 
 
 def _arms(history: History, query: str) -> frozenset[str]:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.attribution import Owed
-from brokenpipe.measure.model.pool_costs import Masked, Price
+from brokenpipe.measure.model.attribution import AttributionCounts
+from brokenpipe.measure.model.pool_costs import MaskedDisconnects, PoolCost
 from brokenpipe.measure.model.recovery import NEVER
-from brokenpipe.measure.model.write_counts import Written
+from brokenpipe.measure.model.write_counts import WriteCounts
 
-Place = tuple[str, str]  # arm, phase
-NOTICED_MS = 100.0  # of a late event loop
+ArmPhase = tuple[str, str]  # arm, phase
+NOTICEABLE_LAG_MS = 100.0  # of a late event loop
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencyPercentiles:
     """Percentiles of successful requests, in milliseconds. None where nothing succeeded."""
 
     p50: float | None
@@ -33,7 +33,7 @@ class PerEpisode:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ClientDisconnects:
     """Requests that did not fail and whose clients hung up before the answer was complete, as the service noticed.
 
     `reconnects`: connections that were given up because their request was called off; each must be opened again.
@@ -44,7 +44,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ArmPhaseStats:
     """One arm in one phase: what stands in one place of the table.
 
     broken = stale + in_use + after_rest + elsewhere. `after_rest`: the connection had rested for `rest_s` (from, to;
@@ -66,17 +66,17 @@ class Cell:
     broken_pipe_rate: float | None  # None: no request was started, or some failed without a witness
     ci95: Interval | None
     episodes: int
-    latency_ms: Latency
-    latency_by_request: Mapping[str, Latency]
+    latency_ms: LatencyPercentiles
+    latency_by_request: Mapping[str, LatencyPercentiles]
     failed_by_class: Mapping[str, int]
     # One for each episode that was struck: to the first success after which it went on succeeding, see `outages`;
     # infinite where none came. None: not known, because nobody asked.
     recovery_s: tuple[float | None, ...]
-    masked: Masked | None  # None: no witness
-    price: Price | None
+    masked: MaskedDisconnects | None  # None: no witness
+    pool_cost: PoolCost | None
     swallowed: int | None = None  # None: no witness
-    written: Written | None = None  # None: no ledger, or nothing that it could be compared with
-    owed: Owed | None = None  # None: nothing failed
+    writes: WriteCounts | None = None  # None: no ledger, or nothing that it could be compared with
+    attribution: AttributionCounts | None = None  # None: nothing failed
     # Connections at most, at Postgres and of the service (with ours) to the proxy. None: not known.
     server_connections: int | None = None
     client_connections: int | None = None
@@ -84,7 +84,7 @@ class Cell:
     rest_s: tuple[float, float] | None = None
     # How late the service's event loop ran what was due, at most. None: nobody watched, or there is no loop.
     loop_lag_ms: float | None = None
-    left: Left | None = None  # None: no witness
+    client_disconnects: ClientDisconnects | None = None  # None: no witness
     unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
     longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
 
@@ -123,6 +123,8 @@ class Cell:
         return self.masked is not None or not (self.elsewhere or self.unexplained)
 
     @property
-    def speaks_of_the_service(self) -> bool:
+    def shows_service_trouble(self) -> bool:
         """Whether its event loop was late by what users notice, or users left."""
-        return (self.loop_lag_ms or 0.0) >= NOTICED_MS or bool(self.left and self.left.requests)
+        return (self.loop_lag_ms or 0.0) >= NOTICEABLE_LAG_MS or bool(
+            self.client_disconnects and self.client_disconnects.requests
+        )

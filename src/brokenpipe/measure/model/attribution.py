@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from brokenpipe.measure.failures.request_stage import RequestPhase
+from brokenpipe.measure.failures.request_stage import RequestStage
 
 
-class Tie(StrEnum):
+class Relation(StrEnum):
     """How a failed request hangs together with a fault."""
 
     DIRECT = "direct"
@@ -33,15 +33,15 @@ class Attribution:
     `pre_ping`, `recycle`: could it have been prevented by that? None: not known, or no arm recycles.
     """
 
-    tie: Tie
+    relation: Relation
     fault: str
     phase: str
     episode: int | None
     evidence: str
-    moment: RequestPhase
+    stage: RequestStage
     pre_ping: bool | None
     recycle: bool | None
-    stood_still_s: float | None = None  # the service's event loop, if that is why; to a tenth
+    standstill_s: float | None = None  # the service's event loop, if that is why; to a tenth
 
     @property
     def preventable(self) -> bool | None:
@@ -50,35 +50,39 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class AttributionCounts:
     """Failed requests by what they are owed to. `by_fault` counts the attributed ones, `by_moment` all.
 
     preventable + not_preventable + unknown = all; `pre_ping` and `recycle` may count the same request. `by_time`: how
     many are attributed by times alone, because the proxy's links were not recorded.
     """
 
-    by_tie: Mapping[Tie, int]
+    by_relation: Mapping[Relation, int]
     by_fault: Mapping[str, int]
-    by_moment: Mapping[RequestPhase, int]
+    by_stage: Mapping[RequestStage, int]
     preventable: int
     not_preventable: int
     pre_ping: int
     recycle: int
     by_time: int
-    stood_still_s: float | None = None  # the service's event loop at most, where that is why
+    standstill_s: float | None = None  # the service's event loop at most, where that is why
 
     @property
     def failed(self) -> int:
-        return sum(self.by_tie.values())
+        return sum(self.by_relation.values())
 
     @property
     def attributed(self) -> int:
-        return self.failed - self.by_tie.get(Tie.UNATTRIBUTED, 0) - self.by_tie.get(Tie.UNKNOWN, 0)
+        return (
+            self.failed
+            - self.by_relation.get(Relation.UNATTRIBUTED, 0)
+            - self.by_relation.get(Relation.UNKNOWN, 0)
+        )
 
     @property
     def followed(self) -> bool:
         """Whether all of them could be followed to a fault, or to none."""
-        return not self.by_tie.get(Tie.UNKNOWN)
+        return not self.by_relation.get(Relation.UNKNOWN)
 
     @property
     def unknown(self) -> int:
@@ -90,17 +94,17 @@ class Owed:
         return self.preventable / self.failed if self.failed else None
 
 
-def owed(each: Iterable[Attribution]) -> Owed:
+def count_attributions(attributions: Iterable[Attribution]) -> AttributionCounts:
     """The counts."""
-    all_ = tuple(each)
-    return Owed(
-        by_tie=dict(Counter(one.tie for one in all_)),
+    all_ = tuple(attributions)
+    return AttributionCounts(
+        by_relation=dict(Counter(one.relation for one in all_)),
         by_fault=dict(Counter(one.fault for one in all_ if one.fault)),
-        by_moment=dict(Counter(one.moment for one in all_)),
+        by_stage=dict(Counter(one.stage for one in all_)),
         preventable=sum(one.preventable is True for one in all_),
         not_preventable=sum(one.preventable is False for one in all_),
         pre_ping=sum(one.pre_ping is True for one in all_),
         recycle=sum(one.recycle is True for one in all_),
         by_time=sum(one.evidence == "time alone" for one in all_),
-        stood_still_s=max((one.stood_still_s for one in all_ if one.stood_still_s is not None), default=None),
+        standstill_s=max((one.standstill_s for one in all_ if one.standstill_s is not None), default=None),
     )

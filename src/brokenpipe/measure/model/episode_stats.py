@@ -12,7 +12,7 @@ Counts = Annotated[tuple[int, ...], Field(strict=False)]
 Milliseconds = Annotated[tuple[float | None, ...], Field(strict=False)]
 
 
-class Figures(StrictModel):
+class EpisodeStats(StrictModel):
     """One entry for each episode that counts, in order."""
 
     numbers: Counts

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from brokenpipe.measure.failures.error_classes import Link
-from brokenpipe.measure.failures.witness_coverage import Seen
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.attribution import Owed
-from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.failures.error_classes import ChainedException
+from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.attribution import AttributionCounts
+from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
-from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.series import Timelines
-from brokenpipe.measure.model.validity import Arrivals, ContractProbe, Health, Warn
-from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost, Verdict
-from brokenpipe.measure.model.write_counts import Books
+from brokenpipe.measure.model.validity import ArrivalCounts, ContractResult, Health, ValidityWarning
+from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
+from brokenpipe.measure.model.write_counts import WriteAudit
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,24 @@ class FailureGroup:
     example_request: str  # its name, e.g. "POST /chat"
     example_id: str
     example_at_s: float
-    chain: tuple[Link, ...]  # outermost first
-    owed: Owed | None = None
+    chain: tuple[ChainedException, ...]  # outermost first
+    attribution: AttributionCounts | None = None
     cause_known: bool = True  # False: why these failed nobody inside the service told
     rest_s: tuple[float, float] | None = None  # of those after a rest, from and to; None: not recorded
 
 
 @dataclass(frozen=True, slots=True)
-class Swallowed:
+class SwallowedErrors:
     """Requests answered as successes although the database had failed them, with one real example."""
 
     error_class: str
     where: str  # "connect", "checkout", "statement" or "commit"
-    count_by_place: Mapping[Place, int]
+    count_by_place: Mapping[ArmPhase, int]
     example_arm: str
     example_request: str
     example_id: str
     example_status: int
-    chain: tuple[Link, ...]
+    chain: tuple[ChainedException, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,34 +94,38 @@ class Findings:
     arms: Mapping[str, Mapping[str, str]]  # arm → the environment that makes it differ
     shared_env: Mapping[str, str]
     phases: tuple[PhaseFinding, ...]
-    cells: Mapping[Place, Cell]
+    cells: Mapping[ArmPhase, ArmPhaseStats]
     checks: tuple[Check, ...]
-    warnings: tuple[Warn, ...]
+    warnings: tuple[ValidityWarning, ...]
     failures: tuple[FailureGroup, ...]
     timelines: Timelines
     health: Health
-    contract: tuple[ContractProbe, ...]
-    best: Best | None
-    costs: Mapping[str, Cost]  # by arm, without the control; empty without a phase that has no fault
+    contract_results: tuple[ContractResult, ...]
+    best: Recommendation | None
+    costs: Mapping[str, ArmCost]  # by arm, without the control; empty without a phase that has no fault
     environment: Mapping[str, str]  # versions, machine: label → value
     command: str  # to repeat it
     notes: tuple[str, ...] = ()
     isolated: tuple[str, ...] = ()  # phases in which the arms took turns
     arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
-    arrivals: Mapping[Place, Arrivals] = field(default_factory=dict)
+    arrivals: Mapping[ArmPhase, ArrivalCounts] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
     pool_mode: str | None = None  # of the PgBouncer before Postgres; None: there was none
-    swallowed: tuple[Swallowed, ...] = ()
-    ledger: Mapping[str, Books] = field(default_factory=dict)  # by arm; empty if the target has none
-    figures: Mapping[Place, Figures] = field(default_factory=dict)  # episode by episode
+    swallowed: tuple[SwallowedErrors, ...] = ()
+    ledger: Mapping[str, WriteAudit] = field(default_factory=dict)  # by arm; empty if the target has none
+    episode_stats: Mapping[ArmPhase, EpisodeStats] = field(default_factory=dict)  # episode by episode
     machine: str = ""  # what latencies depend on
-    pools: Mapping[Place, PoolUse] = field(default_factory=dict)  # where a witness saw it
-    nested: Mapping[Place, tuple[NestedCheckouts, ...]] = field(default_factory=dict)  # where there are any
+    pools: Mapping[ArmPhase, PoolUsage] = field(default_factory=dict)  # where a witness saw it
+    nested: Mapping[ArmPhase, tuple[NestedCheckouts, ...]] = field(
+        default_factory=dict
+    )  # where there are any
     # Of each arm's Postgres, as the scenario says. None: more than any arm asks for.
     max_connections: int | None = None
-    seen: Mapping[str, Seen] = field(default_factory=dict)  # by arm, what the witness saw
+    witness_coverage: Mapping[str, WitnessCoverage] = field(
+        default_factory=dict
+    )  # by arm, what the witness saw
     baseline: str | None = None  # what it was held against, and when that was recorded
 
-    def cell(self, arm: str, phase: str) -> Cell:
+    def cell(self, arm: str, phase: str) -> ArmPhaseStats:
         """What one arm did in one phase."""
         return self.cells[arm, phase]

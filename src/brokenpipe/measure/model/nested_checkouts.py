@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
-from brokenpipe.measure.model.arm_phase import Place
+from brokenpipe.measure.model.arm_phase import ArmPhase
 
 WAITED_MS = 1.0  # a pool with a connection to spare takes 0.02 ms
 
@@ -56,20 +56,20 @@ class NestedCheckouts:
     gave_up: int  # of those that waited: in vain
 
 
-def nested_checkouts(history: History) -> dict[Place, tuple[NestedCheckouts, ...]]:
+def nested_checkouts(history: History) -> dict[ArmPhase, tuple[NestedCheckouts, ...]]:
     """By arm and phase, where there are any."""
     history.sql(_ASKED)
     if not history.one("SELECT count(*) FROM nested_asked")[0]:  # nothing to join ten million requests with
         return {}
     requests = {(arm, phase, name): n for arm, phase, name, n in history.rows(_REQUESTS)}
-    found: dict[Place, tuple[NestedCheckouts, ...]] = {}
+    found: dict[ArmPhase, tuple[NestedCheckouts, ...]] = {}
     for arm, phase, name, *figures in history.rows(_NESTED):
         one = NestedCheckouts(name, requests[arm, phase, name], *figures)
         found[arm, phase] = (*found.get((arm, phase), ()), one)
     return found
 
 
-def by_name(cells: Iterable[Iterable[NestedCheckouts]]) -> tuple[NestedCheckouts, ...]:
+def total_by_name(cells: Iterable[Iterable[NestedCheckouts]]) -> tuple[NestedCheckouts, ...]:
     """Added up over these cells, the most frequent first."""
     names: dict[str, NestedCheckouts] = {}
     for each in (each for cell in cells for each in cell):
@@ -89,7 +89,7 @@ def _sum(one: NestedCheckouts, other: NestedCheckouts) -> NestedCheckouts:
     )
 
 
-def sentence(found: NestedCheckouts) -> str:
+def nested_checkouts_text(found: NestedCheckouts) -> str:
     """What was seen, and what it means for a pool of any size."""
     at_once = "two connections" if found.most == 2 else f"{found.most} connections"
     waits = f"{found.waited} of them waited while they held one, {found.gave_up} in vain"
@@ -108,8 +108,8 @@ def _safe(most: int) -> str:
 REMEDY = "Take one connection at a time: give the first back, or use it, before the next is asked for."
 
 
-def warnings_of(found: Mapping[Place, tuple[NestedCheckouts, ...]]) -> Iterator[str]:
+def nested_checkout_texts(found: Mapping[ArmPhase, tuple[NestedCheckouts, ...]]) -> Iterator[str]:
     """A sentence and what to do for each name whose requests waited so."""
-    for each in by_name(found.values()):
+    for each in total_by_name(found.values()):
         if each.waited:
-            yield f"{sentence(each)}. {REMEDY}"
+            yield f"{nested_checkouts_text(each)}. {REMEDY}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
+class MaskedDisconnects:
     """Dead connections replaced before a request saw them, by what replaced them."""
 
     pre_ping: int = 0
@@ -38,7 +38,7 @@ class Mechanism:
 
 
 @dataclass(frozen=True, slots=True)
-class Trips:
+class RoundTrips:
     """Round trips of one pre-ping and of opening one connection, measured: by how much a latency on the wire, which is
     known, made them longer. None: no phase with a latency, or none of them in it and before.
     """
@@ -48,7 +48,7 @@ class Trips:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class PoolCost:
     """What the pool's settings cost, per checkout, from the witness."""
 
     checkouts: int

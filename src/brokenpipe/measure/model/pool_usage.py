@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class PoolUse:
+class PoolUsage:
     """From the witness's testimony. Times are milliseconds unless their name says otherwise.
 
     A checkout that gave up has waited for as long as it did: a pool that lets nobody in is not a pool without waits.

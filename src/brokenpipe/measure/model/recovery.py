@@ -18,13 +18,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LONG_MS = 1000.0
-LONG_MEDIANS = 3.0
-FAILURES = 2  # in a row, by their ends
+LONG_WAIT_MS = 1000.0
+LONG_WAIT_MEDIANS = 3.0
+OUTAGE_FAILURES = 2  # in a row, by their ends
 NEVER = math.inf  # seconds to a recovery that did not come
 
 
-class Request(NamedTuple):
+class RequestSpan(NamedTuple):
     """A request as far as outages go: when it began and ended, in monotonic nanoseconds, and whether it succeeded."""
 
     t: int
@@ -46,13 +46,13 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerTimeline:
     """What an arm answered in one stretch of a phase, in order of the requests' ends.
 
     Of successes that follow one another closely only the first and the last need be there.
     """
 
-    requests: Sequence[Request]
+    requests: Sequence[RequestSpan]
     waiting_since: Sequence[int]  # of each: the earliest begin among those that end with it or later
     outages: Sequence[Outage]
 
@@ -81,17 +81,17 @@ class Answers:
         return None if end is None else (end - since) / 1e9
 
 
-def _end(request: Request) -> int:
+def _end(request: RequestSpan) -> int:
     return request.end
 
 
-def answers(requests: Sequence[Request], long_ns: int) -> Answers:
+def build_answer_timeline(requests: Sequence[RequestSpan], long_ns: int) -> AnswerTimeline:
     """What these requests of one arm say, in order of their ends."""
     since = _waiting_since(requests)
-    return Answers(requests, since, tuple(_outages(requests, since, long_ns)))
+    return AnswerTimeline(requests, since, tuple(_outages(requests, since, long_ns)))
 
 
-def _waiting_since(requests: Sequence[Request]) -> list[int]:
+def _waiting_since(requests: Sequence[RequestSpan]) -> list[int]:
     found, earliest = [], requests[-1].t if requests else 0
     for request in reversed(requests):
         earliest = min(earliest, request.t)
@@ -99,7 +99,7 @@ def _waiting_since(requests: Sequence[Request]) -> list[int]:
     return found[::-1]
 
 
-def _outages(requests: Sequence[Request], since: Sequence[int], long_ns: int) -> Iterator[Outage]:
+def _outages(requests: Sequence[RequestSpan], since: Sequence[int], long_ns: int) -> Iterator[Outage]:
     """Between two successes each; the last may lack the second one."""
     answered, first = 0, 0  # when the last success ended, and what came next
     for n, request in enumerate(requests):
@@ -107,6 +107,6 @@ def _outages(requests: Sequence[Request], since: Sequence[int], long_ns: int) ->
         if not request.ok and not last:
             continue
         begins, failures = max(answered, since[first]), n - first + (not request.ok)
-        if failures >= FAILURES or request.end - begins > long_ns:
+        if failures >= OUTAGE_FAILURES or request.end - begins > long_ns:
             yield Outage(begins, request.end, over=request.ok)
         answered, first = request.end, n + 1

@@ -18,7 +18,7 @@ from brokenpipe.measure.model.series import Series
 class Health:
     """The instrument: how busy, how late."""
 
-    processes: tuple[Load, ...]
+    processes: tuple[ProcessLoad, ...]
     cores: int
     machine_busy: float | None  # mean share of all cores 0..1
     machine_busy_peak: float | None
@@ -27,14 +27,14 @@ class Health:
     median_landing_ms: float | None  # from strike to what a raw socket saw
     landings: int
     landed: int
-    memory: tuple[Memory, ...] = ()  # ours first
+    memory: tuple[ProcessMemory, ...] = ()  # ours first
     requests: int = 0  # recorded, those between phases and of lead-ins included
     history_bytes: int = 0
     workers: tuple[WorkerClock, ...] = ()  # of the load; none: one process had all users
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ProcessLoad:
     """How busy one process (with its children) was: shares of one core, resident bytes."""
 
     role: str
@@ -45,7 +45,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class ProcessMemory:
     """One process, with its children, over time: resident bytes.
 
     `private`: without what they share. `early_bytes` at `early_s`, five minutes after the begin,
@@ -64,7 +64,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class ArrivalCounts:
     """Of an open load: requests that were due, those that began more than 50 ms late, those that never began."""
 
     due: int
@@ -74,7 +74,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class ContractProbe:
+class ContractResult:
     """One line of the certificate: what a raw socket saw before the experiment."""
 
     fault: str
@@ -86,7 +86,7 @@ class ContractProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class Warn:
+class ValidityWarning:
     """A doubt about the instrument. `unknown`: no check that rests on it may pass."""
 
     code: str

@@ -8,7 +8,7 @@ from enum import StrEnum
 from brokenpipe.interval import Interval
 from brokenpipe.measure.stats.intervals import ERROR
 
-LIKE_ENOUGH = 0.01
+COMPARABLE_FAILED_SHARE = 0.01
 """Shares of failed requests that differ by no more leave latencies comparable. Latencies are of the requests that
 succeeded: without one in a hundred of them, a median is at most half a percentile away."""
 
@@ -38,11 +38,11 @@ class Check:
     text: str  # one sentence with the figures
     open: bool = False  # unknown only because the interval reaches across the bound
     more_episodes: int | None = None  # about how many more would settle it; None: they would not, or need not
-    against: Against | None = None  # None: an expectation of the scenario
+    baseline: BaselineComparison | None = None  # None: an expectation of the scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class BaselineComparison:
     """Of a check against a baseline: what was held against what. `p` is adjusted for all such checks of the run."""
 
     base: float | None
@@ -86,7 +86,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ArmCost:
     """What an arm adds to the control's median request where nothing is broken, paired by episode.
 
     Latencies are of requests that succeeded. Where unlike shares of them failed, what is added is no price.
@@ -98,12 +98,12 @@ class Cost:
     matters_ms: float = 5.0  # what adds less is too small to matter
     failed_share: float = 0.0  # in that phase
     control_failed_share: float = 0.0
-    unlike: bool = False  # these two differ by more than LIKE_ENOUGH, or by more than chance
+    incomparable: bool = False  # these two differ by more than LIKE_ENOUGH, or by more than chance
 
     @property
     def price_ms(self) -> float | None:
         """What is added, if it is a price; None: not known."""
-        return None if self.unlike else self.added_ms
+        return None if self.incomparable else self.added_ms
 
 
 class RankedBy(StrEnum):
@@ -114,7 +114,7 @@ class RankedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ArmTotals:
     """What became of an arm's requests in the phases with a fault, all together."""
 
     requests: int
@@ -132,7 +132,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class Recommendation:
     """The arm that did best, and what it prevents of the control's failures.
 
     It is the control itself if no arm did better, and recommended only if that is more than chance and not in doubt.
@@ -140,12 +140,12 @@ class Best:
 
     arm: str
     control: str
-    of_control: Tally
-    of_arm: Tally
+    control_totals: ArmTotals
+    arm_totals: ArmTotals
     prevented_share: float  # of the control's failed share
     ci95: Interval | None  # of that; None: one episode, or none that failed
     better_in: tuple[str, ...]  # phases in which it was better by more than chance
-    cost: Cost | None
+    cost: ArmCost | None
     engine_settings: str  # Python source, ready to copy
     ranked_by: RankedBy = RankedBy.FAILED
     causes_known: bool = True  # which of the control's failures a setting can prevent, of most of them

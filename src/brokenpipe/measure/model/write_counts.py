@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteCounts:
     """What became of the writes that clients gave a key: what they were told, and what the database holds.
 
     asked = acknowledged + refused + unanswered. `refused`: an answer that says no. `unanswered`: the client does
@@ -26,12 +26,14 @@ class Written:
     def asked(self) -> int:
         return self.acknowledged + self.refused + self.unanswered
 
-    def __add__(self, other: Written) -> Written:
-        return Written(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: WriteCounts) -> WriteCounts:
+        return WriteCounts(
+            *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WriteDiscrepancy:
     """One write that came out otherwise than its client was told, as an example."""
 
     what: str  # "lost", "doubled", "unacknowledged" or "never asked for"
@@ -43,15 +45,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class WriteAudit:
     """One arm's ledger. `unread` says why nothing is known of it; empty if it is."""
 
     arm: str
     unread: str
-    by_phase: Mapping[str, Written]  # by the phase in which a write was first asked for; "" between phases
+    by_phase: Mapping[
+        str, WriteCounts
+    ]  # by the phase in which a write was first asked for; "" between phases
     never_asked_for: int  # keys that the database holds and that no request carried
-    examples: tuple[Entry, ...]
+    examples: tuple[WriteDiscrepancy, ...]
 
     @property
-    def total(self) -> Written:
-        return sum(self.by_phase.values(), Written())
+    def total(self) -> WriteCounts:
+        return sum(self.by_phase.values(), WriteCounts())

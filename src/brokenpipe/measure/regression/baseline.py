@@ -17,24 +17,24 @@ from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.json_file import read_object
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
 from brokenpipe.plan.toml_model import StrictModel
 
-NAME = "baseline.json"
-OWN = "episodes.json"
+BASELINE_FILE = "baseline.json"
+EPISODES_FILE = "episodes.json"
 
 _BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLEN, Code.MACHINE_THROTTLED})
 # What a run asked of it does not make a run doubtful, whatever it is held against itself.
 _OF_THE_GATE = frozenset({Code.NOTHING_EXPECTED, Code.BASELINE_IN_DOUBT})
 
 
-class Doubt(StrictModel):
+class BaselineWarning(StrictModel):
     """Why something of the baseline is not known. Of all of it, or of a phase, an arm, or both."""
 
     text: str
@@ -57,12 +57,12 @@ class Baseline(StrictModel):
     busy: bool
     """Was that machine so busy that latencies include the wait for a core?"""
 
-    doubts: Annotated[tuple[Doubt, ...], Field(strict=False)]
-    arms: Mapping[str, Mapping[str, Figures]]
+    doubts: Annotated[tuple[BaselineWarning, ...], Field(strict=False)]
+    arms: Mapping[str, Mapping[str, EpisodeStats]]
     """By arm and phase."""
 
     @property
-    def figures(self) -> dict[Place, Figures]:
+    def episode_stats(self) -> dict[ArmPhase, EpisodeStats]:
         return {(arm, phase): found for arm, phases in self.arms.items() for phase, found in phases.items()}
 
 
@@ -73,8 +73,8 @@ def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
             f"{folder}: cannot be a baseline: that experiment was {findings.finished} before its end",
             remedy="Give the folder of one that reached its end.",
         )
-    arms: dict[str, dict[str, Figures]] = {}
-    for (arm, phase), found in findings.figures.items():
+    arms: dict[str, dict[str, EpisodeStats]] = {}
+    for (arm, phase), found in findings.episode_stats.items():
         arms.setdefault(arm, {})[phase] = found
     return Baseline(
         name=f"{plan.stem}/{folder.resolve().name}",
@@ -83,7 +83,7 @@ def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
         machine=findings.machine,
         busy=is_busy(findings.warnings),
         doubts=tuple(
-            Doubt(text=each.text, phase=each.phase, arm=each.arm)
+            BaselineWarning(text=each.text, phase=each.phase, arm=each.arm)
             for each in findings.warnings
             if each.unknown and each.code not in _OF_THE_GATE
         ),
@@ -91,7 +91,7 @@ def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
     )
 
 
-def is_busy(warnings: Iterable[Warn]) -> bool:
+def is_busy(warnings: Iterable[ValidityWarning]) -> bool:
     """Was the machine so busy, or so much of it taken away, that latencies measure it?"""
     return any(warning.code in _BUSY for warning in warnings)
 

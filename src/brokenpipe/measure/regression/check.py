@@ -17,14 +17,14 @@ from itertools import product
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.episode_stats import Figures
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.model.verdict import Against, Check, Verdict
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.episode_stats import EpisodeStats
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.verdict import BaselineComparison, Check, Verdict
 from brokenpipe.measure.regression.baseline import Baseline, is_busy
-from brokenpipe.measure.regression.comparability import Shared, demand_comparable
-from brokenpipe.measure.regression.metrics import PER_STRIKE, RATES, Rise, Side
-from brokenpipe.measure.regression.texts import sentence, why
+from brokenpipe.measure.regression.comparability import PlanComparison, demand_comparable
+from brokenpipe.measure.regression.metrics import PER_STRIKE, RATES, RegressionMetric, RunSamples
+from brokenpipe.measure.regression.texts import regression_sentence, verdict_reason
 from brokenpipe.measure.stats.intervals import ERROR
 from brokenpipe.measure.stats.one_sided import rise_p
 from brokenpipe.measure.stats.paired import holm
@@ -36,29 +36,29 @@ from brokenpipe.plan.settings.regression import RegressionSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class NewRun:
     """What of the new run is held against the baseline."""
 
     plan: Plan
-    figures: Mapping[Place, Figures]
-    warnings: Sequence[Warn]
+    figures: Mapping[ArmPhase, EpisodeStats]
+    warnings: Sequence[ValidityWarning]
     machine: str
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RegressionResult:
     """What came of it. `doubts`: about the baseline, and what is left out."""
 
     checks: tuple[Check, ...]
-    doubts: tuple[Warn, ...]
+    warnings: tuple[ValidityWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
     """`new` is None where the new run could not tell; `p` where nothing can differ, so that it is no test."""
 
-    rise: Rise
-    place: Place
+    rise: RegressionMetric
+    place: ArmPhase
     base: Sample
     new: Sample | None
     p: float | None
@@ -70,22 +70,24 @@ class _Question:
         return repr((self.place, self.base.sums, self.new and self.new.sums))
 
 
-def held_against(baseline: Baseline, run: Run) -> Held:
+def check_regression(baseline: Baseline, run: NewRun) -> RegressionResult:
     """Ask whatever can be asked of both. Raises NotComparable."""
     shared = demand_comparable(baseline.plan, run.plan, baseline.name)
     asked = tuple(_asked(baseline, run, shared))
     adjusted = _adjusted(asked, run.plan)
     doubts = tuple(_in_doubt(baseline))
     checks = (_decided(each, adjusted.get(each.test), run, (*run.warnings, *doubts)) for each in asked)
-    left_out = (Warn.of(Code.BASELINE_NOT_COVERED, text) for text in _left_out(baseline, run, shared))
-    return Held(tuple(checks), (*doubts, *left_out))
+    left_out = (
+        ValidityWarning.of(Code.BASELINE_NOT_COVERED, text) for text in _left_out(baseline, run, shared)
+    )
+    return RegressionResult(tuple(checks), (*doubts, *left_out))
 
 
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def _asked(baseline: Baseline, run: Run, shared: Shared) -> Iterator[_Question]:
-    base, new = _side(baseline.plan, baseline.figures), _side(run.plan, run.figures)
+def _asked(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterator[_Question]:
+    base, new = _side(baseline.plan, baseline.episode_stats), _side(run.plan, run.figures)
     allowed = run.plan.scenario.regression
     alone = _why_not_alone(baseline, run) is None
     for phase, arm in product(shared.phases, shared.arms):
@@ -95,10 +97,12 @@ def _asked(baseline: Baseline, run: Run, shared: Shared) -> Iterator[_Question]:
             if one is None or min(each.episodes for each in (one, other) if each) < fewest:
                 continue
             p = rise_p(one, other, tolerated=_tolerated(rise, allowed)) if other else None
-            yield _Question(rise, (arm, phase), one, other, p, _asked_in_one(baseline.figures[arm, phase]))
+            yield _Question(
+                rise, (arm, phase), one, other, p, _asked_in_one(baseline.episode_stats[arm, phase])
+            )
 
 
-def _asked_in_one(figures: Figures) -> float:
+def _asked_in_one(figures: EpisodeStats) -> float:
     asked = [count for count in figures.requests if count]
     return sum(asked) / len(asked) if asked else 0.0
 
@@ -116,7 +120,7 @@ def _adjusted(asked: Sequence[_Question], plan: Plan) -> dict[str, float]:
     return adjusted
 
 
-def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[Rise]:
+def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[RegressionMetric]:
     """`alone`: may the control's own latencies be compared?
 
     What strikes breaks so many requests, however many there were between two strikes: that is counted by the strike.
@@ -127,19 +131,21 @@ def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[Rise]:
     calm = phase.pattern is Pattern.BLOCKS
     yield from RATES if calm else PER_STRIKE
     if not is_control:
-        yield from (Rise.P50_AGAINST_CONTROL,) if calm else ()
-        yield Rise.P95_AGAINST_CONTROL
+        yield from (RegressionMetric.P50_AGAINST_CONTROL,) if calm else ()
+        yield RegressionMetric.P95_AGAINST_CONTROL
     elif alone:
-        yield from (Rise.P50,) if calm else ()
-        yield Rise.P95
+        yield from (RegressionMetric.P50,) if calm else ()
+        yield RegressionMetric.P95
 
 
-def _side(plan: Plan, figures: Mapping[Place, Figures]) -> Side:
+def _side(plan: Plan, figures: Mapping[ArmPhase, EpisodeStats]) -> RunSamples:
     phases = {phase for _, phase in figures}
-    return Side(figures, plan.scenario.control, {phase: ERROR / plan.analyses_of(phase) for phase in phases})
+    return RunSamples(
+        figures, plan.scenario.control, {phase: ERROR / plan.analyses_of(phase) for phase in phases}
+    )
 
 
-def _why_not_alone(baseline: Baseline, run: Run) -> str | None:
+def _why_not_alone(baseline: Baseline, run: NewRun) -> str | None:
     """Why the control's latencies, which nothing in the run can be subtracted from, say nothing of the service."""
     if baseline.plan.stack != run.plan.stack:
         before, now = STACK_NAMES[baseline.plan.stack], STACK_NAMES[run.plan.stack]
@@ -151,14 +157,14 @@ def _why_not_alone(baseline: Baseline, run: Run) -> str | None:
     return None
 
 
-def _in_doubt(baseline: Baseline) -> Iterator[Warn]:
+def _in_doubt(baseline: Baseline) -> Iterator[ValidityWarning]:
     for doubt in baseline.doubts:
-        yield Warn.of(
+        yield ValidityWarning.of(
             Code.BASELINE_IN_DOUBT, f"of the baseline: {doubt.text}", phase=doubt.phase, arm=doubt.arm
         )
 
 
-def _left_out(baseline: Baseline, run: Run, shared: Shared) -> Iterator[str]:
+def _left_out(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterator[str]:
     """What no check is about, so that nobody takes it for held."""
     if shared.only_new:
         yield f"only this run has {', '.join(shared.only_new)}"
@@ -171,11 +177,11 @@ def _left_out(baseline: Baseline, run: Run, shared: Shared) -> Iterator[str]:
         yield f"latencies of {of}: fewer than {FEWEST_EPISODES} episodes in one of the two runs"
 
 
-def _episodes(baseline: Baseline, run: Run, phase: str) -> int:
+def _episodes(baseline: Baseline, run: NewRun, phase: str) -> int:
     """The fewest of either run; of the arms all have the same."""
     counted = [
         len(each.numbers)
-        for side in (baseline.figures, run.figures)
+        for side in (baseline.episode_stats, run.figures)
         for (_, name), each in side.items()
         if name == phase
     ]
@@ -185,7 +191,7 @@ def _episodes(baseline: Baseline, run: Run, phase: str) -> int:
 # --- how it is decided ----------------------------------------------------------------------------------
 
 
-def _tolerated(rise: Rise, allowed: RegressionSettings) -> float:
+def _tolerated(rise: RegressionMetric, allowed: RegressionSettings) -> float:
     """As a share of the baseline's value. The control's own latency has nothing beside it that had the same machine."""
     if rise.is_rate:
         return allowed.rate_tolerated
@@ -196,18 +202,20 @@ def _tolerated(rise: Rise, allowed: RegressionSettings) -> float:
     )
 
 
-def _decided(asked: _Question, p: float | None, run: Run, warnings: Sequence[Warn]) -> Check:
+def _decided(asked: _Question, p: float | None, run: NewRun, warnings: Sequence[ValidityWarning]) -> Check:
     rise, (arm, phase), control = asked.rise, asked.place, run.plan.scenario.control
     risen, ci95, tolerated, matters = _measured(asked, run.plan.scenario.regression)
-    against = Against(asked.base.value, asked.new.value if asked.new else None, tolerated, matters, p)
+    against = BaselineComparison(
+        asked.base.value, asked.new.value if asked.new else None, tolerated, matters, p
+    )
     doubted = _doubted(asked, control, warnings)
     verdict = Verdict.UNKNOWN if doubted else _verdict(p, ci95, matters)
-    said = [sentence(rise, against, risen, ci95, control=control, tolerated=tolerated)]
+    said = [regression_sentence(rise, against, risen, ci95, control=control, tolerated=tolerated)]
     if doubted:
         said += filter(None, doubted)
     elif risen is not None:
         more = _more_episodes(asked, risen, ci95, matters) if verdict is Verdict.UNKNOWN else None
-        said.append(why(rise, against, verdict, more))
+        said.append(verdict_reason(rise, against, verdict, more))
     return Check(
         arm=arm,
         phase=phase,
@@ -217,7 +225,7 @@ def _decided(asked: _Question, p: float | None, run: Run, warnings: Sequence[War
         ci95=ci95,
         verdict=verdict,
         text=f"{arm}, {phase}: {'; '.join(said)}",
-        against=against,
+        baseline=against,
     )
 
 
@@ -242,7 +250,7 @@ def _verdict(p: float | None, ci95: Interval | None, matters: float) -> Verdict:
     return Verdict.PASS if ci95 is not None and ci95.high < matters else Verdict.UNKNOWN
 
 
-def _doubted(asked: _Question, control: str, warnings: Sequence[Warn]) -> list[str]:
+def _doubted(asked: _Question, control: str, warnings: Sequence[ValidityWarning]) -> list[str]:
     """Why it may not be decided. What concerns the whole run is said once, as a warning: empty here."""
     arm, phase = asked.place
     arms = {None, arm, control} if asked.rise.against_control else {None, arm}

@@ -23,19 +23,19 @@ class NotComparable(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Unlike:
+class PlanDifference:
     """Something that has to be alike, and is not."""
 
-    what: str  # e.g. "[load] users", "phase idle_reset: quiet_s"
+    setting: str  # e.g. "[load] users", "phase idle_reset: quiet_s"
     base: str
     new: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.base} in the baseline, {self.new} in the new run"
+        return f"{self.setting}: {self.base} in the baseline, {self.new} in the new run"
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class PlanComparison:
     """What two experiments have in common, and what keeps them from being compared.
 
     `arms` and `phases` are those to compare: in both, phases also laid out alike.
@@ -43,8 +43,8 @@ class Shared:
 
     arms: tuple[str, ...]
     phases: tuple[str, ...]
-    obstacles: tuple[Unlike, ...]  # with any of these, nothing of the two compares
-    unlike_phases: Mapping[str, tuple[Unlike, ...]]  # of a name in both: what differs between them
+    obstacles: tuple[PlanDifference, ...]  # with any of these, nothing of the two compares
+    differing_phases: Mapping[str, tuple[PlanDifference, ...]]  # of a name in both: what differs between them
     only_base: tuple[str, ...]  # "arm recycle", "phase latency"
     only_new: tuple[str, ...]
 
@@ -56,7 +56,7 @@ class Shared:
     @property
     def reasons(self) -> tuple[str, ...]:
         """All that is not alike, a line each: obstacles, then phases, then what only one of the two has."""
-        phases = (str(unlike) for found in self.unlike_phases.values() for unlike in found)
+        phases = (str(unlike) for found in self.differing_phases.values() for unlike in found)
         return (
             *map(str, self.obstacles),
             *phases,
@@ -65,36 +65,36 @@ class Shared:
         )
 
 
-def shared(base: Plan, new: Plan) -> Shared:
+def compare_plans(base: Plan, new: Plan) -> PlanComparison:
     """Hold one plan against the other."""
     one, other = base.scenario, new.scenario
     unlike = {
         name: found for name in _common(_phases(one), _phases(other)) if (found := _layout(name, one, other))
     }
-    return Shared(
+    return PlanComparison(
         arms=_common(one.arms, other.arms),
         phases=tuple(name for name in _common(_phases(one), _phases(other)) if name not in unlike),
         obstacles=tuple(_obstacles(one, other)),
-        unlike_phases=unlike,
+        differing_phases=unlike,
         only_base=_missing(one, other),
         only_new=_missing(other, one),
     )
 
 
-def demand_comparable(base: Plan, new: Plan, base_name: str) -> Shared:
+def demand_comparable(base: Plan, new: Plan, base_name: str) -> PlanComparison:
     """What may be compared; the new run may have arms and phases besides. Raises NotComparable.
 
     Of the baseline nothing may be missing: a gate that skips what is no longer run does not gate it.
     """
-    found = shared(base, new)
-    if found.comparable and not found.unlike_phases and not found.only_base:
+    found = compare_plans(base, new)
+    if found.comparable and not found.differing_phases and not found.only_base:
         return found
     raise NotComparable(
         f"{base_name}: cannot be the baseline of this run", remedy=_LIKEWISE, details=found.reasons
     )
 
 
-def _obstacles(one: Scenario, other: Scenario) -> Iterator[Unlike]:
+def _obstacles(one: Scenario, other: Scenario) -> Iterator[PlanDifference]:
     yield from _differing("target", one.target, other.target)
     yield from _differing("control", one.control, other.control)
     # Where it lies is nobody's business: a copy of a scenario elsewhere says so with another path.
@@ -103,7 +103,7 @@ def _obstacles(one: Scenario, other: Scenario) -> Iterator[Unlike]:
         yield from _differing(f"[load] {name}", getattr(one.load, name), getattr(other.load, name))
 
 
-def _layout(name: str, one: Scenario, other: Scenario) -> tuple[Unlike, ...]:
+def _layout(name: str, one: Scenario, other: Scenario) -> tuple[PlanDifference, ...]:
     """What differs between two phases of a name, other than how long they last."""
     base, new = one.phase(name), other.phase(name)
     isolates = "one arm at a time", one.isolates(base), other.isolates(new)
@@ -116,9 +116,9 @@ def _layout(name: str, one: Scenario, other: Scenario) -> tuple[Unlike, ...]:
     return tuple(unlike for what, *values in pairs for unlike in _differing(f"phase {name}: {what}", *values))
 
 
-def _differing(what: str, base: object, new: object) -> Iterator[Unlike]:
+def _differing(what: str, base: object, new: object) -> Iterator[PlanDifference]:
     if base != new:
-        yield Unlike(what, _said(base), _said(new))
+        yield PlanDifference(what, _said(base), _said(new))
 
 
 def _said(value: object) -> str:

@@ -9,15 +9,15 @@ from enum import StrEnum
 import numpy as np
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.stats.distributions import t_quantile
 from brokenpipe.measure.stats.intervals import mean_interval
 from brokenpipe.measure.stats.two_sample import Sample
-from brokenpipe.measure.tables.arm_phase import Episodes, asked, count_interval_of, interval_of
+from brokenpipe.measure.tables.arm_phase import EpisodeCounts, asked, count_interval_of, interval_of
 
 
-class Rise(StrEnum):
+class RegressionMetric(StrEnum):
     """A metric and how it is told. Of rates the difference of two shares, of latencies a share of the baseline's.
 
     A latency is that of the control itself, or that of another arm divided by the control's: what the machine does to
@@ -47,19 +47,19 @@ class Rise(StrEnum):
         return self.value.endswith("_against_control")
 
 
-RATES = (Rise.BROKEN_PIPE_RATE, Rise.FAILURE_RATE)
-PER_STRIKE = (Rise.BROKEN_PER_EPISODE, Rise.FAILED_PER_EPISODE)
+RATES = (RegressionMetric.BROKEN_PIPE_RATE, RegressionMetric.FAILURE_RATE)
+PER_STRIKE = (RegressionMetric.BROKEN_PER_EPISODE, RegressionMetric.FAILED_PER_EPISODE)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class RunSamples:
     """One of the two runs. `errors`: of each phase, the share of its intervals that may miss the truth."""
 
-    figures: Mapping[Place, Figures]
+    figures: Mapping[ArmPhase, EpisodeStats]
     control: str
     errors: Mapping[str, float]
 
-    def sample(self, rise: Rise, place: Place) -> Sample | None:
+    def sample(self, rise: RegressionMetric, place: ArmPhase) -> Sample | None:
         """What it says of one metric at one place; None where it could not tell."""
         if place not in self.figures or not any(self.figures[place].requests):
             return None
@@ -72,7 +72,7 @@ class Side:
         pairs = [(values[n], controls[n]) for n in values if n in controls]
         return _ratio(pairs, self.errors[place[1]]) if pairs else None
 
-    def _rate(self, rise: Rise, place: Place) -> Sample | None:
+    def _rate(self, rise: RegressionMetric, place: ArmPhase) -> Sample | None:
         events = {each: self._events(rise, found) for each, found in self.figures.items()}
         if events[place] is None:
             return None
@@ -88,20 +88,28 @@ class Side:
         return Sample(sums, weights, interval)
 
     @staticmethod
-    def _events(rise: Rise, found: Figures) -> Sequence[int] | None:
-        return found.failed if rise in {Rise.FAILURE_RATE, Rise.FAILED_PER_EPISODE} else found.broken
+    def _events(rise: RegressionMetric, found: EpisodeStats) -> Sequence[int] | None:
+        return (
+            found.failed
+            if rise in {RegressionMetric.FAILURE_RATE, RegressionMetric.FAILED_PER_EPISODE}
+            else found.broken
+        )
 
-    def _latencies(self, rise: Rise, place: Place) -> Iterator[tuple[int, float]]:
+    def _latencies(self, rise: RegressionMetric, place: ArmPhase) -> Iterator[tuple[int, float]]:
         found = self.figures[place]
-        values = found.p95_ms if rise in {Rise.P95, Rise.P95_AGAINST_CONTROL} else found.p50_ms
+        values = (
+            found.p95_ms
+            if rise in {RegressionMetric.P95, RegressionMetric.P95_AGAINST_CONTROL}
+            else found.p50_ms
+        )
         return ((n, ms) for n, ms in zip(found.numbers, values, strict=True) if ms is not None)
 
-    def _mean(self, values: Mapping[int, float], place: Place) -> Interval | None:
+    def _mean(self, values: Mapping[int, float], place: ArmPhase) -> Interval | None:
         return mean_interval([*values.values()], error=self.errors[place[1]])
 
 
-def _episodes(found: Figures) -> Episodes:
-    return Episodes(found.numbers, found.requests, found.failed, found.broken or ())
+def _episodes(found: EpisodeStats) -> EpisodeCounts:
+    return EpisodeCounts(found.numbers, found.requests, found.failed, found.broken or ())
 
 
 def _ratio(pairs: Sequence[tuple[float, float]], error: float) -> Sample:

@@ -9,8 +9,8 @@ from brokenpipe.formatting import listed
 from brokenpipe.history.reader import History
 from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.silences.periods import Silence
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.silences.periods import SilentPeriod
 from brokenpipe.measure.silences.warnings import code_of, unexplained
 
 _REASONS = frozenset(
@@ -30,7 +30,7 @@ _CONSEQUENCES = frozenset(
 AROUND_NS = 15_000_000_000  # for so long users may still wait for what a part that stood still owes them
 
 
-def with_reasons(history: History, warnings: Sequence[Warn]) -> tuple[Warn, ...]:
+def with_reasons(history: History, warnings: Sequence[ValidityWarning]) -> tuple[ValidityWarning, ...]:
     """The same doubts; those that can follow from a silence say from which, instead of what else to do."""
     raised = {each.code for each in warnings} & {code.value for code in _REASONS}
     if not raised:
@@ -40,7 +40,9 @@ def with_reasons(history: History, warnings: Sequence[Warn]) -> tuple[Warn, ...]
     return tuple(_with_reason(each, silences, stretches) for each in warnings)
 
 
-def _with_reason(warn: Warn, silences: Sequence[Silence], stretches: Sequence[tuple[str, int, int]]) -> Warn:
+def _with_reason(
+    warn: ValidityWarning, silences: Sequence[SilentPeriod], stretches: Sequence[tuple[str, int, int]]
+) -> ValidityWarning:
     if warn.code not in _CONSEQUENCES:
         return warn
     spans = [(t0, t1) for name, t0, t1 in stretches if warn.phase in {None, name}]
@@ -51,7 +53,7 @@ def _with_reason(warn: Warn, silences: Sequence[Silence], stretches: Sequence[tu
 
 
 def _around(
-    warn: Warn, silences: Sequence[Silence], spans: Sequence[tuple[int, int | None]]
+    warn: ValidityWarning, silences: Sequence[SilentPeriod], spans: Sequence[tuple[int, int | None]]
 ) -> Iterator[str]:
     for silence in silences:
         same = silence.arm is None or warn.arm in {None, silence.arm}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes.harness import GAUGE_GAP_S, LOAD_GAP_S
-from brokenpipe.measure.silences.periods import Explained, Silence
+from brokenpipe.measure.silences.periods import PlannedSilences, SilentPeriod
 
 GAP = "gap"
 GAUGES = "gauges"
@@ -44,7 +44,9 @@ ORDER BY 3
 """
 
 
-def gaps(history: History, seen: Sequence[Silence], by_plan: Explained) -> tuple[Silence, ...]:
+def gaps(
+    history: History, seen: Sequence[SilentPeriod], by_plan: PlannedSilences
+) -> tuple[SilentPeriod, ...]:
     """Those of which the watch says nothing: what it has seen, `seen`, it knows better."""
     if not history.rows("SELECT 1 FROM watched LIMIT 1"):
         return ()
@@ -52,36 +54,42 @@ def gaps(history: History, seen: Sequence[Silence], by_plan: Explained) -> tuple
     return tuple(gap for gap in found if not any(_is_told(gap, each) for each in seen))
 
 
-def _is_told(gap: Silence, silence: Silence) -> bool:
+def _is_told(gap: SilentPeriod, silence: SilentPeriod) -> bool:
     """Whether a silence that was seen is the reason. While the harness stands still, it gauges nothing."""
     role, seen = gap.part.partition(" ")[0], silence.part.partition(" ")[0]
     reasons = {GAUGES: {"harness"}, "load": {"load", "worker"}}.get(role, {role})
     return seen in reasons and silence.arm == gap.arm and silence.overlaps(gap.begins, gap.ends)
 
 
-def _load(history: History) -> Iterator[Silence]:
+def _load(history: History) -> Iterator[SilentPeriod]:
     """A lag that is told when it is over says how long it was: that is a doubt of its own."""
     late: dict[int, float] = dict(history.rows("SELECT t, max(ms) FROM lags WHERE ms > 500 GROUP BY t"))
     for before, t in history.rows(_GAPS.format(table="lags"), (round(LOAD_GAP_S * 1e9),)):
         if (t - before) / 1e9 - late.get(t, 0.0) / 1e3 > LOAD_GAP_S / 2:
-            yield Silence("load", None, None, GAP, before, t)
+            yield SilentPeriod("load", None, None, GAP, before, t)
 
 
-def _witnesses(history: History) -> Iterator[Silence]:
+def _witnesses(history: History) -> Iterator[SilentPeriod]:
     """Of an arm whose service has ended the roll call tells."""
     gone = {arm for (arm,) in history.rows("SELECT DISTINCT arm FROM doubts WHERE code = 'target_died'")}
     least_ns = round(GAUGE_GAP_S * 1e9)
     for arm, pid, before, t in history.rows(_WITNESS, (least_ns, least_ns)):
         if arm not in gone:
-            yield Silence("target", arm, pid, GAP, before, t, over=pid is not None)
+            yield SilentPeriod("target", arm, pid, GAP, before, t, over=pid is not None)
 
 
-def _gauges(history: History, seen: Sequence[Silence], by_plan: Explained) -> Iterator[Silence]:
+def _gauges(
+    history: History, seen: Sequence[SilentPeriod], by_plan: PlannedSilences
+) -> Iterator[SilentPeriod]:
     """Postgres is gauged by asking it: what it does not answer is no gap of ours."""
     hung = [(each.begins, each.ends) for each in seen if each.part == "postgres"]
     for table, what in (("ticks", MACHINE), ("looks", LOOKS), ("slots", POSTGRES)):
         for before, t in history.rows(_GAPS.format(table=table), (round(GAUGE_GAP_S * 1e9),)):
-            gap = Silence(f"{GAUGES} of {what}", None, None, GAP, before, t)
-            away = Explained((*by_plan.windows, *hung)).outside_s(gap) if what == POSTGRES else gap.lasted_s
+            gap = SilentPeriod(f"{GAUGES} of {what}", None, None, GAP, before, t)
+            away = (
+                PlannedSilences((*by_plan.windows, *hung)).outside_s(gap)
+                if what == POSTGRES
+                else gap.lasted_s
+            )
             if away > GAUGE_GAP_S:
                 yield gap

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.time_series.charts import end_of
+from brokenpipe.measure.time_series.charts import experiment_end
 
 # A server that stood still answers again soon after it was healed, and what asks for a new connection asks each second.
 BEFORE_NS = 1_000_000_000
@@ -18,7 +18,7 @@ AFTER_NS = 3_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class SilentPeriod:
     """`begins` and `ends` are monotonic nanoseconds; not `over`: it lasted as long as anybody looked."""
 
     part: str
@@ -43,35 +43,37 @@ UNION ALL SELECT t, 'anew', NULL, NULL, NULL, NULL FROM resumptions ORDER BY t
 """
 
 
-def seen_silences(history: History) -> tuple[Silence, ...]:
+def seen_silences(history: History) -> tuple[SilentPeriod, ...]:
     """What the watch saw, in order of their ends."""
-    found: list[Silence] = []
+    found: list[SilentPeriod] = []
     open_: dict[tuple[str, str | None, int | None, str], int] = {}
     for t, edge, *what in history.rows(_EDGES):
         key = tuple(what)
         if edge == "begin":
             open_.setdefault(key, t)
         elif edge == "end" and key in open_:
-            found.append(Silence(*key, begins=open_.pop(key), ends=t))
+            found.append(SilentPeriod(*key, begins=open_.pop(key), ends=t))
         elif edge == "anew":  # in a later part everything is new
-            found += [Silence(*each, begins=since, ends=t) for each, since in open_.items()]
+            found += [SilentPeriod(*each, begins=since, ends=t) for each, since in open_.items()]
             open_.clear()
-    end = end_of(history) if open_ else 0
-    found += [Silence(*key, begins=since, ends=max(since, end), over=False) for key, since in open_.items()]
+    end = experiment_end(history) if open_ else 0
+    found += [
+        SilentPeriod(*key, begins=since, ends=max(since, end), over=False) for key, since in open_.items()
+    ]
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class PlannedSilences:
     """When faults of the plan made the database server stand still or end, for all arms."""
 
     windows: Sequence[tuple[int, int]]
 
-    def rest_s(self, silence: Silence) -> float:
+    def rest_s(self, silence: SilentPeriod) -> float:
         """How much of it no such fault explains, in seconds: nothing else stands still when the server does."""
         return self.outside_s(silence) if silence.part == "postgres" else silence.lasted_s
 
-    def outside_s(self, silence: Silence) -> float:
+    def outside_s(self, silence: SilentPeriod) -> float:
         """How much of it lies outside of all of them."""
         left = [(silence.begins, silence.ends)]
         for begins, ends in self.windows:
@@ -95,6 +97,6 @@ FROM acts i WHERE i.action = 'inject' AND ({_STANDS}) ORDER BY i.t0
 """
 
 
-def explained(history: History) -> Explained:
+def explained(history: History) -> PlannedSilences:
     """By acts, whether or not they went as they should: a pause that failed was a pause for a while."""
-    return Explained(tuple(history.rows(_ACTS)))
+    return PlannedSilences(tuple(history.rows(_ACTS)))

@@ -8,9 +8,9 @@ from brokenpipe.formatting import seconds
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.harness import STOPPED_S
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.silences.gaps import GAP, GAUGES, gaps
-from brokenpipe.measure.silences.periods import Silence, explained, seen_silences
+from brokenpipe.measure.silences.periods import SilentPeriod, explained, seen_silences
 
 _CODES: Mapping[str, Code] = {
     "load": Code.LOAD_STOPPED,
@@ -39,19 +39,19 @@ _TOLD: Mapping[Code, frozenset[str]] = {
 }
 
 
-def silence_doubts(history: History) -> tuple[Warn, ...]:
+def silence_doubts(history: History) -> tuple[ValidityWarning, ...]:
     """One for each kind and arm, whatever phase it was in: what follows it is as doubtful."""
     told = {code for (code,) in history.rows("SELECT DISTINCT code FROM doubts")}
     paused = {name for (name,) in history.rows("SELECT service FROM disturbed WHERE change = 'paused'")}
-    by_code: dict[tuple[Code, str | None], list[Silence]] = {}
+    by_code: dict[tuple[Code, str | None], list[SilentPeriod]] = {}
     for silence in unexplained(history):
         code = code_of(silence)
         if silence.part not in paused and not told & _TOLD.get(code, frozenset()):
             by_code.setdefault((code, silence.arm), []).append(silence)
-    return tuple(Warn.of(code, _text(found), arm=arm) for (code, arm), found in by_code.items())
+    return tuple(ValidityWarning.of(code, _text(found), arm=arm) for (code, arm), found in by_code.items())
 
 
-def unexplained(history: History) -> Iterator[Silence]:
+def unexplained(history: History) -> Iterator[SilentPeriod]:
     """Those that lasted long enough beside what the plan's faults did."""
     by_plan, seen = explained(history), seen_silences(history)
     for silence in seen:
@@ -60,21 +60,21 @@ def unexplained(history: History) -> Iterator[Silence]:
     yield from gaps(history, seen, by_plan)
 
 
-def code_of(silence: Silence) -> Code:
+def code_of(silence: SilentPeriod) -> Code:
     """Which doubt it is."""
     if silence.how == "no_files":
         return Code.OUT_OF_FILES
     return _CODES[silence.part.partition(" ")[0]]
 
 
-def _text(found: Sequence[Silence]) -> str:
+def _text(found: Sequence[SilentPeriod]) -> str:
     longest = max(found, key=lambda each: each.lasted_s)
     others = len({each.pid for each in found} - {longest.pid, None})
     also = f"; so did {others} of its other processes" if others else ""
     return _said(longest) + also
 
 
-def _said(silence: Silence) -> str:
+def _said(silence: SilentPeriod) -> str:
     who = _who(silence)
     lasted = f"for {seconds(silence.lasted_s)}" + ("" if silence.over else ", until the end")
     match silence.how:
@@ -92,7 +92,7 @@ def _said(silence: Silence) -> str:
             return f"{who} wrote nothing {lasted}"
 
 
-def _who(silence: Silence) -> str:
+def _who(silence: SilentPeriod) -> str:
     if silence.arm is not None:
         return f"the service of {silence.arm}" if silence.how != GAP else f"the witness in {silence.arm}"
     if silence.part.startswith(GAUGES):

@@ -12,17 +12,17 @@ import math
 from dataclasses import dataclass
 
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.sizing.curve import Size, Sizing
+from brokenpipe.measure.sizing.curve import PoolSize, Sizing
 from brokenpipe.measure.stats.distributions import poisson_bound, poisson_tail
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 
 HEADROOM = 1.2  # of the rule (peak / workers) × 1.2
 CEILING = 0.5  # of max_connections, for one service
-EXACT = 1e-9  # below which a sum of shares is what it was meant to be
+TOLERANCE = 1e-9  # below which a sum of shares is what it was meant to be
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class ServiceDemand:
     """Of a service: processes, requests a second at peak, how long each keeps a connection, what Postgres allows."""
 
     workers: int
@@ -36,7 +36,7 @@ class Numbers:
         return self.peak_per_s * self.hold_ms / 1000
 
     @property
-    def room(self) -> int | None:
+    def usable_connections(self) -> int | None:
         """Connections for ordinary roles: Postgres keeps three for superusers."""
         return None if self.max_connections is None else self.max_connections - RESERVED_CONNECTIONS
 
@@ -45,48 +45,50 @@ class Numbers:
 class Advice:
     """For each worker a pool of `pool_size`, without overflow. `measured`: for the run's own numbers, not scaled."""
 
-    numbers: Numbers
+    demand: ServiceDemand
     pool_size: int
     measured: bool
     timeout_s: float | None
 
     @property
     def total(self) -> int:
-        return self.numbers.workers * self.pool_size
+        return self.demand.workers * self.pool_size
 
     @property
     def fits(self) -> bool | None:
         """Whether Postgres has room for all of them; None: nobody said how much it has."""
-        return None if self.numbers.room is None else self.total <= self.numbers.room
+        return (
+            None if self.demand.usable_connections is None else self.total <= self.demand.usable_connections
+        )
 
     @property
     def largest_that_fits(self) -> int:
         """For each worker; 0 if there is not even one."""
-        return (self.numbers.room or 0) // self.numbers.workers
+        return (self.demand.usable_connections or 0) // self.demand.workers
 
     @property
     def below_ceiling(self) -> bool | None:
         """Whether a second copy of the service fits beside it, as while a new version is rolled out."""
-        most = self.numbers.max_connections
+        most = self.demand.max_connections
         return None if most is None else self.total <= CEILING * most
 
 
-def numbers_of(findings: Findings, sizing: Sizing) -> Numbers | None:
+def measured_demand(findings: Findings, sizing: Sizing) -> ServiceDemand | None:
     """Those of the run itself, at its knee. None without a knee, or if what was held was not recorded."""
-    return None if sizing.knee is None else numbers_at(findings, sizing.knee)
+    return None if sizing.knee is None else demand_at(findings, sizing.knee)
 
 
-def numbers_at(findings: Findings, size: Size) -> Numbers | None:
+def demand_at(findings: Findings, size: PoolSize) -> ServiceDemand | None:
     """Those of the run with pools of this size. A request may hold several connections, one after the other."""
     if not size.use.mean_out:
         return None
     per_s = size.requests / size.use.seconds
-    return Numbers(size.processes, per_s, 1000 * size.use.mean_out / per_s, findings.max_connections)
+    return ServiceDemand(size.processes, per_s, 1000 * size.use.mean_out / per_s, findings.max_connections)
 
 
-def completed(
-    asked: tuple[int | None, float | None, float | None, int | None], its: Numbers | None
-) -> Numbers | None:
+def complete_demand(
+    asked: tuple[int | None, float | None, float | None, int | None], its: ServiceDemand | None
+) -> ServiceDemand | None:
     """What was asked for, and for the rest the run's own. None if the run has none and something is missing."""
     workers, peak_per_s, hold_ms, most = asked
     if its is not None:
@@ -98,22 +100,22 @@ def completed(
         most = its.max_connections if most is None else most
     if peak_per_s is None or hold_ms is None:
         return None
-    return Numbers(workers or 1, peak_per_s, hold_ms, most)
+    return ServiceDemand(workers or 1, peak_per_s, hold_ms, most)
 
 
-def advice(findings: Findings, sizing: Sizing, asked: Numbers, knee: Size) -> Advice:
+def advise(findings: Findings, sizing: Sizing, asked: ServiceDemand, knee: PoolSize) -> Advice:
     """The pool of each worker for these numbers. As the run's own, they get what was measured."""
-    own = numbers_of(findings, sizing)
+    own = measured_demand(findings, sizing)
     same = own is not None and (own.workers, own.peak_per_s, own.hold_ms) == (
         asked.workers,
         asked.peak_per_s,
         asked.hold_ms,
     )
     if same:
-        size = knee.of_process
+        size = knee.per_process
     else:
-        size = scaled(
-            knee.of_process,
+        size = scale_size(
+            knee.per_process,
             knee.use.mean_out / knee.processes,
             asked.in_use / asked.workers,
             opened=findings.arrivals_per_s is not None,
@@ -121,7 +123,7 @@ def advice(findings: Findings, sizing: Sizing, asked: Numbers, knee: Size) -> Ad
     return Advice(asked, size, measured=same, timeout_s=knee.use.timeout_s)
 
 
-def scaled(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
+def scale_size(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
     """A pool's size for `asked` connections in use on average, where `knee` was enough for `in_use`.
 
     Of a closed load, whose users are never more than so many, the size grows in proportion: how arrivals pile up
@@ -130,22 +132,22 @@ def scaled(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
     if in_use <= 0:
         return knee
     if not opened:
-        return max(1, math.ceil(knee * asked / in_use - EXACT))
-    rarely = poisson_tail(knee - 1, in_use) * (1 + EXACT)
-    return max(1, math.ceil(asked - EXACT), poisson_bound(rarely, asked) + 1 if rarely > 0 else knee)
+        return max(1, math.ceil(knee * asked / in_use - TOLERANCE))
+    rarely = poisson_tail(knee - 1, in_use) * (1 + TOLERANCE)
+    return max(1, math.ceil(asked - TOLERANCE), poisson_bound(rarely, asked) + 1 if rarely > 0 else knee)
 
 
-def by_rule(peak: float, workers: int) -> int:
+def rule_of_thumb_size(peak: float, workers: int) -> int:
     """What (peak concurrent holders / workers) × 1.2 says, for each worker."""
-    return max(1, math.ceil(peak / workers * HEADROOM - EXACT))
+    return max(1, math.ceil(peak / workers * HEADROOM - TOLERANCE))
 
 
-def ceiling(max_connections: int, workers: int) -> int:
+def ceiling_size(max_connections: int, workers: int) -> int:
     """What half of max_connections leaves for each worker."""
     return int(max_connections * CEILING) // workers
 
 
-def at_least(sizing: Sizing, connections: int) -> Size | None:
+def largest_within(sizing: Sizing, connections: int) -> PoolSize | None:
     """The largest size of the curve that is not above so many: what a rule's answer was measured as, if it was."""
     fitting = [size for size in sizing.curve if size.most <= connections]
     return fitting[-1] if fitting else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.pool_usage import PoolUsage
 
 FEWEST_SIZES = 3
 
@@ -17,7 +17,7 @@ Environment = Mapping[str, str]
 
 
 def comparable_arms(
-    arms: Mapping[str, Environment], uses: Mapping[str, PoolUse]
+    arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The arms with most sizes among those that are equal in all else; and of each other one, in what it differs."""
     setting_sizes = _setting_sizes({arm: arms[arm] for arm in uses}, uses)
@@ -33,7 +33,7 @@ def comparable_arms(
     return tuple(chosen), {arm: _difference(rest[arm], rest[one], uses[arm], uses[one]) for arm in others}
 
 
-def _difference(rest: Environment, usual: Environment, use: PoolUse, usual_use: PoolUse) -> str:
+def _difference(rest: Environment, usual: Environment, use: PoolUsage, usual_use: PoolUsage) -> str:
     names = sorted({name for name, _ in set(rest.items()) ^ set(usual.items())})
     said = [f"other {', '.join(names)}"] if names else []
     if use.processes != usual_use.processes:
@@ -41,7 +41,7 @@ def _difference(rest: Environment, usual: Environment, use: PoolUse, usual_use: 
     return ", ".join(said)
 
 
-def _setting_sizes(arms: Mapping[str, Environment], uses: Mapping[str, PoolUse]) -> Collection[str]:
+def _setting_sizes(arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage]) -> Collection[str]:
     names = {name for env in arms.values() for name in env}
     told = {
         name
@@ -51,7 +51,7 @@ def _setting_sizes(arms: Mapping[str, Environment], uses: Mapping[str, PoolUse])
     return told or _one_for_each_size(names, arms, uses)
 
 
-def _tells_size(name: str, value: str, use: PoolUse) -> bool:
+def _tells_size(name: str, value: str, use: PoolUsage) -> bool:
     """Whether a value is the pool's size, what it may open at most, or by how much it may overflow."""
     if not value.isdecimal() or use.most is None:
         return False
@@ -61,7 +61,7 @@ def _tells_size(name: str, value: str, use: PoolUse) -> bool:
 
 
 def _one_for_each_size(
-    names: Collection[str], arms: Mapping[str, Environment], uses: Mapping[str, PoolUse]
+    names: Collection[str], arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage]
 ) -> Collection[str]:
     """The only variable that has another value for each size; none if several do."""
     found = []

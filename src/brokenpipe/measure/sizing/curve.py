@@ -22,9 +22,9 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.nested_checkouts import NestedCheckouts, by_name, sentence
-from brokenpipe.measure.model.pool_usage import PoolUse
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.nested_checkouts import NestedCheckouts, nested_checkouts_text, total_by_name
+from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.sizing.comparable_arms import FEWEST_SIZES, comparable_arms
 from brokenpipe.measure.stats.distributions import binomial_interval
 from brokenpipe.measure.stats.intervals import ERROR, mean_interval
@@ -35,20 +35,20 @@ PERCENTILE_REST = 0.05  # where more wait in vain, the 95th percentile is how lo
 TOLERABLE_MS = 5.0  # at least: below it a busy machine is measured, not a pool
 
 
-class Room(StrEnum):
+class Sufficiency(StrEnum):
     """Whether a pool was large enough."""
 
-    SHORT = "short"
-    OPEN = "open"
-    ENOUGH = "enough"
+    TOO_SMALL = "short"
+    UNDECIDED = "open"
+    SUFFICIENT = "enough"
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PoolSize:
     """One arm's pools. `most` connections may be open at once, of all its processes together."""
 
     arm: str
-    use: PoolUse
+    use: PoolUsage
     most: int
     requests: int
     timeouts: int  # requests that failed because they waited in vain: "pool exhausted"
@@ -57,14 +57,14 @@ class Size:
     hold_ms: float | None  # of one checkout, from out to back, on average; None: not recorded
     wait_p95_ms: float
     ci95: Interval | None  # None: all episodes alike, or fewer than two
-    room: Room
+    sufficiency: Sufficiency
 
     @property
     def processes(self) -> int:
         return self.use.processes
 
     @property
-    def of_process(self) -> int:
+    def per_process(self) -> int:
         """Connections that one process may open."""
         return self.most // self.processes
 
@@ -91,12 +91,12 @@ class Sizing:
     phase: str
     episodes: int
     tolerable_ms: float
-    sizes: tuple[Size, ...]
-    curve: tuple[Size, ...]
-    knee: Size | None
-    unsure: tuple[Size, ...]
+    sizes: tuple[PoolSize, ...]
+    curve: tuple[PoolSize, ...]
+    knee: PoolSize | None
+    undecided: tuple[PoolSize, ...]
     why: str
-    doubts: tuple[Warn, ...]
+    doubts: tuple[ValidityWarning, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     nested: tuple[NestedCheckouts, ...] = ()
 
@@ -111,7 +111,7 @@ class Sizing:
         return max(size.use.peak_out for size in self.sizes)
 
 
-def sizing_of(findings: Findings) -> Sizing | None:
+def sizing_curve(findings: Findings) -> Sizing | None:
     """The curve of the first phase without a fault. None unless three arms had pools of different sizes there."""
     phase = next((each.name for each in findings.phases if not each.fault), None)
     if phase is None:
@@ -129,10 +129,10 @@ def sizing_of(findings: Findings) -> Sizing | None:
     curve = tuple(size for size in sizes if size.arm in compared)
     doubts = tuple(each for each in findings.warnings if _concerns(each, phase))
     episodes = max(len(size.use.episode_p95_ms) for size in sizes)
-    knee, why = knee_of(curve, episodes)
-    nested = by_name(findings.nested.get((size.arm, phase), ()) for size in curve)
+    knee, why = find_knee(curve, episodes)
+    nested = total_by_name(findings.nested.get((size.arm, phase), ()) for size in curve)
     if nested:
-        knee, why = None, "; ".join(map(sentence, nested))
+        knee, why = None, "; ".join(map(nested_checkouts_text, nested))
     return Sizing(
         phase=phase,
         episodes=episodes,
@@ -140,7 +140,7 @@ def sizing_of(findings: Findings) -> Sizing | None:
         sizes=tuple(sizes),
         curve=curve,
         knee=knee,
-        unsure=_unsure(curve, knee),
+        undecided=_unsure(curve, knee),
         why=why,
         doubts=doubts,
         left_out=left_out,
@@ -148,18 +148,18 @@ def sizing_of(findings: Findings) -> Sizing | None:
     )
 
 
-def _concerns(doubt: Warn, phase: str) -> bool:
+def _concerns(doubt: ValidityWarning, phase: str) -> bool:
     """What a scenario expects is no matter here."""
     return doubt.unknown and doubt.phase in {None, phase} and doubt.code != Code.NOTHING_EXPECTED
 
 
-def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> Size:
+def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> PoolSize:
     cell, use = findings.cell(arm, phase), findings.pools[arm, phase]
     timeouts = cell.failed_by_class.get(ErrorClass.POOL_EXHAUSTED.value, 0)
     value = fmean(use.episode_p95_ms)
     interval = mean_interval(use.episode_p95_ms)
     interval = Interval(max(0.0, interval.low), interval.high) if interval else None
-    return Size(
+    return PoolSize(
         arm=arm,
         use=use,
         most=use.most or 0,
@@ -170,19 +170,21 @@ def _size(findings: Findings, arm: str, phase: str, tolerable_ms: float) -> Size
         hold_ms=use.hold_ms,
         wait_p95_ms=value,
         ci95=interval,
-        room=room_of(value, interval, timeouts, tolerable_ms),
+        sufficiency=classify_size(value, interval, timeouts, tolerable_ms),
     )
 
 
-def room_of(wait_ms: float, interval: Interval | None, timeouts: int, tolerable_ms: float) -> Room:
+def classify_size(
+    wait_ms: float, interval: Interval | None, timeouts: int, tolerable_ms: float
+) -> Sufficiency:
     """A request that waited in vain is a fact, and needs no interval. Episodes that are all alike have none."""
     low, high = (interval.low, interval.high) if interval else (wait_ms, wait_ms)
     if timeouts or low > tolerable_ms:
-        return Room.SHORT
-    return Room.ENOUGH if high <= tolerable_ms else Room.OPEN
+        return Sufficiency.TOO_SMALL
+    return Sufficiency.SUFFICIENT if high <= tolerable_ms else Sufficiency.UNDECIDED
 
 
-def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
+def find_knee(curve: Sequence[PoolSize], episodes: int) -> tuple[PoolSize | None, str]:
     """The smallest size that is enough, if a smaller one is known to be short and no larger one is; else why not."""
     if len({size.most for size in curve}) < FEWEST_SIZES:
         return None, (
@@ -194,11 +196,11 @@ def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
             None,
             f"{plural(episodes, 'block')} of 2 s: too few: make the phase {2 * FEWEST_EPISODES} s or longer",
         )
-    rooms = [size.room for size in curve]
-    shorts = [index for index, room in enumerate(rooms) if room is Room.SHORT]
+    rooms = [size.sufficiency for size in curve]
+    shorts = [index for index, room in enumerate(rooms) if room is Sufficiency.TOO_SMALL]
     if not shorts:
         return None, f"no pool was too small, not even {curve[0].most}: add smaller ones, or ask more often"
-    roomy = [size for size in curve[shorts[-1] + 1 :] if size.room is Room.ENOUGH]
+    roomy = [size for size in curve[shorts[-1] + 1 :] if size.sufficiency is Sufficiency.SUFFICIENT]
     if roomy:
         return roomy[0], ""
     if shorts[-1] == len(curve) - 1:
@@ -206,7 +208,7 @@ def knee_of(curve: Sequence[Size], episodes: int) -> tuple[Size | None, str]:
     return None, f"whether {curve[-1].most} connections are enough cannot be told: make the phase longer"
 
 
-def _short_to_the_last(curve: Sequence[Size]) -> str:
+def _short_to_the_last(curve: Sequence[PoolSize]) -> str:
     """No pool was enough: whether larger ones still helped where the sizes end."""
     best, largest = min(curve, key=_badness), curve[-1]
     if best is largest:
@@ -219,16 +221,16 @@ def _short_to_the_last(curve: Sequence[Size]) -> str:
     )
 
 
-def _badness(size: Size) -> tuple[float, float]:
+def _badness(size: PoolSize) -> tuple[float, float]:
     return max(size.timeout_share, PERCENTILE_REST), size.wait_p95_ms
 
 
-def _how_bad(size: Size) -> str:
+def _how_bad(size: PoolSize) -> str:
     wait = milliseconds(size.wait_p95_ms)
     return wait if size.timeout_share <= PERCENTILE_REST else f"{wait}, {percent(size.timeout_share)} in vain"
 
 
-def _plainly_worse(size: Size, best: Size) -> bool:
+def _plainly_worse(size: PoolSize, best: PoolSize) -> bool:
     """Beyond chance: by what waits in vain where that is many, else by the wait."""
     if size.timeout_share > PERCENTILE_REST:
         mine, its = (binomial_interval(each.timeouts, each.requests, ERROR) for each in (size, best))
@@ -237,9 +239,9 @@ def _plainly_worse(size: Size, best: Size) -> bool:
     return low > (best.ci95.high if best.ci95 else best.wait_p95_ms)
 
 
-def _unsure(curve: Sequence[Size], knee: Size | None) -> tuple[Size, ...]:
+def _unsure(curve: Sequence[PoolSize], knee: PoolSize | None) -> tuple[PoolSize, ...]:
     if knee is None:
         return ()
     below = [size for size in curve if size.most < knee.most]
-    last = max((n for n, size in enumerate(below) if size.room is Room.SHORT), default=-1)
+    last = max((n for n, size in enumerate(below) if size.sufficiency is Sufficiency.TOO_SMALL), default=-1)
     return tuple(below[last + 1 :])

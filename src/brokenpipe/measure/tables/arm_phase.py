@@ -9,15 +9,15 @@ from statistics import fmean
 
 from brokenpipe.history.reader import History
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.root_cause import Failure, rest_s
-from brokenpipe.measure.model.arm_phase import Cell, Latency, PerEpisode, Place
-from brokenpipe.measure.model.pool_costs import Masked
+from brokenpipe.measure.failures.root_cause import FailedRequest, rest_s
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats, LatencyPercentiles, PerEpisode
+from brokenpipe.measure.model.pool_costs import MaskedDisconnects
 from brokenpipe.measure.stats.intervals import count_interval, rate_interval, smallest_visible_rate
 from brokenpipe.measure.tables.pool_costs import masked_and_prices
 
 
 @dataclass(frozen=True, slots=True)
-class Episodes:
+class EpisodeCounts:
     """The unit of statistics: for one arm and phase, requests and broken requests of each episode."""
 
     numbers: tuple[int, ...]
@@ -26,9 +26,9 @@ class Episodes:
     broken: tuple[int, ...]
 
 
-def episodes_by_place(
-    history: History, places: Iterable[Place], failures: Sequence[Failure]
-) -> dict[Place, Episodes]:
+def episodes_by_arm_phase(
+    history: History, places: Iterable[ArmPhase], failures: Sequence[FailedRequest]
+) -> dict[ArmPhase, EpisodeCounts]:
     """Requests, failed and broken requests of each counted episode."""
     requests: dict[tuple[str, str, int], int] = {
         (arm, phase, n): count
@@ -40,7 +40,7 @@ def episodes_by_place(
     for phase, n in history.rows("SELECT DISTINCT phase, n FROM episode_list WHERE counts ORDER BY n"):
         numbers[phase].append(n)
     return {
-        (arm, phase): Episodes(
+        (arm, phase): EpisodeCounts(
             tuple(numbers[phase]),
             tuple(requests.get((arm, phase, n), 0) for n in numbers[phase]),
             tuple(failed[arm, phase, n] for n in numbers[phase]),
@@ -52,9 +52,9 @@ def episodes_by_place(
 
 def interval_of(
     phase: str,
-    events: Mapping[Place, Sequence[int]],
-    by_place: Mapping[Place, Episodes],
-    place: Place,
+    events: Mapping[ArmPhase, Sequence[int]],
+    by_place: Mapping[ArmPhase, EpisodeCounts],
+    place: ArmPhase,
     error: float,
 ) -> Interval | None:
     """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
@@ -64,9 +64,9 @@ def interval_of(
 
 def count_interval_of(
     phase: str,
-    events: Mapping[Place, Sequence[int]],
-    by_place: Mapping[Place, Episodes],
-    place: Place,
+    events: Mapping[ArmPhase, Sequence[int]],
+    by_place: Mapping[ArmPhase, EpisodeCounts],
+    place: ArmPhase,
     error: float,
 ) -> Interval | None:
     """The interval of how many there are in an episode. At least one is what an episode unlike the others may have."""
@@ -76,13 +76,13 @@ def count_interval_of(
     return count_interval(counts, largest=max(1, largest), error=error)
 
 
-def asked(events: Sequence[int], episodes: Episodes) -> list[float]:
+def asked(events: Sequence[int], episodes: EpisodeCounts) -> list[float]:
     """The counts of those episodes in which anything was asked: the others say nothing."""
     return [float(event) for event, requests in zip(events, episodes.requests, strict=True) if requests]
 
 
 def largest_rate(
-    phase: str, events: Mapping[Place, Sequence[int]], by_place: Mapping[Place, Episodes]
+    phase: str, events: Mapping[ArmPhase, Sequence[int]], by_place: Mapping[ArmPhase, EpisodeCounts]
 ) -> float:
     """The largest rate of one episode of any arm in that phase; at least one event in the smallest episode."""
     neighbours = [key for key in by_place if key[1] == phase]
@@ -96,20 +96,20 @@ def largest_rate(
     return max([floor, *rates])
 
 
-def cells(
+def arm_phase_stats(
     history: History,
-    by_place: Mapping[Place, Episodes],
-    failures: Sequence[Failure],
+    by_place: Mapping[ArmPhase, EpisodeCounts],
+    failures: Sequence[FailedRequest],
     witnessed: frozenset[str],
     errors: Mapping[str, float],
-) -> dict[Place, Cell]:
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
     masked, prices = masked_and_prices(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
     failed_events = {place: episodes.failed for place, episodes in by_place.items()}
     lasted = _seconds(history)
-    failed_at: dict[Place, list[Failure]] = defaultdict(list)
+    failed_at: dict[ArmPhase, list[FailedRequest]] = defaultdict(list)
     for failure in failures:
         failed_at[failure.arm, failure.phase].append(failure)
     found = {}
@@ -121,7 +121,7 @@ def cells(
         unexplained = sum(not f.cause_known for f in failed_at[place])
         # With a witness the broken ones are known at least; without, any of these failures may be one.
         unknowable = unexplained > 0 and arm not in witnessed
-        found[place] = Cell(
+        found[place] = ArmPhaseStats(
             arm=arm,
             phase=phase,
             requests=requests,
@@ -136,12 +136,12 @@ def cells(
             broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
             ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, errors[phase]),
             episodes=len(episodes.numbers),
-            latency_ms=latencies.get(place, Latency(None, None, None)),
+            latency_ms=latencies.get(place, LatencyPercentiles(None, None, None)),
             latency_by_request=by_request.get(place, {}),
             failed_by_class=dict(Counter(f.error_class.value for f in failed_at[place])),
             recovery_s=(),
-            masked=masked.get(place, Masked()) if arm in witnessed else None,
-            price=prices.get(place) if arm in witnessed else None,
+            masked=masked.get(place, MaskedDisconnects()) if arm in witnessed else None,
+            pool_cost=prices.get(place) if arm in witnessed else None,
             broken_per_episode=None if unknowable else per_episode(place, broken_events, by_place, errors),
             failed_per_episode=per_episode(place, failed_events, by_place, errors),
             seconds=lasted.get((phase, arm), lasted.get((phase, None))),
@@ -158,9 +158,9 @@ GROUP BY GROUPING SETS ((arm, phase), (arm, phase, name)) ORDER BY name
 
 
 def per_episode(
-    place: Place,
-    events: Mapping[Place, Sequence[int]],
-    by_place: Mapping[Place, Episodes],
+    place: ArmPhase,
+    events: Mapping[ArmPhase, Sequence[int]],
+    by_place: Mapping[ArmPhase, EpisodeCounts],
     errors: Mapping[str, float],
 ) -> PerEpisode | None:
     """How many there are in an episode; None if nothing was asked in any."""
@@ -177,12 +177,14 @@ def _seconds(history: History) -> dict[tuple[str, str | None], float]:
     return {(phase, arm): seconds for phase, arm, seconds in rows}
 
 
-def _latencies(history: History) -> tuple[dict[Place, Latency], dict[Place, dict[str, Latency]]]:
-    whole: dict[Place, Latency] = {}
-    by_request: dict[Place, dict[str, Latency]] = defaultdict(dict)
+def _latencies(
+    history: History,
+) -> tuple[dict[ArmPhase, LatencyPercentiles], dict[ArmPhase, dict[str, LatencyPercentiles]]]:
+    whole: dict[ArmPhase, LatencyPercentiles] = {}
+    by_request: dict[ArmPhase, dict[str, LatencyPercentiles]] = defaultdict(dict)
     for arm, phase, name, quantiles in history.rows(_LATENCIES):
         if name is None:
-            whole[arm, phase] = Latency(*quantiles)
+            whole[arm, phase] = LatencyPercentiles(*quantiles)
         else:
-            by_request[arm, phase][name] = Latency(*quantiles)
+            by_request[arm, phase][name] = LatencyPercentiles(*quantiles)
     return whole, by_request

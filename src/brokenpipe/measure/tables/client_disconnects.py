@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.model.arm_phase import Cell, Left, Place
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats, ClientDisconnects
 
 _LEFT = """
 WITH gone AS (
@@ -27,10 +27,14 @@ FROM gone LEFT JOIN given_up USING (arm, id_hash) GROUP BY ALL
 """
 
 
-def with_left(history: History, cells: Mapping[Place, Cell], witnessed: frozenset[str]) -> dict[Place, Cell]:
+def with_left(
+    history: History, cells: Mapping[ArmPhase, ArmPhaseStats], witnessed: frozenset[str]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the users who left, where a witness could see it."""
-    left = {(arm, phase): Left(*counts) for arm, phase, *counts in history.rows(_LEFT)}
+    left = {(arm, phase): ClientDisconnects(*counts) for arm, phase, *counts in history.rows(_LEFT)}
     return {
-        place: replace(cell, left=left.get(place, Left()) if place[0] in witnessed else None)
+        place: replace(
+            cell, client_disconnects=left.get(place, ClientDisconnects()) if place[0] in witnessed else None
+        )
         for place, cell in cells.items()
     }

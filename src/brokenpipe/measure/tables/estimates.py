@@ -10,10 +10,10 @@ from statistics import fmean
 from brokenpipe.history.reader import History
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.episode_stats import Figures
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.stats.intervals import mean_interval, unlike_share
-from brokenpipe.measure.tables.arm_phase import Episodes, interval_of, largest_rate
+from brokenpipe.measure.tables.arm_phase import EpisodeCounts, interval_of, largest_rate
 from brokenpipe.plan.expectations import Metric
 
 _NAMES = {0.5: "p50", 0.95: "p95"}
@@ -34,7 +34,7 @@ class Estimate:
     value: float | None
     ci95: Interval | None = None
     episodes: int = 0
-    alike: bool = False
+    all_equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,15 @@ class Estimator:
     """Answers what the value of any metric is."""
 
     history: History
-    cells: Mapping[Place, Cell]
-    by_place: Mapping[Place, Episodes]
+    cells: Mapping[ArmPhase, ArmPhaseStats]
+    episode_counts: Mapping[ArmPhase, EpisodeCounts]
     control: str
     errors: Mapping[str, float]  # of each phase: the share of its intervals that may miss the truth
-    _percentiles: dict[tuple[float, str | None], dict[Place, dict[int, float]]] = field(default_factory=dict)
+    _percentiles: dict[tuple[float, str | None], dict[ArmPhase, dict[int, float]]] = field(
+        default_factory=dict
+    )
 
-    def estimate(self, metric: Metric, place: Place, request: str | None = None) -> Estimate:
+    def estimate(self, metric: Metric, place: ArmPhase, request: str | None = None) -> Estimate:
         """The metric at a place. `request` narrows a latency to one request name."""
         if self.cells[place].requests == 0:
             return Estimate(None)
@@ -63,16 +65,16 @@ class Estimator:
             return self._latency(metric, place, request)
         return self._rate(metric, place)
 
-    def paired(self, metric: Metric, place: Place, request: str | None = None) -> list[float]:
+    def paired(self, metric: Metric, place: ArmPhase, request: str | None = None) -> list[float]:
         """What the arm's episodes add to the control's: one difference for each in which both say something."""
         mine, theirs = (self.by_episode(metric, each, request) for each in (place, (self.control, place[1])))
         return [mine[n] - theirs[n] for n in mine if n in theirs]
 
-    def by_episode(self, metric: Metric, place: Place, request: str | None = None) -> dict[int, float]:
+    def by_episode(self, metric: Metric, place: ArmPhase, request: str | None = None) -> dict[int, float]:
         """What each episode alone says, by its number: a percentile, a count, or a rate of its requests."""
         if metric.is_latency:
             return self._latencies(_share(metric), request).get(place, {})
-        said = self.by_place[place]
+        said = self.episode_counts[place]
         if metric.is_per_episode:
             counts = _counts(metric, said, self.cells[place].seconds)
             return {
@@ -81,11 +83,11 @@ class Estimator:
         episodes = zip(said.numbers, _events(metric, said), said.requests, strict=True)
         return {n: events / requests for n, events, requests in episodes if requests}
 
-    def figures(self, place: Place) -> Figures:
+    def episode_stats(self, place: ArmPhase) -> EpisodeStats:
         """What each of its episodes says, in order."""
-        said = self.by_place[place]
+        said = self.episode_counts[place]
         p50_ms, p95_ms = (self.by_episode(metric, place) for metric in (Metric.P50_MS, Metric.P95_MS))
-        return Figures(
+        return EpisodeStats(
             numbers=said.numbers,
             requests=said.requests,
             failed=said.failed,
@@ -102,13 +104,13 @@ class Estimator:
         estimate = _of_mean(differences, self.errors[phase])
         if metric.is_latency or estimate.ci95 or estimate.value is None or len(differences) < 2:
             return estimate
-        events = {key: _events(metric, episodes) for key, episodes in self.by_place.items()}
+        events = {key: _events(metric, episodes) for key, episodes in self.episode_counts.items()}
         unlike = unlike_share(len(differences), self.errors[phase])
-        room = unlike * largest_rate(phase, events, self.by_place)
+        room = unlike * largest_rate(phase, events, self.episode_counts)
         interval = Interval(estimate.value - room, estimate.value + room)
-        return replace(estimate, ci95=interval, alike=True)
+        return replace(estimate, ci95=interval, all_equal=True)
 
-    def _per_episode(self, metric: Metric, place: Place) -> Estimate:
+    def _per_episode(self, metric: Metric, place: ArmPhase) -> Estimate:
         cell = self.cells[place]
         values = list(self.by_episode(metric, place).values())
         if metric is Metric.REQUESTS_PER_S:
@@ -116,31 +118,31 @@ class Estimator:
         found = cell.broken_per_episode if metric is Metric.BROKEN_PER_EPISODE else cell.failed_per_episode
         if found is None:
             return Estimate(None)
-        return Estimate(found.value, found.ci95, len(values), alike=len(set(values)) == 1)
+        return Estimate(found.value, found.ci95, len(values), all_equal=len(set(values)) == 1)
 
-    def _rate(self, metric: Metric, place: Place) -> Estimate:
+    def _rate(self, metric: Metric, place: ArmPhase) -> Estimate:
         phase = place[1]
         if metric.against_control:
             return self.difference(metric, self.paired(metric, place), phase)
-        cell, episodes = self.cells[place], self.by_place[place]
+        cell, episodes = self.cells[place], self.episode_counts[place]
         if metric is Metric.BROKEN_PIPE_RATE:
             events, value, interval = episodes.broken, cell.broken_pipe_rate, cell.ci95
         else:
-            failed = {key: each.failed for key, each in self.by_place.items()}
+            failed = {key: each.failed for key, each in self.episode_counts.items()}
             events, value = episodes.failed, cell.failed / cell.requests
-            interval = interval_of(phase, failed, self.by_place, place, self.errors[phase])
+            interval = interval_of(phase, failed, self.episode_counts, place, self.errors[phase])
         rates = {event / n for event, n in zip(events, episodes.requests, strict=True) if n}
-        return Estimate(value, interval, sum(n > 0 for n in episodes.requests), alike=len(rates) == 1)
+        return Estimate(value, interval, sum(n > 0 for n in episodes.requests), all_equal=len(rates) == 1)
 
-    def _latency(self, metric: Metric, place: Place, request: str | None) -> Estimate:
+    def _latency(self, metric: Metric, place: ArmPhase, request: str | None) -> Estimate:
         if metric is Metric.ADDED_P50_MS:
             return self.difference(metric, self.paired(metric, place, request), place[1])
         return _of_mean(list(self.by_episode(metric, place, request).values()), self.errors[place[1]])
 
-    def _latencies(self, share: float, request: str | None) -> dict[Place, dict[int, float]]:
+    def _latencies(self, share: float, request: str | None) -> dict[ArmPhase, dict[int, float]]:
         """A percentile of each episode's successful requests, everywhere: read once, however often it is asked."""
         if (share, request) not in self._percentiles:
-            found: dict[Place, dict[int, float]] = defaultdict(dict)
+            found: dict[ArmPhase, dict[int, float]] = defaultdict(dict)
             rows = (
                 self.history.rows(_OF_EPISODES.format(name=_NAMES[share]))
                 if request is None
@@ -152,7 +154,7 @@ class Estimator:
         return self._percentiles[share, request]
 
 
-def _events(metric: Metric, episodes: Episodes) -> tuple[int, ...]:
+def _events(metric: Metric, episodes: EpisodeCounts) -> tuple[int, ...]:
     return episodes.failed if metric.is_of_failed else episodes.broken
 
 
@@ -166,14 +168,14 @@ def _of_mean(values: Sequence[float], error: float) -> Estimate:
     return Estimate(fmean(values), mean_interval(values, error=error), len(values))
 
 
-def _counts(metric: Metric, said: Episodes, seconds: float | None) -> Sequence[float]:
+def _counts(metric: Metric, said: EpisodeCounts, seconds: float | None) -> Sequence[float]:
     if metric is Metric.REQUESTS_PER_S:
         each_s = (seconds or 0.0) / max(len(said.numbers), 1)
         return [count / each_s if each_s else 0.0 for count in said.requests]
     return said.broken if metric is Metric.BROKEN_PER_EPISODE else said.failed
 
 
-def _time(metric: Metric, cell: Cell) -> float | None:
+def _time(metric: Metric, cell: ArmPhaseStats) -> float | None:
     times = {
         Metric.RECOVERY_S: cell.slowest_recovery_s,
         Metric.UNAVAILABLE_S: cell.unavailable_s,
@@ -182,10 +184,10 @@ def _time(metric: Metric, cell: Cell) -> float | None:
     return times[metric]
 
 
-def _count(metric: Metric, cell: Cell) -> int | None:
+def _count(metric: Metric, cell: ArmPhaseStats) -> int | None:
     """None: nobody could count it."""
     if metric.needs_ledger:
-        return None if cell.written is None else int(getattr(cell.written, metric.value))
+        return None if cell.writes is None else int(getattr(cell.writes, metric.value))
     if metric is Metric.REFUSED:
         return cell.failed_by_class.get(ErrorClass.REFUSED.value, 0)
     if metric is Metric.WRONG_RESULTS:

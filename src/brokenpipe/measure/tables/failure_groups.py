@@ -6,16 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from brokenpipe.measure.failures.root_cause import Failure, rest_s
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.attribution import Attribution, owed
+from brokenpipe.measure.failures.root_cause import FailedRequest, rest_s
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.attribution import Attribution, count_attributions
 from brokenpipe.measure.model.findings import FailureGroup
 
-Owing = tuple[Failure, Attribution]
+Owing = tuple[FailedRequest, Attribution]
 
 
 def failure_groups(
-    failures: Sequence[Failure], owings: Sequence[Attribution], *, begin: int
+    failures: Sequence[FailedRequest], owings: Sequence[Attribution], *, begin: int
 ) -> tuple[FailureGroup, ...]:
     """The largest group first. The example is the one with the longest chain: it tells most."""
     grouped: dict[tuple[str, str, bool], list[Owing]] = defaultdict(list)
@@ -27,14 +27,14 @@ def failure_groups(
 
 
 def place_owings(
-    cells: Mapping[Place, Cell], failures: Sequence[Failure], owings: Sequence[Attribution]
-) -> dict[Place, Cell]:
+    cells: Mapping[ArmPhase, ArmPhaseStats], failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with what its failed requests are owed to."""
-    placed: dict[Place, list[Attribution]] = defaultdict(list)
+    placed: dict[ArmPhase, list[Attribution]] = defaultdict(list)
     for failure, attribution in zip(failures, owings, strict=True):
         placed[failure.arm, failure.phase].append(attribution)
     return {
-        place: replace(cell, owed=owed(placed[place])) if place in placed else cell
+        place: replace(cell, attribution=count_attributions(placed[place])) if place in placed else cell
         for place, cell in cells.items()
     }
 
@@ -51,9 +51,9 @@ def _group(owings: list[Owing], begin: int) -> FailureGroup:
         example_arm=example.arm,
         example_request=example.name,
         example_id=example.id,
-        example_at_s=(example.at - begin) / 1e9,
+        example_at_s=(example.begin - begin) / 1e9,
         chain=example.chain,
         cause_known=example.cause_known,
-        owed=owed(attribution for _, attribution in owings),
+        attribution=count_attributions(attribution for _, attribution in owings),
         rest_s=rest_s(members),
     )

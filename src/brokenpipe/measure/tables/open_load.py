@@ -8,8 +8,8 @@ from brokenpipe.formatting import milliseconds, percent
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import LATE_MS, LATE_SHARE
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.validity import Arrivals, Warn
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.validity import ArrivalCounts, ValidityWarning
 from brokenpipe.plan.scenario import Scenario
 
 _BEGUN = """
@@ -22,7 +22,7 @@ WHERE m.t < c.t1 AND c.counts GROUP BY ALL
 """
 
 
-def arrivals(history: History, scenario: Scenario) -> dict[Place, Arrivals]:
+def arrivals(history: History, scenario: Scenario) -> dict[ArmPhase, ArrivalCounts]:
     """For each arm and phase; nothing if users wait for answers before they ask again."""
     if scenario.load.arrivals_per_s is None:
         return {}
@@ -34,20 +34,20 @@ def arrivals(history: History, scenario: Scenario) -> dict[Place, Arrivals]:
     }
 
 
-def _arrived(counts: list[float | None], missed: int) -> Arrivals:
+def _arrived(counts: list[float | None], missed: int) -> ArrivalCounts:
     begun, late, worst_ms = counts
-    return Arrivals(int(begun or 0) + missed, int(late or 0), missed, worst_ms)
+    return ArrivalCounts(int(begun or 0) + missed, int(late or 0), missed, worst_ms)
 
 
-def arrival_doubts(arrived: Mapping[Place, Arrivals]) -> Iterator[Warn]:
+def arrival_doubts(arrived: Mapping[ArmPhase, ArrivalCounts]) -> Iterator[ValidityWarning]:
     """What an open load could not do in time."""
     for (arm, phase), each in arrived.items():
         if each.missed:
             text = f"{each.missed} of {each.due} arrivals at {arm} in {phase} were never sent"
-            yield Warn.of(Code.ARRIVALS_MISSED, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.ARRIVALS_MISSED, text, phase=phase, arm=arm)
         if each.late > each.due * LATE_SHARE:
             text = (
                 f"{percent(each.late / each.due)} of the arrivals at {arm} in {phase} began late, "
                 f"by {milliseconds(each.worst_ms)} at most"
             )
-            yield Warn.of(Code.ARRIVALS_LATE, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.ARRIVALS_LATE, text, phase=phase, arm=arm)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.schema.stretches import STRETCHES
-from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 
 _SERVER = f"""
 WITH p AS ({STRETCHES})
@@ -32,7 +32,7 @@ GROUP BY ALL
 _STARTS = "SELECT count(*) FROM clocks WHERE writer = 'toxiproxy'"
 
 
-def counted(history: History, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+def counted(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the connections that it had at most, where they are known."""
     server = {(arm, phase): count for arm, phase, count in history.rows(_SERVER)}
     client = {(arm, phase): count for arm, phase, count in history.rows(_CLIENT)}

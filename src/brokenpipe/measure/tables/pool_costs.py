@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from brokenpipe.faults import Latency
 from brokenpipe.history.reader import History
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.pool_costs import Masked, Mechanism, Price, Trips
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.pool_costs import MaskedDisconnects, Mechanism, PoolCost, RoundTrips
 from brokenpipe.measure.tables.requests import placed
 from brokenpipe.plan.scenario import Scenario
 
@@ -64,9 +64,9 @@ MECHANISMS = ("pre-ping", "recycle", "invalidation")
 _Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by mechanism
 
 
-def masked_and_prices(history: History) -> tuple[dict[Place, Masked], dict[Place, Price]]:
+def masked_and_prices(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects], dict[ArmPhase, PoolCost]]:
     """Dead connections that were replaced before a request saw them, and what that and the rest cost."""
-    replaced: dict[Place, dict[str, tuple[int, int]]] = defaultdict(dict)
+    replaced: dict[ArmPhase, dict[str, tuple[int, int]]] = defaultdict(dict)
     for arm, phase, mechanism, dead, healthy in history.rows(_REPLACED):
         if mechanism is not None:
             replaced[arm, phase][mechanism] = (dead, healthy)
@@ -75,18 +75,18 @@ def masked_and_prices(history: History) -> tuple[dict[Place, Masked], dict[Place
     prices = {}
     for arm, phase, *figures in history.rows(_PRICES):
         place = (arm, phase)
-        price = Price(*figures)
+        price = PoolCost(*figures)
         mechanisms = _mechanisms(price, replaced[place], failed_pings.get(place, 0.0))
         prices[place] = replace(price, mechanisms=mechanisms, most_connects_per_s=worst.get(place, 0))
     return {place: _masked(found) for place, found in replaced.items()}, prices
 
 
-def _masked(found: _Replaced) -> Masked:
+def _masked(found: _Replaced) -> MaskedDisconnects:
     dead = [found.get(name, (0, 0))[0] for name in MECHANISMS]
-    return Masked(*dead)
+    return MaskedDisconnects(*dead)
 
 
-def _mechanisms(price: Price, found: _Replaced, failed_pings_ms: float) -> tuple[Mechanism, ...]:
+def _mechanisms(price: PoolCost, found: _Replaced, failed_pings_ms: float) -> tuple[Mechanism, ...]:
     made = []
     for name in MECHANISMS:
         dead, healthy = found.get(name, (0, 0))
@@ -99,7 +99,7 @@ def _mechanisms(price: Price, found: _Replaced, failed_pings_ms: float) -> tuple
     return tuple(made)
 
 
-def trips(scenario: Scenario, prices: Mapping[Place, Price]) -> dict[str, Trips]:
+def trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost]) -> dict[str, RoundTrips]:
     """Round trips of a ping and of a connect, by arm: what a known latency adds, over that latency."""
     calm = next((phase.name for phase in scenario.phases if phase.fault is None), None)
     slow = next((phase for phase in scenario.phases if isinstance(phase.fault, Latency)), None)
@@ -112,17 +112,19 @@ def trips(scenario: Scenario, prices: Mapping[Place, Price]) -> dict[str, Trips]
         before, then = prices.get((arm, calm)), prices.get((arm, slow.name))
         if before and then:
             ping = _added(before.ping_ms, then.ping_ms, slow.fault.ms)
-            found[arm] = Trips(ping, _added(before.connect_ms, then.connect_ms, slow.fault.ms))
+            found[arm] = RoundTrips(ping, _added(before.connect_ms, then.connect_ms, slow.fault.ms))
     return found
 
 
-def with_round_trips(scenario: Scenario, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+def with_round_trips(
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the round trips of its price where they could be measured."""
-    prices = {place: cell.price for place, cell in cells.items() if cell.price}
+    prices = {place: cell.pool_cost for place, cell in cells.items() if cell.pool_cost}
     measured = trips(scenario, prices)
     return {
-        place: replace(cell, price=with_trips(cell.price, measured[place[0]]))
-        if cell.price and place[0] in measured
+        place: replace(cell, pool_cost=with_trips(cell.pool_cost, measured[place[0]]))
+        if cell.pool_cost and place[0] in measured
         else cell
         for place, cell in cells.items()
     }
@@ -132,7 +134,7 @@ def _added(before_ms: float | None, then_ms: float | None, latency_ms: float) ->
     return None if before_ms is None or then_ms is None else max(0.0, (then_ms - before_ms) / latency_ms)
 
 
-def with_trips(price: Price, measured: Trips) -> Price:
+def with_trips(price: PoolCost, measured: RoundTrips) -> PoolCost:
     """The same, with the round trips that each setting adds to a checkout."""
 
     def added(mechanism: Mechanism) -> float | None:

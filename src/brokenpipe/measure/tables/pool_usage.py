@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.pool_usage import PoolUse
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.tables.requests import placed
 
 TOGETHER_NS = 300_000_000  # each process has a gauge of its own every 250 ms
@@ -132,11 +132,11 @@ _UNTOLD = "SELECT DISTINCT witness_arm FROM tallies WHERE waits_ms IS NULL"
 _SECONDS = "SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts GROUP BY ALL"
 
 
-def pools(history: History) -> dict[Place, PoolUse]:
+def pools(history: History) -> dict[ArmPhase, PoolUsage]:
     """By arm and phase; nothing where no witness saw a pool and told of its waits."""
     for table in (_TALLIED, _WAITS, _COUNTS):
         history.sql(table)
-    by_episode: dict[Place, list[float]] = defaultdict(list)
+    by_episode: dict[ArmPhase, list[float]] = defaultdict(list)
     for arm, phase, _, ms in history.rows(_BY_EPISODE):
         by_episode[arm, phase].append(ms)
     held = {(arm, phase): both for arm, phase, *both in history.rows(_HELD)}
@@ -154,7 +154,7 @@ def pools(history: History) -> dict[Place, PoolUse]:
             continue
         checkouts, gave_up, p50, p95, p99 = waits[place]
         held_ms, counted_ms = held.get(place, (0.0, 0.0))
-        found[place] = PoolUse(
+        found[place] = PoolUsage(
             processes=processes,
             size=size,
             most=most,

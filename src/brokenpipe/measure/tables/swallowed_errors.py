@@ -22,10 +22,10 @@ from typing import Any
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.failures.error_classes import ErrorClass, Link, chain_of, classify
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.findings import Swallowed
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.failures.error_classes import ChainedException, ErrorClass, chain_of, classify
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.findings import SwallowedErrors
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -54,10 +54,10 @@ class _Case:
     status: int
     where: str
     error_class: ErrorClass
-    chain: tuple[Link, ...]
+    chain: tuple[ChainedException, ...]
 
 
-def swallowed(history: History) -> tuple[Swallowed, ...]:
+def swallowed(history: History) -> tuple[SwallowedErrors, ...]:
     """What was swallowed, by cause, the most frequent first, each with one real example."""
     grouped: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in _cases(history):
@@ -65,9 +65,9 @@ def swallowed(history: History) -> tuple[Swallowed, ...]:
     return tuple(_group(cases) for cases in sorted(grouped.values(), key=lambda cases: -len(cases)))
 
 
-def _group(cases: Sequence[_Case]) -> Swallowed:
+def _group(cases: Sequence[_Case]) -> SwallowedErrors:
     example = cases[0]
-    return Swallowed(
+    return SwallowedErrors(
         error_class=example.error_class.value,
         where=example.where,
         count_by_place=dict(Counter((case.arm, case.phase) for case in cases)),
@@ -113,10 +113,10 @@ def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
 
 
 def tallied(
-    cells: Mapping[Place, Cell], groups: Sequence[Swallowed], witnessed: frozenset[str]
-) -> dict[Place, Cell]:
+    cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors], witnessed: frozenset[str]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with what was swallowed there where a witness could see it."""
-    counts: Counter[Place] = Counter()
+    counts: Counter[ArmPhase] = Counter()
     for group in groups:
         counts.update(group.count_by_place)
     return {
@@ -125,7 +125,9 @@ def tallied(
     }
 
 
-def warnings(scenario: Scenario, cells: Mapping[Place, Cell], groups: Sequence[Swallowed]) -> Iterator[Warn]:
+def warnings(
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors]
+) -> Iterator[ValidityWarning]:
     """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""
     decided = {
         (arm, each.phase)
@@ -140,4 +142,4 @@ def warnings(scenario: Scenario, cells: Mapping[Place, Cell], groups: Sequence[S
                 f"{arm} answered {plural(cell.swallowed, 'request')} in {phase} as successes although the database "
                 f"had failed them ({example.error_class}, in {example.where}): these count nowhere as failures"
             )
-            yield Warn.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.ERRORS_SWALLOWED, text, phase=phase, arm=arm)

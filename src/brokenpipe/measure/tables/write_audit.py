@@ -19,9 +19,9 @@ from dataclasses import replace
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.model.write_counts import Books, Entry, Written
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts, WriteDiscrepancy
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -71,23 +71,24 @@ ORDER BY arm, what, phase = '', id, key
 """
 
 
-def ledger(history: History, arms: Sequence[str]) -> dict[str, Books]:
+def ledger(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]:
     """The books of each arm; none at all if the target has no ledger."""
     if not history.one("SELECT count(*) FROM balances")[0]:
         return {}
     history.sql(_WRITES)
-    counted: dict[str, dict[str, Written]] = defaultdict(dict)
+    counted: dict[str, dict[str, WriteCounts]] = defaultdict(dict)
     for arm, phase, *counts in history.rows(_COUNTS):
-        counted[arm][phase] = Written(*counts)
+        counted[arm][phase] = WriteCounts(*counts)
     never: dict[str, int] = dict(
         history.rows("SELECT arm, count(*) FROM writes WHERE told = 'never' GROUP BY ALL")
     )
-    examples: dict[str, list[Entry]] = defaultdict(list)
+    examples: dict[str, list[WriteDiscrepancy]] = defaultdict(list)
     for arm, *entry in history.rows(_EXAMPLES, (EXAMPLES,)):
-        examples[arm].append(Entry(*entry))
+        examples[arm].append(WriteDiscrepancy(*entry))
     unread = {arm: _unread(history, arm) for arm in arms}
     books = {
-        arm: Books(arm, unread[arm], counted[arm], never.get(arm, 0), tuple(examples[arm])) for arm in arms
+        arm: WriteAudit(arm, unread[arm], counted[arm], never.get(arm, 0), tuple(examples[arm]))
+        for arm in arms
     }
     return {arm: _doubted(each) for arm, each in books.items()}
 
@@ -105,7 +106,7 @@ def _unread(history: History, arm: str) -> str:
     return ""
 
 
-def _doubted(books: Books) -> Books:
+def _doubted(books: WriteAudit) -> WriteAudit:
     """The same, unless these books and those of the clients are not about the same thing."""
     if books.unread:
         return _closed(books, books.unread)
@@ -123,19 +124,21 @@ def _doubted(books: Books) -> Books:
     return books
 
 
-def _closed(books: Books, why: str) -> Books:
+def _closed(books: WriteAudit, why: str) -> WriteAudit:
     return replace(books, unread=why, by_phase={}, never_asked_for=0, examples=())
 
 
-def entered(cells: Mapping[Place, Cell], books: Mapping[str, Books]) -> dict[Place, Cell]:
+def entered(
+    cells: Mapping[ArmPhase, ArmPhaseStats], books: Mapping[str, WriteAudit]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with its writes where they are known."""
     return {
-        (arm, phase): replace(cell, written=books[arm].by_phase.get(phase) if arm in books else None)
+        (arm, phase): replace(cell, writes=books[arm].by_phase.get(phase) if arm in books else None)
         for (arm, phase), cell in cells.items()
     }
 
 
-def implied(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Expectation]:
+def implied(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[Expectation]:
     """That nothing acknowledged is lost, said of each place where something is and nobody spoke of it.
 
     It needs no saying: an acknowledged write that is not there is what an acknowledgement promises not to happen.
@@ -147,7 +150,7 @@ def implied(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Expecta
         for arm in scenario.arms_of(each)
     }
     for (arm, phase), cell in cells.items():
-        if cell.written and cell.written.lost and (arm, phase) not in said:
+        if cell.writes and cell.writes.lost and (arm, phase) not in said:
             yield Expectation(arm=arm, phase=phase, metric=Metric.LOST, equals=0)
 
 
@@ -160,15 +163,15 @@ def may_lose(scenario: Scenario, arm: str) -> bool:
     )
 
 
-def warnings(scenario: Scenario, books: Mapping[str, Books]) -> Iterator[Warn]:
+def warnings(scenario: Scenario, books: Mapping[str, WriteAudit]) -> Iterator[ValidityWarning]:
     """What a reader must know of the books themselves."""
     for arm, each in books.items():
-        between = each.by_phase.get("", Written())
+        between = each.by_phase.get("", WriteCounts())
         if each.unread:
             text = f"the ledger of {arm} is not known: {each.unread}"
-            yield Warn.of(Code.LEDGER_UNKNOWN, text, arm=arm)
+            yield ValidityWarning.of(Code.LEDGER_UNKNOWN, text, arm=arm)
         elif between.lost and may_lose(scenario, arm):
             text = (
                 f"{between.lost} acknowledged writes of {arm} that were asked for between phases are missing"
             )
-            yield Warn.of(Code.LOST_BETWEEN_PHASES, text, arm=arm)
+            yield ValidityWarning.of(Code.LOST_BETWEEN_PHASES, text, arm=arm)

@@ -17,13 +17,13 @@ MOST_BINS = 1200  # an hour and a 4k screen need no more; keeps the report small
 FINEST_S = 0.5
 
 
-def begin_of(history: History) -> int:
+def experiment_begin(history: History) -> int:
     """The experiment's first record: zero of every `_s` in the findings."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM clocks WHERE writer = 'experiment'")
     return int(begin)
 
 
-def end_of(history: History) -> int:
+def experiment_end(history: History) -> int:
     """The last instant that anything of the experiment is known about."""
     query = """
         SELECT coalesce(max(t), 0) FROM (
@@ -33,9 +33,9 @@ def end_of(history: History) -> int:
     return int(history.one(query)[0])
 
 
-def timelines(history: History, arms: Sequence[str]) -> Timelines:
+def chart_series(history: History, arms: Sequence[str]) -> Timelines:
     """Every chart's series, by arm."""
-    begin, end = begin_of(history), end_of(history)
+    begin, end = experiment_begin(history), experiment_end(history)
     bin_s = max(FINEST_S, (end - begin) / 1e9 / MOST_BINS)
     requests = f"""
         SELECT arm, {_bin("t", begin, bin_s)} AS at,
@@ -83,9 +83,9 @@ def _series(
     )
 
 
-def phases(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
+def phase_findings(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
     """The phases that were begun, with what struck when."""
-    begin, end = begin_of(history), end_of(history)
+    begin, end = experiment_begin(history), experiment_end(history)
     stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for name, t0, t1 in history.rows(f"SELECT * FROM ({STRETCHES}) ORDER BY t0"):
         stretches[name].append(((t0 - begin) / 1e9, ((end if t1 is None else t1) - begin) / 1e9))

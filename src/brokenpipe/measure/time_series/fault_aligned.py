@@ -21,7 +21,7 @@ STEPS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # so t
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
+class FaultAlignedSeries:
     """One phase of one run, seconds since its zero; one series an arm."""
 
     struck: int  # how many strikes lie one above the other; 0: zero is the begin of the phase
@@ -40,14 +40,14 @@ FROM begun JOIN struck USING (phase) GROUP BY ALL
 """
 
 
-def aligned(history: History, findings: Findings) -> dict[str, Aligned]:
+def fault_aligned_series(history: History, findings: Findings) -> dict[str, FaultAlignedSeries]:
     """The lines of every phase. `tabulate` has made the outcomes."""
     history.sql(_ZEROS)
     struck: dict[str, int] = dict(history.rows("SELECT DISTINCT phase, strikes FROM zeros"))
     return {phase.name: _phase(history, phase.name, struck.get(phase.name, 0)) for phase in findings.phases}
 
 
-def _phase(history: History, phase: str, struck: int) -> Aligned:
+def _phase(history: History, phase: str, struck: int) -> FaultAlignedSeries:
     found: dict[str, list[tuple[float, float, float | None]]] = defaultdict(list)
     step = _step(history, phase)
     for arm, at, failed, p95 in history.rows(
@@ -58,7 +58,7 @@ def _phase(history: History, phase: str, struck: int) -> Aligned:
         (phase,),
     ):
         found[arm].append((at, failed, p95))
-    return Aligned(
+    return FaultAlignedSeries(
         struck=struck,
         failed_share={arm: Series(_column(rows, 0), _column(rows, 1)) for arm, rows in found.items()},
         p95_ms={arm: Series(_column(rows, 0), _column(rows, 2)) for arm, rows in found.items()},

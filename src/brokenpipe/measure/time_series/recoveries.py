@@ -15,9 +15,15 @@ from operator import itemgetter
 
 from brokenpipe.history.reader import History
 from brokenpipe.history.schema.stretches import STRETCHES
-from brokenpipe.measure.attribution.fault_windows import Windows, windows
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.recovery import LONG_MEDIANS, LONG_MS, Answers, Request, answers
+from brokenpipe.measure.attribution.fault_windows import FaultWindows, fault_windows
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.recovery import (
+    LONG_WAIT_MEDIANS,
+    LONG_WAIT_MS,
+    AnswerTimeline,
+    RequestSpan,
+    build_answer_timeline,
+)
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.scenario import Scenario
 
@@ -41,7 +47,7 @@ SELECT arm, half, bool_or(struck) AS struck FROM (
 _ANSWERS = f"""
 WITH ends AS (
     SELECT arm, phase, t, coalesce(t_end, t + ?) AS t_end, failure IS NULL AS ok,
-           failure IS NULL AND ms < {LONG_MS} AS plain
+           failure IS NULL AND ms < {LONG_WAIT_MS} AS plain
     FROM outcomes WHERE phase IS NOT NULL
 ), parted AS (
     SELECT e.*, e.t_end // {HALF_NS} AS half, c.half IS NULL AND plain AS thin, coalesce(struck, false) AS struck
@@ -69,7 +75,9 @@ class _Strike:
     over: bool
 
 
-def with_recoveries(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+def with_recoveries(
+    history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """The table, with how long nobody was answered in each place, and how soon after each strike somebody was."""
     limit_ms = scenario.load.timeout_s * 1000  # so long has waited, at least, who was never answered
     longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST, (limit_ms,))}
@@ -78,7 +86,7 @@ def with_recoveries(history: History, scenario: Scenario, cells: Mapping[Place, 
         begins[name].append(t0)
     found = dict(cells)
     strikes = tuple(history.rows(_STRIKES))
-    held = windows(history)
+    held = fault_windows(history)
     for place, requests in _by_place(history, round(limit_ms * 1e6)):
         if place not in cells:  # the edges of its phase cannot be read
             continue
@@ -94,24 +102,26 @@ def with_recoveries(history: History, scenario: Scenario, cells: Mapping[Place, 
     return found
 
 
-def _long_ns(cell: Cell) -> int:
-    return round(max(LONG_MS, LONG_MEDIANS * (cell.latency_ms.p50 or 0.0)) * 1e6)
+def _long_ns(cell: ArmPhaseStats) -> int:
+    return round(max(LONG_WAIT_MS, LONG_WAIT_MEDIANS * (cell.latency_ms.p50 or 0.0)) * 1e6)
 
 
-def _by_place(history: History, limit_ns: int) -> Iterator[tuple[Place, list[Request]]]:
+def _by_place(history: History, limit_ns: int) -> Iterator[tuple[ArmPhase, list[RequestSpan]]]:
     """In order of their ends."""
     history.sql(_CLOSELY.replace("?", str(limit_ns)))
     rows = history.stream(_ANSWERS.replace("?", str(limit_ns)))
     for place, some in groupby(rows, key=itemgetter(0, 1)):
-        yield place, [Request(*row) for _, _, *row in some]
+        yield place, [RequestSpan(*row) for _, _, *row in some]
 
 
-def _played(requests: Sequence[Request], begins: Sequence[int], long_ns: int) -> dict[int, Answers]:
+def _played(
+    requests: Sequence[RequestSpan], begins: Sequence[int], long_ns: int
+) -> dict[int, AnswerTimeline]:
     """By stretch of the phase, of which nothing reaches into another."""
-    parts: dict[int, list[Request]] = defaultdict(list)
+    parts: dict[int, list[RequestSpan]] = defaultdict(list)
     for request in requests:
         parts[bisect_right(begins, request.t)].append(request)
-    return {n: answers(some, long_ns) for n, some in parts.items()}
+    return {n: build_answer_timeline(some, long_ns) for n, some in parts.items()}
 
 
 def _struck(
@@ -119,8 +129,8 @@ def _struck(
     arm: str,
     strikes: Sequence[tuple[str, int]],
     begins: Sequence[int],
-    held: Windows,
-    played: Mapping[int, Answers],
+    held: FaultWindows,
+    played: Mapping[int, AnswerTimeline],
 ) -> Iterator[_Strike]:
     """What an arm had to recover from. Of what is held, its begin in each stretch."""
     if phase.fault is None or (phase.arms and arm not in phase.arms):
@@ -137,6 +147,6 @@ def _struck(
             yield _Strike(begin, None, over=at_once or window.ends < played[n].requests[-1].end)
 
 
-def _recovered(played: Mapping[int, Answers], begins: Sequence[int], strike: _Strike) -> float | None:
+def _recovered(played: Mapping[int, AnswerTimeline], begins: Sequence[int], strike: _Strike) -> float | None:
     there = played.get(bisect_right(begins, strike.t))
     return there.recovery_s(strike.t, strike.until, over=strike.over) if there else None

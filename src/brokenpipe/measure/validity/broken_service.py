@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from brokenpipe.formatting import plural
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.target import ENOUGH_REQUESTS, NEARLY_ALL
-from brokenpipe.measure.failures.root_cause import Failure
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.failures.root_cause import FailedRequest
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.scenario import Scenario
 
 LONGEST = 160  # of an exception's text
@@ -33,14 +33,14 @@ class BrokenService:
 
 
 def broken_services(
-    scenario: Scenario, cells: Mapping[Place, Cell], failures: Sequence[Failure]
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], failures: Sequence[FailedRequest]
 ) -> tuple[BrokenService, ...]:
     """Of each arm that never worked. One that worked before a fault has not recovered from it, and is none of these."""
     return tuple(found for arm in scenario.arms for found in _first(scenario, arm, cells, failures))
 
 
 def _first(
-    scenario: Scenario, arm: str, cells: Mapping[Place, Cell], failures: Sequence[Failure]
+    scenario: Scenario, arm: str, cells: Mapping[ArmPhase, ArmPhaseStats], failures: Sequence[FailedRequest]
 ) -> Iterator[BrokenService]:
     played = [cell for (other, _), cell in cells.items() if other == arm]
     for n, cell in enumerate(played):
@@ -51,7 +51,7 @@ def _first(
             return
 
 
-def _never_worked(played: Sequence[Cell]) -> bool:
+def _never_worked(played: Sequence[ArmPhaseStats]) -> bool:
     return nearly_all(sum(cell.failed for cell in played), sum(cell.requests for cell in played))
 
 
@@ -60,12 +60,12 @@ def nearly_all(failed: int, requests: int) -> bool:
     return requests >= ENOUGH_REQUESTS and failed >= NEARLY_ALL * requests
 
 
-def _why(failures: Sequence[Failure]) -> str:
+def _why(failures: Sequence[FailedRequest]) -> str:
     said = Counter(_root(failure) for failure in failures)
     return said.most_common(1)[0][0] if said else ""
 
 
-def _root(failure: Failure) -> str:
+def _root(failure: FailedRequest) -> str:
     """The innermost exception, if anybody told of one."""
     if not failure.chain:
         return "nobody told why"
@@ -75,13 +75,13 @@ def _root(failure: Failure) -> str:
     return f"{root.type}: {text}" if text else root.type
 
 
-def service_doubts(broken: Sequence[BrokenService], arms: Sequence[str]) -> Iterator[Warn]:
+def service_doubts(broken: Sequence[BrokenService], arms: Sequence[str]) -> Iterator[ValidityWarning]:
     """One for each arm; a single one about the whole run if all are like that."""
     if broken and len(broken) == len(arms):
-        yield Warn.of(Code.SERVICE_BROKEN, f"in every arm, such as {_said(broken[0])}")
+        yield ValidityWarning.of(Code.SERVICE_BROKEN, f"in every arm, such as {_said(broken[0])}")
         return
     for each in broken:
-        yield Warn.of(Code.SERVICE_BROKEN, _said(each), arm=each.arm)
+        yield ValidityWarning.of(Code.SERVICE_BROKEN, _said(each), arm=each.arm)
 
 
 def _said(each: BrokenService) -> str:

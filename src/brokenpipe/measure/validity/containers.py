@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from brokenpipe.history.containers import arm_of, name_of, out_of_memory
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 # One whose first process the kernel has chosen ends at once; measured: within 0.1 s.
 _OUT_OF_MEMORY = """
@@ -33,32 +33,32 @@ _CODES = {
 }
 
 
-def container_doubts(history: History) -> tuple[Warn, ...]:
+def container_doubts(history: History) -> tuple[ValidityWarning, ...]:
     """Of a stack in containers."""
     return (*_out_of_memory(history), *_ended(history), *_stood_still(history))
 
 
-def _out_of_memory(history: History) -> Iterator[Warn]:
+def _out_of_memory(history: History) -> Iterator[ValidityWarning]:
     for service, times, limit_bytes, exit_code in history.rows(_OUT_OF_MEMORY):
         end = "it went on" if exit_code is None else f"it ended with exit code {exit_code}"
         text = f"{name_of(service)} was {out_of_memory(limit_bytes)} {_often(times)}: {end}"
-        yield Warn.of(Code.OUT_OF_MEMORY, text, arm=arm_of(service))
+        yield ValidityWarning.of(Code.OUT_OF_MEMORY, text, arm=arm_of(service))
 
 
-def _ended(history: History) -> Iterator[Warn]:
+def _ended(history: History) -> Iterator[ValidityWarning]:
     """Those of which nobody has told while it ran."""
     told = set(history.rows("SELECT code, arm FROM doubts"))
     for service, exit_code in history.rows(_ENDED):
         code, arm = _CODES.get(service, Code.TARGET_DIED), arm_of(service)
         if (code.value, arm) not in told:
-            yield Warn.of(code, f"{name_of(service)} ended with exit code {exit_code}", arm=arm)
+            yield ValidityWarning.of(code, f"{name_of(service)} ended with exit code {exit_code}", arm=arm)
 
 
-def _stood_still(history: History) -> Iterator[Warn]:
+def _stood_still(history: History) -> Iterator[ValidityWarning]:
     for service, times, longest_s in history.rows(_STOOD_STILL):
         span = "until the end" if longest_s is None else f"for up to {longest_s:.1f} s"
         text = f"{name_of(service)} was made to stand still {_often(times)}, {span}, and not by the nemesis"
-        yield Warn.of(Code.CONTAINER_PAUSED, text, arm=arm_of(service))
+        yield ValidityWarning.of(Code.CONTAINER_PAUSED, text, arm=arm_of(service))
 
 
 def _often(times: int) -> str:

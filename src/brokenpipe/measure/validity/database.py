@@ -10,8 +10,8 @@ from brokenpipe.history.reader import History
 from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.target import FULL, HARDLY_ANY, NEARLY_FULL
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.validity.ended_sessions import ended_sessions_doubts
 from brokenpipe.plan.scenario import Scenario
 
@@ -31,7 +31,9 @@ SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(worked)
 """
 
 
-def database_doubts(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> tuple[Warn, ...]:
+def database_doubts(
+    history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin on."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM phase_edges")
     return (
@@ -42,27 +44,29 @@ def database_doubts(history: History, scenario: Scenario, cells: Mapping[Place, 
     )
 
 
-def _room(history: History, begin: int) -> Iterator[Warn]:
+def _room(history: History, begin: int) -> Iterator[ValidityWarning]:
     used, allowed = history.one(
         "SELECT coalesce(max(used), 0), coalesce(min(allowed), 1) FROM slots WHERE t >= ?", (begin,)
     )
     if used >= allowed * NEARLY_FULL:
         code = Code.POSTGRES_FULL if used >= allowed * FULL else Code.POSTGRES_NEARLY_FULL
         text = f"Postgres had {used} connections of the {allowed} that it allows ({percent(used / allowed)})"
-        yield Warn.of(code, text)
+        yield ValidityWarning.of(code, text)
 
 
-def _past_the_proxy(history: History, begin: int) -> Iterator[Warn]:
+def _past_the_proxy(history: History, begin: int) -> Iterator[ValidityWarning]:
     rows = history.rows(
         "SELECT arm, max(direct) FROM postgres_gauges WHERE t >= ? AND direct > 0 GROUP BY ALL ORDER BY ALL",
         (begin,),
     )
     for arm, direct in rows:
         text = f"up to {direct} connections within a second led to the database of {arm} past its proxy"
-        yield Warn.of(Code.BYPASSES_PROXY, text, arm=arm)
+        yield ValidityWarning.of(Code.BYPASSES_PROXY, text, arm=arm)
 
 
-def _untouched(history: History, scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+def _untouched(
+    history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> Iterator[ValidityWarning]:
     """Where a fault keeps everybody from it, a database that was asked elsewhere has nothing to see."""
     asked = _asked(history)
     for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(SPAN_S * 1e9),)):
@@ -76,7 +80,7 @@ def _untouched(history: History, scenario: Scenario, cells: Mapping[Place, Cell]
                 f"{plural(succeeded, 'request')} of {arm} succeeded in {phase}, and its database saw "
                 f"{plural(transactions, 'transaction')}{_elsewhere(others)}"
             )
-            yield Warn.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
 
 
 _SPANS = f"""
@@ -89,7 +93,7 @@ GROUP BY name HAVING max(seen) < ?
 """
 
 
-def too_short_for_traffic(history: History, cells: Mapping[Place, Cell]) -> tuple[str, ...]:
+def too_short_for_traffic(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> tuple[str, ...]:
     """The phases with requests in which nobody looked long enough to tell whether a database was asked.
 
     None in a history of before databases were looked at.
@@ -110,7 +114,7 @@ SELECT arm, name, sum(transactions)::BIGINT FROM (
 """
 
 
-def _asked(history: History) -> dict[Place, int]:
+def _asked(history: History) -> dict[ArmPhase, int]:
     """Transactions of each arm's database in each phase."""
     return {(arm, phase): count or 0 for arm, phase, count in history.rows(_ASKED)}
 

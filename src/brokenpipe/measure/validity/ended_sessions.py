@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 # The postmaster is the same and its helpers are new: it ended everything and began anew. Whatever we do to a server
 # stops its postmaster, so that no act of the nemesis looks like this.
@@ -32,18 +32,18 @@ SELECT arm, sum(more)::BIGINT FROM (
 """
 
 
-def ended_sessions_doubts(history: History, begin: int) -> tuple[Warn, ...]:
+def ended_sessions_doubts(history: History, begin: int) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin on."""
     return (*_crashed(history, begin), *_terminated(history, begin))
 
 
-def _crashed(history: History, begin: int) -> Iterator[Warn]:
+def _crashed(history: History, begin: int) -> Iterator[ValidityWarning]:
     crashes = history.rows(_CRASHES, (begin,))
     if not crashes:
         return
     since_s, until_s = ((t - begin) / 1e9 for t in crashes[0])
     again = f", and {plural(len(crashes) - 1, 'time')} more" if len(crashes) > 1 else ""
-    yield Warn.of(
+    yield ValidityWarning.of(
         Code.POSTGRES_CRASHED,
         "Postgres ended every session of every arm and began anew, "
         f"between {max(0.0, since_s):.1f} and {until_s:.1f} s after the first phase began{again}: "
@@ -51,9 +51,9 @@ def _crashed(history: History, begin: int) -> Iterator[Warn]:
     )
 
 
-def _terminated(history: History, begin: int) -> Iterator[Warn]:
+def _terminated(history: History, begin: int) -> Iterator[ValidityWarning]:
     for arm, count in history.rows(_KILLED, (begin, _LATE_NS)):
         text = (
             f"{plural(count, 'session')} of {arm} ended by an administrator's order, and not by the nemesis"
         )
-        yield Warn.of(Code.SESSIONS_TERMINATED, text, arm=arm)
+        yield ValidityWarning.of(Code.SESSIONS_TERMINATED, text, arm=arm)

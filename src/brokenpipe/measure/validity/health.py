@@ -8,9 +8,9 @@ from itertools import product
 from brokenpipe.history.reader import History
 from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
-from brokenpipe.measure.model.arm_phase import Place
-from brokenpipe.measure.model.validity import ContractProbe, Health, Load
-from brokenpipe.measure.time_series.charts import begin_of
+from brokenpipe.measure.model.arm_phase import ArmPhase
+from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad
+from brokenpipe.measure.time_series.charts import experiment_begin
 from brokenpipe.measure.validity.memory import memory
 
 _BUSY = """
@@ -39,11 +39,11 @@ def health(history: History, *, cores: int, arms: Sequence[str], workers: int) -
         "SELECT count(*), count(*) FILTER (landed), "
         "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
     )
-    over_time = memory(history, arms, begin_of(history))
+    over_time = memory(history, arms, experiment_begin(history))
     private = {(one.role, one.arm): one.peak_bytes for one in over_time if one.private}
     return Health(
         processes=tuple(
-            Load(role, arm, mean or 0.0, top or 0.0, private.get((role, arm)) or rss)
+            ProcessLoad(role, arm, mean or 0.0, top or 0.0, private.get((role, arm)) or rss)
             for role, arm, mean, top, rss in history.rows(_BUSY, (begin, end))
         ),
         cores=cores,
@@ -68,19 +68,19 @@ def _workers(history: History, count: int) -> Iterator[WorkerClock]:
         yield clocks.get(name, WorkerClock(name, 0, None, 0))
 
 
-def certificate(history: History) -> tuple[ContractProbe, ...]:
+def certificate(history: History) -> tuple[ContractResult, ...]:
     """What raw sockets saw of each fault before the experiment."""
     # An experiment that was resumed has a certificate for each part; the last of equal lines stands for all.
     rows = history.rows(
         "SELECT fault, situation, expected, seen, after_ms, held FROM probes QUALIFY row_number() "
         "OVER (PARTITION BY fault, situation, held ORDER BY t DESC) = 1 ORDER BY t, fault, situation"
     )
-    return tuple(ContractProbe(*row) for row in rows)
+    return tuple(ContractResult(*row) for row in rows)
 
 
 def missed_landings(
     history: History, arms: Iterable[str], phases: Iterable[str]
-) -> dict[Place, tuple[int, int]]:
+) -> dict[ArmPhase, tuple[int, int]]:
     """For each arm and phase with a fault: how many strikes no socket saw, of how many.
 
     A strike that nobody watched was not seen either: every counted episode is one.

@@ -22,7 +22,7 @@ from brokenpipe.history.validity_codes.machine import (
     STOLEN,
     THROTTLED,
 )
-from brokenpipe.measure.model.validity import Health, Warn
+from brokenpipe.measure.model.validity import Health, ValidityWarning
 
 # A lag is told when it is over; it concerns every phase that it reached into.
 _LAGS = f"""
@@ -44,7 +44,7 @@ FROM d WHERE t BETWEEN ? AND ? AND NOT EXISTS (FROM resumptions r WHERE r.t BETW
 """
 
 
-def machine_doubts(history: History, health: Health) -> tuple[Warn, ...]:
+def machine_doubts(history: History, health: Health) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin to the last one's end: starting up may be busy and late."""
     begin, end = history.one("SELECT coalesce(min(t), 0), coalesce(max(t), 0) FROM phase_edges")
     (throttled,) = history.one(
@@ -58,13 +58,13 @@ def machine_doubts(history: History, health: Health) -> tuple[Warn, ...]:
     )
 
 
-def _generator(history: History, health: Health) -> Iterator[Warn]:
+def _generator(history: History, health: Health) -> Iterator[ValidityWarning]:
     for process in health.processes:
         generates = process.role.partition(" ")[0] in {"load", "worker"}
         if generates and process.mean_cores > SATURATED_CORES:
             who = "Locust" if process.role == "load" else f"Locust's {process.role}"
             text = f"{who} used {percent(process.mean_cores)} of its core"
-            yield Warn.of(Code.GENERATOR_SATURATED, text)
+            yield ValidityWarning.of(Code.GENERATOR_SATURATED, text)
     starved = False
     for phase, worst_ms, median_ms, count in history.rows(_LAGS):
         if worst_ms > STARVED_MS:
@@ -74,39 +74,43 @@ def _generator(history: History, health: Health) -> Iterator[Warn]:
         else:
             continue
         starved = True
-        yield Warn.of(Code.GENERATOR_STARVED, text, phase=phase)
+        yield ValidityWarning.of(Code.GENERATOR_STARVED, text, phase=phase)
     if not starved and health.worst_lag_ms is not None and health.worst_lag_ms > LAG_MS:
-        yield Warn.of(
+        yield ValidityWarning.of(
             Code.GENERATOR_LAGGED, f"Locust's event loop once woke {health.worst_lag_ms:.0f} ms late"
         )
 
 
-def _workers(health: Health) -> Iterator[Warn]:
+def _workers(health: Health) -> Iterator[ValidityWarning]:
     for clock in health.workers:
         if clock.error_ns is None:
-            yield Warn.of(Code.CLOCKS_APART, f"the clock of worker {clock.worker} was never measured")
+            yield ValidityWarning.of(
+                Code.CLOCKS_APART, f"the clock of worker {clock.worker} was never measured"
+            )
         elif clock.error_ns > APART_MS * 1e6:
             text = f"the clock of worker {clock.worker} is known to ± {clock.error_ns / 1e6:.1f} ms only"
-            yield Warn.of(Code.CLOCKS_APART, text)
+            yield ValidityWarning.of(Code.CLOCKS_APART, text)
 
 
-def _machine(health: Health, throttled: float | None) -> Iterator[Warn]:
+def _machine(health: Health, throttled: float | None) -> Iterator[ValidityWarning]:
     if health.machine_busy is not None and health.machine_busy > BUSY_MACHINE:
         saturated = health.machine_busy > SATURATED_MACHINE
         code = Code.MACHINE_SATURATED if saturated else Code.MACHINE_BUSY
-        yield Warn.of(code, f"the machine was {percent(health.machine_busy)} busy")
+        yield ValidityWarning.of(code, f"the machine was {percent(health.machine_busy)} busy")
     if health.machine_stolen is not None and health.machine_stolen > STOLEN:
         text = f"a hypervisor took {percent(health.machine_stolen)} of the processor away"
-        yield Warn.of(Code.MACHINE_STOLEN, text)
+        yield ValidityWarning.of(Code.MACHINE_STOLEN, text)
     if throttled is not None and throttled > THROTTLED:
         text = f"the processor quota was used up in {percent(throttled)} of its periods"
-        yield Warn.of(Code.MACHINE_THROTTLED, text)
+        yield ValidityWarning.of(Code.MACHINE_THROTTLED, text)
 
 
-def _clocks(history: History, begin: int, end: int) -> Iterator[Warn]:
+def _clocks(history: History, begin: int, end: int) -> Iterator[ValidityWarning]:
     slept_s, jumped_s = history.one(_JUMPS, (begin, end))
     if slept_s > JUMP_S:
-        yield Warn.of(Code.MACHINE_SUSPENDED, f"the machine slept for {slept_s:.1f} s during the run")
+        yield ValidityWarning.of(
+            Code.MACHINE_SUSPENDED, f"the machine slept for {slept_s:.1f} s during the run"
+        )
     if abs(jumped_s) > JUMP_S:
         text = f"the wall clock jumped by {jumped_s:+.2f} s during the run"
-        yield Warn.of(Code.CLOCK_JUMPED, text)
+        yield ValidityWarning.of(Code.CLOCK_JUMPED, text)

@@ -12,7 +12,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.machine import EARLY_S, GROWN_BYTES, GROWN_SHARE
 from brokenpipe.measure.model.series import Series
-from brokenpipe.measure.model.validity import Memory, Warn
+from brokenpipe.measure.model.validity import ProcessMemory, ValidityWarning
 
 FINEST_S = 10.0
 MOST_POINTS = 180
@@ -45,7 +45,7 @@ class _Span:
         return self.begin_s + EARLY_S if self.end_s - self.begin_s >= 2 * EARLY_S else None
 
 
-def memory(history: History, arms: Sequence[str], begin: int) -> tuple[Memory, ...]:
+def memory(history: History, arms: Sequence[str], begin: int) -> tuple[ProcessMemory, ...]:
     """Of every process with its children, ours first. `begin` is zero of the axis, on the monotonic clock."""
     (since,) = history.one("SELECT coalesce(max(t), 0) FROM clocks WHERE writer = 'experiment'")
     (last,) = history.one("SELECT coalesce(max(t), 0) FROM process_gauges")
@@ -63,10 +63,10 @@ def memory(history: History, arms: Sequence[str], begin: int) -> tuple[Memory, .
 
 def _memory(
     role: str, arm: str | None, private: bool, points: Sequence[tuple[float, float]], early_s: float | None
-) -> Memory:
+) -> ProcessMemory:
     end_s = points[-1][0]
     early = None if early_s is None else _around(points, early_s)
-    return Memory(
+    return ProcessMemory(
         role=role,
         arm=arm,
         private=private,
@@ -99,7 +99,7 @@ def _grew(points: Sequence[tuple[float, float]]) -> bool | None:
     return enough and min(steps) > 0 and steps[-1] >= grown / len(steps) / 2
 
 
-def memory_doubts(found: Sequence[Memory]) -> Iterator[Warn]:
+def memory_doubts(found: Sequence[ProcessMemory]) -> Iterator[ValidityWarning]:
     """One for each process that grew."""
     for one in found:
         if one.grew and one.early_bytes is not None:
@@ -108,4 +108,4 @@ def memory_doubts(found: Sequence[Memory]) -> Iterator[Warn]:
                 f"the memory of {who} grew from {megabytes(one.early_bytes)} after {EARLY_S / 60:g} minutes to "
                 f"{megabytes(one.end_bytes)} at the end, and had not stopped"
             )
-            yield Warn.of(Code.MEMORY_GREW, text, arm=one.arm)
+            yield ValidityWarning.of(Code.MEMORY_GREW, text, arm=one.arm)

@@ -10,7 +10,7 @@ from brokenpipe.history.inventory import changed_files, recorded_files
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.kind import Stands
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.plan import Plan
 
 _TELLS = {
@@ -37,7 +37,7 @@ _STANDS: dict[str, Stands] = {
 _ALWAYS = ("requests", "nemesis", "gauges", "links")
 
 
-def missing_files(history: History, plan: Plan, *, ended: str) -> tuple[Warn, ...]:
+def missing_files(history: History, plan: Plan, *, ended: str) -> tuple[ValidityWarning, ...]:
     """Of a run that came to its end. `ended`: as in `Finish`; one that was cut off cannot pass anyway."""
     folder = history.folder
     listed = recorded_files(history)
@@ -48,7 +48,7 @@ def missing_files(history: History, plan: Plan, *, ended: str) -> tuple[Warn, ..
     return tuple(doubts)
 
 
-def _gone(folder: Path, listed: dict[str, int]) -> Iterator[Warn]:
+def _gone(folder: Path, listed: dict[str, int]) -> Iterator[ValidityWarning]:
     """Files that the last line of the history lists, and that are gone or shorter than they were."""
     for name, size in sorted(listed.items()):
         path = folder / name
@@ -60,7 +60,7 @@ def _gone(folder: Path, listed: dict[str, int]) -> Iterator[Warn]:
             yield _doubt(name, what)
 
 
-def _never_there(folder: Path, plan: Plan, listed: dict[str, int]) -> Iterator[Warn]:
+def _never_there(folder: Path, plan: Plan, listed: dict[str, int]) -> Iterator[ValidityWarning]:
     """Files that every run of any version has, with at least their opening line."""
     for writer in (*_ALWAYS, *(["ledger"] if plan.target.ledger else [])):
         known = any(writer_of(name) == writer for name in listed)
@@ -75,16 +75,16 @@ AND NOT EXISTS (FROM started s WHERE s.arm = e.arm AND s.id = e.id)
 """
 
 
-def _starts(history: History) -> Iterator[Warn]:
+def _starts(history: History) -> Iterator[ValidityWarning]:
     (lacking,) = history.one(_WITHOUT_START)
     if lacking:
         text = f"lacks the starts of {plural(lacking, 'request')} that ended"
         yield _doubt("requests.ndjson", text)
 
 
-def _changed(name: str) -> Warn:
+def _changed(name: str) -> ValidityWarning:
     text = f"{name} is not what it was when the run ended: its checksum is another, so nothing that it says is certain"
-    return Warn.of(Code.HISTORY_CHANGED, text)
+    return ValidityWarning.of(Code.HISTORY_CHANGED, text)
 
 
 def writer_of(name: str) -> str:
@@ -92,7 +92,7 @@ def writer_of(name: str) -> str:
     return name.partition(".")[0].partition("-")[0]
 
 
-def _doubt(name: str, what: str) -> Warn:
+def _doubt(name: str, what: str) -> ValidityWarning:
     writer = writer_of(name)
     text = f"{name} {what}: it would have told {_TELLS.get(writer, 'what its writer saw')}"
-    return Warn.of(Code.HISTORY_INCOMPLETE, text, stands=_STANDS.get(writer, "nothing"))
+    return ValidityWarning.of(Code.HISTORY_INCOMPLETE, text, stands=_STANDS.get(writer, "nothing"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 _LACKED: Mapping[str, tuple[Code, str]] = {
     "no_files": (Code.GENERATOR_OUT_OF_FILES, "file descriptor"),
@@ -17,7 +17,7 @@ _LACKED: Mapping[str, tuple[Code, str]] = {
 _BY_ARM = "SELECT failure, arm, count(*) FROM never_sent GROUP BY ALL ORDER BY ALL"
 
 
-def never_sent_doubts(history: History) -> Iterator[Warn]:
+def never_sent_doubts(history: History) -> Iterator[ValidityWarning]:
     """One for each thing that was lacking, with how many requests of each arm it concerns."""
     by_lack: dict[str, dict[str, int]] = {}
     for failure, arm, count in history.rows(_BY_ARM):
@@ -28,4 +28,4 @@ def never_sent_doubts(history: History) -> Iterator[Warn]:
         arms = ", ".join(f"{each:,} to {arm}" for arm, each in by_arm.items())
         were = "was" if count == 1 else "were"
         text = f"{plural(count, 'request')} {were} never sent ({arms}), because Locust had no {what} left"
-        yield Warn.of(code, f"{text}: none of them is counted")
+        yield ValidityWarning.of(code, f"{text}: none of them is counted")

@@ -8,10 +8,10 @@ from brokenpipe.formatting import seconds
 from brokenpipe.history.reader import History
 from brokenpipe.history.resume import GAP_NS
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 
 
-def resumed_notes(history: History) -> Iterator[Warn]:
+def resumed_notes(history: History) -> Iterator[ValidityWarning]:
     """One for each time that it was resumed."""
     rows = history.rows(
         """
@@ -33,4 +33,4 @@ def resumed_notes(history: History) -> Iterator[Warn]:
         )
         if ledger and writes:
             text += f", and what became of {writes:,} writes acknowledged before is not known"
-        yield Warn.of(Code.RESUMED, text)
+        yield ValidityWarning.of(Code.RESUMED, text)

@@ -13,9 +13,9 @@ from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import UNEQUAL
 from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
-from brokenpipe.measure.failures.witness_coverage import SAID, Seen
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.validity import ContractProbe, Health, Warn
+from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.validity import ContractResult, Health, ValidityWarning
 from brokenpipe.measure.silences.warnings import silence_doubts
 from brokenpipe.measure.tables.requests import placed
 from brokenpipe.measure.validity.containers import container_doubts
@@ -32,11 +32,11 @@ from brokenpipe.plan.scenario import Scenario
 def doubts(
     history: History,
     scenario: Scenario,
-    cells: Mapping[Place, Cell],
-    seen: Mapping[str, Seen],
+    cells: Mapping[ArmPhase, ArmPhaseStats],
+    seen: Mapping[str, WitnessCoverage],
     health: Health,
-    contract: tuple[ContractProbe, ...],
-) -> tuple[Warn, ...]:
+    contract: tuple[ContractResult, ...],
+) -> tuple[ValidityWarning, ...]:
     """Every doubt about this run."""
     begun = tuple(dict.fromkeys(name for _, name in cells))
     faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
@@ -61,34 +61,36 @@ def doubts(
     )
 
 
-def _written(history: History) -> Iterator[Warn]:
+def _written(history: History) -> Iterator[ValidityWarning]:
     for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
-        yield Warn(*row)
+        yield ValidityWarning(*row)
 
 
-def _unreadable(history: History) -> Iterator[Warn]:
+def _unreadable(history: History) -> Iterator[ValidityWarning]:
     for files, lines in history.rows("SELECT files, lines FROM unreadable ORDER BY files"):
-        yield Warn.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
+        yield ValidityWarning.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
 
 
-def _contract(contract: tuple[ContractProbe, ...], faulty: tuple[str, ...]) -> Iterator[Warn]:
+def _contract(contract: tuple[ContractResult, ...], faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
     if faulty and not contract:
-        yield Warn.of(Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment")
+        yield ValidityWarning.of(
+            Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment"
+        )
     for probe in contract:
         if not probe.held:
-            yield Warn.of(
+            yield ValidityWarning.of(
                 Code.CONTRACT_NOT_HELD,
                 f"{probe.fault} did not do what it says on a raw socket ({probe.situation}): "
                 f"expected {probe.expected}, seen {probe.seen}",
             )
 
 
-def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[Warn]:
+def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
     for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
         if missed and arm in (scenario.phase(phase).arms or scenario.arms):
             not_seen = f"{'was' if missed == 1 else 'were'} not seen by a raw socket"
             text = f"{missed} of {plural(total, 'strike')} on {arm} in {phase} {not_seen}"
-            yield Warn.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 
 
 _STILL_WAITING = f"""
@@ -99,7 +101,9 @@ GROUP BY ALL
 """
 
 
-def _traffic(history: History, cells: Mapping[Place, Cell], control: str) -> Iterator[Warn]:
+def _traffic(
+    history: History, cells: Mapping[ArmPhase, ArmPhaseStats], control: str
+) -> Iterator[ValidityWarning]:
     silent = any(cell.requests == 0 for cell in cells.values())
     waiting = {(arm, phase): n for arm, phase, n in history.rows(_STILL_WAITING)} if silent else {}
     for (arm, phase), cell in cells.items():
@@ -107,10 +111,10 @@ def _traffic(history: History, cells: Mapping[Place, Cell], control: str) -> Ite
         if cell.requests == 0:
             why = _why_silent(waiting.get((arm, phase), 0))
             text = f"no request was started on {arm} in {phase}{why}"
-            yield Warn.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.NO_TRAFFIC, text, phase=phase, arm=arm)
         elif cell.requests < expected * UNEQUAL:
             text = f"{arm} received {plural(cell.requests, 'request')} in {phase}, {control} {expected:,}"
-            yield Warn.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
+            yield ValidityWarning.of(Code.UNEQUAL_LOAD, text, phase=phase, arm=arm)
 
 
 def _why_silent(waiting: int) -> str:
@@ -126,32 +130,34 @@ WHERE phase IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 
-def _repeated(history: History) -> Iterator[Warn]:
+def _repeated(history: History) -> Iterator[ValidityWarning]:
     for arm, phase, count in history.rows(_REPEATS):
         again = "was" if count == 1 else "were"
         text = f"at least {plural(count, 'request')} to {arm} in {phase} {again} sent again by the client's library"
-        yield Warn.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
+        yield ValidityWarning.of(Code.REQUESTS_REPEATED, text, phase=phase, arm=arm)
 
 
-def _witness(history: History) -> Iterator[Warn]:
+def _witness(history: History) -> Iterator[ValidityWarning]:
     rows = history.rows("SELECT witness_arm, min(text), count(*) FROM troubles GROUP BY ALL ORDER BY ALL")
     for arm, text, count in rows:
         said = f"the witness in {arm} failed {plural(count, 'time')}, for example: {text}"
-        yield Warn.of(Code.WITNESS_TROUBLE, said, arm=arm)
+        yield ValidityWarning.of(Code.WITNESS_TROUBLE, said, arm=arm)
 
 
-def _unseen(cells: Mapping[Place, Cell], seen: Mapping[str, Seen]) -> Iterator[Warn]:
+def _unseen(
+    cells: Mapping[ArmPhase, ArmPhaseStats], seen: Mapping[str, WitnessCoverage]
+) -> Iterator[ValidityWarning]:
     """A service under another server, or with another pool: its requests cannot be followed to a cause."""
     for arm, what in seen.items():
         unexplained = sum(cell.unexplained for (other, _), cell in cells.items() if other == arm)
-        if unexplained and what is not Seen.BOTH:
-            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {SAID[what]}"
-            yield Warn.of(Code.REQUESTS_UNSEEN, text, arm=arm)
+        if unexplained and what is not WitnessCoverage.BOTH:
+            text = f"{plural(unexplained, 'request')} to {arm} failed, and why is not known: {COVERAGE_TEXT[what]}"
+            yield ValidityWarning.of(Code.REQUESTS_UNSEEN, text, arm=arm)
 
 
-def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]:
+def _expected(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[ValidityWarning]:
     if not scenario.expect:
-        yield Warn.of(
+        yield ValidityWarning.of(
             Code.NOTHING_EXPECTED,
             "the scenario expects nothing of these arms, so nothing can pass",
         )
@@ -160,4 +166,4 @@ def _expected(scenario: Scenario, cells: Mapping[Place, Cell]) -> Iterator[Warn]
         counted = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=None)
         if counted is not None and counted < FEWEST_EPISODES:
             text = f"what is expected of {phase} is decided on {counted} of its episodes"
-            yield Warn.of(Code.FEW_EPISODES, text, phase=phase)
+            yield ValidityWarning.of(Code.FEW_EPISODES, text, phase=phase)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from brokenpipe.formatting import milliseconds
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario
 
@@ -28,7 +28,7 @@ SELECT arm, list(opened ORDER BY n) FROM (
 """
 
 
-def warm_up_doubts(history: History, scenario: Scenario, begun: Sequence[str]) -> Iterator[Warn]:
+def warm_up_doubts(history: History, scenario: Scenario, begun: Sequence[str]) -> Iterator[ValidityWarning]:
     """One for each arm and calm phase that was not warm yet."""
     for name in begun:
         phase = scenario.phase(name)
@@ -41,9 +41,9 @@ def warm_up_doubts(history: History, scenario: Scenario, begun: Sequence[str]) -
                     f"{arm}'s median was {milliseconds(first)} in the first episode of {name}, and "
                     f"{milliseconds(max(others))} at most in the others"
                 )
-                yield Warn.of(Code.WARM_UP_SHORT, text, phase=name, arm=arm)
+                yield ValidityWarning.of(Code.WARM_UP_SHORT, text, phase=name, arm=arm)
         for arm, opened in history.rows(_OPENED, (name,)):
             first, *others = opened
             if len(others) >= 2 and first >= OPENED and first > OPENED * max(others):
                 text = f"{arm} opened {first} connections in the first episode of {name}, {max(others)} at most later"
-                yield Warn.of(Code.WARM_UP_SHORT, text, phase=name, arm=arm)
+                yield ValidityWarning.of(Code.WARM_UP_SHORT, text, phase=name, arm=arm)

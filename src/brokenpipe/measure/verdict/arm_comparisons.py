@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from brokenpipe.formatting import plural
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Comparison
 from brokenpipe.measure.stats.intervals import ERROR, smallest_visible_rate
 from brokenpipe.measure.stats.paired import adjusted_ps, episodes_needed, smallest_seen
@@ -64,11 +64,11 @@ def _family(estimator: Estimator, metric: Metric, phase: str, arms: Sequence[str
 
 
 def _floor(estimator: Estimator, arm: str, phase: str) -> float:
-    requests = (estimator.by_place[each, phase].requests for each in (arm, estimator.control))
+    requests = (estimator.episode_counts[each, phase].requests for each in (arm, estimator.control))
     return smallest_visible_rate([n for each in requests for n in each])
 
 
-def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[Warn]:
+def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[ValidityWarning]:
     """Phases in which different shares failed, with so few episodes that no difference can be significant."""
     for phase in dict.fromkeys(each.phase for each in found if each.difference and _of_failed(each)):
         of_phase = [each for each in found if each.phase == phase and _of_failed(each)]
@@ -78,7 +78,7 @@ def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[Warn]:
                 f"{phase} has {plural(most, 'episode')}: it takes {needed} before any difference of "
                 f"{plural(len(of_phase), 'arm')} from {scenario.control} can be told from chance"
             )
-            yield Warn.of(Code.TOO_FEW_TO_COMPARE, text, phase=phase)
+            yield ValidityWarning.of(Code.TOO_FEW_TO_COMPARE, text, phase=phase)
 
 
 def _of_failed(comparison: Comparison) -> bool:

@@ -19,9 +19,9 @@ from brokenpipe.history.validity_codes import DOUBTS, Code
 from brokenpipe.history.validity_codes.kind import Stands
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.recovery import NEVER
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Check, Verdict
-from brokenpipe.measure.model.write_counts import Books, Written
+from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts
 from brokenpipe.measure.tables.estimates import Estimate, Estimator
 from brokenpipe.measure.tables.write_audit import implied, may_lose
 from brokenpipe.plan.expectations import Expectation, Metric
@@ -53,7 +53,7 @@ _NEEDS_CAUSES = frozenset(
 )
 
 
-def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[Warn]) -> Iterator[Check]:
+def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[ValidityWarning]) -> Iterator[Check]:
     """One check for each expectation and arm that it speaks of."""
     for expectation in (*scenario.expect, *implied(scenario, estimator.cells)):
         for arm in scenario.arms_of(expectation):
@@ -61,14 +61,14 @@ def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[Warn]) -
 
 
 def lost_between_phases(
-    scenario: Scenario, books: Mapping[str, Books], warnings: Sequence[Warn]
+    scenario: Scenario, books: Mapping[str, WriteAudit], warnings: Sequence[ValidityWarning]
 ) -> Iterator[Check]:
     """That nothing acknowledged is lost which was asked for between two phases, said of each arm where something is.
 
     An arm that the scenario allows to lose some is left to a doubt: no bound is about those.
     """
     for arm, each in books.items():
-        lost = each.by_phase.get("", Written()).lost
+        lost = each.by_phase.get("", WriteCounts()).lost
         if lost and not may_lose(scenario, arm):
             doubts = [
                 each for each in warnings if each.unknown and not each.phase and each.arm in {None, arm}
@@ -86,7 +86,7 @@ def lost_between_phases(
             )
 
 
-def overall(decided: Iterable[Check], warnings: Iterable[Warn], *, finished: bool) -> Verdict:
+def overall(decided: Iterable[Check], warnings: Iterable[ValidityWarning], *, finished: bool) -> Verdict:
     """The run's verdict: a failed check fails it; anything unknown, or cut off, makes it unknown."""
     verdicts = {check.verdict for check in decided}
     if Verdict.FAIL in verdicts:
@@ -96,7 +96,9 @@ def overall(decided: Iterable[Check], warnings: Iterable[Warn], *, finished: boo
     return Verdict.PASS
 
 
-def _check(expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]) -> Check:
+def _check(
+    expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[ValidityWarning]
+) -> Check:
     place = (arm, expectation.phase)
     name, bound = expectation.bound
     if place in estimator.cells:
@@ -139,7 +141,7 @@ def episodes_more(estimate: Estimate, bound: float) -> int | None:
         return None
     beyond = (interval.high - value) if bound > value else (value - interval.low)
     times = beyond / abs(bound - value)
-    needed = estimate.episodes * (times if estimate.alike else times**2)
+    needed = estimate.episodes * (times if estimate.all_equal else times**2)
     return max(1, math.ceil(needed) - estimate.episodes) if needed <= MOST_EPISODES else None
 
 
@@ -171,8 +173,8 @@ def _counted(metric: Metric, value: float) -> str:
 
 
 def _concerning(
-    expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[Warn]
-) -> tuple[Warn, ...]:
+    expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[ValidityWarning]
+) -> tuple[ValidityWarning, ...]:
     """The doubts on which this check rests."""
     arms = {None, *_arms(expectation, arm, estimator)}
     return tuple(
@@ -187,7 +189,7 @@ def _arms(expectation: Expectation, arm: str, estimator: Estimator) -> tuple[str
     return (arm, estimator.control) if expectation.metric.against_control else (arm,)
 
 
-def _said(warning: Warn) -> str:
+def _said(warning: ValidityWarning) -> str:
     """What concerns the whole run is said once, as a warning: empty here."""
     return "" if warning.phase is None and warning.arm is None else warning.text
 
@@ -211,7 +213,7 @@ _STAND: Mapping[Metric, Set[Stands]] = {
 }
 
 
-def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Warn]) -> bool:
+def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[ValidityWarning]) -> bool:
     """Whether a check that fails has failed whatever else is in doubt: a count above its bound that stands.
 
     A count below its bound may lack what was not seen, and an estimate is as good as what it is made of.
@@ -222,7 +224,7 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[War
     return expectation.metric.is_fact and above and all(_stands(each) in stand for each in doubts)
 
 
-def _stands(doubt: Warn) -> Stands:
+def _stands(doubt: ValidityWarning) -> Stands:
     """What no list of this version knows may concern anything."""
     if doubt.stands is not None:
         return doubt.stands

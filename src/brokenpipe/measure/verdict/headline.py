@@ -15,9 +15,9 @@ from brokenpipe.formatting import (
     plural,
 )
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Cell, Place
-from brokenpipe.measure.model.validity import Warn
-from brokenpipe.measure.model.verdict import Best, Cost, Tally, Verdict
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
+from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.verdict import ArmCost, ArmTotals, Recommendation, Verdict
 from brokenpipe.plan.scenario import Scenario
 
 _ALONE = {
@@ -27,34 +27,40 @@ _ALONE = {
 }
 
 
-def in_doubt(best: Best | None, verdict: Verdict, warnings: Iterable[Warn]) -> Best | None:
+def in_doubt(
+    best: Recommendation | None, verdict: Verdict, warnings: Iterable[ValidityWarning]
+) -> Recommendation | None:
     """The same arm, in doubt if the run is: then nobody is to act on it."""
     doubted = verdict is Verdict.UNKNOWN or any(warning.unknown for warning in warnings)
     return replace(best, in_doubt=True) if best and doubted else best
 
 
-def headline(best: Best | None, scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
+def headline(
+    best: Recommendation | None, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict
+) -> str:
     """The sentence. It speaks of failed requests, and of what of them was broken where that is not the same."""
     said = _of_best(best) if best else _without_best(scenario, cells, verdict)
     return f"In doubt: {said}" if best and best.in_doubt else said
 
 
-def _of_best(best: Best) -> str:
+def _of_best(best: Recommendation) -> str:
     if best.arm == best.control:
         return (
-            f"No setting did better than {best.control} itself: {_failed_requests(best.of_control)} "
-            f"failed{_broken(best.of_control)}."
+            f"No setting did better than {best.control} itself: {_failed_requests(best.control_totals)} "
+            f"failed{_broken(best.control_totals)}."
         )
     if not best.beyond_chance:
         return (
-            f"{_failed_requests(best.of_arm)} of {best.arm} failed and {_failed(best.of_control)} of "
+            f"{_failed_requests(best.arm_totals)} of {best.arm} failed and {_failed(best.control_totals)} of "
             f"{best.control}{_both_broken(best)}: chance alone may be why, and more episodes would tell."
         )
-    counts = f"{_failed(best.of_arm)} failed instead of {_failed(best.of_control)}{_both_broken(best)}"
+    counts = (
+        f"{_failed(best.arm_totals)} failed instead of {_failed(best.control_totals)}{_both_broken(best)}"
+    )
     return f"{_prevented(best)}: {counts}{cost_words(best.cost, best.control)}.{_tied(best)}"
 
 
-def _prevented(best: Best) -> str:
+def _prevented(best: Recommendation) -> str:
     """That it is better is decided by the signs of the episodes; by how much, the interval says, which may reach 0."""
     share = f"{percent(best.prevented_share)} of the failed requests that users of {best.control} see"
     if best.ci95 is None:
@@ -72,15 +78,15 @@ def share_ends(interval: Interval) -> str:
     return f"{percent(interval.low).replace('-', '−')} to {percent(interval.high)}"
 
 
-def _failed(tally: Tally) -> str:
+def _failed(tally: ArmTotals) -> str:
     return f"{tally.failed:,} of {tally.requests:,}"
 
 
-def _failed_requests(tally: Tally) -> str:
+def _failed_requests(tally: ArmTotals) -> str:
     return f"{tally.failed:,} of {plural(tally.requests, 'request')}"
 
 
-def _broken(tally: Tally) -> str:
+def _broken(tally: ArmTotals) -> str:
     if tally.broken is None:
         return ", and how many of them were broken is not known"
     if tally.broken == tally.failed:
@@ -88,9 +94,9 @@ def _broken(tally: Tally) -> str:
     return f", {tally.broken:,} of them broken"
 
 
-def _both_broken(best: Best) -> str:
+def _both_broken(best: Recommendation) -> str:
     """What of it was broken; said once if all of it was."""
-    arm, control = best.of_arm, best.of_control
+    arm, control = best.arm_totals, best.control_totals
     if arm.broken is None or control.broken is None:
         return ", and how many of them were broken is not known"
     if (arm.broken, control.broken) == (arm.failed, control.failed):
@@ -98,11 +104,11 @@ def _both_broken(best: Best) -> str:
     return f", {arm.broken:,} and {control.broken:,} of them broken"
 
 
-def cost_words(cost: Cost | None, control: str) -> str:
+def cost_words(cost: ArmCost | None, control: str) -> str:
     """What it costs, after a comma; empty if no phase without a fault can tell."""
     if cost is None or cost.added_ms is None:
         return ""
-    if cost.unlike:
+    if cost.incomparable:
         mine, theirs = percent(cost.failed_share), percent(cost.control_failed_share)
         return (
             f", at a cost that is not known: in {cost.phase} {mine} of its requests failed "
@@ -119,7 +125,7 @@ def cost_words(cost: Cost | None, control: str) -> str:
     return f", for {added_ms(cost.added_ms)} ({ends}) in the median request"
 
 
-def _tied(best: Best) -> str:
+def _tied(best: Recommendation) -> str:
     """Arms that do as well, and why this one is named."""
     if not best.tied:
         return ""
@@ -131,7 +137,7 @@ def _tied(best: Best) -> str:
     return f"{said}; {best.arm} is cheaper ({added_ms(price_ms)} against {others})."
 
 
-def _without_best(scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verdict) -> str:
+def _without_best(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict) -> str:
     of_control = [cell for (arm, _), cell in cells.items() if arm == scenario.control]
     requests = sum(cell.requests for cell in of_control)
     if len(scenario.arms) == 1 or not requests:
@@ -146,14 +152,14 @@ def _without_best(scenario: Scenario, cells: Mapping[Place, Cell], verdict: Verd
     return f"Nothing failed in {scenario.control}, so there was nothing for another setting to prevent."
 
 
-def _where(scenario: Scenario, of_control: Iterable[Cell]) -> str:
+def _where(scenario: Scenario, of_control: Iterable[ArmPhaseStats]) -> str:
     """That no fault was there, if none was; else the arms were not all asked the same."""
     if any(cell.failed and scenario.phase(cell.phase).fault for cell in of_control):
         return ", and no other arm was asked in every phase with a fault"
     return ", none of them in a phase with a fault"
 
 
-def _failed_elsewhere(scenario: Scenario, cells: Mapping[Place, Cell]) -> list[str]:
+def _failed_elsewhere(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> list[str]:
     found = []
     for arm in scenario.arms:
         of_arm = [cell for (name, _), cell in cells.items() if name == arm]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from brokenpipe.formatting import percent
-from brokenpipe.measure.model.arm_phase import Cell, Place
+from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.stats.intervals import ERROR
 
 
-def look_notes(looks: Mapping[str, Sequence[int]], cells: Mapping[Place, Cell]) -> Iterator[str]:
+def look_notes(looks: Mapping[str, Sequence[int]], cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[str]:
     """One note for each phase whose episodes could become more."""
     for phase, planned in looks.items():
         had = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=0)

@@ -14,14 +14,14 @@ from math import sqrt
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.attribution.fault_windows import HARNESS
-from brokenpipe.measure.facts import Explained, Facts
-from brokenpipe.measure.failures.root_cause import Failure
-from brokenpipe.measure.model.arm_phase import Cell
-from brokenpipe.measure.model.attribution import Attribution, Tie
-from brokenpipe.measure.model.verdict import RankedBy, Tally
+from brokenpipe.measure.facts import ExplainedFailures, Facts
+from brokenpipe.measure.failures.root_cause import FailedRequest
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
+from brokenpipe.measure.model.attribution import Attribution, Relation
+from brokenpipe.measure.model.verdict import ArmTotals, RankedBy
 from brokenpipe.measure.stats.intervals import ERROR, rate_interval
 from brokenpipe.measure.stats.paired import holm, sign_flip_p
-from brokenpipe.measure.tables.arm_phase import Episodes
+from brokenpipe.measure.tables.arm_phase import EpisodeCounts
 from brokenpipe.plan.scenario import Scenario
 
 # Endings of the variables that set a pool. An arm that differs in anything else may retry, for all we know.
@@ -51,11 +51,11 @@ class Ranking:
     by: RankedBy
     ranked: Mapping[str, Mapping[Episode, int]]
 
-    def tally(self, arm: str) -> Tally:
+    def tally(self, arm: str) -> ArmTotals:
         """What became of its requests."""
         cells = [self.facts.cells[arm, phase] for phase in self.phases]
         known = all(cell.broken_pipe_rate is not None for cell in cells)
-        return Tally(
+        return ArmTotals(
             requests=sum(cell.requests for cell in cells),
             failed=sum(cell.failed for cell in cells),
             broken=sum(cell.broken for cell in cells) if known else None,
@@ -90,7 +90,7 @@ class Ranking:
         return [mine[n] - theirs[n] for n in mine if n in theirs]
 
     def _shares(self, arm: str, phase: str) -> dict[int, float]:
-        said, ranked = self.facts.estimator.by_place[arm, phase], self.ranked[arm]
+        said, ranked = self.facts.estimator.episode_counts[arm, phase], self.ranked[arm]
         episodes = zip(said.numbers, said.requests, strict=True)
         return {n: ranked.get((phase, n), 0) / requests for n, requests in episodes if requests}
 
@@ -103,7 +103,7 @@ class Ranking:
 
     def _failed_interval(self, arm: str) -> Interval | None:
         """Over the episodes of the phases in which anything failed in any arm: others say nothing about a ratio."""
-        by_place = self.facts.estimator.by_place
+        by_place = self.facts.estimator.episode_counts
         told = [
             phase for phase in self.phases if any(sum(by_place[each, phase].failed) for each in self.arms)
         ]
@@ -115,12 +115,12 @@ class Ranking:
 
     def causes_known(self, arm: str) -> bool:
         """Whether it is known, of most of its failures, if a setting could have prevented them."""
-        cells: list[Cell] = [self.facts.cells[arm, phase] for phase in self.phases]
-        owed = [cell.owed for cell in cells if cell.owed]
+        cells: list[ArmPhaseStats] = [self.facts.cells[arm, phase] for phase in self.phases]
+        owed = [cell.attribution for cell in cells if cell.attribution]
         return 2 * sum(each.unknown for each in owed) <= sum(each.failed for each in owed)
 
 
-def _largest(episodes: Episodes) -> float:
+def _largest(episodes: EpisodeCounts) -> float:
     pairs = zip(episodes.failed, episodes.requests, strict=True)
     return max((failed / requests for failed, requests in pairs if requests), default=0.0)
 
@@ -133,7 +133,7 @@ def ranking(facts: Facts) -> Ranking | None:
     scenario, cells = facts.plan.scenario, facts.cells
     faulty = tuple(
         name
-        for name in facts.common
+        for name in facts.phases_for_all_arms
         if scenario.phase(name).fault and any(cells[arm, name].requests for arm in scenario.arms)
     )
     arms = tuple(arm for arm in scenario.arms if all(cells[arm, phase].requests for phase in faulty))
@@ -153,8 +153,10 @@ def ranked_by(scenario: Scenario) -> RankedBy:
     return RankedBy.PREVENTABLE if pools else RankedBy.FAILED
 
 
-def _ranked(explained: Explained, arm: str, phases: Sequence[str], by: RankedBy) -> Mapping[Episode, int]:
-    owings = zip(explained.failures, explained.owings, strict=True)
+def _ranked(
+    explained: ExplainedFailures, arm: str, phases: Sequence[str], by: RankedBy
+) -> Mapping[Episode, int]:
+    owings = zip(explained.failures, explained.attributions, strict=True)
     return Counter(
         (failure.phase, failure.episode)
         for failure, owed in owings
@@ -163,12 +165,12 @@ def _ranked(explained: Explained, arm: str, phases: Sequence[str], by: RankedBy)
     )
 
 
-def _is_no_merit(failure: Failure, owed: Attribution) -> bool:
+def _is_no_merit(failure: FailedRequest, owed: Attribution) -> bool:
     """Proven to be a death in use, which no setting of a pool prevents, or the harness's own doing."""
     if owed.fault == HARNESS:
         return True
-    in_use = failure.act is not None and failure.act.act not in _BEFORE_USE
-    return in_use and owed.tie is Tie.DIRECT and owed.preventable is False
+    in_use = failure.operation is not None and failure.operation.kind not in _BEFORE_USE
+    return in_use and owed.relation is Relation.DIRECT and owed.preventable is False
 
 
 def ratio_interval(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 from brokenpipe.measure.facts import Facts
-from brokenpipe.measure.model.arm_phase import Cell
-from brokenpipe.measure.model.verdict import LIKE_ENOUGH, Best, Comparison, Cost
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
+from brokenpipe.measure.model.verdict import COMPARABLE_FAILED_SHARE, ArmCost, Comparison, Recommendation
 from brokenpipe.measure.tables.estimates import Estimator
 from brokenpipe.measure.verdict.ranking import Ranking, ranking
 from brokenpipe.plan.expectations import Metric
@@ -33,7 +33,7 @@ MATTERS_SHARE = 0.05
 
 def costs(
     scenario: Scenario, estimator: Estimator, phases: Sequence[str], compared: Sequence[Comparison]
-) -> dict[str, Cost]:
+) -> dict[str, ArmCost]:
     """What each arm adds to the control's median request in the first phase without a fault."""
     calm = next((name for name in phases if not scenario.phase(name).fault), None)
     if calm is None:
@@ -43,22 +43,22 @@ def costs(
     return {arm: _cost(estimator, arm, calm, uneven=arm in uneven) for arm in others}
 
 
-def _cost(estimator: Estimator, arm: str, calm: str, *, uneven: bool) -> Cost:
+def _cost(estimator: Estimator, arm: str, calm: str, *, uneven: bool) -> ArmCost:
     estimate = estimator.estimate(Metric.ADDED_P50_MS, (arm, calm))
     cell, control = estimator.cells[arm, calm], estimator.cells[estimator.control, calm]
     mine, theirs = _failed_share(cell), _failed_share(control)
-    return Cost(
+    return ArmCost(
         phase=calm,
         added_ms=estimate.value,
         ci95=estimate.ci95,
         matters_ms=max(MATTERS_MS, MATTERS_SHARE * (control.latency_ms.p50 or 0.0)),
         failed_share=mine,
         control_failed_share=theirs,
-        unlike=uneven or abs(mine - theirs) > LIKE_ENOUGH,
+        incomparable=uneven or abs(mine - theirs) > COMPARABLE_FAILED_SHARE,
     )
 
 
-def _failed_share(cell: Cell) -> float:
+def _failed_share(cell: ArmPhaseStats) -> float:
     return cell.failed / cell.requests if cell.requests else 0.0
 
 
@@ -66,7 +66,7 @@ def _failed_unevenly(each: Comparison) -> bool:
     return each.metric == Metric.ADDED_FAILURE_RATE and each.differs
 
 
-def best_arm(facts: Facts, costs: Mapping[str, Cost]) -> Best | None:
+def best_arm(facts: Facts, costs: Mapping[str, ArmCost]) -> Recommendation | None:
     """The arm to recommend, or the control if no arm did better.
 
     None unless there is a choice, a control to compare with, and something that failed in it while a fault was there.
@@ -100,7 +100,7 @@ def _fails_more(found: Ranking, arm: str, control: str) -> bool:
 
 
 def _failed_everywhere(facts: Facts, arm: str) -> float:
-    cells = [facts.cells[arm, phase] for phase in facts.common]
+    cells = [facts.cells[arm, phase] for phase in facts.phases_for_all_arms]
     return sum(cell.failed for cell in cells) / max(1, sum(cell.requests for cell in cells))
 
 
@@ -111,23 +111,23 @@ def _equals(found: Ranking, winners: Sequence[str]) -> list[str]:
     return [arm for arm in winners if not worse_in.get(arm)]
 
 
-def _price_ms(costs: Mapping[str, Cost], arm: str) -> float:
+def _price_ms(costs: Mapping[str, ArmCost], arm: str) -> float:
     """What is not known is not cheap."""
     price_ms = costs[arm].price_ms if arm in costs else None
     return inf if price_ms is None else price_ms
 
 
 def _best(
-    found: Ranking, arm: str, costs: Mapping[str, Cost], better_in: tuple[str, ...], equals: Sequence[str]
-) -> Best:
+    found: Ranking, arm: str, costs: Mapping[str, ArmCost], better_in: tuple[str, ...], equals: Sequence[str]
+) -> Recommendation:
     scenario = found.facts.plan.scenario
     share, interval = found.prevented(arm, scenario.control)
     prices = [_price_ms(costs, each) for each in equals]
-    return Best(
+    return Recommendation(
         arm=arm,
         control=scenario.control,
-        of_control=found.tally(scenario.control),
-        of_arm=found.tally(arm),
+        control_totals=found.tally(scenario.control),
+        arm_totals=found.tally(arm),
         prevented_share=share,
         ci95=interval,
         better_in=better_in,

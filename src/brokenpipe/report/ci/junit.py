@@ -23,8 +23,8 @@ _RESULT_TYPES = {Verdict.FAIL: Failure, Verdict.UNKNOWN: Error}
 def junit(findings: Findings) -> JUnitXml:
     """One suite for what the scenario expects, one for the baseline if there is one, one for the instrument."""
     whole = JUnitXml("brokenpipe")
-    expected = [check for check in findings.checks if check.against is None]
-    held = [check for check in findings.checks if check.against is not None]
+    expected = [check for check in findings.checks if check.baseline is None]
+    held = [check for check in findings.checks if check.baseline is not None]
     for name, checks in (("expectations", expected), ("baseline", held)):
         if checks:
             whole.add_testsuite(_suite(findings, name, (_check(check, findings) for check in checks)))
@@ -46,7 +46,7 @@ def _check(check: Check, findings: Findings) -> TestCase:
     if check.verdict is Verdict.UNKNOWN:
         said += texts.run_wide_warnings(findings)
     # A bound against a baseline moves with it, and a server follows a test case by its name.
-    name = f"{check.arm}: {check.metric}" + (f" {check.bound}" if check.against is None else "")
+    name = f"{check.arm}: {check.metric}" + (f" {check.bound}" if check.baseline is None else "")
     return _case(findings, check.phase, name, check.verdict, *said)
 
 

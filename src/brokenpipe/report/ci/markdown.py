@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brokenpipe import atomic_write, formatting
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
@@ -73,7 +73,7 @@ def _row(*texts: str) -> str:
     return "| " + " | ".join(escape_markdown(text) for text in texts) + " |"
 
 
-def _cell_text(cell: Cell | None) -> str:
+def _cell_text(cell: ArmPhaseStats | None) -> str:
     if cell is None or cell.requests == 0:
         return formatting.NOTHING
     interval = formatting.percent_interval(cell.ci95)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from brokenpipe import atomic_write, formatting
 from brokenpipe.interval import Interval
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 
 
@@ -38,7 +38,7 @@ def metric_lines(findings: Findings) -> Iterator[MetricLine]:
                 yield MetricLine(f"{place} · {what}", unit, value, _interval_text(interval), rests_on)
 
 
-def _cell_metrics(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval | None]]:
+def _cell_metrics(cell: ArmPhaseStats) -> Iterator[tuple[str, str, float | None, Interval | None]]:
     if not cell.requests:
         return
     rate, interval, latency = cell.broken_pipe_rate, cell.ci95, cell.latency_ms
@@ -47,9 +47,9 @@ def _cell_metrics(cell: Cell) -> Iterator[tuple[str, str, float | None, Interval
     yield "failed", "%", cell.failed / cell.requests * 100, None
     yield "latency p50", "ms", latency.p50, None
     yield "latency p95", "ms", latency.p95, None
-    if cell.written is not None:
-        yield "lost writes", "writes", cell.written.lost, None
-        yield "doubled writes", "writes", cell.written.doubled, None
+    if cell.writes is not None:
+        yield "lost writes", "writes", cell.writes.lost, None
+        yield "doubled writes", "writes", cell.writes.doubled, None
 
 
 def _interval_text(interval: Interval | None) -> str:

@@ -10,16 +10,16 @@ from pathlib import Path
 from brokenpipe import atomic_write
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.failures.witness_coverage import Seen
-from brokenpipe.measure.model.arm_phase import Cell, PerEpisode
-from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats, PerEpisode
+from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
-from brokenpipe.measure.model.pool_usage import PoolUse
-from brokenpipe.measure.model.validity import Arrivals, Memory, Warn
-from brokenpipe.measure.model.verdict import Best, Check, Comparison, Cost
-from brokenpipe.measure.model.write_counts import Books
-from brokenpipe.measure.sizing.curve import Sizing, sizing_of
+from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.model.validity import ArrivalCounts, ProcessMemory, ValidityWarning
+from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation
+from brokenpipe.measure.model.write_counts import WriteAudit
+from brokenpipe.measure.sizing.curve import Sizing, sizing_curve
 from brokenpipe.report.run import headline_sentences
 
 SCHEMA = 1
@@ -31,14 +31,14 @@ def _interval_ends(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
 
 
-def _attribution(owed: Owed | None) -> Json | None:
+def _attribution(owed: AttributionCounts | None) -> Json | None:
     if owed is None:
         return None
     return {
-        **{tie.value: owed.by_tie.get(tie, 0) for tie in Tie},
+        **{tie.value: owed.by_relation.get(tie, 0) for tie in Relation},
         "by_fault": dict(owed.by_fault),
-        "event_loop_stood_still_s": owed.stood_still_s,
-        "by_request_phase": {moment.value: count for moment, count in owed.by_moment.items()},
+        "event_loop_stood_still_s": owed.standstill_s,
+        "by_request_phase": {moment.value: count for moment, count in owed.by_stage.items()},
         "preventable": owed.preventable,
         "preventable_share": owed.preventable_share,
         "preventable_by": {"pre_ping": owed.pre_ping, "recycle": owed.recycle},
@@ -52,8 +52,8 @@ def _per_episode(found: PerEpisode | None) -> Json | None:
     return None if found is None else {"mean": found.value, "ci95": _interval_ends(found.ci95)}
 
 
-def _cell(cell: Cell) -> Json:
-    masked, price = cell.masked, cell.price
+def _cell(cell: ArmPhaseStats) -> Json:
+    masked, price = cell.masked, cell.pool_cost
     return {
         "requests": cell.requests,
         "failed": cell.failed,
@@ -70,9 +70,9 @@ def _cell(cell: Cell) -> Json:
         "server_connections": cell.server_connections,
         "client_connections": cell.client_connections,
         "loop_lag_ms": cell.loop_lag_ms,
-        "left": None if cell.left is None else asdict(cell.left),
-        "owed": _attribution(cell.owed),
-        "written": None if cell.written is None else asdict(cell.written),
+        "left": None if cell.client_disconnects is None else asdict(cell.client_disconnects),
+        "owed": _attribution(cell.attribution),
+        "written": None if cell.writes is None else asdict(cell.writes),
         "failed_by_class": dict(cell.failed_by_class),
         "broken_pipe_rate": cell.broken_pipe_rate,
         "ci95": _interval_ends(cell.ci95),
@@ -113,14 +113,14 @@ def _cell(cell: Cell) -> Json:
     }
 
 
-def _arrivals(arrived: Arrivals | None) -> Json | None:
+def _arrivals(arrived: ArrivalCounts | None) -> Json | None:
     """Of an open load, else null."""
     if arrived is None:
         return None
     return {"due": arrived.due, "late": arrived.late, "missed": arrived.missed, "worst_ms": arrived.worst_ms}
 
 
-def _pool(use: PoolUse | None) -> Json | None:
+def _pool(use: PoolUsage | None) -> Json | None:
     """Null where no witness saw a pool, or in histories that do not tell its waits."""
     if use is None:
         return None
@@ -164,7 +164,7 @@ def _sizing(sizing: Sizing | None) -> Json | None:
         "known": sizing.is_known,
         "tolerable_ms": sizing.tolerable_ms,
         "knee": None if sizing.knee is None else sizing.knee.most,
-        "unsure": [size.most for size in sizing.unsure],
+        "unsure": [size.most for size in sizing.undecided],
         "why": sizing.why or None,
         "left_out": dict(sizing.left_out),
         "sizes": [
@@ -177,7 +177,7 @@ def _sizing(sizing: Sizing | None) -> Json | None:
                 "refused": size.refused,
                 "answered_per_s": size.answered_per_s,
                 "held_ms": size.hold_ms,
-                "room": size.room.value,
+                "room": size.sufficiency.value,
             }
             for size in sizing.sizes
         ],
@@ -189,7 +189,7 @@ def _arm(findings: Findings, arm: str) -> Json:
     cells = {phase: findings.cell(arm, phase) for phase in phases}
     return {
         "env": dict(findings.arms[arm]),
-        "witness": _witness(findings.seen.get(arm)),
+        "witness": _witness(findings.witness_coverage.get(arm)),
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
         "phases": {
@@ -203,14 +203,14 @@ def _arm(findings: Findings, arm: str) -> Json:
     }
 
 
-def _witness(seen: Seen | None) -> Json | None:
+def _witness(seen: WitnessCoverage | None) -> Json | None:
     """What it saw of an arm: of its requests and pools nothing is known where these are false."""
     if seen is None:
         return None
     return {"requests": seen.requests, "pools": seen.pools, "seen": seen.value}
 
 
-def _write_counts(books: Books) -> Json:
+def _write_counts(books: WriteAudit) -> Json:
     return {
         "unread": books.unread or None,
         "total": None if books.unread else asdict(books.total),
@@ -219,7 +219,7 @@ def _write_counts(books: Books) -> Json:
     }
 
 
-def _recommendation(best: Best | None) -> Json | None:
+def _recommendation(best: Recommendation | None) -> Json | None:
     """Null if nothing failed, or nobody could be compared. Only an arm that is `recommended` is to be acted on."""
     if best is None:
         return None
@@ -229,10 +229,10 @@ def _recommendation(best: Best | None) -> Json | None:
         "in_doubt": best.in_doubt,
         "prevented_share": best.prevented_share,
         "ci95": _interval_ends(best.ci95),
-        "failed": best.of_arm.failed,
-        "requests": best.of_arm.requests,
-        "control_failed": best.of_control.failed,
-        "control_requests": best.of_control.requests,
+        "failed": best.arm_totals.failed,
+        "requests": best.arm_totals.requests,
+        "control_failed": best.control_totals.failed,
+        "control_requests": best.control_totals.requests,
         "beyond_chance": best.beyond_chance,
         "better_in": list(best.better_in),
         "ranked_by": best.ranked_by.value,
@@ -241,7 +241,7 @@ def _recommendation(best: Best | None) -> Json | None:
     }
 
 
-def _cost(cost: Cost) -> Json:
+def _cost(cost: ArmCost) -> Json:
     """`price_ms` is null where unlike shares of requests failed, so that latencies are of different requests."""
     return {
         "phase": cost.phase,
@@ -263,7 +263,7 @@ def _check(check: Check) -> Json:
         "verdict": check.verdict.value,
         "text": check.text,
         "more_episodes": check.more_episodes,
-        "against": None if check.against is None else asdict(check.against),
+        "against": None if check.baseline is None else asdict(check.baseline),
     }
 
 
@@ -281,7 +281,7 @@ def _comparison(comparison: Comparison) -> Json:
     }
 
 
-def _warning(warning: Warn) -> Json:
+def _warning(warning: ValidityWarning) -> Json:
     return {
         "code": warning.code,
         "text": warning.text,
@@ -292,7 +292,7 @@ def _warning(warning: Warn) -> Json:
     }
 
 
-def _memory(one: Memory) -> Json:
+def _memory(one: ProcessMemory) -> Json:
     return {
         "role": one.role,
         "arm": one.arm,
@@ -335,7 +335,7 @@ def summary(findings: Findings) -> Json:
         "best": _recommendation(findings.best),
         "costs": {arm: _cost(cost) for arm, cost in findings.costs.items()},
         "arms": {arm: _arm(findings, arm) for arm in findings.arms},
-        "sizing": _sizing(sizing_of(findings)),
+        "sizing": _sizing(sizing_curve(findings)),
         "phases": {
             phase.name: {"fault": phase.fault, "renewed_connections": dict(phase.renewed)}
             for phase in findings.phases

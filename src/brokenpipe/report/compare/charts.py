@@ -17,7 +17,7 @@ from bokeh.plotting import figure
 from brokenpipe.measure.compare.runs import RunsCompared
 from brokenpipe.measure.model.findings import PhaseFinding
 from brokenpipe.measure.model.series import Series
-from brokenpipe.measure.time_series.fault_aligned import Aligned
+from brokenpipe.measure.time_series.fault_aligned import FaultAlignedSeries
 from brokenpipe.report import texts
 from brokenpipe.report.charts import Roles, apply_style, empty_chart, to_bokeh_json
 
@@ -56,7 +56,7 @@ class _ComparisonDrawing:
         self.plots: dict[str, figure] = {}
 
     def phase(self, number: int, name: str) -> PhaseCharts | None:
-        lines = [run.lines.get(name) for run in self.compared.runs]
+        lines = [run.aligned_series.get(name) for run in self.compared.runs]
         found = [each for each in lines if each is not None and each.failed_share]
         if not found:
             return None
@@ -81,7 +81,9 @@ class _ComparisonDrawing:
             charts.append((element, heading, unit))
         return PhaseCharts(name, texts.describe_fault(phase), _describe_zero(phase, found[0]), tuple(charts))
 
-    def _mark(self, plot: figure, phase: PhaseFinding, aligned: Aligned, ends: tuple[float, float]) -> None:
+    def _mark(
+        self, plot: figure, phase: PhaseFinding, aligned: FaultAlignedSeries, ends: tuple[float, float]
+    ) -> None:
         """Show where the fault is: a line where it strikes, a shade while it is held."""
         if aligned.struck:
             zero = plot.vspan(x="x", source=ColumnDataSource({"x": [0.0]}), line_width=1.5, level="underlay")
@@ -126,19 +128,19 @@ def run_name(index: int, runs: int) -> str:
     return "new" if runs == 2 else f"new {index}"
 
 
-def _series(aligned: Aligned | None, key: str) -> Mapping[str, Series]:
+def _series(aligned: FaultAlignedSeries | None, key: str) -> Mapping[str, Series]:
     if aligned is None:
         return {}
     return aligned.failed_share if key == "failed" else aligned.p95_ms
 
 
-def _time_span(found: Sequence[Aligned]) -> tuple[float, float]:
+def _time_span(found: Sequence[FaultAlignedSeries]) -> tuple[float, float]:
     every = [at for each in found for series in each.failed_share.values() for at in series.at_s]
     margin = max(max(every) - min(every), 0.1) * 0.02
     return min(every) - margin, max(every) + margin
 
 
-def _describe_zero(phase: PhaseFinding, aligned: Aligned) -> str:
+def _describe_zero(phase: PhaseFinding, aligned: FaultAlignedSeries) -> str:
     """Say what zero is."""
     if not aligned.struck:
         return "0 is the begin of the phase"

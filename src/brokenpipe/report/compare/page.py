@@ -18,10 +18,12 @@ _NAME_CHARACTERS = 200  # a file's name has 255 at most
 def render_comparison(compared: RunsCompared, path: Path) -> str:
     """Render the page as text; `path` is where it will be, for links to the runs' own reports."""
     arms = view.all_arms(compared)
-    phases = tuple(dict.fromkeys(name for each in compared.against for name in view.compared_phases(each)))
+    phases = tuple(
+        dict.fromkeys(name for each in compared.comparisons for name in view.compared_phases(each))
+    )
     drawn = draw_comparison(compared, arms, phases)
     names = [run_name(index, len(compared.runs)) for index in range(len(compared.runs))]
-    pairs = list(zip(compared.against, names[1:], strict=True))
+    pairs = list(zip(compared.comparisons, names[1:], strict=True))
     return render(
         "compare.html.j2",
         c=compared,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe import formatting
-from brokenpipe.measure.compare.runs import Against, RunsCompared
+from brokenpipe.measure.compare.runs import RunAgainstBase, RunsCompared
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts as words
 from brokenpipe.report.compare import view
@@ -34,23 +34,23 @@ def comparison_lines(compared: RunsCompared) -> Iterator[RenderableType]:
         yield Text(words.to_one_line(f"{name:6} {view.run_label(run)}  {run.findings.verdict.value}"))
     yield Text()
     yield from _config_differences(compared)
-    for index, against in enumerate(compared.against, start=1):
+    for index, against in enumerate(compared.comparisons, start=1):
         yield from _run_differences(compared, against, run_name(index, len(compared.runs)))
 
 
 def _config_differences(compared: RunsCompared) -> Iterator[RenderableType]:
-    if not compared.differing:
+    if not compared.config_differences:
         yield Text("No difference between the runs, as far as they were recorded.")
         return
     yield Text("What differs between the runs", style="bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for each in compared.differing:
+    for each in compared.config_differences:
         values = [Text(words.to_one_line(value), overflow="fold") for value in each.values]
-        grid.add_row(Text(words.to_one_line(each.what), overflow="fold"), *values)
+        grid.add_row(Text(words.to_one_line(each.setting), overflow="fold"), *values)
     yield Padding(grid, (0, 0, 0, 2))
 
 
-def _run_differences(compared: RunsCompared, against: Against, name: str) -> Iterator[RenderableType]:
+def _run_differences(compared: RunsCompared, against: RunAgainstBase, name: str) -> Iterator[RenderableType]:
     rows = view.comparison_rows(compared, against, name)
     width = min(max((len(words.to_one_line(row.arm)) for row in rows), default=0) + 2, 15)
     yield Text()
@@ -94,7 +94,7 @@ def _cells(line: view.ComparedMetric) -> list[Text]:
     return [*(Text(formatting.plain(text)) for text in texts), Text(line.mark, style=style)]
 
 
-def _error_class_lines(against: Against) -> Iterator[RenderableType]:
+def _error_class_lines(against: RunAgainstBase) -> Iterator[RenderableType]:
     """Only what one of the two runs lacks."""
     for each in against.classes:
         if each.status != "both":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from brokenpipe import formatting
 from brokenpipe.measure.compare.loaded_run import RecordedRun
 from brokenpipe.measure.compare.metric_differences import RunDifference
-from brokenpipe.measure.compare.runs import Against, RunsCompared
+from brokenpipe.measure.compare.runs import RunAgainstBase, RunsCompared
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report.compare.charts import run_name
 from brokenpipe.report.run import table
@@ -99,12 +99,12 @@ def all_arms(compared: RunsCompared) -> tuple[str, ...]:
     return tuple(dict.fromkeys(arm for run in compared.runs for arm in run.findings.arms))
 
 
-def compared_phases(against: Against) -> tuple[str, ...]:
+def compared_phases(against: RunAgainstBase) -> tuple[str, ...]:
     """The phases that were held against each other."""
     return tuple(dict.fromkeys(each.phase for each in against.differences))
 
 
-def compared_metrics(against: Against, name: str) -> tuple[ComparedMetric, ...]:
+def compared_metrics(against: RunAgainstBase, name: str) -> tuple[ComparedMetric, ...]:
     """Every figure that was compared, what differs first."""
     found = [_compared_metric(each, name) for each in against.differences]
     return tuple(sorted(found, key=lambda line: not line.differs))
@@ -120,7 +120,7 @@ def distinct_differences(lines: Sequence[ComparedMetric]) -> tuple[ComparedMetri
     )
 
 
-def comparison_rows(compared: RunsCompared, against: Against, name: str) -> tuple[ComparisonRow, ...]:
+def comparison_rows(compared: RunsCompared, against: RunAgainstBase, name: str) -> tuple[ComparisonRow, ...]:
     """Lay the table arms × phases out."""
     known = {
         (each.metric, each.arm, each.phase): _compared_metric(each, name) for each in against.differences
@@ -143,7 +143,7 @@ def comparison_rows(compared: RunsCompared, against: Against, name: str) -> tupl
     )
 
 
-def describe_outcome(against: Against, name: str) -> str:
+def describe_outcome(against: RunAgainstBase, name: str) -> str:
     """Say in one sentence whether the runs differ."""
     asked = sum(each.p is not None for each in against.differences)
     found = distinct_differences(compared_metrics(against, name))
@@ -159,12 +159,12 @@ def describe_outcome(against: Against, name: str) -> str:
     return f"Of {formatting.plural(asked, 'figure')}, {name} has {said} than base."
 
 
-def describe_incomparable(against: Against) -> tuple[str, ...]:
+def describe_incomparable(against: RunAgainstBase) -> tuple[str, ...]:
     """Say what was left out because only one of the two runs has it, or has it otherwise."""
     return against.shared.reasons
 
 
-def describe_unknown_rates(compared: RunsCompared, against: Against, name: str) -> tuple[str, ...]:
+def describe_unknown_rates(compared: RunsCompared, against: RunAgainstBase, name: str) -> tuple[str, ...]:
     """Say which broken-pipe rates cannot be compared, because requests failed and why is not known."""
     return tuple(
         f"broken-pipe rate of {arm} in {phase}: in {run} {table.describe_unexplained(cell)}"

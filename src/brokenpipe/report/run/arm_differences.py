@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from brokenpipe import formatting
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.verdict import LIKE_ENOUGH, Comparison
+from brokenpipe.measure.model.verdict import COMPARABLE_FAILED_SHARE, Comparison
 from brokenpipe.plan.expectations import Metric
 
 _NAMES = {
@@ -87,7 +87,7 @@ def describe_unlike_requests(findings: Findings, each: Comparison) -> str:
     """Say so where the latencies are not of like requests: those that failed are in none of them."""
     cells = [findings.cells.get((arm, each.phase)) for arm in (each.arm, findings.control)]
     mine, theirs = (cell.failed / cell.requests if cell and cell.requests else 0.0 for cell in cells)
-    if abs(mine - theirs) <= LIKE_ENOUGH:
+    if abs(mine - theirs) <= COMPARABLE_FAILED_SHARE:
         return ""
     shares = f"{formatting.percent(mine)} failed here, {formatting.percent(theirs)} in {findings.control}"
     return f"; of the requests that succeeded only: {shares}"

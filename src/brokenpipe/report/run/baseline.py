@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.measure.regression import texts as said
-from brokenpipe.measure.regression.metrics import Rise
+from brokenpipe.measure.regression.metrics import RegressionMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,24 @@ def baseline_rows(findings: Findings) -> tuple[BaselineRow, ...]:
     """Give every check against the baseline: what is worse first, then what is open."""
     found = []
     for check in findings.checks:
-        if check.against is None:
+        if check.baseline is None:
             continue
-        rise, risen = Rise(check.metric), check.value
+        rise, risen = RegressionMetric(check.metric), check.value
         base, new = (
-            said.measured(rise, value, findings.control) for value in (check.against.base, check.against.new)
+            said.value_text(rise, value, findings.control)
+            for value in (check.baseline.base, check.baseline.new)
         )
         found.append(
             BaselineRow(
                 verdict=check.verdict,
                 phase=check.phase,
                 arm=check.arm,
-                what=said.LABELS[rise],
+                what=said.METRIC_LABELS[rise],
                 base=base,
                 new=new,
-                change="" if risen is None else said.change(rise, risen),
-                interval=said.ends(rise, check.ci95),
-                tolerated=said.change(rise, check.against.tolerated),
+                change="" if risen is None else said.change_text(rise, risen),
+                interval=said.interval_text(rise, check.ci95),
+                tolerated=said.change_text(rise, check.baseline.tolerated),
             )
         )
     order = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS)

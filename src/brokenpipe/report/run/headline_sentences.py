@@ -12,12 +12,12 @@ from operator import attrgetter
 
 from brokenpipe import formatting
 from brokenpipe.measure.failures.error_classes import ErrorClass
-from brokenpipe.measure.model.attribution import Owed, Tie
+from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.nested_checkouts import warnings_of
+from brokenpipe.measure.model.nested_checkouts import nested_checkout_texts
 from brokenpipe.measure.model.verdict import Comparison, RankedBy
-from brokenpipe.measure.model.write_counts import Written
-from brokenpipe.measure.sizing.curve import sizing_of
+from brokenpipe.measure.model.write_counts import WriteCounts
+from brokenpipe.measure.sizing.curve import sizing_curve
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts
 from brokenpipe.report.run.service import describe_standstills, describe_user_disconnects
@@ -46,7 +46,7 @@ def headline_sentences(findings: Findings) -> tuple[str, ...]:
 
 def _knee(findings: Findings) -> Iterator[str]:
     """Of arms whose pools differ in size: which one is large enough."""
-    sized = sizing_of(findings)
+    sized = sizing_curve(findings)
     said_above = sized is not None and any(each.waited for each in sized.nested)
     if sized is not None and not said_above:
         yield knee_sentence(sized)
@@ -54,7 +54,7 @@ def _knee(findings: Findings) -> Iterator[str]:
 
 def _nested(findings: Findings) -> Iterator[str]:
     """Of requests that waited for a connection while they held one."""
-    return warnings_of(findings.nested)
+    return nested_checkout_texts(findings.nested)
 
 
 def _wrong_answers(findings: Findings) -> Iterator[str]:
@@ -86,11 +86,15 @@ def _shared_connections(findings: Findings) -> Iterator[str]:
 
 def _preventable(findings: Findings) -> Iterator[str]:
     """Of the control's failures: which a pool setting could have prevented, and which none could."""
-    owed = [cell.owed for (arm, _), cell in findings.cells.items() if arm == findings.control and cell.owed]
+    owed = [
+        cell.attribution
+        for (arm, _), cell in findings.cells.items()
+        if arm == findings.control and cell.attribution
+    ]
     failed = sum(each.failed for each in owed)
     if not failed:
         return
-    by_event_loop = sum(each.by_tie.get(Tie.SERVICE, 0) for each in owed)
+    by_event_loop = sum(each.by_relation.get(Relation.SERVICE, 0) for each in owed)
     parts = [
         f"{count:,} {what}"
         for count, what in (
@@ -122,9 +126,9 @@ def _unknown_ranking(findings: Findings) -> Iterator[str]:
         yield "Arms are compared by all that failed: which of it a setting could have prevented is hardly known."
 
 
-def _unattributed(owed: Owed) -> int:
+def _unattributed(owed: AttributionCounts) -> int:
     """Followed, and no fault found, and so neither preventable nor not: a subset of what is unknown."""
-    return min(owed.by_tie.get(Tie.UNATTRIBUTED, 0), owed.unknown)
+    return min(owed.by_relation.get(Relation.UNATTRIBUTED, 0), owed.unknown)
 
 
 def _differences(findings: Findings) -> Iterator[str]:
@@ -158,7 +162,7 @@ def _writes(findings: Findings) -> Iterator[str]:
     if unread:
         yield f"What became of the writes of {formatting.listed(unread)} is not known."
     read = [each for each in books if not each.unread]
-    total = sum((each.total for each in read), Written())
+    total = sum((each.total for each in read), WriteCounts())
     if not total.asked:
         return
     lost = f"{total.lost:,}" if total.lost else "None"

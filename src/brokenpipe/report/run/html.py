@@ -9,7 +9,7 @@ from pathlib import Path
 from brokenpipe import atomic_write
 from brokenpipe.measure.model.findings import FailureGroup, Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
-from brokenpipe.measure.sizing.curve import sizing_of
+from brokenpipe.measure.sizing.curve import sizing_curve
 from brokenpipe.measure.verdict.headline import cost_words, share_ends
 from brokenpipe.report.charts import Charts, draw_timelines
 from brokenpipe.report.run import (
@@ -47,7 +47,7 @@ def _by_verdict(checks: tuple[Check, ...]) -> list[Check]:
 
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
-    sized = sizing_of(findings)
+    sized = sizing_curve(findings)
     drawn = draw_timelines(findings, partial(size_chart.draw_size_charts, findings, sized) if sized else None)
     return render(
         "run/report.html.j2",
@@ -60,7 +60,7 @@ def render_html(findings: Findings) -> str:
         panels=recovery.recovery_panels(findings),
         groups=_by_weight(findings.failures),
         books=ledger.ledger_rows(findings),
-        checks=_by_verdict(tuple(check for check in findings.checks if check.against is None)),
+        checks=_by_verdict(tuple(check for check in findings.checks if check.baseline is None)),
         held=baseline.baseline_rows(findings),
         differences=arm_differences.difference_lines(findings),
         evidence=headline_sentences.headline_sentences(findings),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from brokenpipe.formatting import count, plural
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.write_counts import Books, Entry, Written
+from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts, WriteDiscrepancy
 
 _DISCREPANCY_TEXTS = {
     "lost": "the client was told that it is stored, and the database does not have it",
@@ -21,7 +21,7 @@ class LedgerLine:
     """One line of the table: an arm in a phase."""
 
     phase: str
-    written: Written
+    written: WriteCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LedgerExample:
 
     what: str
     meaning: str
-    entries: tuple[Entry, ...]
+    entries: tuple[WriteDiscrepancy, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def ledger_rows(findings: Findings) -> tuple[LedgerTableRow, ...]:
     )
 
 
-def _examples(books: Books) -> tuple[LedgerExample, ...]:
+def _examples(books: WriteAudit) -> tuple[LedgerExample, ...]:
     return tuple(
         LedgerExample(what, meaning, tuple(each for each in books.examples if each.what == what))
         for what, meaning in _DISCREPANCY_TEXTS.items()
@@ -73,7 +73,7 @@ def _examples(books: Books) -> tuple[LedgerExample, ...]:
     )
 
 
-def describe_wrong_writes(books: Books) -> str:
+def describe_wrong_writes(books: WriteAudit) -> str:
     """Count the writes whose result differs from the answer; empty if there is none, or nothing is known."""
     total = books.total
     parts = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from brokenpipe import formatting
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Memory
+from brokenpipe.measure.model.validity import ProcessMemory
 
 WIDTH, HEIGHT = 300, 36  # of a curve, in pixels; the page may stretch it
 FEWEST_POINTS = 3
@@ -37,7 +37,7 @@ def memory_rows(findings: Findings) -> tuple[MemoryRow, ...]:
     return tuple(_memory_row(one, first, max(last - first, 1.0)) for one in known)
 
 
-def _memory_row(one: Memory, first_s: float, span_s: float) -> MemoryRow:
+def _memory_row(one: ProcessMemory, first_s: float, span_s: float) -> MemoryRow:
     def x(at_s: float) -> float:
         return round(WIDTH * (at_s - first_s) / span_s, 1)
 
@@ -59,7 +59,7 @@ def _memory_row(one: Memory, first_s: float, span_s: float) -> MemoryRow:
     )
 
 
-def _describe_growth(one: Memory) -> str:
+def _describe_growth(one: ProcessMemory) -> str:
     """The change since five minutes after the begin, and what it is held to be."""
     if one.early_bytes is None:
         return formatting.NOTHING

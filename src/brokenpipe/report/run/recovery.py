@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from brokenpipe import formatting
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings, PhaseFinding
 from brokenpipe.measure.model.recovery import NEVER
 from brokenpipe.report import texts
@@ -48,7 +48,7 @@ def _scale_end_s(longest_s: float) -> float:
     return next((step for step in _STEPS_S if step >= longest_s), longest_s)
 
 
-def describe_recovery(cell: Cell) -> str:
+def describe_recovery(cell: ArmPhaseStats) -> str:
     """Say how soon an arm recovered from the strikes of a phase, or that this is not known."""
     times = cell.recovery_s
     known = [time for time in times if time is not None and time != NEVER]
@@ -66,7 +66,7 @@ def describe_recovery(cell: Cell) -> str:
     return " · ".join(parts) or "nothing struck"
 
 
-def _recovery_strip(index: int, arm: str, cell: Cell, end_s: float) -> RecoveryStrip:
+def _recovery_strip(index: int, arm: str, cell: ArmPhaseStats, end_s: float) -> RecoveryStrip:
     known = sorted(time for time in cell.recovery_s if time is not None)
     dots = tuple(
         RecoveryDot(round(100 * min(time, end_s) / end_s, 2), lane % 3, time == NEVER)

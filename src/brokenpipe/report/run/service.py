@@ -25,9 +25,12 @@ def describe_user_disconnects(findings: Findings) -> Iterator[str]:
     """Users who hung up, and the connections that this cost."""
     counts: dict[str, tuple[int, int]] = {}
     for (arm, _), cell in findings.cells.items():
-        if cell.left is not None and cell.left.requests:
+        if cell.client_disconnects is not None and cell.client_disconnects.requests:
             requests, reconnects = counts.get(arm, (0, 0))
-            counts[arm] = requests + cell.left.requests, reconnects + cell.left.reconnects
+            counts[arm] = (
+                requests + cell.client_disconnects.requests,
+                reconnects + cell.client_disconnects.reconnects,
+            )
     for arm, (requests, reconnects) in counts.items():
         said = f"{formatting.plural(requests, 'user')} of {arm} hung up before the answer was complete"
         cost = f", which cost {formatting.plural(reconnects, 'connection')} of its pool" if reconnects else ""

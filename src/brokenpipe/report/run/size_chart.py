@@ -16,8 +16,8 @@ from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.sizing.advice import by_rule, ceiling
-from brokenpipe.measure.sizing.curve import Size, Sizing
+from brokenpipe.measure.sizing.advice import ceiling_size, rule_of_thumb_size
+from brokenpipe.measure.sizing.curve import PoolSize, Sizing
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 from brokenpipe.report.charts import FONT, Roles, apply_style, dash_of, empty_chart
 
@@ -39,13 +39,15 @@ class ReferenceLine:
 def reference_lines(findings: Findings, sizing: Sizing) -> tuple[ReferenceLine, ...]:
     """The knee, what Postgres has room for, and what the rules of thumb say, from left to right."""
     processes = sizing.curve[0].processes
-    found = [ReferenceLine("rule: peak × 1.2", by_rule(sizing.peak, processes) * processes, (2, 2))]
+    found = [
+        ReferenceLine("rule: peak × 1.2", rule_of_thumb_size(sizing.peak, processes) * processes, (2, 2))
+    ]
     if sizing.knee is not None:
         found.append(ReferenceLine("knee", sizing.knee.most, ()))
     if findings.max_connections is not None:
         most = findings.max_connections
         found.append(
-            ReferenceLine("half of max_connections", ceiling(most, processes) * processes, (9, 3, 2, 3))
+            ReferenceLine("half of max_connections", ceiling_size(most, processes) * processes, (9, 3, 2, 3))
         )
         found.append(ReferenceLine("room at Postgres", most - RESERVED_CONNECTIONS, (9, 3)))
     return tuple(sorted(found, key=lambda mark: mark.at))
@@ -135,7 +137,7 @@ def _draw_failure_curves(plot: figure, sizing: Sizing, roles: Roles) -> None:
     _point(plot, drawn, [("arm", "@arm"), ("@what", "@y{0.[0]} %")], roles)
 
 
-def _share(size: Size, index: int) -> float:
+def _share(size: PoolSize, index: int) -> float:
     return size.refused_share if index == REFUSED_LINE else size.timeout_share
 
 

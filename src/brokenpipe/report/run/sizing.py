@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from brokenpipe import formatting
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import REMEDY
-from brokenpipe.measure.sizing.advice import HEADROOM, Numbers, at_least, by_rule, ceiling
-from brokenpipe.measure.sizing.curve import Room, Size, Sizing
+from brokenpipe.measure.sizing.advice import (
+    HEADROOM,
+    ServiceDemand,
+    ceiling_size,
+    largest_within,
+    rule_of_thumb_size,
+)
+from brokenpipe.measure.sizing.curve import PoolSize, Sizing, Sufficiency
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
 
 HEADS = (
@@ -30,7 +36,7 @@ class SizeRow:
 
     arm: str
     texts: tuple[str, ...]
-    room: Room
+    room: Sufficiency
     is_knee: bool
     note: str
 
@@ -69,9 +75,9 @@ def sizing_section(findings: Findings, sizing: Sizing) -> SizingSection:
     )
 
 
-def size_name(size: Size) -> str:
+def size_name(size: PoolSize) -> str:
     """Write a size as "16", with several processes as "2 × 8 = 16"."""
-    return str(size.most) if size.processes == 1 else f"{size.processes} × {size.of_process} = {size.most}"
+    return str(size.most) if size.processes == 1 else f"{size.processes} × {size.per_process} = {size.most}"
 
 
 def size_rows(sizing: Sizing) -> tuple[SizeRow, ...]:
@@ -79,13 +85,13 @@ def size_rows(sizing: Sizing) -> tuple[SizeRow, ...]:
     return tuple(_size_row(size, sizing) for size in sizing.sizes)
 
 
-def _size_row(size: Size, sizing: Sizing) -> SizeRow:
+def _size_row(size: PoolSize, sizing: Sizing) -> SizeRow:
     is_knee = sizing.knee is not None and size.arm == sizing.knee.arm
-    note = "left out" if size.arm in sizing.left_out else "knee" if is_knee else size.room.value
-    return SizeRow(size.arm, _size_texts(size), size.room, is_knee=is_knee, note=note)
+    note = "left out" if size.arm in sizing.left_out else "knee" if is_knee else size.sufficiency.value
+    return SizeRow(size.arm, _size_texts(size), size.sufficiency, is_knee=is_knee, note=note)
 
 
-def _size_texts(size: Size) -> tuple[str, ...]:
+def _size_texts(size: PoolSize) -> tuple[str, ...]:
     use = size.use
     return (
         size_name(size),
@@ -99,7 +105,7 @@ def _size_texts(size: Size) -> tuple[str, ...]:
     )
 
 
-def _interval(size: Size) -> str:
+def _interval(size: PoolSize) -> str:
     """Write "88–331 ms"; nothing where nobody waited."""
     if size.ci95 is None or size.ci95.high < 1:
         return ""
@@ -124,8 +130,8 @@ def knee_sentence(sizing: Sizing) -> str:
     if sizing.knee.refused:
         share = formatting.percent(sizing.knee.refused_share)
         said += f" But Postgres refused {share} of its requests with 53300: it has no room for so many."
-    if sizing.unsure:
-        known = " and ".join(size_name(size) for size in sizing.unsure)
+    if sizing.undecided:
+        known = " and ".join(size_name(size) for size in sizing.undecided)
         said += f" {known} may do as well: this run was too short to tell."
     return said
 
@@ -181,9 +187,9 @@ def _max_connections_rule(findings: Findings, sizing: Sizing) -> Iterator[RuleOf
     yield RuleOfThumb(name, says, measured, not wrong and bool(refused) if above else not wrong)
 
 
-def _headroom_rules(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[RuleOfThumb]:
+def _headroom_rules(findings: Findings, sizing: Sizing, knee: PoolSize) -> Iterator[RuleOfThumb]:
     for what, peak in (("most in use at once", float(sizing.peak)), ("average in use", knee.use.mean_out)):
-        each = by_rule(peak, knee.processes)
+        each = rule_of_thumb_size(peak, knee.processes)
         total = each * knee.processes
         says = f"{peak:.3g} × {HEADROOM:g} / {formatting.plural(knee.processes, 'worker')} = {each}"
         name = f"(peak concurrent holders / workers) × {HEADROOM:g}, with the {what}"
@@ -194,7 +200,7 @@ def _headroom_rules(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[
         yield RuleOfThumb(name, says, measured, knee.most <= total <= 1.5 * knee.most and not beyond)
 
 
-def _compare_with_knee(sizing: Sizing, knee: Size, total: int) -> str:
+def _compare_with_knee(sizing: Sizing, knee: PoolSize, total: int) -> str:
     if total >= knee.most:
         more = total - knee.most
         return f"enough, {more} more than the knee" if more else "the knee itself"
@@ -203,19 +209,19 @@ def _compare_with_knee(sizing: Sizing, knee: Size, total: int) -> str:
 
 def _measured_at(sizing: Sizing, total: int) -> str:
     """What was measured at the largest size that is not above so many."""
-    size = at_least(sizing, total)
+    size = largest_within(sizing, total)
     if size is None:
         return f"below every size that was tried ({size_name(sizing.curve[0])})"
     wait = formatting.milliseconds(_wait_shown_ms(size.wait_p95_ms))
     return f"at {size_name(size)} the wait is {wait} (p95), and {formatting.percent(size.timeout_share)} wait in vain"
 
 
-def _half_rule(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[RuleOfThumb]:
+def _half_rule(findings: Findings, sizing: Sizing, knee: PoolSize) -> Iterator[RuleOfThumb]:
     name = "half of max_connections for one service"
     allowed = findings.max_connections
     if allowed is None:
         return
-    each = ceiling(allowed, knee.processes)
+    each = ceiling_size(allowed, knee.processes)
     total = each * knee.processes
     says = f"{allowed} × 0.5 / {formatting.plural(knee.processes, 'worker')} = {each}"
     fits = knee.most <= total
@@ -223,7 +229,7 @@ def _half_rule(findings: Findings, sizing: Sizing, knee: Size) -> Iterator[RuleO
     yield RuleOfThumb(name, says, measured, fits)
 
 
-def describe_workload(asked: Numbers) -> str:
+def describe_workload(asked: ServiceDemand) -> str:
     """Write what somebody asked for."""
     allowed = "" if asked.max_connections is None else f", max_connections {asked.max_connections}"
     return (

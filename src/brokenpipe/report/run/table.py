@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from brokenpipe import formatting
 from brokenpipe.measure.model import verdict as judgement
-from brokenpipe.measure.model.arm_phase import Cell, Latency
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats, LatencyPercentiles
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.pool_costs import Price
+from brokenpipe.measure.model.pool_costs import PoolCost
 from brokenpipe.report import texts
 
 # From here on a wait or an outage is worth a line beside percentiles.
@@ -37,7 +37,7 @@ class TableCell:
     """One place of the table. `cell` is None where the phase was not reached."""
 
     phase: str
-    cell: Cell | None
+    cell: ArmPhaseStats | None
     bar: RateBar | None
     broke: str  # "19 stale · 23 in use", or "nothing broke"
     otherwise: str  # requests that failed, but not by a disconnect
@@ -82,7 +82,7 @@ def _scale(findings: Findings, phase: str) -> float:
     return max([*ends, *drawn, 0.02])
 
 
-def _rate_bar(cell: Cell, scale: float) -> RateBar | None:
+def _rate_bar(cell: ArmPhaseStats, scale: float) -> RateBar | None:
     if not cell.requests:
         return None
     part = 100 / (scale * cell.requests)
@@ -98,7 +98,7 @@ def _rate_bar(cell: Cell, scale: float) -> RateBar | None:
     )
 
 
-def describe_broken(cell: Cell) -> str:
+def describe_broken(cell: ArmPhaseStats) -> str:
     """Say in which state the connections of broken requests were."""
     parts = (
         (cell.stale, "stale"),
@@ -110,29 +110,29 @@ def describe_broken(cell: Cell) -> str:
     return " · ".join(f"{n:,} {state}" for n, state in parts if n) or nothing
 
 
-def describe_other_failures(cell: Cell) -> str:
+def describe_other_failures(cell: ArmPhaseStats) -> str:
     """Say how many requests failed by something else than a disconnect; empty if none did."""
     return f"{cell.otherwise:,} failed otherwise" if cell.otherwise else ""
 
 
-def describe_unexplained(cell: Cell) -> str:
+def describe_unexplained(cell: ArmPhaseStats) -> str:
     """Say how many requests failed without anything that tells why; empty if none did."""
     return f"{cell.unexplained:,} failed, {texts.CAUSE_NOT_KNOWN}" if cell.unexplained else ""
 
 
-def count_undetermined(cell: Cell) -> int:
+def count_undetermined(cell: ArmPhaseStats) -> int:
     """Count the failed requests of which the cause, or the connection, is not known: no other column has them."""
     return cell.unexplained + cell.elsewhere
 
 
-def describe_masked(cell: Cell) -> str:
+def describe_masked(cell: ArmPhaseStats) -> str:
     """Say how many dead connections were replaced in time, or that nobody saw it."""
     if cell.masked is None:
         return f"masked {texts.NOT_SEEN}"
     return f"{cell.masked.total:,} masked" if cell.masked.total else ""
 
 
-def describe_per_strike(cell: Cell) -> str:
+def describe_per_strike(cell: ArmPhaseStats) -> str:
     """Say how many requests a strike broke; empty where nothing struck, or that is not known."""
     struck = (
         len(cell.recovery_s) == cell.episodes > 0
@@ -144,7 +144,7 @@ def describe_per_strike(cell: Cell) -> str:
     return f"{formatting.amount(found.value)}{ends} broken a strike"
 
 
-def describe_throughput(cell: Cell, control: Cell | None) -> str:
+def describe_throughput(cell: ArmPhaseStats, control: ArmPhaseStats | None) -> str:
     """Say how many requests a second were made, and by how much fewer they are than the control's if that is much."""
     if cell.requests_per_s is None:
         return ""
@@ -158,7 +158,7 @@ def describe_throughput(cell: Cell, control: Cell | None) -> str:
     )
 
 
-def describe_waits(cell: Cell) -> str:
+def describe_waits(cell: ArmPhaseStats) -> str:
     """Say what percentiles of a closed load hide; empty if it would say nothing."""
     said = []
     if cell.never_recovered:
@@ -194,7 +194,7 @@ def _table_cell(findings: Findings, arm: str, phase: str, scale: float) -> Table
     )
 
 
-def _pool_cost_lines(price: Price | None) -> tuple[str, ...]:
+def _pool_cost_lines(price: PoolCost | None) -> tuple[str, ...]:
     if price is None:
         return (f"prices {texts.NOT_SEEN}",)
     if not price.checkouts:
@@ -212,9 +212,9 @@ def _pool_cost_lines(price: Price | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _unlike_requests_lines(added: judgement.Cost | None, control: str) -> tuple[str, ...]:
+def _unlike_requests_lines(added: judgement.ArmCost | None, control: str) -> tuple[str, ...]:
     """A remark where the difference is no price."""
-    if added is None or not added.unlike:
+    if added is None or not added.incomparable:
         return ()
     mine, theirs = formatting.percent(added.failed_share), formatting.percent(added.control_failed_share)
     return (f"no price: {mine} failed here, {theirs} in {control}; of those that succeeded",)
@@ -232,7 +232,7 @@ def settings_cost(findings: Findings, arm: str) -> SettingsCost | None:
             cell.latency_ms.p50,
             added.added_ms if added else None,
             formatting.milliseconds_interval(added.ci95) if added else "",
-            (*_unlike_requests_lines(added, findings.control), *_pool_cost_lines(cell.price)),
+            (*_unlike_requests_lines(added, findings.control), *_pool_cost_lines(cell.pool_cost)),
         )
     return None
 
@@ -255,7 +255,7 @@ def arm_rows(findings: Findings) -> tuple[ArmRow, ...]:
     )
 
 
-def latency_by_request(findings: Findings) -> tuple[tuple[str, str, str, Latency], ...]:
+def latency_by_request(findings: Findings) -> tuple[tuple[str, str, str, LatencyPercentiles], ...]:
     """List the latency of each kind of request as (request, phase, arm, latency), arms side by side."""
     order = [(phase.name, arm) for phase in findings.phases for arm in findings.arms]
     cells = [findings.cells[arm, phase] for phase, arm in order if (arm, phase) in findings.cells]

@@ -13,12 +13,12 @@ from rich.text import Text
 from brokenpipe import formatting
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import REMEDY
-from brokenpipe.measure.sizing.advice import Advice, Numbers
-from brokenpipe.measure.sizing.curve import Room, Sizing
+from brokenpipe.measure.sizing.advice import Advice, ServiceDemand
+from brokenpipe.measure.sizing.curve import Sizing, Sufficiency
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import sizing as curve
 
-_STYLE = {Room.SHORT: "red", Room.OPEN: "yellow", Room.ENOUGH: "green"}
+_STYLE = {Sufficiency.TOO_SMALL: "red", Sufficiency.UNDECIDED: "yellow", Sufficiency.SUFFICIENT: "green"}
 _MARK = {True: "✓", False: "✗"}
 _INDENT = (0, 0, 0, 2)
 _HEADS = (
@@ -79,7 +79,7 @@ def settings_lines(findings: Findings, given: Advice, run: str) -> Iterator[Rend
         if given.measured
         else "scaled from what was measured, as arrivals pile up: not measured itself"
     )
-    yield Text(formatting.plain(f"For {curve.describe_workload(given.numbers)} ({how}; {run})"), style="bold")
+    yield Text(formatting.plain(f"For {curve.describe_workload(given.demand)} ({how}; {run})"), style="bold")
     if given.fits is False:
         yield from _limit_warning(given)
         return
@@ -93,7 +93,7 @@ def settings_lines(findings: Findings, given: Advice, run: str) -> Iterator[Rend
         )
 
 
-def undecided_lines(sizing: Sizing, asked: Numbers | None, run: str) -> Iterator[RenderableType]:
+def undecided_lines(sizing: Sizing, asked: ServiceDemand | None, run: str) -> Iterator[RenderableType]:
     """What can be said for somebody's numbers by a run that shows no size to be enough. None: they are incomplete."""
     yield Text()
     known = "these numbers" if asked is None else curve.describe_workload(asked)
@@ -112,7 +112,7 @@ def _open_question(sizing: Sizing) -> str:
     return "Undecided: which size is enough. The run has none that is known to be, so there is nothing to scale from."
 
 
-def _lower_bound(asked: Numbers) -> str:
+def _lower_bound(asked: ServiceDemand) -> str:
     """What holds for every service: Little's law, and how much room there is."""
     each = max(1, math.ceil(asked.in_use / asked.workers - 1e-9))
     said = (
@@ -120,12 +120,12 @@ def _lower_bound(asked: Numbers) -> str:
         f"({asked.peak_per_s:.3g}/s × {formatting.milliseconds(asked.hold_ms)}), so that a pool of less than {each} "
         "for each worker is too small; how much more it takes is what this run does not say."
     )
-    if asked.room is None:
+    if asked.usable_connections is None:
         return said
-    fits = f"{asked.room // asked.workers} for each worker"
-    if asked.in_use > asked.room:
+    fits = f"{asked.usable_connections // asked.workers} for each worker"
+    if asked.in_use > asked.usable_connections:
         fits = "less than are in use"
-    return f"{said} Postgres has {asked.room} for services: {fits}."
+    return f"{said} Postgres has {asked.usable_connections} for services: {fits}."
 
 
 def _next_run(sizing: Sizing) -> str:
@@ -154,11 +154,11 @@ def engine_code(findings: Findings, given: Advice) -> str:
 
 
 def _total(given: Advice) -> str:
-    asked = given.numbers
+    asked = given.demand
     said = f"In all {asked.workers} × {given.pool_size} = {given.total} connections"
-    if asked.room is None:
+    if asked.usable_connections is None:
         return f"{said}. Say --max-connections to see whether Postgres has room for them."
-    said += f", of {asked.room} that Postgres has for services"
+    said += f", of {asked.usable_connections} that Postgres has for services"
     if given.below_ceiling:
         return (
             f"{said}: below half of max_connections, so a second copy fits while a new version is rolled out."
@@ -170,10 +170,10 @@ def _total(given: Advice) -> str:
 
 
 def _limit_warning(given: Advice) -> Iterator[RenderableType]:
-    asked = given.numbers
+    asked = given.demand
     yield Text(
         f"  {asked.workers} × {given.pool_size} = {given.total} connections are known to be enough, and Postgres has "
-        f"{asked.room} for services. With pool_size={given.largest_that_fits} nothing is refused, "
+        f"{asked.usable_connections} for services. With pool_size={given.largest_that_fits} nothing is refused, "
         "and requests may wait.",
         style="yellow",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Column, Table
 
 from brokenpipe import formatting
-from brokenpipe.measure.calibration import Calibration, Tally
+from brokenpipe.measure.calibration import Calibration, Proportion
 from brokenpipe.measure.stats.intervals import ERROR
 
 
@@ -27,11 +27,11 @@ def calibration_table(found: Calibration) -> Table:
     return table
 
 
-def _cells(tally: Tally) -> tuple[str, ...]:
+def _cells(tally: Proportion) -> tuple[str, ...]:
     share = formatting.plain(formatting.percent(tally.share))
     return (
-        f"{tally.false:,}",
-        f"{tally.of:,}",
+        f"{tally.count:,}",
+        f"{tally.total:,}",
         share,
         formatting.plain(formatting.percent_interval(tally.interval)),
     )

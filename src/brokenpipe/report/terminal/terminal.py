@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe import formatting
-from brokenpipe.measure.model.arm_phase import Cell
+from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.validity import Warn
+from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts as words
 from brokenpipe.report.run import headline_sentences, ledger, memory, table
@@ -128,7 +128,7 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
         yield Padding(Text(_LEGEND, style="dim"), _INDENT)
 
 
-def _first_use_lines(arm: str, cell: Cell | None) -> Text | None:
+def _first_use_lines(arm: str, cell: ArmPhaseStats | None) -> Text | None:
     """Say what is known of connections that ended at their first use; None if none did."""
     if cell is None or not cell.after_rest:
         return None
@@ -226,7 +226,7 @@ def _sentences(findings: Findings) -> Group:
     return Group(Text(words.to_one_line(findings.sentence)), *more)
 
 
-def _warning(warning: Warn, likewise: str) -> Table:
+def _warning(warning: ValidityWarning, likewise: str) -> Table:
     where = words.warning_scope(warning)
     text = f"{warning.text}; {likewise}" if likewise else warning.text
     said = Text(words.to_one_line(f"{where}: {text}" if where else text))
