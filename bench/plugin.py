@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from brokenpipe.load.config import LOCUSTFILE, VARIABLE, LoadConfig
-from brokenpipe.load.messages import Gate, encode
+from brokenpipe.load.messages import GateCommand, encode
 
 REQUESTS = 4000
 TURNS = 12
@@ -84,7 +84,7 @@ def _once(folder: Path, host: str, *, ours: bool) -> float:
     ]
     environment = {**os.environ, VARIABLE: config.to_json()}
     with harness, load:
-        harness.sendall(encode(Gate(open=True)))
+        harness.sendall(encode(GateCommand(open=True)))
         subprocess.run(
             command, env=environment, pass_fds=[load.fileno()], check=True, timeout=120, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -140,6 +140,6 @@ def test_what_takes_turns_leaves_the_other_openings_their_own_arrivals():
         for _ in range(2):
             load.open(("plain",), arrival_seed_index=1_000_000)
         load.open()
-        stretches = [json.loads(orders.readline())["stretch"] for _ in range(4)]
+        indices = [json.loads(orders.readline())["arrival_seed_index"] for _ in range(4)]
         load._stopping = True
-    assert stretches == [1, 1_000_000, 1_000_000, 2]
+    assert indices == [1, 1_000_000, 1_000_000, 2]

@@ -13,7 +13,7 @@ import pytest
 
 from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.history.validity_codes import DOUBTS, Code
-from brokenpipe.load.messages import Aligned
+from brokenpipe.load.messages import WorkerClockOffset
 from brokenpipe.load.pacing.poisson import due_times
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -39,9 +39,9 @@ PATIENCE_S = 60.0
 
 
 @contextmanager
-def two_workers(bench: Bench, **changes: object) -> Iterator[tuple[LocustProcess, list[Aligned]]]:
+def two_workers(bench: Bench, **changes: object) -> Iterator[tuple[LocustProcess, list[WorkerClockOffset]]]:
     """Five users an arm in two workers, ready at the closed gate."""
-    measured: list[Aligned] = []
+    measured: list[WorkerClockOffset] = []
     changed = {"workers": 2, "users": 5} | changes
     bench.configure(TWO_CLASSES, **changed)
     with locust_process(

@@ -18,7 +18,7 @@ from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.history import records
-from brokenpipe.load.web_messages import Ask, What
+from brokenpipe.load.web_messages import CommandName, CommandRequest
 from brokenpipe.plan.plan import Plan
 
 LATENCY = {"name": "latency", "ms": 25}
@@ -75,8 +75,8 @@ class Hand:
     plans: list[Plan] = field(default_factory=list)
     on_certify: Callable[[], object] = lambda: None
 
-    def ask(self, what: What, fault: dict[str, Any] | None = None) -> str | None:
-        return self.commands.submit(Ask(1, what, fault or {}))
+    def ask(self, what: CommandName, fault: dict[str, Any] | None = None) -> str | None:
+        return self.commands.submit(CommandRequest(1, what, fault or {}))
 
     def play(self) -> None:
         """Until nobody wants anything any more."""

@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 
 from brokenpipe.drive.interactive.command_queue import CommandQueue
 from brokenpipe.faults import AnyFault, Fault
-from brokenpipe.load.web_messages import Ask, What
+from brokenpipe.load.web_messages import CommandName, CommandRequest
 
 KILL = {"name": "socket_kill"}
 LATENCY = {"name": "latency", "ms": 25}
-FAULT_OF: dict[What, dict[str, Any]] = {"strike": KILL, "hold": LATENCY}
+FAULT_OF: dict[CommandName, dict[str, Any]] = {"strike": KILL, "hold": LATENCY}
 _LATENCY = TypeAdapter[Fault](AnyFault).validate_python(LATENCY)
 
 
@@ -21,7 +21,7 @@ def _desk(**state: Any) -> CommandQueue:
     return CommandQueue(("plain", "pre_ping"), **{"running": True, **state})
 
 
-def _first(desk: CommandQueue, what: What) -> None:
+def _first(desk: CommandQueue, what: CommandName) -> None:
     """Ask for the first of two commands; a heal has something to heal."""
     if what == "heal":
         assert _ask(desk, "hold", LATENCY) is None
@@ -30,8 +30,10 @@ def _first(desk: CommandQueue, what: What) -> None:
     assert _ask(desk, what, FAULT_OF.get(what)) is None
 
 
-def _ask(desk: CommandQueue, what: What, fault: dict[str, Any] | None = None, *arms: str) -> str | None:
-    return desk.submit(Ask(1, what, fault or {}, arms))
+def _ask(
+    desk: CommandQueue, what: CommandName, fault: dict[str, Any] | None = None, *arms: str
+) -> str | None:
+    return desk.submit(CommandRequest(1, what, fault or {}, arms))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_one_fault_at_a_time() -> None:
 
 
 # The first command, the second, and what the second is answered: None is "it will be done, after the first".
-TWO_AT_ONCE: list[tuple[What, What, str | None]] = [
+TWO_AT_ONCE: list[tuple[CommandName, CommandName, str | None]] = [
     ("hold", "hold", "heal it first"),
     ("hold", "strike", "heal it first"),
     ("hold", "play", "heal it first"),
@@ -124,7 +126,9 @@ TWO_AT_ONCE: list[tuple[What, What, str | None]] = [
 
 @pytest.mark.parametrize("taken", [False, True], ids=["waits", "is begun"])
 @pytest.mark.parametrize(("first", "second", "answer"), TWO_AT_ONCE)
-def test_two_commands_at_once(first: What, second: What, answer: str | None, taken: bool) -> None:
+def test_two_commands_at_once(
+    first: CommandName, second: CommandName, answer: str | None, taken: bool
+) -> None:
     """The second is answered as if the first were done, from the moment in which the first was accepted.
 
     Before a fault is held it is tried on raw sockets for a second or two, and the timeline waits for a testimony:
@@ -139,7 +143,7 @@ def test_two_commands_at_once(first: What, second: What, answer: str | None, tak
 
 
 @pytest.mark.parametrize("what", ["hold", "play"])
-def test_a_command_that_came_to_nothing_is_forgotten(what: What) -> None:
+def test_a_command_that_came_to_nothing_is_forgotten(what: CommandName) -> None:
     """A hold that failed, or a timeline that is over, stands in nobody's way."""
     desk = _desk()
     _first(desk, what)

@@ -20,7 +20,7 @@ from brokenpipe.errors import RecordingError, UsageError
 from brokenpipe.history.records import Lag
 from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.messages import Aligned, encode
+from brokenpipe.load.messages import WorkerClockOffset, encode
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.containers.cleanup import sweep
@@ -31,14 +31,14 @@ from brokenpipe.stack.processes.ports import poll
 def test_a_disk_that_is_full_when_a_clock_is_measured() -> None:
     """It is told as the full disk, whatever thread meets it, and not as a load that has ended by itself."""
 
-    def refuse(_: Aligned) -> None:
+    def refuse(_: WorkerClockOffset) -> None:
         raise RecordingError("the disk is full", remedy="Make room.")
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
         config = LoadConfig(Path("locustfile.py"), {}, 1, 1, Path("requests"), 1.0)
         load = LocustProcess(config, None, ours, on_aligned=refuse)  # type: ignore[arg-type]
-        theirs.sendall(encode(Aligned("w1", 0, 1)))
+        theirs.sendall(encode(WorkerClockOffset("w1", 0, 1)))
         assert poll(lambda: load.failure, timeout_s=20)
         with pytest.raises(RecordingError, match="the disk is full"):
             load.wait_ready(1.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokenpipe.load.web.origin_check import Guard
+from brokenpipe.load.web.origin_check import OriginCheck
 
 OURS = "http://127.0.0.1:8089"
 
@@ -22,7 +22,7 @@ def _ask(method: str = "GET", **headers: str) -> tuple[str, dict[str, str], byte
     told: list[Any] = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": "/swarm", "HTTP_HOST": "127.0.0.1:8089"}
     environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    body = b"".join(Guard(_behind, 8089)(environ, lambda *args: told.extend(args)))
+    body = b"".join(OriginCheck(_behind, 8089)(environ, lambda *args: told.extend(args)))
     return told[0], dict(told[1]), body
 
 

@@ -14,7 +14,7 @@ from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import writing
-from brokenpipe.load.distributed.clock_sync import Exchange, aligned
+from brokenpipe.load.distributed.clock_sync import PingSample, estimate_offset
 from brokenpipe.load.users.shards import Shard
 from brokenpipe.measure.model.findings import Findings
 
@@ -52,8 +52,8 @@ def test_one_process_has_all_users() -> None:
 )
 def test_an_offset_is_never_off_by_more_than_it_says(offset: int, ways: list[tuple[int, int]]) -> None:
     """However long a ping took there, and however long its answer back."""
-    exchanges = [Exchange(0, there + offset, there + back) for there, back in ways]
-    found = aligned(exchanges)
+    samples = [PingSample(0, there + offset, there + back) for there, back in ways]
+    found = estimate_offset(samples)
     assert abs(found.offset_ns - offset) <= found.error_ns + 1
     quickest = min(there + back for there, back in ways)
     assert found.error_ns <= quickest + 1
@@ -61,7 +61,7 @@ def test_an_offset_is_never_off_by_more_than_it_says(offset: int, ways: list[tup
 
 def test_one_machine_has_one_clock() -> None:
     """An offset within its error is none: two processes here are not moved apart by how fast a ping is answered."""
-    assert aligned([Exchange(100, 180, 200)]).offset_ns == 0
+    assert estimate_offset([PingSample(100, 180, 200)]).offset_ns == 0
 
 
 def _synced(run: Recorded, *measured: tuple[int, int]) -> None:

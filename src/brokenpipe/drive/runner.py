@@ -34,7 +34,7 @@ from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import Bind, LoadConfig
-from brokenpipe.load.messages import Aligned, Notice
+from brokenpipe.load.messages import Notice, WorkerClockOffset
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
@@ -271,7 +271,7 @@ def _wait_for_users(spec: RunSpec, load: LocustProcess) -> None:
     load.wait_ready(WORKERS_JOIN_S)
 
 
-def _record_offset(log: Writer, measured: Aligned) -> None:
+def _record_offset(log: Writer, measured: WorkerClockOffset) -> None:
     """Without it a worker's times mean nothing, so it is written down at once."""
     log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 

@@ -1,7 +1,7 @@
 """The load: what runs inside the Locust process. The only package that imports locust.
 
     locustfile.py      the file that Locust is given; `bootstrap.py` is what it does
-    users/             who acts: classes for each arm, how many of each, on which worker, with which random numbers
+    users/             the users: classes for each arm, how many of each, on which worker, with which random numbers
     requests/          one request: intercepted, tracked to its end, classified, logged
     pacing/            when a request may start: the gate, and the arrivals of an open load
     state.py           what all users of a process share: gate, counts, log
@@ -9,5 +9,5 @@
     distributed/       with `--workers`: master, workers, and the clocks of the workers
     web/               with `--web`: runs started from Locust's own page
 
-`config`, `messages` and `web_messages` are what both ends of the channel know: they import nothing of Locust.
+Both ends of the channel import `config`, `messages` and `web_messages`, so these import nothing of Locust.
 """

@@ -1,4 +1,4 @@
-"""What the load is told when it starts. Shared with the harness, so nothing of Locust is imported here."""
+"""The configuration of the load, from the harness. Both ends import it, so it imports nothing of Locust."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
-    """Everything that a Locust process needs to know.
+    """The configuration of a Locust process.
 
     `arms` maps each arm to its base URL, such as `http://127.0.0.1:8001`. `users` counts users of one arm.
     A request that waits longer than `time_limit_s` for the next byte of its answer has failed. With `arrivals_per_s`
-    the load is open: so many requests a second arrive at each arm, and users are there to carry them. With `web` they
-    come when somebody starts them in Locust's web UI. With `workers` users are in so many other processes, and this
-    one is their master.
+    the load is open: so many requests a second arrive at each arm, and users are there to carry them. With `web`
+    runs are started in Locust's web UI. With `workers` the users are in so many other processes, and this one is their
+    master.
     """
 
     locustfile: Path

@@ -1,4 +1,4 @@
-"""The Locust end of the channel to the harness: obeys, reports, and ends when the harness is gone."""
+"""The Locust end of the channel to the harness: carries out commands, sends events, ends when the harness is gone."""
 
 # mypy: disallow-untyped-calls=False
 # (gevent and Locust's events carry no types)
@@ -16,62 +16,73 @@ from locust import TaskSet
 from locust.env import Environment
 from locust.event import Events
 
-from brokenpipe.load.messages import Drained, Failed, Gate, News, Notice, Order, Ready, Stop, encode, order
+from brokenpipe.load.messages import (
+    Drained,
+    Failed,
+    GateCommand,
+    LoadCommand,
+    LoadEvent,
+    Notice,
+    Ready,
+    Stop,
+    encode,
+    parse_command,
+)
 from brokenpipe.load.requests.origin_guard import ForeignUrlError
 from brokenpipe.load.requests.tracked_request import COUNTED_NOTE
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.locustfile_loader import error_location
-from brokenpipe.load.web_messages import Aim, Answer, Show
+from brokenpipe.load.web_messages import CommandReply, RunTargets, StateUpdate
 
 if TYPE_CHECKING:
-    from brokenpipe.load.web.runs import Stage
+    from brokenpipe.load.web.runs import WebRunController
 
-TICK_S = 0.025  # how soon "drained" or a refusal is told
+TICK_S = 0.025  # how soon an event is sent
 FLUSH_TICKS = 8  # 0.2 s: what a kill -9 may cost
 REPORT_TICKS = 20  # 0.5 s
-SETTLE_S = 1.0  # users that have not asked for anything by then, after all were spawned, are thinking
-GRACE_S = 1.0  # from the end of the channel to the end of the process, however busy it is
+FIRST_REQUEST_S = 1.0  # after spawning; users without a request by then are in their wait time
+EXIT_GRACE_S = 1.0  # from the end of the channel to the end of the process, however busy it is
 
 
-class Channel:
-    """The socket that the harness passed on. Messages are sent from one greenlet at a time, in order."""
+class ControlChannel:
+    """The socket from the harness. One greenlet at a time sends messages, in order."""
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)  # a process that the locustfile starts must not keep it open
         self._socket = socket.socket(fileno=fd)
         self.lines = self._socket.makefile("rb")
 
-    def send(self, message: News) -> None:
+    def send(self, message: LoadEvent) -> None:
         """Raises OSError when the harness is gone."""
         self._socket.sendall(encode(message))
 
 
-class Steering:
-    """Runs beside the users in two greenlets: one listens, one ticks."""
+class ControlClient:
+    """Two greenlets beside the users: one for commands, one that sends events and flushes the request log."""
 
-    def __init__(self, state: LoadState, channel: Channel) -> None:
+    def __init__(self, state: LoadState, channel: ControlChannel) -> None:
         self._state = state
         self._channel = channel
         self._environment: Environment | None = None
-        self._turn: int | None = None  # the closing that waits for its last request
+        self._pending_close_id: int | None = None  # the closing that waits for its last request
         self._spawned_at: float | None = None
         self._ready = self._ending = False
-        self.stage: Stage | None = None  # with Locust's web UI, where runs follow each other
+        self.web_runs: WebRunController | None = None  # with Locust's web UI, where runs follow each other
 
-    def take(self, state: LoadState) -> None:
+    def set_state(self, state: LoadState) -> None:
         """Use the state of another run from now on. Queued messages are kept."""
         state.outbox = self._state.outbox
         self._state = state
-        self._turn = self._spawned_at = None
+        self._pending_close_id = self._spawned_at = None
         self._ready = False
 
-    def tell(self, news: News) -> None:
-        """Have it sent with the next tick."""
-        self._state.outbox.append(news)
+    def queue(self, event: LoadEvent) -> None:
+        """Send the event with the next tick."""
+        self._state.outbox.append(event)
 
     def attach(self, events: Events) -> None:
-        """Take part in Locust's life. What a listener raises Locust swallows, so these do not raise."""
-        events.init_command_line_parser.add_listener(no_configuration_files)
+        """Add listeners to Locust's events. Locust swallows what a listener raises, so these do not raise."""
+        events.init_command_line_parser.add_listener(ignore_configuration_files)
         events.init.add_listener(self._init)
         events.spawning_complete.add_listener(self._spawned)
         events.user_error.add_listener(self._user_error)
@@ -92,7 +103,7 @@ class Steering:
     def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
         # What the wire did to a body is an outcome, not a mistake in the locustfile.
         known = isinstance(exception, ForeignUrlError) or COUNTED_NOTE in getattr(exception, "__notes__", ())
-        # A user instead of a task set: its on_start raised, of which `arms` tells.
+        # A user instead of a task set: its on_start raised, which `arm_classes` reports.
         if not known and isinstance(user_instance, TaskSet):
             name = type(user_instance.user).__mro__[1].__name__
             self._state.add_notice(
@@ -103,30 +114,30 @@ class Steering:
         self._state.shut_down()
 
     def _quit(self, **_: Any) -> None:
-        self._last_words()
+        self._flush_all()
 
     # --- the two greenlets --------------------------------------------------------------------------
 
     def _listen(self) -> None:
         try:
             for line in self._channel.lines:
-                self._obey(order(line))
+                self._handle_command(parse_command(line))
         except OSError:
             pass  # a broken channel is an ended one
         self._end(hard=True)
 
-    def _obey(self, message: Order) -> None:
+    def _handle_command(self, message: LoadCommand) -> None:
         match message:
-            case Gate(open=True, arms=arms, stretch=stretch):
-                self._turn = None
-                self._state.open(arms, stretch)
-            case Gate(open=False, turn=turn):
+            case GateCommand(open=True, arms=arms, arrival_seed_index=arrival_seed_index):
+                self._pending_close_id = None
+                self._state.open(arms, arrival_seed_index)
+            case GateCommand(open=False, close_id=close_id):
                 self._state.close()
-                self._turn = turn
+                self._pending_close_id = close_id
             case Stop():
                 self._end(hard=False)
-            case Aim() | Show() | Answer() if self.stage:
-                self.stage.obey(message)
+            case RunTargets() | StateUpdate() | CommandReply() if self.web_runs:
+                self.web_runs.handle_command(message)
 
     def _tick(self) -> None:
         worst_ns, ticks = 0, 0
@@ -142,30 +153,34 @@ class Steering:
                 worst_ns = 0
             if ticks % FLUSH_TICKS == 0:
                 self.flush()
-            self._look()
+            self._report_changes()
             self._send()
 
-    def _look(self) -> None:
-        """Say what has come true since the last look."""
+    def _report_changes(self) -> None:
+        """Queue the events that have become true since the last tick."""
         state = self._state
-        if self._turn is not None and state.in_flight == 0:
-            state.outbox += (state.progress(), Drained(self._turn))  # whoever hears of it has the whole count
-            self._turn = None
+        if self._pending_close_id is not None and state.in_flight == 0:
+            # Progress comes first, so that the harness has the whole count.
+            state.outbox += (state.progress(), Drained(self._pending_close_id))
+            self._pending_close_id = None
         if not self._ready and self._is_ready():
             self._ready = True
-            state.outbox.append(Ready(self._users))
+            state.outbox.append(Ready(self._expected_users))
 
     def _is_ready(self) -> bool:
         if self._spawned_at is None:
             return False
-        return self._state.users_started >= self._users or time.monotonic() - self._spawned_at > SETTLE_S
+        return (
+            self._state.users_started >= self._expected_users
+            or time.monotonic() - self._spawned_at > FIRST_REQUEST_S
+        )
 
     @property
-    def _users(self) -> int:
-        """How many there will be in this process."""
+    def _expected_users(self) -> int:
+        """The number of users of this process, once all are spawned."""
         return self._state.config.total_users
 
-    # --- what they do -------------------------------------------------------------------------------
+    # --- helpers ------------------------------------------------------------------------------------
 
     @property
     def _locustfile(self) -> Path:
@@ -178,8 +193,8 @@ class Steering:
             except OSError:
                 self._end(hard=True)
 
-    def _last_words(self) -> None:
-        """Everything that is known, recorded and told."""
+    def _flush_all(self) -> None:
+        """Finish answered requests, flush the log, and send all events."""
         self._state.finish_answered()
         self.flush()
         self._state.outbox.append(self._state.progress())
@@ -190,12 +205,12 @@ class Steering:
         try:
             self._state.flush()
         except OSError as error:
-            self._state.outbox.append(unwritable(self._state.log.path, error))
+            self._state.outbox.append(recording_failed(self._state.log.path, error))
             self._send()
             self._end(hard=True)
 
     def _end(self, *, hard: bool) -> None:
-        """End the users, then Locust. `hard`: without waiting for requests under way."""
+        """End the users, then Locust. `hard`: without waiting for requests in flight."""
         assert self._environment is not None
         if self._ending or self._environment.runner is None:
             return
@@ -203,7 +218,7 @@ class Steering:
         self._state.shut_down()
         if hard:
             self._environment.stop_timeout = 0.0
-            gevent.spawn_later(GRACE_S, os._exit, 1)
+            gevent.spawn_later(EXIT_GRACE_S, os._exit, 1)
         self._quit_locust(hard=hard)
 
     def _quit_locust(self, *, hard: bool) -> None:  # noqa: ARG002
@@ -212,10 +227,10 @@ class Steering:
         self._environment.runner.quit()
 
 
-def unwritable(path: Path, error: OSError) -> Failed:
+def recording_failed(path: Path, error: OSError) -> Failed:
     return Failed("recording", f"{path}: the requests cannot be written: {error.strerror or error}")
 
 
-def no_configuration_files(parser: Any, **_: Any) -> None:
-    """A locust.conf or pyproject.toml that happens to lie about must not change an experiment."""
+def ignore_configuration_files(parser: Any, **_: Any) -> None:
+    """Ignore a locust.conf or pyproject.toml in the working folder: it must not change an experiment."""
     parser._default_config_files = []  # as Locust does where it wants none

@@ -1,5 +1,5 @@
-"""The file that Locust is given with `-f`: one class for each user class of the user's file and each arm."""
+"""The file for `locust -f`: one class for each arm and each user class of the user's locustfile."""
 
-from brokenpipe.load.bootstrap import begin
+from brokenpipe.load.bootstrap import build_user_classes
 
-globals().update(begin())
+globals().update(build_user_classes())

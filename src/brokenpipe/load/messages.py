@@ -1,16 +1,17 @@
-"""What harness and load say to each other: one JSON object a line, over one pair of sockets.
+"""Messages between the harness and its Locust process: one JSON object a line, over one pair of sockets.
 
 Shared by both ends, so nothing of Locust is imported here.
 
-    harness ──▶ load   {"gate": "open", "stretch": 2}   {"gate": "open", "stretch": 2, "arms": ["plain"]}
-                       {"gate": "closed", "turn": 3}   {"stop": true}
+    harness ──▶ load   {"gate": "open", "arrival_seed_index": 2}
+                       {"gate": "open", "arrival_seed_index": 2, "arms": ["plain"]}
+                       {"gate": "closed", "close_id": 3}   {"stop": true}
     load ──▶ harness   {"ready": 40}   {"drained": 3}   {"progress": {"plain": [120, 118, 2]}}
                        {"notice": CODE, "text": …}   {"refused": URL, "redirected_by": ARM}
                        {"failed": "locustfile" | "recording" | "workers", "text": …}
                        {"aligned": "w1", "offset_ns": …, "error_ns": …}
 
-What is said only when Locust's web UI is on is in web_messages. The end of the stream speaks too: whoever meets it
-knows that the other is gone.
+Messages that are sent only when Locust's web UI is on are in web_messages. The end of the stream means that the other
+end is gone.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from brokenpipe.load.web_messages import WEB_NEWS, WebNews, WebOrder, web_order
+from brokenpipe.load.web_messages import WEB_EVENT_PARSERS, WebCommand, WebEvent, parse_web_command
 
 # --- harness to load --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class GateCommand:
     """Open or close the gate before every request.
 
-    `turn` numbers the closings: an answer names its own. `stretch` numbers what is drawn for an opening, and `arms`
-    are those whose gate opens; None: all of them.
+    `close_id` numbers the closings; `Drained` names the one that it answers. `arrival_seed_index` selects the
+    arrivals of an open load. `arms` are those whose gate opens; None: all of them.
     """
 
     open: bool
-    turn: int = 0
-    stretch: int = 0
+    close_id: int = 0
+    arrival_seed_index: int = 0
     arms: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, object]:
         if not self.open:
-            return {"gate": "closed", "turn": self.turn}
+            return {"gate": "closed", "close_id": self.close_id}
         arms: dict[str, object] = {} if self.arms is None else {"arms": list(self.arms)}
-        return {"gate": "open", "stretch": self.stretch, **arms}
+        return {"gate": "open", "arrival_seed_index": self.arrival_seed_index, **arms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """All users exist, and wait at the gate or have begun."""
+    """All users exist, and wait at the gate or have started."""
 
     users: int
 
@@ -68,17 +69,17 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Since the closing with this number nothing is under way."""
+    """No request is in flight any more since the closing with this number."""
 
-    turn: int
+    close_id: int
 
     def to_json(self) -> dict[str, object]:
-        return {"drained": self.turn}
+        return {"drained": self.close_id}
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Requests of one arm since the beginning."""
+    """Requests of one arm since the start of the run."""
 
     started: int
     ended: int
@@ -87,7 +88,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A count for each arm, sent twice a second."""
+    """The counts of every arm, sent twice a second."""
 
     arms: dict[str, Count]
 
@@ -97,7 +98,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about the load that a reader of the results should know. `code` never changes."""
+    """A fact about the load that readers of the results need. Codes never change."""
 
     code: Literal[
         "load_shape", "class_without_users", "user_ended", "task_error", "notices_capped", "worker_lost"
@@ -110,7 +111,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The locustfile asked for something that is not its arm, or the service of that arm redirected there."""
+    """A URL outside its arm's origin: of the locustfile, or of a redirect by the service of that arm."""
 
     url: str
     redirected_by: str | None = None  # that arm; None: it was the locustfile
@@ -131,8 +132,8 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
-    """What is to be added to a worker's clock to get the harness's, and what that may be wrong by."""
+class WorkerClockOffset:
+    """The offset to add to a worker's clock to get the harness's, and its largest error."""
 
     worker: str
     offset_ns: int
@@ -142,47 +143,51 @@ class Aligned:
         return {"aligned": self.worker, "offset_ns": self.offset_ns, "error_ns": self.error_ns}
 
 
-Order = Gate | Stop | WebOrder
-News = Ready | Drained | Progress | Notice | Refused | Failed | Aligned | WebNews
+LoadCommand = GateCommand | Stop | WebCommand
+LoadEvent = Ready | Drained | Progress | Notice | Refused | Failed | WorkerClockOffset | WebEvent
 
 
-def encode(message: Order | News) -> bytes:
-    """The line that says it."""
+def encode(message: LoadCommand | LoadEvent) -> bytes:
+    """The message as a line."""
     return json.dumps(message.to_json(), separators=(",", ":")).encode() + b"\n"
 
 
-def order(line: bytes) -> Order:
-    """What the harness says. Raises ValueError for a line that it never writes."""
-    said = json.loads(line)
-    match said:
-        case {"gate": "open", "stretch": stretch, "arms": arms}:
-            return Gate(open=True, stretch=stretch, arms=tuple(arms))
-        case {"gate": "open", "stretch": stretch}:
-            return Gate(open=True, stretch=stretch)
-        case {"gate": "closed", "turn": turn}:
-            return Gate(open=False, turn=turn)
+def parse_command(line: bytes) -> LoadCommand:
+    """The command in a line of the harness. Raises ValueError for a line that it never writes."""
+    message = json.loads(line)
+    match message:
+        case {"gate": "open", "arrival_seed_index": arrival_seed_index, "arms": arms}:
+            return GateCommand(open=True, arrival_seed_index=arrival_seed_index, arms=tuple(arms))
+        case {"gate": "open", "arrival_seed_index": arrival_seed_index}:
+            return GateCommand(open=True, arrival_seed_index=arrival_seed_index)
+        case {"gate": "closed", "close_id": close_id}:
+            return GateCommand(open=False, close_id=close_id)
         case {"stop": True}:
             return Stop()
-    if (ours := web_order(said)) is not None:
-        return ours
-    raise ValueError(f"the harness never says {line!r}")
+    if (command := parse_web_command(message)) is not None:
+        return command
+    raise ValueError(f"the harness never sends {line!r}")
 
 
-_NEWS: dict[str, Callable[[Any], News]] = {
-    "ready": lambda said: Ready(said["ready"]),
-    "drained": lambda said: Drained(said["drained"]),
-    "progress": lambda said: Progress({arm: Count(*counts) for arm, counts in said["progress"].items()}),
-    "notice": lambda said: Notice(said["notice"], said["text"]),
-    "refused": lambda said: Refused(said["refused"], said.get("redirected_by")),
-    "failed": lambda said: Failed(said["failed"], said["text"]),
-    "aligned": lambda said: Aligned(said["aligned"], said["offset_ns"], said["error_ns"]),
-    **WEB_NEWS,
+_EVENT_PARSERS: dict[str, Callable[[Any], LoadEvent]] = {
+    "ready": lambda message: Ready(message["ready"]),
+    "drained": lambda message: Drained(message["drained"]),
+    "progress": lambda message: Progress(
+        {arm: Count(*counts) for arm, counts in message["progress"].items()}
+    ),
+    "notice": lambda message: Notice(message["notice"], message["text"]),
+    "refused": lambda message: Refused(message["refused"], message.get("redirected_by")),
+    "failed": lambda message: Failed(message["failed"], message["text"]),
+    "aligned": lambda message: WorkerClockOffset(
+        message["aligned"], message["offset_ns"], message["error_ns"]
+    ),
+    **WEB_EVENT_PARSERS,
 }
 
 
-def news(line: bytes) -> News:
-    """What the load says. Raises ValueError for a line that it never writes."""
-    said = json.loads(line)
-    if (parse := _NEWS.get(next(iter(said), ""))) is None:
-        raise ValueError(f"the load never says {line!r}")
-    return parse(said)
+def parse_event(line: bytes) -> LoadEvent:
+    """The event in a line of the load. Raises ValueError for a line that it never writes."""
+    message = json.loads(line)
+    if (parse := _EVENT_PARSERS.get(next(iter(message), ""))) is None:
+        raise ValueError(f"the load never sends {line!r}")
+    return parse(message)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.messages import Count, News, Notice, Progress
+from brokenpipe.load.messages import Count, LoadEvent, Notice, Progress
 from brokenpipe.load.pacing.gate import Gate
 from brokenpipe.load.pacing.open_load import OpenLoadScheduler
 from brokenpipe.load.requests.request_log import LoggedRequest, RequestLog
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from brokenpipe.load.requests.failures import RequestFailure
     from brokenpipe.load.requests.tracked_request import TrackedRequest
 
-NOTICE_CAP = 20  # different ones; a locustfile with a defect would say the same thing a thousand times
+NOTICE_CAP = 20  # different notices; a locustfile with a defect would cause thousands
 
 
 class ArmCounts:
@@ -53,7 +53,7 @@ class LoadState:
         # Ids that the locustfile has set itself, by arm.
         self.seen_request_ids: dict[str, set[str]] = {arm: set() for arm in config.arms}
         self.users_started = 0
-        self.outbox: deque[News] = deque()
+        self.outbox: deque[LoadEvent] = deque()
         self._notices: set[Notice] = set()
 
     def track(self, request: TrackedRequest) -> None:
@@ -91,16 +91,16 @@ class LoadState:
                 self.log_start(request)
         self.log.flush()
 
-    def open(self, arms: Sequence[str] | None, seed_index: int, began_ns: int | None = None) -> None:
+    def open(self, arms: Sequence[str] | None, arrival_seed_index: int, began_ns: int | None = None) -> None:
         """Open the gates of these arms; None: of all. An open load counts from `began_ns`; None: from now.
 
-        `seed_index` selects the arrivals of an open load: the same index gives the same arrivals.
+        `arrival_seed_index` selects the arrivals of an open load: the same index gives the same arrivals.
         """
         opened = tuple(self.gates) if arms is None else tuple(arms)
         for arm in opened:
             self.gates[arm].open()
         if self.open_load and not self.ending:
-            self.open_load.open(opened, seed_index, self.shard, began_ns)
+            self.open_load.open(opened, arrival_seed_index, self.shard, began_ns)
 
     def close(self) -> None:
         """Close all gates: no request starts from now on."""

@@ -1,13 +1,13 @@
-"""What harness and load say to each other when Locust's web UI is on, besides what they always say.
+"""Further messages between harness and load, for runs with Locust's web UI.
 
 Shared by both ends, so nothing of Locust is imported here.
 
     harness ──▶ load   {"aim": {"arms": {"plain": URL}, "requests": PATH}}   a stack is ready for the next run
-                       {"show": {...}}                                       what the pages show now
-                       {"answer": 7, "refusal": null | TEXT}                 to what was asked
-    load ──▶ harness   {"swarm": 10}        users for each arm: somebody pressed Start, or changed their number
-                       {"halting": TIME}    somebody pressed Stop: from now on users are sent home
-                       {"halted": true}     none is left, and every request is written down
+                       {"show": {...}}                                       the new state for the pages
+                       {"answer": 7, "refusal": null | TEXT}                 the reply to `ask`
+    load ──▶ harness   {"swarm": 10}        users for each arm: Start was pressed, or their number changed
+                       {"halting": TIME}    Stop was pressed: users end from now on
+                       {"halted": true}     no user is left, and every request is logged
                        {"ask": 7, "what": "strike", "fault": {...}, "arms": ["plain"]}
 """
 
@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-What = Literal["strike", "hold", "heal", "play", "break_off", "report"]
-WHATS: tuple[What, ...] = ("strike", "hold", "heal", "play", "break_off", "report")
+CommandName = Literal["strike", "hold", "heal", "play", "break_off", "report"]
+COMMAND_NAMES: tuple[CommandName, ...] = ("strike", "hold", "heal", "play", "break_off", "report")
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """Where the users of the next run go, and where their requests are written down."""
+class RunTargets:
+    """The URLs of the arms of the next run, and the path of its request log."""
 
     arms: Mapping[str, str]
     requests_path: str
@@ -33,8 +33,8 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
-    """What the pages show from now on: JSON, made by the harness and passed on as it is."""
+class StateUpdate:
+    """A new state for the pages: JSON from the harness, which the load does not read."""
 
     scene: Mapping[str, Any]
 
@@ -43,8 +43,8 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """To what somebody asked for on a page. Without a refusal it will be done."""
+class CommandReply:
+    """The reply to a `CommandRequest`. Without a refusal the command will be carried out."""
 
     number: int
     refusal: str | None
@@ -54,8 +54,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Swarm:
-    """So many users of each arm are on their way."""
+class UserCountChanged:
+    """A new number of users for each arm, which are being spawned."""
 
     users: int
 
@@ -64,8 +64,8 @@ class Swarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Halting:
-    """Since `t`, monotonic nanoseconds, users are being sent home."""
+class StopRequested:
+    """Stop was pressed on the page: users end since `t`, monotonic nanoseconds."""
 
     t: int
 
@@ -74,19 +74,19 @@ class Halting:
 
 
 @dataclass(frozen=True, slots=True)
-class Halted:
-    """No user is left, and what they did is on disk."""
+class AllUsersStopped:
+    """No user is left, and all their requests are on disk."""
 
     def to_json(self) -> dict[str, object]:
         return {"halted": True}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Somebody pressed a button. `arms` empty: all of them."""
+class CommandRequest:
+    """A command from a page. `arms` empty: all of them."""
 
     number: int
-    what: What
+    what: CommandName
     fault: Mapping[str, Any] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
 
@@ -94,25 +94,27 @@ class Ask:
         return {"ask": self.number, "what": self.what, "fault": dict(self.fault), "arms": list(self.arms)}
 
 
-WebOrder = Aim | Show | Answer
-WebNews = Swarm | Halting | Halted | Ask
+WebCommand = RunTargets | StateUpdate | CommandReply
+WebEvent = UserCountChanged | StopRequested | AllUsersStopped | CommandRequest
 
 
-def web_order(said: Mapping[str, Any]) -> WebOrder | None:
-    """What the harness says to a web UI, if it is that."""
-    match said:
+def parse_web_command(message: Mapping[str, Any]) -> WebCommand | None:
+    """The command to the web UI in a message of the harness; None for any other message."""
+    match message:
         case {"aim": {"arms": arms, "requests": path}}:
-            return Aim(arms, path)
+            return RunTargets(arms, path)
         case {"show": scene}:
-            return Show(scene)
+            return StateUpdate(scene)
         case {"answer": number, "refusal": refusal}:
-            return Answer(number, refusal)
+            return CommandReply(number, refusal)
     return None
 
 
-WEB_NEWS: dict[str, Callable[[Any], WebNews]] = {
-    "swarm": lambda said: Swarm(said["swarm"]),
-    "halting": lambda said: Halting(said["halting"]),
-    "halted": lambda _: Halted(),
-    "ask": lambda said: Ask(said["ask"], said["what"], said["fault"], tuple(said["arms"])),
+WEB_EVENT_PARSERS: dict[str, Callable[[Any], WebEvent]] = {
+    "swarm": lambda message: UserCountChanged(message["swarm"]),
+    "halting": lambda message: StopRequested(message["halting"]),
+    "halted": lambda _: AllUsersStopped(),
+    "ask": lambda message: CommandRequest(
+        message["ask"], message["what"], message["fault"], tuple(message["arms"])
+    ),
 }

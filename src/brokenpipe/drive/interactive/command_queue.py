@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from brokenpipe.drive.interactive.manual_phases import manual_phase
 from brokenpipe.faults import AnyFault, Fault
-from brokenpipe.load.web_messages import Ask, What
+from brokenpipe.load.web_messages import CommandName, CommandRequest
 from brokenpipe.plan.errors.messages import problem_of
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.settings.postgres import UNREADABLE_OVER_TLS
@@ -30,7 +30,7 @@ MAX_PENDING = 5  # strikes that somebody has clicked ahead
 class Command:
     """What is to be done. `arms` empty: to all of them."""
 
-    what: What
+    what: CommandName
     fault: Fault | None = None
     arms: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ class CommandQueue:
     _pending: deque[Command] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def submit(self, ask: Ask) -> str | None:
+    def submit(self, ask: CommandRequest) -> str | None:
         """Take it. Why not, if not."""
         with self._changed:
             try:
@@ -107,7 +107,7 @@ class CommandQueue:
         with self._changed:
             self.held, self.playing, self._current = held, False, None
 
-    def take_pending(self, what: What) -> bool:
+    def take_pending(self, what: CommandName) -> bool:
         """Whether such a wish is waiting; it is not any more."""
         with self._changed:
             waiting = [command for command in self._pending if command.what == what]
@@ -117,7 +117,7 @@ class CommandQueue:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _parse(self, ask: Ask) -> Command:
+    def _parse(self, ask: CommandRequest) -> Command:
         """Raises ValueError with what is wrong, in words for whoever filled in the form."""
         fault = _fault_of(ask.fault) if ask.what in {"strike", "hold"} else None
         if unknown := [arm for arm in ask.arms if arm not in self.arms]:

@@ -16,7 +16,7 @@ from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.live_view import Deed, Looks, Sight
-from brokenpipe.load.web_messages import Show
+from brokenpipe.load.web_messages import StateUpdate
 from brokenpipe.plan.plan import Plan
 
 EVERY_S = 0.5
@@ -200,7 +200,7 @@ def publishing(load: LocustProcess, scene: Callable[[], Mapping[str, Any]]) -> I
     def send() -> None:
         with suppress(BrokenpipeError):
             while not over.wait(EVERY_S):
-                load.send_to_web(Show(_finite(scene())))
+                load.send_to_web(StateUpdate(_finite(scene())))
 
     thread = threading.Thread(target=send, name="scene", daemon=True)
     thread.start()

@@ -57,7 +57,15 @@ from brokenpipe.history.fsync import Keeper, keeping
 from brokenpipe.history.records import Probe
 from brokenpipe.history.writer import Writer, writing
 from brokenpipe.load.config import LoadConfig, Web
-from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Swarm, WebNews
+from brokenpipe.load.web_messages import (
+    AllUsersStopped,
+    CommandReply,
+    CommandRequest,
+    RunTargets,
+    StopRequested,
+    UserCountChanged,
+    WebEvent,
+)
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
@@ -169,7 +177,7 @@ class _WebSession:
                 self_tests = list(self_test_records(faults, stack))
                 self._commands.reset()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
-                load.send_to_web(Aim(urls, str(folder / "requests.ndjson")))
+                load.send_to_web(RunTargets(urls, str(folder / "requests.ndjson")))
                 self._set_state("ready", "ready: press Start")
                 self._config.on_message(f"ready: {self._config.url}")
                 self._wait_for_start(load)
@@ -312,21 +320,21 @@ class _WebSession:
         watcher = self._live_state
         return watcher.build() if watcher else self._session.build()
 
-    def _on_message(self, news: WebNews) -> None:
+    def _on_message(self, news: WebEvent) -> None:
         """In the thread that listens to the load."""
         match news:
-            case Ask():
+            case CommandRequest():
                 refusal = self._commands.submit(news)
                 if refusal is None and news.what == "report" and self._folder:
                     folder = self._folder
                     threading.Thread(target=self._reporter.make, args=(folder,), daemon=True).start()
                 if self._load:
-                    self._load.send_to_web(Answer(news.number, refusal))
-            case Swarm(users=users):
+                    self._load.send_to_web(CommandReply(news.number, refusal))
+            case UserCountChanged(users=users):
                 self._commands.set_users(users)
-            case Halting(t=t):
+            case StopRequested(t=t):
                 self._commands.request_stop(t)
-            case Halted():
+            case AllUsersStopped():
                 self._commands.confirm_stopped()
 
 

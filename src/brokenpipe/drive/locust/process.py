@@ -25,28 +25,28 @@ from brokenpipe.errors import (
 from brokenpipe.load import config as load_config
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import (
-    Aligned,
     Count,
     Drained,
     Failed,
-    Gate,
-    News,
+    GateCommand,
+    LoadCommand,
+    LoadEvent,
     Notice,
-    Order,
     Progress,
     Ready,
     Refused,
     Stop,
+    WorkerClockOffset,
     encode,
-    news,
+    parse_event,
 )
-from brokenpipe.load.web_messages import Swarm, WebNews, WebOrder
+from brokenpipe.load.web_messages import UserCountChanged, WebCommand, WebEvent
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.open_files import raise_limit
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.stack.processes.process import Child, child, clean_environment
 
-OnWebMessage = Callable[[WebNews], None]
+OnWebMessage = Callable[[WebEvent], None]
 
 WORKER_CHECK_S = 0.5  # between two looks, whether all workers still start
 GIVE_UP_CHECK_S = 0.5  # between two looks, whether waiting for the last request is in vain
@@ -80,7 +80,7 @@ class LocustProcess:
         channel: socket.socket,
         on_web: OnWebMessage | None = None,
         workers: Sequence[Child] = (),
-        on_aligned: Callable[[Aligned], None] = lambda _: None,
+        on_aligned: Callable[[WorkerClockOffset], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._on_web = on_web
@@ -143,23 +143,27 @@ class LocustProcess:
             )
         return self._state.ready
 
-    def send_to_web(self, message: WebOrder) -> None:
+    def send_to_web(self, message: WebCommand) -> None:
         """Tell the web UI something."""
         self._send(message)
 
     def open(self, arms: Sequence[str] | None = None, *, arrival_seed_index: int | None = None) -> None:
         """Let all users act, or those of some arms.
 
-        `stretch` numbers what arrives under an open load: by default every opening has arrivals of its own.
+        `arrival_seed_index` selects the arrivals of an open load: by default every opening has arrivals of its own.
         """
         if arrival_seed_index is None:
             self._openings = arrival_seed_index = self._openings + 1
-        self._send(Gate(open=True, stretch=arrival_seed_index, arms=None if arms is None else tuple(arms)))
+        self._send(
+            GateCommand(
+                open=True, arrival_seed_index=arrival_seed_index, arms=None if arms is None else tuple(arms)
+            )
+        )
 
     def close(self) -> None:
         """Let no user begin another request. What is under way goes on: see `drain`."""
         self._close_id += 1
-        self._send(Gate(open=False, turn=self._close_id))
+        self._send(GateCommand(open=False, close_id=self._close_id))
 
     def drain(self, timeout_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Close the gate and wait until no request is under way. False: some still are after `timeout_s`.
@@ -190,7 +194,7 @@ class LocustProcess:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _send(self, message: Order) -> None:
+    def _send(self, message: LoadCommand) -> None:
         self.check()
         with suppress(OSError), self._send_lock:  # it is gone: the next check says why
             self._channel.sendall(encode(message))
@@ -208,35 +212,35 @@ class LocustProcess:
             # ValueError: the last line of a load that was killed in the middle of it.
             with suppress(OSError, ValueError), self._channel.makefile("rb") as lines:
                 for line in lines:
-                    message = news(line)
+                    message = parse_event(line)
                     self._on_message(message)
-                    if isinstance(message, WebNews):
+                    if isinstance(message, WebEvent):
                         self._on_web_message(message)
         finally:
             with self._changed:
                 self._state.gone = True
                 self._changed.notify_all()
 
-    def _on_web_message(self, message: WebNews) -> None:
-        if isinstance(message, Swarm):
+    def _on_web_message(self, message: WebEvent) -> None:
+        if isinstance(message, UserCountChanged):
             with self._changed:
                 self._state.ready = None  # they are only on their way
         if self._on_web:
             self._on_web(message)
 
-    def _on_message(self, message: News) -> None:
+    def _on_message(self, message: LoadEvent) -> None:
         state = self._state
         with self._changed:
             match message:
                 case Ready(users=users):
                     state.ready = users
-                case Drained(turn=turn):
-                    state.drained_close_id = turn
+                case Drained(close_id=close_id):
+                    state.drained_close_id = close_id
                 case Progress(arms=arms):
                     state.progress = arms
                 case Notice():
                     state.notices += (message,)
-                case Aligned():
+                case WorkerClockOffset():
                     self._record_offset(message)
                 case Refused():
                     state.failure = state.failure or self._foreign_url_error(message)
@@ -244,7 +248,7 @@ class LocustProcess:
                     state.failure = state.failure or _load_error(what, text)
             self._changed.notify_all()
 
-    def _record_offset(self, measured: Aligned) -> None:
+    def _record_offset(self, measured: WorkerClockOffset) -> None:
         """A thread that ends of a full disk would be taken for a load that did."""
         try:
             self._on_aligned(measured)
@@ -281,7 +285,7 @@ def locust_process(
     *,
     environment: Mapping[str, str] | None = None,
     on_web: OnWebMessage | None = None,
-    on_aligned: Callable[[Aligned], None] = lambda _: None,
+    on_aligned: Callable[[WorkerClockOffset], None] = lambda _: None,
     bind: Bind | None = None,
 ) -> Iterator[LocustProcess]:
     """Locust for as long as the block lasts; its users wait at the closed gate.

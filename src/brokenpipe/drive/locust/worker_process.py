@@ -32,7 +32,7 @@ def load_worker(
         log_path=log_path.with_name(f"{log_path.stem}-w{number + 1}{log_path.suffix}"),
         janitor=janitor,
         env=clean_environment(
-            {**extra_environment, **worker_environment(LOOPBACK, port), protocol.WANTED: str(number)}
+            {**extra_environment, **worker_environment(LOOPBACK, port), protocol.WANTED_SHARD: str(number)}
         ),
         stop_timeout_s=STOP_TIMEOUT_S + 2.0,
     )
@@ -45,7 +45,7 @@ def worker_argv(host: str, port: int) -> list[str]:
 
 def worker_environment(host: str, port: int) -> dict[str, str]:
     """What makes it one of ours."""
-    return {protocol.MASTER: f"{host}:{port}"}
+    return {protocol.MASTER_VARIABLE: f"{host}:{port}"}
 
 
 def require_running(worker: Child) -> None:

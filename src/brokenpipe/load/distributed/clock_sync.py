@@ -1,12 +1,12 @@
-"""A worker's clock against the harness's, from an exchange of pings. Pure arithmetic.
+"""The offset between a worker's clock and the harness's, estimated from pings. Pure arithmetic.
 
     worker    sent ─────────────────▶ received
-    harness            ─▶ theirs ─▶
+    harness            ─▶ master ─▶
 
-The harness's clock showed `theirs` at some moment between the two. Its middle is the best guess, half of the round trip
-what it may be wrong by (Cristian: Probabilistic clock synchronization, 1989); so of several the quickest counts.
-Every time of a history is `time.monotonic_ns()`, which begins anew with each boot: the offset between two machines is
-anything, that between two processes of one machine is none.
+The harness's clock showed `master_ns` at some moment between the two. The middle is the best estimate, and half of the
+round trip its largest error (Cristian: Probabilistic clock synchronization, 1989); so the quickest of several pings
+counts. Every time of a history is `time.monotonic_ns()`, which starts with each boot: between two machines the offset
+may be anything, between two processes of one machine it is zero.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One ping and its answer, in nanoseconds. `theirs` is the other's clock."""
+class PingSample:
+    """One ping and its answer, in nanoseconds. `master_ns` is the time on the master's clock."""
 
-    sent: int
-    theirs: int
-    received: int
+    sent_ns: int
+    master_ns: int
+    received_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class Alignment:
-    """What is to be added to the worker's clock, and what that may be wrong by; in nanoseconds."""
+class OffsetEstimate:
+    """The offset to add to the worker's clock, and its largest error."""
 
     offset_ns: int
     error_ns: int
 
     def local(self, at_ns: int) -> int:
-        """When it is that on the worker's clock."""
+        """That moment of the master's clock, on the worker's clock."""
         return at_ns - self.offset_ns
 
 
-def aligned(exchanges: Sequence[Exchange]) -> Alignment:
-    """The offset by the quickest exchange, and none if none is within its error: one machine has one clock."""
-    quickest = min(exchanges, key=lambda each: each.received - each.sent)
-    offset_ns = quickest.theirs - (quickest.sent + quickest.received) // 2
-    error_ns = (quickest.received - quickest.sent + 1) // 2
+def estimate_offset(samples: Sequence[PingSample]) -> OffsetEstimate:
+    """The offset by the quickest ping; zero if zero is within its error, because one machine has one clock."""
+    quickest = min(samples, key=lambda sample: sample.received_ns - sample.sent_ns)
+    offset_ns = quickest.master_ns - (quickest.sent_ns + quickest.received_ns) // 2
+    error_ns = (quickest.received_ns - quickest.sent_ns + 1) // 2
     if abs(offset_ns) <= error_ns:
-        return Alignment(0, error_ns + abs(offset_ns))
-    return Alignment(offset_ns, error_ns)
+        return OffsetEstimate(0, error_ns + abs(offset_ns))
+    return OffsetEstimate(offset_ns, error_ns)

@@ -1,33 +1,33 @@
-"""What master and workers say to each other beside what Locust says: the names of Locust's custom messages.
+"""The protocol between master and workers, on top of Locust's own: the names of Locust's custom messages.
 
-    worker ──▶ master   JOIN    before anything else: what is to be run?
-                        HERE    Locust has connected; which shard is mine?
-                        PING    what does your clock show?
-                        NEWS    a line for the harness, as one process alone would have sent it
-                        LINES   what the request log took in, to be written down
-                        OVER    nothing more will come
-    master ──▶ worker   CONFIG  the answer to JOIN: a configuration and the locustfile, or why not
-                        SEAT    the answer to HERE
-                        PONG    the answer to PING
-                        ORDER   a line of the harness, and the moment from which it holds
+    worker ──▶ master   JOIN      before anything else: asks for the configuration
+                        REGISTER  Locust has connected: asks for a shard
+                        PING      asks for the time
+                        EVENT     a line for the harness, as a single process would have sent it
+                        RECORDS   lines of the request log, for the master to write
+                        DONE      the last message
+    master ──▶ worker   CONFIG    the answer to JOIN: a configuration and the locustfile, or the reason of a refusal
+                        SHARD     the answer to REGISTER
+                        PONG      the answer to PING
+                        COMMAND   a line of the harness, and the moment at which it takes effect
 
-Nothing else is shared: what a worker needs comes through this, and what it records goes back through it.
+Master and workers share nothing else: no files, no other connection.
 """
 
 from __future__ import annotations
 
 from importlib import metadata
 
-MASTER = "BROKENPIPE_MASTER"  # the variable that makes a process a worker: HOST:PORT of its master
-WANTED = "BROKENPIPE_SEAT"  # the shard it would like, from 0
+MASTER_VARIABLE = "BROKENPIPE_MASTER"  # makes a process a worker: HOST:PORT of its master
+WANTED_SHARD = "BROKENPIPE_SEAT"  # the shard that a worker asks for, from 0
 
 JOIN, CONFIG = "brokenpipe_join", "brokenpipe_config"
-HERE, SEAT = "brokenpipe_here", "brokenpipe_seat"
+REGISTER, SHARD = "brokenpipe_register", "brokenpipe_shard"
 PING, PONG = "brokenpipe_ping", "brokenpipe_pong"
-ORDER, NEWS = "brokenpipe_order", "brokenpipe_news"
-LINES, OVER = "brokenpipe_lines", "brokenpipe_over"
+COMMAND, EVENT = "brokenpipe_command", "brokenpipe_event"
+RECORDS, DONE = "brokenpipe_records", "brokenpipe_done"
 
 
 def versions() -> list[str]:
-    """What must be the same at both ends."""
+    """The versions that must be the same at both ends."""
     return [f"{package} {metadata.version(package)}" for package in ("brokenpipe", "locust")]

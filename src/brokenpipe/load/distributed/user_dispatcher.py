@@ -1,4 +1,4 @@
-"""Locust's dispatcher, taught to deal users by their shards: every worker gets the same share of each arm."""
+"""A dispatcher for Locust that gives each worker a fixed shard of every arm's users."""
 
 # mypy: disallow-untyped-calls=False
 # (gevent carries no types)
@@ -18,31 +18,33 @@ from brokenpipe.load.users.shards import Shard
 if TYPE_CHECKING:
     from locust.runners import WorkerNode
 
-PATIENCE_S = 10.0  # from the last worker's greeting to its shard; it takes a round trip
+SHARDS_WAIT_S = 10.0  # until all workers have a shard; a round trip each
 
 
-class Dealer(UsersDispatcher):
-    """All users at once, once. A worker that is lost is not replaced: its users would begin their draws anew."""
+class ShardedDispatcher(UsersDispatcher):
+    """Spawns all users at once and never rebalances: a user that moved to another worker would restart its draws."""
 
     def __init__(
         self,
         shards: Mapping[str, Shard],
-        of: int,
+        worker_count: int,
         worker_nodes: Sequence[WorkerNode],
         user_classes: Sequence[type[User]],
     ) -> None:
         super().__init__(list(worker_nodes), list(user_classes))
         self._shards = shards
-        self._of = of
+        self._worker_count = worker_count
         self._nodes = [node.id for node in worker_nodes]
         self._classes = list(user_classes)
 
     def new_dispatch(self, *_: Any, **__: Any) -> None:
-        """Wait until everybody is seated, and deal."""
-        deadline = time.monotonic() + PATIENCE_S
-        while len(self._shards) < self._of and time.monotonic() < deadline:
+        """Wait until every worker has a shard, and spawn all users."""
+        deadline = time.monotonic() + SHARDS_WAIT_S
+        while len(self._shards) < self._worker_count and time.monotonic() < deadline:
             gevent.sleep(0.01)
-        self._dispatcher_generator = (dealt for dealt in [{node: self._hand(node) for node in self._nodes}])
+        self._dispatcher_generator = (
+            users for users in [{node: self._users_for(node) for node in self._nodes}]
+        )
 
     def add_worker(self, worker_node: WorkerNode) -> None:
         pass
@@ -50,8 +52,8 @@ class Dealer(UsersDispatcher):
     def remove_worker(self, worker_node: WorkerNode) -> None:
         pass
 
-    def _hand(self, node: str) -> dict[str, int]:
-        """Users by class. Nobody who came without being expected gets any."""
+    def _users_for(self, node: str) -> dict[str, int]:
+        """Users by class; none for a worker without a shard."""
         shard = self._shards.get(node)
         return {
             made.__name__: shard.user_count(made.fixed_count, made.users_before) if shard else 0  # type: ignore[attr-defined]

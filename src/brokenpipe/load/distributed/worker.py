@@ -1,4 +1,4 @@
-"""A worker: what one process alone does, steered and recorded through Locust's connection to its master."""
+"""The worker's side of a distributed load: commands and records go through Locust's connection to its master."""
 
 # mypy: disallow-untyped-calls=False
 # (gevent and Locust's events carry no types)
@@ -27,43 +27,50 @@ from locust.rpc.zmqrpc import Client
 from locust.runners import WorkerRunner
 
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.control_client import Steering
+from brokenpipe.load.control_client import ControlClient
 from brokenpipe.load.distributed import protocol
-from brokenpipe.load.distributed.clock_sync import Alignment, Exchange, aligned
-from brokenpipe.load.messages import Aligned, Gate, News, Order, encode, order
+from brokenpipe.load.distributed.clock_sync import OffsetEstimate, PingSample, estimate_offset
+from brokenpipe.load.messages import (
+    GateCommand,
+    LoadCommand,
+    LoadEvent,
+    WorkerClockOffset,
+    encode,
+    parse_command,
+)
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.shards import Shard
 
-ASK_AGAIN_S = 1.0
-ALIGN_EVERY_S = 5.0
-PINGS = 8  # of which the quickest counts
-PATIENCE_S = 15.0  # without an answer the master is gone
-LAST_WORDS_S = 2.0  # from "over" to the end, if the master does not say it
+JOIN_RETRY_S = 1.0
+SYNC_EVERY_S = 5.0
+PINGS = 8  # the quickest of them counts
+MASTER_TIMEOUT_S = 15.0  # without an answer the master is gone
+QUIT_WAIT_S = 2.0  # from DONE to the end, if the master sends no quit
 
 
 def join(master: str) -> LoadConfig:
-    """What is to be run, from the master. Waits for it; ends the process if it refuses us.
+    """The configuration, fetched from the master. Waits for the master; ends the process if that refuses this worker.
 
-    The order of sets is a kind of chance as well: a process with another hash seed than the load's begins anew.
+    The order of sets depends on the hash seed: a process with another hash seed than the load's restarts itself.
     """
     host, _, port = master.rpartition(":")
-    answer = _asked(host, int(port))
+    answer = _fetch_config(host, int(port))
     if "refused" in answer:
         sys.exit(f"{master} does not take this worker: {answer['refused']}")
     config = LoadConfig.from_json(answer["config"])
     wanted = str(config.seed % 2**32)
     if os.environ.get("PYTHONHASHSEED") != wanted:
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": wanted})  # noqa: S606
-    return replace(config, locustfile=_here(config.locustfile, answer["locustfile"]))
+    return replace(config, locustfile=_local_locustfile(config.locustfile, answer["locustfile"]))
 
 
-def _asked(host: str, port: int) -> dict[str, str]:
+def _fetch_config(host: str, port: int) -> dict[str, str]:
     name = f"join-{uuid.uuid4().hex}"
     client = Client(host, port, name)
     try:
         while True:
             client.send(Message(protocol.JOIN, protocol.versions(), name))
-            with gevent.Timeout(ASK_AGAIN_S, False):
+            with gevent.Timeout(JOIN_RETRY_S, False):
                 while (message := client.recv()).type != protocol.CONFIG:
                     pass
                 return message.data  # type: ignore[no-any-return]
@@ -71,8 +78,8 @@ def _asked(host: str, port: int) -> dict[str, str]:
         client.close(linger=0)
 
 
-def _here(path: Path, text: str) -> Path:
-    """The locustfile: where the master has it if the same is there on this machine, or else in a folder of ours."""
+def _local_locustfile(path: Path, text: str) -> Path:
+    """The path of the locustfile: the master's if the same text is there on this machine, else a temporary file."""
     try:
         if path.read_text(encoding="utf-8") == text:
             return path
@@ -85,58 +92,58 @@ def _here(path: Path, text: str) -> Path:
     return own
 
 
-class Mail:
-    """Stands in for the channel to the harness, and for the file of the request log."""
+class MasterChannel:
+    """The connection to the master, in place of the channel to the harness and of the request log's file."""
 
     def __init__(self) -> None:
         self._runner: WorkerRunner | None = None
-        self._orders = Queue()  # of lines, each with the moment from which it holds
-        self._unsent: list[tuple[str, dict[str, Any]]] = []
+        self._commands = Queue()  # lines, each with the moment at which it takes effect
+        self._queue: list[tuple[str, dict[str, Any]]] = []
 
     def connect(self, runner: WorkerRunner) -> None:
-        """There is a connection and a shard: what was kept back goes."""
+        """Start to send: the worker is connected and has a shard. Everything queued until now is sent."""
         self._runner = runner
-        runner.register_message(protocol.ORDER, self._order)
-        self._post()
+        runner.register_message(protocol.COMMAND, self._on_command)
+        self._send_queued()
 
-    def orders(self) -> Iterator[tuple[Order, int | None]]:
-        """What the master says, and the moment on its clock from which it holds."""
+    def commands(self) -> Iterator[tuple[LoadCommand, int | None]]:
+        """The commands of the master, each with the moment of its clock at which it takes effect."""
         while True:
-            line, at_ns = self._orders.get()
-            yield order(line), at_ns
+            line, at_ns = self._commands.get()
+            yield parse_command(line), at_ns
 
-    def send(self, message: News) -> None:
-        self._unsent.append((protocol.NEWS, {"line": encode(message)}))
-        self._post()
+    def send(self, message: LoadEvent) -> None:
+        self._queue.append((protocol.EVENT, {"line": encode(message)}))
+        self._send_queued()
 
     def record(self, lines: bytes, segment: int) -> None:
         if lines:
-            self._unsent.append((protocol.LINES, {"lines": lines, "segment": segment}))
-            self._post()
+            self._queue.append((protocol.RECORDS, {"lines": lines, "segment": segment}))
+            self._send_queued()
 
-    def _order(self, msg: Any, **_: Any) -> None:
-        self._orders.put((msg.data["line"], msg.data["at_ns"]))
+    def _on_command(self, msg: Any, **_: Any) -> None:
+        self._commands.put((msg.data["line"], msg.data["at_ns"]))
 
-    def _post(self) -> None:
-        """In order, and what cannot be sent now with what comes next."""
-        while self._runner and self._unsent:
+    def _send_queued(self) -> None:
+        """Send the queue in order. What cannot be sent now is sent with the next message."""
+        while self._runner and self._queue:
             try:
-                self._runner.send_message(*self._unsent[0])
+                self._runner.send_message(*self._queue[0])
             except RPCError:
                 return
-            del self._unsent[0]
+            del self._queue[0]
 
 
-class WorkerSteering(Steering):
-    """Obeys the master, keeps its clock against the master's, and hands everything over before it ends."""
+class WorkerControlClient(ControlClient):
+    """A ControlClient that gets commands from the master, measures its clock offset, and flushes before it ends."""
 
-    def __init__(self, state: LoadState, mail: Mail) -> None:
-        super().__init__(state, mail)  # type: ignore[arg-type]
-        self._mail = mail
-        self._alignment: Alignment | None = None
-        self._answered_at = time.monotonic()
-        self._exchanges: list[Exchange] = []
-        self._answered = Event()
+    def __init__(self, state: LoadState, channel: MasterChannel) -> None:
+        super().__init__(state, channel)  # type: ignore[arg-type]
+        self._master_channel = channel
+        self._offset: OffsetEstimate | None = None
+        self._last_pong_at = time.monotonic()
+        self._samples: list[PingSample] = []
+        self._pong_received = Event()
 
     @property
     def _runner(self) -> WorkerRunner:
@@ -145,72 +152,76 @@ class WorkerSteering(Steering):
         return self._environment.runner
 
     @property
-    def _users(self) -> int:
+    def _expected_users(self) -> int:
         return self._runner.target_user_count
 
     def _init(self, environment: Environment, **_: Any) -> None:
         environment.host = None  # each arm has its own
         self._environment = environment
-        self._runner.register_message(protocol.SEAT, self._sit)
-        self._runner.register_message(protocol.PONG, self._pong)
-        wanted = os.environ.get(protocol.WANTED)
-        self._runner.send_message(protocol.HERE, {"wants": int(wanted) if wanted else None})
+        self._runner.register_message(protocol.SHARD, self._on_shard_assigned)
+        self._runner.register_message(protocol.PONG, self._on_pong)
+        wanted = os.environ.get(protocol.WANTED_SHARD)
+        self._runner.send_message(protocol.REGISTER, {"wants": int(wanted) if wanted else None})
 
-    def _sit(self, msg: Any, **_: Any) -> None:
+    def _on_shard_assigned(self, msg: Any, **_: Any) -> None:
         self._state.shard = Shard(msg.data["number"], self._state.config.workers)
-        self._mail.connect(self._runner)
-        for greenlet in (self._listen, self._tick, self._align):
+        self._master_channel.connect(self._runner)
+        for greenlet in (self._listen, self._tick, self._sync_clock):
             gevent.spawn(greenlet)
 
-    # --- orders -------------------------------------------------------------------------------------
+    # --- commands -----------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for message, at_ns in self._mail.orders():
+        for message, at_ns in self._master_channel.commands():
             match message:
-                case Gate(open=True, arms=arms, stretch=stretch) if at_ns is not None:
-                    self._turn = None
-                    self._state.open(arms, stretch, self._wait_until(at_ns))
+                case GateCommand(open=True, arms=arms, arrival_seed_index=arrival_seed_index) if (
+                    at_ns is not None
+                ):
+                    self._pending_close_id = None
+                    self._state.open(arms, arrival_seed_index, self._wait_until(at_ns))
                 case other:
-                    self._obey(other)
+                    self._handle_command(other)
 
     def _wait_until(self, at_ns: int) -> int:
-        """Wait for that moment of the master's clock; when it was on ours."""
-        local_ns = self._alignment.local(at_ns) if self._alignment else time.monotonic_ns()
+        """Wait for that moment of the master's clock. Returns it on our clock."""
+        local_ns = self._offset.local(at_ns) if self._offset else time.monotonic_ns()
         gevent.sleep(max(0.0, (local_ns - time.monotonic_ns()) / 1e9))
         return local_ns
 
     def _is_ready(self) -> bool:
-        return self._alignment is not None and super()._is_ready()
+        return self._offset is not None and super()._is_ready()
 
     # --- the clock ----------------------------------------------------------------------------------
 
-    def _align(self) -> None:
+    def _sync_clock(self) -> None:
         while True:
-            self._exchanges = []
+            self._samples = []
             for _ in range(PINGS):
-                self._answered.clear()
+                self._pong_received.clear()
                 self._runner.send_message(protocol.PING, {"sent": time.monotonic_ns()})
-                self._answered.wait(1.0)
-            if self._exchanges:
-                self._alignment = measured = aligned(self._exchanges)
-                self._mail.send(Aligned(self._state.shard.name, measured.offset_ns, measured.error_ns))
-            if time.monotonic() - self._answered_at > PATIENCE_S:
+                self._pong_received.wait(1.0)
+            if self._samples:
+                self._offset = measured = estimate_offset(self._samples)
+                self._master_channel.send(
+                    WorkerClockOffset(self._state.shard.name, measured.offset_ns, measured.error_ns)
+                )
+            if time.monotonic() - self._last_pong_at > MASTER_TIMEOUT_S:
                 self._end(hard=True)
-            gevent.sleep(ALIGN_EVERY_S)
+            gevent.sleep(SYNC_EVERY_S)
 
-    def _pong(self, msg: Any, **_: Any) -> None:
-        self._exchanges.append(Exchange(msg.data["sent"], msg.data["theirs"], time.monotonic_ns()))
-        self._answered_at = time.monotonic()
-        self._answered.set()
+    def _on_pong(self, msg: Any, **_: Any) -> None:
+        self._samples.append(PingSample(msg.data["sent"], msg.data["theirs"], time.monotonic_ns()))
+        self._last_pong_at = time.monotonic()
+        self._pong_received.set()
 
     # --- the end ------------------------------------------------------------------------------------
 
     def _quit_locust(self, *, hard: bool) -> None:
-        """The master says when: it has everything by then."""
+        """Flush, send DONE, and leave the end to the master, which has all records by then."""
         self._runner.stop()
-        self._last_words()
-        self._runner.send_message(protocol.OVER)
+        self._flush_all()
+        self._runner.send_message(protocol.DONE)
         if hard:
             self._runner.quit()
         else:
-            gevent.spawn_later(LAST_WORDS_S, self._runner.quit)
+            gevent.spawn_later(QUIT_WAIT_S, self._runner.quit)

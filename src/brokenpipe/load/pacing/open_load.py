@@ -87,9 +87,9 @@ class OpenLoadScheduler:
         self._greenlet: gevent.Greenlet | None = None
 
     def open(
-        self, arms: Sequence[str], seed_index: int, shard: Shard = SINGLE, began_ns: int | None = None
+        self, arms: Sequence[str], arrival_seed_index: int, shard: Shard = SINGLE, began_ns: int | None = None
     ) -> None:
-        """Start arrivals at these arms. The same `seed_index` gives the same arrivals.
+        """Start arrivals at these arms. The same `arrival_seed_index` gives the same arrivals.
 
         Of three workers, each takes every third arrival.
         """
@@ -97,7 +97,7 @@ class OpenLoadScheduler:
             return
         began_ns = time.monotonic_ns() if began_ns is None else began_ns
         self._open_arms = arms
-        due = islice(due_times(self._seed, seed_index, self._per_s), shard.number, None, shard.of)
+        due = islice(due_times(self._seed, arrival_seed_index, self._per_s), shard.number, None, shard.of)
         self._due_times_ns = (began_ns + int(at_s * 1e9) for at_s in due)
         self._next_ns = next(self._due_times_ns)
         self._greenlet = gevent.spawn(self._run)

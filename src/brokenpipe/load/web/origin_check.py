@@ -1,7 +1,7 @@
-"""Who may talk to the web UI: pages that it has served itself, in a browser of this machine, and nobody else.
+"""A same-origin check for the web UI: only pages that it has served itself, on this machine, may send requests to it.
 
-Locust lets every page of the web read its answers (CORS) and takes a POST from anywhere, so any page that somebody
-has open could start a load or break a database. This stands in front of all of it, Locust's own routes included:
+Locust lets every page of the web read its answers (CORS) and takes a POST from anywhere, so any page open in a browser
+could start a load or break a database. This check runs before all routes, Locust's own included:
 
     Host      one of ours, or it is another name for 127.0.0.1 (DNS rebinding)
     Origin    ours, if a browser names it at all; a POST has to, by Origin or by Referer
@@ -21,7 +21,7 @@ StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _READS = frozenset({"GET", "HEAD"})
-_ADDED = (
+_SECURITY_HEADERS = (
     ("X-Frame-Options", "SAMEORIGIN"),
     ("Content-Security-Policy", "frame-ancestors 'self'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
@@ -29,7 +29,7 @@ _ADDED = (
 )
 
 
-class Guard:
+class OriginCheck:
     """A WSGI application in front of another. `port` is where the web UI listens."""
 
     def __init__(self, app: App, port: int) -> None:
@@ -38,14 +38,16 @@ class Guard:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if refusal := self.refusal(environ):
-            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8"), *_ADDED])
+            start_response(
+                "403 Forbidden", [("Content-Type", "text/plain; charset=utf-8"), *_SECURITY_HEADERS]
+            )
             return [f"brokenpipe: {refusal}\n".encode()]
 
         def answer(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            own = [each for each in headers if not each[0].lower().startswith("access-control-")]
+            own = [header for header in headers if not header[0].lower().startswith("access-control-")]
             named = {name.lower() for name, _ in own}
             return start_response(
-                status, own + [each for each in _ADDED if each[0].lower() not in named], *more
+                status, own + [each for each in _SECURITY_HEADERS if each[0].lower() not in named], *more
             )
 
         return self._app(environ, answer)

@@ -1,6 +1,6 @@
-"""What we add to Locust's web UI, in Locust's own manner: two tabs, a bar above them, and a page of our own.
+"""Additions to Locust's web UI, through its own extension points: two tabs, a bar above them, and a page of our own.
 
-What they show is made by the harness and passed on as it is; what somebody asks for there goes to the harness.
+The harness makes the state that they show, and gets the commands that are given there.
 https://docs.locust.io/en/stable/extending-locust.html
 """
 
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request, send_file
 
 from brokenpipe.load.config import Web
-from brokenpipe.load.web.origin_check import Guard
-from brokenpipe.load.web_messages import WHATS
+from brokenpipe.load.web.origin_check import OriginCheck
+from brokenpipe.load.web_messages import COMMAND_NAMES
 
 if TYPE_CHECKING:
-    from brokenpipe.load.web.runs import Stage
+    from brokenpipe.load.web.runs import WebRunController
 
 PREFIX = "/brokenpipe"
-POINTS = 900  # a quarter of an hour of the charts, a point a second
-MOST_BYTES = 20_000  # of what somebody asks for
+MAX_POINTS = 900  # a quarter of an hour of the charts, a point a second
+MAX_REQUEST_BYTES = 20_000  # of a command
 
 _TABLES: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
     "arms": (
@@ -53,19 +53,19 @@ _BAR = """
 """
 
 
-class Pages:
-    """What the web UI shows beside Locust's own. Nothing of it is kept when the page's server ends."""
+class WebPages:
+    """Pages and tabs beside Locust's own. They keep nothing beyond the life of the web server."""
 
-    def __init__(self, stage: Stage, web: Web, arms: tuple[str, ...]) -> None:
-        self._stage = stage
+    def __init__(self, web_runs: WebRunController, web: Web, arms: tuple[str, ...]) -> None:
+        self._web_runs = web_runs
         self._web = web
         self._arms = arms
         self._scene: Mapping[str, Any] = {"state": "preparing", "said": "", "reports": [], "tables": {}}
-        self._points: deque[Mapping[str, Any]] = deque(maxlen=POINTS)
+        self._points: deque[Mapping[str, Any]] = deque(maxlen=MAX_POINTS)
         self._run: str | None = None
 
     def show(self, scene: Mapping[str, Any]) -> None:
-        """The newest state of everything. Its `point` is added to the charts, which begin anew with each run."""
+        """Set the newest state. Its `point` is added to the charts, which are cleared at the start of a run."""
         if scene["run"] is None:  # between two runs, what the last one showed stays
             scene = {**scene, **{key: self._scene.get(key, {}) for key in _OF_RUN}}
         elif scene["run"] != self._run:
@@ -76,7 +76,7 @@ class Pages:
         self._scene = scene
 
     def attach(self, web_ui: Any) -> None:
-        """Add everything to Locust's application, and put the guard in front of all of it."""
+        """Add everything to Locust's application, and put the origin check in front of all of it."""
         app = web_ui.app
         web_ui.template_args |= {
             "extended_tabs": [{"key": key, "title": title} for key, (title, _) in _TABLES.items()],
@@ -90,12 +90,12 @@ class Pages:
         app.before_request(self._not_yet)
         app.after_request(self._extend)
         app.register_blueprint(self._blueprint())
-        app.wsgi_app = Guard(app.wsgi_app, self._web.port)
+        app.wsgi_app = OriginCheck(app.wsgi_app, self._web.port)
 
     # --- Locust's own routes ------------------------------------------------------------------------
 
     def _not_yet(self) -> Response | None:
-        if request.path == "/swarm" and not self._stage.ready:
+        if request.path == "/swarm" and not self._web_runs.ready:
             said = self._scene["said"] or "the stack for the next run is being prepared"
             return jsonify({"success": False, "message": f"Not yet: {said}. Try again in some seconds."})
         return None
@@ -134,7 +134,7 @@ class Pages:
         return jsonify(columns)
 
     def _report(self, number: int) -> Response | tuple[str, int]:
-        """One of the reports of this sitting, by its place in the list."""
+        """A report of this web session, by its index in the list."""
         reports = self._scene["reports"]
         page = Path(reports[number]["page"]) if number < len(reports) else None
         if page is None or not page.is_file():
@@ -142,11 +142,11 @@ class Pages:
         return send_file(page, mimetype="text/html", max_age=0)
 
     def _ask(self) -> tuple[Response, int]:
-        asked = request.get_json(silent=True) if (request.content_length or 0) <= MOST_BYTES else None
-        if not isinstance(asked, dict) or asked.get("what") not in WHATS:
-            return jsonify({"refusal": f"asked for nothing that there is: {', '.join(WHATS)}"}), 400
+        asked = request.get_json(silent=True) if (request.content_length or 0) <= MAX_REQUEST_BYTES else None
+        if not isinstance(asked, dict) or asked.get("what") not in COMMAND_NAMES:
+            return jsonify({"refusal": f"asked for nothing that there is: {', '.join(COMMAND_NAMES)}"}), 400
         fault, arms = asked.get("fault") or {}, asked.get("arms") or []
         if not isinstance(fault, dict) or not all(isinstance(arm, str) for arm in arms):
             return jsonify({"refusal": "fault is an object, arms a list of names"}), 400
-        refusal = self._stage.ask(asked["what"], fault, tuple(arms))
+        refusal = self._web_runs.ask(asked["what"], fault, tuple(arms))
         return jsonify({"refusal": refusal}), 409 if refusal else 202

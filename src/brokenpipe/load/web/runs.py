@@ -1,7 +1,7 @@
-"""Start and Stop of Locust's own page: the users of every arm, in equal numbers, for one run after another.
+"""Runs that are started and stopped on Locust's own page: equal numbers of users for every arm, one run after another.
 
-Locust's field is the total of all arms, rounded up. Each run has users that begin anew, with the same draws, because
-their classes are made anew; where they go and where their requests are written down, the harness says before it.
+Locust's field is the total of all arms, rounded up. Every run has new user classes, so its users start again with the
+same draws. The harness sends the URLs and the path of the request log before each run.
 """
 
 # mypy: disallow-untyped-calls=False
@@ -25,120 +25,132 @@ from locust.event import Events
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from brokenpipe.load.config import LoadConfig
-from brokenpipe.load.control_client import Steering
+from brokenpipe.load.control_client import ControlClient
 from brokenpipe.load.requests.locust_event import RequestEvent
 from brokenpipe.load.requests.request_log import RequestLog
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.arm_classes import arm_classes
-from brokenpipe.load.web.pages import Pages
-from brokenpipe.load.web_messages import Aim, Answer, Ask, Halted, Halting, Show, Swarm, WebOrder, What
+from brokenpipe.load.web.pages import WebPages
+from brokenpipe.load.web_messages import (
+    AllUsersStopped,
+    CommandName,
+    CommandReply,
+    CommandRequest,
+    RunTargets,
+    StateUpdate,
+    StopRequested,
+    UserCountChanged,
+    WebCommand,
+)
 
-NOWHERE = Path(os.devnull)  # where an idle load writes
-ANSWER_S = 10.0
+NULL_PATH = Path(os.devnull)  # the request log between runs
+REPLY_TIMEOUT_S = 10.0
 
-Counts = Callable[[int], Mapping[type[User], int]]  # users of one arm → of each of its classes
+UserCounts = Callable[[int], Mapping[type[User], int]]  # users of one arm → of each of its classes
 
 
-class Stage:
-    """Between Locust's runner and the harness. `counts` says how many of an arm's users each class gets."""
+class WebRunController:
+    """Controls Locust's runner in runs that its page starts. `counts` allocates an arm's users to the classes."""
 
-    def __init__(self, config: LoadConfig, counts: Counts, event: RequestEvent, steering: Steering) -> None:
+    def __init__(
+        self, config: LoadConfig, counts: UserCounts, event: RequestEvent, control_client: ControlClient
+    ) -> None:
         assert config.web is not None
         self._config = config
         self._counts = counts
         self._event = event
-        self._steering = steering
+        self._control_client = control_client
         self._state: LoadState | None = None  # of the run that is on
-        self._aimed: LoadConfig | None = None  # of the next one
-        self._waiting: dict[int, AsyncResult] = {}
-        self._asked = 0
+        self._next_config: LoadConfig | None = None  # of the next one
+        self._pending_replies: dict[int, AsyncResult] = {}
+        self._last_request = 0
         self._environment: Environment
         self._runner: Any = None
         self._start: Callable[..., None] | None = None
-        self.pages = Pages(self, config.web, tuple(config.arms))
+        self.pages = WebPages(self, config.web, tuple(config.arms))
 
     def attach(self, events: Events) -> None:
         events.init.add_listener(self._init)
-        events.test_stopping.add_listener(self._halting)
-        events.test_stop.add_listener(self._halted)
+        events.test_stopping.add_listener(self._on_stop_requested)
+        events.test_stop.add_listener(self._on_stopped)
 
     @property
     def ready(self) -> bool:
-        """Whether somebody may press Start, or change the number of users."""
-        return self._aimed is not None or self._state is not None
+        """True if Start may be pressed or the number of users changed."""
+        return self._next_config is not None or self._state is not None
 
-    def obey(self, message: WebOrder) -> None:
+    def handle_command(self, message: WebCommand) -> None:
         match message:
-            case Aim(arms=arms, requests_path=path):
-                self._aimed = replace(self._config, arms=arms, requests_path=Path(path))
-            case Show(scene=scene):
+            case RunTargets(arms=arms, requests_path=path):
+                self._next_config = replace(self._config, arms=arms, requests_path=Path(path))
+            case StateUpdate(scene=scene):
                 self.pages.show(scene)
-            case Answer(number=number, refusal=refusal):
-                if waiting := self._waiting.pop(number, None):
+            case CommandReply(number=number, refusal=refusal):
+                if waiting := self._pending_replies.pop(number, None):
                     waiting.set(refusal)
 
-    def ask(self, what: What, fault: Mapping[str, Any], arms: tuple[str, ...]) -> str | None:
-        """Ask the harness. Why it refuses; None: it will be done."""
-        self._asked += 1
-        self._waiting[self._asked] = answer = AsyncResult()
-        self._steering.tell(Ask(self._asked, what, fault, arms))
+    def ask(self, what: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]) -> str | None:
+        """Send a command to the harness. Returns why it refuses; None: it will be carried out."""
+        self._last_request += 1
+        self._pending_replies[self._last_request] = answer = AsyncResult()
+        self._control_client.queue(CommandRequest(self._last_request, what, fault, arms))
         try:
-            refusal: str | None = answer.get(timeout=ANSWER_S)
+            refusal: str | None = answer.get(timeout=REPLY_TIMEOUT_S)
         except Timeout:
-            return f"no answer within {ANSWER_S:g} s: the harness is busy"
+            return f"no answer within {REPLY_TIMEOUT_S:g} s: the harness is busy"
         return refusal
 
     # --- Locust's events ----------------------------------------------------------------------------
 
     def _init(self, environment: Environment, **_: Any) -> None:
         self._environment, self._runner = environment, environment.runner
-        self._start, self._runner.start = self._runner.start, self._started
+        self._start, self._runner.start = self._runner.start, self._start_users
         self.pages.attach(environment.web_ui)
 
-    def _started(self, user_count: int, spawn_rate: float, *args: Any, **kwargs: Any) -> None:
-        """In the place of the runner's `start`, which the page calls for a change of users, too."""
+    def _start_users(self, user_count: int, spawn_rate: float, *args: Any, **kwargs: Any) -> None:
+        """Replaces the runner's `start`, which the page also calls to change the number of users."""
         assert self._start is not None
-        self._environment.host = None  # what the form says: each arm has its own
+        self._environment.host = None  # set by the form; each arm has its own
         arms = len(self._config.arms)
         users = max(1, math.ceil(user_count / arms))
         if self._runner.state in {STATE_SPAWNING, STATE_RUNNING}:
-            self._recount(users)
-            spawn_rate = users * arms  # at once: step by step Locust would take down what is there first
-        elif self._aimed is not None:
-            self._begin(replace(self._aimed, users=users))
+            self._change_user_count(users)
+            spawn_rate = users * arms  # all at once: step by step Locust would first stop the running ones
+        elif self._next_config is not None:
+            self._begin_run(replace(self._next_config, users=users))
         else:
             return
-        self._steering.tell(Swarm(users))
+        self._control_client.queue(UserCountChanged(users))
         self._start(users * arms, spawn_rate, *args, **kwargs)
 
-    def _begin(self, config: LoadConfig) -> None:
-        self._aimed = None
-        self._state = self._take(config)
+    def _begin_run(self, config: LoadConfig) -> None:
+        self._next_config = None
+        self._state = self._set_state(config)
         classes = arm_classes(self._counts(config.users), self._state, include_empty=True)
         self._environment.user_classes = list(classes.values())
 
-    def _recount(self, users: int) -> None:
-        each = {made.__name__: count for made, count in self._counts(users).items()}
+    def _change_user_count(self, users: int) -> None:
+        counts = {made.__name__: count for made, count in self._counts(users).items()}
         for made in self._environment.user_classes:
-            made.fixed_count = each[made.__mro__[1].__name__]
-        self._runner._users_dispatcher = None  # it knows the numbers from before
+            made.fixed_count = counts[made.__mro__[1].__name__]
+        self._runner._users_dispatcher = None  # it has the old numbers
 
-    def _halting(self, **_: Any) -> None:
+    def _on_stop_requested(self, **_: Any) -> None:
         if self._state is not None:
-            self._steering.tell(Halting(time.monotonic_ns()))
+            self._control_client.queue(StopRequested(time.monotonic_ns()))
             self._state.shut_down()
 
-    def _halted(self, **_: Any) -> None:
+    def _on_stopped(self, **_: Any) -> None:
         if self._state is not None:
             self._state.finish_answered()
-            self._steering.flush()
+            self._control_client.flush()
             self._state.log.close()
             self._state = None
-            self._take(replace(self._config, requests_path=NOWHERE))
-            self._steering.tell(Halted())
+            self._set_state(replace(self._config, requests_path=NULL_PATH))
+            self._control_client.queue(AllUsersStopped())
 
-    def _take(self, config: LoadConfig) -> LoadState:
+    def _set_state(self, config: LoadConfig) -> LoadState:
         state = LoadState(config, RequestLog(config.requests_path), self._event.publish)
         self._event.state = state
-        self._steering.take(state)
+        self._control_client.set_state(state)
         return state
