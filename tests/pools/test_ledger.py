@@ -171,7 +171,7 @@ def test_a_service_between_two_of_its_transactions_is_not_settled(dsn: str) -> N
     with psycopg.connect(dsn, autocommit=True) as ours, psycopg.connect(dsn) as service:
         activity = module._OpenTransactions(ours, ["postgres"])
         service.execute("SELECT 1")
-        assert activity.over() is None
+        assert activity.settled() is None
         service.commit()
-        assert activity.over() is None
+        assert activity.settled() is None
         assert activity.open == {"postgres"}

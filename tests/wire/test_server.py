@@ -186,7 +186,7 @@ def test_a_killed_server_tells_nobody_anything(proxy: Proxy, running: Postgres) 
     family = [father, *father.children(recursive=True)]
     with pg_session((proxy.host, proxy.port), login_target_of(proxy).login) as one:
         ServerRestart(mode="kill").inject(proxy)
-        ended = one.end(time.monotonic_ns() + 2_000_000_000)
+        ended = one.wait_closed(time.monotonic_ns() + 2_000_000_000)
     assert ended is not None
     assert ended.seen == "eof"
     assert [each for each in family if alive(each)] == []

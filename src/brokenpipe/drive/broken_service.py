@@ -1,4 +1,4 @@
-"""Whether a service fails nearly every request although nothing is broken: then nothing else is worth playing."""
+"""Detects a service that fails nearly every request without any fault: then the run stops."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from brokenpipe.plan.phases import Phase
 
 
 def failing_arms(phase: Phase, before: Mapping[str, Count], now: Mapping[str, Count]) -> tuple[str, ...]:
-    """The arms that failed in a phase without a fault, and never did better before. Counts are of all requests so far.
+    """Arms that failed nearly all requests in a phase without a fault, and before it. Counts are of all requests.
 
-    What answered before a fault and never again has not recovered from it: that is a result, and the run goes on.
+    An arm that answered before a fault and never again has not recovered: that is a result, and the run goes on.
     """
     if phase.fault is not None:
         return ()

@@ -1,8 +1,8 @@
-"""`up` and `down`: a stack that stands by itself, in a process of its own with a janitor of its own.
+"""`up` and `down`: a stack in a daemon process of its own, with its own janitor.
 
-up     starts the keeper in a session of its own, and waits for its note
-keeper holds the stack until SIGTERM; its note says where everything listens
-down   reads the note, ends the keeper, waits until it is gone
+up      starts the daemon in a session of its own, and waits for its note.json
+daemon  keeps the stack until SIGTERM; note.json says where everything listens
+down    reads note.json, ends the daemon, waits for its end
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STOP_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class StackInfo:
-    """Where a standing stack listens, and who keeps it. `born` tells its process from a later one."""
+    """Addresses of a running stack, and its daemon. `born`: when that process started."""
 
     pid: int
     born: float
@@ -52,12 +52,12 @@ class StackInfo:
 
 
 def daemon_folder(project: Project) -> Path:
-    """Where the keeper's note and logs are."""
+    """The folder of note.json and of the daemon's logs."""
     return project.reports / ".up"
 
 
 def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = None) -> None:
-    """Hold the stack until SIGTERM. This is what the keeper's process does."""
+    """Keep the stack until SIGTERM: the daemon's whole work."""
     folder = daemon_folder(project)
     with (
         janitor(secrets.token_hex(8)) as undo,
@@ -71,7 +71,7 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
                 on_step=_ignore_step,
                 armed=first_ending(plan.scenario.phases) == "reset",
                 engine=engine,
-                filters=False,  # whoever breaks it by hand asks Toxiproxy, which loses none
+                filters=False,  # faults by hand go through Toxiproxy, which loses no packets
             )
         ) as stack,
     ):
@@ -96,11 +96,11 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
 
 
 def _ignore_step(_step: str) -> None:
-    """The keeper tells nobody what it is doing."""
+    """The daemon has no terminal to report steps to."""
 
 
 def up(project: Project, arguments: list[str]) -> StackInfo:
-    """Start a keeper. Raises UsageError if one stands already, StackError if it does not come up."""
+    """Start a stack in a daemon. Raises UsageError if one is running, StackError if it does not start."""
     if standing := read_info(project):
         raise UsageError(
             f"a stack of {standing.scenario} stands already (process {standing.pid})",
@@ -110,7 +110,7 @@ def up(project: Project, arguments: list[str]) -> StackInfo:
     with _daemon_lock(folder) as lock:
         _remove_old_logs(folder)
         with (folder / "keeper.log").open("wb") as log:
-            keeper = subprocess.Popen(
+            daemon = subprocess.Popen(
                 [sys.executable, "-m", "brokenpipe", "keep", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,12 +119,12 @@ def up(project: Project, arguments: list[str]) -> StackInfo:
                 start_new_session=True,
             )
     try:
-        note = poll(lambda: _info_of(project, keeper), timeout_s=START_TIMEOUT_S, every_s=0.1)
-    except BaseException:  # Ctrl-C: who does not wait for a stack does not want one
-        _end_daemon(keeper)
+        note = poll(lambda: _info_of(project, daemon), timeout_s=START_TIMEOUT_S, every_s=0.1)
+    except BaseException:  # Ctrl-C: the stack is not wanted any more
+        _end_daemon(daemon)
         raise
-    if note is None or keeper.poll() is not None:
-        _end_daemon(keeper)
+    if note is None or daemon.poll() is not None:
+        _end_daemon(daemon)
         raise StackError(
             "the stack did not come up",
             remedy=f"See {folder / 'keeper.log'} and {folder / 'logs'}.",
@@ -135,7 +135,7 @@ def up(project: Project, arguments: list[str]) -> StackInfo:
 
 @contextmanager
 def _daemon_lock(folder: Path) -> Iterator[int]:
-    """A lock that the keeper inherits, so that it is held exactly as long as a keeper lives. Raises UsageError."""
+    """A lock that the daemon inherits: it is held exactly as long as the daemon lives. Raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("ab")
@@ -153,7 +153,7 @@ def _daemon_lock(folder: Path) -> Iterator[int]:
 
 
 def _remove_old_logs(folder: Path) -> None:
-    """Remove what an earlier keeper recorded: logs are appended to and would grow for ever."""
+    """Remove the logs of an earlier daemon: they are appended to and would grow without limit."""
     try:
         shutil.rmtree(folder / "logs", ignore_errors=True)
         for file in (folder / "note.json", *folder.glob("*.ndjson")):
@@ -162,50 +162,50 @@ def _remove_old_logs(folder: Path) -> None:
         raise write_error(folder, error) from error
 
 
-def _end_daemon(keeper: subprocess.Popen[bytes]) -> None:
-    """Ask it to end and wait; its janitor takes down what it leaves."""
-    keeper.terminate()
+def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
+    """End the daemon and wait; its janitor removes what is left."""
+    daemon.terminate()
     try:
-        keeper.wait(STOP_TIMEOUT_S)
+        daemon.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        keeper.kill()
+        daemon.kill()
 
 
-def _info_of(project: Project, keeper: subprocess.Popen[bytes]) -> StackInfo | None:
+def _info_of(project: Project, daemon: subprocess.Popen[bytes]) -> StackInfo | None:
     note = read_info(project)
-    return note or (_DAEMON_ENDED if keeper.poll() is not None else None)
+    return note or (_DAEMON_ENDED if daemon.poll() is not None else None)
 
 
 _DAEMON_ENDED = StackInfo(0, 0.0, "", {}, {}, "", "")
 
 
 def read_info(project: Project) -> StackInfo | None:
-    """The note of the stack that stands, or None."""
+    """The running stack, or None."""
     path = daemon_folder(project) / "note.json"
     try:
         note = StackInfo(**json.loads(path.read_text()))
-        keeper = psutil.Process(note.pid)
-        alive = abs(keeper.create_time() - note.born) < 0.01 and keeper.status() != psutil.STATUS_ZOMBIE
+        daemon = psutil.Process(note.pid)
+        alive = abs(daemon.create_time() - note.born) < 0.01 and daemon.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
     return note if alive else None
 
 
 def down(project: Project) -> StackInfo | None:
-    """End the stack that stands and wait for its end; None if there is none. Raises StackError."""
+    """End the running stack and wait for its end; None if there is none. Raises StackError."""
     note = read_info(project)
     if note is None:
         return None
     try:
-        keeper = psutil.Process(note.pid)
-        keeper.send_signal(signal.SIGTERM)
+        daemon = psutil.Process(note.pid)
+        daemon.send_signal(signal.SIGTERM)
     except psutil.NoSuchProcess:
-        return note  # it ended in this very moment
+        return note  # it has just ended
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while keeper.is_running() and keeper.status() != psutil.STATUS_ZOMBIE:
+    while daemon.is_running() and daemon.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
             raise StackError(
-                f"the keeper (process {note.pid}) did not end within {STOP_TIMEOUT_S:g} s",
+                f"the daemon (process {note.pid}) did not end within {STOP_TIMEOUT_S:g} s",
                 remedy=f"`kill -9 {note.pid}`: its janitor takes everything else down.",
             )
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Which code was run: the commit that last touched it, and whether it was changed since, as git knows it."""
+"""The git revision of a folder or file: the last commit that touched it, and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GIT_TIMEOUT_S = 5.0
 def revision_of(path: Path) -> dict[str, str | None] | None:
     """The code of a folder or file: `revision`, a commit, and `changes`, a digest of what is not committed, or None.
 
-    None where git is missing or knows nothing of it: the service of somebody who keeps it elsewhere.
+    None if git is missing or does not track it.
     """
     folder, name = (path, ".") if path.is_dir() else (path.parent, path.name)
     commit = _git(folder, "log", "-1", "--format=%H", "--", name)
@@ -25,7 +25,7 @@ def revision_of(path: Path) -> dict[str, str | None] | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git answers; None if it does not, for whatever reason: a run does not depend on it."""
+    """The output of git; None if it fails for any reason: a run does not depend on it."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(folder), "--no-optional-locks", *arguments],

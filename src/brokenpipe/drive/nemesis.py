@@ -1,8 +1,7 @@
-"""The single actor that breaks the wire and mends it, and writes down each act.
+"""The only actor that injects and heals faults; it records each action.
 
-Every act goes to all arms at the same moment, or to those that are named, from a thread for each, with the time
-before and after the call.
-Of each strike a raw socket of our own, through the arm's own proxy, testifies that it landed.
+Every action goes to all arms, or to those named, at the same moment, from a thread for each; the times before and after
+the call are recorded. For each strike a raw socket through the arm's own proxy detects whether the fault took effect.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 Action = Literal["renew", "clear", "inject", "heal", "restart"]
-SENTINELS_OPEN_S = 2.0  # for the sockets that watch a strike: measured some 5 ms
-ROUND_TRIPS_S = 3.0  # for the round trips of all arms while nothing is on: measured some 10 ms for each
-NO_FAULT = "none"  # the fault of an act that belongs to none, in the history
-EVERY_ARM: tuple[str, ...] = ()  # of `arms`, as in a scenario: nobody is named, so it is everyone
+SENTINELS_OPEN_S = 2.0  # to open the sentinels of a strike: measured about 5 ms
+ROUND_TRIPS_S = 3.0  # for the round trips of all arms without a fault: measured about 10 ms each
+NO_FAULT = "none"  # in the history: the fault of an action that belongs to none
+EVERY_ARM: tuple[str, ...] = ()  # empty `arms` mean every arm, as in a scenario
 
 
 @dataclass(frozen=True, slots=True)
 class _HeldFault:
-    """What was injected and is to be healed, and where."""
+    """A fault that was injected and must be healed, and its arms."""
 
     fault: Fault
     arms: tuple[str, ...]
@@ -61,22 +60,22 @@ class Nemesis:
     _detections: list[Future[None]] = field(default_factory=list)
 
     def prepare(self, phase: Phase) -> tuple[str, ...]:
-        """Between phases, drained: heal, and renew what would end in another way than asked. The arms where."""
+        """Prepare a phase, drained: heal, and renew connections that would end otherwise. Returns the arms renewed."""
         self.heal(phase.name)
         renewed = self.renew(phase.fault, phase.name, phase.arms) if phase.fault else ()
         self.time_round_trips()
         return renewed
 
     def arms_to_renew(self, fault: Fault, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
-        """The arms whose connections would end in another way than this fault asks."""
+        """The arms whose connections would not end as this fault asks (RST or FIN)."""
         if fault.ending is None:
             return ()
         return tuple(arm for arm, proxy in self._proxies_of(arms).items() if proxy.armed != fault.armed)
 
     def renew(self, fault: Fault, phase: str, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
-        """End every connection that would end in another way than asked, so that others are opened. The arms where.
+        """End every connection that would not end as the fault asks, so that new ones are opened. Returns the arms.
 
-        Drained and healed. What a service makes of it is our doing, and on record as that.
+        Call it drained and healed. What a service does about it is caused by the harness, and recorded as such.
         """
 
         def renew_one(proxy: Proxy) -> None:
@@ -88,18 +87,18 @@ class Nemesis:
         return others
 
     def time_round_trips(self) -> None:
-        """While nothing is on: what latency is compared with. A server that hangs holds up nobody for long."""
+        """Measure round trips without a fault, to compare latency with. A hanging server delays this briefly only."""
         self._baseline_trip_ms.clear()
         until = time.monotonic() + ROUND_TRIPS_S
         for arm, proxy in self.proxies.items():
             left_s = max(until - time.monotonic(), 0.05)
-            with suppress(OSError):  # nobody answers there: what is to be seen in this arm will not be
+            with suppress(OSError):  # no answer: latency in this arm cannot be detected
                 self._baseline_trip_ms[arm] = round_trip_ms(proxy, left_s)
 
     def inject(
         self, fault: Fault, phase: str, episode: int | None = None, arms: tuple[str, ...] = EVERY_ARM
     ) -> int:
-        """Inject it. The time at which the first call was made."""
+        """Inject a fault. Returns the time before the first call."""
         before = time.monotonic_ns()
         if not fault.strikes or fault.waits:
             self._held.append(_HeldFault(fault, arms))
@@ -113,7 +112,7 @@ class Nemesis:
         return before
 
     def heal(self, phase: str) -> None:
-        """Heal all that is held: whatever was injected is healed, even if more than one was."""
+        """Heal every held fault."""
         while self._held:
             held = self._held.pop()
             fault, arms = held.fault, held.arms
@@ -126,9 +125,9 @@ class Nemesis:
     def strike(
         self, fault: Fault, phase: str, episode: int, until: float, arms: tuple[str, ...] = EVERY_ARM
     ) -> int:
-        """Inject a momentary fault while raw sockets watch. The time at which the first call was made.
+        """Inject a momentary fault while sentinels watch. Returns the time before the first call.
 
-        `until` is the end of the episode (time.monotonic()): a strike that waits for its occasion has as long.
+        `until` is the end of the episode (time.monotonic()): a deferred strike has until then to take effect.
         """
         if fault.waits:
             before = self.inject(fault, phase, episode, arms)
@@ -141,7 +140,7 @@ class Nemesis:
             arm: self.pool.submit(open_sentinel_for, fault, proxy)
             for arm, proxy in self._proxies_of(arms).items()
         }
-        wait(opened.values(), timeout=SENTINELS_OPEN_S)  # one that is not open by then has nothing to testify
+        wait(opened.values(), timeout=SENTINELS_OPEN_S)  # a sentinel that is not open by then detects nothing
         before = self.inject(fault, phase, episode, arms)
         for arm, sentinel in opened.items():
             self._detect_later(arm, fault, phase, episode, partial(detect_end, sentinel, fault, before))
@@ -150,17 +149,17 @@ class Nemesis:
     def check_held_fault(
         self, fault: Fault, phase: str, episode: int, arms: tuple[str, ...] = EVERY_ARM
     ) -> None:
-        """Have one raw socket an arm testify that what is held is there."""
+        """Detect the held fault in each arm, by one raw socket."""
         for arm, proxy in self._proxies_of(arms).items():
             baseline_ms = self._baseline_trip_ms.get(arm)
             self._detect_later(arm, fault, phase, episode, partial(detect_held, proxy, fault, baseline_ms))
 
     def end_all_connections(self, phase: str = "end") -> None:
-        """End every connection. It counts as no strike."""
+        """End every connection. This counts as no strike."""
         self._act_on_arms("clear", NO_FAULT, phase, None, lambda proxy: proxy.kill())
 
     def join(self) -> None:
-        """Wait for every testimony that is still out."""
+        """Wait for every detection that is still running."""
         detections, self._detections = self._detections, []
         for watch in detections:
             watch.result()
@@ -198,7 +197,7 @@ class Nemesis:
         do: Callable[[Proxy], None],
         arms: tuple[str, ...] = EVERY_ARM,
     ) -> None:
-        """Do it to these arms at once and write down each. A server that hangs is restarted, and doubted."""
+        """Act on these arms at once and record each action. A hanging server is restarted, and a doubt recorded."""
 
         def one(arm: str, proxy: Proxy) -> StackError | None:
             t0, problem = time.monotonic_ns(), _error_of(partial(do, proxy))
@@ -211,7 +210,7 @@ class Nemesis:
     def _act_once_for_all(
         self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[], None]
     ) -> None:
-        """Do it to what all arms share, and write it down for each of them."""
+        """Act once on what all arms share, and record the action for each arm."""
         t0, problem = time.monotonic_ns(), self.pool.submit(_error_of, do).result()
         for arm in self.proxies:
             self._record_action(action, fault, phase, episode, arm, t0, problem)
@@ -279,5 +278,5 @@ def nemesis(
         try:
             actor.heal("end")
         finally:
-            # When something went wrong, nobody waits for a socket to be idle for a minute; all end with the server.
+            # After an error no detection is waited for: it may take a minute, and ends with the server.
             pool.shutdown(wait=wait_for_witnesses, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Whether the limit of open files has room for what a run wants to open, looked at before anything is started."""
+"""The check, before anything starts, that the limit of open files is high enough for a run."""
 
 from __future__ import annotations
 

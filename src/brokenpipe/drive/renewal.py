@@ -1,8 +1,8 @@
-"""Whether an arm is back since the harness ended its connections: it has answered a request since.
+"""The wait for arms whose connections the harness has renewed: until each has answered a request again.
 
-    renewed ─▶ ✗ ✗ ─▶ ✗ ─▶ ✓   back, if CALM_S are over
+    renewed ─▶ ✗ ✗ ─▶ ✗ ─▶ ✓   back, if LEAST_WAIT_S are over
 
-Until then nothing counts: what a service makes of that end is no result.
+Until then nothing counts: how a service takes a renewal is no result.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from brokenpipe.history.records import Doubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 
-LEAST_WAIT_S = 1.2  # for connections that were dead in a pool to be met
+LEAST_WAIT_S = 1.2  # until the pools have met their dead connections
 RENEWAL_TIMEOUT_S = 20.0  # psycopg_pool waits 0, 1, 2, 4 and 8 s between connections that it finds dead
 
 
 @dataclass(slots=True)
 class RenewalWait:
-    """The arms that are still to come back. `before`: what each had had when its connections were renewed."""
+    """Arms that have not answered since their connections were renewed. `before`: the counts of each at that moment."""
 
     arms: Collection[str]
     since: float  # time.monotonic()
     before: Mapping[str, Count]
 
     def missing(self, now: float, counts: Mapping[str, Count]) -> tuple[str, ...]:
-        """Look: those that are not back yet."""
+        """The arms that have not answered yet, given the counts of now."""
         if now - self.since >= LEAST_WAIT_S:
             self.arms = [arm for arm in self.arms if not self._answered(arm, counts)]
         return tuple(self.arms)
 
     def _answered(self, arm: str, counts: Mapping[str, Count]) -> bool:
-        """Whether it has answered anything since, other than by a failure."""
+        """Whether it has had a successful request since."""
         nothing = Count(0, 0, 0)
         before, now = self.before.get(arm, nothing), counts.get(arm, nothing)
         return now.ended - now.failed > before.ended - before.failed
 
     def timed_out(self, now: float) -> bool:
-        """Whether nobody waits any longer."""
+        """Whether the wait has taken too long."""
         return now - self.since >= RENEWAL_TIMEOUT_S
 
 

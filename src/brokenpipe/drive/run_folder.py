@@ -1,4 +1,4 @@
-"""The report folder: made before anything runs, so that whatever happens has a place to be written down."""
+"""The report folder of a run: made, locked and written before anything runs."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def _make_unused_folder(parent: Path) -> Path:
 
 
 def point_latest_at(folder: Path) -> None:
-    """Make it the newest of its scenario, now that it has a plan and a history. Raises RecordingError."""
+    """Let `latest` of its scenario lead to this folder, which has a plan and a history. Raises RecordingError."""
     fresh = folder.parent / f".latest-{os.getpid()}"
     try:
-        fresh.unlink(missing_ok=True)  # of one that crashed: numbers of processes come again
+        fresh.unlink(missing_ok=True)  # left by a crashed process with the same pid
         fresh.symlink_to(folder.name)
         fresh.replace(folder.parent / "latest")
     except OSError as error:
@@ -62,16 +62,16 @@ def point_latest_at(folder: Path) -> None:
 
 
 def remove_if_not_begun(folder: Path) -> None:
-    """Remove a folder that has no history: nobody could read it."""
+    """Remove a folder that has no history: it cannot be reported."""
     if not file_of(folder, "experiment").exists():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep everybody else from recording into a report folder; the hold ends with this process, however that ends.
+    """Lock a report folder against other recordings. The lock ends with this process, even if it is killed.
 
-    Raises UsageError if somebody records into it now, ReportError if it is no folder.
+    Raises UsageError if another process records into it, ReportError if it is no folder.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -132,7 +132,7 @@ def write_environment(
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a whole file there in one step: killed at any moment, the old one or the new one can be read."""
+    """Write a whole file in one step: after a kill at any moment, the old or the new file can be read."""
     fresh = path.with_name(f".{path.name}.fresh")
     try:
         fresh.write_text(text, encoding="utf-8")
@@ -142,7 +142,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def write_error(folder: Path, error: OSError) -> RecordingError:
-    """A disk that refuses us, put into words."""
+    """The RecordingError for a file that could not be written."""
     return RecordingError(
         f"{folder}: cannot be written: {error.strerror or error}",
         remedy="Make room there; `brokenpipe run` takes another place with --reports DIR.",
@@ -150,7 +150,7 @@ def write_error(folder: Path, error: OSError) -> RecordingError:
 
 
 def command_line() -> str:
-    """What was typed, without the path of the program and without secrets."""
+    """The command line as typed, without the path of the program and without secrets."""
     import shlex
 
     return shlex.join(["brokenpipe", *redacted_arguments(sys.argv[1:])])

@@ -49,7 +49,7 @@ from brokenpipe.stack.stack import Arm, Stack
 from brokenpipe.stack.start import stack_on
 
 LOAD_READY_S = 60.0
-WORKERS_JOIN_S = 600.0  # for somebody to start workers on other machines
+WORKERS_JOIN_S = 600.0  # time to start workers on other machines
 START_UP_S = 6.0  # measured with four arms; only for the forecast
 
 
@@ -62,7 +62,7 @@ Ending = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What is run, where it is recorded, and who is told how far it is."""
+    """One experiment to run: its plan, its report folder, and the callback for its progress."""
 
     plan: Plan
     sources: Sources
@@ -71,47 +71,47 @@ class RunSpec:
     command: str
     on_progress: Callable[[Progress], None] = lambda _: None
     open_phases: Callable[[Path], Collection[str]] | None = None
-    """Where more episodes could decide what is undecided, from the history so far. None: nobody looks."""
+    """The phases in which more episodes could decide what is undecided, given the report folder. None: never asked."""
     part: int = 1
-    """More than one: the experiment was cut off before, and goes on in the same folder."""
+    """Above 1: the experiment was interrupted, and this part continues it in the same folder."""
     remaining: tuple[EpisodeRange, ...] | None = None
-    """What is still to be played of it; None: all."""
+    """The episodes that remain to be played; None: all of the plan."""
     played: Mapping[str, int] = field(default_factory=dict)
-    """How many episodes of each phase were finished before."""
+    """Number of episodes of each phase that earlier parts finished."""
     master_bind: Bind | None = None
-    """Where workers of the load join from elsewhere, and targets listen. None: nothing leaves the loopback."""
+    """The address at which load workers on other machines join, and targets listen. None: loopback only."""
     engine: str | None = None
     """The Docker engine of a stack in containers; None: the active one."""
     started: float = field(default_factory=time.monotonic)
 
     @property
     def episode_ranges(self) -> tuple[EpisodeRange, ...]:
-        """What is played, in order."""
+        """The episodes to play, in order."""
         return self.plan.episode_ranges if self.remaining is None else self.remaining
 
     def file(self, writer: str) -> Path:
-        """Where a writer's records go."""
+        """The history file of one writer."""
         return file_of(self.folder, writer, self.part)
 
     @property
     def total_s(self) -> float:
-        """How long all of it will take, as far as one can say before."""
+        """Forecast of the whole run, in seconds."""
         return START_UP_S + sum(
             episode_range.forecast_of(self.plan.scenario) for episode_range in self.episode_ranges
         )
 
     def report_step(self, message: str) -> None:
-        """Tell whoever watches what is being done outside of phases."""
+        """Report a step outside of phases, such as starting the stack."""
         elapsed_s = time.monotonic() - self.started
         self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
 def run_experiment(spec: RunSpec) -> Ending:
-    """Run the experiment and say how it ended; its history is complete up to that moment.
+    """Run the experiment and return how it ended; its history is complete up to that moment.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
-    if spec.part == 1:  # First of all: whatever has a history can be read.
+    if spec.part == 1:  # Before anything else: a folder that has a history must be readable.
         write_environment(spec.folder, spec.plan, spec.sources, spec.command, {})
     with locked(spec.folder):
         _require_next_part(spec)
@@ -119,7 +119,7 @@ def run_experiment(spec: RunSpec) -> Ending:
 
 
 def _require_next_part(spec: RunSpec) -> None:
-    """Raises UsageError if somebody else has gone on with it since it was looked at, before the folder was held."""
+    """Raises UsageError if another command recorded a part after this one was planned, before the lock."""
     found = last_part(spec.folder)
     if found != spec.part - 1:
         raise UsageError(
@@ -130,7 +130,7 @@ def _require_next_part(spec: RunSpec) -> None:
 
 
 def _record_run(spec: RunSpec) -> Ending:
-    """Run it in a folder that nobody else may write to."""
+    """Run the experiment in a folder that is locked for this process."""
     ending: Ending = "failed"
     with keeping(spec.folder) as keeper, writing(spec.file("experiment"), "experiment") as log:
         try:
@@ -154,21 +154,21 @@ def _record_run(spec: RunSpec) -> Ending:
 
 
 def write_finish(log: Writer, ending: Ending, keeper: Keeper) -> None:
-    """The last line: how it ended, and what was written beside it. Raises RecordingError."""
+    """Write the last line of the history: how the run ended, and the files written beside it. Raises RecordingError."""
     files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
     sums = checksums(log.path.parent, files, log.path)
     log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
 
 
 def record_janitor_replaced(log: Writer, text: str) -> None:
-    """That the janitor was replaced. Raises RecordingError."""
+    """Record that the janitor was replaced. Raises RecordingError."""
     log.write(Doubt.of(Code.JANITOR_LOST, text))
 
 
 def _check_then_show(
     keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], progress: Progress
 ) -> None:
-    """Go on only while the disk keeps what is recorded, and while there is a janitor."""
+    """Show the progress, after checking that the disk still takes records and the janitor still runs."""
     keeper.check()
     undo.check()
     show(progress)
@@ -221,7 +221,7 @@ def _stack_spec(spec: RunSpec, undo: Janitor) -> Footing:
 
 
 def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
-    """What each of these faults does on this machine, as it is written down. Raises StackError."""
+    """Test these faults on this machine and yield the records of the results. Raises StackError."""
     for probe in self_test_faults(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
         yield Probe(
             t=time.monotonic_ns(),
@@ -233,15 +233,15 @@ def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
             held=probe.held,
         )
 
-    for cut in self_test_commits(faults, stack.toxiproxy, stack.postgres):
+    for commit_result in self_test_commits(faults, stack.toxiproxy, stack.postgres):
         yield Probe(
             t=time.monotonic_ns(),
-            fault=cut.parameters,
+            fault=commit_result.parameters,
             situation=SITUATION,
-            expected=cut.expected,
-            seen=cut.seen,
-            after_ms=cut.after_ms,
-            held=cut.held,
+            expected=commit_result.expected,
+            seen=commit_result.seen,
+            after_ms=commit_result.after_ms,
+            held=commit_result.held,
         )
 
 
@@ -272,7 +272,7 @@ def _wait_for_users(spec: RunSpec, load: LocustProcess) -> None:
 
 
 def _record_offset(log: Writer, measured: WorkerClockOffset) -> None:
-    """Without it a worker's times mean nothing, so it is written down at once."""
+    """Record the clock offset of a worker at once: without it the worker's times mean nothing."""
     log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
@@ -320,7 +320,7 @@ def _play(
 
 
 def _extension(spec: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None:
-    """Whom the experiment asks for more, from now on."""
+    """The function that returns more episodes once all planned ones are played; None: there are no more."""
     if spec.plan.looks:
         return partial(_next_analysis, spec)
     if spec.plan.soak_s is not None:
@@ -329,7 +329,7 @@ def _extension(spec: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeR
 
 
 def rounds_that_fit(spec: RunSpec, began: float, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
-    """Of a soak: what fits into the time that is left, because all before took less than was thought."""
+    """More episodes of a soak, if the time left has room for them because earlier ones took less than forecast."""
     plan = spec.plan
     assert plan.soak_s is not None
     planned_s = sum(episode_range.forecast_of(plan.scenario) for episode_range in spec.episode_ranges)
@@ -341,7 +341,7 @@ def rounds_that_fit(spec: RunSpec, began: float, played: Mapping[str, int]) -> S
 
 
 def _next_analysis(spec: RunSpec, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
-    """What the next look asks for. Nothing is judged when there is no room for more episodes anyway."""
+    """Episodes up to the next interim analysis. Nothing is analysed when no phase may get more episodes."""
     plan = spec.plan
     if spec.open_phases is None or not next_ranges(plan.scenario, plan.looks, played, plan.looks):
         return ()
@@ -350,13 +350,13 @@ def _next_analysis(spec: RunSpec, played: Mapping[str, int]) -> Sequence[Episode
 
 
 def record_notices(notices: Iterable[Notice], log: Writer) -> None:
-    """What the load has to say about the locustfile, for the reader of the report."""
+    """Record what the load noticed about the locustfile, as doubts."""
     for notice in notices:
         log.write(Doubt.of(Code(f"load_{notice.code}"), notice.text))
 
 
 def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]:
-    """Every process whose gauges are read."""
+    """Every process that is sampled."""
     return [
         SampledProcess("harness", None, os.getpid),
         SampledProcess("load", None, lambda: load.pid),
@@ -378,7 +378,7 @@ def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]
 def watching_run(
     stack: Stack, load: LocustProcess, undo: Janitor, path: Path
 ) -> AbstractContextManager[Watch]:
-    """The watch over all that this run owns, for as long as the block lasts."""
+    """Watch every process of this run for as long as the block lasts."""
     janitor_ = SampledProcess(JANITOR, None, lambda: undo.pid)
     return watching([*sampled_processes(stack, load), janitor_], stack, path)
 

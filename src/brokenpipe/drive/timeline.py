@@ -1,4 +1,4 @@
-"""The timeline, played: phase after phase, load and faults in step, every edge written down.
+"""Plays the timeline: phase after phase, load and faults in step, every edge recorded.
 
 a phase ends         close gate, heal while requests wait, drain: a fault lasts what it says
 between two phases   renew connections if they must end in another way, open gate, settle
@@ -36,26 +36,26 @@ LEAD_IN_S = 0.6  # of an arm's turn: released at once, its users need so long to
 FIRST_ISOLATED_SEED_INDEX = (
     1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
 )
-RECENT_S = 3.0  # what counts as lately on the display
+RECENT_S = 3.0  # how far back the display counts recent failures
 WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
-LOAD_FLUSH_S = 1.0  # until everything that happened can be read: the load writes five times a second
+LOAD_FLUSH_S = 1.0  # until the history has all requests: the load writes five times a second
 STRIKE_AT_SHARE_OF_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
 
 Outcome = Literal["done", "stopped", "hung"]
-"""How a timeline ended: played; after a phase in which a service did not work; or because a part of the run hung."""
+"""How a timeline ended: played to its end; stopped as a service did not work; or a part of the run hung."""
 
 
 class TimelineAborted(Exception):
-    """Somebody wants no more of this timeline. Raised by whoever is asked while it waits: the roll call."""
+    """The timeline was stopped from outside, before its end. Raised by `check_alive`."""
 
 
 @dataclass(slots=True)
 class TimelinePlayer:
     """One execution of a timeline on a running stack and a ready load.
 
-    `stretches` is what to play, in order. `further` is asked when everything is played and written down, with the
-    number of each phase's episodes, for what to play next; it is asked again after that, until there is nothing.
+    `episode_ranges` is what to play, in order. When all of it is played and recorded, `next_ranges` is called with the
+    number of episodes of each phase, and returns what to play next; it is called again until it returns nothing.
     """
 
     scenario: Scenario
@@ -69,10 +69,8 @@ class TimelinePlayer:
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
     next_ranges: Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None = None
-    played_before: Mapping[str, int] = field(
-        default_factory=dict
-    )  # episodes of each phase that need not be played
-    stop_on_failing_service: bool = True  # after a phase without a fault in which a service does not work
+    played_before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase, of earlier parts
+    stop_on_failing_service: bool = True  # stop after a phase without a fault in which a service fails
     wait_limit: WaitLimit = field(default_factory=WaitLimit)
     _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
     _phase: Phase | None = None
@@ -81,7 +79,7 @@ class TimelinePlayer:
     _failed_counts: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def run(self) -> Outcome:
-        """Play every stretch. Raises UsageError, StackError or RecordingError when it cannot go on."""
+        """Play all episodes. Raises UsageError, StackError or RecordingError when it cannot go on."""
         try:
             return self._play_all()
         except PartHungError:
@@ -121,10 +119,10 @@ class TimelinePlayer:
         self._end_phase(phase)
 
     def _end_phase(self, phase: Phase) -> None:
-        """Heal while requests wait for it, and only then let them come to an end."""
+        """End a phase: heal while requests still wait, and only then let them end."""
         self.load.close()
         if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
-            self.nemesis.join()  # these are witnessed for as long as an episode lasts, or longer
+            self.nemesis.join()  # their detection takes as long as an episode, or longer
         self.nemesis.heal(phase.name)
         self.wait_limit.server_is_held = False
         over = time.monotonic_ns()
@@ -146,7 +144,7 @@ class TimelinePlayer:
     # --- between phases -----------------------------------------------------------------------------
 
     def _enter_phase(self, phase: Phase, warm_up_s: float) -> None:
-        """Drained: make ready for a phase, and let users act as long as nothing counts."""
+        """Prepare a phase while the load is drained, then let users act for a while that does not count."""
         renewed = self.nemesis.prepare(phase)
         self.load.open()
         if renewed:
@@ -159,7 +157,7 @@ class TimelinePlayer:
             self._pause()
 
     def _wait_for_renewal(self, phase: Phase, renewed: tuple[str, ...]) -> None:
-        """Until each arm whose connections were renewed has answered since; say so where it does not."""
+        """Wait until each arm with renewed connections has answered; record a doubt for each that does not."""
         returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
         while missing := returning.missing(time.monotonic(), self.load.progress):
             if returning.timed_out(time.monotonic()) or self.wait_limit.should_give_up():
@@ -169,20 +167,20 @@ class TimelinePlayer:
             self._wait(time.monotonic() + PROGRESS_EVERY_S)
 
     def _inject_held(self, phase: Phase) -> int | None:
-        """Inject what the phase holds. When; None: it holds nothing."""
+        """Inject the held fault of the phase. Returns when; None: the phase holds no fault."""
         if phase.fault is None or phase.fault.strikes:
             return None
         self.wait_limit.server_is_held = phase.fault.place == "server"
         return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
 
     def _pause(self) -> None:
-        """Close the gate and wait until nothing is in flight; say so in the history if that does not happen."""
+        """Close the gate and wait until no request is in flight; record a doubt if some still are."""
         since = time.monotonic()
         drained = self.load.drain(self.drain_s, self.wait_limit.should_give_up)
         self.wait_limit.raise_if_hung(since - self._planned_end)
         if self._phase is None:
             return
-        self.on_progress(self._progress())  # what its last requests came to
+        self.on_progress(self._progress())  # with the results of its last requests
         if not drained:
             waited_s = round(time.monotonic() - since, 1)
             text = f"requests were still under way {waited_s:g} s after the load paused"
@@ -212,9 +210,9 @@ class TimelinePlayer:
             t0 = t1
 
     def _play_isolated_blocks(self, episode_range: EpisodeRange) -> None:
-        """Each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
+        """Play each block once for each arm, with the gates of the others closed: forth in one round, back in the next.
 
-        So what drifts while it lasts falls on all arms alike, as in weighing by ABBA.
+        A drift during the phase then affects all arms alike (ABBA order).
         """
         phase, arms = episode_range.phase, tuple(self.nemesis.proxies)
         for i in range(episode_range.count):
@@ -222,7 +220,7 @@ class TimelinePlayer:
             n = self._begin_episode(episode_range, i)
             if phase.fault:
                 self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
-                self.nemesis.join()  # nobody but the arm whose turn it is
+                self.nemesis.join()  # no traffic but that of the arm under test
             for arm in arms if n % 2 == 0 else reversed(arms):
                 self._pause()
                 self.load.open(
@@ -249,12 +247,12 @@ class TimelinePlayer:
             self._record_episode(phase, n, t0, t1, strike)
 
     def _begin_episode(self, episode_range: EpisodeRange, i: int) -> int:
-        """The number of a stretch's i-th episode. They go on where those of the phase before them ended."""
+        """The number of the i-th episode of a range: numbers continue from earlier ranges of the phase."""
         self._episode = episode_range.first + i + 1
         return episode_range.first + i
 
     def _record_late_strike(self, phase: Phase, n: int) -> None:
-        """A strike outside of its episode breaks requests of another."""
+        """Record a doubt: a strike after the end of its episode breaks requests of another one."""
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
         self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
@@ -277,14 +275,14 @@ class TimelinePlayer:
             )
 
     def _pause_between_bursts(self, phase: Phase) -> None:
-        """Users pause between two bursts. Where all hang until it is healed, nobody waits for their end."""
+        """Pause users between two bursts. Where requests hang until the fault is healed, do not wait for them."""
         if phase.fault and not phase.fault.strikes and phase.fault.contract.mid_transfer.seen == "silence":
             self.load.close()
         else:
             self._pause()
 
     def _play_quiet_part(self, phase: Phase, n: int, until: float) -> int | None:
-        """Users pause. When a momentary fault struck, the time at which it did."""
+        """The quiet part before a burst. Returns the time of the strike, for a momentary fault."""
         strike = None
         if phase.fault and phase.fault.strikes:
             assert phase.quiet_s is not None
@@ -306,7 +304,7 @@ class TimelinePlayer:
     # --- waiting ------------------------------------------------------------------------------------
 
     def _wait(self, until: float) -> None:
-        """Sleep, show how far we are, and notice a load that broke or a server that ended."""
+        """Sleep until then; meanwhile show the progress, and check the load and every server."""
         left = 1.0
         while left > 0:
             begun = time.monotonic()

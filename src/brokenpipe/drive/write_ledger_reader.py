@@ -1,7 +1,7 @@
-"""The ledger: which writes each arm's database holds, read straight from it and not through the proxy.
+"""Reader of the target's ledger: the writes that each arm's database holds, read directly and not through the proxy.
 
 begin   before any load   what the service was seeded with; also the trial of the statement in target.toml
-end     healed, drained   what is committed, once no transaction of the target is open any more
+end     healed, drained   what is committed, once the target has no open transaction
 
 It only reads: the statement is declared as a cursor in a read-only transaction.
 """
@@ -50,22 +50,22 @@ WHERE datname = ANY(%s) AND backend_type = 'client backend' AND xact_start IS NO
 
 
 class LedgerReader(Protocol):
-    """What is read twice around an experiment."""
+    """Reads the ledger twice: before and after an experiment."""
 
     def begin(self) -> None:
-        """Read what was there before any request. Raises TargetError if the statement does not work."""
+        """Read the rows that exist before any request. Raises TargetError if the statement fails."""
 
     def end(
         self, end_connections: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """Read what is committed. `decide` ends every connection through the proxies.
+        """Read what is committed. `end_connections` ends every connection through the proxies.
 
-        `silent_for_s`: for how long the server has stood still. Nobody waits for one that does.
+        `silent_for_s`: for how long the server has stood still; such a server is not waited for.
         """
 
 
 class NoLedgerReader:
-    """Of a target that has none."""
+    """The reader of a target without a ledger."""
 
     def begin(self) -> None:
         pass
@@ -78,7 +78,7 @@ class NoLedgerReader:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLedgerReader:
-    """The ledger of a target that has one. Made by `ledger`. `databases` gives each arm's."""
+    """The reader of a target with a ledger. Made by `open_ledger`. `databases`: the database of each arm."""
 
     statement: str
     target_toml: Path
@@ -102,7 +102,7 @@ class DatabaseLedgerReader:
                 self._write_summary(arm, "end", 0, NO_ANSWER)
             return
         if self._arms_with_open_transactions():
-            # What hangs behind a dead wire is neither committed nor given up. Without its connection it is.
+            # A transaction behind a dead connection is neither committed nor rolled back until that connection ends.
             end_connections()
             for arm in self._arms_with_open_transactions():
                 self._record_doubt(arm)
@@ -110,7 +110,7 @@ class DatabaseLedgerReader:
             self._read(arm, "end", lambda: silent_for_s() > STANDSTILL_S)
 
     def _read(self, arm: str, edge: Edge, give_up: Callable[[], bool] = lambda: False) -> str | None:
-        """Write one reading down; the error that made it incomplete, if there was one."""
+        """Read and record one ledger. Returns the error that made it incomplete, if any."""
         entries, error = 0, None
         try:
             for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, give_up):
@@ -125,7 +125,7 @@ class DatabaseLedgerReader:
         self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
 
     def _arms_with_open_transactions(self) -> list[str]:
-        """The arms that still have a transaction open. A server that does not answer has none."""
+        """The arms that still have an open transaction after a wait. A server that does not answer has none."""
         arms = {database: arm for arm, database in self.databases.items()}
         try:
             with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
@@ -146,7 +146,7 @@ class DatabaseLedgerReader:
 
 @dataclass(slots=True)
 class _OpenTransactions:
-    """Which of these databases had a transaction open, the last time that any had one."""
+    """Databases with open transactions, as of the last poll that found any."""
 
     connection: psycopg.Connection[tuple[Any, ...]]
     databases: list[str]
@@ -154,7 +154,7 @@ class _OpenTransactions:
     since: float | None = None  # when nothing was open first
 
     def settled(self) -> bool | None:
-        """Look. True once nothing was open for long enough."""
+        """Poll once. True when no transaction was open for long enough; None: not yet."""
         found = {name for (name,) in self.connection.execute(_OPEN_TRANSACTIONS, (self.databases,))}
         now = time.monotonic()
         self.open = found or self.open
@@ -163,7 +163,7 @@ class _OpenTransactions:
 
 
 class _WrongShapeError(Exception):
-    """The answer of the statement has another shape."""
+    """The result of the statement is not a key and a count."""
 
 
 def _read_rows(dsn: str, statement: str, give_up: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
@@ -200,7 +200,7 @@ def _count(value: object) -> int:
 def open_ledger(
     statement: str | None, target_toml: Path, stack: Stack, path: Path, doubts: Writer
 ) -> Iterator[LedgerReader]:
-    """The target's ledger, in that file, for as long as the block lasts. Raises RecordingError."""
+    """A reader of the target's ledger that records into that file. Raises RecordingError."""
     if statement is None:
         yield NoLedgerReader()
         return

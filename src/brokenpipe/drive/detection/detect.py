@@ -1,4 +1,4 @@
-"""Whether a fault landed: what a raw socket, through an arm's own proxy, saw of it."""
+"""Detects whether a fault took effect, by a raw socket through an arm's own proxy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Params = ParamSpec("_Params")
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What was seen, how long after it was due to begin, and whether that is what the fault promises."""
+    """What a socket saw, how long after the injection, and whether that is what the fault's contract says."""
 
     seen: str
     after_ms: float | None
@@ -38,7 +38,7 @@ class Detection:
 
 
 def _errors_are_not_detected(detect: Callable[_Params, Detection]) -> Callable[_Params, Detection]:
-    """What a socket of ours could not see did not land, and the reason is what was seen."""
+    """Turn an OSError of our own socket into a failed detection, with the error as what was seen."""
 
     @wraps(detect)
     def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> Detection:
@@ -56,12 +56,12 @@ def open_sentinel(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> Sentinel:
 
 
 def open_sentinel_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
-    """Who can testify of a strike. Raises OSError."""
+    """The sentinel that can detect a strike of this fault. Raises OSError."""
     return SessionSentinel(login_target_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
 
 
 def login_target_of(proxy: Proxy) -> LoginTarget:
-    """Where the service's own role logs in; past a PgBouncer, which keeps its clients whatever the server does."""
+    """Address and login of the service's role; past a PgBouncer, which keeps its clients whatever the server does."""
     database = proxy.server
     place = database.server if database.pooled else proxy
     certificates = database.server.certificates
@@ -72,7 +72,7 @@ def login_target_of(proxy: Proxy) -> LoginTarget:
 
 
 def round_trip_ms(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> float:
-    """How long one question and answer take through this proxy now: the least of a few.
+    """The time of one round trip through this proxy, in ms: the least of a few.
 
     Raises OSError: TimeoutError if one takes longer than `answer_s`.
     Postgres starts a process for each, which on a busy machine takes anything; what the wire adds stays.
@@ -86,14 +86,14 @@ def round_trip_ms(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> float:
 
 @_errors_are_not_detected
 def detect_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_ns: int) -> Detection:
-    """How the sentinel's connection ends, counted from `since_ns`."""
+    """Detect how the sentinel's connection ends, counted from `since_ns`."""
     return _detect_sentinel_end(opened.result(), fault, since_ns)
 
 
 def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Detection:
-    """Whether a strike that waits for its occasion has met one before `until`, told by the toxic that waits.
+    """Detect whether a deferred strike has cut a commit before `until`, by the counter of its toxic.
 
-    A raw socket of ours that commits would take the strike upon itself.
+    A commit of our own would itself be cut, so no socket is used.
     """
     (toxic,) = fault.toxics()
 
@@ -111,7 +111,7 @@ def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -
 
 @_errors_are_not_detected
 def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detection:
-    """Whether what is held is there. `quiet_ms`: a round trip without it, None if that could not be had."""
+    """Detect a held fault. `baseline_ms`: a round trip without it, None if that could not be measured."""
     if fault.place == "server":
         return detect_on_session(proxy, fault)
     if fault.sign.seen == "delayed":
@@ -122,7 +122,7 @@ def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detect
 
 
 def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
-    """What a new session of the service's role sees that asks for it."""
+    """Detect a fault of the server by a new session of the service's role."""
     limit = fault.connections if isinstance(fault, ServerSetting) else None
     try:
         sessions = proxy.server.sessions() if limit else 0
@@ -130,7 +130,7 @@ def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
         return Detection(error.message, None, landed=False)
     seen = session_observers.observe_new_session(login_target_of(proxy), fault, fault.sign)
     if limit and seen.seen == "alive":
-        # A limit is felt by whoever comes when it is reached, and by nobody before.
+        # A limit affects only sessions that are opened once it is reached.
         free = limit - sessions
         return Detection(f"alive, {free} below the limit", None, landed=free > 0)
     if fault.sign.seen == "silence":
@@ -139,7 +139,7 @@ def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
 
 
 def detect_on_connect(proxy: Proxy, fault: Fault) -> Detection:
-    """What becomes of an attempt to connect and to ask something."""
+    """Detect a fault by a new connection and one question."""
     before_ns = time.monotonic_ns()
     seen = probe_connect(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
     took_ms = None if seen in {"silence", "unreached"} else (time.monotonic_ns() - before_ns) / 1e6
@@ -147,7 +147,7 @@ def detect_on_connect(proxy: Proxy, fault: Fault) -> Detection:
 
 
 def detect_idle_end(proxy: Proxy, fault: Fault) -> Detection:
-    """How a connection ends that says nothing more, counted from the answer to its last byte."""
+    """Detect how an idle connection ends, counted from the answer to its last byte."""
     sentinel = open_sentinel(proxy)
     if fault.sign.rest_s is not None:
         return _detect_end_after_rest(sentinel, fault.sign, fault.sign.rest_s)
@@ -155,7 +155,7 @@ def detect_idle_end(proxy: Proxy, fault: Fault) -> Detection:
 
 
 def detect_delay(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detection:
-    """How much longer a round trip takes than the `quiet_ms` without the fault; None: that could not be seen."""
+    """Detect an added delay, against the `baseline_ms` without the fault. None: it was not measured."""
     if baseline_ms is None:
         return Detection("no connection before the fault", None, landed=False)
     trip_ms = round_trip_ms(proxy, fault.sign.latest_s + ANSWER_TIMEOUT_S)
@@ -175,7 +175,7 @@ def _meets(expected: Expectation, seen: Seen, after_s: float) -> bool:
 
 
 def _detect_end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: float) -> Detection:
-    """How the first byte after a rest is answered. What ends it in the rest is seen before that: at a negative time."""
+    """Detect the answer to the first byte after a rest. An end during the rest has a negative time."""
     due_ns = time.monotonic_ns() + round(rest_s * 1e9)
     with sentinel:
         seen, at_ns = sentinel.wait_end_after_rest(rest_s, expected.latest_s + SLACK_S)

@@ -1,4 +1,4 @@
-"""A session of the arm's own role through its proxy, that testifies what the server told it at its end.
+"""A session of the arm's own role through its proxy, which sees with what message the server ends it.
 
 The sentinel of tcp_sentinel.py has no session: Postgres does not end what it does not know.
 """
@@ -20,10 +20,10 @@ _LIFE_S = 3600.0  # an episode lasts no longer
 
 
 class SessionSentinel:
-    """A session that is open and quiet. A thread of its own waits for its end, and times it when it comes."""
+    """An open, idle session. A thread waits for its end and records the time."""
 
     def __init__(self, door: LoginTarget) -> None:
-        """Raises OSError: NotOpened if the other side opens no session."""
+        """Raises OSError: LoginFailedError if the other side opens no session."""
         self._closing = ExitStack()
         self._session = self._closing.enter_context(pg_session(door.address, door.login))
         self._ended = threading.Event()
@@ -44,7 +44,7 @@ class SessionSentinel:
     def end(self, timeout_s: float) -> tuple[Seen, int]:
         """How it ended within that time, and when (time.monotonic_ns); `alive` if it has not.
 
-        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        Raises OSError if the socket failed in another way: that detects no fault.
         """
         if self._ended.wait(timeout_s) and self._event:
             if isinstance(self._event, OSError):

@@ -1,4 +1,4 @@
-"""A raw connection through an arm's own proxy to Postgres, that testifies when it ends.
+"""A raw connection through an arm's own proxy to Postgres, which sees when and how it ends.
 
 Postgres answers an SSLRequest with one byte before it asks who is there, so a sentinel needs no credentials:
 
@@ -24,14 +24,14 @@ from brokenpipe.drive.raw_postgres.session import SSL_REQUEST
 from brokenpipe.faults import Seen
 
 _GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
-ANSWER_TIMEOUT_S = 5.0  # measured: some 5 ms; who asks through a delay waits for that as well
+ANSWER_TIMEOUT_S = 5.0  # measured: about 5 ms; a delay comes on top
 ALIVE_TIMEOUT_S = 0.5
 
 
 class Sentinel:
     """A connection that has had an answer from Postgres. Made by `Sentinel.open`.
 
-    A thread of its own waits for the end, so an end is timed when it arrives and not when it is asked about.
+    A thread waits for the end, so it is timed when it arrives and not when `end` is called.
     `round_trip_ms` is what the SSLRequest and its answer took, in milliseconds.
     """
 
@@ -66,7 +66,7 @@ class Sentinel:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection and of the thread that listens on it."""
+        """Close the connection and end the thread that reads it."""
         with suppress(OSError):  # already ended by the other side
             self._connection.shutdown(socket.SHUT_RDWR)  # wakes the thread, which a close would not
         self._reader.join()
@@ -78,7 +78,7 @@ class Sentinel:
         `reset` or `eof` with the time of its arrival. If it has not ended, a second question decides between
         `alive` and `silence`; Postgres may end the connection over it, so ask this once, last.
 
-        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        Raises OSError if the socket failed in another way: that detects no fault.
         """
         if not self._ended.wait(timeout_s) and (answer := self._send_question()):
             return answer, time.monotonic_ns()
@@ -89,11 +89,11 @@ class Sentinel:
         return self._event.seen, self._event.t_ns
 
     def wait_end_after_rest(self, rest_s: float, patience_s: float) -> tuple[Seen, int]:
-        """What the first byte after a rest is answered by, and when; what ends it in the rest is told as that.
+        """How the first byte after a rest is answered, and when; or how the connection ended during the rest.
 
         One byte begins a message of any kind, TLS or not, and Postgres waits for the others: `silence` is its answer.
 
-        Raises OSError if the socket failed in another way: that is no sight of a fault.
+        Raises OSError if the socket failed in another way: that detects no fault.
         """
         if not self._ended.wait(rest_s):
             with suppress(ConnectionError):  # it has just ended: the thread tells how
@@ -105,7 +105,7 @@ class Sentinel:
         return self._event.seen, self._event.t_ns
 
     def _send_question(self) -> Seen | None:
-        """Send a question. None: there is nobody any more, and the thread has seen that or is about to."""
+        """Send a question. None: the connection has ended, and the thread has seen that or is about to."""
         self._received.clear()
         try:
             self._connection.sendall(_GSSENC_REQUEST)
@@ -133,7 +133,7 @@ class Sentinel:
 
 
 def probe_connect(host: str, port: int, patience_s: float) -> Seen:
-    """What a client sees that connects and asks: refused, unreached, silence, an end, or an answer.
+    """What a new client sees when it connects and asks: refused, unreached, silence, an end, or an answer.
 
     Raises OSError for what the other side has no part in: no descriptor, no route.
     """

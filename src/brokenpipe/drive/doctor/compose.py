@@ -42,23 +42,23 @@ def check_compose(project: Project, engine: str | None) -> Iterator[CheckResult]
 
 def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
     with ExitStack() as running:
-        undo = running.enter_context(janitor(secrets.token_hex(8)))
-        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
+        janitor_ = running.enter_context(janitor(secrets.token_hex(8)))
+        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", janitor_))
         started = time.monotonic()
         try:
-            stack = running.enter_context(stack_on(_stack_spec(project, folder, undo, engine)))
+            stack = running.enter_context(stack_on(_stack_spec(project, folder, janitor_, engine)))
             up_s = time.monotonic() - started
             versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
             yield CheckResult("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
-            probes = self_test_faults(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
-            cuts = self_test_commits(FAULTS, stack.toxiproxy, stack.postgres)
+            results = self_test_faults(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
+            commit_results = self_test_commits(FAULTS, stack.toxiproxy, stack.postgres)
         except StackError as error:
             yield failed_check("stack in containers", error)
             return
-        yield from fault_results(probes, cuts)
+        yield from fault_results(results, commit_results)
 
 
-def _stack_spec(project: Project, folder: Path, undo: Janitor, engine: str | None) -> Footing:
+def _stack_spec(project: Project, folder: Path, janitor_: Janitor, engine: str | None) -> Footing:
     target = project.target_folder(TARGET)
     scenario = {
         "title": "Is this machine able to measure?",
@@ -80,7 +80,7 @@ def _stack_spec(project: Project, folder: Path, undo: Janitor, engine: str | Non
         project=project,
         target_folder=target,
         report=folder,
-        janitor=undo,
+        janitor=janitor_,
         on_step=lambda _: None,
         engine=engine,
     )

@@ -67,10 +67,10 @@ def check_local(project: Project) -> Iterator[CheckResult]:
     yield from check_machine(project)
     yield _check_packet_drop()
     with ExitStack() as running:
-        undo = running.enter_context(janitor(secrets.token_hex(8)))
-        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", undo))
-        database = yield from _check_postgres(folder, undo, running)
-        yield from _check_faults(project, folder, undo, running, database)
+        janitor_ = running.enter_context(janitor(secrets.token_hex(8)))
+        folder = running.enter_context(scratch_folder("brokenpipe-doctor-", janitor_))
+        database = yield from _check_postgres(folder, janitor_, running)
+        yield from _check_faults(project, folder, janitor_, running, database)
 
 
 def _check_packet_drop() -> CheckResult:
@@ -96,12 +96,12 @@ def _packet_drop_in_containers() -> str:
 
 
 def _check_postgres(
-    folder: Path, undo: Janitor, running: ExitStack
+    folder: Path, janitor_: Janitor, running: ExitStack
 ) -> Generator[CheckResult, None, Postgres | None]:
     """Returns the server, if there is one."""
     started = time.monotonic()
     try:
-        server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=undo))
+        server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=janitor_))
     except StackError as error:
         yield failed_check("Postgres", error)
         return None
@@ -111,42 +111,42 @@ def _check_postgres(
 
 
 def _check_faults(
-    project: Project, folder: Path, undo: Janitor, running: ExitStack, database: Postgres | None
+    project: Project, folder: Path, janitor_: Janitor, running: ExitStack, database: Postgres | None
 ) -> Iterator[CheckResult]:
     """All contracts; without a Postgres, those of the wire."""
     try:
-        binary = toxiproxy_binary(project.proxies, undo)
+        binary = toxiproxy_binary(project.proxies, janitor_)
         log = folder / "toxiproxy.log"
-        server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=undo))
+        server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=janitor_))
         if database is None:
-            scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=undo)
-            probes, cuts = (
+            scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=janitor_)
+            results, commit_results = (
                 self_test_faults([each for each in FAULTS if each.place == "wire"], server, scratch),
                 [],
             )
         else:
-            probes = self_test_faults(FAULTS, server, lambda: nullcontext(database))
-            cuts = self_test_commits(FAULTS, server, database)
+            results = self_test_faults(FAULTS, server, lambda: nullcontext(database))
+            commit_results = self_test_commits(FAULTS, server, database)
     except StackError as error:
         yield failed_check("Toxiproxy", error)
         return
     yield CheckResult("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
-    yield from fault_results(probes, cuts)
+    yield from fault_results(results, commit_results)
 
 
 def fault_results(
-    probes: Sequence[SelfTestResult], cuts: Sequence[CommitTestResult]
+    results: Sequence[SelfTestResult], commit_results: Sequence[CommitTestResult]
 ) -> Iterator[CheckResult]:
     """A finding for each fault that was tried."""
-    for fault in dict.fromkeys(probe.parameters for probe in probes):
-        mine = [probe for probe in probes if probe.parameters == fault]
+    for fault in dict.fromkeys(result.parameters for result in results):
+        mine = [result for result in results if result.parameters == fault]
         yield CheckResult(
             f"fault {fault}",
-            all(probe.held for probe in mine),
+            all(result.held for result in mine),
             "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
             _TRY_AGAIN,
         )
-    for cut in cuts:
+    for cut in commit_results:
         yield CheckResult(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
 
 

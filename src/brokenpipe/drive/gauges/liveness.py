@@ -1,4 +1,4 @@
-"""Who must be there for as long as an experiment lasts. One that has ended is a doubt, written down once.
+"""Checks that all processes of a run are alive. A process that has ended is recorded once, as a doubt.
 
 The experiment goes on: what the other arms show is still worth having, and the failures of an arm whose
 target is gone are counted like any other. Only a verdict cannot rest on them.
@@ -23,9 +23,9 @@ LAST_LINES = 3
 
 @dataclass(slots=True)
 class LivenessCheck:
-    """Calls every target with its workers, Postgres, Toxiproxy and PgBouncer.
+    """Checks every target with its workers, Postgres, Toxiproxy and PgBouncer.
 
-    The workers are those that are there at the first call: a service may start helpers and end them as it likes.
+    The workers are those that run at the first call: a service may start and end helpers as it likes.
     """
 
     stack: Stack
@@ -34,7 +34,7 @@ class LivenessCheck:
     _workers: dict[str, list[psutil.Process]] | None = None
 
     def __call__(self, phase: str | None) -> None:
-        """Write a doubt for each that has ended since the last call. Raises RecordingError."""
+        """Record a doubt for each process that has ended since the last call. Raises RecordingError."""
         for code, arm, member in self._members():
             if not member.running and member.pid not in self._reported:
                 self._reported.add(member.pid)
@@ -48,7 +48,7 @@ class LivenessCheck:
 
     def _check_workers(self, arm: str, workers: list[psutil.Process], phase: str | None) -> None:
         root = self.stack.arms[arm].service.child
-        if root.pid in self._reported:  # its workers went with it
+        if root.pid in self._reported:  # its workers ended with it
             return
         for worker in workers:
             if worker.pid not in self._reported and not _is_alive(worker):
@@ -69,7 +69,7 @@ def _ended_doubt(code: Code, arm: str | None, member: Child, phase: str | None) 
     text = (
         f"{member.name} ended by itself {_when(phase)}, with {member.exit_text}; {_last_lines_text(member)}"
     )
-    # Of no phase: what comes after it is as doubtful as the phase in which it was noticed.
+    # Without a phase: what follows is as doubtful as the phase in which it was noticed.
     return Doubt.of(code, text, arm=arm)
 
 

@@ -1,4 +1,4 @@
-"""What the machine does, once a second: how busy, robbed or throttled, and whether its clocks go together."""
+"""Samples of the machine: how busy, stolen or throttled its processors are, and its clocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ATTEMPTS = 3
 
 
 class MachineSampler:
-    """Gauges of all cores. Each counts from the one before."""
+    """Samples all cores. Each sample counts from the one before."""
 
     def __init__(self) -> None:
         self._spent = psutil.cpu_times()
@@ -26,7 +26,7 @@ class MachineSampler:
         self._periods = _quota_periods(self._throttling)
 
     def sample(self) -> MachineGauge | None:
-        """Shares since the last gauge; None when no time has passed."""
+        """Shares of processor time since the last sample; None when no time has passed."""
         before, self._spent = self._spent, psutil.cpu_times()
         spent = {
             name: now - then for name, now, then in zip(before._fields, self._spent, before, strict=True)
@@ -54,7 +54,7 @@ class MachineSampler:
 
 
 def read_clocks() -> Tick:
-    """The same instant on every clock: the readings that lie closest together of a few."""
+    """One moment on every clock: of a few attempts, the one whose readings lie closest together."""
     ticks = []
     for _ in range(_ATTEMPTS):
         t = time.monotonic_ns()

@@ -1,4 +1,4 @@
-"""What Postgres says of itself, read past every proxy: connections of each arm, transactions, and how full it is."""
+"""Samples of Postgres, read past every proxy: connections of each arm, transactions, and free connection slots."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ConnectionKey = tuple[int, int]  # a backend's pid and its client's port: togeth
 
 @dataclass(frozen=True, slots=True)
 class _ActivitySnapshot:
-    """One look at the backends: when each last changed its state, and which no connection of Toxiproxy leads to.
+    """Backends at one moment: when each last changed its state, and which are not reached through Toxiproxy.
 
     Where a PgBouncer stands between, it is PgBouncer's connections that lead to them.
     """
@@ -53,22 +53,22 @@ class _ActivitySnapshot:
         return cls(changed, frozenset(place for place in changed if place[1] not in of_proxy))
 
     def active_since(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
-        """Those that are new or have done something since."""
+        """Connections that are new or have done something since."""
         return frozenset(
             place for place, change in self.changed.items() if before.changed.get(place) != change
         )
 
     def direct_since(self, before: _ActivitySnapshot) -> frozenset[ConnectionKey]:
-        """Those that work for somebody who did not come through Toxiproxy.
+        """Connections that bypass Toxiproxy and are in use.
 
-        Seen at two looks in a row, and at work in between: a connection may open or end during a look, and a
+        Seen in two snapshots in a row, and active in between: a connection may open or end during a snapshot, and a
         backend whose client was cut off in the middle of a long statement lingers.
         """
         return self.bypassing & before.bypassing & self.active_since(before)
 
 
 class PostgresSampler:
-    """Gauges of one server. A server that does not answer leaves a gap and nothing else.
+    """Samples one server. A server that does not answer leaves a gap and nothing else.
 
     `arms` gives the arm of each database; `proxy_pid` is of Toxiproxy, or of the PgBouncer
     behind it; it is asked at every gauge, for Toxiproxy may be restarted.

@@ -1,4 +1,4 @@
-"""Gauges: once a second, what every process, the machine, Postgres and Toxiproxy are doing. Threads of their own."""
+"""Samples every process, the machine, Postgres and Toxiproxy once a second, in threads."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.stack import Stack
 
 EVERY_S = 1.0
-JOIN_S = 2.0  # for a thread to end: one that asks a server which hangs does not
+JOIN_S = 2.0  # for a thread to end: one that waits for a hanging server does not
 
 
 @dataclass(frozen=True, slots=True)
 class SampledProcess:
-    """A process to gauge, together with all its children. Of Toxiproxy and Postgres, the one that runs now."""
+    """A process to sample, together with all its children. `current_pid`: Toxiproxy and Postgres may be restarted."""
 
     role: str  # as in ProcessGauge
     arm: str | None
@@ -43,10 +43,10 @@ def sampling(
     log: Writer,
     doubts: Writer,
 ) -> Iterator[None]:
-    """Write gauges for as long as the block lasts.
+    """Sample and record for as long as the block lasts.
 
-    `databases` gives each arm's database, of which Postgres is asked past every proxy. One that does not answer
-    leaves a gap and nothing else; a Toxiproxy that does not is doubted.
+    `databases` gives each arm's database; Postgres is asked past every proxy. If it does not answer, the samples have
+    a gap; if Toxiproxy does not answer, a doubt is recorded.
     """
     stop = threading.Event()
     database = PostgresSampler(stack.postgres.dsn(), {database: arm for arm, database in databases.items()})
@@ -101,9 +101,9 @@ class _ProcessSampler:
 
 
 def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop: threading.Event) -> None:
-    """For as long as it answers: a server that stands still holds up nobody else's gauges.
+    """Sample Postgres in a thread of its own: a server that stands still delays no other samples.
 
-    It is asked once more at the end, or what happened since the last gauge would be known to nobody.
+    It is asked once more at the end, for what happened since the last sample.
     """
     over = False
     with suppress(RecordingError):
@@ -117,7 +117,7 @@ def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop:
 
 
 def _check_toxiproxy(server: ToxiproxyServer, doubts: Writer, stop: threading.Event) -> None:
-    """Ask Toxiproxy for one proxy after the other. Silence is doubted once, until it answers again."""
+    """Ask Toxiproxy for one proxy after the other. A silence is recorded once, as a doubt, until it answers again."""
     silent, turn = False, 0
     with suppress(RecordingError):
         while not stop.wait(EVERY_S):
@@ -128,7 +128,7 @@ def _check_toxiproxy(server: ToxiproxyServer, doubts: Writer, stop: threading.Ev
                 if not silent:
                     doubts.write(Doubt.of(Code.PROXY_HUNG, hung.message))
                 silent = True
-            except ProxyError:  # it is being restarted, or has ended: of both somebody else tells
+            except ProxyError:  # it is being restarted, or has ended: both are recorded elsewhere
                 pass
             else:
                 silent = False

@@ -1,8 +1,8 @@
-"""Where wishes from the web page arrive: each is answered at once, and carried out by whoever drives the run.
+"""Thread-safe queue of commands from the web page: each is accepted or refused at once, and carried out later.
 
-Wishes come from the thread that listens to the load; the run takes them in its own time, one after the other. The rule
-for two at once: a wish is answered as if all that were accepted before it were done already. So a fault is held, and
-the timeline is played, from the moment in which that was accepted; what is begun takes a second or two.
+Commands come from the thread that reads the load's messages; ManualRun takes them one after the other. A command is
+answered as if all that were accepted before it were done already: a fault counts as held, and the timeline as played,
+from the moment in which that was accepted, although it takes effect a second or two later.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.settings.postgres import UNREADABLE_OVER_TLS
 
 _FAULT_ADAPTER: TypeAdapter[Fault] = TypeAdapter(AnyFault)
-MAX_PENDING = 5  # strikes that somebody has clicked ahead
+MAX_PENDING = 5  # strikes that were clicked ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is to be done. `arms` empty: to all of them."""
+    """A command from the page. Empty `arms`: all arms."""
 
     what: CommandName
     fault: Fault | None = None
@@ -37,23 +37,23 @@ class Command:
 
 @dataclass(slots=True)
 class CommandQueue:
-    """Takes wishes and refuses those that cannot be fulfilled now, with the reason."""
+    """Accepts commands, and refuses those that cannot be carried out now, with the reason."""
 
     arms: tuple[str, ...]
     tls: bool = False  # between services and database
     packet_loss_available: bool = False  # packets can be lost
-    running: bool = False  # somebody has pressed Start, and nobody Stop
+    running: bool = False  # Start was pressed, and Stop was not
     held: Fault | None = None
     playing: bool = False  # the scenario's timeline is under way
-    users: int = 0  # of each arm, as far as somebody has asked for them
-    stop_requested_at: int | None = None  # when somebody pressed Stop
+    users: int = 0  # of each arm, as asked for on Locust's page
+    stop_requested_at: int | None = None  # when Stop was pressed (monotonic nanoseconds)
     stopped: bool = False
-    _current: Command | None = None  # what is being carried out
+    _current: Command | None = None  # the command that is being carried out
     _pending: deque[Command] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def submit(self, ask: CommandRequest) -> str | None:
-        """Take it. Why not, if not."""
+        """Accept a command, or return the reason why not."""
         with self._changed:
             try:
                 command = self._parse(ask)
@@ -66,25 +66,25 @@ class CommandQueue:
         return None
 
     def set_users(self, users: int) -> None:
-        """Somebody pressed Start, or changed how many there are."""
+        """Start was pressed, or the number of users changed."""
         with self._changed:
             self.users = users
             self._changed.notify_all()
 
     def request_stop(self, t: int) -> None:
-        """Somebody pressed Stop."""
+        """Stop was pressed."""
         with self._changed:
             self.stop_requested_at = t
             self._changed.notify_all()
 
     def confirm_stopped(self) -> None:
-        """… and no user is left."""
+        """Stop was pressed, and no user is left."""
         with self._changed:
             self.stopped = True
             self._changed.notify_all()
 
     def reset(self) -> None:
-        """For the next run: forget everything that was asked of this one."""
+        """Reset for the next run."""
         with self._changed:
             self._pending.clear()
             self._current = None
@@ -92,7 +92,7 @@ class CommandQueue:
             self.held, self.stop_requested_at, self.users = None, None, 0
 
     def take_next(self, timeout_s: float) -> Command | None:
-        """The next wish, which is under way until `finished`; None: none came in that time, or Stop was pressed."""
+        """The next command, which is under way until `finish`; None: none came in that time, or Stop was pressed."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self.stop_requested_at is not None, timeout_s)
             if not self._pending or self.stop_requested_at is not None:
@@ -103,12 +103,12 @@ class CommandQueue:
             return self._current
 
     def finish(self, *, held: Fault | None) -> None:
-        """The wish that was taken is done, or came to nothing; this is held now."""
+        """The current command is done, or failed. `held`: the fault that is held now."""
         with self._changed:
             self.held, self.playing, self._current = held, False, None
 
     def take_pending(self, what: CommandName) -> bool:
-        """Whether such a wish is waiting; it is not any more."""
+        """Remove every pending command of this kind; whether there was one."""
         with self._changed:
             waiting = [command for command in self._pending if command.what == what]
             for command in waiting:
@@ -118,7 +118,7 @@ class CommandQueue:
     # --- inside -------------------------------------------------------------------------------------
 
     def _parse(self, ask: CommandRequest) -> Command:
-        """Raises ValueError with what is wrong, in words for whoever filled in the form."""
+        """The command of a form. Raises ValueError with what is wrong, in the words of the form."""
         fault = _fault_of(ask.fault) if ask.what in {"strike", "hold"} else None
         if unknown := [arm for arm in ask.arms if arm not in self.arms]:
             raise ValueError(f"no such arm: {unknown[0]}; there are {', '.join(self.arms)}")
@@ -130,7 +130,7 @@ class CommandQueue:
         return Command(ask.what, fault, arms)
 
     def _refusal(self, command: Command) -> str | None:
-        """The first reason there is."""
+        """The first reason to refuse a command."""
         held, playing = self._will_hold(), self._will_play()
         acts = command.what in {"strike", "hold", "play"}
         reasons = {
@@ -142,13 +142,13 @@ class CommandQueue:
             "nothing is held": command.what == "heal" and not held,
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
             and held is not None,
-            f"{MAX_PENDING} wishes are waiting already": acts and len(self._pending) >= MAX_PENDING,
+            f"{MAX_PENDING} commands are waiting already": acts and len(self._pending) >= MAX_PENDING,
             **_unsuitable(command, self.packet_loss_available),
         }
         return next((reason for reason, applies in reasons.items() if applies), None)
 
     def _will_hold(self) -> Fault | None:
-        """What is held once all that was accepted is done."""
+        """The fault that is held once every accepted command is done."""
         held = self.held
         for command in self._accepted():
             if command.what in {"hold", "heal"}:
@@ -160,7 +160,7 @@ class CommandQueue:
         return self.playing or any(command.what == "play" for command in self._accepted())
 
     def _accepted(self) -> list[Command]:
-        """What is under way and what waits, in order."""
+        """The current command and the pending ones, in order."""
         return [*([self._current] if self._current else []), *self._pending]
 
 
@@ -169,7 +169,7 @@ def _unsuitable(command: Command, packet_loss_available: bool) -> dict[str, bool
         return {}
     name, strikes = command.fault.name, command.fault.strikes
     return {
-        f"{name} is no strike: it is held until somebody heals it": command.what == "strike" and not strikes,
+        f"{name} is no strike: it is held until it is healed": command.what == "strike" and not strikes,
         f"{name} happens at one moment: strike it": command.what == "hold" and strikes,
         f"{name} takes network namespaces that were made ready for it: by hand those of --stack compose, with a "
         "scenario that has it; or hold a black_hole": command.fault.in_namespace

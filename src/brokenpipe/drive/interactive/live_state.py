@@ -1,4 +1,4 @@
-"""What the web pages show of a run: looked together twice a second and sent to them as JSON."""
+"""The state that the web pages show of a run: built twice a second and sent as JSON."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from brokenpipe.load.web_messages import StateUpdate
 from brokenpipe.plan.plan import Plan
 
 EVERY_S = 0.5
-POINT_EVERY = 2  # looks: the charts have a point a second
-STRIKE_BAND_S = 0.6  # how wide a strike is shaded
+POINT_EVERY = 2  # states: the charts have a point a second
+STRIKE_BAND_S = 0.6  # width of the band of a strike
 
 
 LiveSourceFactory = Callable[[Path, Sequence[str]], Looks]
@@ -29,7 +29,7 @@ LiveSourceFactory = Callable[[Path, Sequence[str]], Looks]
 
 @dataclass(slots=True)
 class SessionState:
-    """What is the same from run to run. `reports` are those of this sitting, the newest last."""
+    """State of a web session that outlives single runs. `reports`: those of this session, the newest last."""
 
     plan: Plan
     message: str = "starting"
@@ -37,7 +37,7 @@ class SessionState:
     reports: list[dict[str, object]] = field(default_factory=list)
 
     def build(self, **more: Any) -> dict[str, Any]:
-        """What there is to see without a run."""
+        """The state without a run; `more` replaces parts of it."""
         seen: dict[str, Any] = {
             "run": None,
             "point": None,
@@ -62,7 +62,7 @@ class SessionState:
 
 @dataclass(slots=True)
 class LiveStateBuilder:
-    """Of one run: what its history says now, and what is being done."""
+    """Builds the state of one run, from its history so far and from ManualRun."""
 
     session: SessionState
     commands: CommandQueue
@@ -131,12 +131,12 @@ class LiveStateBuilder:
         }
 
     def _arms(self, event: Deed) -> list[str]:
-        """In the scenario's order; they were all struck at once."""
+        """The arms of an event, in the scenario's order."""
         arms = tuple(self.session.plan.scenario.arms)
         return ["all"] if set(event.arms) == set(arms) else sorted(event.arms, key=arms.index)
 
     def _faults(self, events: Sequence[Deed]) -> list[dict[str, str]]:
-        """The rows of the tab: what is on now, the timeline, then what was done."""
+        """The rows of the tab: what is on now, what was done, and the timeline."""
         current = self._now()
         rows = [{"what": f"NOW: {current['doing']}", "phase": str(current["phase"]), "arms": "", "when": ""}]
         rows += [
@@ -194,7 +194,7 @@ def _fault_bands(events: Sequence[Deed], started_ns: int, now: int) -> dict[str,
 
 @contextmanager
 def publishing(load: LocustProcess, scene: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
-    """Send the scene for as long as the block lasts. A load that is gone is somebody else's to tell."""
+    """Send the state for as long as the block lasts. A load that has ended is reported elsewhere."""
     over = threading.Event()
 
     def send() -> None:

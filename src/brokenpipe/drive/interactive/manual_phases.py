@@ -1,4 +1,4 @@
-"""The phases of a run by hand, made as they are needed: what its plan.json says was run."""
+"""Phases of a run by hand, made as they are needed: they become the phases of its plan.json."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.sequential import EpisodeRange
 
 NO_FAULT_PHASE = Phase(name="hands_off", seconds=BLOCK_S)
-"""What lies between two faults."""
+"""The phase between two faults."""
 
 MAX_NAME_LENGTH = 40  # as of every phase
 
 
 def manual_phase(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Phase:
-    """The phase in which this is done by hand, once. Raises ValidationError where a phase cannot be of that kind."""
+    """The phase of a fault by hand, with one episode. Raises ValidationError if no phase can have it."""
     if fault.strikes:
         every_s = max(2.0, fault.least_every_s)
         return Phase(name=name, fault=fault, arms=arms, episodes=1, every_s=every_s)  # type: ignore[arg-type]
@@ -33,25 +33,25 @@ def _with_episodes(phase: Phase, count: int) -> Phase:
 
 @dataclass(slots=True)
 class ManualPhases:
-    """One for each fault with its parameters and arms, in the order in which they were first asked for."""
+    """One phase for each fault with its parameters and arms, in the order in which they were first used."""
 
     _phases: dict[tuple[Fault, tuple[str, ...]], Phase] = field(default_factory=dict)
     _episodes: dict[str, int] = field(default_factory=dict)
     _timelines_played: int = 0  # of the scenario's timeline
 
     def phase_for(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
-        """Its phase, the same each time."""
+        """The phase of this fault and these arms, the same each time."""
         key = (fault, arms)
         if key not in self._phases:
             self._phases[key] = manual_phase(fault, arms, self._name(fault, arms))
         return self._phases[key]
 
     def episodes(self, phase: Phase) -> int:
-        """How many there have been so far."""
+        """The number of episodes so far."""
         return self._episodes.get(phase.name, 0)
 
     def next_episode(self, phase: Phase) -> int:
-        """The number of the one that comes."""
+        """The number of the next episode, which is counted."""
         n = self.episodes(phase)
         self._episodes[phase.name] = n + 1
         return n
@@ -65,7 +65,7 @@ class ManualPhases:
         ]
 
     def plan_so_far(self, plan: Plan) -> Plan:
-        """The plan as it has become. What the scenario expects is expected of its timeline, once that is played."""
+        """The plan with all phases so far. The scenario's expectations apply once its timeline was played."""
         scenario, played = plan.scenario, self._timelines_played > 0
         timeline = tuple(
             _with_episodes(phase, self._timelines_played * phase.count) for phase in scenario.phases
@@ -79,7 +79,7 @@ class ManualPhases:
         return plan.model_copy(update={"scenario": scenario.model_copy(update=changes), "looks": {}})
 
     def _sized(self, phase: Phase) -> Phase:
-        """With as many episodes as there have been."""
+        """The phase with as many episodes as were played."""
         return _with_episodes(phase, max(1, self.episodes(phase)))
 
     def _name(self, fault: Fault, arms: tuple[str, ...]) -> str:

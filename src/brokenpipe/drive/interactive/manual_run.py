@@ -1,6 +1,6 @@
-"""A run by hand: users act, and somebody at the web page breaks the wire when they like.
+"""A run by hand: users act, and faults come from the web page.
 
-It is written down as a run by file is, so that it is measured and reported in the same way. Its phases are made as they
+It is recorded as a run by file is, so that it is measured and reported in the same way. Its phases are made as they
 are needed, one for each fault with its parameters and the arms that it happens to; `hands_off` lies between them:
 
     hands_off      ▇▇▇▇│▇▇▇▇│▇▇▁▁▁▁▁▁▇▇▇▇│▇▇▇▇▁▁▁▁▁▁▁▁▁▁▁▁▇▇▇▇
@@ -44,10 +44,10 @@ def _ns(seconds: float) -> int:
 
 @dataclass(slots=True)
 class ManualRun:
-    """Fulfils the wishes of a desk until somebody presses Stop.
+    """Carries out the commands of a queue until Stop is pressed.
 
-    `on_plan` is told what the plan is from now on, before any of it happens. `certify` tries a fault on raw sockets.
-    `doing` says what is going on, in words for the page.
+    `on_plan` is called with each new plan before any of it happens. `self_test` tests a fault on raw sockets.
+    `activity` is what is going on, in words for the page.
     """
 
     plan: Plan
@@ -61,17 +61,17 @@ class ManualRun:
     drain_s: float
     activity: str = "starting"
     playing: Progress | None = None
-    _users: int = 0  # of each arm, as was last written down
+    _users: int = 0  # of each arm, as last recorded
     _phases: ManualPhases = field(default_factory=ManualPhases)
     _phase: Phase | None = None
-    _since: int = 0  # when the block under way began, or when load counts again
+    _since: int = 0  # when the current block began, or when load counts again
 
     @property
     def phase(self) -> str:
         return self._phase.name if self._phase else ""
 
     def run(self) -> None:
-        """Until Stop. Raises StackError, UsageError or RecordingError when it cannot go on."""
+        """Run until Stop is pressed. Raises StackError, UsageError or RecordingError when it cannot go on."""
         self._users = self.plan.scenario.load.users
         self.nemesis.time_round_trips()
         self.load.open()
@@ -85,7 +85,7 @@ class ManualRun:
         self.nemesis.heal(self.phase or NO_FAULT_PHASE.name)
         self.commands.finish(held=None)
 
-    # --- what is wished -----------------------------------------------------------------------------
+    # --- commands ------------------------------------------------------------------------------------
 
     def _carry_out(self, command: Command) -> None:
         try:
@@ -133,7 +133,7 @@ class ManualRun:
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _play(self, _: Command) -> None:
-        """The scenario's own timeline, as in a run by file; then hands off again."""
+        """Play the scenario's own timeline, as in a run by file."""
         self._leave(time.monotonic_ns())
         scenario = self.plan.scenario
         episode_ranges = self._phases.next_timeline(scenario)
@@ -150,7 +150,7 @@ class ManualRun:
                 drain_s=self.drain_s,
                 started=time.monotonic(),
                 total_s=scenario.forecast_s,
-                stop_on_failing_service=False,  # who sits at the pages sees what fails, and ends it when they want to
+                stop_on_failing_service=False,  # the page shows what fails, and can abort
             ).run()
         except TimelineAborted:
             self.nemesis.heal(NO_FAULT_PHASE.name)
@@ -161,12 +161,12 @@ class ManualRun:
             self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _ignore(self, _: Command) -> None:
-        """What came too late, or is somebody else's."""
+        """A command that came too late, or that needs nothing here."""
 
     # --- phases and their blocks --------------------------------------------------------------------
 
     def _prepare(self, fault: Fault, arms: tuple[str, ...]) -> Phase:
-        """The phase of a fault, once this machine was seen to do it and connections are open that end as it asks."""
+        """The phase of a fault, after its self-test, and with connections open that end as it asks."""
         self.activity = f"trying {fault} on raw sockets"
         self.self_test(fault)
         phase = self._phases.phase_for(fault, arms)
@@ -177,7 +177,7 @@ class ManualRun:
         return phase
 
     def _renew(self, phase: Phase) -> None:
-        """Have connections opened anew that end as the phase's fault asks, and wait until the arms answer again."""
+        """Renew connections so that they end as the phase's fault asks, and wait until the arms answer again."""
         assert phase.fault is not None
         self.activity = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
         self._drain()
@@ -196,21 +196,21 @@ class ManualRun:
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _drain(self) -> None:
-        """Close the gate and wait until nothing is under way; say so where that does not happen."""
+        """Close the gate and wait until no request is in flight; record a doubt if some still are."""
         if not self.load.drain(self.drain_s):
             text = f"requests were still under way {self.drain_s:g} s after the load paused"
             self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=NO_FAULT_PHASE.name))
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)
-        at = min(at, time.monotonic_ns())  # somebody may have pressed Stop meanwhile
+        at = min(at, time.monotonic_ns())  # Stop may have been pressed meanwhile
         self._phase, self._since = phase, at
         self._record_phase(phase, "begin", at)
         self.activity = "hands off"
         self._check_held_fault()
 
     def _leave(self, at: int) -> None:
-        """End the phase under way. The last block of what is held counts, however short."""
+        """End the current phase. The last block of a held fault counts, however short."""
         if self._phase is None:
             return
         phase, self._phase = self._phase, None
@@ -222,7 +222,7 @@ class ManualRun:
         self._publish_plan()
 
     def _poll(self) -> None:
-        """Whether everything goes on, and whether a block is over."""
+        """Check load, processes and users, and record each block that is over."""
         self.load.check()
         self._count_users()
         self.check_alive(self.phase or None)

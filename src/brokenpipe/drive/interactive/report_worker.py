@@ -1,4 +1,4 @@
-"""Makes reports beside a sitting: each in a process of its own, so that what is being measured hardly notices."""
+"""Makes reports during a web session: each in a child process, so that a run is hardly disturbed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT_S = 600.0
 
 
 class ReportWorker:
-    """One report at a time. `on_say` is told what the report of a finished run says."""
+    """Makes one report at a time. `on_message` is called with the output of a finished run's report."""
 
     def __init__(self, janitor: Janitor, scratch: Path, on_message: Callable[[str], None]) -> None:
         self._janitor = janitor
@@ -35,12 +35,12 @@ class ReportWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Whatever is being made is finished first."""
+        """Finish the report that is being made."""
         with self._lock:
             pass
 
     def state(self, folder: Path) -> str:
-        """In a word for the page: running, being made, so far, ready or failed."""
+        """The state of a report, as the page shows it: running, being made, so far, ready or failed."""
         return self._states.get(folder, "running")
 
     def make(self, folder: Path, *, last: bool = False) -> None:
@@ -54,7 +54,7 @@ class ReportWorker:
             self._on_message(text)
 
     def _run_report(self, folder: Path, log: Path) -> tuple[bool, str]:
-        """Whether there is a report now, and what is to be said."""
+        """Whether the report was made, and the text to print."""
         later = f"`brokenpipe report {folder}` makes it."
         argv = [sys.executable, "-m", "brokenpipe", "report", str(folder)]
         columns = {"COLUMNS": os.environ["COLUMNS"]} if "COLUMNS" in os.environ else {}

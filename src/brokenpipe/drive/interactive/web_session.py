@@ -1,8 +1,8 @@
-"""A sitting at the web UI: one Locust that stays, and between Start and Stop a run with a stack and folder of its own.
+"""`run --web`: one Locust that stays, and between Start and Stop a run with a stack and folder of its own.
 
-    stack up ─▶ certificate ─▶ aim the load ─▶ Start ─▶ by hand ─▶ Stop ─▶ stack down ─▶ report ─┐
-        ▲                                                                                       │
-        └───────────────────────────────────────────────────────────────────────────────────────┘
+    stack up ─▶ self-test ─▶ targets to the load ─▶ Start ─▶ by hand ─▶ Stop ─▶ stack down ─▶ report ─┐
+        ▲                                                                                             │
+        └─────────────────────────────────────────────────────────────────────────────────────────────┘
 
 So every run begins as a run by file does: with a fresh database, fresh processes and nothing recorded before.
 """
@@ -84,7 +84,7 @@ STOPPED_TIMEOUT_S = 10.0  # from Stop to the last user's end; Locust gives them 
 
 @dataclass(frozen=True, slots=True)
 class WebSessionConfig:
-    """What is run, where its folders go, and who is told. `page` is the HTML of the page of ours."""
+    """Inputs of a web session. `page`: HTML of the page beside Locust's. `on_message`: prints a line."""
 
     plan: Plan
     sources: Sources
@@ -103,7 +103,7 @@ class WebSessionConfig:
 
 
 def serve_web_session(config: WebSessionConfig) -> None:
-    """Until Ctrl-C or SIGTERM, which are raised again when every run is recorded and reported.
+    """Serve until Ctrl-C or SIGTERM, which are raised again when every run is recorded and reported.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
@@ -115,7 +115,7 @@ def serve_web_session(config: WebSessionConfig) -> None:
 
 
 class _WebSession:
-    """Where the sitting takes place: what stays while runs come and go."""
+    """State of a web session that outlives single runs: Locust, report worker, command queue, page."""
 
     def __init__(self, config: WebSessionConfig, undo: Janitor, reporter: ReportWorker, page: Path) -> None:
         self._config = config
@@ -144,18 +144,18 @@ class _WebSession:
                         self._run(folder, load)
                         folder = self._new_folder()
         except (KeyboardInterrupt, Terminated):
-            remove_if_not_begun(folder)  # nobody has pressed Start
+            remove_if_not_begun(folder)  # Start was not pressed
             raise
 
     def _new_folder(self) -> Path:
-        """Of the next run. It is not the latest before somebody starts it."""
+        """The folder of the next run. `latest` leads to it once it is started."""
         return new_report_folder(self._config.reports, self._config.plan.stem)
 
     def _load_config(self) -> LoadConfig:
         scenario = self._config.plan.scenario
         return LoadConfig(
             locustfile=self._config.sources.locustfile,
-            # Nowhere yet: each run has its own. All different, or Locust would show the one host.
+            # Placeholders: each run has its own. All different, or Locust would show one host.
             arms={arm: f"http://{LOOPBACK}:{n}" for n, arm in enumerate(scenario.arms, 1)},
             users=scenario.load.users,
             seed=scenario.seed,
@@ -201,7 +201,7 @@ class _WebSession:
         )
 
     def _report(self, folder: Path) -> None:
-        """Of a run that is over; somebody who ends the sitting now gets it all the same."""
+        """Make the report of a finished run, even if the session is being ended."""
         try:
             self._reporter.make(folder, last=True)
         except (KeyboardInterrupt, Terminated):
@@ -289,7 +289,7 @@ class _WebSession:
 
     @contextmanager
     def _accepting_commands(self, load: LocustProcess) -> Iterator[None]:
-        """While the block lasts. If it does not end well, nothing is asked of a stack that is taken down."""
+        """Accept commands while the block lasts. After an error, drain the load before the stack ends."""
         self._commands.running = True
         self._set_state("running", "users are there")
         try:
@@ -302,7 +302,7 @@ class _WebSession:
             self._commands.running = False
 
     def _wait_ready(self, load: LocustProcess) -> None:
-        """As many users as were asked for, however slowly they come; or nobody wants them any more."""
+        """Wait until all users exist, however long that takes, or until Stop is pressed."""
         while self._commands.stop_requested_at is None:
             with suppress(StackError):  # they are still coming
                 load.wait_ready(POLL_S)
@@ -321,7 +321,7 @@ class _WebSession:
         return watcher.build() if watcher else self._session.build()
 
     def _on_message(self, news: WebEvent) -> None:
-        """In the thread that listens to the load."""
+        """Handle a message of Locust's page. Called in the thread that reads the load's messages."""
         match news:
             case CommandRequest():
                 refusal = self._commands.submit(news)
@@ -340,7 +340,7 @@ class _WebSession:
 
 @contextmanager
 def _recording_end(log: Writer, keeper: Keeper) -> Iterator[None]:
-    """How it ended is the last line."""
+    """Record how the run ended, as the last line."""
     ending: Ending = "failed"
     try:
         yield

@@ -98,21 +98,21 @@ def _test_server_faults(
     with scratch() as running:
         database = running.create_database("brokenpipe_scratch")
         with server.scratch_proxy((running.host, running.port), database=database) as proxy:
-            return [probe for fault in faults for probe in _test_server_fault(fault, proxy, wire_of(proxy))]
+            return [result for fault in faults for result in _test_server_fault(fault, proxy, wire_of(proxy))]
 
 
 def _test_server_fault(fault: Fault, proxy: Proxy, wire: Wire) -> list[SelfTestResult]:
     for _ in range(_ATTEMPTS):
         observed = observe_at_server(fault, wire, login_target_of(proxy))
-        probes = [_result_of(fault, situation, seen) for situation, seen in observed.items()]
-        missed = [probe for probe in probes if not probe.held]
-        if not missed or not all(_missed_by_chance(probe, observed[probe.situation]) for probe in missed):
+        results = [_result_of(fault, situation, seen) for situation, seen in observed.items()]
+        missed = [result for result in results if not result.held]
+        if not missed or not all(_missed_by_chance(result, observed[result.situation]) for result in missed):
             break
-    return probes
+    return results
 
 
-def _missed_by_chance(probe: SelfTestResult, observed: Observation | str) -> bool:
-    return not isinstance(observed, str) and probe.expected.missed_by_chance(observed.seen, observed.after_s)
+def _missed_by_chance(result: SelfTestResult, observed: Observation | str) -> bool:
+    return not isinstance(observed, str) and result.expected.missed_by_chance(observed.seen, observed.after_s)
 
 
 def _test_wire_faults(
@@ -126,28 +126,28 @@ def _test_wire_faults(
         scratches = [
             proxies.enter_context(server.scratch_proxy(upstream, armed=fault.armed)) for fault, _ in cases
         ]
-        looks = [
+        observations = [
             partial(_observe, fault, situation, proxy, wire_of(proxy))
             for (fault, situation), proxy in zip(cases, scratches, strict=True)
         ]
-        with ThreadPoolExecutor(_AT_ONCE, "probe") as probers:
-            together = list(probers.map(lambda look: look(), looks))
+        with ThreadPoolExecutor(_AT_ONCE, "probe") as executor:
+            observed_at_once = list(executor.map(lambda observe: observe(), observations))
         # What was late in company may be in time alone.
         return [
-            _result_of(*case, _retry_alone(look, case, observed))
-            for case, look, observed in zip(cases, looks, together, strict=True)
+            _result_of(*case, _retry_alone(observe, case, observed))
+            for case, observe, observed in zip(cases, observations, observed_at_once, strict=True)
         ]
 
 
 def _retry_alone(
-    look: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
+    observe: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
 ) -> Observation | str:
     """What is seen, once more and alone, of what may have been missed by chance."""
     expected: Expectation = getattr(case[0].contract, case[1])
     for _ in range(_ATTEMPTS):
         if isinstance(observed, str) or not expected.missed_by_chance(observed.seen, observed.after_s):
             break
-        observed = look()
+        observed = observe()
     return observed
 
 

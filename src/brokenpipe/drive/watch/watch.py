@@ -147,12 +147,12 @@ class _ServerCheck:
             self.watch.record(key, time.monotonic_ns() if answered else before, silent=not answered)
 
 
-def _repeat(look: Callable[[], None], every_s: float, over: threading.Event) -> None:
+def _repeat(check: Callable[[], None], every_s: float, over: threading.Event) -> None:
     # A full disk ends the experiment through the other writers; here it only ends the watch.
     with suppress(RecordingError):
         while not over.wait(every_s):
             with passing_over_lack_of_files():
-                look()
+                check()
 
 
 @contextmanager
@@ -162,16 +162,16 @@ def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Itera
         watch, over = Watch(log), threading.Event()
         for part in parts:
             log.write(WatchedPart(time.monotonic_ns(), part.role, part.arm))
-        looks: list[tuple[Callable[[], None], float]] = [
+        checks: list[tuple[Callable[[], None], float]] = [
             (_ProcessChecks(watch, ProcessStates(parts), log).check, CHECK_EVERY_S),
             (_ServerCheck(watch, "postgres", partial(postgres_answers, stack.postgres)).check, ASK_EVERY_S),
         ]
         if stack.pgbouncer:
             answers = partial(pgbouncer_answers, stack.pgbouncer)
-            looks.append((_ServerCheck(watch, "pgbouncer", answers).check, ASK_EVERY_S))
+            checks.append((_ServerCheck(watch, "pgbouncer", answers).check, ASK_EVERY_S))
         threads = [
-            threading.Thread(target=_repeat, args=(look, every_s, over), name="watch", daemon=True)
-            for look, every_s in looks
+            threading.Thread(target=_repeat, args=(check, every_s, over), name="watch", daemon=True)
+            for check, every_s in checks
         ]
         for thread in threads:
             thread.start()
