@@ -15,7 +15,7 @@ from brokenpipe.history.reader import reading
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
-from brokenpipe.measure.tables.requests import placed, tabulate
+from brokenpipe.measure.tables.requests import create_request_tables, select_with_episode
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]  # two drivers, and a second run of each in need
 
@@ -124,16 +124,16 @@ class TestDefaultScenario:
 
 def _ping_ms(folder: Path) -> dict[str, float]:
     """The median of the pings of the arm that pings and does not recycle, by phase."""
-    tallies = placed("FROM tallies WHERE pings > 0 AND witness_arm = 'pre_ping'", "t0")
+    tallies = select_with_episode("FROM tallies WHERE pings > 0 AND witness_arm = 'pre_ping'", "t0")
     with reading(folder) as history:
-        tabulate(history, limit_s=LIMIT_S)
+        create_request_tables(history, limit_s=LIMIT_S)
         return dict(history.rows(f"SELECT phase, median(ping_ms / pings) FROM ({tallies}) GROUP BY phase"))
 
 
 def _longer_with_a_ping_ms(folder: Path) -> float:
     """The median difference of the two arms' requests of the same id, under latency."""
     with reading(folder) as history:
-        tabulate(history, limit_s=LIMIT_S)
+        create_request_tables(history, limit_s=LIMIT_S)
         (median_ms,) = history.one(
             """SELECT median(pinged.ms - plain.ms) FROM outcomes plain JOIN outcomes pinged USING (id_hash, phase)
             WHERE phase = 'latency' AND plain.arm = 'plain' AND pinged.arm = 'pre_ping' AND plain.name = 'POST /chat'

@@ -18,7 +18,7 @@ from brokenpipe.measure.attribution.engine import Attribution, Relation, attribu
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
-from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.tables.requests import create_request_tables
 
 NOT_LOOKED_AT = "not looked at"
 
@@ -155,7 +155,7 @@ def _found(folder: Path) -> dict[tuple[str, str], tuple[FailedRequest, Attributi
     """What measure/ says, by arm and request."""
     with reading(folder) as history:
         plan = history.document("plan.json")
-        tabulate(history, limit_s=plan["scenario"]["load"]["timeout_s"])
+        create_request_tables(history, limit_s=plan["scenario"]["load"]["timeout_s"])
         failed = failures(history)
         each = zip(failed, attribute_failures(history, failed), strict=True)
         return {(failure.arm, failure.id): (failure, attribution) for failure, attribution in each}

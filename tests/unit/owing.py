@@ -10,7 +10,7 @@ from brokenpipe.history.reader import reading
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.model.attribution import Attribution
-from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.tables.requests import create_request_tables
 
 PORT = 40_000
 EXHAUSTED = [link("sqlalchemy.exc.TimeoutError", "QueuePool limit reached")]
@@ -27,14 +27,14 @@ def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **erro
 def of(run: Recorded) -> list[Attribution]:
     """What the failures are owed to, in order."""
     with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
+        create_request_tables(history, limit_s=1)
         return list(attribute_failures(history, failures(history)))
 
 
 def explained(run: Recorded) -> list[tuple[FailedRequest, Attribution]]:
     """The failures, in the state that all there is on record tells, and what they are owed to."""
     with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
+        create_request_tables(history, limit_s=1)
         failed = failures(history)
         owings = attribute_failures(history, failed)
         return list(zip(refine_by_connection(failed, owings), owings, strict=True))

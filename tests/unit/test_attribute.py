@@ -11,12 +11,12 @@ from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, explained, fails, 
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import reading
-from brokenpipe.measure.attribution.refused_connects import as_nobody_accepted
+from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.model.attribution import Relation
-from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.tables.requests import create_request_tables
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 def found(run: Recorded) -> list[FailedRequest]:
     """The failures themselves, in order."""
     with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
+        create_request_tables(history, limit_s=1)
         return list(failures(history))
 
 
@@ -59,8 +59,8 @@ def test_an_end_of_what_was_never_accepted(
         opened(run, came, PORT + 1)
     fails(run, 5.7, ENDED, where="connect", port=None, began=run.at(began))
     with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
-        (one,) = as_nobody_accepted(history, failures(history))
+        create_request_tables(history, limit_s=1)
+        (one,) = reclassify_refused_connects(history, failures(history))
     assert (one.error_class, one.broken) == (called, False)
 
 
@@ -68,8 +68,8 @@ def test_without_a_log_of_links_an_end_stays_an_end(run: Recorded) -> None:
     """Nobody knows then who was let in."""
     fails(run, 5.7, ENDED, where="connect", port=None)
     with reading(run.folder) as history:
-        tabulate(history, limit_s=1)
-        (one,) = as_nobody_accepted(history, failures(history))
+        create_request_tables(history, limit_s=1)
+        (one,) = reclassify_refused_connects(history, failures(history))
     assert one.error_class is ErrorClass.EOF
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from brokenpipe.measure.stats.change_points import LASTS, change_points, runs_after, runs_needed
+from brokenpipe.measure.stats.change_points import MIN_SEGMENT, change_points, runs_after, runs_needed
 
 PAGES = 50
 SERIES = 12
@@ -65,7 +65,7 @@ def test_one_odd_night_is_no_change() -> None:
     values = _normal(draw, 30)
     values[10] = 1e6
     assert change_points({"x": values})["x"] == ()
-    assert LASTS == 3
+    assert MIN_SEGMENT == 3
 
 
 def test_too_few_runs_never_change() -> None:

@@ -12,7 +12,7 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.tables.estimates import Estimate
-from brokenpipe.measure.verdict.checks import decide, episodes_more, overall
+from brokenpipe.measure.verdict.checks import additional_episodes, decide, overall_verdict
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 
@@ -76,7 +76,7 @@ def test_how_many_more_would_settle_it(
     value: float, low: float, high: float, alike: bool, bound: float, more: int | None
 ) -> None:
     """Twelve episodes whose interval reaches across the bound: it shrinks with the square root of their number."""
-    assert episodes_more(Estimate(value, Interval(low, high), 12, all_equal=alike), bound) == more
+    assert additional_episodes(Estimate(value, Interval(low, high), 12, all_equal=alike), bound) == more
 
 
 def _check(verdict: Verdict) -> Check:
@@ -104,7 +104,7 @@ def test_the_verdict_of_a_run(
     """A failed check fails the run; else a doubt, an unknown or an early end makes it unknown."""
     decided = [_check(verdict) for verdict in verdicts]
     warnings = [_warn(unknown=False), _warn(unknown=unknown)]
-    assert overall(decided, warnings, finished=finished) is expected
+    assert overall_verdict(decided, warnings, finished=finished) is expected
 
 
 # --- metrics ------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import ArmCost, RankedBy, Recommendation, Verdict
-from brokenpipe.measure.verdict.headline import cost_words, in_doubt
+from brokenpipe.measure.verdict.headline import cost_text, with_doubt
 from brokenpipe.measure.verdict.ranking import ranked_by
 from brokenpipe.measure.verdict.recommend import engine_settings
 from brokenpipe.report.run import headline_sentences
@@ -290,7 +290,7 @@ def test_all_of_a_dozen_has_an_interval(tmp_path: Path) -> None:
 )
 def test_a_cost_is_as_sure_as_its_interval(added_ms: float, ends: Interval | None, says: str) -> None:
     """Too small to matter is a claim about the whole interval: an interval that contains 0 may reach anywhere."""
-    assert plain(cost_words(ArmCost("steady", added_ms, ends), "plain")).replace("0.60", "0.6") == f", {says}"
+    assert plain(cost_text(ArmCost("steady", added_ms, ends), "plain")).replace("0.60", "0.6") == f", {says}"
 
 
 def test_what_matters_grows_with_the_control(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_what_puts_a_recommendation_in_doubt(
 ) -> None:
     """An open check does, and whatever makes anything unknown, even if a failed check decides; a note does not."""
     found = _kill(tmp_path, {"plain": [2] * 8, "pre_ping": [0] * 8}, STALE)
-    best = in_doubt(replace(_best(found), in_doubt=False), verdict, warnings)
+    best = with_doubt(replace(_best(found), in_doubt=False), verdict, warnings)
     assert best is not None
     assert best.in_doubt is doubted
     assert best.is_recommended is not doubted

@@ -323,7 +323,7 @@ def _gate(draw: np.random.Generator, model: str, begins: bool = False) -> dict[s
     ps = {}
     for arm in range(4):
         one, other = (Sample(tuple(run[0][arm]), tuple(run[1][arm])) for run in (base, new))
-        p = rise_p(one, other, tolerated=0.0, dealt=DEALT)
+        p = rise_p(one, other, tolerated=0.0, permutations=DEALT)
         if p is not None:
             ps[str(arm)] = p
     return holm(ps)
@@ -344,7 +344,7 @@ def test_more_episodes_in_one_run_make_no_false_alarm() -> None:
     for _ in range(PROMISED):
         base, new = episodes("in_use", draw, (1, 12)), episodes("in_use", draw, (1, 60))
         worse = Sample(tuple(new[0][0] * 1.5), tuple(new[1][0]))
-        p = rise_p(Sample(tuple(base[0][0]), tuple(base[1][0])), worse, tolerated=0.5, dealt=DEALT)
+        p = rise_p(Sample(tuple(base[0][0]), tuple(base[1][0])), worse, tolerated=0.5, permutations=DEALT)
         false += p is not None and p <= ERROR
     assert false <= stats.binom.ppf(0.999, PROMISED, ERROR), f"{false} of {PROMISED}"
 

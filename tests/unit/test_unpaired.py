@@ -13,7 +13,7 @@ from brokenpipe.measure.stats.two_sample import (
     Sample,
     difference_interval,
     least_p,
-    relabelling_p,
+    permutation_p,
     smallest_seen,
 )
 
@@ -63,16 +63,16 @@ def test_the_interval_leans_to_the_side_that_its_runs_lean_to() -> None:
 def test_equal_runs_are_rarely_told_apart() -> None:
     """Of three hundred pairs of equal runs not more are told apart than 5 of 100 allow; real differences are."""
     draw = np.random.default_rng(2)
-    false = sum(relabelling_p(_rates(draw, 0.1), _rates(draw, 0.1)) <= 0.05 for _ in range(300))
+    false = sum(permutation_p(_rates(draw, 0.1), _rates(draw, 0.1)) <= 0.05 for _ in range(300))
     assert false <= 27  # 5 % of 300, and three standard deviations
-    seen = sum(relabelling_p(_rates(draw, 0.02), _rates(draw, 0.3)) <= 0.05 for _ in range(50))
+    seen = sum(permutation_p(_rates(draw, 0.02), _rates(draw, 0.3)) <= 0.05 for _ in range(50))
     assert seen >= 40
 
 
 def test_few_episodes_are_dealt_in_every_way() -> None:
     """Three against three: of 20 ways to deal the labels two are as far apart, too many to tell."""
     few, many = (Sample.of_values(values, None) for values in ([1.0, 2.0, 3.0], [10.0, 11.0, 12.0]))
-    assert relabelling_p(few, many) == pytest.approx(2 / 20) == least_p(3, 3)
+    assert permutation_p(few, many) == pytest.approx(2 / 20) == least_p(3, 3)
     assert least_p(4, 1) == pytest.approx(1 / 5)
     assert smallest_seen(few, many, tests=1) is None
 
@@ -83,7 +83,7 @@ def test_what_could_have_been_seen_is_seen() -> None:
     pairs = [(_latencies(draw, 50), _latencies(draw, 50)) for _ in range(200)]
     sizes = [found for pair in pairs if (found := smallest_seen(*pair, tests=4)) is not None]
     size = float(np.median(sizes))
-    seen = [relabelling_p(_latencies(draw, 50), _latencies(draw, 50 + size)) <= 0.05 / 4 for _ in range(200)]
+    seen = [permutation_p(_latencies(draw, 50), _latencies(draw, 50 + size)) <= 0.05 / 4 for _ in range(200)]
     assert 0.65 <= sum(seen) / 200 <= 0.95
 
 
@@ -91,7 +91,7 @@ def test_nothing_at_all_is_no_difference() -> None:
     """Runs in which nothing broke: no difference, and an interval that is not a point."""
     none = Sample((0.0,) * 12, (40.0,) * 12, rate_interval([0] * 12, [40] * 12, largest_rate=0.1))
     interval = difference_interval(none, none)
-    assert relabelling_p(none, none) == 1.0
+    assert permutation_p(none, none) == 1.0
     assert interval is not None
     assert interval.low < 0 < interval.high
     assert smallest_seen(none, none, tests=4, floor=1 / 40) == pytest.approx(7 / 12 / 40)

@@ -14,22 +14,22 @@ from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
 from brokenpipe.measure.regression.baseline import BASELINE_FILE, Baseline, machine_of, read_baseline
 from brokenpipe.measure.regression.check import NewRun, RegressionResult, check_regression
-from brokenpipe.measure.silences.consequences import with_reasons
-from brokenpipe.measure.tables.open_load import arrival_doubts
-from brokenpipe.measure.tables.swallowed_errors import warnings as swallowed_warnings
-from brokenpipe.measure.tables.write_audit import warnings as ledger_warnings
+from brokenpipe.measure.silences.consequences import with_silence_reasons
+from brokenpipe.measure.tables.open_load import arrival_warnings
+from brokenpipe.measure.tables.swallowed_errors import swallowed_warnings
+from brokenpipe.measure.tables.write_audit import ledger_warnings
 from brokenpipe.measure.validity.broken_service import (
     BrokenService,
     broken_services,
-    service_doubts,
     service_sentence,
+    service_warnings,
 )
-from brokenpipe.measure.validity.missing_files import missing_files
-from brokenpipe.measure.validity.run import doubts
-from brokenpipe.measure.verdict.arm_comparisons import comparisons, too_few
-from brokenpipe.measure.verdict.checks import checks, lost_between_phases, overall
-from brokenpipe.measure.verdict.headline import in_doubt
-from brokenpipe.measure.verdict.recommend import best_arm, costs
+from brokenpipe.measure.validity.missing_files import file_warnings
+from brokenpipe.measure.validity.run import run_warnings
+from brokenpipe.measure.verdict.arm_comparisons import compare_arms, too_few_episodes_warnings
+from brokenpipe.measure.verdict.checks import decide_checks, lost_between_phases, overall_verdict
+from brokenpipe.measure.verdict.headline import with_doubt
+from brokenpipe.measure.verdict.recommend import arm_costs, recommend_arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,23 @@ def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
     """
     scenario, estimator = facts.plan.scenario, facts.estimator
     broken = broken_services(scenario, facts.cells, facts.explained.failures)
-    working = _between_working(broken, scenario.control)
-    compared = tuple(filter(working, comparisons(scenario, estimator, facts.phases_for_all_arms)))
-    doubted = tuple(service_doubts(broken, tuple(scenario.arms)))
-    warnings = with_reasons(history, (*doubted, *_warnings(history, facts, compared, under_way=under_way)))
+    working = _only_working_arms(broken, scenario.control)
+    compared = tuple(filter(working, compare_arms(scenario, estimator, facts.phases_for_all_arms)))
+    doubted = tuple(service_warnings(broken, tuple(scenario.arms)))
+    warnings = with_silence_reasons(
+        history, (*doubted, *_warnings(history, facts, compared, under_way=under_way))
+    )
     figures = {place: estimator.episode_stats(place) for place in facts.cells}
     machine = machine_of(facts.environment)
     baseline = None if under_way else read_baseline(history.folder / BASELINE_FILE)
     if baseline is not None:  # a scenario that expects nothing asks something all the same
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
-    held = _held(baseline, NewRun(facts.plan, figures, warnings, machine))
+    held = _check_baseline(baseline, NewRun(facts.plan, figures, warnings, machine))
     between = () if under_way else lost_between_phases(scenario, facts.write_audits, warnings)
-    decided = (*checks(scenario, estimator, warnings), *between, *held.checks)
+    decided = (*decide_checks(scenario, estimator, warnings), *between, *held.checks)
     warnings = (*warnings, *held.warnings)
-    verdict = overall(decided, warnings, finished=facts.ended == "done")
-    added = costs(scenario, estimator, facts.reached, compared)
+    verdict = overall_verdict(decided, warnings, finished=facts.ended == "done")
+    added = arm_costs(scenario, estimator, facts.reached, compared)
     return Assessment(
         comparisons=compared,
         episode_stats=figures,
@@ -79,12 +81,12 @@ def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
         warnings=warnings,
         verdict=verdict,
         costs=added,
-        best=None if broken else in_doubt(best_arm(facts, added), verdict, warnings),
+        best=None if broken else with_doubt(recommend_arm(facts, added), verdict, warnings),
         broken_service=service_sentence(broken),
     )
 
 
-def _between_working(broken: Sequence[BrokenService], control: str) -> Callable[[Comparison], bool]:
+def _only_working_arms(broken: Sequence[BrokenService], control: str) -> Callable[[Comparison], bool]:
     """Whether a comparison is one of arms that work: what fails always breaks less than anything."""
     arms = {each.arm for each in broken}
     return lambda comparison: not arms & {comparison.arm, control}
@@ -95,14 +97,16 @@ def _warnings(
 ) -> tuple[ValidityWarning, ...]:
     scenario = facts.plan.scenario
     return (
-        *doubts(history, scenario, facts.cells, facts.witness_coverage, facts.health, facts.contract_results),
-        *too_few(scenario, compared),
-        *arrival_doubts(facts.arrivals),
+        *run_warnings(
+            history, scenario, facts.cells, facts.witness_coverage, facts.health, facts.contract_results
+        ),
+        *too_few_episodes_warnings(scenario, compared),
+        *arrival_warnings(facts.arrivals),
         *swallowed_warnings(scenario, facts.cells, facts.swallowed),
         *(() if under_way else ledger_warnings(scenario, facts.write_audits)),
-        *(() if under_way else missing_files(history, facts.plan, ended=facts.ended)),
+        *(() if under_way else file_warnings(history, facts.plan, ended=facts.ended)),
     )
 
 
-def _held(baseline: Baseline | None, run: NewRun) -> RegressionResult:
+def _check_baseline(baseline: Baseline | None, run: NewRun) -> RegressionResult:
     return check_regression(baseline, run) if baseline else RegressionResult((), ())

@@ -26,7 +26,7 @@ from brokenpipe.measure.stats.intervals import ERROR, mean_interval
 from brokenpipe.measure.stats.paired import adjusted_ps
 from brokenpipe.measure.tables.arm_phase import episodes_by_arm_phase
 from brokenpipe.measure.tables.estimates import Estimator
-from brokenpipe.measure.tables.requests import tabulate
+from brokenpipe.measure.tables.requests import create_request_tables
 from brokenpipe.measure.time_series.charts import phase_findings
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.plan import StackKind
@@ -137,7 +137,7 @@ def read_families(folder: Path) -> Iterator[ComparisonFamily]:
     with reading(folder) as history:
         scenario = plan_of(history).scenario
         demand_equal_arms(scenario)
-        tabulate(history, limit_s=scenario.load.timeout_s)
+        create_request_tables(history, limit_s=scenario.load.timeout_s)
         begun = [phase.name for phase in phase_findings(history, scenario)]
         by_place = episodes_by_arm_phase(history, product(scenario.arms, begun), failures(history))
         estimator = Estimator(history, {}, by_place, scenario.control, {})

@@ -10,8 +10,8 @@ from typing import Any
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
 from brokenpipe.measure.attribution.event_loop import with_loop_lag
-from brokenpipe.measure.attribution.idle_connections import with_what_pings_prove
-from brokenpipe.measure.attribution.refused_connects import as_nobody_accepted
+from brokenpipe.measure.attribution.idle_connections import refine_by_pings
+from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures, with_known_causes
 from brokenpipe.measure.failures.witness_coverage import (
     WitnessCoverage,
@@ -26,18 +26,18 @@ from brokenpipe.measure.model.write_counts import WriteAudit
 from brokenpipe.measure.run_metadata import end_reason, plan_of, recorded_environment
 from brokenpipe.measure.stats.intervals import ERROR
 from brokenpipe.measure.tables.arm_phase import arm_phase_stats, episodes_by_arm_phase
-from brokenpipe.measure.tables.client_disconnects import with_left
+from brokenpipe.measure.tables.client_disconnects import with_client_disconnects
 from brokenpipe.measure.tables.estimates import Estimator
-from brokenpipe.measure.tables.failure_groups import place_owings
-from brokenpipe.measure.tables.open_load import arrivals
-from brokenpipe.measure.tables.peak_connections import counted
+from brokenpipe.measure.tables.failure_groups import with_attribution_counts
+from brokenpipe.measure.tables.open_load import count_arrivals
+from brokenpipe.measure.tables.peak_connections import with_peak_connections
 from brokenpipe.measure.tables.pool_costs import with_round_trips
-from brokenpipe.measure.tables.requests import tabulate
-from brokenpipe.measure.tables.swallowed_errors import swallowed, tallied
-from brokenpipe.measure.tables.write_audit import entered, ledger
+from brokenpipe.measure.tables.requests import create_request_tables
+from brokenpipe.measure.tables.swallowed_errors import swallowed_errors, with_swallowed_counts
+from brokenpipe.measure.tables.write_audit import audit_writes, with_write_counts
 from brokenpipe.measure.time_series.charts import phase_findings
 from brokenpipe.measure.time_series.recoveries import with_recoveries
-from brokenpipe.measure.validity.health import certificate, health
+from brokenpipe.measure.validity.health import contract_results, health
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 
@@ -90,18 +90,18 @@ def collect_facts(history: History) -> Facts:
     """The facts of a history that was opened just now. Raises ReportError if this version cannot read its plan."""
     plan, environment = plan_of(history), recorded_environment(history.folder)
     scenario = plan.scenario
-    tabulate(history, limit_s=scenario.load.timeout_s)
+    create_request_tables(history, limit_s=scenario.load.timeout_s)
     begun = phase_findings(history, scenario)
     seen = coverage_by_arm(history, scenario.arms)
-    explained = _explained(history, scenario, seen)
-    kept_quiet, books = swallowed(history), ledger(history, tuple(scenario.arms))
+    explained = _explain_failures(history, scenario, seen)
+    kept_quiet, books = swallowed_errors(history), audit_writes(history, tuple(scenario.arms))
     return Facts(
         plan=plan,
         environment=environment,
         ended=end_reason(history),
         phases=begun,
         explained=explained,
-        arrivals=arrivals(history, scenario),
+        arrivals=count_arrivals(history, scenario),
         swallowed=kept_quiet,
         write_audits=books,
         health=health(
@@ -110,8 +110,8 @@ def collect_facts(history: History) -> Facts:
             arms=tuple(scenario.arms),
             workers=scenario.load.workers,
         ),
-        contract_results=certificate(history),
-        estimator=_estimator(
+        contract_results=contract_results(history),
+        estimator=_build_estimator(
             history,
             plan,
             [phase.name for phase in begun],
@@ -124,24 +124,24 @@ def collect_facts(history: History) -> Facts:
     )
 
 
-def _explained(
+def _explain_failures(
     history: History, scenario: Scenario, seen: Mapping[str, WitnessCoverage]
 ) -> ExplainedFailures:
-    failed = as_nobody_accepted(history, failures(history))
+    failed = reclassify_refused_connects(history, failures(history))
     failed = with_known_causes(failed, fully_witnessed_arms(seen))
     owings = attribute_failures(history, failed)
     return ExplainedFailures(
-        *with_what_pings_prove(history, scenario, refine_by_connection(failed, owings), owings)
+        *refine_by_pings(history, scenario, refine_by_connection(failed, owings), owings)
     )
 
 
-def _estimator(
+def _build_estimator(
     history: History,
     plan: Plan,
     reached: list[str],
     explained: ExplainedFailures,
-    kept_quiet: tuple[SwallowedErrors, ...],
-    books: Mapping[str, WriteAudit],
+    swallowed: tuple[SwallowedErrors, ...],
+    write_audits: Mapping[str, WriteAudit],
     witnessed: frozenset[str],
 ) -> Estimator:
     """The table, filled by everybody who knows something of a place, and the episodes that it is made of."""
@@ -149,10 +149,12 @@ def _estimator(
     by_place = episodes_by_arm_phase(history, product(scenario.arms, reached), failed)
     errors = {phase.name: ERROR / plan.analyses_of(phase.name) for phase in scenario.phases}
     table = arm_phase_stats(history, by_place, failed, witnessed, errors)
-    table = counted(history, with_round_trips(scenario, table))
+    table = with_peak_connections(history, with_round_trips(scenario, table))
     table = with_recoveries(history, scenario, table)
-    table = with_loop_lag(history, with_left(history, table, witnessed))
-    table = place_owings(
-        entered(tallied(table, kept_quiet, witnessed), books), failed, explained.attributions
+    table = with_loop_lag(history, with_client_disconnects(history, table, witnessed))
+    table = with_attribution_counts(
+        with_write_counts(with_swallowed_counts(table, swallowed, witnessed), write_audits),
+        failed,
+        explained.attributions,
     )
     return Estimator(history, table, by_place, scenario.control, errors)

@@ -19,42 +19,42 @@ from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.live_view import LATELY_S, Deed, Sight
 from brokenpipe.measure.failures.root_cause import failure_of
 
-TESTIMONY_S = 1.0  # a failed request waits so long for what the witness says of it
-MOST_ACTS = 40
+WITNESS_WAIT_S = 1.0  # a failed request waits so long for what the witness says of it
+MAX_FAULT_EVENTS = 40
 _FOR_EVER = 2**63 - 1
-_OF_NO_USE = frozenset({"links", "ledger"})
-_SHOWN = frozenset({"inject", "heal", "restart"})
+_SKIPPED_WRITERS = frozenset({"links", "ledger"})
+_SHOWN_ACTIONS = frozenset({"inject", "heal", "restart"})
 
-Line = Mapping[str, Any]
+RecordLine = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class _Arm:
+class _ArmCounters:
     requests: int = 0
     failed: int = 0
     broken: int = 0
     masked: int = 0
-    lately: deque[tuple[int, float | None, bool]] = field(default_factory=deque)  # end, ms if good, broken
-    pools: dict[str, Line] = field(default_factory=dict)
+    recent: deque[tuple[int, float | None, bool]] = field(default_factory=deque)  # end, ms if good, broken
+    pools: dict[str, RecordLine] = field(default_factory=dict)
     postgres: int | None = None
 
-    def note(self, end: int, ms: float | None, *, broken: bool) -> None:
+    def add(self, end: int, ms: float | None, *, broken: bool) -> None:
         self.requests += 1
         self.failed += ms is None
         self.broken += broken
-        self.lately.append((end, ms, broken))
+        self.recent.append((end, ms, broken))
 
-    def sight(self, now: int) -> Sight:
-        while self.lately and self.lately[0][0] < now - LATELY_S * 1e9:
-            self.lately.popleft()
-        good = sorted(ms for _, ms, _ in self.lately if ms is not None)
+    def snapshot(self, now: int) -> Sight:
+        while self.recent and self.recent[0][0] < now - LATELY_S * 1e9:
+            self.recent.popleft()
+        good = sorted(ms for _, ms, _ in self.recent if ms is not None)
         return Sight(
             requests=self.requests,
             failed=self.failed,
             broken=self.broken,
             masked=self.masked,
-            requests_lately=len(self.lately),
-            broken_lately=sum(broken for _, _, broken in self.lately),
+            requests_lately=len(self.recent),
+            broken_lately=sum(broken for _, _, broken in self.recent),
             p95_ms=good[math.ceil(0.95 * len(good)) - 1] if good else None,
             pool_out=sum(pool["out"] for pool in self.pools.values()) if self.pools else None,
             pool_idle=sum(pool["idle"] for pool in self.pools.values()) if self.pools else None,
@@ -67,25 +67,25 @@ class LiveReader:
 
     def __init__(self, folder: Path, arms: Sequence[str]) -> None:
         self._folder = folder
-        self._arms = {arm: _Arm() for arm in arms}
+        self._arms = {arm: _ArmCounters() for arm in arms}
         self._offsets: dict[Path, int] = {}
-        self._testimonies: dict[tuple[str, str], Line] = {}
-        self._waiting: list[tuple[int, Line]] = []  # failed requests, and when they were read
-        self._acts: list[Line] = []
+        self._witness_records: dict[tuple[str, str], RecordLine] = {}
+        self._unjudged: list[tuple[int, RecordLine]] = []  # failed requests, and when they were read
+        self._acts: list[RecordLine] = []
         self._landings: dict[tuple[str, int | None], list[bool]] = defaultdict(list)
-        self._counted: list[tuple[int, int]] = []  # of the phases so far: begin and end
+        self._phase_spans: list[tuple[int, int]] = []  # of the phases so far: begin and end
 
     def look(self, now: int) -> Mapping[str, Sight]:
         """Everything that was written since the last look. `now` is time.monotonic_ns()."""
         for path in sorted(self._folder.glob(EVERY_FILE)):
             writer = path.name.partition(".")[0]  # a long run has several files of each
-            if writer in _OF_NO_USE:
+            if writer in _SKIPPED_WRITERS:
                 continue
             arm = writer.removeprefix("witness-").rpartition("-")[0] if path.match("witness-*") else None
-            for line in self._added(path):
-                self._take(line, now, arm, writer)
-        self._judge(now)
-        return {name: arm.sight(now) for name, arm in self._arms.items()}
+            for line in self._new_lines(path):
+                self._on_line(line, now, arm, writer)
+        self._classify_failures(now)
+        return {name: arm.snapshot(now) for name, arm in self._arms.items()}
 
     def deeds(self) -> tuple[Deed, ...]:
         """The latest acts, the newest last: those of one moment on several arms are one."""
@@ -98,20 +98,20 @@ class LiveReader:
                 if (
                     before
                     and (before.fault, before.phase) == (fault, act["phase"])
-                    and self._same(before, act)
+                    and self._is_same_event(before, act)
                 ):
-                    found[-1] = self._deed(act, (*before.arms, act["arm"]), before.t, before.error)
+                    found[-1] = self._fault_event(act, (*before.arms, act["arm"]), before.t, before.error)
                 else:
                     open_[fault] = len(found)
-                    found.append(self._deed(act, (act["arm"],), act["t0"], None))
+                    found.append(self._fault_event(act, (act["arm"],), act["t0"], None))
             elif action == "heal" and fault in open_:
                 n = open_[fault]
-                found[n] = _ended(found[n], act["t0"])
-        return tuple(found[-MOST_ACTS:])
+                found[n] = _with_end(found[n], act["t0"])
+        return tuple(found[-MAX_FAULT_EVENTS:])
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def _added(self, path: Path) -> Iterator[Line]:
+    def _new_lines(self, path: Path) -> Iterator[RecordLine]:
         """Whole lines behind those that were read before."""
         try:
             with path.open("rb") as file:
@@ -127,68 +127,68 @@ class LiveReader:
             except ValueError:
                 continue
 
-    def _take(self, line: Line, now: int, witnessed: str | None, file: str) -> None:
+    def _on_line(self, line: RecordLine, now: int, witnessed: str | None, file: str) -> None:
         if witnessed in self._arms:
-            self._take_testimony(line, self._arms[witnessed], witnessed, file)
+            self._on_witness_line(line, self._arms[witnessed], witnessed, file)
             return
         match line:
             case {"k": "end", "arm": arm, "t0": int()} if arm in self._arms:
-                self._take_end(line, now)
+                self._on_request_end(line, now)
             case {"k": "postgres", "arm": arm, "connections": connections} if arm in self._arms:
                 self._arms[arm].postgres = connections
             case {"k": "phase"}:
-                self._turn_to(line)
-            case {"k": "act", "action": action} if action in _SHOWN:
+                self._on_phase_edge(line)
+            case {"k": "act", "action": action} if action in _SHOWN_ACTIONS:
                 self._acts.append(line)
             case {"k": "landing", "phase": phase, "episode": episode, "landed": landed}:
                 self._landings[phase, episode].append(landed)
 
-    def _take_end(self, line: Line, now: int) -> None:
+    def _on_request_end(self, line: RecordLine, now: int) -> None:
         if line.get("failure") in NEVER_SENT:
             return
         if line.get("failure"):
-            self._waiting.append((now, line))
-        elif self._counts(line["t0"]):
-            self._arms[line["arm"]].note(_end_of(line), line["ms"], broken=False)
+            self._unjudged.append((now, line))
+        elif self._is_in_a_phase(line["t0"]):
+            self._arms[line["arm"]].add(_end_of(line), line["ms"], broken=False)
 
-    def _take_testimony(self, line: Line, arm: _Arm, name: str, file: str) -> None:
+    def _on_witness_line(self, line: RecordLine, arm: _ArmCounters, name: str, file: str) -> None:
         match line.get("k"):
             case "request":
-                self._testimonies[name, line["id"]] = line
+                self._witness_records[name, line["id"]] = line
             case "pool":
                 arm.pools[file] = line
             case "close":
-                arm.masked += _masks(line) and self._counts(line["t"])
+                arm.masked += _is_masked_disconnect(line) and self._is_in_a_phase(line["t"])
 
-    def _turn_to(self, edge: Line) -> None:
+    def _on_phase_edge(self, edge: RecordLine) -> None:
         if edge["edge"] == "begin":
-            self._counted.append((edge["t"], _FOR_EVER))
-        elif self._counted:
-            self._counted[-1] = (self._counted[-1][0], edge["t"])
+            self._phase_spans.append((edge["t"], _FOR_EVER))
+        elif self._phase_spans:
+            self._phase_spans[-1] = (self._phase_spans[-1][0], edge["t"])
 
-    def _counts(self, t0: int) -> bool:
+    def _is_in_a_phase(self, t0: int) -> bool:
         """Whether a request that began then is one of a phase's. What we do between phases breaks some, too."""
-        return any(begin <= t0 < end for begin, end in reversed(self._counted))
+        return any(begin <= t0 < end for begin, end in reversed(self._phase_spans))
 
     # --- judging ------------------------------------------------------------------------------------
 
-    def _judge(self, now: int) -> None:
+    def _classify_failures(self, now: int) -> None:
         left = []
-        for read, end in self._waiting:
-            told = self._testimonies.pop((end["arm"], end["id"]), None)
-            if told is None and now - read < TESTIMONY_S * 1e9:
+        for read, end in self._unjudged:
+            told = self._witness_records.pop((end["arm"], end["id"]), None)
+            if told is None and now - read < WITNESS_WAIT_S * 1e9:
                 left.append((read, end))
                 continue
-            if self._counts(end["t0"]):
-                self._arms[end["arm"]].note(_end_of(end), None, broken=_broken(end, told))
-        self._waiting = left
-        while len(self._testimonies) > 10_000:  # of requests that did not fail for their client
-            self._testimonies.pop(next(iter(self._testimonies)))
+            if self._is_in_a_phase(end["t0"]):
+                self._arms[end["arm"]].add(_end_of(end), None, broken=_is_broken(end, told))
+        self._unjudged = left
+        while len(self._witness_records) > 10_000:  # of requests that did not fail for their client
+            self._witness_records.pop(next(iter(self._witness_records)))
 
-    def _same(self, deed: Deed, act: Line) -> bool:
+    def _is_same_event(self, deed: Deed, act: RecordLine) -> bool:
         return act["arm"] not in deed.arms and act["t0"] - deed.t < 1_000_000_000
 
-    def _deed(self, act: Line, arms: tuple[str, ...], t: int, error: str | None) -> Deed:
+    def _fault_event(self, act: RecordLine, arms: tuple[str, ...], t: int, error: str | None) -> Deed:
         seen = self._landings.get((act["phase"], act["episode"]), [])
         held = act["episode"] is None
         if held:
@@ -208,15 +208,15 @@ class LiveReader:
         )
 
 
-def _end_of(line: Line) -> int:
+def _end_of(line: RecordLine) -> int:
     return int(line["t0"] + line["ms"] * 1e6)
 
 
-def _ended(deed: Deed, t: int) -> Deed:
+def _with_end(deed: Deed, t: int) -> Deed:
     return Deed(**{**{name: getattr(deed, name) for name in Deed.__slots__}, "ended": t})
 
 
-def _masks(close: Line) -> bool:
+def _is_masked_disconnect(close: RecordLine) -> bool:
     """Whether this end of a connection kept a dead one from a request. As in the report, see prices."""
     after, recycle_ms = close.get("after"), close.get("recycle_ms")
     if close.get("id") is None or after not in (None, "ping"):
@@ -227,7 +227,7 @@ def _masks(close: Line) -> bool:
     return bool(close.get("dead") and replaced)
 
 
-def _broken(end: Line, told: Line | None) -> bool:
+def _is_broken(end: RecordLine, told: RecordLine | None) -> bool:
     """By the rules of the report."""
     told = told or {}
     testimony = (

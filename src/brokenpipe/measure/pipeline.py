@@ -13,11 +13,11 @@ from brokenpipe.measure.model.nested_checkouts import nested_checkouts
 from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
 from brokenpipe.measure.run_metadata import environment_rows, start_time
 from brokenpipe.measure.tables.failure_groups import failure_groups
-from brokenpipe.measure.tables.pool_usage import pools
+from brokenpipe.measure.tables.pool_usage import pool_usage
 from brokenpipe.measure.time_series.charts import chart_series, experiment_begin, experiment_end
-from brokenpipe.measure.validity.database import SPAN_S, too_short_for_traffic
+from brokenpipe.measure.validity.database import SPAN_S, phases_too_short_to_check
 from brokenpipe.measure.verdict.headline import headline
-from brokenpipe.measure.verdict.interim_analyses import look_notes
+from brokenpipe.measure.verdict.interim_analyses import interim_analysis_notes
 from brokenpipe.plan.plan import Plan
 from brokenpipe.redaction import PASSED, redacted_command
 
@@ -69,7 +69,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         seed=scenario.seed,
         control=scenario.control,
         arms={arm: dict(env) for arm, env in scenario.arms.items()},
-        shared_env=_shared(facts.plan),
+        shared_env=_shared_variables(facts.plan),
         phases=facts.phases,
         cells=facts.cells,
         checks=decided.checks,
@@ -88,37 +88,41 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=facts.arrivals,
-        notes=(*_notes(facts), *_unchecked(history, facts), *look_notes(facts.plan.looks, facts.cells)),
+        notes=(
+            *_completeness_notes(facts),
+            *_too_short_notes(history, facts),
+            *interim_analysis_notes(facts.plan.looks, facts.cells),
+        ),
         comparisons=decided.comparisons,
         episode_stats=decided.episode_stats,
         machine=decided.machine,
-        pools=pools(history),
+        pools=pool_usage(history),
         nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
         witness_coverage=facts.witness_coverage,
-        baseline=_named(decided.baseline),
+        baseline=_baseline_label(decided.baseline),
     )
 
 
-def _shared(plan: Plan) -> dict[str, str]:
+def _shared_variables(plan: Plan) -> dict[str, str]:
     """The variables of every arm; of those that were passed on, only the names are known."""
     passed = dict.fromkeys((*plan.target.pass_env, *plan.scenario.pass_env), PASSED)
     return {**passed, **plan.scenario.env}
 
 
-def _named(baseline: Baseline | None) -> str | None:
+def _baseline_label(baseline: Baseline | None) -> str | None:
     return f"{baseline.name} of {baseline.started}" if baseline else None
 
 
-def _unchecked(history: History, facts: Facts) -> Iterator[str]:
-    if short := too_short_for_traffic(history, facts.cells):
+def _too_short_notes(history: History, facts: Facts) -> Iterator[str]:
+    if short := phases_too_short_to_check(history, facts.cells):
         yield (
             "Too short to tell whether services asked their databases, which takes "
             f"{SPAN_S:g} s between two looks: {', '.join(short)}."
         )
 
 
-def _notes(facts: Facts) -> Iterator[str]:
+def _completeness_notes(facts: Facts) -> Iterator[str]:
     if facts.ended != "done":
         yield f"This experiment was {facts.ended} before its end; what was recorded until then is measured."
     missing = [phase.name for phase in facts.plan.scenario.phases if phase.name not in facts.reached]

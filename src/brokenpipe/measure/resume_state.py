@@ -31,7 +31,7 @@ def read_resume_state(folder: Path) -> ResumeState:
     with reading(folder) as history:
         plan = plan_of(history)
         scenario_file = recorded_environment(folder).get("scenario_file")
-        ended, played = end_reason(history), _played(history, tuple(plan.scenario.arms))
+        ended, played = end_reason(history), _whole_episodes(history, tuple(plan.scenario.arms))
     return ResumeState(
         plan=plan,
         part=last_part(folder) + 1,
@@ -42,7 +42,7 @@ def read_resume_state(folder: Path) -> ResumeState:
     )
 
 
-def _played(history: History, arms: Sequence[str]) -> dict[str, int]:
+def _whole_episodes(history: History, arms: Sequence[str]) -> dict[str, int]:
     """Of each phase, how many episodes are whole, from the first on: where arms take turns, those of every arm."""
     whole: dict[str, set[int]] = defaultdict(set)
     rows = history.rows(

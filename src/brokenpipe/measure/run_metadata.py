@@ -13,7 +13,7 @@ from brokenpipe.errors import ReportError
 from brokenpipe.files import Unfit, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.history.records import How
-from brokenpipe.measure.code_versions import code_of
+from brokenpipe.measure.code_versions import code_revisions
 from brokenpipe.plan.errors.location import key_of
 from brokenpipe.plan.plan import STACK_NAMES, Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
@@ -36,11 +36,11 @@ def recorded_plan(folder: Path) -> Plan:
         raise ReportError(
             f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
             remedy="Use the version of brokenpipe that recorded it; environment.json names it.",
-            details=_told(error),
+            details=_validation_details(error),
         ) from error
 
 
-_MOST_TOLD = 10  # mistakes in one file
+_MAX_DETAILS = 10  # mistakes in one file
 
 
 class _Environment(BaseModel):
@@ -69,18 +69,18 @@ def recorded_environment(folder: Path) -> dict[str, Any]:
         raise ReportError(
             f"{folder / 'environment.json'}: is not what a run writes down",
             remedy=REMEDY,
-            details=_told(error),
+            details=_validation_details(error),
         ) from error
     return found
 
 
-def _told(error: ValidationError) -> tuple[str, ...]:
+def _validation_details(error: ValidationError) -> tuple[str, ...]:
     """The keys at fault, and what each must be; the first few."""
     found = error.errors(include_url=False, include_input=False)
     told = [f"{key_of(each['loc'])}: {each['msg'].replace('Input should be', 'must be')}" for each in found]
     return (
-        *told[:_MOST_TOLD],
-        *([f"… and {len(told) - _MOST_TOLD:,} more"] if len(told) > _MOST_TOLD else []),
+        *told[:_MAX_DETAILS],
+        *([f"… and {len(told) - _MAX_DETAILS:,} more"] if len(told) > _MAX_DETAILS else []),
     )
 
 
@@ -119,7 +119,7 @@ def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
         shown["[postgres]"] = scenario.postgres.chosen
     if scenario.pgbouncer:
         shown["[pgbouncer]"] = scenario.pgbouncer.chosen
-    shown |= {f"code of {what}": revision for what, revision in code_of(document).items()}
+    shown |= {f"code of {what}": revision for what, revision in code_revisions(document).items()}
     for name in ("system", "machine", "cores"):
         if name in document:
             shown[name] = str(document[name])

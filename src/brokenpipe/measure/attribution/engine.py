@@ -21,10 +21,10 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.event_loop import (
     EVENT_LOOP,
     Standstills,
-    failed_to_reconnect,
-    standstills,
+    read_standstills,
+    reconnects_after_standstill,
 )
-from brokenpipe.measure.attribution.failed_reconnects import failed_replacements
+from brokenpipe.measure.attribution.failed_reconnects import failed_reconnects
 from brokenpipe.measure.attribution.fault_effects import (
     HANG_CLASSES,
     SILENT_FAULTS,
@@ -44,7 +44,7 @@ from brokenpipe.measure.attribution.proxy_connections import (
     ProxyConnections,
     proxy_connections,
 )
-from brokenpipe.measure.attribution.slow_operations import latest, stalled
+from brokenpipe.measure.attribution.slow_operations import latest, stalls_by_arm
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage, request_stage
 from brokenpipe.measure.failures.root_cause import FailedRequest, State, failures_between_phases
@@ -52,9 +52,9 @@ from brokenpipe.measure.failures.witness_coverage import coverage_by_arm, fully_
 from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.run_metadata import plan_of
 
-_Owed = tuple[Relation, FaultWindow | None, int | None, str]  # with the time of what happened to the wire
+_Cause = tuple[Relation, FaultWindow | None, int | None, str]  # with the time of what happened to the wire
 
-_HEARD_LATE_NS = 1_000_000_000
+_LATE_NOTICE_NS = 1_000_000_000
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
 
 
@@ -67,25 +67,25 @@ class Attributor:
         self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
         self.begins = [row[0] for row in self.episodes]
         self.effects: FaultEffects = fault_effects(history)
-        self.failed_reconnects = failed_replacements(history, self._ended_by)
-        self.stalls = stalled(history)
-        self.standstills: Standstills = standstills(history)
+        self.failed_reconnects = failed_reconnects(history, self._fault_that_ended)
+        self.stalls = stalls_by_arm(history)
+        self.standstills: Standstills = read_standstills(history)
         failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
-        self.in_standstill = {(each.arm, each.id) for each in failed if self._stood_still(each)}
-        self.reconnecting = failed_to_reconnect(history, self.in_standstill)
+        self.in_standstill = {(each.arm, each.id) for each in failed if self._loop_stood_still(each)}
+        self.reconnecting = reconnects_after_standstill(history, self.in_standstill)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
         self.recycle_ms: float | None = recycle
-        self.followed = fully_witnessed_arms(coverage_by_arm(history, plan_of(history).scenario.arms))
+        self.fully_witnessed = fully_witnessed_arms(coverage_by_arm(history, plan_of(history).scenario.arms))
         self.pinging = pinging_arms(history)
 
     def attribute(self, failure: FailedRequest) -> Attribution:
         """What this failed request is owed to."""
         act = failure.operation
-        life = self.connections.connection(failure.arm, act.port, _time(act, failure)) if act else None
-        tie, window, at, evidence = self._owed(failure, life)
+        life = self.connections.connection(failure.arm, act.port, _failed_at(act, failure)) if act else None
+        tie, window, at, evidence = self._cause(failure, life)
         phase, episode = self._episode(window, failure.begin if at is None else at)
         pre_ping, recycle = self._preventable(failure, life, tie)
-        moment = request_stage(act, response_began=failure.response_began, link_ended=_of_no_use(life))
+        moment = request_stage(act, response_began=failure.response_began, link_ended=_unusable_since(life))
         if moment is RequestStage.MID_STATEMENT and died_at_first_byte(
             failure, life, self.windows, self.effects
         ):
@@ -104,14 +104,14 @@ class Attributor:
 
     # --- the rules, strongest evidence first ----------------------------------------------------------
 
-    def _owed(self, failure: FailedRequest, life: ProxyConnection | None) -> _Owed:
+    def _cause(self, failure: FailedRequest, life: ProxyConnection | None) -> _Cause:
         rules = (
-            self._by_link,
+            self._by_connection,
             self._by_event_loop,
-            self._by_what_was_there,
-            self._by_sister,
-            self._by_waiting,
-            self._by_time,
+            self._by_active_fault,
+            self._by_failed_reconnect,
+            self._by_queue_wait,
+            self._by_time_alone,
         )
         owed = next((owed for rule in rules if (owed := rule(failure, life))), None)
         if owed is None:
@@ -129,35 +129,35 @@ class Attributor:
             return life is not None or (
                 bool(self.connections) and failure.operation.kind in {"checkout", "connect"}
             )
-        return failure.error_class is ErrorClass.APPLICATION and failure.arm in self.followed
+        return failure.error_class is ErrorClass.APPLICATION and failure.arm in self.fully_witnessed
 
-    def _by_link(self, failure: FailedRequest, life: ProxyConnection | None) -> _Owed | None:
+    def _by_connection(self, failure: FailedRequest, life: ProxyConnection | None) -> _Cause | None:
         """The link of its connection was cut, silenced or ended, and that is why it failed."""
         if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANG_CLASSES):
             return None
         # A connection ends once. On a busy machine its client may hear of it before the proxy has written it down.
-        slack_ns = _HEARD_LATE_NS if failure.error_class.is_disconnect else SLACK_NS
-        until = _time(failure.operation, failure) + slack_ns
+        slack_ns = _LATE_NOTICE_NS if failure.error_class.is_disconnect else SLACK_NS
+        until = _failed_at(failure.operation, failure) + slack_ns
         began = failure.operation.began if failure.operation else None
-        owed = self._of_link(failure.arm, life, until, began)
+        owed = self._fault_on_connection(failure.arm, life, until, began)
         if owed is None and failure.error_class.is_disconnect:
-            owed = self._of_farewell(failure.arm, life, until, began)
+            owed = self._fault_behind_goodbye(failure.arm, life, until, began)
         return (Relation.DIRECT, *owed, "link") if owed else None
 
-    def _of_link(
+    def _fault_on_connection(
         self, arm: str, life: ProxyConnection, until: int, began: int | None = None
     ) -> tuple[FaultWindow, int] | None:
         """The act that cut, silenced or ended a link, and when that was. `began`: something was asked on it."""
         for struck in (life.cut, life.silenced):
             if struck is not None and struck <= until:
-                window = self._with_toxic(arm, life.toxic, struck)
+                window = self._fault_with_toxic(arm, life.toxic, struck)
                 return (window, struck) if window else None
         if life.ended is not None and life.ended <= until and life.closed_by in {"server", "no_server"}:
             idle = began is None or life.ended <= began
-            return self._of_server(arm, life.ended, life.ended, idle=idle)
+            return self._server_fault(arm, life.ended, life.ended, idle=idle)
         return None
 
-    def _of_farewell(
+    def _fault_behind_goodbye(
         self, arm: str, life: ProxyConnection, until: int, began: int | None
     ) -> tuple[FaultWindow, int] | None:
         """The act that made the server say good-bye, if its client hung up on that before the server did.
@@ -171,9 +171,11 @@ class Attributor:
             or not began <= life.ended <= until
         ):
             return None
-        return self._of_server(arm, began, life.ended, idle=False)
+        return self._server_fault(arm, began, life.ended, idle=False)
 
-    def _of_server(self, arm: str, since: int, ended: int, *, idle: bool) -> tuple[FaultWindow, int] | None:
+    def _server_fault(
+        self, arm: str, since: int, ended: int, *, idle: bool
+    ) -> tuple[FaultWindow, int] | None:
         """The act in that time that could make the server end a link, and when it ended."""
         for window in self.windows.before(arm, ended):
             lasted = window.overlaps(since - self.effects.effect_after_heal_ns(window), ended)
@@ -181,13 +183,13 @@ class Attributor:
                 return window, ended
         return None
 
-    def _ended_by(self, arm: str, port: int, at: int) -> tuple[FaultWindow, int] | None:
+    def _fault_that_ended(self, arm: str, port: int, at: int) -> tuple[FaultWindow, int] | None:
         """The fault that had ended the link of a port, if one had; ourselves do not count."""
         life = self.connections.connection(arm, port, at)
-        owed = self._of_link(arm, life, at + SLACK_NS) if life else None
+        owed = self._fault_on_connection(arm, life, at + SLACK_NS) if life else None
         return owed if owed and owed[0].fault != HARNESS else None
 
-    def _with_toxic(self, arm: str, toxic: str | None, at: int) -> FaultWindow | None:
+    def _fault_with_toxic(self, arm: str, toxic: str | None, at: int) -> FaultWindow | None:
         """The last act that used this toxic. Between phases that is ourselves, with the switch that kills."""
         for window in self.windows.before(arm, at):
             if _TOXIC_OF.get(window.fault, window.fault) == toxic:
@@ -196,33 +198,33 @@ class Attributor:
                 return window
         return None
 
-    def _by_event_loop(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
+    def _by_event_loop(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """The service's loop stood still while it waited: measured, where a latency's share is only reckoned.
 
         Or it had to connect, in place of a connection that was given up because of that.
         """
         instead = failure.operation is not None and failure.operation.kind == "connect"
-        if self._stood_still(failure) or (instead and (failure.arm, failure.id) in self.reconnecting):
+        if self._loop_stood_still(failure) or (instead and (failure.arm, failure.id) in self.reconnecting):
             return (Relation.SERVICE, None, None, EVENT_LOOP)
         return None
 
     def _standstill_s(self, failure: FailedRequest) -> float | None:
-        stood = self.standstills.behind(failure)
+        stood = self.standstills.standstill_s(failure)
         return None if stood is None else round(stood, 1)
 
-    def _stood_still(self, failure: FailedRequest) -> bool:
+    def _loop_stood_still(self, failure: FailedRequest) -> bool:
         """Not in silence: then nothing would have come, however well the loop ran."""
-        if self.standstills.behind(failure) is None:
+        if self.standstills.standstill_s(failure) is None:
             return False
-        there = self.windows.during(failure.arm, failure.begin, _time(failure.operation, failure))
+        there = self.windows.during(failure.arm, failure.begin, _failed_at(failure.operation, failure))
         return not any(window.fault in SILENT_FAULTS for window in there)
 
-    def _by_what_was_there(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
+    def _by_active_fault(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """It failed in a way that a fault makes which was there while the act that failed went on."""
         act = failure.operation
         if act is None or act.kind == "checkout":
             return None
-        until = _time(act, failure)
+        until = _failed_at(act, failure)
         took_ns = until - act.began if act.began else None
         since = (act.began or until) - self.effects.lasting_ns(failure.error_class)
         there = self.windows.during(failure.arm, since, until)
@@ -230,19 +232,19 @@ class Attributor:
         window = next(possible, None)
         return (Relation.DIRECT, window, until, "fault at that time") if window else None
 
-    def _by_sister(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
+    def _by_failed_reconnect(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """It had to connect, for a connection that a fault had ended or the pool had given up because of one."""
         if failure.operation is None or failure.operation.kind != "connect":
             return None
         owed = self.failed_reconnects.get((failure.arm, failure.id))
         return (Relation.COLLATERAL, *owed, "link of its sister") if owed else None
 
-    def _by_waiting(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
+    def _by_queue_wait(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """It waited in the pool's queue while others hung on links that were silent, or on what else was there."""
         act = failure.operation
         if act is None or act.kind != "checkout":
             return None
-        until = _time(act, failure)
+        until = _failed_at(act, failure)
         began = act.began or failure.begin
         for stall in latest(self.stalls[failure.arm], until):
             life = self.connections.connection(failure.arm, stall.port, stall.since)
@@ -251,36 +253,37 @@ class Attributor:
                 and life.silenced is not None
                 and (life.over_at is None or life.over_at >= began)
             ):
-                owed = self._of_link(failure.arm, life, until)
+                owed = self._fault_on_connection(failure.arm, life, until)
                 return (Relation.SECONDARY, *owed, "links of others") if owed else None
         there = self.windows.during(failure.arm, began, until)
-        window = next((each for each in there if self._hang_on(each, failure.arm, until)), None)
-        if window := window or self._still_hung_on(failure.arm, began, until):
+        window = next((each for each in there if self._blocks_others(each, failure.arm, until)), None)
+        if window := window or self._lasting_silence(failure.arm, began, until):
             return Relation.SECONDARY, window, until, "fault at that time"
         return None
 
-    def _still_hung_on(self, arm: str, began: int, until: int) -> FaultWindow | None:
+    def _lasting_silence(self, arm: str, began: int, until: int) -> FaultWindow | None:
         """A silence that others had begun in, and hung on after it was healed, when this one began to wait."""
         for stall in latest(self.stalls[arm], until):
-            there = self.windows.during(arm, stall.since, stall.since) if stall.told >= began else ()
+            there = self.windows.during(arm, stall.since, stall.since) if stall.seen_at >= began else ()
             if window := next((each for each in there if each.fault in SILENT_FAULTS), None):
                 return window
         return None
 
-    def _hang_on(self, window: FaultWindow, arm: str, until: int) -> bool:
+    def _blocks_others(self, window: FaultWindow, arm: str, until: int) -> bool:
         """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
         if window.fault != "latency":
             return window.fault in SILENT_FAULTS
         there = (stall for stall in latest(self.stalls[arm], until) if stall.since >= window.begins)
         return any(
-            self.effects.could_delay(window, each.act, max(until, each.told) - each.since) for each in there
+            self.effects.could_delay(window, each.kind, max(until, each.seen_at) - each.since)
+            for each in there
         )
 
-    def _by_time(self, failure: FailedRequest, _: ProxyConnection | None) -> _Owed | None:
+    def _by_time_alone(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
         if self.connections or not failure.broken:
             return None
-        until = _time(failure.operation, failure)
+        until = _failed_at(failure.operation, failure)
         window = next(iter(self.windows.before(failure.arm, until)), None)
         if window is None or (failure.state == "in use" and not window.overlaps(failure.begin, until)):
             return None
@@ -311,8 +314,8 @@ class Attributor:
         if act is None or tie in {Relation.UNATTRIBUTED, Relation.UNKNOWN}:
             return None, None
         handed = act.handed
-        dead = failure.state == "stale" or (life is not None and _before(life.dead_since, handed))
-        silent = life is not None and _before(life.silenced, handed)
+        dead = failure.state == "stale" or (life is not None and _is_before(life.dead_since, handed))
+        silent = life is not None and _is_before(life.silenced, handed)
         if not dead and not silent and failure.state == "" and life is None and tie is Relation.DIRECT:
             return (False, False) if act.kind in {"connect", "checkout"} else (None, None)
         old = self._old_enough(handed, life) if life else None
@@ -343,23 +346,23 @@ _NOT_IN_USE: Mapping[RequestStage, State] = {
 
 
 def refine_by_connection(
-    failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+    failures: Sequence[FailedRequest], attributions: Sequence[Attribution]
 ) -> tuple[FailedRequest, ...]:
     """The failures: no more in use where the proxy knew of the end first, or where it came with the first byte."""
     return tuple(
         replace(failure, state=_NOT_IN_USE.get(owed.stage, failure.state))
         if failure.state == "in use"
         else failure
-        for failure, owed in zip(failures, owings, strict=True)
+        for failure, owed in zip(failures, attributions, strict=True)
     )
 
 
-def _time(act: DbOperation | None, failure: FailedRequest) -> int:
+def _failed_at(act: DbOperation | None, failure: FailedRequest) -> int:
     """When it failed, or was given up."""
     return act.t if act is not None and act.t is not None else failure.end
 
 
-def _of_no_use(life: ProxyConnection | None) -> int | None:
+def _unusable_since(life: ProxyConnection | None) -> int | None:
     """When a connection was no longer of any use: over, but not by its own client, or forgotten, or silent."""
     if life is None:
         return None
@@ -367,5 +370,5 @@ def _of_no_use(life: ProxyConnection | None) -> int | None:
     return min((t for t in (over, life.forgotten, life.silenced) if t is not None), default=None)
 
 
-def _before(earlier: int | None, later: int | None) -> bool:
+def _is_before(earlier: int | None, later: int | None) -> bool:
     return earlier is not None and later is not None and earlier < later

@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.failed_reconnects import Ended, failed_replacements
+from brokenpipe.measure.attribution.failed_reconnects import ConnectionEnd, failed_reconnects
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.root_cause import FailedRequest
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
-from brokenpipe.measure.tables.requests import placed
+from brokenpipe.measure.tables.requests import select_with_episode
 
 EVENT_LOOP = "event loop"
 LONG_MS = 50.0  # as the witness has it: shorter ones are no standstill
 RIGHT_AFTER_NS = 100_000_000  # what waited in the loop runs first
-ANSWERED_NS = 250_000_000  # from a failure inside the service to its client
+ANSWER_DELAY_NS = 250_000_000  # from a failure inside the service to its client
 
 # Limits that are timers in a service; of the last, the timer is the user's own.
 TIMERS = frozenset(
@@ -41,7 +41,7 @@ TIMERS = frozenset(
 )
 
 
-class _Span(NamedTuple):
+class _Standstill(NamedTuple):
     """A standstill, in monotonic nanoseconds."""
 
     begins: int
@@ -52,14 +52,14 @@ class _Span(NamedTuple):
 class Standstills:
     """Of every arm, by process, in order."""
 
-    by_process: Mapping[str, Mapping[int, Sequence[_Span]]]
+    by_process: Mapping[str, Mapping[int, Sequence[_Standstill]]]
 
     @property
     def any_on_record(self) -> bool:
         """Whether any loop stood still: in most histories none did, and nothing has to be looked up for it."""
         return any(spans for processes in self.by_process.values() for spans in processes.values())
 
-    def behind(self, failure: FailedRequest) -> float | None:
+    def standstill_s(self, failure: FailedRequest) -> float | None:
         """For how many seconds the loop stood still while this request waited, if that is why its time ran out.
 
         It is, if the loop stood still for half of that time or more, and the timer fired right after.
@@ -67,17 +67,17 @@ class Standstills:
         act = failure.operation
         if failure.error_class not in TIMERS or (act is not None and act.on_loop is False):
             return None
-        since, until = _waited(failure)
+        since, until = _waiting_span(failure)
         spans = self._spans(failure.arm, act.pid if act else None, since, until)
         stood_ns = sum(min(span.ends, until) - max(span.begins, since) for span in spans)
         if not spans or 2 * stood_ns < until - since:
             return None
-        within_ns = ANSWERED_NS if act is None or act.t is None else RIGHT_AFTER_NS
+        within_ns = ANSWER_DELAY_NS if act is None or act.t is None else RIGHT_AFTER_NS
         if failure.error_class is not ErrorClass.TIMEOUT and spans[-1].ends < until - within_ns:
             return None
         return stood_ns / 1e9
 
-    def _spans(self, arm: str, pid: int | None, since: int, until: int) -> Sequence[_Span]:
+    def _spans(self, arm: str, pid: int | None, since: int, until: int) -> Sequence[_Standstill]:
         """Those of a time. Which process served a request must be known if there are several."""
         processes = self.by_process.get(arm, {})
         if pid is None and len(processes) == 1:
@@ -88,7 +88,7 @@ class Standstills:
         return spans[first:last]
 
 
-def _waited(failure: FailedRequest) -> tuple[int, int]:
+def _waiting_span(failure: FailedRequest) -> tuple[int, int]:
     """From when to when: the act that failed, or the whole request if there is none or its user gave up."""
     act = failure.operation
     if act is None or failure.error_class is ErrorClass.TIMEOUT:
@@ -100,22 +100,22 @@ def _waited(failure: FailedRequest) -> tuple[int, int]:
 _LOOPS = "SELECT witness_arm, pid, t - (ms * 1e6)::BIGINT, t, ms FROM loops WHERE pid IS NOT NULL ORDER BY t"
 
 
-def standstills(history: History) -> Standstills:
+def read_standstills(history: History) -> Standstills:
     """Those on record."""
-    found: dict[str, dict[int, list[_Span]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[int, list[_Standstill]]] = defaultdict(lambda: defaultdict(list))
     for arm, pid, begins, ends, ms in history.rows(_LOOPS):
         spans = found[arm][pid]
         if ms >= LONG_MS:
-            spans.append(_Span(begins, ends))
+            spans.append(_Standstill(begins, ends))
     return Standstills(found)
 
 
-_GIVEN_UP = """
+_ABANDONED_CONNECTIONS = """
 SELECT witness_arm, id, port, t FROM closes WHERE after = 'cancelled' AND id IS NOT NULL AND port IS NOT NULL
 """
 
 
-def failed_to_reconnect(
+def reconnects_after_standstill(
     history: History, called_off: Collection[tuple[str, str]]
 ) -> Collection[tuple[str, str]]:
     """Requests, by arm and id, that failed to connect in place of a connection that was given up in a standstill.
@@ -126,17 +126,19 @@ def failed_to_reconnect(
     if not called_off:
         return ()
     given_up = {
-        (arm, port, t) for arm, request, port, t in history.rows(_GIVEN_UP) if (arm, request) in called_off
+        (arm, port, t)
+        for arm, request, port, t in history.rows(_ABANDONED_CONNECTIONS)
+        if (arm, request) in called_off
     }
 
-    def ended_by(arm: str, port: int, t: int) -> Ended | None:
+    def ended_by(arm: str, port: int, t: int) -> ConnectionEnd | None:
         return (FaultWindow(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
 
-    return failed_replacements(history, ended_by).keys()
+    return failed_reconnects(history, ended_by).keys()
 
 
 _LONGEST = f"""
-SELECT witness_arm, phase, max(ms) FROM ({placed("FROM loops", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+SELECT witness_arm, phase, max(ms) FROM ({select_with_episode("FROM loops", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
 """
 
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
 
-Ended = tuple[FaultWindow, int]  # by which act, and when
-EndedBy = Callable[[str, int, int], Ended | None]  # arm, port, time: what had ended that link
+ConnectionEnd = tuple[FaultWindow, int]  # by which act, and when
+FindConnectionEnd = Callable[
+    [str, int, int], ConnectionEnd | None
+]  # arm, port, time: what had ended that link
 
 _EVENTS = """
 SELECT witness_arm, coalesce("of", 0), t, 'invalidated', '', port, false FROM invalidations WHERE port IS NOT NULL
@@ -33,13 +35,17 @@ ORDER BY t
 class _Pool:
     """One of an arm, while its events are read in order."""
 
-    invalidated: Ended | None = None  # by what, the last time
-    vacant: list[Ended] = field(default_factory=list)  # what had ended the connections that were there
+    invalidated: ConnectionEnd | None = None  # by what, the last time
+    vacant: list[ConnectionEnd] = field(
+        default_factory=list
+    )  # what had ended the connections that were there
 
 
-def failed_replacements(history: History, ended_by: EndedBy) -> Mapping[tuple[str, str], Ended]:
+def failed_reconnects(
+    history: History, ended_by: FindConnectionEnd
+) -> Mapping[tuple[str, str], ConnectionEnd]:
     """By arm and request: what had ended the connection that it failed to replace."""
-    failed: dict[tuple[str, str], Ended] = {}
+    failed: dict[tuple[str, str], ConnectionEnd] = {}
     pools: dict[tuple[str, int], _Pool] = defaultdict(_Pool)
     for arm, number, t, event, request, port, whole in _events(history):
         pool = pools[arm, number]

@@ -20,14 +20,14 @@ from brokenpipe.plan.plan import Plan
 
 # At most: asyncpg prepares a statement first, and asks a new connection for its types.
 ROUND_TRIPS: Mapping[str, int] = {"connect": 8, "ping": 4}
-_OF_OTHERS = 3
+_OTHER_ROUND_TRIPS = 3
 
 HANG_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 SILENT_FAULTS = frozenset({"black_hole", "packet_drop", "server_pause"})
 """In which everybody hangs."""
 
-_MAKES: Mapping[ErrorClass, frozenset[str]] = {
+_FAULTS_CAUSING: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
     ErrorClass.NOT_ACCEPTING: frozenset({"server_restart"}),
     ErrorClass.SERVER_SHUTDOWN: frozenset({"server_restart", "backend_kill"}),
@@ -37,14 +37,14 @@ _MAKES: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.STATEMENT_CANCELLED: frozenset({"server_pause"}),  # by a limit of the service's own
     ErrorClass.EOF: frozenset({"packet_drop"}),  # ETIMEDOUT: the service's own kernel gave up
 }
-_OF_SETTING: Mapping[ErrorClass, str] = {
+_SETTING_CAUSING: Mapping[ErrorClass, str] = {
     ErrorClass.IDLE_SESSION: "idle_session_timeout",
     ErrorClass.IDLE_IN_TRANSACTION: "idle_in_transaction_session_timeout",
     ErrorClass.STATEMENT_CANCELLED: "statement_timeout",
     ErrorClass.READ_ONLY: "default_transaction_read_only",
     ErrorClass.TOO_MANY_CONNECTIONS: "connection_limit",
 }
-_END_WHAT_IDLES = frozenset({"idle_session_timeout", "idle_in_transaction_session_timeout"})
+_IDLE_LIMITS = frozenset({"idle_session_timeout", "idle_in_transaction_session_timeout"})
 _END_WHILE_CONNECTING = frozenset({"socket_kill", "refuse", "server_restart", "backend_kill"}) | SILENT_FAULTS
 _END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
 
@@ -68,7 +68,7 @@ class FaultEffects:
             return self._could_end_while_connecting(window, took_ns)
         if window.fault == "server_setting":
             return self._could_limit(window, error_class, took_ns)
-        made = window.fault in _MAKES.get(error_class, frozenset())
+        made = window.fault in _FAULTS_CAUSING.get(error_class, frozenset())
         return made and (window.fault != "latency" or self.could_delay(window, act, took_ns))
 
     def could_end(self, window: FaultWindow, *, idle: bool) -> bool:
@@ -76,12 +76,12 @@ class FaultEffects:
         if window.fault != "server_setting":
             return window.fault in _END_AT_THE_SERVER
         setting = self._setting(window)
-        return idle and (setting is None or setting.setting in _END_WHAT_IDLES)
+        return idle and (setting is None or setting.setting in _IDLE_LIMITS)
 
     def effect_after_heal_ns(self, window: FaultWindow) -> int:
         """How long after its healing it may still end a link: a session keeps a limit until its next statement."""
         setting = self._setting(window)
-        if setting is None or setting.setting not in _END_WHAT_IDLES:
+        if setting is None or setting.setting not in _IDLE_LIMITS:
             return 0
         return (setting.after_ms or 0) * 1_000_000 + SERVER_SLACK_NS
 
@@ -92,7 +92,7 @@ class FaultEffects:
             return window.fault == "latency" or window.fault in SILENT_FAULTS
         if took_ns is None:
             return False  # nothing is guessed
-        late_ms = ROUND_TRIPS.get(act, _OF_OTHERS) * (fault.ms + fault.jitter_ms)
+        late_ms = ROUND_TRIPS.get(act, _OTHER_ROUND_TRIPS) * (fault.ms + fault.jitter_ms)
         return 2 * late_ms * 1_000_000 >= took_ns
 
     def delay_ns(self, window: FaultWindow) -> int:
@@ -107,7 +107,7 @@ class FaultEffects:
         return window.fault in _END_WHILE_CONNECTING
 
     def _could_limit(self, window: FaultWindow, error_class: ErrorClass, took_ns: int | None) -> bool:
-        setting, wanted = self._setting(window), _OF_SETTING.get(error_class)
+        setting, wanted = self._setting(window), _SETTING_CAUSING.get(error_class)
         if wanted is None or setting is None:
             return wanted is not None
         if setting.setting != wanted:

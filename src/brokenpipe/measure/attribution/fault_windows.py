@@ -77,8 +77,8 @@ class FaultWindows:
 
 
 _ACTS = "SELECT arm, action, fault, phase, episode, t0, t1 FROM acts WHERE error IS NULL ORDER BY t0"
-_OVER = frozenset({"heal", "renew", "clear", "restart", "inject"})
-_OURS = frozenset({"renew", "clear", "restart"})
+_ENDING_ACTIONS = frozenset({"heal", "renew", "clear", "restart", "inject"})
+_HARNESS_ACTIONS = frozenset({"renew", "clear", "restart"})
 _FOR_EVER = 2**63 - 1
 
 
@@ -91,10 +91,10 @@ def fault_windows(history: History) -> FaultWindows:
     for arm, done in acts.items():
         for n, (action, fault, phase, episode, t0, t1) in enumerate(done):
             name = fault.partition(" ")[0]
-            if action in _OURS:
+            if action in _HARNESS_ACTIONS:
                 by_arm[arm].append(FaultWindow(HARNESS, "", phase, None, t0, t1))
             elif action == "inject":
-                over = (later[5] for later in islice(done, n + 1, None) if later[0] in _OVER)
+                over = (later[5] for later in islice(done, n + 1, None) if later[0] in _ENDING_ACTIONS)
                 late_ns = SERVER_SLACK_NS if name in _AT_SERVER else 0
                 ends = t1 + late_ns if name in _MOMENTARY else next(over, _FOR_EVER)
                 by_arm[arm].append(FaultWindow(name, fault, phase, episode, t0, ends))

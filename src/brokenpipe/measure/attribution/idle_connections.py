@@ -23,7 +23,7 @@ from brokenpipe.measure.failures.root_cause import FailedRequest
 from brokenpipe.measure.model.arm_phase import ArmPhase
 from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.stats.distributions import binomial_cdf
-from brokenpipe.measure.tables.requests import placed
+from brokenpipe.measure.tables.requests import select_with_episode
 from brokenpipe.plan.scenario import Scenario
 
 LEAST_REST_MS = 50.0
@@ -37,33 +37,47 @@ BY_CHANCE = 0.01
 """How often arms that do not differ may break as unequally before the difference is taken for one."""
 
 _WITHOUT_REASON = frozenset({ErrorClass.RESET, ErrorClass.BROKEN_PIPE, ErrorClass.EOF})
-_SPARE_WHAT_TALKS = frozenset({"latency", "idle_reset", "idle_drop", "server_setting"})
+_SPARE_ACTIVE_CONNECTIONS = frozenset({"latency", "idle_reset", "idle_drop", "server_setting"})
 
 
 def died_at_first_byte(
-    failure: FailedRequest, life: ProxyConnection | None, windows: FaultWindows, deeds: FaultEffects
+    failure: FailedRequest, connection: ProxyConnection | None, windows: FaultWindows, effects: FaultEffects
 ) -> bool:
     """Whether a connection that looked alive ended with the first byte after a rest, and nothing of ours ended it."""
     act = failure.operation
-    if not _unexplained_end(failure, act, life) or act is None or act.began is None or act.t is None:
+    if not _unexplained_end(failure, act, connection) or act is None or act.began is None or act.t is None:
         return False
     if act.rest_ms is None or act.rest_ms < LEAST_REST_MS:
         return False
     there = tuple(windows.during(failure.arm, act.began, act.t))
-    died = life.ended if life and life.ended and life.closed_by in {"server", "no_server"} else act.t
-    late_ns = AT_FIRST_BYTE_NS + 2 * sum(map(deeds.delay_ns, there))
+    died = (
+        connection.ended
+        if connection and connection.ended and connection.closed_by in {"server", "no_server"}
+        else act.t
+    )
+    late_ns = AT_FIRST_BYTE_NS + 2 * sum(map(effects.delay_ns, there))
     if not act.began <= died <= act.began + late_ns:
         return False
-    if life is None:  # a relay before the proxy: what ended its link is not known
-        return all(window.fault in _SPARE_WHAT_TALKS for window in there)
-    return not any(deeds.could_end(window, idle=False) for window in there)
+    if connection is None:  # a relay before the proxy: what ended its link is not known
+        return all(window.fault in _SPARE_ACTIVE_CONNECTIONS for window in there)
+    return not any(effects.could_end(window, idle=False) for window in there)
 
 
-def _unexplained_end(failure: FailedRequest, act: DbOperation | None, life: ProxyConnection | None) -> bool:
+def _unexplained_end(
+    failure: FailedRequest, operation: DbOperation | None, connection: ProxyConnection | None
+) -> bool:
     """A first statement on a connection that looked alive, and that ended without a reason and not by a toxic."""
-    ours = life is not None and not (life.cut is None and life.silenced is None and life.forgotten is None)
+    ours = connection is not None and not (
+        connection.cut is None and connection.silenced is None and connection.forgotten is None
+    )
     in_use = failure.state == "in use" and failure.error_class in _WITHOUT_REASON
-    return in_use and act is not None and act.is_first_statement and not act.transaction and not ours
+    return (
+        in_use
+        and operation is not None
+        and operation.is_first_statement
+        and not operation.transaction
+        and not ours
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +85,13 @@ class _Pings:
     """Arms that ping, in the phases of one run: pings that failed on sockets which looked alive, and what broke."""
 
     scenario: Scenario
-    found: Mapping[tuple[str, str, int], int]  # arm, phase, episode
+    failed_pings: Mapping[tuple[str, str, int], int]  # arm, phase, episode
     broken: Mapping[ArmPhase, int]
     in_use: Mapping[ArmPhase, int]
     requests: Mapping[ArmPhase, int]
     arms: frozenset[str]
 
-    def likewise(self, arm: str, phase: str) -> list[str]:
+    def comparable_arms(self, arm: str, phase: str) -> list[str]:
         """The arms that ping and met in this phase what this one met."""
         if arm in self.arms:
             return []
@@ -89,14 +103,14 @@ class _Pings:
     def prove(self, arm: str, phase: str, episode: int) -> bool:
         """Whether an arm met such deaths by its pings in this episode, and nothing of it broke in the phase."""
         return any(
-            self.found.get((each, phase, episode), 0) and not self.broken.get((each, phase), 0)
-            for each in self.likewise(arm, phase)
+            self.failed_pings.get((each, phase, episode), 0) and not self.broken.get((each, phase), 0)
+            for each in self.comparable_arms(arm, phase)
         )
 
     def contradict(self, arm: str, phase: str) -> bool:
         """Whether connections in use died less in an arm that pings than they can have by chance."""
         mine, of_mine = self.in_use.get((arm, phase), 0), self.requests.get((arm, phase), 0)
-        for each in self.likewise(arm, phase):
+        for each in self.comparable_arms(arm, phase):
             theirs, of_theirs = self.in_use.get((each, phase), 0), self.requests.get((each, phase), 0)
             if mine and of_mine and of_theirs:
                 share = of_theirs / (of_mine + of_theirs)
@@ -105,8 +119,8 @@ class _Pings:
         return False
 
 
-_FOUND = f"""
-SELECT witness_arm, phase, episode, count(*) FROM ({placed("FROM ping_failures", "t")})
+_FAILED_PINGS = f"""
+SELECT witness_arm, phase, episode, count(*) FROM ({select_with_episode("FROM ping_failures", "t")})
 WHERE phase IS NOT NULL AND dead = false GROUP BY ALL
 """
 _PINGING = """
@@ -124,7 +138,7 @@ def _pings(history: History, scenario: Scenario, failures: Sequence[FailedReques
     requests = history.rows("SELECT arm, phase, sum(requests)::BIGINT FROM by_episode GROUP BY ALL")
     return _Pings(
         scenario=scenario,
-        found={(arm, phase, n): count for arm, phase, n, count in history.rows(_FOUND)},
+        failed_pings={(arm, phase, n): count for arm, phase, n, count in history.rows(_FAILED_PINGS)},
         broken=Counter((each.arm, each.phase) for each in failures if each.broken),
         in_use=Counter((each.arm, each.phase) for each in failures if each.broken and each.state == "in use"),
         requests={(arm, phase): count for arm, phase, count in requests},
@@ -132,8 +146,11 @@ def _pings(history: History, scenario: Scenario, failures: Sequence[FailedReques
     )
 
 
-def with_what_pings_prove(
-    history: History, scenario: Scenario, failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+def refine_by_pings(
+    history: History,
+    scenario: Scenario,
+    failures: Sequence[FailedRequest],
+    attributions: Sequence[Attribution],
 ) -> tuple[tuple[FailedRequest, ...], tuple[Attribution, ...]]:
     """The same; first uses after a rest are stale where pings of other arms prove it, and open where they contradict.
 
@@ -142,17 +159,19 @@ def with_what_pings_prove(
     """
     pings = _pings(history, scenario, failures)
     if not pings.arms:
-        return tuple(failures), tuple(owings)
-    told = [_told(pings, *each) for each in zip(failures, owings, strict=True)]
+        return tuple(failures), tuple(attributions)
+    told = [_refined(pings, *each) for each in zip(failures, attributions, strict=True)]
     return tuple(failure for failure, _ in told), tuple(owing for _, owing in told)
 
 
-def _told(pings: _Pings, failure: FailedRequest, owing: Attribution) -> tuple[FailedRequest, Attribution]:
+def _refined(
+    pings: _Pings, failure: FailedRequest, attribution: Attribution
+) -> tuple[FailedRequest, Attribution]:
     if failure.state == "after rest" and pings.prove(failure.arm, failure.phase, failure.episode):
-        return replace(failure, state="stale"), replace(owing, stage=RequestStage.STALE, pre_ping=True)
-    unknown = owing.relation in {Relation.UNATTRIBUTED, Relation.UNKNOWN} and _unexplained_end(
+        return replace(failure, state="stale"), replace(attribution, stage=RequestStage.STALE, pre_ping=True)
+    unknown = attribution.relation in {Relation.UNATTRIBUTED, Relation.UNKNOWN} and _unexplained_end(
         failure, failure.operation, None
     )
     if unknown and pings.contradict(failure.arm, failure.phase):
-        return replace(failure, state="after rest"), replace(owing, stage=RequestStage.AFTER_REST)
-    return failure, owing
+        return replace(failure, state="after rest"), replace(attribution, stage=RequestStage.AFTER_REST)
+    return failure, attribution

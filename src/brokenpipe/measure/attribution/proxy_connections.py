@@ -57,7 +57,7 @@ class ProxyConnections:
 
 
 # The n-th end of a port belongs to its n-th opening, counted anew from each start of the proxy's server.
-_LIVES = """
+_CONNECTIONS = """
 WITH boots AS (SELECT t, row_number() OVER (ORDER BY t) AS boot FROM clocks WHERE writer = 'toxiproxy'),
 opened AS (
     SELECT l.arm, l.port, l.t, b.boot, row_number() OVER (PARTITION BY arm, port, boot ORDER BY l.t) AS n,
@@ -89,6 +89,6 @@ ORDER BY o.arm, o.port, o.t
 def proxy_connections(history: History) -> ProxyConnections:
     """Every link that the proxy told of."""
     by_place: dict[tuple[str, int], list[ProxyConnection]] = defaultdict(list)
-    for arm, port, *life in history.stream(_LIVES):
+    for arm, port, *life in history.stream(_CONNECTIONS):
         by_place[arm, port].append(ProxyConnection(*life))
     return ProxyConnections(by_place)

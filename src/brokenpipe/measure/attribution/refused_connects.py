@@ -21,20 +21,22 @@ RETRANSMITTED_NS = 1_000_000_000
 """After a second without any answer a kernel asks again; a refusal is an answer, and comes sooner."""
 
 
-def as_nobody_accepted(history: History, failures: Sequence[FailedRequest]) -> tuple[FailedRequest, ...]:
+def reclassify_refused_connects(
+    history: History, failures: Sequence[FailedRequest]
+) -> tuple[FailedRequest, ...]:
     """The failures; ends of connections that were never accepted are refusals, or connect timeouts if they took long.
 
     Left as they are where no links were recorded, or another connection of the same arm was opened meanwhile.
     """
-    if not any(_doubtful(failure) for failure in failures):
+    if not any(_may_be_refused(failure) for failure in failures):
         return tuple(failures)
     opened: dict[str, list[int]] = defaultdict(list)
     for arm, t in history.rows("SELECT arm, t FROM links_opened ORDER BY t"):
         opened[arm].append(t)
-    return tuple(_read_again(failure, opened) if opened else failure for failure in failures)
+    return tuple(_reclassified(failure, opened) if opened else failure for failure in failures)
 
 
-def _doubtful(failure: FailedRequest) -> bool:
+def _may_be_refused(failure: FailedRequest) -> bool:
     return (
         failure.error_class is ErrorClass.EOF
         and failure.operation is not None
@@ -42,9 +44,9 @@ def _doubtful(failure: FailedRequest) -> bool:
     )
 
 
-def _read_again(failure: FailedRequest, opened: Mapping[str, Sequence[int]]) -> FailedRequest:
+def _reclassified(failure: FailedRequest, opened: Mapping[str, Sequence[int]]) -> FailedRequest:
     act = failure.operation
-    if not _doubtful(failure) or act is None or act.began is None or act.t is None:
+    if not _may_be_refused(failure) or act is None or act.began is None or act.t is None:
         return failure
     times = opened.get(failure.arm, ())
     nth = bisect_left(times, act.began - SLACK_NS)

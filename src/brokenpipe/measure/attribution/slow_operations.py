@@ -16,8 +16,8 @@ class Stall(NamedTuple):
 
     since: int
     port: int
-    told: int
-    act: str
+    seen_at: int
+    kind: str
 
 
 _STALLS = """
@@ -25,7 +25,7 @@ SELECT witness_arm, since, coalesce(port, 0), t, act FROM stalls WHERE act != 'c
 """
 
 
-def stalled(history: History) -> Mapping[str, list[Stall]]:
+def stalls_by_arm(history: History) -> Mapping[str, list[Stall]]:
     """By arm, in order of their beginning."""
     found: dict[str, list[Stall]] = defaultdict(list)
     for arm, *stall in history.rows(_STALLS):
@@ -33,10 +33,10 @@ def stalled(history: History) -> Mapping[str, list[Stall]]:
     return found
 
 
-MOST_LOOKED_AT = 32  # of the latest: a pool has hardly more connections
+MAX_LATEST = 32  # of the latest: a pool has hardly more connections
 
 
 def latest(stalls: Sequence[Stall], until: int) -> Iterator[Stall]:
     """Those that had begun at a time, the latest first."""
     count = bisect_right(stalls, until, key=attrgetter("since"))
-    return (stalls[n] for n in range(count - 1, max(-1, count - 1 - MOST_LOOKED_AT), -1))
+    return (stalls[n] for n in range(count - 1, max(-1, count - 1 - MAX_LATEST), -1))

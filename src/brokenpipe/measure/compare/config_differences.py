@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from brokenpipe.measure.code_versions import code_of
+from brokenpipe.measure.code_versions import code_revisions
 from brokenpipe.measure.compare.loaded_run import RecordedRun
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.plan.plan import Plan
@@ -33,23 +33,23 @@ def config_differences(runs: Sequence[RecordedRun]) -> tuple[ConfigDifference, .
     """Everything that any of the runs has otherwise than the first."""
     groups = (
         ("settings", [_settings(run.plan) for run in runs], _NONE),
-        ("code", [code_of(run.environment) for run in runs], NOT_RECORDED),
+        ("code", [code_revisions(run.environment) for run in runs], NOT_RECORDED),
         ("versions", [_texts(run.environment.get("versions")) for run in runs], NOT_RECORDED),
         ("machine", [_machine(run) for run in runs], NOT_RECORDED),
     )
     return tuple(
-        ConfigDifference(group, what, _told(values))
+        ConfigDifference(group, what, _shown_values(values))
         for group, described, missing in groups
         for what, values in _side_by_side(described, missing)
-        if len(set(values)) > 1 or _is_untold(values[0])
+        if len(set(values)) > 1 or _is_hidden(values[0])
     )
 
 
-def _is_untold(value: str) -> bool:
+def _is_hidden(value: str) -> bool:
     return is_redacted(value) or value == PASSED
 
 
-def _told(values: tuple[str, ...]) -> tuple[str, ...]:
+def _shown_values(values: tuple[str, ...]) -> tuple[str, ...]:
     """What was redacted in all of them is not known to be the same."""
     return values if len(set(values)) > 1 else (NOT_RECORDED,) * len(values)
 
@@ -68,10 +68,10 @@ def _settings(plan: Plan) -> dict[str, str]:
         del scenario[text]
     scenario["phases"] = {phase["name"]: phase for phase in scenario["phases"]}
     expected = scenario.pop("expect", [])
-    found = dict(_flat(scenario))
+    found = dict(_flattened(scenario))
     if expected:
         found["expect"] = "; ".join(_expectation(each) for each in expected)
-    found |= {f"target.{key}": value for key, value in _flat(plan.target.model_dump(mode="json"))}
+    found |= {f"target.{key}": value for key, value in _flattened(plan.target.model_dump(mode="json"))}
     found |= {f"looks.{phase}": ", ".join(map(str, looks)) for phase, looks in plan.looks.items()}
     found["stack"] = plan.stack
     found |= {f"value of {name}": PASSED for name in (*plan.target.pass_env, *plan.scenario.pass_env)}
@@ -86,17 +86,17 @@ def _expectation(each: Mapping[str, Any]) -> str:
     )
 
 
-def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in document.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flattened(value, f"{prefix}{key}.")
         elif isinstance(value, list):
             yield f"{prefix}{key}", " ".join(map(str, value))
         else:
-            yield f"{prefix}{key}", _said(value)
+            yield f"{prefix}{key}", _value_text(value)
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _NONE if value is None else without_numbers(str(value))
@@ -112,10 +112,10 @@ def _machine(run: RecordedRun) -> dict[str, str]:
     }
     if run.environment.get("memory_bytes") is not None:
         found["memory"] = f"{run.environment['memory_bytes'] / 1e9:.1f} GB"
-    return found | _busy(run.findings)
+    return found | _machine_load(run.findings)
 
 
-def _busy(findings: Findings) -> dict[str, str]:
+def _machine_load(findings: Findings) -> dict[str, str]:
     """How busy it was, to the tenth: two runs are never alike to the last digit."""
     health = findings.health
     shares = {"busy, about": health.machine_busy, "stolen by other guests, about": health.machine_stolen}

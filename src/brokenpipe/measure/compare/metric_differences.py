@@ -14,7 +14,7 @@ from brokenpipe.measure.stats.two_sample import (
     can_differ,
     difference_interval,
     least_p,
-    relabelling_p,
+    permutation_p,
     smallest_seen,
 )
 from brokenpipe.plan.expectations import Metric
@@ -62,12 +62,12 @@ def run_differences(
     """
     spots = [(metric, arm, phase) for metric in COMPARED for phase in phases for arm in arms]
     families = (
-        [spot for spot in spots if _asks(spot[0]) == what] for what in ("failures", "latency", "load")
+        [spot for spot in spots if _family_name(spot[0]) == what] for what in ("failures", "latency", "load")
     )
     return tuple(each for family in families for each in _family(family, base, new))
 
 
-def _asks(metric: Metric) -> str:
+def _family_name(metric: Metric) -> str:
     if metric is Metric.REQUESTS_PER_S:
         return "load"
     return "latency" if metric.is_latency else "failures"
@@ -80,12 +80,12 @@ def _family(spots: Sequence[MetricArmPhase], base: RecordedRun, new: RecordedRun
         for spot in spots
         if spot in base.samples and spot in new.samples
     }
-    asked = {_same(pair): pair for pair in pairs.values() if can_differ(*pair)}
-    adjusted = holm({name: relabelling_p(*pair) for name, pair in asked.items()})
+    asked = {_figures_key(pair): pair for pair in pairs.values() if can_differ(*pair)}
+    adjusted = holm({name: permutation_p(*pair) for name, pair in asked.items()})
     for spot in spots:
         if spot in pairs:
-            p = adjusted.get(_same(pairs[spot]), 1.0)
-            yield _between(spot, pairs[spot], p, max(len(asked), 1), (base, new))
+            p = adjusted.get(_figures_key(pairs[spot]), 1.0)
+            yield _difference(spot, pairs[spot], p, max(len(asked), 1), (base, new))
         elif spot in base.samples or spot in new.samples:
             yield RunDifference(*spot, base.samples.get(spot), new.samples.get(spot))
 
@@ -97,12 +97,12 @@ def _floor(metric: Metric, rate: float) -> float:
     return 1.0 if metric.is_per_episode else rate
 
 
-def _same(pair: tuple[Sample, Sample]) -> str:
+def _figures_key(pair: tuple[Sample, Sample]) -> str:
     """A name for the figures alone: where all that failed was broken, both rates say the same."""
     return repr([(sample.sums, sample.weights) for sample in pair])
 
 
-def _between(
+def _difference(
     spot: MetricArmPhase,
     pair: tuple[Sample, Sample],
     p: float,

@@ -71,13 +71,13 @@ def compare(folders: Sequence[Path]) -> RunsCompared:
     _distinct(folders)
     plans, left_out = _readable(folders, recorded_plan)
     for folder, plan in [*plans.items()][1:]:  # before histories are read, which may take minutes
-        _demand(compare_plans(next(iter(plans.values())), plan), next(iter(plans)), folder)
+        _demand_comparable(compare_plans(next(iter(plans.values())), plan), next(iter(plans)), folder)
     read, unread = _readable([*plans], read_run)
     left_out += unread
     if len(read) < _FEWEST:
         raise _too_few(folders, left_out)
     base, *others = runs = tuple(read.values())
-    against = tuple(_against(base, new) for new in others)
+    against = tuple(_compare_with_base(base, new) for new in others)
     return RunsCompared(runs, config_differences(runs), against, tuple(left_out))
 
 
@@ -116,7 +116,7 @@ def _distinct(folders: Sequence[Path]) -> None:
         seen[folder.resolve()] = folder
 
 
-def _demand(common: PlanComparison, base: Path, new: Path) -> None:
+def _demand_comparable(common: PlanComparison, base: Path, new: Path) -> None:
     """Raises NotComparable, with all that is not alike."""
     if not common.comparable:
         raise NotComparable(
@@ -126,7 +126,7 @@ def _demand(common: PlanComparison, base: Path, new: Path) -> None:
         )
 
 
-def _against(base: RecordedRun, new: RecordedRun) -> RunAgainstBase:
+def _compare_with_base(base: RecordedRun, new: RecordedRun) -> RunAgainstBase:
     common = compare_plans(base.plan, new.plan)
     reached = [
         phase

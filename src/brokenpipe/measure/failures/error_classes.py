@@ -118,7 +118,7 @@ _SQLSTATES: Mapping[str, ErrorClass] = {
 }
 
 # PgBouncer's word for it when Postgres ends a connection that it has lent; with it the client's ends, too.
-_PASSED_ON = "server conn crashed"
+_PGBOUNCER_SERVER_ENDED = "server conn crashed"
 
 # errno differs between systems; the witness writes numbers, so both are listed: Linux, macOS.
 _ERRNOS: Mapping[int, ErrorClass] = {
@@ -240,7 +240,7 @@ def classify(chain: Sequence[ChainedException], where: str | None = None) -> Err
         return ErrorClass.APPLICATION
     for rule in (_by_sqlstate, _by_errno, _by_type, _by_invalidation, _by_text):
         if found := rule(chain):
-            return _readings(where).get(found, found)
+            return _reinterpretation(where).get(found, found)
     return ErrorClass.APPLICATION
 
 
@@ -250,25 +250,25 @@ def _is_of_another_peer(chain: Sequence[ChainedException]) -> bool:
     return others and not any(link.type.startswith(_DATABASE) for link in chain)
 
 
-def _readings(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
+def _reinterpretation(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
     if where == "connect":
         return _CONNECTING
     return _CONNECTED if where in {"ping", "statement", "commit", "rollback"} else {}
 
 
 def _innermost(
-    chain: Sequence[ChainedException], look: Callable[[ChainedException], ErrorClass | None]
+    chain: Sequence[ChainedException], rule: Callable[[ChainedException], ErrorClass | None]
 ) -> ErrorClass | None:
     """The deepest link that says something: it is the nearest to the wire."""
-    return next((found for link in reversed(chain) if (found := look(link))), None)
+    return next((found for link in reversed(chain) if (found := rule(link))), None)
 
 
 def _by_sqlstate(chain: Sequence[ChainedException]) -> ErrorClass | None:
-    return _innermost(chain, _sqlstate_of)
+    return _innermost(chain, _class_of_sqlstate)
 
 
-def _sqlstate_of(link: ChainedException) -> ErrorClass | None:
-    if link.sqlstate == "08P01" and _PASSED_ON in link.text:
+def _class_of_sqlstate(link: ChainedException) -> ErrorClass | None:
+    if link.sqlstate == "08P01" and _PGBOUNCER_SERVER_ENDED in link.text:
         return ErrorClass.EOF
     return _SQLSTATES.get(link.sqlstate or "")
 
@@ -290,10 +290,10 @@ def _by_invalidation(chain: Sequence[ChainedException]) -> ErrorClass | None:
 
 
 def _by_text(chain: Sequence[ChainedException]) -> ErrorClass | None:
-    return _innermost(chain, _text_of_a_driver)
+    return _innermost(chain, _class_of_text)
 
 
-def _text_of_a_driver(link: ChainedException) -> ErrorClass | None:
+def _class_of_text(link: ChainedException) -> ErrorClass | None:
     """Python's own exceptions, a KeyError say, may hold any word of the service's; only those of the wire count."""
     if link.type.startswith("builtins.") and link.type not in _WIRE:
         return None

@@ -98,22 +98,24 @@ def request_stage(
     return _in_use(operation, link_ended)
 
 
-def _in_use(act: DbOperation, link_ended: int | None) -> RequestStage:
+def _in_use(operation: DbOperation, link_ended: int | None) -> RequestStage:
     """A statement or a commit: was its connection alive when it began?"""
-    if act.is_first_statement and (act.dead_at_checkout or _was_over(link_ended, act.handed)):
+    if operation.is_first_statement and (
+        operation.dead_at_checkout or _had_ended(link_ended, operation.handed)
+    ):
         return RequestStage.STALE
-    if act.dead or act.dead_at_checkout or _was_over(link_ended, act.began):
+    if operation.dead or operation.dead_at_checkout or _had_ended(link_ended, operation.began):
         return RequestStage.BETWEEN
-    if act.dead is None and link_ended is None:
+    if operation.dead is None and link_ended is None:
         return RequestStage.UNKNOWN
-    if act.kind == "commit":
+    if operation.kind == "commit":
         return RequestStage.COMMIT
-    return RequestStage.MID_STATEMENT if act.kind == "statement" else RequestStage.UNKNOWN
+    return RequestStage.MID_STATEMENT if operation.kind == "statement" else RequestStage.UNKNOWN
 
 
-def _is_first(act: DbOperation) -> bool:
-    return act.statement == 1 or (act.statement is None and not act.transaction)
+def _is_first(operation: DbOperation) -> bool:
+    return operation.statement == 1 or (operation.statement is None and not operation.transaction)
 
 
-def _was_over(link_ended: int | None, at: int | None) -> bool:
+def _had_ended(link_ended: int | None, at: int | None) -> bool:
     return link_ended is not None and at is not None and link_ended < at

@@ -75,18 +75,18 @@ def with_known_causes(
 ) -> tuple[FailedRequest, ...]:
     """The failures of arms whose requests are followed into their pools: what nothing was told of there met nothing."""
     return tuple(
-        replace(failure, cause_known=_is_known(failure.error_class, told_of=True))
+        replace(failure, cause_known=_is_known(failure.error_class, witnessed=True))
         if failure.arm in followed
         else failure
         for failure in failures
     )
 
 
-def _is_known(error_class: ErrorClass, *, told_of: bool) -> bool:
+def _is_known(error_class: ErrorClass, *, witnessed: bool) -> bool:
     """That an answer was the wrong one its client knows; all else is known if something inside the service told."""
     if error_class is ErrorClass.UNEXPLAINED:
         return False
-    return told_of or error_class is ErrorClass.WRONG_RESULT
+    return witnessed or error_class is ErrorClass.WRONG_RESULT
 
 
 def failure_of(row: tuple[Any, ...]) -> FailedRequest:
@@ -95,18 +95,20 @@ def failure_of(row: tuple[Any, ...]) -> FailedRequest:
         row
     )
     given_up = failed_by == "timeout"
-    told = _told(*(None if part is None else json.loads(part) for part in testimony), given_up=given_up)
+    told = _witness_records(
+        *(None if part is None else json.loads(part) for part in testimony), given_up=given_up
+    )
     if given_up:
-        told = _when_given_up(told, end)
+        told = _known_when_given_up(told, end)
     elif _is_error(answered) and began is not None:
-        told = _when_answered(told, began)
+        told = _known_when_answered(told, began)
     root = _root_error(told)
     words = tuple(tuple(link.items()) for link in (root["chain"] if root else told.raised) or ())
-    chain, error_class = _read(words, root["where"] if root else None)
+    chain, error_class = _classify_chain(words, root["where"] if root else None)
     if failed_by == "declared" and WRONG_RESULT in (error or "").lower():
         chain, error_class = (), ErrorClass.WRONG_RESULT
     elif not chain:
-        error_class = _without_testimony(failed_by, status)
+        error_class = _class_without_witness(failed_by, status)
     act = root or told.waiting
     return FailedRequest(
         arm=arm,
@@ -121,13 +123,13 @@ def failure_of(row: tuple[Any, ...]) -> FailedRequest:
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
         chain=chain or (ChainedException(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
         operation=operation_of(act) if act else None,
-        cause_known=_is_known(error_class, told_of=bool(chain or act)),
+        cause_known=_is_known(error_class, witnessed=bool(chain or act)),
         response_began=None if _is_error(answered) else _response_began(told, began, end, failed_by),
     )
 
 
 @lru_cache(maxsize=1024)
-def _read(
+def _classify_chain(
     words: tuple[tuple[tuple[str, Any], ...], ...], where: str | None
 ) -> tuple[tuple[ChainedException, ...], ErrorClass]:
     """A chain and its class. A strike breaks many requests in the same words, which are read once."""
@@ -136,7 +138,7 @@ def _read(
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _WitnessRecords:
     """What the witness told of one request. `waiting`: what it was in when it was over or hung."""
 
     errors: Sequence[Mapping[str, Any]]
@@ -144,40 +146,42 @@ class _Told:
     waiting: Mapping[str, Any] | None
 
 
-def _told(errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool) -> _Told:
+def _witness_records(
+    errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool
+) -> _WitnessRecords:
     """A stall tells what it was in when nobody waited for its end, or it had none; else that may be long over."""
-    return _Told(errors or (), raised, waiting or (stall if given_up or errors is None else None))
+    return _WitnessRecords(errors or (), raised, waiting or (stall if given_up or errors is None else None))
 
 
-def _when_given_up(told: _Told, end: int) -> _Told:
+def _known_when_given_up(records: _WitnessRecords, end: int) -> _WitnessRecords:
     """What was known when its user gave up. A service goes on, and what it meets then is no cause of that.
 
     An error that came later tells what the request was in, if that had begun; else the stall does.
     """
-    before = [error for error in told.errors if error["t"] <= end]
+    before = [error for error in records.errors if error["t"] <= end]
     if before:
-        return replace(told, errors=before)
-    later = ({**error, "t": None} for error in told.errors)
-    under_way = (act for act in (*later, told.waiting) if (_since(act) or end + 1) <= end)
-    return _Told((), None, next(under_way, None))
+        return replace(records, errors=before)
+    later = ({**error, "t": None} for error in records.errors)
+    under_way = (act for act in (*later, records.waiting) if (_since(act) or end + 1) <= end)
+    return _WitnessRecords((), None, next(under_way, None))
 
 
 def _is_error(status: int | None) -> bool:
     return status is not None and status >= _ERROR_STATUS
 
 
-def _when_answered(told: _Told, began: int) -> _Told:
+def _known_when_answered(records: _WitnessRecords, began: int) -> _WitnessRecords:
     """What was known when the service began to answer that it had failed: what it met after that is not why."""
-    return replace(told, errors=[error for error in told.errors if error["t"] <= began])
+    return replace(records, errors=[error for error in records.errors if error["t"] <= began])
 
 
-def _response_began(told: _Told, began: int | None, end: int, failed_by: str) -> int | None:
+def _response_began(records: _WitnessRecords, began: int | None, end: int, failed_by: str) -> int | None:
     """When the response began in whose course the request failed.
 
     Where nothing that failed is known, a response that came whole says nothing: what is wrong with it had gone wrong
     before. One that broke off, hung, or was left by an exception, did so after it had begun.
     """
-    known = told.errors or told.waiting or told.raised
+    known = records.errors or records.waiting or records.raised
     if began is None or began > end or not (known or failed_by in _BROKEN_OFF):
         return None
     return began
@@ -187,17 +191,21 @@ def _since(act: Mapping[str, Any] | None) -> int | None:
     return None if act is None else act.get("began") or act.get("since")
 
 
-def _root_error(told: _Told) -> Mapping[str, Any] | None:
+def _root_error(records: _WitnessRecords) -> Mapping[str, Any] | None:
     """The first error that the request met: later ones, such as a rollback's, follow from it.
 
     A failed pre-ping is not the cause of a failure unless nothing else went wrong: the pool replaces that
     connection. Nor is a rollback, if something else left the service, which had made it roll back.
     """
-    errors = [error for error in told.errors if error["where"] != "rollback" or _left(error, told.raised)]
+    errors = [
+        error
+        for error in records.errors
+        if error["where"] != "rollback" or _left_the_service(error, records.raised)
+    ]
     return next((error for error in errors if error["where"] != "ping"), errors[0] if errors else None)
 
 
-def _left(error: Mapping[str, Any], raised: Sequence[Mapping[str, Any]] | None) -> bool:
+def _left_the_service(error: Mapping[str, Any], raised: Sequence[Mapping[str, Any]] | None) -> bool:
     """Whether this error is among those that left the service, if any did."""
     types = {link.get("type") for link in error["chain"]}
     return not raised or any(link.get("type") in types for link in raised)
@@ -213,7 +221,7 @@ def _state(root: Mapping[str, Any] | None) -> State:
     return "stale" if root["dead_at_checkout"] else "in use"
 
 
-def rest_s(failures: Iterable[FailedRequest]) -> tuple[float, float] | None:
+def rest_range_s(failures: Iterable[FailedRequest]) -> tuple[float, float] | None:
     """The shortest and the longest rest before those that came after one; None where it was not recorded."""
     rests = [
         each.operation.rest_ms / 1000
@@ -223,7 +231,7 @@ def rest_s(failures: Iterable[FailedRequest]) -> tuple[float, float] | None:
     return (min(rests), max(rests)) if rests else None
 
 
-def _without_testimony(failed_by: str, status: int) -> ErrorClass:
+def _class_without_witness(failed_by: str, status: int) -> ErrorClass:
     if failed_by == "timeout":
         return ErrorClass.TIMEOUT
     if failed_by == "transport":

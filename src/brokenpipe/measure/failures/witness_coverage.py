@@ -52,7 +52,7 @@ def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessC
     ran = _arms(
         history, "SELECT DISTINCT substr(writer, 9) FROM clocks WHERE starts_with(writer, 'witness ')"
     )
-    return {arm: _seen(arm in requests, arm in pools, arm in ran) for arm in arms}
+    return {arm: _coverage(arm in requests, arm in pools, arm in ran) for arm in arms}
 
 
 def fully_witnessed_arms(coverage: Mapping[str, WitnessCoverage]) -> frozenset[str]:
@@ -64,7 +64,7 @@ def fully_witnessed_arms(coverage: Mapping[str, WitnessCoverage]) -> frozenset[s
     return frozenset(arm for arm, each in coverage.items() if each is WitnessCoverage.BOTH)
 
 
-def _seen(requests: bool, pools: bool, ran: bool) -> WitnessCoverage:
+def _coverage(requests: bool, pools: bool, ran: bool) -> WitnessCoverage:
     if requests:
         return WitnessCoverage.BOTH if pools else WitnessCoverage.REQUESTS
     if pools:

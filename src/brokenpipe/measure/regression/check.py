@@ -54,10 +54,10 @@ class RegressionResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _MetricPair:
     """`new` is None where the new run could not tell; `p` where nothing can differ, so that it is no test."""
 
-    rise: RegressionMetric
+    metric: RegressionMetric
     place: ArmPhase
     base: Sample
     new: Sample | None
@@ -73,10 +73,10 @@ class _Question:
 def check_regression(baseline: Baseline, run: NewRun) -> RegressionResult:
     """Ask whatever can be asked of both. Raises NotComparable."""
     shared = demand_comparable(baseline.plan, run.plan, baseline.name)
-    asked = tuple(_asked(baseline, run, shared))
-    adjusted = _adjusted(asked, run.plan)
-    doubts = tuple(_in_doubt(baseline))
-    checks = (_decided(each, adjusted.get(each.test), run, (*run.warnings, *doubts)) for each in asked)
+    asked = tuple(_metric_pairs(baseline, run, shared))
+    adjusted = _adjusted_ps(asked, run.plan)
+    doubts = tuple(_baseline_warnings(baseline))
+    checks = (_decide(each, adjusted.get(each.test), run, (*run.warnings, *doubts)) for each in asked)
     left_out = (
         ValidityWarning.of(Code.BASELINE_NOT_COVERED, text) for text in _left_out(baseline, run, shared)
     )
@@ -86,41 +86,41 @@ def check_regression(baseline: Baseline, run: NewRun) -> RegressionResult:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def _asked(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterator[_Question]:
+def _metric_pairs(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterator[_MetricPair]:
     base, new = _side(baseline.plan, baseline.episode_stats), _side(run.plan, run.figures)
     allowed = run.plan.scenario.regression
-    alone = _why_not_alone(baseline, run) is None
+    alone = _why_control_is_left_out(baseline, run) is None
     for phase, arm in product(shared.phases, shared.arms):
-        for rise in _rises(run.plan.scenario.phase(phase), arm == new.control, alone=alone):
+        for rise in _metrics(run.plan.scenario.phase(phase), arm == new.control, alone=alone):
             one, other = (side.sample(rise, (arm, phase)) for side in (base, new))
             fewest = 2 if rise.is_rate else FEWEST_EPISODES
             if one is None or min(each.episodes for each in (one, other) if each) < fewest:
                 continue
             p = rise_p(one, other, tolerated=_tolerated(rise, allowed)) if other else None
-            yield _Question(
-                rise, (arm, phase), one, other, p, _asked_in_one(baseline.episode_stats[arm, phase])
+            yield _MetricPair(
+                rise, (arm, phase), one, other, p, _requests_per_episode(baseline.episode_stats[arm, phase])
             )
 
 
-def _asked_in_one(figures: EpisodeStats) -> float:
+def _requests_per_episode(figures: EpisodeStats) -> float:
     asked = [count for count in figures.requests if count]
     return sum(asked) / len(asked) if asked else 0.0
 
 
-def _adjusted(asked: Sequence[_Question], plan: Plan) -> dict[str, float]:
+def _adjusted_ps(asked: Sequence[_MetricPair], plan: Plan) -> dict[str, float]:
     """Each p for all that are tested in this gate: rates and latencies have half of the error each, Holm within."""
     adjusted: dict[str, float] = {}
     for rates in (True, False):
         tests = {
             each.test: each.p * plan.analyses_of(each.place[1])
             for each in asked
-            if each.rise.is_rate is rates and each.p is not None
+            if each.metric.is_rate is rates and each.p is not None
         }
         adjusted |= {test: min(1.0, 2 * p) for test, p in holm(tests).items()}
     return adjusted
 
 
-def _rises(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[RegressionMetric]:
+def _metrics(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[RegressionMetric]:
     """`alone`: may the control's own latencies be compared?
 
     What strikes breaks so many requests, however many there were between two strikes: that is counted by the strike.
@@ -145,7 +145,7 @@ def _side(plan: Plan, figures: Mapping[ArmPhase, EpisodeStats]) -> RunSamples:
     )
 
 
-def _why_not_alone(baseline: Baseline, run: NewRun) -> str | None:
+def _why_control_is_left_out(baseline: Baseline, run: NewRun) -> str | None:
     """Why the control's latencies, which nothing in the run can be subtracted from, say nothing of the service."""
     if baseline.plan.stack != run.plan.stack:
         before, now = STACK_NAMES[baseline.plan.stack], STACK_NAMES[run.plan.stack]
@@ -157,7 +157,7 @@ def _why_not_alone(baseline: Baseline, run: NewRun) -> str | None:
     return None
 
 
-def _in_doubt(baseline: Baseline) -> Iterator[ValidityWarning]:
+def _baseline_warnings(baseline: Baseline) -> Iterator[ValidityWarning]:
     for doubt in baseline.doubts:
         yield ValidityWarning.of(
             Code.BASELINE_IN_DOUBT, f"of the baseline: {doubt.text}", phase=doubt.phase, arm=doubt.arm
@@ -169,7 +169,7 @@ def _left_out(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterat
     if shared.only_new:
         yield f"only this run has {', '.join(shared.only_new)}"
     control = run.plan.scenario.control
-    if why := _why_not_alone(baseline, run):
+    if why := _why_control_is_left_out(baseline, run):
         yield f"latencies of {control} itself are left out: {why}"
     few = [phase for phase in shared.phases if _episodes(baseline, run, phase) < FEWEST_EPISODES]
     if few:
@@ -202,13 +202,13 @@ def _tolerated(rise: RegressionMetric, allowed: RegressionSettings) -> float:
     )
 
 
-def _decided(asked: _Question, p: float | None, run: NewRun, warnings: Sequence[ValidityWarning]) -> Check:
-    rise, (arm, phase), control = asked.rise, asked.place, run.plan.scenario.control
-    risen, ci95, tolerated, matters = _measured(asked, run.plan.scenario.regression)
+def _decide(asked: _MetricPair, p: float | None, run: NewRun, warnings: Sequence[ValidityWarning]) -> Check:
+    rise, (arm, phase), control = asked.metric, asked.place, run.plan.scenario.control
+    risen, ci95, tolerated, matters = _measure_rise(asked, run.plan.scenario.regression)
     against = BaselineComparison(
         asked.base.value, asked.new.value if asked.new else None, tolerated, matters, p
     )
-    doubted = _doubted(asked, control, warnings)
+    doubted = _warning_remarks(asked, control, warnings)
     verdict = Verdict.UNKNOWN if doubted else _verdict(p, ci95, matters)
     said = [regression_sentence(rise, against, risen, ci95, control=control, tolerated=tolerated)]
     if doubted:
@@ -229,16 +229,16 @@ def _decided(asked: _Question, p: float | None, run: NewRun, warnings: Sequence[
     )
 
 
-def _measured(
-    asked: _Question, allowed: RegressionSettings
+def _measure_rise(
+    asked: _MetricPair, allowed: RegressionSettings
 ) -> tuple[float | None, Interval | None, float, float]:
     """The rise, its interval, what is tolerated and what matters. Of a latency all are shares of the baseline's."""
     base = asked.base.value or 0.0
     ci95 = difference_interval(asked.base, asked.new) if asked.new else None
     risen = asked.new.value - base if asked.new and asked.new.value is not None else None
-    tolerated = _tolerated(asked.rise, allowed)
-    if asked.rise.is_rate:
-        matters = allowed.rate_matters * (asked.requests if asked.rise.is_per_strike else 1.0)
+    tolerated = _tolerated(asked.metric, allowed)
+    if asked.metric.is_rate:
+        matters = allowed.rate_matters * (asked.requests if asked.metric.is_per_strike else 1.0)
         return risen, ci95, tolerated * base, max(matters, tolerated * base)
     share = None if ci95 is None else Interval(ci95.low / base, ci95.high / base)
     return None if risen is None else risen / base, share, tolerated, max(allowed.latency_matters, tolerated)
@@ -250,10 +250,10 @@ def _verdict(p: float | None, ci95: Interval | None, matters: float) -> Verdict:
     return Verdict.PASS if ci95 is not None and ci95.high < matters else Verdict.UNKNOWN
 
 
-def _doubted(asked: _Question, control: str, warnings: Sequence[ValidityWarning]) -> list[str]:
+def _warning_remarks(asked: _MetricPair, control: str, warnings: Sequence[ValidityWarning]) -> list[str]:
     """Why it may not be decided. What concerns the whole run is said once, as a warning: empty here."""
     arm, phase = asked.place
-    arms = {None, arm, control} if asked.rise.against_control else {None, arm}
+    arms = {None, arm, control} if asked.metric.against_control else {None, arm}
     return [
         "" if warning.phase is None and warning.arm is None else warning.text
         for warning in warnings
@@ -261,7 +261,7 @@ def _doubted(asked: _Question, control: str, warnings: Sequence[ValidityWarning]
     ]
 
 
-def _more_episodes(asked: _Question, risen: float, ci95: Interval | None, matters: float) -> int | None:
+def _more_episodes(asked: _MetricPair, risen: float, ci95: Interval | None, matters: float) -> int | None:
     """How many more each run would need to rule out what matters, if all stays as it is; None: they would not do."""
     if ci95 is None or asked.new is None or risen >= matters:
         return None

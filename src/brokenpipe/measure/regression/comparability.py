@@ -15,7 +15,7 @@ from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 
-_LIKEWISE = "Run both in the same way: the same scenario, with the same --users and --only."
+_REMEDY = "Run both in the same way: the same scenario, with the same --users and --only."
 
 
 class NotComparable(UsageError):
@@ -69,7 +69,9 @@ def compare_plans(base: Plan, new: Plan) -> PlanComparison:
     """Hold one plan against the other."""
     one, other = base.scenario, new.scenario
     unlike = {
-        name: found for name in _common(_phases(one), _phases(other)) if (found := _layout(name, one, other))
+        name: found
+        for name in _common(_phases(one), _phases(other))
+        if (found := _phase_differences(name, one, other))
     }
     return PlanComparison(
         arms=_common(one.arms, other.arms),
@@ -90,7 +92,7 @@ def demand_comparable(base: Plan, new: Plan, base_name: str) -> PlanComparison:
     if found.comparable and not found.differing_phases and not found.only_base:
         return found
     raise NotComparable(
-        f"{base_name}: cannot be the baseline of this run", remedy=_LIKEWISE, details=found.reasons
+        f"{base_name}: cannot be the baseline of this run", remedy=_REMEDY, details=found.reasons
     )
 
 
@@ -103,7 +105,7 @@ def _obstacles(one: Scenario, other: Scenario) -> Iterator[PlanDifference]:
         yield from _differing(f"[load] {name}", getattr(one.load, name), getattr(other.load, name))
 
 
-def _layout(name: str, one: Scenario, other: Scenario) -> tuple[PlanDifference, ...]:
+def _phase_differences(name: str, one: Scenario, other: Scenario) -> tuple[PlanDifference, ...]:
     """What differs between two phases of a name, other than how long they last."""
     base, new = one.phase(name), other.phase(name)
     isolates = "one arm at a time", one.isolates(base), other.isolates(new)
@@ -118,10 +120,10 @@ def _layout(name: str, one: Scenario, other: Scenario) -> tuple[PlanDifference, 
 
 def _differing(what: str, base: object, new: object) -> Iterator[PlanDifference]:
     if base != new:
-        yield PlanDifference(what, _said(base), _said(new))
+        yield PlanDifference(what, _value_text(base), _value_text(new))
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -14,7 +14,12 @@ from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.stats.distributions import t_quantile
 from brokenpipe.measure.stats.intervals import mean_interval
 from brokenpipe.measure.stats.two_sample import Sample
-from brokenpipe.measure.tables.arm_phase import EpisodeCounts, asked, count_interval_of, interval_of
+from brokenpipe.measure.tables.arm_phase import (
+    EpisodeCounts,
+    count_interval_at,
+    counts_of_active_episodes,
+    rate_interval_at,
+)
 
 
 class RegressionMetric(StrEnum):
@@ -80,11 +85,11 @@ class RunSamples:
         requests = {each: _episodes(self.figures[each]) for each in known}
         if rise.is_per_strike:
             episodes = requests[place]
-            interval = count_interval_of(place[1], known, requests, place, self.errors[place[1]])
-            return Sample.of_values(asked(known[place], episodes), interval)
+            interval = count_interval_at(place[1], known, requests, place, self.errors[place[1]])
+            return Sample.of_values(counts_of_active_episodes(known[place], episodes), interval)
         said = [(e, n) for e, n in zip(known[place], self.figures[place].requests, strict=True) if n]
         sums, weights = zip(*said, strict=True)
-        interval = interval_of(place[1], known, requests, place, self.errors[place[1]])
+        interval = rate_interval_at(place[1], known, requests, place, self.errors[place[1]])
         return Sample(sums, weights, interval)
 
     @staticmethod

@@ -11,7 +11,7 @@ from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.silences.periods import SilentPeriod
-from brokenpipe.measure.silences.warnings import code_of, unexplained
+from brokenpipe.measure.silences.warnings import silence_code, unexplained_silences
 
 _REASONS = frozenset(
     {
@@ -27,15 +27,17 @@ _CONSEQUENCES = frozenset(
         Code.LEDGER_UNKNOWN, Code.LEDGER_NOT_SETTLED, Code.GAUGES_SILENT,
     }
 )  # fmt: skip
-AROUND_NS = 15_000_000_000  # for so long users may still wait for what a part that stood still owes them
+CONSEQUENCE_NS = 15_000_000_000  # for so long users may still wait for what a part that stood still owes them
 
 
-def with_reasons(history: History, warnings: Sequence[ValidityWarning]) -> tuple[ValidityWarning, ...]:
+def with_silence_reasons(
+    history: History, warnings: Sequence[ValidityWarning]
+) -> tuple[ValidityWarning, ...]:
     """The same doubts; those that can follow from a silence say from which, instead of what else to do."""
     raised = {each.code for each in warnings} & {code.value for code in _REASONS}
     if not raised:
         return tuple(warnings)
-    silences = [each for each in unexplained(history) if code_of(each).value in raised]
+    silences = [each for each in unexplained_silences(history) if silence_code(each).value in raised]
     stretches = history.rows(f"SELECT name, t0, t1 FROM ({STRETCHES})")
     return tuple(_with_reason(each, silences, stretches) for each in warnings)
 
@@ -46,17 +48,19 @@ def _with_reason(
     if warn.code not in _CONSEQUENCES:
         return warn
     spans = [(t0, t1) for name, t0, t1 in stretches if warn.phase in {None, name}]
-    codes = sorted(set(_around(warn, silences, spans)))
+    codes = sorted(set(_silences_around(warn, silences, spans)))
     if not codes:
         return warn
     return replace(warn, remedy=f"This can follow from {listed(codes)}: look into that first.")
 
 
-def _around(
+def _silences_around(
     warn: ValidityWarning, silences: Sequence[SilentPeriod], spans: Sequence[tuple[int, int | None]]
 ) -> Iterator[str]:
     for silence in silences:
         same = silence.arm is None or warn.arm in {None, silence.arm}
-        until = silence.ends + AROUND_NS
-        if same and any(t0 <= until and (t1 is None or silence.begins <= t1 + AROUND_NS) for t0, t1 in spans):
-            yield code_of(silence).value
+        until = silence.ends + CONSEQUENCE_NS
+        if same and any(
+            t0 <= until and (t1 is None or silence.begins <= t1 + CONSEQUENCE_NS) for t0, t1 in spans
+        ):
+            yield silence_code(silence).value

@@ -44,17 +44,17 @@ ORDER BY 3
 """
 
 
-def gaps(
-    history: History, seen: Sequence[SilentPeriod], by_plan: PlannedSilences
+def find_gaps(
+    history: History, watched: Sequence[SilentPeriod], by_plan: PlannedSilences
 ) -> tuple[SilentPeriod, ...]:
     """Those of which the watch says nothing: what it has seen, `seen`, it knows better."""
     if not history.rows("SELECT 1 FROM watched LIMIT 1"):
         return ()
-    found = (*_load(history), *_witnesses(history), *_gauges(history, seen, by_plan))
-    return tuple(gap for gap in found if not any(_is_told(gap, each) for each in seen))
+    found = (*_load(history), *_witnesses(history), *_gauges(history, watched, by_plan))
+    return tuple(gap for gap in found if not any(_is_explained(gap, each) for each in watched))
 
 
-def _is_told(gap: SilentPeriod, silence: SilentPeriod) -> bool:
+def _is_explained(gap: SilentPeriod, silence: SilentPeriod) -> bool:
     """Whether a silence that was seen is the reason. While the harness stands still, it gauges nothing."""
     role, seen = gap.part.partition(" ")[0], silence.part.partition(" ")[0]
     reasons = {GAUGES: {"harness"}, "load": {"load", "worker"}}.get(role, {role})

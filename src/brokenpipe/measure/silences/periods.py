@@ -43,7 +43,7 @@ UNION ALL SELECT t, 'anew', NULL, NULL, NULL, NULL FROM resumptions ORDER BY t
 """
 
 
-def seen_silences(history: History) -> tuple[SilentPeriod, ...]:
+def watched_silences(history: History) -> tuple[SilentPeriod, ...]:
     """What the watch saw, in order of their ends."""
     found: list[SilentPeriod] = []
     open_: dict[tuple[str, str | None, int | None, str], int] = {}
@@ -69,7 +69,7 @@ class PlannedSilences:
 
     windows: Sequence[tuple[int, int]]
 
-    def rest_s(self, silence: SilentPeriod) -> float:
+    def unexplained_s(self, silence: SilentPeriod) -> float:
         """How much of it no such fault explains, in seconds: nothing else stands still when the server does."""
         return self.outside_s(silence) if silence.part == "postgres" else silence.lasted_s
 
@@ -77,26 +77,26 @@ class PlannedSilences:
         """How much of it lies outside of all of them."""
         left = [(silence.begins, silence.ends)]
         for begins, ends in self.windows:
-            left = [piece for each in left for piece in _without(each, begins - BEFORE_NS, ends + AFTER_NS)]
+            left = [piece for each in left for piece in _subtract(each, begins - BEFORE_NS, ends + AFTER_NS)]
         return sum(end - begin for begin, end in left) / 1e9
 
 
-def _without(span: tuple[int, int], begins: int, ends: int) -> Iterator[tuple[int, int]]:
+def _subtract(span: tuple[int, int], begins: int, ends: int) -> Iterator[tuple[int, int]]:
     if span[0] < begins:
         yield span[0], min(span[1], begins)
     if span[1] > ends:
         yield max(span[0], ends), span[1]
 
 
-_STANDS = "fault LIKE 'server_pause%' OR fault LIKE 'server_restart%'"
+_STOPPING_FAULTS = "fault LIKE 'server_pause%' OR fault LIKE 'server_restart%'"
 _ACTS = f"""
 SELECT i.t0, coalesce((
     SELECT min(h.t1) FROM acts h WHERE h.action = 'heal' AND h.fault = i.fault AND h.arm = i.arm AND h.t0 >= i.t0
 ), i.t1)
-FROM acts i WHERE i.action = 'inject' AND ({_STANDS}) ORDER BY i.t0
+FROM acts i WHERE i.action = 'inject' AND ({_STOPPING_FAULTS}) ORDER BY i.t0
 """
 
 
-def explained(history: History) -> PlannedSilences:
+def planned_silences(history: History) -> PlannedSilences:
     """By acts, whether or not they went as they should: a pause that failed was a pause for a while."""
     return PlannedSilences(tuple(history.rows(_ACTS)))

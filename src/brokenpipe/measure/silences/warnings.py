@@ -9,8 +9,8 @@ from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.harness import STOPPED_S
 from brokenpipe.measure.model.validity import ValidityWarning
-from brokenpipe.measure.silences.gaps import GAP, GAUGES, gaps
-from brokenpipe.measure.silences.periods import SilentPeriod, explained, seen_silences
+from brokenpipe.measure.silences.gaps import GAP, GAUGES, find_gaps
+from brokenpipe.measure.silences.periods import SilentPeriod, planned_silences, watched_silences
 
 _CODES: Mapping[str, Code] = {
     "load": Code.LOAD_STOPPED,
@@ -33,34 +33,34 @@ _NAMES = {
     "janitor": "the janitor of this run",
 }
 # What a call of ours has told already.
-_TOLD: Mapping[Code, frozenset[str]] = {
+_ALREADY_RECORDED: Mapping[Code, frozenset[str]] = {
     Code.JANITOR_LOST: frozenset({Code.JANITOR_LOST.value}),
     Code.TOXIPROXY_STOPPED: frozenset({Code.PROXY_HUNG.value, Code.PROXY_RESTARTED.value}),
 }
 
 
-def silence_doubts(history: History) -> tuple[ValidityWarning, ...]:
+def silence_warnings(history: History) -> tuple[ValidityWarning, ...]:
     """One for each kind and arm, whatever phase it was in: what follows it is as doubtful."""
     told = {code for (code,) in history.rows("SELECT DISTINCT code FROM doubts")}
     paused = {name for (name,) in history.rows("SELECT service FROM disturbed WHERE change = 'paused'")}
     by_code: dict[tuple[Code, str | None], list[SilentPeriod]] = {}
-    for silence in unexplained(history):
-        code = code_of(silence)
-        if silence.part not in paused and not told & _TOLD.get(code, frozenset()):
+    for silence in unexplained_silences(history):
+        code = silence_code(silence)
+        if silence.part not in paused and not told & _ALREADY_RECORDED.get(code, frozenset()):
             by_code.setdefault((code, silence.arm), []).append(silence)
     return tuple(ValidityWarning.of(code, _text(found), arm=arm) for (code, arm), found in by_code.items())
 
 
-def unexplained(history: History) -> Iterator[SilentPeriod]:
+def unexplained_silences(history: History) -> Iterator[SilentPeriod]:
     """Those that lasted long enough beside what the plan's faults did."""
-    by_plan, seen = explained(history), seen_silences(history)
+    by_plan, seen = planned_silences(history), watched_silences(history)
     for silence in seen:
-        if by_plan.rest_s(silence) >= STOPPED_S or silence.how in _AT_ONCE:
+        if by_plan.unexplained_s(silence) >= STOPPED_S or silence.how in _AT_ONCE:
             yield silence
-    yield from gaps(history, seen, by_plan)
+    yield from find_gaps(history, seen, by_plan)
 
 
-def code_of(silence: SilentPeriod) -> Code:
+def silence_code(silence: SilentPeriod) -> Code:
     """Which doubt it is."""
     if silence.how == "no_files":
         return Code.OUT_OF_FILES
@@ -71,11 +71,11 @@ def _text(found: Sequence[SilentPeriod]) -> str:
     longest = max(found, key=lambda each: each.lasted_s)
     others = len({each.pid for each in found} - {longest.pid, None})
     also = f"; so did {others} of its other processes" if others else ""
-    return _said(longest) + also
+    return _silence_text(longest) + also
 
 
-def _said(silence: SilentPeriod) -> str:
-    who = _who(silence)
+def _silence_text(silence: SilentPeriod) -> str:
+    who = _part_text(silence)
     lasted = f"for {seconds(silence.lasted_s)}" + ("" if silence.over else ", until the end")
     match silence.how:
         case "stopped":
@@ -92,7 +92,7 @@ def _said(silence: SilentPeriod) -> str:
             return f"{who} wrote nothing {lasted}"
 
 
-def _who(silence: SilentPeriod) -> str:
+def _part_text(silence: SilentPeriod) -> str:
     if silence.arm is not None:
         return f"the service of {silence.arm}" if silence.how != GAP else f"the witness in {silence.arm}"
     if silence.part.startswith(GAUGES):

@@ -46,12 +46,12 @@ def _setting_sizes(arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage
     told = {
         name
         for name in names
-        if all(_tells_size(name, env[name], uses[arm]) for arm, env in arms.items() if name in env)
+        if all(_is_pool_size(name, env[name], uses[arm]) for arm, env in arms.items() if name in env)
     }
     return told or _one_for_each_size(names, arms, uses)
 
 
-def _tells_size(name: str, value: str, use: PoolUsage) -> bool:
+def _is_pool_size(name: str, value: str, use: PoolUsage) -> bool:
     """Whether a value is the pool's size, what it may open at most, or by how much it may overflow."""
     if not value.isdecimal() or use.most is None:
         return False

@@ -140,7 +140,7 @@ def sizing_curve(findings: Findings) -> Sizing | None:
         sizes=tuple(sizes),
         curve=curve,
         knee=knee,
-        undecided=_unsure(curve, knee),
+        undecided=_undecided_below(curve, knee),
         why=why,
         doubts=doubts,
         left_out=left_out,
@@ -210,10 +210,10 @@ def find_knee(curve: Sequence[PoolSize], episodes: int) -> tuple[PoolSize | None
 
 def _short_to_the_last(curve: Sequence[PoolSize]) -> str:
     """No pool was enough: whether larger ones still helped where the sizes end."""
-    best, largest = min(curve, key=_badness), curve[-1]
+    best, largest = min(curve, key=_severity), curve[-1]
     if best is largest:
         return f"even in the largest pool, {largest.most}, requests waited too long: add larger ones"
-    figures = ", ".join(f"{size.most}: {_how_bad(size)}" for size in curve if size.most >= best.most)
+    figures = ", ".join(f"{size.most}: {_severity_text(size)}" for size in curve if size.most >= best.most)
     rise, likely = (", and rise", "is") if _plainly_worse(largest, best) else ("", "may be")
     return (
         f"waits stop falling above {best.most} connections{rise} ({figures}): the limit {likely} elsewhere, "
@@ -221,11 +221,11 @@ def _short_to_the_last(curve: Sequence[PoolSize]) -> str:
     )
 
 
-def _badness(size: PoolSize) -> tuple[float, float]:
+def _severity(size: PoolSize) -> tuple[float, float]:
     return max(size.timeout_share, PERCENTILE_REST), size.wait_p95_ms
 
 
-def _how_bad(size: PoolSize) -> str:
+def _severity_text(size: PoolSize) -> str:
     wait = milliseconds(size.wait_p95_ms)
     return wait if size.timeout_share <= PERCENTILE_REST else f"{wait}, {percent(size.timeout_share)} in vain"
 
@@ -239,7 +239,7 @@ def _plainly_worse(size: PoolSize, best: PoolSize) -> bool:
     return low > (best.ci95.high if best.ci95 else best.wait_p95_ms)
 
 
-def _unsure(curve: Sequence[PoolSize], knee: PoolSize | None) -> tuple[PoolSize, ...]:
+def _undecided_below(curve: Sequence[PoolSize], knee: PoolSize | None) -> tuple[PoolSize, ...]:
     if knee is None:
         return ()
     below = [size for size in curve if size.most < knee.most]

@@ -19,8 +19,8 @@ from brokenpipe.measure.stats.paired import holm
 
 Array = npt.NDArray[np.float64]
 
-LASTS = 3  # runs: fewer are no change, but something that happened
-ORDERS = 10_000
+MIN_SEGMENT = 3  # runs: fewer are no change, but something that happened
+PERMUTATIONS = 10_000
 _SEED = 1  # the same runs, the same change points
 
 
@@ -29,75 +29,79 @@ def change_points(series: Mapping[str, Sequence[float]], error: float = ERROR) -
 
     Of a hundred families in which nothing ever changed, at most five show any change point.
     """
-    asked = {name: values for name, values in series.items() if len(values) >= 2 * LASTS and _varies(values)}
+    asked = {
+        name: values for name, values in series.items() if len(values) >= 2 * MIN_SEGMENT and _varies(values)
+    }
     adjusted = holm({name: _split(values)[1] for name, values in asked.items()})
     strict = error / max(len(asked), 1)
-    return {name: _every(series[name], strict) if adjusted.get(name, 1.0) <= error else () for name in series}
+    return {
+        name: _all_splits(series[name], strict) if adjusted.get(name, 1.0) <= error else () for name in series
+    }
 
 
 def runs_needed(series: int, error: float = ERROR) -> int:
     """The fewest runs in which a change in one of so many series can be seen: the clearest one, in the middle."""
-    return next(n for n in range(2 * LASTS, 1000) if _least_p(n, n // 2) <= error / series)
+    return next(n for n in range(2 * MIN_SEGMENT, 1000) if _least_p(n, n // 2) <= error / series)
 
 
 def runs_after(runs: int, series: int, error: float = ERROR) -> int | None:
     """How many runs after a change it can be seen at the earliest, with so many runs in all; None: not at all yet."""
-    return next((k for k in range(LASTS, runs // 2 + 1) if _least_p(runs, k) <= error / series), None)
+    return next((k for k in range(MIN_SEGMENT, runs // 2 + 1) if _least_p(runs, k) <= error / series), None)
 
 
 def _least_p(runs: int, after: int) -> float:
     """The p of the clearest change: all of the last so many runs lie on one side of all before them."""
     ranks = np.arange(runs, dtype=np.float64) - (runs - 1) / 2
-    return _share_as_far(_apart(ranks[None, :])[0][runs - after - LASTS], _by_chance(runs))
+    return _p_value(_distance(ranks[None, :])[0][runs - after - MIN_SEGMENT], _by_chance(runs))
 
 
 @lru_cache(maxsize=128)
 def _by_chance(runs: int) -> Array:
     """How far apart two sides are at most, in a sample of orders of figures that are all different."""
-    return _strongest(np.arange(runs, dtype=np.float64) - (runs - 1) / 2)
+    return _max_distances(np.arange(runs, dtype=np.float64) - (runs - 1) / 2)
 
 
 def _varies(values: Sequence[float]) -> bool:
     return min(values) < max(values)
 
 
-def _every(values: Sequence[float], error: float, begin: int = 0) -> tuple[int, ...]:
+def _all_splits(values: Sequence[float], error: float, begin: int = 0) -> tuple[int, ...]:
     """All splits at that level: the first is known to be one."""
     at, _ = _split(values)
     parts = ((values[:at], begin), (values[at:], begin + at))
-    before, after = (_further(part, error, start) for part, start in parts)
+    before, after = (_next_splits(part, error, start) for part, start in parts)
     return (*before, begin + at, *after)
 
 
-def _further(values: Sequence[float], error: float, begin: int) -> tuple[int, ...]:
-    if len(values) < 2 * LASTS or not _varies(values) or _split(values)[1] > error:
+def _next_splits(values: Sequence[float], error: float, begin: int) -> tuple[int, ...]:
+    if len(values) < 2 * MIN_SEGMENT or not _varies(values) or _split(values)[1] > error:
         return ()
-    return _every(values, error, begin)
+    return _all_splits(values, error, begin)
 
 
 def _split(values: Sequence[float]) -> tuple[int, float]:
     """Where both sides differ most, and how often another order of the same values shows as much."""
     ranks = stats.rankdata(values)
     ranks -= ranks.mean()
-    apart = _apart(ranks[None, :])[0]
-    return LASTS + int(apart.argmax()), _share_as_far(apart.max(), _strongest(ranks))
+    apart = _distance(ranks[None, :])[0]
+    return MIN_SEGMENT + int(apart.argmax()), _p_value(apart.max(), _max_distances(ranks))
 
 
-def _strongest(ranks: Array) -> Array:
-    found: Array = _apart(ranks[_orders(len(ranks))]).max(axis=1)
+def _max_distances(ranks: Array) -> Array:
+    found: Array = _distance(ranks[_orders(len(ranks))]).max(axis=1)
     return found
 
 
-def _share_as_far(seen: float, by_chance: Array) -> float:
+def _p_value(seen: float, by_chance: Array) -> float:
     extreme = int((by_chance >= seen * (1 - 1e-9)).sum())
     return (extreme + 1) / (len(by_chance) + 1)
 
 
-def _apart(ranks: Array) -> Array:
+def _distance(ranks: Array) -> Array:
     """For each row, how far apart the two sides are at every place where it may be split."""
     n = ranks.shape[1]
-    k = np.arange(LASTS, n - LASTS + 1)
-    sums = ranks.cumsum(axis=1)[:, LASTS - 1 : n - LASTS]
+    k = np.arange(MIN_SEGMENT, n - MIN_SEGMENT + 1)
+    sums = ranks.cumsum(axis=1)[:, MIN_SEGMENT - 1 : n - MIN_SEGMENT]
     found: Array = np.abs(sums) / np.sqrt(k * (n - k) / n)
     return found
 
@@ -106,4 +110,4 @@ def _apart(ranks: Array) -> Array:
 def _orders(n: int) -> npt.NDArray[np.int16]:
     """A seeded sample of orders."""
     draws = np.random.default_rng(_SEED)
-    return draws.permuted(np.tile(np.arange(n, dtype=np.int16), (ORDERS, 1)), axis=1)
+    return draws.permuted(np.tile(np.arange(n, dtype=np.int16), (PERMUTATIONS, 1)), axis=1)

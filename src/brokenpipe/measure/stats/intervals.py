@@ -38,7 +38,7 @@ def rate_interval(
     e, n = (np.asarray(column, float) for column in zip(*said, strict=True))
     rate = float(e.sum() / n.sum())
     if np.ptp(e / n) == 0:
-        unlike = unlike_share(len(said), error)
+        unlike = dissimilar_share(len(said), error)
         return Interval(rate * (1 - unlike), rate + unlike * max(0.0, largest_rate - rate))
     reach = _t(error, len(said)) * _rate_deviation(e, n) / (rate * (1 - rate))  # on the logit scale
     low, high = special.expit(special.logit(rate) + np.array([-reach, reach]))
@@ -54,7 +54,7 @@ def _rate_deviation(events: Array, trials: Array) -> float:
     return float(np.sqrt((residuals**2).sum()) / trials.sum())
 
 
-def unlike_share(episodes: int, error: float = ERROR) -> float:
+def dissimilar_share(episodes: int, error: float = ERROR) -> float:
     """The exact bound on the share of episodes unlike these, all of which were alike."""
     return float(1 - error ** (1 / episodes))
 
@@ -83,7 +83,7 @@ def count_interval(counts: Sequence[float], *, largest: float, error: float = ER
     interval = mean_interval(counts, error=error)
     if interval is not None:
         return Interval(max(0.0, interval.low), interval.high)
-    unlike = unlike_share(len(counts), error)
+    unlike = dissimilar_share(len(counts), error)
     return Interval(counts[0] * (1 - unlike), counts[0] + unlike * max(0.0, largest - counts[0]))
 
 
@@ -93,11 +93,11 @@ def _mean_ends(x: Array, error: float) -> tuple[float, float]:
     deviation = spread * float(scaled.std(ddof=1))
     half = t * deviation / np.sqrt(len(x))
     skew = float(np.mean(scaled**3) / scaled.std() ** 3)
-    below, above = (deviation * _hall(end, skew, len(x)) for end in (t, -t))
+    below, above = (deviation * _hall_inverse(end, skew, len(x)) for end in (t, -t))
     return mean - float(max(half, below)), mean + float(max(half, -above))
 
 
-def _hall(t: float, skew: float, k: int) -> float:
+def _hall_inverse(t: float, skew: float, k: int) -> float:
     """Where Hall's cubic transformation of a studentized mean is t, in standard deviations."""
     if abs(skew) < 1e-6:
         return float(t / np.sqrt(k))

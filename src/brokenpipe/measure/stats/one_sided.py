@@ -12,12 +12,12 @@ from brokenpipe.measure.stats.two_sample import Sample
 
 Array = npt.NDArray[np.float64]
 
-DEALT = 9_999
-_AT_A_TIME = 250
+PERMUTATIONS = 9_999
+_CHUNK = 250
 _SEED = 1  # the same two histories, the same p
 
 
-def rise_p(base: Sample, new: Sample, *, tolerated: float, dealt: int = DEALT) -> float | None:
+def rise_p(base: Sample, new: Sample, *, tolerated: float, permutations: int = PERMUTATIONS) -> float | None:
     """One-sided: is `new` more than (1 + tolerated) × `base`?
 
     If it were just that, an episode of the baseline, scaled by as much, might as well have been played in the new run.
@@ -33,29 +33,29 @@ def rise_p(base: Sample, new: Sample, *, tolerated: float, dealt: int = DEALT) -
     seen = float(_studentized(sums[None], weights[None], first)[0])
     draws = np.random.default_rng(_SEED)
     extreme = 0
-    for rows in _rows(dealt):
+    for rows in _rows(permutations):
         labels = draws.permuted(np.tile(np.arange(len(sums)), (rows, 1)), axis=1)
         extreme += int((_studentized(sums[labels], weights[labels], first) >= seen - 1e-9 * abs(seen)).sum())
-    return (extreme + 1) / (dealt + 1)
+    return (extreme + 1) / (permutations + 1)
 
 
-def _rows(dealt: int) -> Iterator[int]:
+def _rows(permutations: int) -> Iterator[int]:
     """So many at a time: with a thousand episodes, ten thousand rows of numbers are 80 MB."""
-    whole, rest = divmod(dealt, _AT_A_TIME)
-    return (rows for rows in (*repeat(_AT_A_TIME, whole), rest) if rows)
+    whole, rest = divmod(permutations, _CHUNK)
+    return (rows for rows in (*repeat(_CHUNK, whole), rest) if rows)
 
 
 def _studentized(sums: Array, weights: Array, first: int) -> Array:
     """In each row the rise from the first episodes to the others, in standard errors."""
-    base, base_variance = _of(sums[:, :first], weights[:, :first])
-    new, new_variance = _of(sums[:, first:], weights[:, first:])
+    base, base_variance = _ratio_and_variance(sums[:, :first], weights[:, :first])
+    new, new_variance = _ratio_and_variance(sums[:, first:], weights[:, first:])
     # Where neither part varies, any rise is as clear as can be; the floor keeps it a number.
     scale = np.sqrt(base_variance + new_variance) + 1e-6 * np.abs(sums.sum() / weights.sum())
     found: Array = (new - base) / scale
     return found
 
 
-def _of(sums: Array, weights: Array) -> tuple[Array, Array]:
+def _ratio_and_variance(sums: Array, weights: Array) -> tuple[Array, Array]:
     total = weights.sum(axis=1)
     value = sums.sum(axis=1) / total
     residuals = sums - value[:, None] * weights

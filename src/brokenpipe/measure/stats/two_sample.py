@@ -23,7 +23,7 @@ from brokenpipe.measure.stats.paired import POWER
 
 Array = npt.NDArray[np.float64]
 
-MOST_WAYS = 10_000
+MAX_PERMUTATIONS = 10_000
 _SEED = 1  # the same two histories, the same p
 _PARTS = 16  # at a time: with a thousand episodes, all the ways as numbers of 8 bytes are 160 MB
 
@@ -79,7 +79,7 @@ def can_differ(base: Sample, new: Sample) -> bool:
     return bool(np.ptp(np.array(base.sums + new.sums) / np.array(base.weights + new.weights)) > 0)
 
 
-def relabelling_p(base: Sample, new: Sample) -> float:
+def permutation_p(base: Sample, new: Sample) -> float:
     """How often labels that are dealt anew to the episodes show as large a difference: two-sided, of 0..1.
 
     Every way of dealing them is tried where there are up to ten thousand, a seeded sample of ways beyond.
@@ -87,15 +87,15 @@ def relabelling_p(base: Sample, new: Sample) -> float:
     if not can_differ(base, new):
         return 1.0
     sums, weights = np.array(base.sums + new.sums), np.array(base.weights + new.weights)
-    ways = _ways(base.episodes, new.episodes)
-    found = np.concatenate([_apart(some, sums, weights) for some in np.array_split(ways, _PARTS)])
+    ways = _permutations(base.episodes, new.episodes)
+    found = np.concatenate([_distance(some, sums, weights) for some in np.array_split(ways, _PARTS)])
     extreme = int(
         (found >= found[0] - 1e-9 * np.ptp(sums / weights)).sum()
     )  # the first is as it was recorded
     return extreme / len(found)
 
 
-def _apart(labels: npt.NDArray[np.bool_], sums: Array, weights: Array) -> Array:
+def _distance(labels: npt.NDArray[np.bool_], sums: Array, weights: Array) -> Array:
     """How far apart the two ratios are, for each way (a row) of saying which episodes are the first run's."""
     mine, all_mine = labels @ sums, labels @ weights
     found: Array = np.abs(mine / all_mine - (sums.sum() - mine) / (weights.sum() - all_mine))
@@ -103,14 +103,14 @@ def _apart(labels: npt.NDArray[np.bool_], sums: Array, weights: Array) -> Array:
 
 
 @lru_cache(maxsize=4)
-def _ways(base: int, new: int) -> npt.NDArray[np.bool_]:
+def _permutations(base: int, new: int) -> npt.NDArray[np.bool_]:
     """Which episodes are the first run's: as recorded, and every other way, or a sample of ways."""
     total = base + new
-    if math.comb(total, base) <= MOST_WAYS:
+    if math.comb(total, base) <= MAX_PERMUTATIONS:
         chosen = np.array(list(combinations(range(total), base)))  # in order: as recorded comes first
     else:
         draws = np.random.default_rng(_SEED)
-        dealt = [np.sort(draws.permutation(total)[:base]) for _ in range(MOST_WAYS - 1)]
+        dealt = [np.sort(draws.permutation(total)[:base]) for _ in range(MAX_PERMUTATIONS - 1)]
         chosen = np.array([np.arange(base), *dealt])
     ways = np.zeros((len(chosen), total), bool)
     np.put_along_axis(ways, chosen, values=True, axis=1)
@@ -119,7 +119,7 @@ def _ways(base: int, new: int) -> npt.NDArray[np.bool_]:
 
 def least_p(base: int, new: int) -> float:
     """The smallest p that so many episodes can give: that of the most extreme of all ways to deal the labels."""
-    return max((1 + (base == new)) / math.comb(base + new, base), 1 / MOST_WAYS)
+    return max((1 + (base == new)) / math.comb(base + new, base), 1 / MAX_PERMUTATIONS)
 
 
 def smallest_seen(
@@ -135,10 +135,12 @@ def smallest_seen(
     if one is None or other is None or least_p(fewer, more) > level:
         return None
     quantiles = t_quantile([1 - level / 2, POWER], fewer - 1).sum()  # fewer degrees of freedom than Welch's
-    return max(float(quantiles * math.hypot(one, other)), _unlike(fewer, more, level) / fewer * floor)
+    return max(
+        float(quantiles * math.hypot(one, other)), _dissimilar_needed(fewer, more, level) / fewer * floor
+    )
 
 
-def _unlike(k: int, others: int, level: float) -> int:
+def _dissimilar_needed(k: int, others: int, level: float) -> int:
     """How many of k episodes must differ, while none of the others do, for so small a p."""
     for m in range(1, k + 1):
         if (1 + (k == others)) * math.comb(k, m) / math.comb(k + others, m) <= level:

@@ -9,11 +9,11 @@ from statistics import fmean
 
 from brokenpipe.history.reader import History
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.root_cause import FailedRequest, rest_s
+from brokenpipe.measure.failures.root_cause import FailedRequest, rest_range_s
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats, LatencyPercentiles, PerEpisode
 from brokenpipe.measure.model.pool_costs import MaskedDisconnects
 from brokenpipe.measure.stats.intervals import count_interval, rate_interval, smallest_visible_rate
-from brokenpipe.measure.tables.pool_costs import masked_and_prices
+from brokenpipe.measure.tables.pool_costs import masked_and_costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def episodes_by_arm_phase(
     }
 
 
-def interval_of(
+def rate_interval_at(
     phase: str,
     events: Mapping[ArmPhase, Sequence[int]],
     by_place: Mapping[ArmPhase, EpisodeCounts],
@@ -62,7 +62,7 @@ def interval_of(
     return rate_interval(events[place], by_place[place].requests, largest_rate=largest, error=error)
 
 
-def count_interval_of(
+def count_interval_at(
     phase: str,
     events: Mapping[ArmPhase, Sequence[int]],
     by_place: Mapping[ArmPhase, EpisodeCounts],
@@ -72,11 +72,11 @@ def count_interval_of(
     """The interval of how many there are in an episode. At least one is what an episode unlike the others may have."""
     neighbours = (events[key] for key in events if key[1] == phase)
     largest = max((count for each in neighbours for count in each), default=0)
-    counts = asked(events[place], by_place[place])
+    counts = counts_of_active_episodes(events[place], by_place[place])
     return count_interval(counts, largest=max(1, largest), error=error)
 
 
-def asked(events: Sequence[int], episodes: EpisodeCounts) -> list[float]:
+def counts_of_active_episodes(events: Sequence[int], episodes: EpisodeCounts) -> list[float]:
     """The counts of those episodes in which anything was asked: the others say nothing."""
     return [float(event) for event, requests in zip(events, episodes.requests, strict=True) if requests]
 
@@ -105,7 +105,7 @@ def arm_phase_stats(
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
-    masked, prices = masked_and_prices(history)
+    masked, prices = masked_and_costs(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
     failed_events = {place: episodes.failed for place, episodes in by_place.items()}
     lasted = _seconds(history)
@@ -130,11 +130,13 @@ def arm_phase_stats(
             stale=states["stale"],
             in_use=states["in use"],
             after_rest=states["after rest"],
-            rest_s=rest_s(broken),
+            rest_s=rest_range_s(broken),
             elsewhere=states[""],
             unexplained=unexplained,
             broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
-            ci95=None if unknowable else interval_of(phase, broken_events, by_place, place, errors[phase]),
+            ci95=None
+            if unknowable
+            else rate_interval_at(phase, broken_events, by_place, place, errors[phase]),
             episodes=len(episodes.numbers),
             latency_ms=latencies.get(place, LatencyPercentiles(None, None, None)),
             latency_by_request=by_request.get(place, {}),
@@ -142,8 +144,10 @@ def arm_phase_stats(
             recovery_s=(),
             masked=masked.get(place, MaskedDisconnects()) if arm in witnessed else None,
             pool_cost=prices.get(place) if arm in witnessed else None,
-            broken_per_episode=None if unknowable else per_episode(place, broken_events, by_place, errors),
-            failed_per_episode=per_episode(place, failed_events, by_place, errors),
+            broken_per_episode=None
+            if unknowable
+            else mean_per_episode(place, broken_events, by_place, errors),
+            failed_per_episode=mean_per_episode(place, failed_events, by_place, errors),
             seconds=lasted.get((phase, arm), lasted.get((phase, None))),
         )
     return found
@@ -157,18 +161,18 @@ GROUP BY GROUPING SETS ((arm, phase), (arm, phase, name)) ORDER BY name
 """
 
 
-def per_episode(
+def mean_per_episode(
     place: ArmPhase,
     events: Mapping[ArmPhase, Sequence[int]],
     by_place: Mapping[ArmPhase, EpisodeCounts],
     errors: Mapping[str, float],
 ) -> PerEpisode | None:
     """How many there are in an episode; None if nothing was asked in any."""
-    counts = asked(events[place], by_place[place])
+    counts = counts_of_active_episodes(events[place], by_place[place])
     if not counts:
         return None
     phase = place[1]
-    return PerEpisode(fmean(counts), count_interval_of(phase, events, by_place, place, errors[phase]))
+    return PerEpisode(fmean(counts), count_interval_at(phase, events, by_place, place, errors[phase]))
 
 
 def _seconds(history: History) -> dict[tuple[str, str | None], float]:

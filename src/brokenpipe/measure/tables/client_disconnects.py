@@ -12,7 +12,7 @@ from dataclasses import replace
 from brokenpipe.history.reader import History
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats, ClientDisconnects
 
-_LEFT = """
+_CLIENT_DISCONNECTS = """
 WITH gone AS (
     SELECT o.arm, o.phase, o.id_hash FROM outcomes o
     JOIN (SELECT witness_arm AS arm, hash(id) AS id_hash FROM testimonies WHERE left_t IS NOT NULL) w
@@ -27,11 +27,13 @@ FROM gone LEFT JOIN given_up USING (arm, id_hash) GROUP BY ALL
 """
 
 
-def with_left(
+def with_client_disconnects(
     history: History, cells: Mapping[ArmPhase, ArmPhaseStats], witnessed: frozenset[str]
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the users who left, where a witness could see it."""
-    left = {(arm, phase): ClientDisconnects(*counts) for arm, phase, *counts in history.rows(_LEFT)}
+    left = {
+        (arm, phase): ClientDisconnects(*counts) for arm, phase, *counts in history.rows(_CLIENT_DISCONNECTS)
+    }
     return {
         place: replace(
             cell, client_disconnects=left.get(place, ClientDisconnects()) if place[0] in witnessed else None

@@ -12,11 +12,11 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.episode_stats import EpisodeStats
-from brokenpipe.measure.stats.intervals import mean_interval, unlike_share
-from brokenpipe.measure.tables.arm_phase import EpisodeCounts, interval_of, largest_rate
+from brokenpipe.measure.stats.intervals import dissimilar_share, mean_interval
+from brokenpipe.measure.tables.arm_phase import EpisodeCounts, largest_rate, rate_interval_at
 from brokenpipe.plan.expectations import Metric
 
-_NAMES = {0.5: "p50", 0.95: "p95"}
+_QUANTILE_COLUMNS = {0.5: "p50", 0.95: "p95"}
 _OF_EPISODES = "SELECT arm, phase, episode, {name} FROM by_episode WHERE successes > 0 ORDER BY ALL"
 _OF_ONE_REQUEST = """
 SELECT arm, phase, episode, quantile_cont(ms, ?) FROM outcomes
@@ -73,7 +73,7 @@ class Estimator:
     def by_episode(self, metric: Metric, place: ArmPhase, request: str | None = None) -> dict[int, float]:
         """What each episode alone says, by its number: a percentile, a count, or a rate of its requests."""
         if metric.is_latency:
-            return self._latencies(_share(metric), request).get(place, {})
+            return self._latencies(_quantile(metric), request).get(place, {})
         said = self.episode_counts[place]
         if metric.is_per_episode:
             counts = _counts(metric, said, self.cells[place].seconds)
@@ -101,11 +101,11 @@ class Estimator:
 
         Of rates that are all alike: as for a rate, an episode unlike these may differ by the largest that was seen.
         """
-        estimate = _of_mean(differences, self.errors[phase])
+        estimate = _mean_estimate(differences, self.errors[phase])
         if metric.is_latency or estimate.ci95 or estimate.value is None or len(differences) < 2:
             return estimate
         events = {key: _events(metric, episodes) for key, episodes in self.episode_counts.items()}
-        unlike = unlike_share(len(differences), self.errors[phase])
+        unlike = dissimilar_share(len(differences), self.errors[phase])
         room = unlike * largest_rate(phase, events, self.episode_counts)
         interval = Interval(estimate.value - room, estimate.value + room)
         return replace(estimate, ci95=interval, all_equal=True)
@@ -114,7 +114,7 @@ class Estimator:
         cell = self.cells[place]
         values = list(self.by_episode(metric, place).values())
         if metric is Metric.REQUESTS_PER_S:
-            return _of_mean(values, self.errors[place[1]])
+            return _mean_estimate(values, self.errors[place[1]])
         found = cell.broken_per_episode if metric is Metric.BROKEN_PER_EPISODE else cell.failed_per_episode
         if found is None:
             return Estimate(None)
@@ -130,21 +130,21 @@ class Estimator:
         else:
             failed = {key: each.failed for key, each in self.episode_counts.items()}
             events, value = episodes.failed, cell.failed / cell.requests
-            interval = interval_of(phase, failed, self.episode_counts, place, self.errors[phase])
+            interval = rate_interval_at(phase, failed, self.episode_counts, place, self.errors[phase])
         rates = {event / n for event, n in zip(events, episodes.requests, strict=True) if n}
         return Estimate(value, interval, sum(n > 0 for n in episodes.requests), all_equal=len(rates) == 1)
 
     def _latency(self, metric: Metric, place: ArmPhase, request: str | None) -> Estimate:
         if metric is Metric.ADDED_P50_MS:
             return self.difference(metric, self.paired(metric, place, request), place[1])
-        return _of_mean(list(self.by_episode(metric, place, request).values()), self.errors[place[1]])
+        return _mean_estimate(list(self.by_episode(metric, place, request).values()), self.errors[place[1]])
 
     def _latencies(self, share: float, request: str | None) -> dict[ArmPhase, dict[int, float]]:
         """A percentile of each episode's successful requests, everywhere: read once, however often it is asked."""
         if (share, request) not in self._percentiles:
             found: dict[ArmPhase, dict[int, float]] = defaultdict(dict)
             rows = (
-                self.history.rows(_OF_EPISODES.format(name=_NAMES[share]))
+                self.history.rows(_OF_EPISODES.format(name=_QUANTILE_COLUMNS[share]))
                 if request is None
                 else self.history.rows(_OF_ONE_REQUEST, (share, request))
             )
@@ -158,11 +158,11 @@ def _events(metric: Metric, episodes: EpisodeCounts) -> tuple[int, ...]:
     return episodes.failed if metric.is_of_failed else episodes.broken
 
 
-def _share(metric: Metric) -> float:
+def _quantile(metric: Metric) -> float:
     return 0.95 if metric is Metric.P95_MS else 0.5
 
 
-def _of_mean(values: Sequence[float], error: float) -> Estimate:
+def _mean_estimate(values: Sequence[float], error: float) -> Estimate:
     if not values:
         return Estimate(None)
     return Estimate(fmean(values), mean_interval(values, error=error), len(values))

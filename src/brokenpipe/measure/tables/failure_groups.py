@@ -6,32 +6,34 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from brokenpipe.measure.failures.root_cause import FailedRequest, rest_s
+from brokenpipe.measure.failures.root_cause import FailedRequest, rest_range_s
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.attribution import Attribution, count_attributions
 from brokenpipe.measure.model.findings import FailureGroup
 
-Owing = tuple[FailedRequest, Attribution]
+AttributedFailure = tuple[FailedRequest, Attribution]
 
 
 def failure_groups(
-    failures: Sequence[FailedRequest], owings: Sequence[Attribution], *, begin: int
+    failures: Sequence[FailedRequest], attributions: Sequence[Attribution], *, begin: int
 ) -> tuple[FailureGroup, ...]:
     """The largest group first. The example is the one with the longest chain: it tells most."""
-    grouped: dict[tuple[str, str, bool], list[Owing]] = defaultdict(list)
-    for failure, attribution in zip(failures, owings, strict=True):
+    grouped: dict[tuple[str, str, bool], list[AttributedFailure]] = defaultdict(list)
+    for failure, attribution in zip(failures, attributions, strict=True):
         grouped[failure.error_class.value, failure.state, failure.cause_known].append((failure, attribution))
     return tuple(
         _group(members, begin) for members in sorted(grouped.values(), key=lambda members: -len(members))
     )
 
 
-def place_owings(
-    cells: Mapping[ArmPhase, ArmPhaseStats], failures: Sequence[FailedRequest], owings: Sequence[Attribution]
+def with_attribution_counts(
+    cells: Mapping[ArmPhase, ArmPhaseStats],
+    failures: Sequence[FailedRequest],
+    attributions: Sequence[Attribution],
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with what its failed requests are owed to."""
     placed: dict[ArmPhase, list[Attribution]] = defaultdict(list)
-    for failure, attribution in zip(failures, owings, strict=True):
+    for failure, attribution in zip(failures, attributions, strict=True):
         placed[failure.arm, failure.phase].append(attribution)
     return {
         place: replace(cell, attribution=count_attributions(placed[place])) if place in placed else cell
@@ -39,8 +41,8 @@ def place_owings(
     }
 
 
-def _group(owings: list[Owing], begin: int) -> FailureGroup:
-    members = [failure for failure, _ in owings]
+def _group(attributed: list[AttributedFailure], begin: int) -> FailureGroup:
+    members = [failure for failure, _ in attributed]
     example = max(members, key=lambda failure: len(failure.chain))
     return FailureGroup(
         error_class=example.error_class.value,
@@ -54,6 +56,6 @@ def _group(owings: list[Owing], begin: int) -> FailureGroup:
         example_at_s=(example.begin - begin) / 1e9,
         chain=example.chain,
         cause_known=example.cause_known,
-        attribution=count_attributions(attribution for _, attribution in owings),
-        rest_s=rest_s(members),
+        attribution=count_attributions(attribution for _, attribution in attributed),
+        rest_s=rest_range_s(members),
     )

@@ -22,24 +22,24 @@ WHERE m.t < c.t1 AND c.counts GROUP BY ALL
 """
 
 
-def arrivals(history: History, scenario: Scenario) -> dict[ArmPhase, ArrivalCounts]:
+def count_arrivals(history: History, scenario: Scenario) -> dict[ArmPhase, ArrivalCounts]:
     """For each arm and phase; nothing if users wait for answers before they ask again."""
     if scenario.load.arrivals_per_s is None:
         return {}
     missed = {(arm, phase): count for arm, phase, count in history.rows(_MISSED)}
     begun = {(arm, phase): counts for arm, phase, *counts in history.rows(_BEGUN, (LATE_MS,))}
     return {
-        place: _arrived(begun.get(place, [0, 0, None]), missed.get(place, 0))
+        place: _arrival_counts(begun.get(place, [0, 0, None]), missed.get(place, 0))
         for place in sorted({*begun, *missed})
     }
 
 
-def _arrived(counts: list[float | None], missed: int) -> ArrivalCounts:
+def _arrival_counts(counts: list[float | None], missed: int) -> ArrivalCounts:
     begun, late, worst_ms = counts
     return ArrivalCounts(int(begun or 0) + missed, int(late or 0), missed, worst_ms)
 
 
-def arrival_doubts(arrived: Mapping[ArmPhase, ArrivalCounts]) -> Iterator[ValidityWarning]:
+def arrival_warnings(arrived: Mapping[ArmPhase, ArrivalCounts]) -> Iterator[ValidityWarning]:
     """What an open load could not do in time."""
     for (arm, phase), each in arrived.items():
         if each.missed:

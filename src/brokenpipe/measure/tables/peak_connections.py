@@ -32,7 +32,9 @@ GROUP BY ALL
 _STARTS = "SELECT count(*) FROM clocks WHERE writer = 'toxiproxy'"
 
 
-def counted(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> dict[ArmPhase, ArmPhaseStats]:
+def with_peak_connections(
+    history: History, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the connections that it had at most, where they are known."""
     server = {(arm, phase): count for arm, phase, count in history.rows(_SERVER)}
     client = {(arm, phase): count for arm, phase, count in history.rows(_CLIENT)}

@@ -10,12 +10,12 @@ from brokenpipe.faults import Latency
 from brokenpipe.history.reader import History
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.pool_costs import MaskedDisconnects, Mechanism, PoolCost, RoundTrips
-from brokenpipe.measure.tables.requests import placed
+from brokenpipe.measure.tables.requests import select_with_episode
 from brokenpipe.plan.scenario import Scenario
 
 # Requests with something to tell have a line with each of their checkouts; of the others there are sums.
 # A checkout that pinged and then connected had a ping that failed: its time is not the price of a ping.
-_PRICES = f"""
+_COSTS = f"""
 WITH told AS (SELECT witness_arm, phase, unnest(checkouts) AS c FROM testimony WHERE phase IS NOT NULL),
 sums AS (
     SELECT witness_arm, phase, 1 AS checkouts, (c.ping_ms IS NOT NULL AND NOT c.fresh)::INT AS pings,
@@ -24,18 +24,18 @@ sums AS (
     FROM told
     UNION ALL
     SELECT witness_arm, phase, checkouts, pings, ping_ms, wait_ms, connects, connect_ms
-    FROM ({placed("FROM tallies", "t0")}) WHERE phase IS NOT NULL
+    FROM ({select_with_episode("FROM tallies", "t0")}) WHERE phase IS NOT NULL
 )
 SELECT witness_arm, phase, sum(checkouts)::BIGINT, sum(pings)::BIGINT, sum(ping_ms) / nullif(sum(pings), 0),
        sum(wait_ms) / nullif(sum(checkouts), 0), sum(connects)::BIGINT, sum(connect_ms) / nullif(sum(connects), 0)
 FROM sums GROUP BY ALL
 """
 
-_WORST = f"""
+_PEAK_CONNECTS = f"""
 WITH c AS (
     SELECT witness_arm, phase, count(*) OVER (
         PARTITION BY witness_arm ORDER BY t RANGE BETWEEN CURRENT ROW AND 999999999 FOLLOWING) AS within
-    FROM ({placed("FROM connects", "t")})
+    FROM ({select_with_episode("FROM connects", "t")})
 )
 SELECT witness_arm, phase, max(within) FROM c WHERE phase IS NOT NULL GROUP BY ALL
 """
@@ -57,23 +57,24 @@ FROM known WHERE phase IS NOT NULL AND id IS NOT NULL AND (after IS NULL OR afte
 """
 
 _FAILED_PINGS = f"""
-SELECT witness_arm, phase, sum(ms) FROM ({placed("FROM ping_failures", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+SELECT witness_arm, phase, sum(ms)
+FROM ({select_with_episode("FROM ping_failures", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
 """
 
 MECHANISMS = ("pre-ping", "recycle", "invalidation")
 _Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by mechanism
 
 
-def masked_and_prices(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects], dict[ArmPhase, PoolCost]]:
+def masked_and_costs(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects], dict[ArmPhase, PoolCost]]:
     """Dead connections that were replaced before a request saw them, and what that and the rest cost."""
     replaced: dict[ArmPhase, dict[str, tuple[int, int]]] = defaultdict(dict)
     for arm, phase, mechanism, dead, healthy in history.rows(_REPLACED):
         if mechanism is not None:
             replaced[arm, phase][mechanism] = (dead, healthy)
-    worst = {(arm, phase): most for arm, phase, most in history.rows(_WORST)}
+    worst = {(arm, phase): most for arm, phase, most in history.rows(_PEAK_CONNECTS)}
     failed_pings = {(arm, phase): ms for arm, phase, ms in history.rows(_FAILED_PINGS)}
     prices = {}
-    for arm, phase, *figures in history.rows(_PRICES):
+    for arm, phase, *figures in history.rows(_COSTS):
         place = (arm, phase)
         price = PoolCost(*figures)
         mechanisms = _mechanisms(price, replaced[place], failed_pings.get(place, 0.0))
@@ -99,7 +100,7 @@ def _mechanisms(price: PoolCost, found: _Replaced, failed_pings_ms: float) -> tu
     return tuple(made)
 
 
-def trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost]) -> dict[str, RoundTrips]:
+def measure_round_trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost]) -> dict[str, RoundTrips]:
     """Round trips of a ping and of a connect, by arm: what a known latency adds, over that latency."""
     calm = next((phase.name for phase in scenario.phases if phase.fault is None), None)
     slow = next((phase for phase in scenario.phases if isinstance(phase.fault, Latency)), None)
@@ -121,9 +122,9 @@ def with_round_trips(
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with the round trips of its price where they could be measured."""
     prices = {place: cell.pool_cost for place, cell in cells.items() if cell.pool_cost}
-    measured = trips(scenario, prices)
+    measured = measure_round_trips(scenario, prices)
     return {
-        place: replace(cell, pool_cost=with_trips(cell.pool_cost, measured[place[0]]))
+        place: replace(cell, pool_cost=add_round_trips(cell.pool_cost, measured[place[0]]))
         if cell.pool_cost and place[0] in measured
         else cell
         for place, cell in cells.items()
@@ -134,7 +135,7 @@ def _added(before_ms: float | None, then_ms: float | None, latency_ms: float) ->
     return None if before_ms is None or then_ms is None else max(0.0, (then_ms - before_ms) / latency_ms)
 
 
-def with_trips(price: PoolCost, measured: RoundTrips) -> PoolCost:
+def add_round_trips(price: PoolCost, measured: RoundTrips) -> PoolCost:
     """The same, with the round trips that each setting adds to a checkout."""
 
     def added(mechanism: Mechanism) -> float | None:

@@ -11,11 +11,11 @@ from collections import defaultdict
 from brokenpipe.history.reader import History
 from brokenpipe.measure.model.arm_phase import ArmPhase
 from brokenpipe.measure.model.pool_usage import PoolUsage
-from brokenpipe.measure.tables.requests import placed
+from brokenpipe.measure.tables.requests import select_with_episode
 
 TOGETHER_NS = 300_000_000  # each process has a gauge of its own every 250 ms
 
-_TALLIED = f"CREATE TEMP TABLE tallied AS {placed('FROM tallies', 't0')}"
+_TALLIED = f"CREATE TEMP TABLE tallied AS {select_with_episode('FROM tallies', 't0')}"
 
 # One line for each wait of a request with a line of its own, one for each listed wait of the others.
 _WAITS = """
@@ -102,7 +102,7 @@ SELECT arm, phase, sum(ms) / sum(n) FROM (
 _POOLS = f"""
 WITH gauged AS (
     SELECT witness_arm AS arm, phase, coalesce(pid, 0) AS pid, t, size, most, timeout_s, out
-    FROM ({placed("FROM pools", "t")}) WHERE phase IS NOT NULL
+    FROM ({select_with_episode("FROM pools", "t")}) WHERE phase IS NOT NULL
 ), processes AS (
     SELECT arm, phase, pid, max(size) AS size, max(most) AS most, bool_and(most IS NOT NULL) AS limited,
            max(timeout_s) AS timeout_s, max(out) AS out
@@ -125,14 +125,14 @@ ORDER BY p.arm, p.phase
 """
 _CONNECTIONS = f"""
 SELECT arm, phase, max(connections)
-FROM ({placed("FROM postgres_gauges", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
+FROM ({select_with_episode("FROM postgres_gauges", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
 """
 # Of histories that were recorded before waits were told.
-_UNTOLD = "SELECT DISTINCT witness_arm FROM tallies WHERE waits_ms IS NULL"
+_WITHOUT_WAITS = "SELECT DISTINCT witness_arm FROM tallies WHERE waits_ms IS NULL"
 _SECONDS = "SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts GROUP BY ALL"
 
 
-def pools(history: History) -> dict[ArmPhase, PoolUsage]:
+def pool_usage(history: History) -> dict[ArmPhase, PoolUsage]:
     """By arm and phase; nothing where no witness saw a pool and told of its waits."""
     for table in (_TALLIED, _WAITS, _COUNTS):
         history.sql(table)
@@ -146,7 +146,7 @@ def pools(history: History) -> dict[ArmPhase, PoolUsage]:
     lasted: dict[tuple[str, str | None], float] = {
         (phase, arm): seconds for phase, arm, seconds in history.rows(_SECONDS)
     }
-    untold = {arm for (arm,) in history.rows(_UNTOLD)}
+    untold = {arm for (arm,) in history.rows(_WITHOUT_WAITS)}
     found = {}
     for arm, phase, processes, size, most, timeout_s, peak_out in history.rows(_POOLS):
         place = (arm, phase)

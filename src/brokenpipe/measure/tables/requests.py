@@ -17,7 +17,7 @@ FROM episode_list
 """
 
 # The episode, of lines `x` with a time. `phase` is NULL for what does not count.
-_PLACED = """
+_WITH_EPISODE = """
 SELECT x.*, c.phase, c.episode
 FROM ({lines}) x LEFT JOIN tenths c ON x.{time} // {tenth} = c.tenth AND x.{time} >= c.begins AND x.{time} < c.ends
 """
@@ -64,7 +64,7 @@ FROM (FROM parts QUALIFY part = max(part) OVER (PARTITION BY phase, n, arm, coun
 # Plain successes stay where they were read: to store ten million rows again would cost more than all questions.
 # Of an open load, latency counts from when a request was due. A latency has seven digits: percentiles of
 # four bytes take a tenth of the time.
-_EVERYWHERE = """
+_ALL_OUTCOMES = """
 CREATE VIEW outcomes_everywhere AS
 SELECT arm, name, id, id_hash, t, t_end, {ms}::FLOAT AS ms, {late_ms} AS late_ms, status, failure, error
 FROM (
@@ -87,28 +87,28 @@ SELECT arm, phase, episode, requests, successes, quantiles[1] AS p50, quantiles[
 """
 
 
-def tabulate(history: History, *, limit_s: float) -> None:
+def create_request_tables(history: History, *, limit_s: float) -> None:
     """Make `outcomes`, `testimony` and `closed`, whose `phase` is NULL for what does not count, and `by_episode`."""
     history.sql(_EPISODES)
     history.sql(_TENTHS.format(tenth=TENTH_NS))
     history.sql(_OTHERS)
     history.sql(_LAST_END)
     history.sql(_CUT_OFF.format(limit_ns=int(limit_s * 1e9), gap_ns=GAP_NS))
-    history.sql(_everywhere(history))
-    history.sql(f"CREATE VIEW outcomes AS {placed('FROM outcomes_everywhere', 't')}")
+    history.sql(_all_outcomes_view(history))
+    history.sql(f"CREATE VIEW outcomes AS {select_with_episode('FROM outcomes_everywhere', 't')}")
     history.sql(_BY_EPISODE)
     # What the witness saw, likewise by the request's start.
-    history.sql(f"CREATE VIEW testimony AS {placed('FROM testimonies', 't0')}")
-    history.sql(f"CREATE TABLE closed AS {placed('FROM closes', 't')}")
+    history.sql(f"CREATE VIEW testimony AS {select_with_episode('FROM testimonies', 't0')}")
+    history.sql(f"CREATE TABLE closed AS {select_with_episode('FROM closes', 't')}")
 
 
-def _everywhere(history: History) -> str:
+def _all_outcomes_view(history: History) -> str:
     """Only an open load has anything to join, and ten million requests need not try."""
     if history.one("SELECT count(*) FROM late")[0]:
-        return _EVERYWHERE.format(ms="(ms + coalesce(late_ms, 0))", late_ms="late_ms", late=_LATE)
-    return _EVERYWHERE.format(ms="ms", late_ms="NULL::DOUBLE", late="")
+        return _ALL_OUTCOMES.format(ms="(ms + coalesce(late_ms, 0))", late_ms="late_ms", late=_LATE)
+    return _ALL_OUTCOMES.format(ms="ms", late_ms="NULL::DOUBLE", late="")
 
 
-def placed(lines: str, time: str) -> str:
+def select_with_episode(lines: str, time: str) -> str:
     """A query for these lines with the `phase` and the number of the `episode` in which their time lies."""
-    return _PLACED.format(lines=lines, time=time, tenth=TENTH_NS)
+    return _WITH_EPISODE.format(lines=lines, time=time, tenth=TENTH_NS)

@@ -44,7 +44,7 @@ FROM outcomes JOIN met USING (arm, id_hash) WHERE failure IS NULL AND phase IS N
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class _SwallowedCase:
     """One success that was none."""
 
     arm: str
@@ -57,15 +57,15 @@ class _Case:
     chain: tuple[ChainedException, ...]
 
 
-def swallowed(history: History) -> tuple[SwallowedErrors, ...]:
+def swallowed_errors(history: History) -> tuple[SwallowedErrors, ...]:
     """What was swallowed, by cause, the most frequent first, each with one real example."""
-    grouped: dict[tuple[str, str], list[_Case]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[_SwallowedCase]] = defaultdict(list)
     for case in _cases(history):
         grouped[case.error_class.value, case.where].append(case)
     return tuple(_group(cases) for cases in sorted(grouped.values(), key=lambda cases: -len(cases)))
 
 
-def _group(cases: Sequence[_Case]) -> SwallowedErrors:
+def _group(cases: Sequence[_SwallowedCase]) -> SwallowedErrors:
     example = cases[0]
     return SwallowedErrors(
         error_class=example.error_class.value,
@@ -79,7 +79,7 @@ def _group(cases: Sequence[_Case]) -> SwallowedErrors:
     )
 
 
-def _cases(history: History) -> Iterator[_Case]:
+def _cases(history: History) -> Iterator[_SwallowedCase]:
     for arm, phase, request_id, name, status, errors, checkouts, left in history.stream(_QUERY):
         met = [error for error in json.loads(errors) if left is None or error["t"] < left]
         root = _swallowed_error(met, checkouts or ())
@@ -89,7 +89,7 @@ def _cases(history: History) -> Iterator[_Case]:
         error_class = classify(chain)
         # A unique key that was there already is an answer of the database, and often what was asked for.
         if error_class is not ErrorClass.APPLICATION:
-            yield _Case(arm, phase, request_id, name, status, root["where"], error_class, chain)
+            yield _SwallowedCase(arm, phase, request_id, name, status, root["where"], error_class, chain)
 
 
 def _swallowed_error(
@@ -97,12 +97,12 @@ def _swallowed_error(
 ) -> Mapping[str, Any] | None:
     """The last error that hurt, if nothing was done in its place."""
     hurt = [error for error in errors if error["where"] not in _HARMLESS]
-    if not hurt or any(_makes_up(checkout, hurt[-1]) for checkout in checkouts):
+    if not hurt or any(_compensates(checkout, hurt[-1]) for checkout in checkouts):
         return None
     return hurt[-1]
 
 
-def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
+def _compensates(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
     """Was work done on this connection after the error?"""
     if checkout["t"] is None or not checkout["statements"]:
         return False
@@ -112,7 +112,7 @@ def _makes_up(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
     return went_on and checkout["port"] == error["port"]
 
 
-def tallied(
+def with_swallowed_counts(
     cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors], witnessed: frozenset[str]
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with what was swallowed there where a witness could see it."""
@@ -125,7 +125,7 @@ def tallied(
     }
 
 
-def warnings(
+def swallowed_warnings(
     scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors]
 ) -> Iterator[ValidityWarning]:
     """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""

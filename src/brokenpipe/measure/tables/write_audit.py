@@ -25,7 +25,7 @@ from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts, Write
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
-EXAMPLES = 5  # of each kind and arm: enough to look up in logs
+MAX_EXAMPLES = 5  # of each kind and arm: enough to look up in logs
 
 _WRITES = """
 CREATE TABLE writes AS
@@ -71,7 +71,7 @@ ORDER BY arm, what, phase = '', id, key
 """
 
 
-def ledger(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]:
+def audit_writes(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]:
     """The books of each arm; none at all if the target has no ledger."""
     if not history.one("SELECT count(*) FROM balances")[0]:
         return {}
@@ -83,14 +83,14 @@ def ledger(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]:
         history.rows("SELECT arm, count(*) FROM writes WHERE told = 'never' GROUP BY ALL")
     )
     examples: dict[str, list[WriteDiscrepancy]] = defaultdict(list)
-    for arm, *entry in history.rows(_EXAMPLES, (EXAMPLES,)):
+    for arm, *entry in history.rows(_EXAMPLES, (MAX_EXAMPLES,)):
         examples[arm].append(WriteDiscrepancy(*entry))
     unread = {arm: _unread(history, arm) for arm in arms}
     books = {
         arm: WriteAudit(arm, unread[arm], counted[arm], never.get(arm, 0), tuple(examples[arm]))
         for arm in arms
     }
-    return {arm: _doubted(each) for arm, each in books.items()}
+    return {arm: _unless_incomparable(each) for arm, each in books.items()}
 
 
 def _unread(history: History, arm: str) -> str:
@@ -106,17 +106,17 @@ def _unread(history: History, arm: str) -> str:
     return ""
 
 
-def _doubted(books: WriteAudit) -> WriteAudit:
+def _unless_incomparable(books: WriteAudit) -> WriteAudit:
     """The same, unless these books and those of the clients are not about the same thing."""
     if books.unread:
-        return _closed(books, books.unread)
+        return _not_known(books, books.unread)
     total = books.total
     if not total.asked:
-        return _closed(books, "no request carried the header Idempotency-Key, so nothing can be compared")
+        return _not_known(books, "no request carried the header Idempotency-Key, so nothing can be compared")
     foreign = next((each.key for each in books.examples if each.what == "never asked for"), None)
     if total.acknowledged and total.lost == total.acknowledged and foreign is not None:
         mine = next(each.key for each in books.examples if each.what == "lost")
-        return _closed(
+        return _not_known(
             books,
             f"not one acknowledged key is in it, but {books.never_asked_for} that no request carried: "
             f"clients sent keys such as {mine}, `ledger` in target.toml gives keys such as {foreign}",
@@ -124,11 +124,11 @@ def _doubted(books: WriteAudit) -> WriteAudit:
     return books
 
 
-def _closed(books: WriteAudit, why: str) -> WriteAudit:
+def _not_known(books: WriteAudit, why: str) -> WriteAudit:
     return replace(books, unread=why, by_phase={}, never_asked_for=0, examples=())
 
 
-def entered(
+def with_write_counts(
     cells: Mapping[ArmPhase, ArmPhaseStats], books: Mapping[str, WriteAudit]
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Every place of the table, with its writes where they are known."""
@@ -138,7 +138,9 @@ def entered(
     }
 
 
-def implied(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[Expectation]:
+def default_expectations(
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> Iterator[Expectation]:
     """That nothing acknowledged is lost, said of each place where something is and nobody spoke of it.
 
     It needs no saying: an acknowledged write that is not there is what an acknowledgement promises not to happen.
@@ -163,7 +165,7 @@ def may_lose(scenario: Scenario, arm: str) -> bool:
     )
 
 
-def warnings(scenario: Scenario, books: Mapping[str, WriteAudit]) -> Iterator[ValidityWarning]:
+def ledger_warnings(scenario: Scenario, books: Mapping[str, WriteAudit]) -> Iterator[ValidityWarning]:
     """What a reader must know of the books themselves."""
     for arm, each in books.items():
         between = each.by_phase.get("", WriteCounts())

@@ -9,7 +9,7 @@ from brokenpipe.history.reader import History
 from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.model.findings import PhaseFinding
 from brokenpipe.measure.model.series import Series, Timelines
-from brokenpipe.measure.time_series.renewals import renewed
+from brokenpipe.measure.time_series.renewals import renewed_connections
 from brokenpipe.plan.phases import Pattern
 from brokenpipe.plan.scenario import Scenario
 
@@ -94,7 +94,7 @@ def phase_findings(history: History, scenario: Scenario) -> tuple[PhaseFinding, 
         "SELECT phase, t0, t1, strike FROM episode_list WHERE counts ORDER BY t0"
     ):
         struck[name].append((t0, t1, strike))
-    anew = renewed(history)
+    anew = renewed_connections(history)
     found = []
     for phase in scenario.phases:
         if phase.name not in stretches:

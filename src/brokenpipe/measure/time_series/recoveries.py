@@ -30,7 +30,7 @@ from brokenpipe.plan.scenario import Scenario
 HALF_NS = 500_000_000
 
 # Half seconds that are looked at closely.
-_CLOSELY = f"""
+_CLOSE_UP = f"""
 CREATE TABLE closely AS
 SELECT arm, half, bool_or(struck) AS struck FROM (
     SELECT arm, coalesce(t_end, t + ?) // {HALF_NS} AS half, false AS struck
@@ -91,11 +91,11 @@ def with_recoveries(
         if place not in cells:  # the edges of its phase cannot be read
             continue
         cell, starts = cells[place], begins[place[1]]
-        played = _played(requests, starts, _long_ns(cell))
-        struck = _struck(scenario.phase(place[1]), place[0], strikes, starts, held, played)
+        played = _timelines_by_stretch(requests, starts, _long_ns(cell))
+        struck = _strikes(scenario.phase(place[1]), place[0], strikes, starts, held, played)
         found[place] = replace(
             cell,
-            recovery_s=tuple(_recovered(played, starts, each) for each in struck),
+            recovery_s=tuple(_recovery_s(played, starts, each) for each in struck),
             unavailable_s=sum(each.unavailable_ns for each in played.values()) / 1e9,
             longest_wait_ms=longest[place],
         )
@@ -108,13 +108,13 @@ def _long_ns(cell: ArmPhaseStats) -> int:
 
 def _by_place(history: History, limit_ns: int) -> Iterator[tuple[ArmPhase, list[RequestSpan]]]:
     """In order of their ends."""
-    history.sql(_CLOSELY.replace("?", str(limit_ns)))
+    history.sql(_CLOSE_UP.replace("?", str(limit_ns)))
     rows = history.stream(_ANSWERS.replace("?", str(limit_ns)))
     for place, some in groupby(rows, key=itemgetter(0, 1)):
         yield place, [RequestSpan(*row) for _, _, *row in some]
 
 
-def _played(
+def _timelines_by_stretch(
     requests: Sequence[RequestSpan], begins: Sequence[int], long_ns: int
 ) -> dict[int, AnswerTimeline]:
     """By stretch of the phase, of which nothing reaches into another."""
@@ -124,7 +124,7 @@ def _played(
     return {n: build_answer_timeline(some, long_ns) for n, some in parts.items()}
 
 
-def _struck(
+def _strikes(
     phase: Phase,
     arm: str,
     strikes: Sequence[tuple[str, int]],
@@ -147,6 +147,6 @@ def _struck(
             yield _Strike(begin, None, over=at_once or window.ends < played[n].requests[-1].end)
 
 
-def _recovered(played: Mapping[int, AnswerTimeline], begins: Sequence[int], strike: _Strike) -> float | None:
+def _recovery_s(played: Mapping[int, AnswerTimeline], begins: Sequence[int], strike: _Strike) -> float | None:
     there = played.get(bisect_right(begins, strike.t))
     return there.recovery_s(strike.t, strike.until, over=strike.over) if there else None

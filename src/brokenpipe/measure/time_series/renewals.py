@@ -11,18 +11,18 @@ from collections.abc import Mapping
 
 from brokenpipe.history.reader import History
 
-_SEEN_NS = 250_000_000  # from the call to the proxy's line about each link, on a busy machine
+_LOG_DELAY_NS = 250_000_000  # from the call to the proxy's line about each link, on a busy machine
 
 _RENEWED = f"""
 SELECT a.phase, a.arm, count(DISTINCT c.port)
 FROM acts a LEFT JOIN links_cut c
-    ON c.arm = a.arm AND c.toxic = 'kill_switch' AND c.t BETWEEN a.t0 AND a.t1 + {_SEEN_NS}
+    ON c.arm = a.arm AND c.toxic = 'kill_switch' AND c.t BETWEEN a.t0 AND a.t1 + {_LOG_DELAY_NS}
 WHERE a.action IN ('renew', 'clear') AND a.phase != 'end' AND a.error IS NULL
 GROUP BY ALL ORDER BY min(a.t0), a.arm
 """
 
 
-def renewed(history: History) -> Mapping[str, Mapping[str, int | None]]:
+def renewed_connections(history: History) -> Mapping[str, Mapping[str, int | None]]:
     """By phase and arm, how many were ended. None: there is no log of links to count them in."""
     (logged,) = history.one("SELECT count(*) FROM links_opened")
     found: dict[str, dict[str, int | None]] = defaultdict(dict)

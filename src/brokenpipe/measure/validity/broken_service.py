@@ -14,7 +14,7 @@ from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.scenario import Scenario
 
-LONGEST = 160  # of an exception's text
+MAX_TEXT = 160  # of an exception's text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _first(
     for n, cell in enumerate(played):
         calm = scenario.phase(cell.phase).fault is None
         if calm and nearly_all(cell.failed, cell.requests) and _never_worked(played[: n + 1]):
-            why = _why([each for each in failures if (each.arm, each.phase) == (arm, cell.phase)])
+            why = _main_exception([each for each in failures if (each.arm, each.phase) == (arm, cell.phase)])
             yield BrokenService(arm, cell.phase, cell.failed, cell.requests, why)
             return
 
@@ -60,31 +60,31 @@ def nearly_all(failed: int, requests: int) -> bool:
     return requests >= ENOUGH_REQUESTS and failed >= NEARLY_ALL * requests
 
 
-def _why(failures: Sequence[FailedRequest]) -> str:
-    said = Counter(_root(failure) for failure in failures)
+def _main_exception(failures: Sequence[FailedRequest]) -> str:
+    said = Counter(_root_text(failure) for failure in failures)
     return said.most_common(1)[0][0] if said else ""
 
 
-def _root(failure: FailedRequest) -> str:
+def _root_text(failure: FailedRequest) -> str:
     """The innermost exception, if anybody told of one."""
     if not failure.chain:
         return "nobody told why"
     root = failure.chain[-1]
     text = " ".join(root.text.split())
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
     return f"{root.type}: {text}" if text else root.type
 
 
-def service_doubts(broken: Sequence[BrokenService], arms: Sequence[str]) -> Iterator[ValidityWarning]:
+def service_warnings(broken: Sequence[BrokenService], arms: Sequence[str]) -> Iterator[ValidityWarning]:
     """One for each arm; a single one about the whole run if all are like that."""
     if broken and len(broken) == len(arms):
-        yield ValidityWarning.of(Code.SERVICE_BROKEN, f"in every arm, such as {_said(broken[0])}")
+        yield ValidityWarning.of(Code.SERVICE_BROKEN, f"in every arm, such as {_service_text(broken[0])}")
         return
     for each in broken:
-        yield ValidityWarning.of(Code.SERVICE_BROKEN, _said(each), arm=each.arm)
+        yield ValidityWarning.of(Code.SERVICE_BROKEN, _service_text(each), arm=each.arm)
 
 
-def _said(each: BrokenService) -> str:
+def _service_text(each: BrokenService) -> str:
     return (
         f"{each.arm}: {each.figures}, where nothing is broken; most often {each.why}; "
         f"its log is logs/target-{each.arm}.log"

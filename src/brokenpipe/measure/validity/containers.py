@@ -33,7 +33,7 @@ _CODES = {
 }
 
 
-def container_doubts(history: History) -> tuple[ValidityWarning, ...]:
+def container_warnings(history: History) -> tuple[ValidityWarning, ...]:
     """Of a stack in containers."""
     return (*_out_of_memory(history), *_ended(history), *_stood_still(history))
 

@@ -12,7 +12,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.validity import ValidityWarning
-from brokenpipe.measure.validity.ended_sessions import ended_sessions_doubts
+from brokenpipe.measure.validity.ended_sessions import ended_sessions_warnings
 from brokenpipe.plan.scenario import Scenario
 
 # A session that is open at a gauge shows by its state whether it did something; one that came and went in between
@@ -31,20 +31,20 @@ SELECT arm, name, sum(transactions) FROM stretch GROUP BY ALL HAVING sum(worked)
 """
 
 
-def database_doubts(
+def database_warnings(
     history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin on."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM phase_edges")
     return (
-        *_room(history, begin),
-        *ended_sessions_doubts(history, begin),
-        *_past_the_proxy(history, begin),
-        *_untouched(history, scenario, cells),
+        *_connection_slots(history, begin),
+        *ended_sessions_warnings(history, begin),
+        *_bypassed_proxy(history, begin),
+        *_no_traffic(history, scenario, cells),
     )
 
 
-def _room(history: History, begin: int) -> Iterator[ValidityWarning]:
+def _connection_slots(history: History, begin: int) -> Iterator[ValidityWarning]:
     used, allowed = history.one(
         "SELECT coalesce(max(used), 0), coalesce(min(allowed), 1) FROM slots WHERE t >= ?", (begin,)
     )
@@ -54,7 +54,7 @@ def _room(history: History, begin: int) -> Iterator[ValidityWarning]:
         yield ValidityWarning.of(code, text)
 
 
-def _past_the_proxy(history: History, begin: int) -> Iterator[ValidityWarning]:
+def _bypassed_proxy(history: History, begin: int) -> Iterator[ValidityWarning]:
     rows = history.rows(
         "SELECT arm, max(direct) FROM postgres_gauges WHERE t >= ? AND direct > 0 GROUP BY ALL ORDER BY ALL",
         (begin,),
@@ -64,21 +64,21 @@ def _past_the_proxy(history: History, begin: int) -> Iterator[ValidityWarning]:
         yield ValidityWarning.of(Code.BYPASSES_PROXY, text, arm=arm)
 
 
-def _untouched(
+def _no_traffic(
     history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> Iterator[ValidityWarning]:
     """Where a fault keeps everybody from it, a database that was asked elsewhere has nothing to see."""
-    asked = _asked(history)
+    asked = _transactions_by_arm_phase(history)
     for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(SPAN_S * 1e9),)):
         cell = cells.get((arm, phase))
         succeeded = cell.requests - cell.failed if cell else 0
         others = sum(count for (other, name), count in asked.items() if other == arm and name != phase)
-        if others > 0 and _keeps_away(scenario.phase(phase).fault):
+        if others > 0 and _blocks_database(scenario.phase(phase).fault):
             continue
         if succeeded >= _FEW_REQUESTS and transactions < succeeded * HARDLY_ANY:
             text = (
                 f"{plural(succeeded, 'request')} of {arm} succeeded in {phase}, and its database saw "
-                f"{plural(transactions, 'transaction')}{_elsewhere(others)}"
+                f"{plural(transactions, 'transaction')}{_elsewhere_text(others)}"
             )
             yield ValidityWarning.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
 
@@ -93,7 +93,7 @@ GROUP BY name HAVING max(seen) < ?
 """
 
 
-def too_short_for_traffic(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> tuple[str, ...]:
+def phases_too_short_to_check(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> tuple[str, ...]:
     """The phases with requests in which nobody looked long enough to tell whether a database was asked.
 
     None in a history of before databases were looked at.
@@ -114,19 +114,19 @@ SELECT arm, name, sum(transactions)::BIGINT FROM (
 """
 
 
-def _asked(history: History) -> dict[ArmPhase, int]:
+def _transactions_by_arm_phase(history: History) -> dict[ArmPhase, int]:
     """Transactions of each arm's database in each phase."""
     return {(arm, phase): count or 0 for arm, phase, count in history.rows(_ASKED)}
 
 
-def _keeps_away(fault: Fault | None) -> bool:
+def _blocks_database(fault: Fault | None) -> bool:
     """Whether nobody reaches the database while it lasts: what is answered then is answered without it."""
     if fault is None or fault.strikes:
         return False
     return fault.contract.mid_transfer.seen == "silence" or fault.name == "refuse"
 
 
-def _elsewhere(transactions: int) -> str:
+def _elsewhere_text(transactions: int) -> str:
     """That it is the arm's database, which was asked in other phases."""
     if not transactions:
         return ""

@@ -32,7 +32,7 @@ SELECT arm, sum(more)::BIGINT FROM (
 """
 
 
-def ended_sessions_doubts(history: History, begin: int) -> tuple[ValidityWarning, ...]:
+def ended_sessions_warnings(history: History, begin: int) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin on."""
     return (*_crashed(history, begin), *_terminated(history, begin))
 

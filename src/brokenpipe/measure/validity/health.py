@@ -11,7 +11,7 @@ from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
 from brokenpipe.measure.model.arm_phase import ArmPhase
 from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad
 from brokenpipe.measure.time_series.charts import experiment_begin
-from brokenpipe.measure.validity.memory import memory
+from brokenpipe.measure.validity.memory import memory_by_process
 
 _BUSY = """
 WITH g AS (
@@ -39,7 +39,7 @@ def health(history: History, *, cores: int, arms: Sequence[str], workers: int) -
         "SELECT count(*), count(*) FILTER (landed), "
         "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
     )
-    over_time = memory(history, arms, experiment_begin(history))
+    over_time = memory_by_process(history, arms, experiment_begin(history))
     private = {(one.role, one.arm): one.peak_bytes for one in over_time if one.private}
     return Health(
         processes=tuple(
@@ -68,7 +68,7 @@ def _workers(history: History, count: int) -> Iterator[WorkerClock]:
         yield clocks.get(name, WorkerClock(name, 0, None, 0))
 
 
-def certificate(history: History) -> tuple[ContractResult, ...]:
+def contract_results(history: History) -> tuple[ContractResult, ...]:
     """What raw sockets saw of each fault before the experiment."""
     # An experiment that was resumed has a certificate for each part; the last of equal lines stands for all.
     rows = history.rows(
@@ -78,7 +78,7 @@ def certificate(history: History) -> tuple[ContractResult, ...]:
     return tuple(ContractResult(*row) for row in rows)
 
 
-def missed_landings(
+def undetected_strikes(
     history: History, arms: Iterable[str], phases: Iterable[str]
 ) -> dict[ArmPhase, tuple[int, int]]:
     """For each arm and phase with a fault: how many strikes no socket saw, of how many.

@@ -44,7 +44,7 @@ FROM d WHERE t BETWEEN ? AND ? AND NOT EXISTS (FROM resumptions r WHERE r.t BETW
 """
 
 
-def machine_doubts(history: History, health: Health) -> tuple[ValidityWarning, ...]:
+def machine_warnings(history: History, health: Health) -> tuple[ValidityWarning, ...]:
     """From the first phase's begin to the last one's end: starting up may be busy and late."""
     begin, end = history.one("SELECT coalesce(min(t), 0), coalesce(max(t), 0) FROM phase_edges")
     (throttled,) = history.one(

@@ -33,7 +33,7 @@ FROM g WHERE NOT private OR private_bytes IS NOT NULL GROUP BY ALL ORDER BY ALL
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class _TimeRange:
     """What is looked at, in seconds since the experiment's begin."""
 
     begin_s: float
@@ -45,11 +45,11 @@ class _Span:
         return self.begin_s + EARLY_S if self.end_s - self.begin_s >= 2 * EARLY_S else None
 
 
-def memory(history: History, arms: Sequence[str], begin: int) -> tuple[ProcessMemory, ...]:
+def memory_by_process(history: History, arms: Sequence[str], begin: int) -> tuple[ProcessMemory, ...]:
     """Of every process with its children, ours first. `begin` is zero of the axis, on the monotonic clock."""
     (since,) = history.one("SELECT coalesce(max(t), 0) FROM clocks WHERE writer = 'experiment'")
     (last,) = history.one("SELECT coalesce(max(t), 0) FROM process_gauges")
-    span = _Span((since - begin) / 1e9, (last - begin) / 1e9)
+    span = _TimeRange((since - begin) / 1e9, (last - begin) / 1e9)
     bin_s = max(FINEST_S, (span.end_s - span.begin_s) / MOST_POINTS)
     series: dict[tuple[str, str | None, bool], list[tuple[float, float]]] = {}
     for role, arm, private, at_s, value in history.rows(_MEMORY.format(bin_s=bin_s), (since, begin)):
@@ -65,7 +65,7 @@ def _memory(
     role: str, arm: str | None, private: bool, points: Sequence[tuple[float, float]], early_s: float | None
 ) -> ProcessMemory:
     end_s = points[-1][0]
-    early = None if early_s is None else _around(points, early_s)
+    early = None if early_s is None else _median_near(points, early_s)
     return ProcessMemory(
         role=role,
         arm=arm,
@@ -73,18 +73,18 @@ def _memory(
         series=Series(tuple(at for at, _ in points), tuple(value for _, value in points)),
         early_s=early_s,
         early_bytes=early,
-        end_bytes=_around(points, end_s),
+        end_bytes=_median_near(points, end_s),
         peak_bytes=round(max(value for _, value in points)),
-        grew=None if early_s is None else _grew([each for each in points if each[0] >= early_s]),
+        grew=None if early_s is None else _kept_growing([each for each in points if each[0] >= early_s]),
     )
 
 
-def _around(points: Sequence[tuple[float, float]], moment_s: float) -> int:
+def _median_near(points: Sequence[tuple[float, float]], moment_s: float) -> int:
     near = [value for at, value in points if abs(at - moment_s) <= AROUND_S]
     return round(median(near or [min(points, key=lambda each: abs(each[0] - moment_s))[1]]))
 
 
-def _grew(points: Sequence[tuple[float, float]]) -> bool | None:
+def _kept_growing(points: Sequence[tuple[float, float]]) -> bool | None:
     """Whether it went up from each quarter of the time to the next, and in the end as fast as before.
 
     What fills a cache flattens out; what leaks does not. None: too few gauges to say.
@@ -99,7 +99,7 @@ def _grew(points: Sequence[tuple[float, float]]) -> bool | None:
     return enough and min(steps) > 0 and steps[-1] >= grown / len(steps) / 2
 
 
-def memory_doubts(found: Sequence[ProcessMemory]) -> Iterator[ValidityWarning]:
+def memory_warnings(found: Sequence[ProcessMemory]) -> Iterator[ValidityWarning]:
     """One for each process that grew."""
     for one in found:
         if one.grew and one.early_bytes is not None:

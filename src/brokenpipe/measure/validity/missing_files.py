@@ -13,7 +13,7 @@ from brokenpipe.history.validity_codes.kind import Stands
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.plan import Plan
 
-_TELLS = {
+_CONTENTS = {
     "experiment": "when phases and episodes were, and what was in doubt",
     "nemesis": "what was done to each arm and when, and whether it landed",
     "requests": "requests, and how they ended",
@@ -37,35 +37,35 @@ _STANDS: dict[str, Stands] = {
 _ALWAYS = ("requests", "nemesis", "gauges", "links")
 
 
-def missing_files(history: History, plan: Plan, *, ended: str) -> tuple[ValidityWarning, ...]:
+def file_warnings(history: History, plan: Plan, *, ended: str) -> tuple[ValidityWarning, ...]:
     """Of a run that came to its end. `ended`: as in `Finish`; one that was cut off cannot pass anyway."""
     folder = history.folder
     listed = recorded_files(history)
-    doubts = [*_gone(folder, listed), *map(_changed, changed_files(history))]
+    doubts = [*_removed_files(folder, listed), *map(_changed, changed_files(history))]
     if ended in {"done", "stopped"}:
-        doubts += _never_there(folder, plan, listed)
-        doubts += _starts(history)
+        doubts += _unrecorded_files(folder, plan, listed)
+        doubts += _missing_starts(history)
     return tuple(doubts)
 
 
-def _gone(folder: Path, listed: dict[str, int]) -> Iterator[ValidityWarning]:
+def _removed_files(folder: Path, listed: dict[str, int]) -> Iterator[ValidityWarning]:
     """Files that the last line of the history lists, and that are gone or shorter than they were."""
     for name, size in sorted(listed.items()):
         path = folder / name
         left = path.stat().st_size if path.is_file() else None
         if left is None:
-            yield _doubt(name, "is not there")
+            yield _incomplete_warning(name, "is not there")
         elif left < size:
             what = f"has {count(left)} of the {count(size)} bytes that it had when the run ended"
-            yield _doubt(name, what)
+            yield _incomplete_warning(name, what)
 
 
-def _never_there(folder: Path, plan: Plan, listed: dict[str, int]) -> Iterator[ValidityWarning]:
+def _unrecorded_files(folder: Path, plan: Plan, listed: dict[str, int]) -> Iterator[ValidityWarning]:
     """Files that every run of any version has, with at least their opening line."""
     for writer in (*_ALWAYS, *(["ledger"] if plan.target.ledger else [])):
         known = any(writer_of(name) == writer for name in listed)
         if not known and not any(path.stat().st_size for path in folder.glob(f"{writer}*.ndjson")):
-            yield _doubt(f"{writer}.ndjson", "is not there")
+            yield _incomplete_warning(f"{writer}.ndjson", "is not there")
 
 
 # The end of a request that was under way for a while says that its start was written before.
@@ -75,11 +75,11 @@ AND NOT EXISTS (FROM started s WHERE s.arm = e.arm AND s.id = e.id)
 """
 
 
-def _starts(history: History) -> Iterator[ValidityWarning]:
+def _missing_starts(history: History) -> Iterator[ValidityWarning]:
     (lacking,) = history.one(_WITHOUT_START)
     if lacking:
         text = f"lacks the starts of {plural(lacking, 'request')} that ended"
-        yield _doubt("requests.ndjson", text)
+        yield _incomplete_warning("requests.ndjson", text)
 
 
 def _changed(name: str) -> ValidityWarning:
@@ -92,7 +92,7 @@ def writer_of(name: str) -> str:
     return name.partition(".")[0].partition("-")[0]
 
 
-def _doubt(name: str, what: str) -> ValidityWarning:
+def _incomplete_warning(name: str, what: str) -> ValidityWarning:
     writer = writer_of(name)
-    text = f"{name} {what}: it would have told {_TELLS.get(writer, 'what its writer saw')}"
+    text = f"{name} {what}: it would have told {_CONTENTS.get(writer, 'what its writer saw')}"
     return ValidityWarning.of(Code.HISTORY_INCOMPLETE, text, stands=_STANDS.get(writer, "nothing"))

@@ -17,7 +17,7 @@ _LACKED: Mapping[str, tuple[Code, str]] = {
 _BY_ARM = "SELECT failure, arm, count(*) FROM never_sent GROUP BY ALL ORDER BY ALL"
 
 
-def never_sent_doubts(history: History) -> Iterator[ValidityWarning]:
+def never_sent_warnings(history: History) -> Iterator[ValidityWarning]:
     """One for each thing that was lacking, with how many requests of each arm it concerns."""
     by_lack: dict[str, dict[str, int]] = {}
     for failure, arm, count in history.rows(_BY_ARM):

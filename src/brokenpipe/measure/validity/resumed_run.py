@@ -11,7 +11,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.validity import ValidityWarning
 
 
-def resumed_notes(history: History) -> Iterator[ValidityWarning]:
+def resumption_warnings(history: History) -> Iterator[ValidityWarning]:
     """One for each time that it was resumed."""
     rows = history.rows(
         """

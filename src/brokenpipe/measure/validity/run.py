@@ -16,20 +16,20 @@ from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
 from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.validity import ContractResult, Health, ValidityWarning
-from brokenpipe.measure.silences.warnings import silence_doubts
-from brokenpipe.measure.tables.requests import placed
-from brokenpipe.measure.validity.containers import container_doubts
-from brokenpipe.measure.validity.database import database_doubts
-from brokenpipe.measure.validity.health import missed_landings
-from brokenpipe.measure.validity.machine import machine_doubts
-from brokenpipe.measure.validity.memory import memory_doubts
-from brokenpipe.measure.validity.never_sent import never_sent_doubts
-from brokenpipe.measure.validity.resumed_run import resumed_notes
-from brokenpipe.measure.validity.warm_up import warm_up_doubts
+from brokenpipe.measure.silences.warnings import silence_warnings
+from brokenpipe.measure.tables.requests import select_with_episode
+from brokenpipe.measure.validity.containers import container_warnings
+from brokenpipe.measure.validity.database import database_warnings
+from brokenpipe.measure.validity.health import undetected_strikes
+from brokenpipe.measure.validity.machine import machine_warnings
+from brokenpipe.measure.validity.memory import memory_warnings
+from brokenpipe.measure.validity.never_sent import never_sent_warnings
+from brokenpipe.measure.validity.resumed_run import resumption_warnings
+from brokenpipe.measure.validity.warm_up import warm_up_warnings
 from brokenpipe.plan.scenario import Scenario
 
 
-def doubts(
+def run_warnings(
     history: History,
     scenario: Scenario,
     cells: Mapping[ArmPhase, ArmPhaseStats],
@@ -41,27 +41,27 @@ def doubts(
     begun = tuple(dict.fromkeys(name for _, name in cells))
     faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
     return (
-        *_written(history),
+        *_recorded_warnings(history),
         *_unreadable(history),
         *_contract(contract, faulty),
         *_landing(history, scenario, faulty),
         *_traffic(history, cells, scenario.control),
-        *never_sent_doubts(history),
+        *never_sent_warnings(history),
         *_repeated(history),
-        *container_doubts(history),
-        *database_doubts(history, scenario, cells),
-        *silence_doubts(history),
-        *machine_doubts(history, health),
-        *memory_doubts(health.memory),
+        *container_warnings(history),
+        *database_warnings(history, scenario, cells),
+        *silence_warnings(history),
+        *machine_warnings(history, health),
+        *memory_warnings(health.memory),
         *_witness(history),
-        *_unseen(cells, seen),
-        *_expected(scenario, cells),
-        *resumed_notes(history),
-        *warm_up_doubts(history, scenario, begun),
+        *_unwitnessed(cells, seen),
+        *_expectation_warnings(scenario, cells),
+        *resumption_warnings(history),
+        *warm_up_warnings(history, scenario, begun),
     )
 
 
-def _written(history: History) -> Iterator[ValidityWarning]:
+def _recorded_warnings(history: History) -> Iterator[ValidityWarning]:
     for row in history.rows("SELECT code, text, remedy, unknown, phase, arm FROM doubts ORDER BY t"):
         yield ValidityWarning(*row)
 
@@ -86,7 +86,7 @@ def _contract(contract: tuple[ContractResult, ...], faulty: tuple[str, ...]) -> 
 
 
 def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
-    for (arm, phase), (missed, total) in missed_landings(history, tuple(scenario.arms), faulty).items():
+    for (arm, phase), (missed, total) in undetected_strikes(history, tuple(scenario.arms), faulty).items():
         if missed and arm in (scenario.phase(phase).arms or scenario.arms):
             not_seen = f"{'was' if missed == 1 else 'were'} not seen by a raw socket"
             text = f"{missed} of {plural(total, 'strike')} on {arm} in {phase} {not_seen}"
@@ -125,7 +125,7 @@ def _why_silent(waiting: int) -> str:
 
 
 _REPEATS = f"""
-SELECT witness_arm, phase, count(*) FROM ({placed("FROM repeats", "t")})
+SELECT witness_arm, phase, count(*) FROM ({select_with_episode("FROM repeats", "t")})
 WHERE phase IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
@@ -144,7 +144,7 @@ def _witness(history: History) -> Iterator[ValidityWarning]:
         yield ValidityWarning.of(Code.WITNESS_TROUBLE, said, arm=arm)
 
 
-def _unseen(
+def _unwitnessed(
     cells: Mapping[ArmPhase, ArmPhaseStats], seen: Mapping[str, WitnessCoverage]
 ) -> Iterator[ValidityWarning]:
     """A service under another server, or with another pool: its requests cannot be followed to a cause."""
@@ -155,7 +155,9 @@ def _unseen(
             yield ValidityWarning.of(Code.REQUESTS_UNSEEN, text, arm=arm)
 
 
-def _expected(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[ValidityWarning]:
+def _expectation_warnings(
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> Iterator[ValidityWarning]:
     if not scenario.expect:
         yield ValidityWarning.of(
             Code.NOTHING_EXPECTED,

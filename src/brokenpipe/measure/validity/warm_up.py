@@ -28,7 +28,7 @@ SELECT arm, list(opened ORDER BY n) FROM (
 """
 
 
-def warm_up_doubts(history: History, scenario: Scenario, begun: Sequence[str]) -> Iterator[ValidityWarning]:
+def warm_up_warnings(history: History, scenario: Scenario, begun: Sequence[str]) -> Iterator[ValidityWarning]:
     """One for each arm and calm phase that was not warm yet."""
     for name in begun:
         phase = scenario.phase(name)

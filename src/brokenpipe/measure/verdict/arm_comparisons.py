@@ -17,7 +17,7 @@ from brokenpipe.plan.scenario import Scenario
 COMPARED = (Metric.ADDED_FAILURE_RATE, Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
 
 
-def comparisons(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> tuple[Comparison, ...]:
+def compare_arms(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> tuple[Comparison, ...]:
     """Every arm but the control, in every phase that was reached: failed, broken, and the median latency.
 
     The arms of a phase are one family of tests, for each of the three by itself.
@@ -68,7 +68,7 @@ def _floor(estimator: Estimator, arm: str, phase: str) -> float:
     return smallest_visible_rate([n for each in requests for n in each])
 
 
-def too_few(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[ValidityWarning]:
+def too_few_episodes_warnings(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[ValidityWarning]:
     """Phases in which different shares failed, with so few episodes that no difference can be significant."""
     for phase in dict.fromkeys(each.phase for each in found if each.difference and _of_failed(each)):
         of_phase = [each for each in found if each.phase == phase and _of_failed(each)]

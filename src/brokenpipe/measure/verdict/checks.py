@@ -23,11 +23,11 @@ from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.model.write_counts import WriteAudit, WriteCounts
 from brokenpipe.measure.tables.estimates import Estimate, Estimator
-from brokenpipe.measure.tables.write_audit import implied, may_lose
+from brokenpipe.measure.tables.write_audit import default_expectations, may_lose
 from brokenpipe.plan.expectations import Expectation, Metric
 from brokenpipe.plan.scenario import Scenario
 
-_WORDS = {
+_BOUND_WORDS = {
     "above": "above",
     "below": "below",
     "at_least": "at least",
@@ -53,9 +53,11 @@ _NEEDS_CAUSES = frozenset(
 )
 
 
-def checks(scenario: Scenario, estimator: Estimator, warnings: Sequence[ValidityWarning]) -> Iterator[Check]:
+def decide_checks(
+    scenario: Scenario, estimator: Estimator, warnings: Sequence[ValidityWarning]
+) -> Iterator[Check]:
     """One check for each expectation and arm that it speaks of."""
-    for expectation in (*scenario.expect, *implied(scenario, estimator.cells)):
+    for expectation in (*scenario.expect, *default_expectations(scenario, estimator.cells)):
         for arm in scenario.arms_of(expectation):
             yield _check(expectation, arm, estimator, warnings)
 
@@ -73,7 +75,7 @@ def lost_between_phases(
             doubts = [
                 each for each in warnings if each.unknown and not each.phase and each.arm in {None, arm}
             ]
-            proven = all(_stands(doubt) != "nothing" for doubt in doubts)
+            proven = all(_what_stands(doubt) != "nothing" for doubt in doubts)
             yield Check(
                 arm=arm,
                 phase=BETWEEN_PHASES,
@@ -86,7 +88,9 @@ def lost_between_phases(
             )
 
 
-def overall(decided: Iterable[Check], warnings: Iterable[ValidityWarning], *, finished: bool) -> Verdict:
+def overall_verdict(
+    decided: Iterable[Check], warnings: Iterable[ValidityWarning], *, finished: bool
+) -> Verdict:
     """The run's verdict: a failed check fails it; anything unknown, or cut off, makes it unknown."""
     verdicts = {check.verdict for check in decided}
     if Verdict.FAIL in verdicts:
@@ -105,8 +109,8 @@ def _check(
         estimate = estimator.estimate(expectation.metric, place, expectation.request)
     else:
         estimate = Estimate(None)
-    concerning = _concerning(expectation, arm, estimator, warnings)
-    doubted = (*map(_said, concerning), *_causes_not_known(expectation, arm, estimator))
+    concerning = _warnings_about(expectation, arm, estimator, warnings)
+    doubted = (*map(_warning_remark, concerning), *_causes_not_known(expectation, arm, estimator))
     is_fact = expectation.metric.is_fact
     verdict = decide(estimate, name, bound, is_fact=is_fact)
     if doubted and verdict is Verdict.FAIL and is_proven(expectation, estimate, concerning):
@@ -114,23 +118,25 @@ def _check(
     elif doubted:
         verdict = Verdict.UNKNOWN
     is_open = verdict is Verdict.UNKNOWN and not doubted and not is_fact and estimate.value is not None
-    more = episodes_more(estimate, bound) if is_open else None
-    remarks = [doubt for doubt in doubted if doubt] + ([_outlook(estimate, more)] if is_open else [])
+    more = additional_episodes(estimate, bound) if is_open else None
+    remarks = [doubt for doubt in doubted if doubt] + (
+        [_needed_episodes_text(estimate, more)] if is_open else []
+    )
     return Check(
         arm=arm,
         phase=expectation.phase,
         metric=expectation.metric.value,
-        bound=f"{_WORDS[name]} {bound:g}",
+        bound=f"{_BOUND_WORDS[name]} {bound:g}",
         value=estimate.value,
         ci95=estimate.ci95,
         verdict=verdict,
-        text=_text(expectation, arm, estimate) + "".join(f"; {remark}" for remark in remarks),
+        text=_check_text(expectation, arm, estimate) + "".join(f"; {remark}" for remark in remarks),
         open=is_open,
         more_episodes=more,
     )
 
 
-def episodes_more(estimate: Estimate, bound: float) -> int | None:
+def additional_episodes(estimate: Estimate, bound: float) -> int | None:
     """How many episodes more would let the interval end at the bound, if the value stays where it is.
 
     An interval shrinks with the square root of the episodes; the bound on what was never seen, with their
@@ -145,7 +151,7 @@ def episodes_more(estimate: Estimate, bound: float) -> int | None:
     return max(1, math.ceil(needed) - estimate.episodes) if needed <= MOST_EPISODES else None
 
 
-def _outlook(estimate: Estimate, more: int | None) -> str:
+def _needed_episodes_text(estimate: Estimate, more: int | None) -> str:
     if estimate.ci95 is None:
         return "with so few episodes, or all alike, nothing is known of how they vary"
     if more is None:
@@ -153,26 +159,26 @@ def _outlook(estimate: Estimate, more: int | None) -> str:
     return f"about {plural(more, 'episode')} more would settle it"
 
 
-def _text(expectation: Expectation, arm: str, estimate: Estimate) -> str:
+def _check_text(expectation: Expectation, arm: str, estimate: Estimate) -> str:
     """One sentence with the figures."""
     metric, (name, bound) = expectation.metric, expectation.bound
     label = _LABELS[metric] + (f" of {expectation.request}" if expectation.request else "")
-    measured = _measured(metric, estimate)
+    measured = _estimate_text(metric, estimate)
     what = (
         f"{label} {measured}"
         if estimate.value is None or not metric.is_count
-        else _counted(metric, estimate.value)
+        else _count_text(metric, estimate.value)
     )
-    return f"{arm}, {expectation.phase}: {what}, expected {_WORDS[name]} {_number(metric, bound)}"
+    return f"{arm}, {expectation.phase}: {what}, expected {_BOUND_WORDS[name]} {_value_text(metric, bound)}"
 
 
-def _counted(metric: Metric, value: float) -> str:
+def _count_text(metric: Metric, value: float) -> str:
     """Write "1 broken request", "2 broken requests"."""
     noun, rest = _NOUNS[metric]
     return plural(round(value), noun) + rest
 
 
-def _concerning(
+def _warnings_about(
     expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[ValidityWarning]
 ) -> tuple[ValidityWarning, ...]:
     """The doubts on which this check rests."""
@@ -189,7 +195,7 @@ def _arms(expectation: Expectation, arm: str, estimator: Estimator) -> tuple[str
     return (arm, estimator.control) if expectation.metric.against_control else (arm,)
 
 
-def _said(warning: ValidityWarning) -> str:
+def _warning_remark(warning: ValidityWarning) -> str:
     """What concerns the whole run is said once, as a warning: empty here."""
     return "" if warning.phase is None and warning.arm is None else warning.text
 
@@ -205,7 +211,7 @@ def _causes_not_known(expectation: Expectation, arm: str, estimator: Estimator) 
 
 
 _UPPER = frozenset({"below", "at_most", "equals"})
-_STAND: Mapping[Metric, Set[Stands]] = {
+_STANDING: Mapping[Metric, Set[Stands]] = {
     Metric.LOST: {"counts", "writes"},
     Metric.DOUBLED: {"counts", "writes"},
     Metric.FAILED: {"counts", "failed"},
@@ -220,11 +226,11 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Val
     """
     name, bound = expectation.bound
     above = name in _UPPER and estimate.value is not None and estimate.value >= bound
-    stand = _STAND.get(expectation.metric, {"counts"})
-    return expectation.metric.is_fact and above and all(_stands(each) in stand for each in doubts)
+    stand = _STANDING.get(expectation.metric, {"counts"})
+    return expectation.metric.is_fact and above and all(_what_stands(each) in stand for each in doubts)
 
 
-def _stands(doubt: ValidityWarning) -> Stands:
+def _what_stands(doubt: ValidityWarning) -> Stands:
     """What no list of this version knows may concern anything."""
     if doubt.stands is not None:
         return doubt.stands
@@ -289,7 +295,7 @@ _LABELS = {
 }
 
 
-def _number(metric: Metric, value: float) -> str:
+def _value_text(metric: Metric, value: float) -> str:
     if metric.is_count:
         return f"{value:g}"
     if metric.is_per_episode:
@@ -299,13 +305,13 @@ def _number(metric: Metric, value: float) -> str:
     return milliseconds(value) if metric.is_latency or metric.is_time else percent(value)
 
 
-def _measured(metric: Metric, estimate: Estimate) -> str:
+def _estimate_text(metric: Metric, estimate: Estimate) -> str:
     if estimate.value is None:
         return "not measured"
-    return _number(metric, estimate.value) + _range(metric, estimate.ci95)
+    return _value_text(metric, estimate.value) + _interval_text(metric, estimate.ci95)
 
 
-def _range(metric: Metric, interval: Interval | None) -> str:
+def _interval_text(metric: Metric, interval: Interval | None) -> str:
     if interval is None:
         return ""
     if metric.is_per_episode:

@@ -27,7 +27,7 @@ _ALONE = {
 }
 
 
-def in_doubt(
+def with_doubt(
     best: Recommendation | None, verdict: Verdict, warnings: Iterable[ValidityWarning]
 ) -> Recommendation | None:
     """The same arm, in doubt if the run is: then nobody is to act on it."""
@@ -39,11 +39,11 @@ def headline(
     best: Recommendation | None, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict
 ) -> str:
     """The sentence. It speaks of failed requests, and of what of them was broken where that is not the same."""
-    said = _of_best(best) if best else _without_best(scenario, cells, verdict)
+    said = _recommendation_sentence(best) if best else _without_recommendation(scenario, cells, verdict)
     return f"In doubt: {said}" if best and best.in_doubt else said
 
 
-def _of_best(best: Recommendation) -> str:
+def _recommendation_sentence(best: Recommendation) -> str:
     if best.arm == best.control:
         return (
             f"No setting did better than {best.control} itself: {_failed_requests(best.control_totals)} "
@@ -57,7 +57,7 @@ def _of_best(best: Recommendation) -> str:
     counts = (
         f"{_failed(best.arm_totals)} failed instead of {_failed(best.control_totals)}{_both_broken(best)}"
     )
-    return f"{_prevented(best)}: {counts}{cost_words(best.cost, best.control)}.{_tied(best)}"
+    return f"{_prevented(best)}: {counts}{cost_text(best.cost, best.control)}.{_tied(best)}"
 
 
 def _prevented(best: Recommendation) -> str:
@@ -69,11 +69,11 @@ def _prevented(best: Recommendation) -> str:
         return f"{best.arm} prevents {share} ({percent_interval(best.ci95)})"
     return (
         f"{best.arm} does better than {best.control} in {listed(best.better_in)}, and not by chance; "
-        f"it prevents {share}, which is not known to better than {share_ends(best.ci95)}"
+        f"it prevents {share}, which is not known to better than {share_range_text(best.ci95)}"
     )
 
 
-def share_ends(interval: Interval) -> str:
+def share_range_text(interval: Interval) -> str:
     """Write two shares of which one is below 0: "−16 % to 100 %"."""
     return f"{percent(interval.low).replace('-', '−')} to {percent(interval.high)}"
 
@@ -104,7 +104,7 @@ def _both_broken(best: Recommendation) -> str:
     return f", {arm.broken:,} and {control.broken:,} of them broken"
 
 
-def cost_words(cost: ArmCost | None, control: str) -> str:
+def cost_text(cost: ArmCost | None, control: str) -> str:
     """What it costs, after a comma; empty if no phase without a fault can tell."""
     if cost is None or cost.added_ms is None:
         return ""
@@ -137,14 +137,17 @@ def _tied(best: Recommendation) -> str:
     return f"{said}; {best.arm} is cheaper ({added_ms(price_ms)} against {others})."
 
 
-def _without_best(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict) -> str:
+def _without_recommendation(
+    scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict
+) -> str:
     of_control = [cell for (arm, _), cell in cells.items() if arm == scenario.control]
     requests = sum(cell.requests for cell in of_control)
     if len(scenario.arms) == 1 or not requests:
         return _ALONE[verdict]
     if failed := sum(cell.failed for cell in of_control):
         return (
-            f"{failed:,} of {plural(requests, 'request')} of {scenario.control} failed{_where(scenario, of_control)}: "
+            f"{failed:,} of {plural(requests, 'request')} of {scenario.control} failed"
+            f"{_fault_remark(scenario, of_control)}: "
             "no setting can be recommended."
         )
     if others := _failed_elsewhere(scenario, cells):
@@ -152,7 +155,7 @@ def _without_best(scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], v
     return f"Nothing failed in {scenario.control}, so there was nothing for another setting to prevent."
 
 
-def _where(scenario: Scenario, of_control: Iterable[ArmPhaseStats]) -> str:
+def _fault_remark(scenario: Scenario, of_control: Iterable[ArmPhaseStats]) -> str:
     """That no fault was there, if none was; else the arms were not all asked the same."""
     if any(cell.failed and scenario.phase(cell.phase).fault for cell in of_control):
         return ", and no other arm was asked in every phase with a fault"

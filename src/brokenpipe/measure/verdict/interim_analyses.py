@@ -9,7 +9,9 @@ from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.stats.intervals import ERROR
 
 
-def look_notes(looks: Mapping[str, Sequence[int]], cells: Mapping[ArmPhase, ArmPhaseStats]) -> Iterator[str]:
+def interim_analysis_notes(
+    looks: Mapping[str, Sequence[int]], cells: Mapping[ArmPhase, ArmPhaseStats]
+) -> Iterator[str]:
     """One note for each phase whose episodes could become more."""
     for phase, planned in looks.items():
         had = max((cell.episodes for (_, name), cell in cells.items() if name == phase), default=0)

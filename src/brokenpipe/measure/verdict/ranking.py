@@ -48,10 +48,10 @@ class Ranking:
     facts: Facts
     phases: tuple[str, ...]
     arms: tuple[str, ...]
-    by: RankedBy
+    basis: RankedBy
     ranked: Mapping[str, Mapping[Episode, int]]
 
-    def tally(self, arm: str) -> ArmTotals:
+    def totals(self, arm: str) -> ArmTotals:
         """What became of its requests."""
         cells = [self.facts.cells[arm, phase] for phase in self.phases]
         known = all(cell.broken_pipe_rate is not None for cell in cells)
@@ -96,7 +96,7 @@ class Ranking:
 
     def prevented(self, arm: str, than: str) -> tuple[float, Interval | None]:
         """The share of another arm's failed requests that this one prevents, and its interval."""
-        mine, theirs = self.tally(arm).failed_share, self.tally(than).failed_share
+        mine, theirs = self.totals(arm).failed_share, self.totals(than).failed_share
         intervals = [self._failed_interval(each) for each in (arm, than)]
         ratio = ratio_interval(mine, intervals[0], theirs, intervals[1])
         return 1 - mine / theirs, None if ratio is None else Interval(1 - ratio.high, 1 - ratio.low)
@@ -109,7 +109,9 @@ class Ranking:
         ]
         events = [n for phase in told for n in by_place[arm, phase].failed]
         trials = [n for phase in told for n in by_place[arm, phase].requests]
-        largest = max((_largest(by_place[each, phase]) for each in self.arms for phase in told), default=0.0)
+        largest = max(
+            (_largest_rate(by_place[each, phase]) for each in self.arms for phase in told), default=0.0
+        )
         error = min((self.facts.estimator.errors[phase] for phase in told), default=ERROR)
         return rate_interval(events, trials, largest_rate=largest, error=error)
 
@@ -120,12 +122,12 @@ class Ranking:
         return 2 * sum(each.unknown for each in owed) <= sum(each.failed for each in owed)
 
 
-def _largest(episodes: EpisodeCounts) -> float:
+def _largest_rate(episodes: EpisodeCounts) -> float:
     pairs = zip(episodes.failed, episodes.requests, strict=True)
     return max((failed / requests for failed, requests in pairs if requests), default=0.0)
 
 
-def ranking(facts: Facts) -> Ranking | None:
+def rank_arms(facts: Facts) -> Ranking | None:
     """The ranking of a run. None if there is no choice: no phase with a fault, or nobody to compare the control with.
 
     An arm that was not asked in every phase with a fault takes no part: what nobody asks fails nothing.
@@ -161,11 +163,11 @@ def _ranked(
         (failure.phase, failure.episode)
         for failure, owed in owings
         if failure.arm == arm and failure.phase in phases
-        if by is RankedBy.FAILED or not _is_no_merit(failure, owed)
+        if by is RankedBy.FAILED or not _is_unpreventable(failure, owed)
     )
 
 
-def _is_no_merit(failure: FailedRequest, owed: Attribution) -> bool:
+def _is_unpreventable(failure: FailedRequest, owed: Attribution) -> bool:
     """Proven to be a death in use, which no setting of a pool prevents, or the harness's own doing."""
     if owed.fault == HARNESS:
         return True

@@ -9,7 +9,7 @@ from brokenpipe.measure.facts import Facts
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.verdict import COMPARABLE_FAILED_SHARE, ArmCost, Comparison, Recommendation
 from brokenpipe.measure.tables.estimates import Estimator
-from brokenpipe.measure.verdict.ranking import Ranking, ranking
+from brokenpipe.measure.verdict.ranking import Ranking, rank_arms
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
@@ -31,7 +31,7 @@ MATTERS_SHARE = 0.05
 """A cost is too small to matter below 5 ms, or below 5 % of the control's median request if that is more."""
 
 
-def costs(
+def arm_costs(
     scenario: Scenario, estimator: Estimator, phases: Sequence[str], compared: Sequence[Comparison]
 ) -> dict[str, ArmCost]:
     """What each arm adds to the control's median request in the first phase without a fault."""
@@ -66,34 +66,34 @@ def _failed_unevenly(each: Comparison) -> bool:
     return each.metric == Metric.ADDED_FAILURE_RATE and each.differs
 
 
-def best_arm(facts: Facts, costs: Mapping[str, ArmCost]) -> Recommendation | None:
+def recommend_arm(facts: Facts, costs: Mapping[str, ArmCost]) -> Recommendation | None:
     """The arm to recommend, or the control if no arm did better.
 
     None unless there is a choice, a control to compare with, and something that failed in it while a fault was there.
     """
-    found = ranking(facts)
+    found = rank_arms(facts)
     control = facts.plan.scenario.control
-    if found is None or not found.tally(control).failed:
+    if found is None or not found.totals(control).failed:
         return None
     better_in = found.better_in([arm for arm in found.arms if arm != control], control)
     able = [arm for arm in better_in if not _fails_more(found, arm, control)]
-    winners = sorted((arm for arm in able if better_in[arm]), key=lambda arm: _rank(found, arm))
+    winners = sorted((arm for arm in able if better_in[arm]), key=lambda arm: _rank_key(found, arm))
     if winners:
-        equals = _equals(found, winners)
+        equals = _equal_arms(found, winners)
         arm = min(equals, key=lambda each: _price_ms(costs, each))
-        return _best(found, arm, costs, better_in[arm], [each for each in equals if each != arm])
-    arm = min([control, *able], key=lambda each: _rank(found, each))
-    return _best(found, arm, costs, (), [])
+        return _recommendation(found, arm, costs, better_in[arm], [each for each in equals if each != arm])
+    arm = min([control, *able], key=lambda each: _rank_key(found, each))
+    return _recommendation(found, arm, costs, (), [])
 
 
-def _rank(found: Ranking, arm: str) -> tuple[float, float]:
-    tally = found.tally(arm)
+def _rank_key(found: Ranking, arm: str) -> tuple[float, float]:
+    tally = found.totals(arm)
     return tally.ranked_share, tally.failed_share
 
 
 def _fails_more(found: Ranking, arm: str, control: str) -> bool:
     """In the phases with a fault, or in all of the run: whatever it prevents, its users are worse off."""
-    if found.tally(arm).failed_share > found.tally(control).failed_share:
+    if found.totals(arm).failed_share > found.totals(control).failed_share:
         return True
     mine, theirs = (_failed_everywhere(found.facts, each) for each in (arm, control))
     return mine > theirs
@@ -104,7 +104,7 @@ def _failed_everywhere(facts: Facts, arm: str) -> float:
     return sum(cell.failed for cell in cells) / max(1, sum(cell.requests for cell in cells))
 
 
-def _equals(found: Ranking, winners: Sequence[str]) -> list[str]:
+def _equal_arms(found: Ranking, winners: Sequence[str]) -> list[str]:
     """The first, and those than which it is not better by more than chance."""
     first, *others = winners
     worse_in = found.worse_in(others, first)
@@ -117,7 +117,7 @@ def _price_ms(costs: Mapping[str, ArmCost], arm: str) -> float:
     return inf if price_ms is None else price_ms
 
 
-def _best(
+def _recommendation(
     found: Ranking, arm: str, costs: Mapping[str, ArmCost], better_in: tuple[str, ...], equals: Sequence[str]
 ) -> Recommendation:
     scenario = found.facts.plan.scenario
@@ -126,14 +126,14 @@ def _best(
     return Recommendation(
         arm=arm,
         control=scenario.control,
-        control_totals=found.tally(scenario.control),
-        arm_totals=found.tally(arm),
+        control_totals=found.totals(scenario.control),
+        arm_totals=found.totals(arm),
         prevented_share=share,
         ci95=interval,
         better_in=better_in,
         cost=costs.get(arm),
         engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
-        ranked_by=found.by,
+        ranked_by=found.basis,
         causes_known=found.causes_known(scenario.control),
         tied=tuple(equals),
         tied_costs=() if inf in prices else tuple(prices),

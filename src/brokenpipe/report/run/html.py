@@ -10,7 +10,7 @@ from brokenpipe import atomic_write
 from brokenpipe.measure.model.findings import FailureGroup, Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.sizing.curve import sizing_curve
-from brokenpipe.measure.verdict.headline import cost_words, share_ends
+from brokenpipe.measure.verdict.headline import cost_text, share_range_text
 from brokenpipe.report.charts import Charts, draw_timelines
 from brokenpipe.report.run import (
     arm_differences,
@@ -64,8 +64,8 @@ def render_html(findings: Findings) -> str:
         held=baseline.baseline_rows(findings),
         differences=arm_differences.difference_lines(findings),
         evidence=headline_sentences.headline_sentences(findings),
-        cost_words=cost_words,
-        share_ends=share_ends,
+        cost_words=cost_text,
+        share_ends=share_range_text,
         by_request=table.latency_by_request(findings),
         phase_index={phase.name: index for index, phase in enumerate(findings.phases)},
         arm_index={arm: index for index, arm in enumerate(findings.arms)},
