@@ -155,10 +155,10 @@ class _OpenTransactions:
 
     def settled(self) -> bool | None:
         """Poll once. True when no transaction was open for long enough; None: not yet."""
-        found = {name for (name,) in self.connection.execute(_OPEN_TRANSACTIONS, (self.databases,))}
+        names = {name for (name,) in self.connection.execute(_OPEN_TRANSACTIONS, (self.databases,))}
         now = time.monotonic()
-        self.open = found or self.open
-        self.since = None if found else self.since or now
+        self.open = names or self.open
+        self.since = None if names else self.since or now
         return True if self.since is not None and now - self.since >= QUIET_S else None
 
 

@@ -26,7 +26,7 @@ TARGET = "agent"  # the sample, whose image `make images` makes
 
 
 def check_compose(project: Project, engine: str | None) -> Iterator[CheckResult]:
-    """Each finding as soon as it is there; half a minute. Raises UsageError for an engine that may be elsewhere."""
+    """Each result as soon as it is known; half a minute. Raises UsageError for an engine that may be elsewhere."""
     from brokenpipe.stack.containers.engine import find_engine  # the Docker SDK takes 0.2 s to import
 
     yield from check_machine(project)

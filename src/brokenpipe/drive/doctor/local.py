@@ -1,4 +1,4 @@
-"""Is this machine able to measure? What an experiment needs, tried once, in under 10 s once the proxy is built."""
+"""`doctor` with child processes: tests once what an experiment needs, in under 10 s once the proxy is built."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def check_local(project: Project) -> Iterator[CheckResult]:
-    """Each finding as soon as it is there."""
+    """Each result as soon as it is known."""
     yield from check_machine(project)
     yield _check_packet_drop()
     with ExitStack() as running:
@@ -74,7 +74,7 @@ def check_local(project: Project) -> Iterator[CheckResult]:
 
 
 def _check_packet_drop() -> CheckResult:
-    """No machine is bad for want of it: it is one fault of many, and a scenario that has it says so itself."""
+    """Always passed: packet_drop is one fault of many, and a scenario that needs it checks it itself."""
     try:
         way = find_way()
     except NamespaceError as error:
@@ -98,7 +98,7 @@ def _packet_drop_in_containers() -> str:
 def _check_postgres(
     folder: Path, janitor_: Janitor, running: ExitStack
 ) -> Generator[CheckResult, None, Postgres | None]:
-    """Returns the server, if there is one."""
+    """Start Postgres. Returns the server, if it started."""
     started = time.monotonic()
     try:
         server = running.enter_context(postgres(log_path=folder / "postgres.log", janitor=janitor_))
@@ -113,7 +113,7 @@ def _check_postgres(
 def _check_faults(
     project: Project, folder: Path, janitor_: Janitor, running: ExitStack, database: Postgres | None
 ) -> Iterator[CheckResult]:
-    """All contracts; without a Postgres, those of the wire."""
+    """Test all faults; without a Postgres, those of the wire."""
     try:
         binary = toxiproxy_binary(project.proxies, janitor_)
         log = folder / "toxiproxy.log"
@@ -137,7 +137,7 @@ def _check_faults(
 def fault_results(
     results: Sequence[SelfTestResult], commit_results: Sequence[CommitTestResult]
 ) -> Iterator[CheckResult]:
-    """A finding for each fault that was tried."""
+    """A result for each fault that was tested."""
     for fault in dict.fromkeys(result.parameters for result in results):
         mine = [result for result in results if result.parameters == fault]
         yield CheckResult(
@@ -154,5 +154,5 @@ _TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."
 
 
 def failed_check(name: str, error: StackError) -> CheckResult:
-    """Something that did not start."""
+    """The result for a part that did not start."""
     return CheckResult(name, False, "; ".join((error.message, *error.details[-2:])), error.remedy)

@@ -1,4 +1,4 @@
-"""The part of `doctor` that looks at the machine: processors, memory, clocks, ports, limits and versions."""
+"""`doctor` for the machine: processors, memory, clocks, ports, limits and versions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _QUOTA = "Raise the CPU quota of the container or the unit, or run fewer arms (-
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that was looked at: whether it will do, and what was found."""
+    """Result of one check: whether it passed, and what was found."""
 
     name: str
     passed: bool
@@ -43,7 +43,7 @@ class CheckResult:
 
 
 def check_machine(project: Project) -> Iterator[CheckResult]:
-    """Each finding as soon as it is there; half a second in all."""
+    """Each result as soon as it is known; half a second in all."""
     yield _check_cores()
     memory = psutil.virtual_memory().available
     yield CheckResult(
@@ -59,7 +59,7 @@ def check_machine(project: Project) -> Iterator[CheckResult]:
 
 
 def _check_cores() -> CheckResult:
-    """Those that this process may use: of more, a container may have lent it a few."""
+    """The cores that this process may use, which in a container may be fewer than the machine has."""
     process = psutil.Process()
     cores = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
     remedy = f"Four arms want {MIN_CORES} cores; run fewer with --only, and fewer --users."
@@ -67,7 +67,7 @@ def _check_cores() -> CheckResult:
 
 
 def _check_timing() -> Iterator[CheckResult]:
-    """What can only be seen while time passes: how busy, how punctual, and whether the clocks go together."""
+    """Checks that take a while: how busy, how punctual, and whether the clocks agree."""
     machine, before = MachineSampler(), read_clocks()
     worst_s, until = 0.0, time.monotonic() + TIMING_S
     while (asked := time.monotonic()) < until:
@@ -102,7 +102,7 @@ def _check_open_files() -> CheckResult:
 
 
 def _check_ports() -> CheckResult:
-    """Whether there are as many free ports on the loopback as the largest experiment needs."""
+    """Check that the loopback has as many free ports as the largest experiment needs."""
     try:
         found = {free_port() for _ in range(PORTS)}
     except (StackError, OSError) as error:

@@ -1,6 +1,6 @@
-"""The load generator seen from the harness: Locust, started, steered and ended.
+"""Locust as seen from the harness: started, controlled and ended.
 
-One process, or a master with workers: the harness speaks with the master alone (`load/distributed/master.py`).
+One process, or a master with workers: the harness talks to the master only (`load/distributed/master.py`).
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from brokenpipe.stack.processes.process import Child, child, clean_environment
 
 OnWebMessage = Callable[[WebEvent], None]
 
-WORKER_CHECK_S = 0.5  # between two looks, whether all workers still start
-GIVE_UP_CHECK_S = 0.5  # between two looks, whether waiting for the last request is in vain
+WORKER_CHECK_S = 0.5  # between two checks that all workers still start
+GIVE_UP_CHECK_S = 0.5  # between two calls of `give_up`
 EXIT_WAIT_S = 0.5  # from the end of the channel to the end of its process
 
 
 @dataclass(slots=True)
 class _LocustState:
-    """The latest of each thing that the load has said."""
+    """The state of Locust, as of its latest messages."""
 
     ready: int | None = None
     drained_close_id: int = 0
@@ -90,7 +90,7 @@ class LocustProcess:
         self._channel = channel
         self._state = _LocustState()
         self._changed = threading.Condition()
-        self._send_lock = threading.Lock()  # the run and the pages speak from threads of their own
+        self._send_lock = threading.Lock()  # the run and the pages send from different threads
         self._close_id = 0
         self._openings = 0
         self._stopping = False
@@ -107,7 +107,7 @@ class LocustProcess:
 
     @property
     def progress(self) -> Mapping[str, Count]:
-        """What each arm has had so far, at most half a second old. Empty before the first news."""
+        """Requests of each arm so far, at most half a second old. Empty before the first message."""
         return self._state.progress
 
     @property
@@ -128,7 +128,7 @@ class LocustProcess:
             raise failure
 
     def wait_ready(self, timeout_s: float = 30.0) -> int:
-        """Wait until all users exist; the number of them. Raises StackError when that takes too long."""
+        """Wait until all users exist. Returns their number. Raises StackError when that takes too long."""
         deadline = time.monotonic() + timeout_s
         while not self._wait(lambda: self._state.ready is not None, WORKER_CHECK_S):
             for worker in self._workers:
@@ -144,7 +144,7 @@ class LocustProcess:
         return self._state.ready
 
     def send_to_web(self, message: WebCommand) -> None:
-        """Tell the web UI something."""
+        """Send a message to the web UI."""
         self._send(message)
 
     def open(self, arms: Sequence[str] | None = None, *, arrival_seed_index: int | None = None) -> None:
@@ -161,14 +161,14 @@ class LocustProcess:
         )
 
     def close(self) -> None:
-        """Let no user begin another request. What is under way goes on: see `drain`."""
+        """Close the gate: no user begins another request. Requests under way go on: see `drain`."""
         self._close_id += 1
         self._send(GateCommand(open=False, close_id=self._close_id))
 
     def drain(self, timeout_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Close the gate and wait until no request is under way. False: some still are after `timeout_s`.
 
-        `in_vain` is asked now and then: if so, nobody waits any longer.
+        `give_up` is called now and then: if True, the wait ends.
         """
         self.close()
         until = time.monotonic() + timeout_s
@@ -182,7 +182,7 @@ class LocustProcess:
         return False
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S + 4.0) -> None:
-        """End users and process; requests under way get a second. The block's end sees to the rest."""
+        """End users and process; requests under way get a second. The end of the block does the rest."""
         self._stopping = True
         with suppress(OSError):
             self._channel.sendall(encode(Stop()))
@@ -196,7 +196,7 @@ class LocustProcess:
 
     def _send(self, message: LoadCommand) -> None:
         self.check()
-        with suppress(OSError), self._send_lock:  # it is gone: the next check says why
+        with suppress(OSError), self._send_lock:  # it has ended: the next check says why
             self._channel.sendall(encode(message))
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -224,7 +224,7 @@ class LocustProcess:
     def _on_web_message(self, message: WebEvent) -> None:
         if isinstance(message, UserCountChanged):
             with self._changed:
-                self._state.ready = None  # they are only on their way
+                self._state.ready = None  # they are being spawned
         if self._on_web:
             self._on_web(message)
 
@@ -249,7 +249,7 @@ class LocustProcess:
             self._changed.notify_all()
 
     def _record_offset(self, measured: WorkerClockOffset) -> None:
-        """A thread that ends of a full disk would be taken for a load that did."""
+        """Record a clock offset. An error is kept as `failure`: in this thread it would look like a load that ended."""
         try:
             self._on_aligned(measured)
         except BrokenpipeError as error:
@@ -291,14 +291,14 @@ def locust_process(
     """Locust for as long as the block lasts; its users wait at the closed gate.
 
     `environment` is what the locustfile is to find in its environment beside the usual; `on_web` hears, in a thread,
-    what somebody wants in the web UI, and `on_aligned` each measurement of a worker's clock. With `bind` workers
+    the messages of the web UI, and `on_aligned` each measurement of a worker's clock. With `bind` workers
     are not started but join there. Raises StackError when Locust cannot be started.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as started:
         child_config = replace(config, control_fd=theirs.fileno())
         master = bind or Bind(LOOPBACK, free_port())
-        # The order of sets is a kind of chance as well.
+        # The order of sets is random as well.
         extra_environment = {**(environment or {}), "PYTHONHASHSEED": str(child_config.seed % 2**32)}
         process = started.enter_context(
             child(
@@ -312,7 +312,7 @@ def locust_process(
             )
         )
         raise_limit(process.pid)
-        theirs.close()  # its end is the child's alone, or nobody would notice when the child is gone
+        theirs.close()  # only the child keeps this end, so that its exit closes the channel
         workers = [
             started.enter_context(load_worker(number, master.port, log_path, janitor, extra_environment))
             for number in range(0 if bind else child_config.workers)
@@ -324,7 +324,7 @@ def locust_process(
             yield load
         finally:
             if child_config.workers:
-                load.stop()  # all together, and with what they have not handed over yet
+                load.stop()  # all together, with their last records
 
 
 def _argv(config: LoadConfig, bind: Bind) -> list[str]:

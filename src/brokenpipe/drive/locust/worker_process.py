@@ -1,4 +1,4 @@
-"""A worker of the load on this machine: how it is started, and whether it still runs."""
+"""A load worker on this machine: its command, environment and process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCUST = (sys.executable, "-P", "-m", "locust", "-f", str(load_config.LOCUSTFILE
 def load_worker(
     number: int, port: int, log_path: Path, janitor: Janitor, extra_environment: Mapping[str, str]
 ) -> AbstractContextManager[Child]:
-    """One on this machine. It is told where its master is, and nothing else: as one elsewhere would be.
+    """Start a worker on this machine. Like one on another machine, it gets the master's address and nothing else.
 
     Raises StackError when Locust cannot be started.
     """
@@ -39,17 +39,17 @@ def load_worker(
 
 
 def worker_argv(host: str, port: int) -> list[str]:
-    """The command of a worker whose master is there."""
+    """The command of a worker with its master at this address."""
     return [*LOCUST, "--worker", "--master-host", host, "--master-port", str(port)]
 
 
 def worker_environment(host: str, port: int) -> dict[str, str]:
-    """What makes it one of ours."""
+    """The environment variable by which a worker knows that brokenpipe's master started the run."""
     return {protocol.MASTER_VARIABLE: f"{host}:{port}"}
 
 
 def require_running(worker: Child) -> None:
-    """Raises StackError if it does not."""
+    """Raises StackError if the worker has ended."""
     if not worker.running:
         raise StackError(
             f"{worker.name} ended before its users were ready ({worker.exit_text})",

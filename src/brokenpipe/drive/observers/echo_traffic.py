@@ -9,12 +9,12 @@ import time
 from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, event_of_error, receive
 
 EVERY_NS = 5_000_000  # ten messages in the shortest silence that an idle limit may have
-SEND_TIMEOUT_S = 1.0  # messages of 16 bytes: if one cannot be sent, nobody reads
+SEND_TIMEOUT_S = 1.0  # messages of 16 bytes: one that cannot be sent is not read
 _MESSAGE = struct.Struct("!qq")  # number, time of sending
 
 
 class EchoTraffic:
-    """The client's side of it.
+    """The client's side of the echo traffic.
 
     `sent` counts messages, `delays_ns` are the round trips of those answered, in order, and `ended` is how
     the connection ended, if it did.
@@ -30,7 +30,7 @@ class EchoTraffic:
 
     @property
     def complete(self) -> bool:
-        """Has every message come back, each once and in order?"""
+        """Whether every message came back, each once and in order."""
         return not self._corrupted and self.ended is None and len(self.delays_ns) == self.sent
 
     def send_and_receive(self, until_ns: int) -> None:
@@ -43,7 +43,7 @@ class EchoTraffic:
             self._receive_some(min(next_ns, until_ns))
 
     def receive_rest(self, until_ns: int) -> None:
-        """Send nothing more; receive what is under way."""
+        """Receive the outstanding answers; send nothing more."""
         while not self.complete and self.ended is None and time.monotonic_ns() < until_ns:
             self._receive_some(until_ns)
 
@@ -59,7 +59,7 @@ class EchoTraffic:
             self.sent += 1
 
     def _receive_some(self, until_ns: int) -> None:
-        if self.ended:  # the sending told of it; reading on would show another end
+        if self.ended:  # a failed send has shown the end; a read would show another
             return
         received = receive(self._connection, until_ns)
         if isinstance(received, SocketEvent):

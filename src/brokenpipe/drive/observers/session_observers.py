@@ -30,15 +30,17 @@ _STATEMENTS_S = 0.03
 
 @dataclass(frozen=True, slots=True)
 class LoginTarget:
-    """Where a session is opened, and by whom."""
+    """Address and login with which a session is opened."""
 
     address: Address
     login: Login
 
 
-def idle(door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation) -> Observation:
-    """A session that says nothing while the fault comes, and asks at the end whether it still lives."""
-    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
+def idle(
+    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
+) -> Observation:
+    """A session that is idle during the injection, and at the end asks whether it is still alive."""
+    with pg_session(target.address, target.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
         injected_ns = time.monotonic_ns()
         injection = executor.submit(inject)
         ended = opened.wait_closed(injected_ns + _ns(watch_time_s(expected)))
@@ -46,22 +48,24 @@ def idle(door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected:
         return _observation(ended or _answer_to(opened, "SELECT 1", GRACE_S), injected_ns)
 
 
-def fresh(door: LoginTarget, inject: Callable[[], None], fault: Fault, expected: Expectation) -> Observation:
-    """A session that is opened once the fault is there."""
+def fresh(
+    target: LoginTarget, inject: Callable[[], None], fault: Fault, expected: Expectation
+) -> Observation:
+    """A session that is opened after the injection."""
     injected_ns = time.monotonic_ns()
     if expected.seen == "refused":
         with ThreadPoolExecutor(1, "inject") as executor:
-            return _observe_refusal(door, executor.submit(inject), injected_ns)
+            return _observe_refusal(target, executor.submit(inject), injected_ns)
     inject()
-    return observe_new_session(door, fault, expected)
+    return observe_new_session(target, fault, expected)
 
 
-def observe_new_session(door: LoginTarget, fault: Fault, expected: Expectation) -> Observation:
-    """What a new session sees that asks the fault's question."""
+def observe_new_session(target: LoginTarget, fault: Fault, expected: Expectation) -> Observation:
+    """A new session that sends the fault's question."""
     before_ns = time.monotonic_ns()
     patience_s = expected.latest_s + GRACE_S if expected.seen == "silence" else LOGIN_TIMEOUT_S
     try:
-        with pg_session(door.address, door.login, patience_s) as opened:
+        with pg_session(target.address, target.login, patience_s) as opened:
             answer = _answer_to(opened, fault.question, expected.latest_s + GRACE_S)
             if answer.seen == "alive" and expected.seen != "alive":
                 until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
@@ -72,16 +76,16 @@ def observe_new_session(door: LoginTarget, fault: Fault, expected: Expectation) 
 
 
 def mid_transfer(
-    door: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
+    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
 ) -> Observation:
-    """A session that asks one thing after the other while the fault comes."""
-    with pg_session(door.address, door.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
+    """A session that sends one statement after the other during the injection."""
+    with pg_session(target.address, target.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
         _repeat_statement(opened, time.monotonic_ns() + _ns(_STATEMENTS_S))
         injected_ns = time.monotonic_ns()
         injection = executor.submit(inject)
         seen = _repeat_statement(opened, injected_ns + _ns(watch_time_s(expected)))
         injection.result()
-        if seen.seen == "alive":  # so it was at the last look, and the injection may have taken longer
+        if seen.seen == "alive":  # as of the last statement; the injection may have taken longer
             seen = _answer_to(opened, "SELECT 1", GRACE_S)
         return _observation(seen, injected_ns)
 
@@ -96,7 +100,7 @@ OBSERVERS: Mapping[
 
 
 def _repeat_statement(opened: PgSession, until_ns: int) -> SocketEvent:
-    """Statement after statement until then, or until one is not answered as it should be."""
+    """Send statement after statement until then, or until one has no regular answer."""
     while True:
         answer = _answer_to(opened, "SELECT 1", GRACE_S)
         if answer.seen != "alive" or time.monotonic_ns() >= until_ns:
@@ -107,18 +111,18 @@ def _repeat_statement(opened: PgSession, until_ns: int) -> SocketEvent:
 def _answer_to(opened: PgSession, statement: str, patience_s: float) -> SocketEvent:
     try:
         opened.ask(statement)
-    except ConnectionError:  # it has ended; what it was told before waits to be read
+    except ConnectionError:  # it has ended; the server's last message can still be read
         ended = opened.wait_closed(time.monotonic_ns() + _ns(GRACE_S))
         return ended or SocketEvent("reset", time.monotonic_ns())
     return opened.answer(time.monotonic_ns() + _ns(patience_s))
 
 
-def _observe_refusal(door: LoginTarget, injection: Future[None], injected_ns: int) -> Observation:
-    """Try until the injection is over: the first refusal, if it is followed by a session; else what was seen last."""
+def _observe_refusal(target: LoginTarget, injection: Future[None], injected_ns: int) -> Observation:
+    """Log in until the injection is over: the first refusal, if a login follows it; else what was seen last."""
     refused: SocketEvent | None = None
     while True:
         last_try = injection.done()
-        seen = _try_login(door)
+        seen = _try_login(target)
         if seen.seen == "refused" and refused is None:
             refused = seen
         if last_try:
@@ -127,9 +131,9 @@ def _observe_refusal(door: LoginTarget, injection: Future[None], injected_ns: in
         time.sleep(_TRY_EVERY_S)
 
 
-def _try_login(door: LoginTarget) -> SocketEvent:
+def _try_login(target: LoginTarget) -> SocketEvent:
     try:
-        with pg_session(door.address, door.login):
+        with pg_session(target.address, target.login):
             return SocketEvent("alive", time.monotonic_ns())
     except LoginFailedError as instead:
         return instead.event

@@ -1,6 +1,6 @@
-"""The situations a pooled connection can be in when a fault comes, each watched through a plain socket.
+"""Observers of a fault on plain sockets, one for each situation of a pooled connection: idle, fresh, in mid-transfer.
 
-An observer opens its connection, has the fault injected, and watches for as long as the contract asks.
+An observer opens its connection, calls `inject`, and watches for as long as the contract asks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from brokenpipe.faults.contract import STEADY
 
 Inject = Callable[[], None]
 
-GRACE_S = 0.25  # how much longer than promised is waited, to tell late from never
-_TRAFFIC_S = 0.03  # of conversation before and after an injection: six messages
+GRACE_S = 0.25  # waited beyond the contract, to tell late from never
+_TRAFFIC_S = 0.03  # of traffic before and after an injection: six messages
 _ROUND_TRIPS = 7  # the median of seven forgives three hiccups of the machine
 _ROUND_TRIPS_IF_LONG = 3
 _LONG_DELAY_S = 0.1
@@ -43,7 +43,7 @@ class Observation:
 
 
 class _IdleSocket:
-    """A connection that speaks only when asked to."""
+    """A connection that sends only on request."""
 
     def __init__(self, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self._socket = connect(address, timeout_s)
@@ -69,7 +69,7 @@ class _IdleSocket:
 
 
 def idle(address: Address, inject: Inject, expected: Expectation) -> Observation:
-    """Opened before the injection, quiet since."""
+    """A connection that was opened before the injection and is idle since."""
     with closing(_IdleSocket(address)) as link:
         link.exchange(1.0)
         injected_ns = time.monotonic_ns()
@@ -80,7 +80,7 @@ def idle(address: Address, inject: Inject, expected: Expectation) -> Observation
 
 
 def fresh(address: Address, inject: Inject, expected: Expectation) -> Observation:
-    """Opened after the injection, quiet after one round trip."""
+    """A connection that is opened after the injection and is idle after one round trip."""
     injected_ns = time.monotonic_ns()
     inject()
     timeout_s = expected.latest_s + GRACE_S if expected.seen == "unreached" else CONNECT_TIMEOUT_S
@@ -100,7 +100,7 @@ def fresh(address: Address, inject: Inject, expected: Expectation) -> Observatio
 
 
 def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Observation:
-    """Messages and answers are under way in both directions all the time, at the injection too."""
+    """A connection with messages under way in both directions all the time, at the injection too."""
     with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as executor:
         traffic = EchoTraffic(connection)
         traffic.send_and_receive(time.monotonic_ns() + _ns(_TRAFFIC_S))
@@ -173,7 +173,7 @@ def _observe_after_rest(link: _IdleSocket, rest_s: float, patience_s: float) -> 
 
 
 def watch_time_s(expected: Expectation) -> float:
-    """How long to watch: for an end somewhat longer than promised, for a stretch of time as long as that is."""
+    """How long to watch: for an end somewhat longer than the contract says, for a steady state exactly as long."""
     return expected.latest_s + (0.0 if expected.seen in STEADY else GRACE_S)
 
 

@@ -1,4 +1,4 @@
-"""What a plain TCP client sees of its connection, without a driver or a pool in between."""
+"""A plain TCP client, without a driver or a pool: bytes received, and how the connection ends."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class SocketEvent:
 
 
 def connect(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
-    """An open connection that sends small messages at once. Raises OSError: TimeoutError if nobody answers."""
+    """An open connection that sends small messages at once. Raises OSError: TimeoutError if there is no answer."""
     connection = socket.create_connection(address, timeout=timeout_s)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
 def receive(connection: socket.socket, until_ns: int) -> bytes | SocketEvent | None:
-    """Whatever comes first: bytes, the end of the connection, or nothing until `until_ns`.
+    """Bytes, the end of the connection, or None by `until_ns`, whichever comes first.
 
-    Raises OSError for what the system says of its own: no route, or that it gave up (ETIMEDOUT).
+    Raises OSError for errors of the system: no route, or a given-up retransmission (ETIMEDOUT).
     """
     left_ns = until_ns - time.monotonic_ns()
     try:
@@ -47,10 +47,10 @@ def receive(connection: socket.socket, until_ns: int) -> bytes | SocketEvent | N
 
 
 def event_of_error(error: ConnectionError) -> SocketEvent:
-    """Which end an error of a read or a write tells of, seen now.
+    """The end of a connection that an error of a read or a write shows, with the time of now.
 
-    An RST is told once, as ECONNRESET, by whichever call comes next; after that reads say EOF. Whoever writes
-    after a FIN gets EPIPE. So "broken pipe" is an orderly end that the writer had not looked for.
+    An RST is reported once, as ECONNRESET, by the next call; later reads return EOF. A write after a FIN fails with
+    EPIPE. So "broken pipe" is an orderly end that the writer had not read.
     """
     return SocketEvent("eof" if isinstance(error, BrokenPipeError) else "reset", time.monotonic_ns())
 

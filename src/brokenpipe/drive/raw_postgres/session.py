@@ -1,7 +1,7 @@
 """A session of Postgres on a plain socket: every message as it comes, every end when it comes.
 
-A driver would do the login, but keeps to itself what a server says that ends it: of a refused login psycopg has no
-SQLSTATE, and that is what is to be seen here.
+A driver hides part of what the server sends when it ends a session: psycopg gives no SQLSTATE for a refused login, and
+that is what detection needs.
 
    (──▶ SSLRequest              ◀── 'S', then TLS, if the login says who must have certified the server)
     ──▶ startup, password       ◀── 'Z' ready, or 'E' and the end
@@ -36,12 +36,12 @@ _HEAD = struct.Struct("!ci")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who opens a session, and of which database."""
+    """Credentials and database of a session."""
 
     user: str
     password: str = field(repr=False)
     database: str
-    authority: Path | None = None  # who must have certified the server; None: no TLS
+    authority: Path | None = None  # certificate authority of the server; None: no TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class _Message:
 
     @property
     def sqlstate(self) -> str | None:
-        """Of an error or a notice."""
+        """The SQLSTATE of an error or a notice."""
         fields = (part for part in self.body.split(b"\0") if part)
         return next((part[1:].decode() for part in fields if part[:1] == b"C"), None)
 
 
 class LoginFailedError(ConnectionError):
-    """There is no session; `sighting` is what was seen instead."""
+    """The session could not be opened; `event` is what was seen instead."""
 
     def __init__(self, event: SocketEvent) -> None:
         super().__init__(f"no session: {event.seen}")
@@ -65,7 +65,7 @@ class LoginFailedError(ConnectionError):
 
 
 class PgSession:
-    """An open session that has told it is ready. Made by `session`."""
+    """An open session that is ready. Made by `pg_session`."""
 
     def __init__(self, address: Address) -> None:
         self._socket = connect(address)
@@ -77,12 +77,12 @@ class PgSession:
         self._socket.close()
 
     def shut_down(self) -> None:
-        """Wake whoever waits for its end, which a close would not."""
+        """Wake a thread that waits for the end, which a close would not."""
         with suppress(OSError):  # already ended by the other side
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def log_in(self, login: Login, until_ns: int) -> SocketEvent | None:
-        """None: it is ready. Otherwise what was seen instead."""
+        """Log in. None: ready; otherwise what was seen instead."""
         words = ("user", login.user, "database", login.database, "application_name", "brokenpipe")
         text = b"".join(word.encode() + b"\0" for word in words) + b"\0"
         scram = Scram(login.password)
@@ -95,7 +95,7 @@ class PgSession:
             return event_of_error(error)
 
     def _encrypt(self, authority: Path, until_ns: int) -> SocketEvent | None:
-        """None: from now on all is encrypted. Raises ssl.SSLCertVerificationError if it is not our server."""
+        """Start TLS. None: encrypted from now on. Raises ssl.SSLCertVerificationError if it is not our server."""
         self._socket.sendall(SSL_REQUEST)
         answer = receive(self._socket, until_ns)
         if not isinstance(answer, bytes):
@@ -113,7 +113,7 @@ class PgSession:
         return None
 
     def ask(self, statement: str) -> None:
-        """Send it. Raises ConnectionError."""
+        """Send a statement. Raises ConnectionError."""
         self.last_byte_ns = time.monotonic_ns()
         try:
             self._send(b"Q", statement.encode() + b"\0")
@@ -121,11 +121,11 @@ class PgSession:
             raise BrokenPipeError(*error.args) from error
 
     def answer(self, until_ns: int) -> SocketEvent:
-        """What comes of what was asked: `alive` when it is done, an SQLSTATE, an end, or silence."""
+        """The answer to a statement: `alive` when it is done, an SQLSTATE, an end, or silence."""
         return self._until_ready(until_ns, None) or SocketEvent("alive", time.monotonic_ns())
 
     def wait_closed(self, until_ns: int) -> SocketEvent | None:
-        """How it ends, with the server's reason if it gave one, or None if it has not by then."""
+        """Wait for the end: with the server's reason if it gave one; None if it has not ended by then."""
         reason: str | None = None
         while True:
             message = self._next(until_ns)
@@ -185,13 +185,13 @@ class PgSession:
 
 
 def _expected_sqlstate(sqlstate: str | None) -> Seen | None:
-    """An SQLSTATE, if it is one that a fault may bring about."""
+    """The SQLSTATE, if it is one that a fault can cause."""
     return cast("Seen", sqlstate) if sqlstate in get_args(Seen) else None
 
 
 @contextmanager
 def pg_session(address: Address, login: Login, patience_s: float = LOGIN_TIMEOUT_S) -> Iterator[PgSession]:
-    """A session for as long as the block lasts. Raises NotOpened.
+    """A session for as long as the block lasts. Raises LoginFailedError.
 
     Raises OSError for what the other side has no part in: no descriptor, no route.
     """

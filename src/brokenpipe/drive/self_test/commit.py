@@ -1,8 +1,8 @@
-"""Proof that a commit is cut where the fault says: a transaction through a scratch proxy, and a look behind it.
+"""Self-test of commit_cut: a transaction through a scratch proxy, compared with what the database holds.
 
     psycopg ──▶ scratch proxy with the fault ──▶ Postgres ◀── psycopg
 
-An echo server, which the other probes use, has no transactions.
+The echo server of the other self-tests has no transactions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class CommitTestResult:
-    """One way of cutting a commit, tried once: what was promised and what was seen."""
+    """Result of one self-test of commit_cut: what was expected and what was seen."""
 
     parameters: str
     expected: str
@@ -49,7 +49,7 @@ def self_test_commits(
     *,
     wire_of: Callable[[Proxy], Wire] = lambda proxy: proxy,
 ) -> list[CommitTestResult]:
-    """Try each different commit_cut among the faults. Raises ProxyError when the server refuses."""
+    """Test each different commit_cut among the faults. Raises ProxyError when the server refuses."""
     cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
     return [_test_commit(fault, server, postgres, wire_of) for fault in cuts]
 
@@ -90,7 +90,7 @@ def _cut_and_count(
 
 
 def _insert(dsn: str, table: sql.Identifier, before_commit: Callable[[], None]) -> bool:
-    """Write one row in a transaction. Did the client hear that it was committed?"""
+    """Write one row in a transaction. Returns whether the client saw the commit acknowledged."""
     try:
         with closing(psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S)) as connection:
             connection.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))

@@ -1,4 +1,4 @@
-"""A server that sends back what it gets: the upstream of a probe."""
+"""A server that sends back what it receives: the upstream of a self-test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenpipe.stack.processes.ports import LOOPBACK
 
 class _Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        with suppress(OSError):  # a connection that is broken is what probes are about
+        with suppress(OSError):  # broken connections are what is tested
             while received := self.request.recv(65_536):
                 self.request.sendall(received)
 

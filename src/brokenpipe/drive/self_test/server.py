@@ -1,9 +1,9 @@
-"""The contracts of faults at the server, probed on a Postgres that nobody else uses.
+"""Self-test of server faults, on a Postgres of their own.
 
     three sessions, read raw ──▶ scratch proxy ──▶ scratch Postgres
 
-What happens to a server happens to all its sessions at once, so the three situations of a fault are watched in one
-injection, and one fault comes after the other.
+A server fault affects all sessions at once, so one injection is observed in all three situations, and faults are
+tested one after the other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from brokenpipe.faults import Expectation, Fault, Situation, Wire
 BARRIER_TIMEOUT_S = 30.0  # for three sessions to be open and a server to be back
 
 
-def observe_at_server(fault: Fault, wire: Wire, door: LoginTarget) -> Mapping[Situation, Observation | str]:
-    """What each of three sessions saw of one injection, or why there was nothing to see. Heals it."""
-    # Done once, by whoever is ready last; if it fails, the others learn that the barrier is broken.
+def observe_at_server(fault: Fault, wire: Wire, target: LoginTarget) -> Mapping[Situation, Observation | str]:
+    """What each of three sessions saw of one injection, or why it could see nothing. Heals the fault."""
+    # Called once, by the last thread to be ready; if it fails, the barrier is broken for the others.
     together = threading.Barrier(len(OBSERVERS), action=lambda: fault.inject(wire))
 
     def inject() -> None:
@@ -30,7 +30,7 @@ def observe_at_server(fault: Fault, wire: Wire, door: LoginTarget) -> Mapping[Si
     def observe(situation: Situation) -> Observation | str:
         expected: Expectation = getattr(fault.contract, situation)
         try:
-            return OBSERVERS[situation](door, inject, fault, expected)
+            return OBSERVERS[situation](target, inject, fault, expected)
         except OSError as error:
             together.abort()
             return str(error)

@@ -1,11 +1,11 @@
-"""Proof, before anything is measured, that the faults of an experiment do on this machine what they say.
+"""Self-test of all faults of an experiment on this machine, before anything is measured.
 
-Each fault is injected on proxies of its own, and plain sockets watch the three situations of its contract:
+Each fault is injected on proxies of its own, and plain sockets observe the three situations of its contract:
 
-    a probe's socket ──▶ scratch proxy with the fault ──▶ echo server, or a scratch Postgres
+    observer's socket ──▶ scratch proxy with the fault ──▶ echo server, or a scratch Postgres
 
-Those of the wire run several at a time, and what may have been late because of the others is tried again alone. A
-fault that does not hold makes the verdict of an experiment unknown, whatever its numbers say.
+Faults of the wire are tested several at a time, and what may have been late because of that is tested again alone. A
+fault that does not meet its contract makes the verdict of an experiment unknown.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
-_ATTEMPTS = 5  # where a miss can be chance; what is wrong otherwise is wrong at once
+_ATTEMPTS = 5  # where a miss can be chance; any other miss counts at once
 _AT_ONCE = 16  # mostly waiting; with all of them at once, sockets were seen to end 100 ms late
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTestResult:
-    """One fault in one situation: what was promised and what a plain socket saw.
+    """Result of testing one fault in one situation: what was expected and what a plain socket saw.
 
-    `parameters` tells what was probed: the fault with its times cut short, to a second at most.
+    `parameters`: the fault as tested, with its times shortened to a second at most.
     `after_ms` counts from what `expected.since` names.
     """
 
@@ -66,17 +66,17 @@ def self_test_faults(
     wire_of: Callable[[Proxy], Wire] = _same_proxy,
     our_host: str = LOOPBACK,
 ) -> list[SelfTestResult]:
-    """Probe every different fault in every situation: those of the wire, then those at the server.
+    """Test every different fault in every situation: faults of the wire, then faults of the server.
 
     Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
     fault at the server up to a second, one after the other, on a Postgres of their own that `scratch` starts.
-    `wire_of` says what the faults are injected on; another than the proxy itself shows that a probe notices.
-    `our_host` is the address of ours at which the server reaches us.
+    `wire_of` returns what the faults are injected on: in tests, another object than the proxy itself.
+    `our_host` is the address of this process as seen from the server.
 
     Raises StackError when a server fails.
     """
     different = dict.fromkeys(fault.brief() for fault in faults)
-    # One after the other: a Postgres that starts would make the wires look late.
+    # One after the other: a starting Postgres would delay what the sockets see.
     return [
         *_test_wire_faults(
             [fault for fault in different if fault.place == "wire"], server, wire_of, our_host
@@ -132,7 +132,7 @@ def _test_wire_faults(
         ]
         with ThreadPoolExecutor(_AT_ONCE, "probe") as executor:
             observed_at_once = list(executor.map(lambda observe: observe(), observations))
-        # What was late in company may be in time alone.
+        # A late observation may be in time when it is alone.
         return [
             _result_of(*case, _retry_alone(observe, case, observed))
             for case, observe, observed in zip(cases, observations, observed_at_once, strict=True)
@@ -142,7 +142,7 @@ def _test_wire_faults(
 def _retry_alone(
     observe: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
 ) -> Observation | str:
-    """What is seen, once more and alone, of what may have been missed by chance."""
+    """Repeat an observation alone while it may have missed by chance."""
     expected: Expectation = getattr(case[0].contract, case[1])
     for _ in range(_ATTEMPTS):
         if isinstance(observed, str) or not expected.missed_by_chance(observed.seen, observed.after_s):
@@ -165,7 +165,7 @@ def _result_of(fault: Fault, situation: Situation, observed: Observation | str) 
 
 
 def _observe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Observation | str:
-    """What was seen, or why a socket of ours could see nothing."""
+    """What was seen, or why our socket could see nothing."""
     expected: Expectation = getattr(fault.contract, situation)
     try:
         return OBSERVERS[situation]((proxy.host, proxy.port), lambda: fault.inject(wire), expected)

@@ -1,4 +1,4 @@
-"""Whether a server answers somebody new: asked directly, past every proxy, with little patience."""
+"""Checks whether a server answers a new connection, directly and past every proxy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ANSWER_TIMEOUT_S = 2.0  # a login takes 10 ms, on two busy cores ten times as mu
 _SILENT = frozenset({"silence", "unreached"})
 
 AnswerCheck = Callable[[], bool | None]
-"""True: it answered, be it by a refusal. False: nothing came. None: it could not be asked."""
+"""True: it answered, possibly with a refusal. False: no answer. None: it could not be asked."""
 
 
 def postgres_answers(server: Postgres) -> bool | None:
-    """Log in as the superuser to a database that no arm has: no slot of a service's, and in no gauge of one."""
+    """Log in as the superuser to a database that no arm has: it takes no slot of a service and is in no sample."""
     authority = server.certificates.authority if server.certificates else None
     login = Login(server.user, server.password, "postgres", authority)
     try:
@@ -25,12 +25,12 @@ def postgres_answers(server: Postgres) -> bool | None:
             return True
     except LoginFailedError as instead:
         return instead.event.seen not in _SILENT
-    except OSError:  # no descriptor, no certificate: that says nothing of the server
+    except OSError:  # no descriptor, no certificate: nothing is known of the server
         return None
 
 
 def pgbouncer_answers(pooler: PgBouncer) -> bool | None:
-    """Connect and ask for TLS, which PgBouncer answers at once, whoever asks."""
+    """Connect and ask for TLS, which PgBouncer answers at once without a login."""
     try:
         return probe_connect(pooler.host, pooler.port, ANSWER_TIMEOUT_S) not in _SILENT
     except OSError:

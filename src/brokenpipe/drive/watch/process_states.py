@@ -1,4 +1,4 @@
-"""Which processes of a run stand still, or have no descriptor left, as the kernel says: they cannot tell it."""
+"""States of the processes of a run, read from the kernel: stopped, ended, or without a free descriptor."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from brokenpipe.history.silences import How
 
 JANITOR = "janitor"
 CONNECTION_PARTS = frozenset({"toxiproxy", "pgbouncer"})
-"""Parts that carry connections, and refuse the next one for want of a descriptor. What a service does is its own."""
+"""Parts that carry connections, and refuse the next one if they have no descriptor left."""
 PROCESS_SILENCES = frozenset({"stopped", "ended", "no_files"})
-"""In which ways a look at a process finds it."""
+"""Silences that are seen in the state of a process."""
 _STOPPED, _ENDED = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
 _HAS_PROC = Path("/proc/self/stat").exists()  # three times as fast as psutil
 
 
 @dataclass(frozen=True, slots=True)
 class SilenceKey:
-    """What is silent, and in which way."""
+    """A part that is silent, and how."""
 
     part: str
     arm: str | None
@@ -36,16 +36,16 @@ class SilenceKey:
 
 @dataclass(slots=True)
 class ProcessStates:
-    """The processes of these parts with all that they have started, as far as they are below this process.
+    """Checks the processes of these parts with all their descendants, as far as they are below this process.
 
-    Those in containers are not: of them the engine tells. Nor is the harness itself, which cannot see itself stand.
+    Processes in containers are not: the engine reports them. Nor is the harness, which cannot see itself stopped.
     """
 
     parts: Sequence[SampledProcess]
     _members: dict[int, SampledProcess] = field(default_factory=dict)
 
     def refresh(self) -> None:
-        """Look who there is: a family changes while it is at work. Costs more than a look at its members."""
+        """List the processes anew: parts start and end some. Costs more than `check`."""
         children: dict[int, list[int]] = {}
         for pid in psutil.pids():
             state = _state(pid)
@@ -55,7 +55,7 @@ class ProcessStates:
         self._members = dict(_descendants(os.getpid(), None, children, owners))
 
     def check(self) -> Iterator[SilenceKey]:
-        """Those that stand still now or have no descriptor left, and a janitor that has ended."""
+        """Processes that are stopped now or have no descriptor left, and a janitor that has ended."""
         for pid, part in self._members.items():
             state = _state(pid)
             if state is not None and state[0] in _STOPPED:
@@ -65,7 +65,7 @@ class ProcessStates:
         yield from self._janitor()
 
     def _janitor(self) -> Iterator[SilenceKey]:
-        """Of every other part that ends the roll call tells."""
+        """A janitor that has ended. LivenessCheck reports every other part."""
         for part in self.parts:
             pid = part.current_pid() if part.role == JANITOR else 0
             if pid and ((state := _state(pid)) is None or state[0] in _ENDED):
@@ -87,7 +87,7 @@ def _state(pid: int) -> tuple[str, int] | None:
     """The state of a process, as a letter, and its parent; None: it is gone."""
     if not _HAS_PROC:
         return _state_by_psutil(pid)
-    # A lack of descriptors is not suppressed: nobody has ended because of that.
+    # A lack of descriptors is not suppressed: it does not mean that the process has ended.
     with suppress(FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         try:
@@ -99,7 +99,7 @@ def _state(pid: int) -> tuple[str, int] | None:
 
 
 def _has_no_files(pid: int) -> bool:
-    """Whether the lowest descriptor that is free lies above the limit of that process. False where nobody can tell."""
+    """Whether the lowest free descriptor lies above the limit of that process. False where that is not known."""
     gone = (FileNotFoundError, ProcessLookupError)
     with suppress(*gone, PermissionError, ValueError, AttributeError):  # prlimit is of Linux only
         most, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""How long an experiment waits for what stands still: not to the end of every wait, and not far beyond its plan."""
+"""The limit of waiting for a part that stands still: waits end early, and the run soon after its planned end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from brokenpipe.drive.watch.watch import SHARED, NoSilenceMonitor, SilenceMonitor
 
 LATE_S = 1.0  # as late as makes Locust starved
-GIVE_UP_S = 2.0  # what has been silent for so long is waited for no longer
+GIVE_UP_S = 2.0  # a part that has been silent for so long is not waited for
 OVERRUN_S = 5.0  # beyond the plan, if a part without which no arm goes on stands still
 
 
@@ -18,13 +18,13 @@ class PartHungError(Exception):
 
 @dataclass(slots=True)
 class WaitLimit:
-    """Of one experiment. `server_is_held`: a fault of ours has the server stand still, which goes on when healed."""
+    """The limit for one experiment. `server_is_held`: a fault of ours has stopped the server until it is healed."""
 
     monitor: SilenceMonitor = field(default_factory=NoSilenceMonitor)
     server_is_held: bool = False
 
     def should_give_up(self) -> bool:
-        """Whether nobody need wait for an end that will not come."""
+        """Whether to stop waiting, because a part is silent and the end will not come."""
         return not self.server_is_held and self.monitor.silent_for_s() >= GIVE_UP_S
 
     def raise_if_hung(self, overrun_s: float) -> None:
@@ -34,6 +34,6 @@ class WaitLimit:
             raise PartHungError
 
     def record_if_late(self, begun: float, nap_s: float) -> None:
-        """A turn of our loop that began then (time.monotonic()) was to take no longer than its nap."""
+        """Record a late loop. `begun`: when its turn began (time.monotonic()); it should have taken `nap_s`."""
         if time.monotonic() - begun > nap_s + LATE_S:
             self.monitor.record_late(round(begun * 1e9), time.monotonic_ns())

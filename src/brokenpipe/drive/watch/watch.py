@@ -1,10 +1,10 @@
-"""The watch: it looks from outside at every part of a run, and writes down which stands still or gives no answer.
+"""The watch: checks every part of a run from outside, and records which stands still or does not answer.
 
     4 times a second   the state of every process that the run owns, by the kernel's word
     once a second      a new connection to Postgres, and to PgBouncer if there is one, past every proxy
     always             how late its own loop woke: then the harness itself stood still
 
-What stands still cannot say so: the loop that would measure its own lateness stands with it.
+A process that stands still cannot report it: the loop that would measure its own lateness stands still, too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from brokenpipe.shortages import passing_over_lack_of_files
 from brokenpipe.stack.stack import Stack
 
 CHECK_EVERY_S = 0.25
-REFRESH_EVERY = 8  # looks: a family changes more slowly than a state
+REFRESH_EVERY = 8  # checks: processes start and end less often than they change state
 RECORD_EVERY = 4  # looks
 ASK_EVERY_S = 1.0
 LATE_NS = 1_000_000_000  # as late as makes Locust starved
@@ -38,17 +38,17 @@ SHARED = frozenset({"load", "postgres", "pgbouncer", "toxiproxy"})
 
 
 class SilenceMonitor(Protocol):
-    """Who is asked what is silent now, and told of a loop that woke late."""
+    """Knows what is silent now, and records loops that woke late."""
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:
-        """For how long the one of these parts has been silent that has been so for longest; 0: none is."""
+        """How long the longest silence of these parts has lasted by now; 0: none is silent."""
 
     def record_late(self, since: int, until: int) -> None:
-        """A loop of the harness did nothing in between. Raises RecordingError."""
+        """Record that a loop of the harness did nothing in between. Raises RecordingError."""
 
 
 class NoSilenceMonitor:
-    """Nobody looks."""
+    """A monitor that sees nothing."""
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:  # noqa: ARG002
         return 0.0
@@ -67,19 +67,19 @@ class Watch:
         self._late_until = 0
 
     def silent_for_s(self, parts: Collection[str] | None = None) -> float:
-        """As `Silences` says. None: any part but the janitor, for whom nobody waits."""
+        """As in SilenceMonitor. None: any part but the janitor, which nothing waits for."""
         with self._lock:
             concerned = (
                 t
                 for key, t in self._silent.items()
-                if key.how != "no_files"  # it still answers whom it knows
+                if key.how != "no_files"  # it still serves its open connections
                 and (key.part != JANITOR if parts is None else key.part in parts)
             )
             since = min(concerned, default=None)
         return 0.0 if since is None else (time.monotonic_ns() - since) / 1e9
 
     def record(self, key: SilenceKey, since: int, *, silent: bool) -> None:
-        """Whether it is silent, as was seen at `since`. Written down where that changes. Raises RecordingError."""
+        """Note whether a part is silent, as seen at `since`; record it if that changes. Raises RecordingError."""
         with self._lock:
             if silent == (key in self._silent):
                 return
@@ -91,7 +91,7 @@ class Watch:
         self._log.write(Silence(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
 
     def record_states(self, standing: Collection[SilenceKey], t: int) -> None:
-        """Those that stand still at a look; all others do not. Raises RecordingError."""
+        """Note the processes that stand still at `t`; all others do not. Raises RecordingError."""
         with self._lock:
             before = [key for key in self._silent if key.how in PROCESS_SILENCES]
         for key in before:
@@ -100,7 +100,7 @@ class Watch:
             self.record(key, t, silent=True)
 
     def record_late(self, since: int, until: int) -> None:
-        """As `Silences` says. Of loops that stood still together, one tells."""
+        """As in SilenceMonitor. Loops that stood still together are recorded once."""
         with self._lock:
             if since < self._late_until:
                 return
@@ -111,7 +111,7 @@ class Watch:
 
 @dataclass(slots=True)
 class _ProcessChecks:
-    """Looks at the processes, and at how late it does."""
+    """Checks the processes, and how late it does so."""
 
     watch: Watch
     states: ProcessStates
@@ -157,7 +157,7 @@ def _repeat(check: Callable[[], None], every_s: float, over: threading.Event) ->
 
 @contextmanager
 def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Iterator[Watch]:
-    """Look at these parts and at the stack's servers for as long as the block lasts. Raises RecordingError."""
+    """Check these parts and the stack's servers for as long as the block lasts. Raises RecordingError."""
     with writing(path, "watch") as log:
         watch, over = Watch(log), threading.Event()
         for part in parts:
