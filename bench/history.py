@@ -127,7 +127,7 @@ def _broken(arm: str, request_id: str, t0: int, cut: int, port: int) -> Iterator
 def _experiment(folder: Path, calm: int, episodes: int) -> None:
     with _opened(folder, "experiment") as file, _opened(folder, "nemesis") as acts:
         for name, first, last in (("steady", 0, calm), ("kill", calm, episodes)):
-            _line(file, records.Phase(BASE + first * EPISODE_NS, name, "begin"))
+            _line(file, records.PhaseEdge(BASE + first * EPISODE_NS, name, "begin"))
             for n in range(first, last):
                 t0 = BASE + n * EPISODE_NS
                 strike = t0 + EPISODE_NS // 2 if name == "kill" else None
@@ -142,10 +142,10 @@ def _experiment(folder: Path, calm: int, episodes: int) -> None:
                         name,
                         n - first,
                     )
-                    _line(acts, records.Act(*act))  # type: ignore[arg-type]
+                    _line(acts, records.FaultAction(*act))  # type: ignore[arg-type]
                     landing = ("socket_kill · reset", arm, name, n - first, "reset", "reset", 2.0, True)
-                    _line(acts, records.Landing(strike or 0, *landing))
-            _line(file, records.Phase(BASE + last * EPISODE_NS, name, "end"))
+                    _line(acts, records.FaultDetection(strike or 0, *landing))
+            _line(file, records.PhaseEdge(BASE + last * EPISODE_NS, name, "end"))
         _line(file, records.Finish(BASE + episodes * EPISODE_NS, "done"))
 
 

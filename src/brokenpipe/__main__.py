@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from brokenpipe.commands.signals import exit_on_signals
-from brokenpipe.shortages import end_if_short
+from brokenpipe.shortages import exit_if_short
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # each thread takes address space, and none is of use here
-    with end_if_short():
+    with exit_if_short():
         from brokenpipe.cli import main as carry_out_command
 
         carry_out_command()

@@ -55,7 +55,7 @@ class UsageError(BrokenpipeError):
     exit_code = 2
 
 
-MOST_TOLD = 20  # mistakes in one file: whoever has more is at the wrong file, or mends these first
+MOST_PROBLEMS = 20  # mistakes in one file: whoever has more is at the wrong file, or mends these first
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class FileError(UsageError):
     """
 
     def __init__(self, path: Path, problems: tuple[Problem, ...], *, remedy: str = "", more: int = 0) -> None:
-        more += len(problems[MOST_TOLD:])
-        problems = problems[:MOST_TOLD]
+        more += len(problems[MOST_PROBLEMS:])
+        problems = problems[:MOST_PROBLEMS]
         count = len(problems) + more
         told = [str(problem) for problem in problems] + ([f"… and {more:,} more"] if more else [])
         super().__init__(

@@ -35,7 +35,7 @@ _REASONS = {
 }
 
 
-class Unfit(Exception):
+class UnfitFile(Exception):
     """A file, or a value in it, is outside of what its reader takes. `key` is empty where it is the whole file."""
 
     def __init__(self, key: str, found: str, allowed: str) -> None:
@@ -45,7 +45,7 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadLimits:
     """What a reader takes. `text` is in characters, `bits` are those of a whole number without its sign.
 
     `depth` counts tables and lists around a value.
@@ -58,59 +58,59 @@ class Limits:
     bits: int = 63
 
 
-def why_no_file(path: Path) -> str:
+def describe_missing_file(path: Path) -> str:
     """Why there is no regular file at a path, as words after its name; empty if there is one."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # `Path.is_file` raises for a path that is too long
     except OSError as error:
-        return reason_of(error)
+        return describe_os_error(error)
     except ValueError:  # a NUL in it
         return "has a name that no file can have"
     return _kind(mode)
 
 
-def why_no_folder(path: Path) -> str:
+def describe_missing_folder(path: Path) -> str:
     """Why there is no folder at a path, as words after its name; empty if there is one."""
-    why = why_no_file(path)
+    why = describe_missing_file(path)
     return "" if why == "is a folder" else why or "is a file, not a folder"
 
 
-def reason_of(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """Why the system refused a file, as words after its name."""
     return _REASONS.get(error.errno or 0, f"cannot be read: {error.strerror or error}")
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The content of a regular file. Raises Unfit for any other, and for one that is larger than `most` bytes."""
+    """The content of a regular file. Raises UnfitFile for any other, and for one that is larger than `most` bytes."""
     try:
         descriptor = os.open(
             path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         )  # a pipe without a writer never opens
     except OSError as error:
-        raise Unfit("", "", reason_of(error)) from error
+        raise UnfitFile("", "", describe_os_error(error)) from error
     except ValueError as error:
-        raise Unfit("", "", "has a name that no file can have") from error
+        raise UnfitFile("", "", "has a name that no file can have") from error
     try:
         if why := _kind(os.fstat(descriptor).st_mode):
-            raise Unfit("", "", why)
+            raise UnfitFile("", "", why)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(most + 1)
     except OSError as error:
-        raise Unfit("", "", reason_of(error)) from error
+        raise UnfitFile("", "", describe_os_error(error)) from error
     finally:
         os.close(descriptor)
     if len(content) > most:
-        raise Unfit("", "", f"is larger than {most:,} bytes, the most that is read")
+        raise UnfitFile("", "", f"is larger than {most:,} bytes, the most that is read")
     return content
 
 
-def check_values(data: object, limits: Limits) -> None:
-    """Raises Unfit for the first value, or key, that is too deep, too long or too large."""
+def check_values(data: object, limits: ReadLimits) -> None:
+    """Raises UnfitFile for the first value, or key, that is too deep, too long or too large."""
     for count, (key, depth, value) in enumerate(_values(data)):
         if count > limits.values:
-            raise Unfit("file", f"more than {limits.values:,} values", "must have fewer")
+            raise UnfitFile("file", f"more than {limits.values:,} values", "must have fewer")
         if depth > limits.depth:
-            raise Unfit(key, "", f"is nested too deeply: at most {limits.depth} levels are allowed")
+            raise UnfitFile(key, "", f"is nested too deeply: at most {limits.depth} levels are allowed")
         _check_value(key, value, limits)
 
 
@@ -132,20 +132,22 @@ def _values(data: object) -> Iterator[tuple[str, int, object]]:
             ]
 
 
-def _check_value(key: str, value: object, limits: Limits) -> None:
+def _check_value(key: str, value: object, limits: ReadLimits) -> None:
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, int) and value.bit_length() > limits.bits:
-        raise Unfit(
+        raise UnfitFile(
             key, f"a whole number of {value.bit_length():,} bits", "is larger than any that is allowed here"
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise Unfit(key, str(value), "must be a finite number")
+        raise UnfitFile(key, str(value), "must be a finite number")
     if isinstance(value, str):
         if "\x00" in value:
-            raise Unfit(key, "a NUL character", "must be text without it")
+            raise UnfitFile(key, "a NUL character", "must be text without it")
         if len(value) > limits.text:
-            raise Unfit(key, f"a text of {len(value):,} characters", f"at most {limits.text:,} are allowed")
+            raise UnfitFile(
+                key, f"a text of {len(value):,} characters", f"at most {limits.text:,} are allowed"
+            )
 
 
 def _kind(mode: int) -> str:

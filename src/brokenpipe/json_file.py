@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from brokenpipe.files import Limits, Unfit, check_values, read_bytes
+from brokenpipe.files import ReadLimits, UnfitFile, check_values, read_bytes
 
-LIMITS = Limits(size_bytes=16_777_216, depth=24, values=1_000_000, text=131_072)
+LIMITS = ReadLimits(size_bytes=16_777_216, depth=24, values=1_000_000, text=131_072)
 _DIGITS = 20  # of a whole number of 64 bits, with its sign
 
 
-def read_json(path: Path, limits: Limits = LIMITS) -> Any:
-    """What a JSON file says. Raises Unfit if it cannot be read, is no JSON, or is out of these bounds."""
+def read_json(path: Path, limits: ReadLimits = LIMITS) -> Any:
+    """What a JSON file says. Raises UnfitFile if it cannot be read, is no JSON, or is out of these bounds."""
     content = read_bytes(path, limits.size_bytes)
     try:
         found = json.loads(
@@ -24,32 +24,32 @@ def read_json(path: Path, limits: Limits = LIMITS) -> Any:
             object_pairs_hook=_each_key_once,
         )
     except RecursionError as error:
-        raise Unfit("", "", f"is nested too deeply: at most {limits.depth} levels are allowed") from error
+        raise UnfitFile("", "", f"is nested too deeply: at most {limits.depth} levels are allowed") from error
     except UnicodeDecodeError as error:
-        raise Unfit("", f"a byte that is no UTF-8 at offset {error.start}", "is not JSON") from error
+        raise UnfitFile("", f"a byte that is no UTF-8 at offset {error.start}", "is not JSON") from error
     except ValueError as error:
-        raise Unfit("", "", f"is not JSON: {error}") from error
+        raise UnfitFile("", "", f"is not JSON: {error}") from error
     check_values(found, limits)
     return found
 
 
-def read_object(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
-    """The same, of a file that holds one object. Raises Unfit for one that holds anything else."""
+def read_object(path: Path, limits: ReadLimits = LIMITS) -> dict[str, Any]:
+    """The same, of a file that holds one object. Raises UnfitFile for one that holds anything else."""
     found = read_json(path, limits)
     if not isinstance(found, dict):
         kind = "nothing (null)" if found is None else f"a {type(found).__name__}"
-        raise Unfit("", kind, "must be a JSON object")
+        raise UnfitFile("", kind, "must be a JSON object")
     return found
 
 
 def _whole(text: str) -> int:
     if len(text) > _DIGITS:
-        raise Unfit("", f"a whole number of {len(text):,} digits", "has 64 bits at most")
+        raise UnfitFile("", f"a whole number of {len(text):,} digits", "has 64 bits at most")
     return int(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Unfit("", name, "is no number that JSON knows")
+    raise UnfitFile("", name, "is no number that JSON knows")
 
 
 def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,5 +57,5 @@ def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Unfit(twice, "", "stands there twice, and which of them counts cannot be told")
+        raise UnfitFile(twice, "", "stands there twice, and which of them counts cannot be told")
     return found

@@ -1,4 +1,4 @@
-"""What can be seen of a run while it goes on: the values that whoever looks hands to whoever shows them.
+"""State of a run in progress: the values that the live reader passes to the web page.
 
 Imports nothing, as `progress` does not, and for the same reason.
 """
@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-LATELY_S = 10.0
+RECENT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One arm, now: counts since the beginning of the run, rates and percentiles of the last `LATELY_S` seconds."""
+class ArmSnapshot:
+    """One arm, now: counts since the beginning of the run, rates and percentiles of the last `RECENT_S` seconds."""
 
     requests: int
     failed: int
@@ -34,7 +34,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class FaultEvent:
     """One act of the nemesis, with what raw sockets saw of it. `ended`: when what was held was healed."""
 
     t: int
@@ -48,11 +48,11 @@ class Deed:
     error: str | None
 
 
-class Looks(Protocol):
+class LiveSource(Protocol):
     """Reads what has been added to a history since the last look. `now` is time.monotonic_ns()."""
 
-    def look(self, now: int) -> Mapping[str, Sight]: ...
+    def look(self, now: int) -> Mapping[str, ArmSnapshot]: ...
 
-    def deeds(self) -> Sequence[Deed]:
+    def deeds(self) -> Sequence[FaultEvent]:
         """The latest, the newest last."""
         ...

@@ -1,4 +1,4 @@
-"""How far an experiment is: the value that whoever drives it hands to whoever shows it.
+"""Progress of an experiment: the value that the runner passes to the terminal.
 
 Imports nothing, so that the driving side can use it without knowing how it is shown.
 """
@@ -35,7 +35,7 @@ class Progress:
     arms: tuple[ArmProgress, ...] = ()
 
 
-class Display(Protocol):
+class ProgressDisplay(Protocol):
     """Shows progress while it is open. Any number of `show` a second; what is the same is shown once."""
 
     def __enter__(self) -> Self: ...

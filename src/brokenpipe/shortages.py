@@ -34,7 +34,7 @@ _MOST_CAUSES = 20
 LEAST_ADDRESS_SPACE_BYTES = 2_000_000_000
 
 
-def too_low_a_limit() -> str | None:
+def describe_low_limit() -> str | None:
     """What is said of a limit of this process under which nothing can be measured; None without one."""
     for option, which in (("-v", resource.RLIMIT_AS), ("-d", resource.RLIMIT_DATA)):
         limit, _ = resource.getrlimit(which)
@@ -75,7 +75,7 @@ def is_out_of_files(error: BaseException) -> bool:
 
 
 @contextmanager
-def passing_over_lack_of_files() -> Iterator[None]:
+def ignoring_lack_of_files() -> Iterator[None]:
     """A turn of a loop that looks at something: without a descriptor it looks again at the next.
 
     What it would have written is missing then, and that is read as a silence.
@@ -88,7 +88,7 @@ def passing_over_lack_of_files() -> Iterator[None]:
 
 
 @contextmanager
-def end_if_short() -> Iterator[None]:
+def exit_if_short() -> Iterator[None]:
     """End the process with that sentence and the code for what did not start, by as little as that takes."""
     try:
         yield

@@ -15,7 +15,7 @@ from tests.containers.containers import POSTGRES_IMAGE, container, docker
 from tests.stack.conftest import make_project
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
-from brokenpipe.history.writer import writing
+from brokenpipe.history.writer import open_writer
 from brokenpipe.stack.containers.cleanup import RUN_LABEL
 from brokenpipe.stack.containers.engine import find_engine
 from brokenpipe.stack.containers.events import Listener
@@ -175,7 +175,7 @@ def test_an_engine_that_breaks_off_is_asked_for_the_rest(tmp_path: Path, engine:
         lines = map(json.loads, history.read_text().splitlines())
         return [line for line in lines if line["k"] == "container"]
 
-    with writing(history, "containers") as records:
+    with open_writer(history, "containers") as records:
         listener = Listener(find_engine(), run_id, records, log)
         try:
             with container(POSTGRES_IMAGE, "infinity", options=("--entrypoint=sleep", *labels)) as watched:

@@ -16,7 +16,7 @@ from tests.processes import alive
 
 from brokenpipe.drive.locust.process import locust_process
 from brokenpipe.errors import LocustfileError, RecordingError, RedirectError, StackError
-from brokenpipe.history.records import End, Lag, Start
+from brokenpipe.history.records import LoopLag, RequestEnd, RequestStart
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -311,7 +311,7 @@ def test_the_log_is_made_of_the_records_of_the_history(bench):
     lines = bench.config.requests_path.read_text().splitlines()
     assert json.loads(lines[0])["k"] == "clock"
     assert len(lines) > 10
-    for kind in (Start, End, Lag):
+    for kind in (RequestStart, RequestEnd, LoopLag):
         found = [record for line in lines if (record := json.loads(line))["k"] == kind.KIND]
         assert found
         remade = [kind(**{k: v for k, v in line.items() if k != "k"}).to_json() for line in found]

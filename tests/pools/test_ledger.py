@@ -15,7 +15,7 @@ import pytest
 from brokenpipe.drive import write_ledger_reader as module
 from brokenpipe.drive.write_ledger_reader import DatabaseLedgerReader
 from brokenpipe.errors import TargetError
-from brokenpipe.history.writer import writing
+from brokenpipe.history.writer import open_writer
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -55,7 +55,10 @@ def books(tmp_path: Path, database: Postgres, monkeypatch: pytest.MonkeyPatch) -
     @contextmanager
     def opened(statement: str = COUNT) -> Iterator[DatabaseLedgerReader]:
         path = tmp_path / "ledger.ndjson"
-        with writing(path, "ledger") as log, writing(tmp_path / "experiment.ndjson", "experiment") as doubts:
+        with (
+            open_writer(path, "ledger") as log,
+            open_writer(tmp_path / "experiment.ndjson", "experiment") as doubts,
+        ):
             yield DatabaseLedgerReader(statement, tmp_path / "target.toml", database, ARM, log, doubts)
 
     return opened

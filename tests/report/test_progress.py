@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from brokenpipe.progress import ArmProgress, Display, Progress
+from brokenpipe.progress import ArmProgress, Progress, ProgressDisplay
 from brokenpipe.report.terminal.progress import LineDisplay, LiveDisplay, describe_activity, display_for
 
 STEADY = Progress(phase="steady", elapsed_s=2.0, total_s=80.0, arms=(ArmProgress("plain", 0, 0, 0),))
@@ -100,7 +100,7 @@ def test_the_terminal_is_given_back_after_an_error() -> None:
 def test_the_console_decides() -> None:
     """A terminal gets the picture, a file the lines."""
 
-    def kind(terminal: bool) -> type[Display]:
+    def kind(terminal: bool) -> type[ProgressDisplay]:
         return type(display_for(Console(file=io.StringIO(), force_terminal=terminal)))
 
     assert kind(terminal=True) is LiveDisplay

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
 
-from brokenpipe.history.inventory import checksums, files_written
+from brokenpipe.history.inventory import compute_checksums, list_files
 from brokenpipe.history.records import Finish
 
 PLAN = scenario(
@@ -51,5 +51,5 @@ def _list_files(run: Recorded) -> None:
     log = run.folder / "experiment.ndjson"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:-1]))
-    files = files_written(run.folder, but=log, seen={})
-    run.experiment(Finish(run.at(13), "done", files, checksums(run.folder, files, log)))
+    files = list_files(run.folder, but=log, seen={})
+    run.experiment(Finish(run.at(13), "done", files, compute_checksums(run.folder, files, log)))

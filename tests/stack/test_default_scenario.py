@@ -11,7 +11,7 @@ import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.commands.signals import EXIT_UNKNOWN
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
@@ -125,14 +125,14 @@ class TestDefaultScenario:
 def _ping_ms(folder: Path) -> dict[str, float]:
     """The median of the pings of the arm that pings and does not recycle, by phase."""
     tallies = select_with_episode("FROM tallies WHERE pings > 0 AND witness_arm = 'pre_ping'", "t0")
-    with reading(folder) as history:
+    with open_history(folder) as history:
         create_request_tables(history, limit_s=LIMIT_S)
         return dict(history.rows(f"SELECT phase, median(ping_ms / pings) FROM ({tallies}) GROUP BY phase"))
 
 
 def _longer_with_a_ping_ms(folder: Path) -> float:
     """The median difference of the two arms' requests of the same id, under latency."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         create_request_tables(history, limit_s=LIMIT_S)
         (median_ms,) = history.one(
             """SELECT median(pinged.ms - plain.ms) FROM outcomes plain JOIN outcomes pinged USING (id_hash, phase)

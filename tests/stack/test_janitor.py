@@ -15,9 +15,9 @@ from tests.processes import alive
 
 from brokenpipe.drive.runner import _check_then_show, record_janitor_replaced
 from brokenpipe.errors import StackError
-from brokenpipe.history.fsync import Keeper
+from brokenpipe.history.fsync import Fsyncer
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import writing
+from brokenpipe.history.writer import open_writer
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes import watched_janitor as module
 from brokenpipe.stack.processes.janitor import Janitor, janitor
@@ -61,7 +61,7 @@ def test_one_that_is_gone_is_replaced(tmp_path: Path, how: signal.Signals) -> No
 
 def test_a_replacement_is_on_record(tmp_path: Path) -> None:
     """A note in the history: the figures do not depend on it."""
-    with writing(tmp_path / "experiment.ndjson", "experiment") as log:
+    with open_writer(tmp_path / "experiment.ndjson", "experiment") as log:
         told = threading.Event()
 
         def replaced(text: str) -> None:
@@ -85,7 +85,7 @@ def test_a_run_without_one_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert poll(lambda: _refuses(undo) or None, timeout_s=20)
         progress = Progress(message="", elapsed_s=0.0, total_s=1.0)
         with pytest.raises(StackError, match="cannot be replaced"):
-            _check_then_show(Keeper(tmp_path), undo, lambda _: None, progress)
+            _check_then_show(Fsyncer(tmp_path), undo, lambda _: None, progress)
 
 
 def _refuses(undo: Janitor) -> bool:

@@ -14,9 +14,9 @@ import pytest
 
 from brokenpipe.errors import RecordingError
 from brokenpipe.history import records
-from brokenpipe.history.fsync import Keeper, keeping
-from brokenpipe.history.reader import reading
-from brokenpipe.history.writer import writing
+from brokenpipe.history.fsync import Fsyncer, syncing
+from brokenpipe.history.reader import open_history
+from brokenpipe.history.writer import open_writer
 
 WRITTEN_S = 3.0
 LOST_S = 1.0
@@ -53,21 +53,21 @@ def image(tmp_path: Path) -> Path:
 
 def test_a_power_cut_costs_a_second(tmp_path: Path, image: Path) -> None:
     """Of two writers, one of whom opens its file late, everything can be read but the last second."""
-    with _mounted(image, tmp_path / "disk") as disk, keeping(disk):
+    with _mounted(image, tmp_path / "disk") as disk, syncing(disk):
         begin = time.monotonic()
         with ExitStack() as files:
-            files.enter_context(writing(disk / "experiment.ndjson", "experiment"))
-            load = files.enter_context(writing(disk / "requests.ndjson", "load"))
+            files.enter_context(open_writer(disk / "experiment.ndjson", "experiment"))
+            load = files.enter_context(open_writer(disk / "requests.ndjson", "load"))
             probe = None
             while time.monotonic() < begin + WRITTEN_S:
-                load.write(records.Lag(t=time.monotonic_ns(), ms=0.0))
+                load.write(records.LoopLag(t=time.monotonic_ns(), ms=0.0))
                 if time.monotonic() > begin + WRITTEN_S / 2:
-                    probe = probe or files.enter_context(writing(disk / "gauges.ndjson", "probe"))
-                    probe.write(records.Tick(t=time.monotonic_ns(), wall_ns=0, boot_ns=None))
+                    probe = probe or files.enter_context(open_writer(disk / "gauges.ndjson", "probe"))
+                    probe.write(records.ClockReading(t=time.monotonic_ns(), wall_ns=0, boot_ns=None))
                 time.sleep(0.005)
             cut = time.monotonic_ns()
             shutil.copyfile(image, tmp_path / "at the cut")
-    with _mounted(tmp_path / "at the cut", tmp_path / "found") as found, reading(found) as history:
+    with _mounted(tmp_path / "at the cut", tmp_path / "found") as found, open_history(found) as history:
         for table in ("lags", "ticks"):
             (last,) = history.one(f"SELECT max(t) FROM {table}")
             assert last is not None, table
@@ -77,7 +77,7 @@ def test_a_power_cut_costs_a_second(tmp_path: Path, image: Path) -> None:
 def test_a_disk_that_does_not_keep_what_it_took(tmp_path: Path) -> None:
     """It took the lines and fails when it is to keep them: that ends the run with a sentence."""
     (tmp_path / "requests.ndjson").symlink_to("/dev/full")
-    keeper = Keeper(tmp_path)
+    keeper = Fsyncer(tmp_path)
     keeper.keep()
     with pytest.raises(RecordingError, match="the history cannot be kept"):
         keeper.check()

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.truth.plays import Play, by_phase
 from tests.truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import Attribution, Relation, attribute_failures
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
@@ -153,7 +153,7 @@ def tally(folder: Path, books: Path, plays: Sequence[Play]) -> Tally:
 
 def _found(folder: Path) -> dict[tuple[str, str], tuple[FailedRequest, Attribution]]:
     """What measure/ says, by arm and request."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         plan = history.document("plan.json")
         create_request_tables(history, limit_s=plan["scenario"]["load"]["timeout_s"])
         failed = failures(history)

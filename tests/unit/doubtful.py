@@ -55,11 +55,11 @@ def cores(run: Recorded, cores: float) -> None:
 
 def lags(run: Recorded, *lags_ms: float) -> None:
     for n, ms in enumerate(lags_ms):
-        run.load(records.Lag(run.at(4 + n / 2), ms))
+        run.load(records.LoopLag(run.at(4 + n / 2), ms))
 
 
 def sync(run: Recorded, error_ms: float) -> None:
-    run.experiment(records.Sync(run.at(1), "w1", 0, round(error_ms * 1e6)))
+    run.experiment(records.ClockOffset(run.at(1), "w1", 0, round(error_ms * 1e6)))
 
 
 def clocks(run: Recorded, *, wall_s: float = 0.0, slept_s: float = 0.0) -> None:
@@ -68,14 +68,14 @@ def clocks(run: Recorded, *, wall_s: float = 0.0, slept_s: float = 0.0) -> None:
         late = n >= 3
         wall_ns = run.at(n) + (round((wall_s + slept_s) * 1e9) if late else 0)
         boot_ns = run.at(n) + (round(slept_s * 1e9) if late else 0)
-        run.gauge(records.Tick(run.at(n), wall_ns, boot_ns))
+        run.gauge(records.ClockReading(run.at(n), wall_ns, boot_ns))
 
 
 def postgres(run: Recorded, *, each_s: int = 10, worked: int = 0, direct: int = 0, used: int = 20) -> None:
     for at in range(1, 12):
         for arm in ("plain", "pre_ping"):
             run.gauge(records.PostgresGauge(run.at(at), arm, 2, 1, 1, 0, at * each_s, worked, direct))
-        run.gauge(records.Slots(run.at(at), used, 100))
+        run.gauge(records.ConnectionSlots(run.at(at), used, 100))
 
 
 def crashed(run: Recorded, *, postmaster: bool = False) -> None:
@@ -97,7 +97,9 @@ def killed(run: Recorded, *, act: str | None = None) -> None:
 def not_sent(run: Recorded, kind: str) -> None:
     """A request that Locust could not send: it counts nowhere, although the scenario expects no failed one."""
     text = "OSError: [Errno 24] Too many open files"
-    run.load(records.End(run.at(1.1), "plain", "POST /chat", "User-0", 1.0, 0, failure=kind, error=text))  # type: ignore[arg-type]
+    run.load(
+        records.RequestEnd(run.at(1.1), "plain", "POST /chat", "User-0", 1.0, 0, failure=kind, error=text)
+    )  # type: ignore[arg-type]
 
 
 def damage(run: Recorded) -> None:

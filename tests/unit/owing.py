@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.recorded import Recorded, link
 
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.model.attribution import Attribution
@@ -26,14 +26,14 @@ def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **erro
 
 def of(run: Recorded) -> list[Attribution]:
     """What the failures are owed to, in order."""
-    with reading(run.folder) as history:
+    with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         return list(attribute_failures(history, failures(history)))
 
 
 def explained(run: Recorded) -> list[tuple[FailedRequest, Attribution]]:
     """The failures, in the state that all there is on record tells, and what they are owed to."""
-    with reading(run.folder) as history:
+    with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         failed = failures(history)
         owings = attribute_failures(history, failed)

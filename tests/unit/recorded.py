@@ -14,7 +14,7 @@ from typing import Any, Self
 from brokenpipe.errors import ScenarioError
 from brokenpipe.history import ledger, records
 from brokenpipe.history.containers import Change, ContainerEvent
-from brokenpipe.history.silences import How, Look, Silence, WatchedPart
+from brokenpipe.history.silences import SilenceEdge, SilenceKind, WatchedPart, WatchTick
 from brokenpipe.history.writer import Writer
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
@@ -142,20 +142,20 @@ class Recorded:
         *,
         arm: str | None = None,
         pid: int | None = 77,
-        how: How = "stopped",
+        how: SilenceKind = "stopped",
     ) -> None:
         """What the watch saw of a part that stood still; `ends` None: to the end."""
         write = self._writer("watch").write
-        write(Silence(self.at(begins), "begin", part, arm, pid, how))
+        write(SilenceEdge(self.at(begins), "begin", part, arm, pid, how))
         if ends is not None:
-            write(Silence(self.at(ends), "end", part, arm, pid, how))
+            write(SilenceEdge(self.at(ends), "end", part, arm, pid, how))
 
     def watch(self, *parts: str, looks: Sequence[float] = ()) -> None:
         """A watch that looks at these parts, at these times."""
         for part in parts:
             self._writer("watch").write(WatchedPart(self.at(0), part, None))
         for at in looks:
-            self._writer("watch").write(Look(self.at(at)))
+            self._writer("watch").write(WatchTick(self.at(at)))
 
     def load(self, record: records.Record) -> None:
         self._writer("requests").write(record)
@@ -169,20 +169,20 @@ class Recorded:
         first: int = 0,
     ) -> None:
         """A phase with its episodes: (begin, end, strike). It begins and ends with them."""
-        self.experiment(records.Phase(t=self.at(episodes[0][0]), name=name, edge="begin"))
+        self.experiment(records.PhaseEdge(t=self.at(episodes[0][0]), name=name, edge="begin"))
         for n, (t0, t1, strike) in enumerate(episodes, first):
             struck = None if strike is None else self.at(strike)
             self.experiment(
                 records.Episode(phase=name, n=n, t0=self.at(t0), t1=self.at(t1), strike=struck, counts=counts)
             )
-        self.experiment(records.Phase(t=self.at(episodes[-1][1]), name=name, edge="end"))
+        self.experiment(records.PhaseEdge(t=self.at(episodes[-1][1]), name=name, edge="end"))
 
     def land(self, arm: str, phase: str, episodes: int, *, missed: int = 0) -> None:
         """What sentinels saw of an arm's strikes: all of them but the last `missed`."""
         for n in range(episodes):
             landed = n < episodes - missed
             self.nemesis(
-                records.Landing(
+                records.FaultDetection(
                     t=self.at(n),
                     fault="socket_kill",
                     arm=arm,
@@ -197,7 +197,7 @@ class Recorded:
 
     def probe(self, *, held: bool = True) -> None:
         self.experiment(
-            records.Probe(
+            records.SelfTest(
                 t=self.at(0),
                 fault="socket_kill",
                 situation="idle",
@@ -243,10 +243,10 @@ class Recorded:
             status, failure = 500, failure or "status"
         begun = ms is None or ms > 500  # under way when the log was handed to the kernel
         if begun:
-            self.load(records.Start(t=self.at(at), arm=arm, id=request_id, name=name, key=key))
+            self.load(records.RequestStart(t=self.at(at), arm=arm, id=request_id, name=name, key=key))
         if ms is not None:
             self.load(
-                records.End(
+                records.RequestEnd(
                     t0=self.at(at),
                     arm=arm,
                     name=name,
@@ -283,8 +283,8 @@ class Recorded:
         for edge, held in edges:
             error = held if isinstance(held, str) else None
             for key, count in {} if error else held.items():
-                self._writer("ledger").write(ledger.Entry(arm=arm, edge=edge, key=key, count=count))
-            balance = ledger.Balance(t=self.at(0), arm=arm, edge=edge, entries=len(held), error=error)
+                self._writer("ledger").write(ledger.LedgerEntry(arm=arm, edge=edge, key=key, count=count))
+            balance = ledger.LedgerSummary(t=self.at(0), arm=arm, edge=edge, entries=len(held), error=error)
             self._writer("ledger").write(balance)
 
     # --- the witness, who imports nothing of ours and so writes plain JSON ----------------------------
@@ -315,7 +315,7 @@ class Recorded:
     ) -> None:
         """One act of the nemesis, which takes 2 ms."""
         t0, t1 = self.at(at), self.at(at + 0.002)
-        self.nemesis(records.Act(t0, t1, action, fault, arm, phase, episode))  # type: ignore[arg-type]
+        self.nemesis(records.FaultAction(t0, t1, action, fault, arm, phase, episode))  # type: ignore[arg-type]
 
     def connect(self, arm: str, at: float) -> None:
         self.witness(arm, k="connect", t=self.at(at), port=40_000, ms=5.0)

@@ -31,9 +31,9 @@ def _measured(folder: Path, *, late_ms: float = 0.0, late: int = 0, missed: int 
                 at = 0.05 + n / 5.1
                 request = run.request(arm, at, 50)
                 if arm == "plain" and n < late:
-                    run.load(records.Late(run.at(at - late_ms / 1e3), arm, request, late_ms))
+                    run.load(records.ArrivalLate(run.at(at - late_ms / 1e3), arm, request, late_ms))
         for n in range(missed):
-            run.load(records.Missed(run.at(3 + n / 100), "plain"))
+            run.load(records.ArrivalMissed(run.at(3 + n / 100), "plain"))
         run.finish()
         return run.measured()
 

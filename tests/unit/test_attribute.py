@@ -10,7 +10,7 @@ import pytest
 from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, explained, fails, forgotten, of, opened
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
 from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 
 def found(run: Recorded) -> list[FailedRequest]:
     """The failures themselves, in order."""
-    with reading(run.folder) as history:
+    with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         return list(failures(history))
 
@@ -58,7 +58,7 @@ def test_an_end_of_what_was_never_accepted(
     if came:
         opened(run, came, PORT + 1)
     fails(run, 5.7, ENDED, where="connect", port=None, began=run.at(began))
-    with reading(run.folder) as history:
+    with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         (one,) = reclassify_refused_connects(history, failures(history))
     assert (one.error_class, one.broken) == (called, False)
@@ -67,7 +67,7 @@ def test_an_end_of_what_was_never_accepted(
 def test_without_a_log_of_links_an_end_stays_an_end(run: Recorded) -> None:
     """Nobody knows then who was let in."""
     fails(run, 5.7, ENDED, where="connect", port=None)
-    with reading(run.folder) as history:
+    with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         (one,) = reclassify_refused_connects(history, failures(history))
     assert one.error_class is ErrorClass.EOF

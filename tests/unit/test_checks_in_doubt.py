@@ -63,7 +63,7 @@ def test_without_doubt_it_passes(run: Recorded) -> None:
 
 def _written(run: Recorded, **where: Any) -> None:
     run.experiment(
-        records.Doubt(
+        records.RecordedDoubt(
             t=run.at(1), code="server_died", text="it was restarted", remedy="Look.", unknown=True, **where
         )
     )
@@ -159,7 +159,7 @@ def test_nothing_expected_cannot_pass(tmp_path: Path) -> None:
 def test_what_is_only_remarked(run: Recorded) -> None:
     """Busy but not saturated, late, robbed by a hypervisor, unequal: remarks that leave the verdict alone."""
     _machine(run, busy=0.7, stolen=0.1)
-    run.load(records.Lag(t=run.at(1), ms=800))
+    run.load(records.LoopLag(t=run.at(1), ms=800))
     for at in (5.2, 5.3, 5.4, 6.2, 6.3, 6.4, 6.6):
         run.request("plain", at)
     findings = _finished(run)
@@ -171,7 +171,7 @@ def test_what_is_only_remarked(run: Recorded) -> None:
 def test_gauges_outside_of_the_phases_do_not_count(run: Recorded) -> None:
     """Starting up is allowed to be busy and late."""
     run.gauge(records.MachineGauge(t=run.at(-1), busy=1.0, stolen=0.9))
-    run.load(records.Lag(t=run.at(-1), ms=5_000))
+    run.load(records.LoopLag(t=run.at(-1), ms=5_000))
     assert _codes(_finished(run)) == set()
 
 
@@ -206,7 +206,7 @@ def test_a_count_above_its_bound_fails_if_the_doubt_makes_no_events(run: Recorde
     """A doubt that hides something withholds a pass; what was counted in spite of it is a fact."""
     why, verdicts = COUNTS[code]
     run.request("pre_ping", 5.3, errors=[error("statement", RESET, dead=False)])
-    run.experiment(records.Doubt(t=run.at(1), code=code, text=why, remedy="Look.", unknown=True))
+    run.experiment(records.RecordedDoubt(t=run.at(1), code=code, text=why, remedy="Look.", unknown=True))
     findings = _finished(run)
     assert _verdicts(findings) == verdicts
     assert findings.verdict is (FAIL if FAIL in verdicts else UNKNOWN)

@@ -24,7 +24,9 @@ def test_what_the_engine_tells_is_said_in_words(run: Recorded) -> None:
     """Who ran out of how much memory, how it ended, and for how long somebody stood still."""
     out_of_memory(run)
     run.container(5.1, "agent-plain", "ended", exit_code=137)
-    run.experiment(replace(records.Doubt.of(Code.TARGET_DIED, "it ended", arm="plain"), t=run.at(5.2)))
+    run.experiment(
+        replace(records.RecordedDoubt.of(Code.TARGET_DIED, "it ended", arm="plain"), t=run.at(5.2))
+    )
     paused(run)
     found = measured(run).warnings
     assert [(each.code, each.arm, each.text) for each in found] == [

@@ -92,8 +92,8 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "a generator with a little room": lambda run: doubtful.cores(run, 0.84),
     "a worker whose clock is known": lambda run: doubtful.sync(run, 19.0),
     "late, not very": lambda run: doubtful.lags(run, 90, 90, 90, 90, 450),
-    "late between phases": lambda run: run.load(records.Lag(run.at(20), 5_000)),
-    "late before the first phase": lambda run: run.load(records.Lag(run.at(-1), 5_000)),
+    "late between phases": lambda run: run.load(records.LoopLag(run.at(20), 5_000)),
+    "late before the first phase": lambda run: run.load(records.LoopLag(run.at(-1), 5_000)),
     "a machine at work": lambda run: doubtful.machine(run, busy=0.55, stolen=0.04, throttled=0.04),
     "a machine without a quota": lambda run: doubtful.machine(run, throttled=None),
     "clocks that drift": lambda run: doubtful.clocks(run, wall_s=0.2),
@@ -139,7 +139,7 @@ def test_starved_in_half_of_all_half_seconds(run: Recorded) -> None:
 
 def test_a_generator_that_slept_into_a_phase(run: Recorded) -> None:
     """A lag is told when it is over: one from the steady phase into the kill concerns both."""
-    run.load(records.Lag(run.at(13.5), 2_000))
+    run.load(records.LoopLag(run.at(13.5), 2_000))
     assert [warning.phase for warning in measured(run).warnings] == ["steady", "kill"]
 
 
@@ -182,7 +182,7 @@ def test_few_episodes_are_remarked_where_an_interval_decides(tmp_path: Path) -> 
 @pytest.mark.parametrize("code", sorted(LIVE))
 def test_what_was_written_down_while_it_ran(run: Recorded, code: Code) -> None:
     """A doubt of the running experiment arrives in the report as the list has it."""
-    run.experiment(replace(records.Doubt.of(code, "it happened", arm="plain"), t=run.at(1)))
+    run.experiment(replace(records.RecordedDoubt.of(code, "it happened", arm="plain"), t=run.at(1)))
     (warning,) = measured(run).warnings
     assert warning.code == code
     assert (warning.remedy, warning.unknown) == (DOUBTS[code].remedy, DOUBTS[code].unknown)

@@ -14,7 +14,7 @@ from tests.unit.test_timeline import Log
 
 from brokenpipe.drive.nemesis import Nemesis, nemesis
 from brokenpipe.faults import SocketKill
-from brokenpipe.history.records import Act
+from brokenpipe.history.records import FaultAction
 from brokenpipe.plan.endings import first_ending, renewing_phases
 from brokenpipe.plan.phases import Phase
 from brokenpipe.plan.scenario import Scenario
@@ -114,7 +114,7 @@ def test_a_renewal_is_on_record(actor: Nemesis, proxies: dict[str, FakeProxy], l
     assert actor.prepare(fin) == ARMS
     assert actor.prepare(fin) == ()
     assert [proxy.calls for proxy in proxies.values()] == [["disarm", "kill"]] * 2
-    acts = [line for line in log.lines if isinstance(line, Act)]
+    acts = [line for line in log.lines if isinstance(line, FaultAction)]
     assert sorted((act.arm, act.action, act.phase) for act in acts) == [(arm, "renew", "fin") for arm in ARMS]
 
 

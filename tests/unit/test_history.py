@@ -15,13 +15,15 @@ import pytest
 
 from brokenpipe.errors import RecordingError, ReportError
 from brokenpipe.history import ledger, records
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.history.records import Record
 from brokenpipe.history.schema.own import TABLES
-from brokenpipe.history.schema.table import Table
-from brokenpipe.history.writer import writing
+from brokenpipe.history.schema.table import RecordTable
+from brokenpipe.history.writer import open_writer
 
-KINDS = sorted({*Record.__subclasses__(), ledger.Entry, ledger.Balance}, key=lambda kind: kind.KIND)
+KINDS = sorted(
+    {*Record.__subclasses__(), ledger.LedgerEntry, ledger.LedgerSummary}, key=lambda kind: kind.KIND
+)
 LATE = 2**59  # nanoseconds on a machine that has been up for 18 years: no column may be too narrow
 WITNESS_SITE = Path(__file__).parents[2] / "src" / "brokenpipe" / "witness" / "site"
 
@@ -52,7 +54,7 @@ def _record(kind: type[Record], *, full: bool) -> Record:
     return kind(**fields)
 
 
-def _columns(table: Table, widest: Table) -> str:
+def _columns(table: RecordTable, widest: RecordTable) -> str:
     chosen = (name if name in table.columns else f"NULL AS {name}" for name in widest.columns)
     return f"SELECT {', '.join(chosen)} FROM {table.name}"
 
@@ -66,9 +68,9 @@ def test_a_record_comes_back_as_it_was(kind: type[Record], full: bool, tmp_path:
     assert list(table.columns) == [field.name for field in dataclasses.fields(kind)]
     clock = records.Clock(t=LATE, wall_ns=0, pid=1, writer="experiment")
     (tmp_path / "experiment.ndjson").write_text(json.dumps(clock.to_json()) + "\n")
-    with writing(tmp_path / table.files.replace("*", "all"), "someone") as writer:
+    with open_writer(tmp_path / table.files.replace("*", "all"), "someone") as writer:
         writer.write(record)
-    with reading(tmp_path) as history:
+    with open_history(tmp_path) as history:
         rows = [row for one in (table, *narrow) for row in history.rows(_columns(one, table))]
     expected = dataclasses.astuple(record)
     assert rows.count(expected) == 1
@@ -109,7 +111,7 @@ scene.write(error)
     }
     command = [sys.executable, "-S", "-c", program]  # -S: without the sitecustomize that would load it
     subprocess.run(command, env=environment, check=True, timeout=60)
-    with reading(tmp_path) as history:
+    with open_history(tmp_path) as history:
         ((arm, request_id, status, began, failed, checkouts, errors, raised),) = history.rows(
             "SELECT witness_arm, id, status, began, failed, checkouts, errors, raised FROM testimonies"
         )
@@ -136,7 +138,7 @@ scene.write(error)
 
 def test_an_empty_history_has_every_table(tmp_path: Path) -> None:
     """Reading a run that was cut off at once asks for tables that no file has a line of yet."""
-    with writing(tmp_path / "experiment.ndjson", "experiment"), reading(tmp_path) as history:
+    with open_writer(tmp_path / "experiment.ndjson", "experiment"), open_history(tmp_path) as history:
         for table in TABLES:
             rows = history.rows(f"SELECT * FROM {table.name}")
             assert len(rows) == (table.name == "clocks"), table.name
@@ -147,7 +149,7 @@ def test_a_witness_of_many_processes_is_one_arm(tmp_path: Path) -> None:
     (tmp_path / "experiment.ndjson").touch()
     for name in ("witness-arm_2-10.ndjson", "witness-arm_2-11.ndjson", "witness-arm-12.ndjson"):
         (tmp_path / name).write_text('{"k":"connect","t":1,"port":2,"ms":3.0}\n', encoding="utf-8")
-    with reading(tmp_path) as history:
+    with open_history(tmp_path) as history:
         rows = history.rows("SELECT witness_arm, count(*) FROM connects GROUP BY ALL ORDER BY ALL")
     assert rows == [("arm", 1), ("arm_2", 2)]
 
@@ -157,15 +159,15 @@ def test_a_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
     """A report folder can be copied to wherever one likes and read there."""
     folder = tmp_path / name
     folder.mkdir()
-    with writing(folder / "experiment.ndjson", "experiment") as writer:
+    with open_writer(folder / "experiment.ndjson", "experiment") as writer:
         writer.write(records.Finish(t=1, how="done"))
-    with reading(folder) as history:
+    with open_history(folder) as history:
         assert history.rows("SELECT how FROM finishes") == [("done",)]
 
 
 def test_no_history_is_an_error_that_says_so(tmp_path: Path) -> None:
     """A folder without experiment.ndjson is no report folder."""
-    with pytest.raises(ReportError, match=r"experiment\.ndjson") as caught, reading(tmp_path):
+    with pytest.raises(ReportError, match=r"experiment\.ndjson") as caught, open_history(tmp_path):
         pass
     assert caught.value.remedy
 
@@ -176,7 +178,7 @@ def test_a_document_that_cannot_be_read(tmp_path: Path, content: str | None, wor
     (tmp_path / "experiment.ndjson").touch()
     if content:
         (tmp_path / "plan.json").write_text(content, encoding="utf-8")
-    with reading(tmp_path) as history, pytest.raises(ReportError, match=rf"plan\.json.*{words}"):
+    with open_history(tmp_path) as history, pytest.raises(ReportError, match=rf"plan\.json.*{words}"):
         history.document("plan.json")
 
 
@@ -191,7 +193,7 @@ def test_a_file_opens_with_a_clock(tmp_path: Path) -> None:
     """The first line ties monotonic to wall time; opening a file again adds to it and rewrites nothing."""
     path = tmp_path / "nemesis.ndjson"
     for how in ("done", "failed"):
-        with writing(path, "nemesis") as writer:
+        with open_writer(path, "nemesis") as writer:
             writer.write(records.Finish(t=1, how=how))  # type: ignore[arg-type]
     first, *others = _lines(path)
     assert (first["k"], first["writer"]) == ("clock", "nemesis")
@@ -202,7 +204,7 @@ def test_a_file_opens_with_a_clock(tmp_path: Path) -> None:
 def test_what_is_written_is_in_the_file_at_once(tmp_path: Path) -> None:
     """A kill of the writer loses no record: nothing waits in a buffer of ours."""
     path = tmp_path / "experiment.ndjson"
-    with writing(path, "experiment") as writer:
+    with open_writer(path, "experiment") as writer:
         writer.write(records.Finish(t=1, how="done"))
         assert [line["k"] for line in _lines(path)] == ["clock", "finish"]
 
@@ -210,11 +212,11 @@ def test_what_is_written_is_in_the_file_at_once(tmp_path: Path) -> None:
 def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
     """Four threads with long lines: every line is whole and none is lost."""
     path = tmp_path / "requests.ndjson"
-    with writing(path, "load") as writer:
+    with open_writer(path, "load") as writer:
 
         def write(arm: str) -> None:
             for n in range(100):
-                writer.write(records.Start(t=n, arm=arm, id="x" * 5_000, name="POST /chat"))
+                writer.write(records.RequestStart(t=n, arm=arm, id="x" * 5_000, name="POST /chat"))
 
         threads = [threading.Thread(target=write, args=(f"arm{n}",)) for n in range(4)]
         for thread in threads:
@@ -228,7 +230,7 @@ def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
     """What cannot be recorded is an error with the file's name and what to do, never silence."""
     with pytest.raises(RecordingError, match=r"none/experiment\.ndjson") as caught:
-        writing(tmp_path / "none" / "experiment.ndjson", "experiment").__enter__()
+        open_writer(tmp_path / "none" / "experiment.ndjson", "experiment").__enter__()
     assert "--reports" in caught.value.remedy
 
 
@@ -236,7 +238,7 @@ def test_a_disk_that_refuses(tmp_path: Path) -> None:
 def test_a_disk_that_is_full() -> None:
     """The first record that does not fit is an error."""
     with pytest.raises(RecordingError, match="No space left"):
-        writing(Path("/dev/full"), "experiment").__enter__()
+        open_writer(Path("/dev/full"), "experiment").__enter__()
 
 
 def test_the_arm_of_a_witness_is_in_its_files_name_alone(tmp_path: Path) -> None:
@@ -245,5 +247,5 @@ def test_the_arm_of_a_witness_is_in_its_files_name_alone(tmp_path: Path) -> None
     folder.mkdir(parents=True)
     (folder / "experiment.ndjson").touch()
     (folder / "witness-plain-12.ndjson").write_text('{"k":"connect","t":1,"port":2,"ms":3.0}\n')
-    with reading(folder) as history:
+    with open_history(folder) as history:
         assert history.rows("SELECT witness_arm FROM connects") == [("plain",)]

@@ -23,13 +23,13 @@ def _isolated(plan: Scenario) -> Scenario:
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """Three rounds on a machine that becomes slower; in each, pre_ping takes 20 to 22 ms more."""
     with Recorded(tmp_path_factory.mktemp("isolated"), _isolated(scenario(STEADY, expect=EXPECT))) as run:
-        run.experiment(records.Phase(run.at(0), "steady", "begin"))
+        run.experiment(records.PhaseEdge(run.at(0), "steady", "begin"))
         for turn, arm in enumerate(ABBA):
             n, at = turn // 2, 3.0 * turn
             run.experiment(records.Episode("steady", n, run.at(at), run.at(at + 2), None, True, arm))
             ms = 50 + MACHINE_MS[n] + (20 + n if arm == "pre_ping" else 0)
             run.requests(arm, [at + part / 10 for part in range(20)], ms=ms)
-        run.experiment(records.Phase(run.at(18), "steady", "end"))
+        run.experiment(records.PhaseEdge(run.at(18), "steady", "end"))
         run.finish()
         return run.measured()
 

@@ -17,7 +17,7 @@ from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
 from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.drive.runner import RunSpec, run_experiment
 from brokenpipe.errors import RecordingError, UsageError
-from brokenpipe.history.records import Lag
+from brokenpipe.history.records import LoopLag
 from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import WorkerClockOffset, encode
@@ -69,11 +69,11 @@ def test_two_that_resume_at_once(tmp_path: Path) -> None:
 def test_a_gauge_that_comes_too_late(tmp_path: Path) -> None:
     """A closed file takes nothing more, and whoever writes it is told in a way that all writers expect."""
     writer = Writer(tmp_path / "gauges.ndjson", "probe")
-    writer.write(Lag(1, 2.0))
+    writer.write(LoopLag(1, 2.0))
     writer.close()
     before = writer.path.read_bytes()
     with pytest.raises(RecordingError, match="is closed"):
-        writer.write(Lag(2, 3.0))
+        writer.write(LoopLag(2, 3.0))
     assert writer.path.read_bytes() == before
 
 

@@ -224,7 +224,7 @@ def test_a_lost_write_is_lost_whatever_else_is_in_doubt(recording, code: Code, v
         for n in range(402):
             run.request("plain", 10 + n / 110, 5, key=f"k{n}")
         run.ledger("plain", {f"k{n}": 1 for n in range(109, 402)})
-        run.experiment(records.Doubt.of(code, "something else went wrong"))
+        run.experiment(records.RecordedDoubt.of(code, "something else went wrong"))
         found = run.measured()
     (lost,) = (check for check in found.checks if check.metric == "lost")
     assert (lost.verdict, lost.value) == (verdict, 109)

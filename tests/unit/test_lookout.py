@@ -9,7 +9,7 @@ import pytest
 from tests.unit.recorded import CLOSED, KILL, STEADY, Recorded, error, scenario
 
 from brokenpipe.history import records
-from brokenpipe.live_view import LATELY_S, Sight
+from brokenpipe.live_view import RECENT_S, ArmSnapshot
 from brokenpipe.measure.live import LiveReader
 
 ARMS = ("plain", "pre_ping")
@@ -49,7 +49,7 @@ def test_what_is_shown_is_what_will_be_reported(run: Recorded) -> None:
 def test_it_goes_on_where_it_looked_last(run: Recorded) -> None:
     """Each line is counted once, a half one not before it is whole, and a testimony may come after its request."""
     lookout = LiveReader(run.folder, ARMS)
-    run.experiment(records.Phase(t=run.at(1), name="kill", edge="begin"))
+    run.experiment(records.PhaseEdge(t=run.at(1), name="kill", edge="begin"))
     failed = run.request("plain", 2, status=500, failure="status")
     assert lookout.look(run.at(2.1))["plain"].failed == 0, "it waits for what is said of it"
     run.witness(
@@ -68,7 +68,7 @@ def test_it_goes_on_where_it_looked_last(run: Recorded) -> None:
 def test_without_testimony_it_waits_for_a_second_only(run: Recorded) -> None:
     """Nobody knows why it failed: it has failed, and is not called broken."""
     lookout = LiveReader(run.folder, ARMS)
-    run.experiment(records.Phase(t=run.at(1), name="kill", edge="begin"))
+    run.experiment(records.PhaseEdge(t=run.at(1), name="kill", edge="begin"))
     run.request("plain", 2, status=500, failure="status")
     assert _counts(lookout.look(run.at(2.1))["plain"]) == (0, 0, 0)
     assert _counts(lookout.look(run.at(3.2))["plain"]) == (1, 1, 0)
@@ -90,7 +90,7 @@ def test_lately_is_the_last_seconds(run: Recorded) -> None:
     _play(run)
     lookout = LiveReader(run.folder, ARMS)
     assert lookout.look(run.at(5))["plain"].p95_ms == 50
-    later = lookout.look(run.at(5 + LATELY_S))["plain"]
+    later = lookout.look(run.at(5 + RECENT_S))["plain"]
     assert (later.rate, later.p95_ms, later.broken) == (None, None, 2)
 
 
@@ -111,5 +111,5 @@ def test_deeds(run: Recorded) -> None:
     assert lookout.deeds()[1].ended == run.at(8)
 
 
-def _counts(sight: Sight) -> tuple[int, int, int]:
+def _counts(sight: ArmSnapshot) -> tuple[int, int, int]:
     return sight.requests, sight.failed, sight.broken

@@ -13,9 +13,9 @@ from tests.unit.doubtful import calm, codes_of
 from tests.unit.recorded import STEADY, Recorded, scenario
 
 from brokenpipe.errors import ReportError
-from brokenpipe.history.fsync import keeping
-from brokenpipe.history.inventory import files_written
-from brokenpipe.history.records import End, Finish
+from brokenpipe.history.fsync import syncing
+from brokenpipe.history.inventory import list_files
+from brokenpipe.history.records import Finish, RequestEnd
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
@@ -30,7 +30,7 @@ def end(run: Recorded) -> None:
     run.finish()
     path = run.folder / "experiment.ndjson"
     lines = path.read_text().splitlines()
-    files = files_written(run.folder, but=path, seen={})
+    files = list_files(run.folder, but=path, seen={})
     path.write_text("\n".join([*lines[:-1], json.dumps(json.loads(lines[-1]) | {"files": files})]) + "\n")
 
 
@@ -113,7 +113,9 @@ def test_starts_that_are_gone(tmp_path: Path) -> None:
 def failed_run(folder: Path) -> None:
     with calm(folder) as run:
         run.load(
-            End(run.at(1), "plain", "POST /chat", "User-x", 5.0, 500, failure="status", error="HTTP 500")
+            RequestEnd(
+                run.at(1), "plain", "POST /chat", "User-x", 5.0, 500, failure="status", error="HTTP 500"
+            )
         )
         doubtful.postgres(run)
         run.proxy("link_opened", 1, arm="plain", port=40_000)
@@ -152,9 +154,9 @@ def test_what_was_removed_while_the_run_went_on_is_listed(tmp_path: Path) -> Non
     """Also what not every run has: the witness of an arm. A file that was cut is listed as long as it was."""
     for name, text in (("witness-plain-77", "a\n"), ("gauges", "ab\n"), ("experiment", "abc\n")):
         (tmp_path / f"{name}.ndjson").write_text(text)
-    with keeping(tmp_path) as keeper:
-        keeper.keep()
+    with syncing(tmp_path) as fsyncer:
+        fsyncer.sync()
         (tmp_path / "witness-plain-77.ndjson").unlink()
         (tmp_path / "gauges.ndjson").write_text("")
-        files = files_written(tmp_path, but=tmp_path / "experiment.ndjson", seen=keeper.sizes)
+        files = list_files(tmp_path, but=tmp_path / "experiment.ndjson", seen=fsyncer.sizes)
     assert files == {"gauges.ndjson": 3, "witness-plain-77.ndjson": 2}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
 
-from brokenpipe.history.clock_shift import moved
+from brokenpipe.history.clock_shift import shifted_copy
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
 
@@ -54,7 +54,7 @@ def test_every_time_is_moved(tmp_path: Path) -> None:
     kinds = set()
     for path in [*SAMPLE.glob("*.ndjson"), *(tmp_path / "failing").glob("*.ndjson")]:
         before = _lines(path)
-        after = _lines(moved(path, DAYS_NS, tmp_path))
+        after = _lines(shifted_copy(path, DAYS_NS, tmp_path))
         for line, shifted in zip(before, after, strict=True):
             if line["k"] == "clock":
                 assert shifted == line | {"t": line["t"] + DAYS_NS}
@@ -74,9 +74,9 @@ def test_a_time_before_the_clock_began_is_moved(tmp_path: Path) -> None:
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     (tmp_path / "there").mkdir()
     (tmp_path / "back").mkdir()
-    there = moved(path, -9_000, tmp_path / "there")
+    there = shifted_copy(path, -9_000, tmp_path / "there")
     assert _lines(there)[0]["t"] == -8_995
-    assert _lines(moved(there, 9_000, tmp_path / "back")) == [line]
+    assert _lines(shifted_copy(there, 9_000, tmp_path / "back")) == [line]
 
 
 def _comparable(findings: Findings) -> Any:
@@ -101,7 +101,7 @@ def _sample_on_a_clock(folder: Path, first_ns: int) -> Findings:
     folder.mkdir()
     for path in SAMPLE.iterdir():
         if path.suffix == ".ndjson":
-            moved(path, first_ns - opening, folder)
+            shifted_copy(path, first_ns - opening, folder)
         else:
             shutil.copy(path, folder)
     return measure(folder)

@@ -181,7 +181,7 @@ def test_a_run_cut_off_before_its_first_phase(tmp_path: Path) -> None:
 def test_a_run_cut_off_within_a_phase(tmp_path: Path) -> None:
     """Of a phase that began but did not end, the episodes that were over count."""
     with Recorded(tmp_path, scenario(STEADY, expect=[NO_FAILURE])) as recorded:
-        recorded.experiment(records.Phase(t=recorded.at(2), name="steady", edge="begin"))
+        recorded.experiment(records.PhaseEdge(t=recorded.at(2), name="steady", edge="begin"))
         recorded.experiment(
             records.Episode(
                 phase="steady", n=0, t0=recorded.at(2), t1=recorded.at(4), strike=None, counts=True

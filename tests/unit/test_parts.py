@@ -12,7 +12,7 @@ from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history import records
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.history.resume import GAP_NS
 from brokenpipe.measure.pipeline import measure
 from brokenpipe.measure.resume_state import read_resume_state
@@ -28,7 +28,7 @@ def _first_part(folder: Path) -> None:
     with Recorded(folder, SCENARIO) as run:
         run.phase("steady", [(1, 3, None), (3, 5, None)])
         run.requests("plain", [1.5, 2.5, 3.5])
-        run.experiment(records.Phase(t=run.at(6), name="kill", edge="begin"))
+        run.experiment(records.PhaseEdge(t=run.at(6), name="kill", edge="begin"))
         run.experiment(
             records.Episode(phase="kill", n=0, t0=run.at(6), t1=run.at(7), strike=run.at(6.5), counts=True)
         )
@@ -37,7 +37,7 @@ def _first_part(folder: Path) -> None:
         run.request("plain", 6.8, key="gone")
         run.ledger("plain", {"gone": 1})
         run.gauge(records.ProcessGauge(run.at(6), "load", None, cpu_s=50.0, rss_bytes=1))
-        run.gauge(records.Tick(run.at(7), wall_ns=run.base + 7_000_000_000, boot_ns=None))
+        run.gauge(records.ClockReading(run.at(7), wall_ns=run.base + 7_000_000_000, boot_ns=None))
 
 
 def _second_part(folder: Path, offset_s: float) -> None:
@@ -45,19 +45,19 @@ def _second_part(folder: Path, offset_s: float) -> None:
     apart = folder / "apart"
     with Recorded(apart, SCENARIO) as run:
         run.experiment(records.Resumed(t=run.at(0), part=2, command="brokenpipe resume"))
-        run.experiment(records.Phase(t=run.at(2), name="kill", edge="begin"))
+        run.experiment(records.PhaseEdge(t=run.at(2), name="kill", edge="begin"))
         run.experiment(
             records.Episode(phase="kill", n=1, t0=run.at(2), t1=run.at(3), strike=run.at(2.5), counts=True)
         )
-        run.experiment(records.Phase(t=run.at(3), name="kill", edge="end"))
+        run.experiment(records.PhaseEdge(t=run.at(3), name="kill", edge="end"))
         run.request("plain", 2.2)
         run.request("plain", 2.6, errors=[error("statement", RESET)])
         run.request("plain", 2.7, key="kept")
         run.ledger("plain", {"kept": 1})
         run.gauge(records.ProcessGauge(run.at(2), "load", None, cpu_s=1.0, rss_bytes=1))
         run.gauge(records.ProcessGauge(run.at(3), "load", None, cpu_s=1.2, rss_bytes=1))
-        run.gauge(records.Tick(run.at(2), wall_ns=run.base + 3_600 * 10**9, boot_ns=None))
-        run.gauge(records.Tick(run.at(3), wall_ns=run.base + 3_601 * 10**9, boot_ns=None))
+        run.gauge(records.ClockReading(run.at(2), wall_ns=run.base + 3_600 * 10**9, boot_ns=None))
+        run.gauge(records.ClockReading(run.at(3), wall_ns=run.base + 3_601 * 10**9, boot_ns=None))
         run.finish(at=4)
     by = round(offset_s * 1e9)
 
@@ -120,7 +120,7 @@ def test_the_ledger_is_that_of_the_last_database(folder: Path) -> None:
 def test_files_are_never_rewritten(folder: Path) -> None:
     """Reading moves times in copies, and the copies are gone afterwards."""
     before = {path: path.read_bytes() for path in folder.glob("*.ndjson")}
-    with reading(folder) as history:
+    with open_history(folder) as history:
         assert history.one("SELECT count(*) FROM resumptions") == (1,)
     assert {path: path.read_bytes() for path in folder.glob("*.ndjson")} == before
 
@@ -168,7 +168,7 @@ def test_arms_that_take_turns_finish_an_episode_together(tmp_path: Path) -> None
     """A round in which one arm had its turn and the other had not is played again, and counts once."""
     plan = scenario(STEADY).model_copy(update={"isolate": True})
     with Recorded(tmp_path, plan) as run:
-        run.experiment(records.Phase(t=run.at(1), name="steady", edge="begin"))
+        run.experiment(records.PhaseEdge(t=run.at(1), name="steady", edge="begin"))
         for n, arm, at in (
             (0, "plain", 1),
             (0, "pre_ping", 3),

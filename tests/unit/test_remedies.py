@@ -107,7 +107,7 @@ def test_waits_that_outlast_a_fault(tmp_path: Path) -> None:
     with _recorded(tmp_path / "run", HOLE) as run:
         run.phase("hole", [(n, n + 2, None) for n in range(0, 12, 2)])
         run.requests("plain", [0.1])
-        doubt_record = records.Doubt.of(
+        doubt_record = records.RecordedDoubt.of(
             records.Code.NOT_DRAINED, "requests were still under way", phase="hole"
         )
         run.experiment(doubt_record)

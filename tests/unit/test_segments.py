@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.history.file_names import file_of, last_part, part_of, segment
-from brokenpipe.history.reader import reading
+from brokenpipe.history.file_names import first_file, last_part, part_of, segment_file
+from brokenpipe.history.reader import open_history
 from brokenpipe.load.requests import request_log
 from brokenpipe.load.requests.request_log import RequestLog
 
@@ -30,8 +30,8 @@ class Asked:
 def test_requests_go_on_in_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     """Each file opens with a clock and ends with a whole line; together they have every request, once."""
     monkeypatch.setattr(request_log, "LARGE_BYTES", 1_000)
-    file_of(tmp_path, "experiment").touch()
-    log = RequestLog(file_of(tmp_path, "requests", part))
+    first_file(tmp_path, "experiment").touch()
+    log = RequestLog(first_file(tmp_path, "requests", part))
     for n in range(100):
         log.end(Asked(f"User-{n}"), 5.0, 200)
         if n % 3 == 0:
@@ -46,15 +46,15 @@ def test_requests_go_on_in_another_file(tmp_path: Path, monkeypatch: pytest.Monk
         assert json.loads(first)["k"] == "clock"
         assert path.read_bytes().endswith(b"\n")
         assert path.stat().st_size < 2_000
-    with reading(tmp_path) as history:
+    with open_history(tmp_path) as history:
         assert history.one("SELECT count(*), count(*) FILTER (t_end IS NOT NULL) FROM requests") == (100, 100)
 
 
 def test_names(tmp_path: Path) -> None:
     """A part is in the name of each file of it, a segment as well; an arm's name cannot pass for either."""
-    assert file_of(tmp_path, "links").name == "links.ndjson"
-    assert file_of(tmp_path, "links", 3).name == "links.r3.ndjson"
-    assert segment(file_of(tmp_path, "requests"), 2).name == "requests.2.ndjson"
-    assert segment(file_of(tmp_path, "requests", 2), 2).name == "requests.r2.2.ndjson"
+    assert first_file(tmp_path, "links").name == "links.ndjson"
+    assert first_file(tmp_path, "links", 3).name == "links.r3.ndjson"
+    assert segment_file(first_file(tmp_path, "requests"), 2).name == "requests.2.ndjson"
+    assert segment_file(first_file(tmp_path, "requests", 2), 2).name == "requests.r2.2.ndjson"
     parts = {"witness-v.r2-10.ndjson": 1, "witness-v.r2-10.r3.ndjson": 3, "requests.r2.12.ndjson": 2}
     assert {name: part_of(Path(name)) for name in parts} == parts

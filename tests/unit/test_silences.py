@@ -90,7 +90,7 @@ def test_a_server_that_stands_still_for_longer_than_its_fault(run: Recorded) -> 
 @pytest.mark.parametrize("code", ["proxy_hung", "proxy_restarted"])
 def test_a_toxiproxy_of_which_a_call_has_told(run: Recorded, code: str) -> None:
     """One doubt is enough."""
-    run.experiment(records.Doubt.of(Code(code), "no answer"))
+    run.experiment(records.RecordedDoubt.of(Code(code), "no answer"))
     run.silence("toxiproxy", 2, 6)
     assert set(doubts(run)) == {code}
 
@@ -120,12 +120,12 @@ def written(run: Recorded, *, silent: tuple[float, float] = (0, 0), what: str = 
     run.watch("load", "postgres", looks=[at for at in range(14) if _writes(at, silent, what == "looks")])
     for at in range(28):
         if _writes(at / 2, silent, what == "lags"):
-            run.load(records.Lag(run.at(at / 2), 3.0))
+            run.load(records.LoopLag(run.at(at / 2), 3.0))
     for at in range(14):
         if _writes(at, silent, what == "ticks"):
-            run.gauge(records.Tick(run.at(at), run.at(at), run.at(at)))
+            run.gauge(records.ClockReading(run.at(at), run.at(at), run.at(at)))
         if _writes(at, silent, what == "slots"):
-            run.gauge(records.Slots(run.at(at), 20, 100))
+            run.gauge(records.ConnectionSlots(run.at(at), 20, 100))
         for arm in ("plain", "pre_ping"):
             if _writes(at, silent, what == arm):
                 run.witness(arm, k="tick", t=run.at(at), pid=4)
@@ -183,8 +183,8 @@ def test_postgres_that_a_fault_stopped_is_not_gauged(run: Recorded) -> None:
 def test_a_history_of_before_has_no_gaps(run: Recorded) -> None:
     """Without a watch it is not known what should be there."""
     for at in (1, 11):
-        run.load(records.Lag(run.at(at), 3.0))
-        run.gauge(records.Tick(run.at(at), run.at(at), run.at(at)))
+        run.load(records.LoopLag(run.at(at), 3.0))
+        run.gauge(records.ClockReading(run.at(at), run.at(at), run.at(at)))
     assert doubts(run) == {}
 
 
@@ -198,7 +198,7 @@ def test_what_follows_from_a_silence_says_so(tmp_path: Path) -> None:
         run.requests("pre_ping", [60.1])
         run.silence("postgres", 1, 6)
         for phase in ("steady", "later"):
-            doubt = records.Doubt.of(Code.NOT_DRAINED, "requests were still under way", phase=phase)
+            doubt = records.RecordedDoubt.of(Code.NOT_DRAINED, "requests were still under way", phase=phase)
             run.experiment(doubt)
         run.ledger("plain", "Postgres did not answer")
         run.finish(at=70)

@@ -164,12 +164,12 @@ class Played:
         return [(each.t0 / 1e9, each.t1 / 1e9) for each in found if each.phase == phase]
 
     def edges(self, phase: str) -> list[float]:
-        found = [each for each in self.log.lines if isinstance(each, records.Phase)]
+        found = [each for each in self.log.lines if isinstance(each, records.PhaseEdge)]
         return [each.t / 1e9 for each in found if each.name == phase]
 
     @property
-    def doubts(self) -> list[records.Doubt]:
-        return [each for each in self.log.lines if isinstance(each, records.Doubt)]
+    def doubts(self) -> list[records.RecordedDoubt]:
+        return [each for each in self.log.lines if isinstance(each, records.RecordedDoubt)]
 
 
 @pytest.fixture

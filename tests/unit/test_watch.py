@@ -22,7 +22,7 @@ from brokenpipe.drive.watch import watch as watch_module
 from brokenpipe.drive.watch.process_states import JANITOR, ProcessStates, SilenceKey
 from brokenpipe.drive.watch.watch import Watch
 from brokenpipe.history.records import Record
-from brokenpipe.history.silences import Silence
+from brokenpipe.history.silences import SilenceEdge
 from brokenpipe.stack.processes.ports import poll
 
 PARENT = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
@@ -119,9 +119,9 @@ def test_a_silence_is_written_when_it_begins_and_when_it_ends() -> None:
     for t, standing in ((1, set()), (2, {STOPPED}), (3, {STOPPED}), (4, set()), (5, {STOPPED})):
         watch.record_states(standing, t)
     assert log.lines == [
-        Silence(2, "begin", "load", None, 7, "stopped"),
-        Silence(4, "end", "load", None, 7, "stopped"),
-        Silence(5, "begin", "load", None, 7, "stopped"),
+        SilenceEdge(2, "begin", "load", None, 7, "stopped"),
+        SilenceEdge(4, "end", "load", None, 7, "stopped"),
+        SilenceEdge(5, "begin", "load", None, 7, "stopped"),
     ]
 
 
@@ -145,7 +145,7 @@ def test_loops_that_stood_still_together_are_one_silence() -> None:
     watch.record_late(10, 20)
     watch.record_late(12, 20)
     watch.record_late(30, 40)
-    assert [each.t for each in log.lines if isinstance(each, Silence)] == [10, 20, 30, 40]
+    assert [each.t for each in log.lines if isinstance(each, SilenceEdge)] == [10, 20, 30, 40]
 
 
 def test_whoever_looks_goes_on_without_descriptors() -> None:

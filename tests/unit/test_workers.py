@@ -13,7 +13,7 @@ from tests.unit.recorded import STEADY, Recorded, scenario
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.worker_clocks import worker_clocks
-from brokenpipe.history.writer import writing
+from brokenpipe.history.writer import open_writer
 from brokenpipe.load.distributed.clock_sync import PingSample, estimate_offset
 from brokenpipe.load.users.shards import Shard
 from brokenpipe.measure.model.findings import Findings
@@ -66,7 +66,7 @@ def test_one_machine_has_one_clock() -> None:
 
 def _synced(run: Recorded, *measured: tuple[int, int]) -> None:
     for n, (offset_ns, error_ns) in enumerate(measured):
-        run.experiment(records.Sync(run.at(n), "w1", offset_ns, error_ns))
+        run.experiment(records.ClockOffset(run.at(n), "w1", offset_ns, error_ns))
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_the_best_measurement_counts(
 
 def _workers_log(run: Recorded, shift_ns: int, times: list[float]) -> None:
     """Requests of worker w1, whose clock shows so much less than ours."""
-    with writing(run.folder / "requests-w1.ndjson", "load") as log:
+    with open_writer(run.folder / "requests-w1.ndjson", "load") as log:
         for n, at in enumerate(times):
             for arm in ("plain", "pre_ping"):
                 t = run.at(at) - shift_ns
                 if n % 2:
-                    log.write(records.Start(t, arm, f"User-1-{n}", "POST /chat"))
+                    log.write(records.RequestStart(t, arm, f"User-1-{n}", "POST /chat"))
                 log.write(
-                    records.End(
+                    records.RequestEnd(
                         t, arm, "POST /chat", f"User-1-{n}", ms=50, status=200, begun=True if n % 2 else None
                     )
                 )
-        log.write(records.Lag(run.at(1) - shift_ns, 700.0))
+        log.write(records.LoopLag(run.at(1) - shift_ns, 700.0))
 
 
 def _figures(folder: Path, shift_ns: int, *, synced: bool) -> Findings:

@@ -25,7 +25,7 @@ from brokenpipe.drive.detection.detect import detect_held
 from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.wire import self_test_faults
-from brokenpipe.faults import BlackHole, Fault, NoWire, PacketDrop
+from brokenpipe.faults import BlackHole, Fault, InertProxy, PacketDrop
 from brokenpipe.measure.failures.error_classes import ChainedException, classify
 from brokenpipe.stack.packet_loss import namespace, nftables
 from brokenpipe.stack.postgres.server import postgres
@@ -157,7 +157,7 @@ def refused_late(driver: Driver) -> str:
 def probed(server: ToxiproxyServer, folder: Path, *, really: bool) -> list[dict[str, Any]]:
     """The certificate of the fault, injected really or on nothing."""
     scratch = partial(postgres, log_path=folder / "postgres.log", janitor=NoJanitor())
-    wire_of = (lambda proxy: proxy) if really else (lambda _: NoWire())
+    wire_of = (lambda proxy: proxy) if really else (lambda _: InertProxy())
     probes = self_test_faults([PacketDrop()], server, scratch, wire_of=wire_of)
     return [{"situation": probe.situation, "seen": probe.seen, "held": probe.held} for probe in probes]
 

@@ -15,7 +15,7 @@ import pytest
 
 from brokenpipe.drive.detection.detect import detect_commit_cut
 from brokenpipe.drive.self_test.commit import self_test_commits
-from brokenpipe.faults import CommitCut, NoWire
+from brokenpipe.faults import CommitCut, InertProxy
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
@@ -192,6 +192,6 @@ def test_the_certificate_looks_into_the_database(
     faults = [CommitCut(), CommitCut(lost="commit"), CommitCut(how="fin")]
     probes = self_test_commits([*faults, faults[0]], server, database)
     assert [(probe.parameters, probe.held) for probe in probes] == [(str(fault), True) for fault in faults]
-    nothing = self_test_commits(faults, server, database, wire_of=lambda _: NoWire())
+    nothing = self_test_commits(faults, server, database, wire_of=lambda _: InertProxy())
     assert [probe.held for probe in nothing] == [False, False, False]
     assert "committed, the client hears of it" in nothing[0].seen

@@ -11,17 +11,17 @@ from brokenpipe.faults import (
     BackendKill,
     BlackHole,
     CommitCut,
-    Expectation,
     Fault,
     IdleDrop,
     IdleReset,
+    InertProxy,
     Latency,
-    NoWire,
     Refuse,
-    Seen,
     ServerPause,
     ServerRestart,
     ServerSetting,
+    SocketEffect,
+    SocketExpectation,
     SocketKill,
 )
 from brokenpipe.stack.proxy.server import ToxiproxyServer
@@ -67,7 +67,7 @@ def test_the_certificate_notices_a_fault_that_did_not_land(
     """Injected on nothing, each fault fails its contract wherever that promises an effect."""
     faults = [SocketKill(), SocketKill(how="fin"), Latency(ms=25), IdleReset(after_ms=200)]
     faults += [IdleDrop(after_ms=200), BlackHole(), Refuse(), IdleReset(after_ms=200, when="next_packet")]
-    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: NoWire())
+    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: InertProxy())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert (
         len(promised) == 2 + 2 + 3 + 2 + 2 + 3 + 3 + 2
@@ -82,7 +82,7 @@ def test_the_certificate_notices_a_server_to_which_nothing_happened(
     """Injected on nothing, a fault at the server fails its contract wherever that promises an effect."""
     faults = [BackendKill(), ServerRestart(), ServerPause()]
     faults += [ServerSetting(setting="default_transaction_read_only")]
-    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: NoWire())
+    probes = self_test_faults(faults, server, scratch, wire_of=lambda _: InertProxy())
     promised = [probe for probe in probes if probe.expected.seen != "alive"]
     assert len(promised) == 2 + 3 + 3 + 1
     assert [str(probe) for probe in promised if probe.held] == []
@@ -156,10 +156,10 @@ def test_the_certificate_leaves_no_proxy_behind(server: ToxiproxyServer, scratch
     ],
 )
 def test_only_what_can_be_chance_is_looked_at_again(
-    seen: Seen, after_s: float, met: bool, chance: bool
+    seen: SocketEffect, after_s: float, met: bool, chance: bool
 ) -> None:
     """An expectation tells what keeps it, what breaks it, and what may be the machine's doing."""
-    expected = Expectation("eof", "last_byte", 0.300, 0.320)
+    expected = SocketExpectation("eof", "last_byte", 0.300, 0.320)
     assert expected.met_by(seen, after_s) is met
     assert expected.missed_by_chance(seen, after_s) is chance
-    assert not Expectation("reset", "injection", 0, 0.02).missed_by_chance("eof", 0.01)
+    assert not SocketExpectation("reset", "injection", 0, 0.02).missed_by_chance("eof", 0.01)

@@ -150,8 +150,8 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
     changed = {name for name, attributes in wire.toxics.items() if attributes != whole.toxics[name]}
     assert changed <= {toxic.name for toxic in fault.toxics()}
     broken = bool(changed) or wire.refuses or wire.drops or bool(wire.settings) or wire.still
-    assert broken is (fault.waits or not fault.strikes)
-    assert wire.kills == int(fault.strikes and not fault.waits)
+    assert broken is (fault.deferred or not fault.momentary)
+    assert wire.kills == int(fault.momentary and not fault.deferred)
     fault.heal(wire)
     assert (wire.toxics, wire.refuses, wire.drops, wire.settings) == (whole.toxics, False, False, {})
     assert not wire.still
@@ -181,6 +181,6 @@ def test_an_idle_limit_that_ends_at_once_undoes_one_that_waits() -> None:
 
 def test_a_brief_fault_differs_in_its_times_alone() -> None:
     """What is probed instead of an hour's idle limit is the same fault with a second's."""
-    assert IdleReset(after_ms=590_000, how="fin").brief() == IdleReset(after_ms=1000, how="fin")
-    assert Latency(ms=25, jitter_ms=5).brief() == Latency(ms=25, jitter_ms=5)
-    assert SocketKill().brief() == SocketKill()
+    assert IdleReset(after_ms=590_000, how="fin").shortened() == IdleReset(after_ms=1000, how="fin")
+    assert Latency(ms=25, jitter_ms=5).shortened() == Latency(ms=25, jitter_ms=5)
+    assert SocketKill().shortened() == SocketKill()

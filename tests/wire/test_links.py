@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from brokenpipe.faults import SocketKill
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
@@ -37,7 +37,7 @@ def told(tmp_path: Path) -> Callable[[str, int], list[Row]]:
 
     def ask(query: str, count: int) -> list[Row]:
         def answer() -> list[Row] | None:
-            with reading(tmp_path) as history:
+            with open_history(tmp_path) as history:
                 rows = history.rows(query)
             return rows if len(rows) == count else None
 

@@ -18,7 +18,7 @@ from brokenpipe.drive.gauges.sampler import SampledProcess, sampling
 from brokenpipe.drive.raw_postgres.session import SSL_REQUEST, LoginFailedError, pg_session
 from brokenpipe.errors import PostgresError, ProxyError
 from brokenpipe.faults import BackendKill, Fault, ServerPause, ServerRestart, ServerSetting, StopMode
-from brokenpipe.history.writer import writing
+from brokenpipe.history.writer import open_writer
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.ports import LOOPBACK, poll
@@ -232,8 +232,8 @@ def test_the_gauges_of_others_go_on_while_the_server_stands_still(
         return path.read_text().count(f'{{"k":"{kind}"')
 
     with (
-        writing(path, "test") as log,
-        writing(tmp_path / "doubts.ndjson", "test") as doubts,
+        open_writer(path, "test") as log,
+        open_writer(tmp_path / "doubts.ndjson", "test") as doubts,
         sampling(watched, {plain.name: "plain"}, stack, log, doubts),
     ):
         assert poll(lambda: counted("postgres") or None, timeout_s=10)

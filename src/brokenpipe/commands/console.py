@@ -14,7 +14,7 @@ from rich.text import Text
 from brokenpipe.commands.signals import EXIT_INTERRUPTED
 from brokenpipe.errors import BrokenpipeError, MemoryShortage, OutOfFiles
 from brokenpipe.plain_text import escape_controls, shorten
-from brokenpipe.shortages import is_memory_shortage, is_out_of_files, too_low_a_limit
+from brokenpipe.shortages import describe_low_limit, is_memory_shortage, is_out_of_files
 
 _MAX_LINE_CHARACTERS = 2000  # of one line of an error
 _MAX_DETAILS = 60  # lines of an error
@@ -46,7 +46,7 @@ err = SafeConsole(stderr=True)
 @contextmanager
 def converting_shortages() -> Iterator[None]:
     """Make one error of the many ways in which a lack of memory shows itself, and one of a lack of descriptors."""
-    if message := too_low_a_limit():  # it may have been set since
+    if message := describe_low_limit():  # it may have been set since
         raise MemoryShortage(message)
     try:
         yield

@@ -36,13 +36,13 @@ def resume(
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.run_folder import locked
-    from brokenpipe.history.reader import demand_folder
+    from brokenpipe.history.reader import require_folder
     from brokenpipe.measure.resume_state import read_resume_state
     from brokenpipe.measure.run_metadata import scenario_text
 
     with console.exiting_on_errors():
         project = find_project(Path.cwd())
-        demand_folder(report)
+        require_folder(report)
         folder = report.resolve()
         with locked(folder):
             found = read_resume_state(folder)

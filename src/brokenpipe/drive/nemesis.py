@@ -24,7 +24,7 @@ from brokenpipe.drive.detection.detect import (
 )
 from brokenpipe.errors import ProxyHung, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.records import Act, Doubt, Landing
+from brokenpipe.history.records import FaultAction, FaultDetection, RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import Phase
@@ -100,7 +100,7 @@ class Nemesis:
     ) -> int:
         """Inject a fault. Returns the time before the first call."""
         before = time.monotonic_ns()
-        if not fault.strikes or fault.waits:
+        if not fault.momentary or fault.deferred:
             self._held.append(_HeldFault(fault, arms))
         if fault.shared:
             everywhere = tuple(self.proxies.values())
@@ -129,7 +129,7 @@ class Nemesis:
 
         `until` is the end of the episode (time.monotonic()): a deferred strike has until then to take effect.
         """
-        if fault.waits:
+        if fault.deferred:
             before = self.inject(fault, phase, episode, arms)
             for arm, proxy in self._proxies_of(arms).items():
                 self._detect_later(
@@ -173,13 +173,13 @@ class Nemesis:
         def record() -> None:
             seen = detect()
             self.log.write(
-                Landing(
+                FaultDetection(
                     t=time.monotonic_ns(),
                     fault=str(fault),
                     arm=arm,
                     phase=phase,
                     episode=episode,
-                    expected=str(fault.sign),
+                    expected=str(fault.expected_effect),
                     seen=seen.seen,
                     after_ms=seen.after_ms,
                     landed=seen.landed,
@@ -229,7 +229,9 @@ class Nemesis:
         error = problem.message if problem else None
         t1 = time.monotonic_ns()
         self.log.write(
-            Act(t0, t1, action=action, fault=fault, arm=arm, phase=phase, episode=episode, error=error)
+            FaultAction(
+                t0, t1, action=action, fault=fault, arm=arm, phase=phase, episode=episode, error=error
+            )
         )
 
     def _record_errors(self, problems: Sequence[StackError], phase: str, episode: int | None) -> None:
@@ -245,14 +247,14 @@ class Nemesis:
         self._held = [held for held in self._held if held.fault.place != "wire"]
         for arm in self.proxies:
             t1 = time.monotonic_ns()
-            act = Act(t0, t1, action="restart", fault=NO_FAULT, arm=arm, phase=phase, episode=episode)
+            act = FaultAction(t0, t1, action="restart", fault=NO_FAULT, arm=arm, phase=phase, episode=episode)
             self.log.write(act)
 
     def _record_doubt(self, problem: StackError, phase: str) -> None:
         hung = isinstance(problem, ProxyHung)
         code = Code.PROXY_RESTARTED if hung else Code.ACT_FAILED
         text = f"in {phase}: {problem.message}" + ("; Toxiproxy was restarted" if hung else "")
-        self.doubts.write(Doubt.of(code, text, phase=phase))
+        self.doubts.write(RecordedDoubt.of(code, text, phase=phase))
 
 
 def _error_of(do: Callable[[], None]) -> StackError | None:

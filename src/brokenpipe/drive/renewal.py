@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from brokenpipe.history.records import Doubt
+from brokenpipe.history.records import RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.load.messages import Count
 
@@ -43,8 +43,8 @@ class RenewalWait:
         return now - self.since >= RENEWAL_TIMEOUT_S
 
 
-def not_back_warning(arm: str, phase: str) -> Doubt:
+def not_back_warning(arm: str, phase: str) -> RecordedDoubt:
     """The doubt about an arm that has not come back."""
     waited = f"{arm} answered no request for {RENEWAL_TIMEOUT_S:g} s"
     text = f"{waited} after the harness had renewed its connections before {phase}"
-    return Doubt.of(Code.NOT_BACK_AFTER_RENEWAL, text, arm=arm)
+    return RecordedDoubt.of(Code.NOT_BACK_AFTER_RENEWAL, text, arm=arm)

@@ -20,7 +20,7 @@ import psutil
 import brokenpipe
 from brokenpipe.drive.git_revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
-from brokenpipe.history.file_names import file_of
+from brokenpipe.history.file_names import first_file
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
 from brokenpipe.redaction import redacted_arguments
@@ -63,7 +63,7 @@ def point_latest_at(folder: Path) -> None:
 
 def remove_if_not_begun(folder: Path) -> None:
     """Remove a folder that has no history: it cannot be reported."""
-    if not file_of(folder, "experiment").exists():
+    if not first_file(folder, "experiment").exists():
         shutil.rmtree(folder, ignore_errors=True)
 
 

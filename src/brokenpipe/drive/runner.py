@@ -27,12 +27,12 @@ from brokenpipe.drive.watch.watch import SilenceMonitor, Watch, watching
 from brokenpipe.drive.write_ledger_reader import LedgerReader, open_ledger
 from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
-from brokenpipe.history.file_names import file_of, last_part
-from brokenpipe.history.fsync import Keeper, keeping
-from brokenpipe.history.inventory import checksums, files_written
-from brokenpipe.history.records import Doubt, Finish, Probe, Resumed, Sync
+from brokenpipe.history.file_names import first_file, last_part
+from brokenpipe.history.fsync import Fsyncer, syncing
+from brokenpipe.history.inventory import compute_checksums, list_files
+from brokenpipe.history.records import ClockOffset, Finish, RecordedDoubt, Resumed, SelfTest
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import Writer, writing
+from brokenpipe.history.writer import Writer, open_writer
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import Notice, WorkerClockOffset
 from brokenpipe.plan.endings import first_ending
@@ -91,7 +91,7 @@ class RunSpec:
 
     def file(self, writer: str) -> Path:
         """The history file of one writer."""
-        return file_of(self.folder, writer, self.part)
+        return first_file(self.folder, writer, self.part)
 
     @property
     def total_s(self) -> float:
@@ -132,7 +132,7 @@ def _require_next_part(spec: RunSpec) -> None:
 def _record_run(spec: RunSpec) -> Ending:
     """Run the experiment in a folder that is locked for this process."""
     ending: Ending = "failed"
-    with keeping(spec.folder) as keeper, writing(spec.file("experiment"), "experiment") as log:
+    with syncing(spec.folder) as fsyncer, open_writer(spec.file("experiment"), "experiment") as log:
         try:
             if spec.part == 1:
                 point_latest_at(spec.folder)
@@ -141,7 +141,7 @@ def _record_run(spec: RunSpec) -> Ending:
             outcome: Outcome = "done"
             if spec.episode_ranges or spec.plan.looks:  # else all was played, and only its end is missing
                 with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as undo:
-                    show = partial(_check_then_show, keeper, undo, spec.on_progress)
+                    show = partial(_check_then_show, fsyncer, undo, spec.on_progress)
                     outcome = _execute(replace(spec, on_progress=show), undo, log)
             ending = outcome
         except KeyboardInterrupt:
@@ -149,27 +149,27 @@ def _record_run(spec: RunSpec) -> Ending:
         except Terminated:
             ending = "terminated"
         finally:
-            write_finish(log, ending, keeper)
+            write_finish(log, ending, fsyncer)
     return ending
 
 
-def write_finish(log: Writer, ending: Ending, keeper: Keeper) -> None:
+def write_finish(log: Writer, ending: Ending, fsyncer: Fsyncer) -> None:
     """Write the last line of the history: how the run ended, and the files written beside it. Raises RecordingError."""
-    files = files_written(log.path.parent, but=log.path, seen=keeper.sizes)
-    sums = checksums(log.path.parent, files, log.path)
+    files = list_files(log.path.parent, but=log.path, seen=fsyncer.sizes)
+    sums = compute_checksums(log.path.parent, files, log.path)
     log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
 
 
 def record_janitor_replaced(log: Writer, text: str) -> None:
     """Record that the janitor was replaced. Raises RecordingError."""
-    log.write(Doubt.of(Code.JANITOR_LOST, text))
+    log.write(RecordedDoubt.of(Code.JANITOR_LOST, text))
 
 
 def _check_then_show(
-    keeper: Keeper, undo: Janitor, show: Callable[[Progress], None], progress: Progress
+    fsyncer: Fsyncer, undo: Janitor, show: Callable[[Progress], None], progress: Progress
 ) -> None:
     """Show the progress, after checking that the disk still takes records and the janitor still runs."""
-    keeper.check()
+    fsyncer.check()
     undo.check()
     show(progress)
 
@@ -220,10 +220,10 @@ def _stack_spec(spec: RunSpec, undo: Janitor) -> Footing:
     )
 
 
-def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
+def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[SelfTest]:
     """Test these faults on this machine and yield the records of the results. Raises StackError."""
     for probe in self_test_faults(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
-        yield Probe(
+        yield SelfTest(
             t=time.monotonic_ns(),
             fault=probe.parameters,
             situation=probe.situation,
@@ -234,7 +234,7 @@ def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[Probe]:
         )
 
     for commit_result in self_test_commits(faults, stack.toxiproxy, stack.postgres):
-        yield Probe(
+        yield SelfTest(
             t=time.monotonic_ns(),
             fault=commit_result.parameters,
             situation=SITUATION,
@@ -273,7 +273,7 @@ def _wait_for_users(spec: RunSpec, load: LocustProcess) -> None:
 
 def _record_offset(log: Writer, measured: WorkerClockOffset) -> None:
     """Record the clock offset of a worker at once: without it the worker's times mean nothing."""
-    log.write(Sync(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
+    log.write(ClockOffset(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
 def _open_ledger(spec: RunSpec, stack: Stack, log: Writer) -> AbstractContextManager[LedgerReader]:
@@ -293,8 +293,8 @@ def _play(
     proxies = {name: arm.proxy for name, arm in stack.arms.items()}
     databases = {name: arm.database for name, arm in stack.arms.items()}
     with (
-        writing(spec.file("nemesis"), "nemesis") as acts,
-        writing(spec.file("gauges"), "probe") as gauges,
+        open_writer(spec.file("nemesis"), "nemesis") as acts,
+        open_writer(spec.file("gauges"), "probe") as gauges,
         sampling(sampled_processes(stack, load), databases, stack, gauges, log),
         nemesis(proxies, stack.toxiproxy, acts, log) as actor,
     ):
@@ -352,7 +352,7 @@ def _next_analysis(spec: RunSpec, played: Mapping[str, int]) -> Sequence[Episode
 def record_notices(notices: Iterable[Notice], log: Writer) -> None:
     """Record what the load noticed about the locustfile, as doubts."""
     for notice in notices:
-        log.write(Doubt.of(Code(f"load_{notice.code}"), notice.text))
+        log.write(RecordedDoubt.of(Code(f"load_{notice.code}"), notice.text))
 
 
 def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]:

@@ -121,13 +121,13 @@ class TimelinePlayer:
     def _end_phase(self, phase: Phase) -> None:
         """End a phase: heal while requests still wait, and only then let them end."""
         self.load.close()
-        if phase.fault and (phase.fault.waits or phase.fault.contract.idle.seen == "delayed"):
+        if phase.fault and (phase.fault.deferred or phase.fault.contract.idle.seen == "delayed"):
             self.nemesis.join()  # their detection takes as long as an episode, or longer
         self.nemesis.heal(phase.name)
         self.wait_limit.server_is_held = False
         over = time.monotonic_ns()
         self.nemesis.join()
-        self.log.write(records.Phase(t=over, name=phase.name, edge="end"))
+        self.log.write(records.PhaseEdge(t=over, name=phase.name, edge="end"))
 
     def _extend(self, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
         if self.next_ranges is None:
@@ -168,7 +168,7 @@ class TimelinePlayer:
 
     def _inject_held(self, phase: Phase) -> int | None:
         """Inject the held fault of the phase. Returns when; None: the phase holds no fault."""
-        if phase.fault is None or phase.fault.strikes:
+        if phase.fault is None or phase.fault.momentary:
             return None
         self.wait_limit.server_is_held = phase.fault.place == "server"
         return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
@@ -184,10 +184,10 @@ class TimelinePlayer:
         if not drained:
             waited_s = round(time.monotonic() - since, 1)
             text = f"requests were still under way {waited_s:g} s after the load paused"
-            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
+            self.log.write(records.RecordedDoubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
 
     def _record_phase_begin(self, phase: Phase) -> None:
-        self.log.write(records.Phase(t=time.monotonic_ns(), name=phase.name, edge="begin"))
+        self.log.write(records.PhaseEdge(t=time.monotonic_ns(), name=phase.name, edge="begin"))
 
     # --- the three patterns -------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class TimelinePlayer:
     def _record_late_strike(self, phase: Phase, n: int) -> None:
         """Record a doubt: a strike after the end of its episode breaks requests of another one."""
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
-        self.log.write(records.Doubt.of(Code.STRIKE_LATE, text, phase=phase.name))
+        self.log.write(records.RecordedDoubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
     def _play_bursts(self, episode_range: EpisodeRange) -> None:
         phase = episode_range.phase
@@ -276,7 +276,7 @@ class TimelinePlayer:
 
     def _pause_between_bursts(self, phase: Phase) -> None:
         """Pause users between two bursts. Where requests hang until the fault is healed, do not wait for them."""
-        if phase.fault and not phase.fault.strikes and phase.fault.contract.mid_transfer.seen == "silence":
+        if phase.fault and not phase.fault.momentary and phase.fault.contract.mid_transfer.seen == "silence":
             self.load.close()
         else:
             self._pause()
@@ -284,7 +284,7 @@ class TimelinePlayer:
     def _play_quiet_part(self, phase: Phase, n: int, until: float) -> int | None:
         """The quiet part before a burst. Returns the time of the strike, for a momentary fault."""
         strike = None
-        if phase.fault and phase.fault.strikes:
+        if phase.fault and phase.fault.momentary:
             assert phase.quiet_s is not None
             self._wait(until - (1 - STRIKE_AT_SHARE_OF_QUIET) * phase.quiet_s)
             over = until + (phase.burst_s or 0.0)

@@ -21,10 +21,10 @@ import psycopg
 
 from brokenpipe.drive.watch.new_connection import postgres_answers
 from brokenpipe.errors import Problem, TargetError
-from brokenpipe.history.ledger import Balance, Entry
-from brokenpipe.history.records import Doubt
+from brokenpipe.history.ledger import LedgerEntry, LedgerSummary
+from brokenpipe.history.records import RecordedDoubt
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import Writer, writing
+from brokenpipe.history.writer import Writer, open_writer
 from brokenpipe.stack.postgres.bounded_connection import connected
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.ports import poll
@@ -114,7 +114,7 @@ class DatabaseLedgerReader:
         entries, error = 0, None
         try:
             for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, give_up):
-                self.log.write(Entry(arm=arm, edge=edge, key=key, count=count))
+                self.log.write(LedgerEntry(arm=arm, edge=edge, key=key, count=count))
                 entries += 1
         except (psycopg.Error, _WrongShapeError) as problem:
             error = NO_ANSWER if give_up() else " ".join(str(problem).split())
@@ -122,7 +122,7 @@ class DatabaseLedgerReader:
         return error
 
     def _write_summary(self, arm: str, edge: Edge, entries: int, error: str | None) -> None:
-        self.log.write(Balance(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
+        self.log.write(LedgerSummary(t=time.monotonic_ns(), arm=arm, edge=edge, entries=entries, error=error))
 
     def _arms_with_open_transactions(self) -> list[str]:
         """The arms that still have an open transaction after a wait. A server that does not answer has none."""
@@ -141,7 +141,7 @@ class DatabaseLedgerReader:
             f"{arm} still had transactions open {SETTLE_S:g} s after its last connection was ended: "
             "what they do later is not in the ledger"
         )
-        self.doubts.write(Doubt.of(Code.LEDGER_NOT_SETTLED, text, arm=arm))
+        self.doubts.write(RecordedDoubt.of(Code.LEDGER_NOT_SETTLED, text, arm=arm))
 
 
 @dataclass(slots=True)
@@ -204,6 +204,6 @@ def open_ledger(
     if statement is None:
         yield NoLedgerReader()
         return
-    with writing(path, "ledger") as log:
+    with open_writer(path, "ledger") as log:
         databases = {name: arm.database for name, arm in stack.arms.items()}
         yield DatabaseLedgerReader(statement, target_toml, stack.postgres, databases, log, doubts)

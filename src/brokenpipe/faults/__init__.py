@@ -14,18 +14,18 @@ from brokenpipe.faults.backend_kill import BackendKill
 from brokenpipe.faults.base import Fault, How, Place, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
-from brokenpipe.faults.contract import Contract, Expectation, Seen, Since
+from brokenpipe.faults.contract import Contract, Since, SocketEffect, SocketExpectation
 from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.packet_drop import PacketDrop
 from brokenpipe.faults.refuse import Refuse
-from brokenpipe.faults.server import NoServer, Server, StopMode
+from brokenpipe.faults.server import InertServer, ServerControl, StopMode
 from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
-from brokenpipe.faults.wire import NoWire, Stream, Toxic, Wire
+from brokenpipe.faults.wire import InertProxy, ProxyControl, Stream, Toxic
 
 # fmt: off
 AnyFault = Annotated[
@@ -76,27 +76,27 @@ __all__ = [
     "BlackHole",
     "CommitCut",
     "Contract",
-    "Expectation",
     "Fault",
     "How",
     "IdleDrop",
     "IdleReset",
+    "InertProxy",
+    "InertServer",
     "Latency",
-    "NoServer",
-    "NoWire",
     "PacketDrop",
     "Place",
+    "ProxyControl",
     "Refuse",
-    "Seen",
-    "Server",
+    "ServerControl",
     "ServerPause",
     "ServerRestart",
     "ServerSetting",
     "Since",
     "Situation",
+    "SocketEffect",
+    "SocketExpectation",
     "SocketKill",
     "StopMode",
     "Stream",
     "Toxic",
-    "Wire",
 ]

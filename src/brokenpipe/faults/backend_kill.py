@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, How, Place
-from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 
 class BackendKill(Fault):
@@ -18,11 +18,11 @@ class BackendKill(Fault):
 
     name: Literal["backend_kill"] = "backend_kill"
 
-    strikes: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
     place: ClassVar[Place] = "server"
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return "pg_terminate_backend"
 
     @property
@@ -31,16 +31,16 @@ class BackendKill(Fault):
 
     @property
     def contract(self) -> Contract:
-        end = Expectation("57P01", "injection", 0.0, SERVER_LATE_S)
+        end = SocketExpectation("57P01", "injection", 0.0, SERVER_LATE_S)
         return Contract(
-            idle=end, fresh=Expectation("alive", "injection", 0.0, 2 * SERVER_LATE_S), mid_transfer=end
+            idle=end, fresh=SocketExpectation("alive", "injection", 0.0, 2 * SERVER_LATE_S), mid_transfer=end
         )
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.server.terminate()
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         """Nothing: it is over when it has happened."""

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from brokenpipe.faults.contract import Contract, Expectation, Seen
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import Contract, SocketEffect, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 How = Literal["reset", "fin"]
 """How a connection ends: by RST, as from a crashed host or a firewall that rejects, or by FIN, as from a
@@ -29,13 +29,13 @@ class Fault(BaseModel):
 
     name: str
 
-    strikes: ClassVar[bool]
+    momentary: ClassVar[bool]
     """True: it happens at one moment and there is nothing to heal. False: it holds from inject to heal."""
 
-    waits: ClassVar[bool] = False
+    deferred: ClassVar[bool] = False
     """True: a strike hits at the next occasion only, and until then it can be healed."""
 
-    reads: ClassVar[bool] = False
+    parses_protocol: ClassVar[bool] = False
     """True: it looks for something in what passes, and sees nothing of what is encrypted."""
 
     place: ClassVar[Place] = "wire"
@@ -43,7 +43,7 @@ class Fault(BaseModel):
     in_namespace: ClassVar[bool] = False
     """True: it can only happen in a network namespace of the run's own, or in those of its containers."""
 
-    shows_on: ClassVar[Situation] = "idle"
+    detected_on: ClassVar[Situation] = "idle"
     """Which connection tells best, in the middle of an experiment, that it is there."""
 
     @property
@@ -65,7 +65,7 @@ class Fault(BaseModel):
         return False
 
     @property
-    def least_every_s(self) -> float:
+    def min_interval_s(self) -> float:
         """How much time one strike needs at least, in seconds."""
         return 0.2
 
@@ -75,7 +75,7 @@ class Fault(BaseModel):
         return None
 
     @property
-    def question(self) -> str:
+    def trigger_sql(self) -> str:
         """The SQL with which a fresh session brings it about, for a fault at the server."""
         return "SELECT 1"
 
@@ -85,9 +85,9 @@ class Fault(BaseModel):
         """What a raw socket sees."""
 
     @property
-    def sign(self) -> Expectation:
+    def expected_effect(self) -> SocketExpectation:
         """What a raw socket of ours must see of it in the middle of an experiment, or it did not land."""
-        expected: Expectation = getattr(self.contract, self.shows_on)
+        expected: SocketExpectation = getattr(self.contract, self.detected_on)
         return expected
 
     @abstractmethod
@@ -95,31 +95,31 @@ class Fault(BaseModel):
         """What must be on a proxy, neutral, before the first connection."""
 
     @abstractmethod
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         """Break the wire. Raises ProxyError if that did not happen."""
 
-    def inject_everywhere(self, wires: Sequence[Wire]) -> None:
+    def inject_everywhere(self, wires: Sequence[ProxyControl]) -> None:
         """Inject a fault that is shared, once. The wires of all arms lead to the same server."""
         self.inject(wires[0])
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         """Make the wire whole for connections that come and for those that still live."""
         for toxic in self.toxics():
             wire.update(toxic.name, **toxic.neutral)
 
-    def brief(self) -> Fault:
+    def shortened(self) -> Fault:
         """The same fault with times short enough for a probe before every experiment."""
         return self
 
     @property
     @abstractmethod
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         """Its parameters in a few words, with units."""
 
     def __str__(self) -> str:
-        return f"{self.name} · {self.manner}"
+        return f"{self.name} · {self.parameters_text}"
 
 
-def end_of(how: How) -> Seen:
+def effect_of_ending(how: How) -> SocketEffect:
     """What a client's socket sees of it."""
     return "reset" if how == "reset" else "eof"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, Situation
-from brokenpipe.faults.contract import Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 BLACK_HOLE_UPSTREAM = Toxic("black_hole_upstream", "black_hole", "upstream", {"swallow": 0})
 BLACK_HOLE_DOWNSTREAM = Toxic("black_hole_downstream", "black_hole", "downstream", {"swallow": 0})
@@ -23,21 +23,21 @@ class BlackHole(Fault):
 
     name: Literal["black_hole"] = "black_hole"
 
-    strikes: ClassVar[bool] = False
-    shows_on: ClassVar[Situation] = "fresh"
+    momentary: ClassVar[bool] = False
+    detected_on: ClassVar[Situation] = "fresh"
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return "in both directions"
 
     @property
     def contract(self) -> Contract:
-        silent = Expectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
+        silent = SocketExpectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
         return Contract(idle=silent, fresh=silent, mid_transfer=silent)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (BLACK_HOLE_UPSTREAM, BLACK_HOLE_DOWNSTREAM)
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         for toxic in self.toxics():
             wire.update(toxic.name, swallow=1)

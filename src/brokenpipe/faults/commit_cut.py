@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import Fault, How, end_of
-from brokenpipe.faults.contract import LATE_S, Contract, Expectation, Seen
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.base import Fault, How, effect_of_ending
+from brokenpipe.faults.contract import LATE_S, Contract, SocketEffect, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 COMMIT_LOST = Toxic("commit_lost", "commit_lost", "upstream", {"strike": 0}, told=("cut",))
 REPLY_LOST = Toxic("reply_lost", "reply_lost", "downstream", {"strike": 0}, told=("cut",))
@@ -29,12 +29,12 @@ class CommitCut(Fault):
     lost: Lost = "reply"
     how: How = "reset"
 
-    strikes: ClassVar[bool] = True
-    waits: ClassVar[bool] = True
-    reads: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
+    deferred: ClassVar[bool] = True
+    parses_protocol: ClassVar[bool] = True
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return f"{self.lost} lost, {self.how}"
 
     @property
@@ -43,21 +43,21 @@ class CommitCut(Fault):
 
     @property
     def contract(self) -> Contract:
-        spared = Expectation("alive", "injection", 0.0, 2 * LATE_S)  # nobody commits anything there
+        spared = SocketExpectation("alive", "injection", 0.0, 2 * LATE_S)  # nobody commits anything there
         return Contract(idle=spared, fresh=spared, mid_transfer=spared)
 
     @property
-    def sign(self) -> Expectation:
-        return Expectation("cut", "commit", 0.0, LATE_S)
+    def expected_effect(self) -> SocketExpectation:
+        return SocketExpectation("cut", "commit", 0.0, LATE_S)
 
     @property
-    def end(self) -> Seen:
+    def end(self) -> SocketEffect:
         """What the client that commits sees."""
-        return end_of(self.how)
+        return effect_of_ending(self.how)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (REPLY_LOST if self.lost == "reply" else COMMIT_LOST,)
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         for toxic in self.toxics():
             wire.update(toxic.name, strike=time.monotonic_ns())  # above every strike before

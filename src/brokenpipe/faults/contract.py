@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Seen = Literal[
+SocketEffect = Literal[
     "reset", "eof", "refused", "silence", "unreached", "alive", "delayed", "cut",
     "57P01", "57P03", "57P05", "25P03", "57014", "25006", "53300",
 ]  # fmt: skip
@@ -32,31 +32,31 @@ DELAY_LATE_S = 0.002
 EARLY_S = 0.001
 """How much too early a time may look: clocks are read on two sides of a system call."""
 
-STEADY: frozenset[Seen] = frozenset({"alive", "silence", "unreached"})
+STEADY: frozenset[SocketEffect] = frozenset({"alive", "silence", "unreached"})
 """What is no moment but a stretch of time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class SocketExpectation:
     """What is seen, and when: between `earliest_s` and `latest_s` after `since`.
 
     For `alive` and `silence` this is not a moment but a stretch: still so after `latest_s`.
     """
 
-    seen: Seen
+    seen: SocketEffect
     since: Since
     earliest_s: float
     latest_s: float
-    also: Seen | None = None  # what is as good: a reason that may get lost on its way
+    also: SocketEffect | None = None  # what is as good: a reason that may get lost on its way
     rest_s: float | None = None  # of the client before that message: nothing may be seen in it
 
-    def met_by(self, seen: Seen, after_s: float) -> bool:
+    def met_by(self, seen: SocketEffect, after_s: float) -> bool:
         """Does what was seen agree?"""
         if self.seen in STEADY:
             return seen == self.seen
         return seen in {self.seen, self.also} and self.earliest_s - EARLY_S <= after_s <= self.latest_s
 
-    def missed_by_chance(self, seen: Seen, after_s: float) -> bool:
+    def missed_by_chance(self, seen: SocketEffect, after_s: float) -> bool:
         """Can that have been the machine's doing, so that another look is fair?
 
         The right thing, only late; too early cannot be chance. Or an RST for a FIN: that is what any socket
@@ -89,6 +89,6 @@ class Contract:
     round trip. `mid_transfer`: messages and answers are under way in both directions all the time.
     """
 
-    idle: Expectation
-    fresh: Expectation
-    mid_transfer: Expectation
+    idle: SocketExpectation
+    fresh: SocketExpectation
+    mid_transfer: SocketExpectation

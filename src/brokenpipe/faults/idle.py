@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from brokenpipe.faults.base import Fault
-from brokenpipe.faults.contract import LATE_S, Contract, Expectation, Seen
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import LATE_S, Contract, SocketEffect, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 _BRIEF_MS = 1000
 MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watches, and that is its most
@@ -20,13 +20,13 @@ class IdleLimit(Fault):
 
     after_ms: int = Field(ge=50, le=MOST_MS)
 
-    strikes: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
     toxic: ClassVar[Toxic]
     """Ours, with the limit as its `idle_ms`."""
 
     @property
     @abstractmethod
-    def seen(self) -> Seen:
+    def seen(self) -> SocketEffect:
         """What a client's socket sees of it."""
 
     @property
@@ -34,21 +34,21 @@ class IdleLimit(Fault):
         return self.after_ms
 
     @property
-    def over(self) -> Expectation:
+    def over(self) -> SocketExpectation:
         """What a socket sees that has been silent for as long."""
         after_s = self.after_ms / 1000
-        return Expectation(self.seen, "last_byte", after_s, after_s + LATE_S)
+        return SocketExpectation(self.seen, "last_byte", after_s, after_s + LATE_S)
 
     @property
     def contract(self) -> Contract:
-        talks = Expectation("alive", "injection", 0.0, 1.5 * self.after_ms / 1000)
+        talks = SocketExpectation("alive", "injection", 0.0, 1.5 * self.after_ms / 1000)
         return Contract(idle=self.over, fresh=self.over, mid_transfer=talks)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (self.toxic,)
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.update(self.toxic.name, idle_ms=self.after_ms)
 
-    def brief(self) -> Self:
+    def shortened(self) -> Self:
         return self.model_copy(update={"after_ms": min(self.after_ms, _BRIEF_MS)})

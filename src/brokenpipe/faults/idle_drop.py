@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.contract import Seen
+from brokenpipe.faults.contract import SocketEffect
 from brokenpipe.faults.idle import IdleLimit
 from brokenpipe.faults.wire import Toxic
 
@@ -23,9 +23,9 @@ class IdleDrop(IdleLimit):
     toxic: ClassVar[Toxic] = IDLE_DROP
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return f"after {self.after_ms} ms idle"
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> SocketEffect:
         return "silence"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import How, end_of
-from brokenpipe.faults.contract import LATE_S, Expectation, Seen
+from brokenpipe.faults.base import How, effect_of_ending
+from brokenpipe.faults.contract import LATE_S, SocketEffect, SocketExpectation
 from brokenpipe.faults.idle import IdleLimit
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0, "next_packet": 0})
 
@@ -33,7 +33,7 @@ class IdleReset(IdleLimit):
     toxic: ClassVar[Toxic] = IDLE_RESET
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         at_next = "at the next byte " if self.forgets else ""
         return f"{self.how} {at_next}after {self.after_ms} ms idle"
 
@@ -47,14 +47,16 @@ class IdleReset(IdleLimit):
         return self.how
 
     @property
-    def seen(self) -> Seen:
-        return end_of(self.how)
+    def seen(self) -> SocketEffect:
+        return effect_of_ending(self.how)
 
     @property
-    def over(self) -> Expectation:
+    def over(self) -> SocketExpectation:
         if not self.forgets:
             return super().over
-        return Expectation(self.seen, "sending", 0.0, LATE_S, rest_s=self.after_ms / 1000 + REST_LONGER_S)
+        return SocketExpectation(
+            self.seen, "sending", 0.0, LATE_S, rest_s=self.after_ms / 1000 + REST_LONGER_S
+        )
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.update(self.toxic.name, idle_ms=self.after_ms, next_packet=int(self.forgets))

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from brokenpipe.faults.base import Fault
-from brokenpipe.faults.contract import DELAY_LATE_S, Contract, Expectation
-from brokenpipe.faults.wire import Stream, Toxic, Wire
+from brokenpipe.faults.contract import DELAY_LATE_S, Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Stream, Toxic
 
 LATENCY_UPSTREAM = Toxic("latency_upstream", "latency", "upstream", {"latency": 0, "jitter": 0})
 LATENCY_DOWNSTREAM = Toxic("latency_downstream", "latency", "downstream", {"latency": 0, "jitter": 0})
@@ -28,7 +28,7 @@ class Latency(Fault):
     jitter_ms: int = Field(default=0, ge=0, le=10_000)
     direction: Stream = "downstream"
 
-    strikes: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _never_negative(self) -> Self:
@@ -39,24 +39,24 @@ class Latency(Fault):
         return self
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         jitter = f" ± {self.jitter_ms}" if self.jitter_ms else ""
         return f"{self.ms}{jitter} ms {self.direction}"
 
     @property
     def contract(self) -> Contract:
         least, most = self.ms - self.jitter_ms, self.ms + self.jitter_ms
-        late = Expectation("delayed", "sending", least / 1000, most / 1000 + DELAY_LATE_S)
+        late = SocketExpectation("delayed", "sending", least / 1000, most / 1000 + DELAY_LATE_S)
         return Contract(idle=late, fresh=late, mid_transfer=late)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (LATENCY_UPSTREAM if self.direction == "upstream" else LATENCY_DOWNSTREAM,)
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         for toxic in self.toxics():
             wire.update(toxic.name, latency=self.ms, jitter=self.jitter_ms)
 
-    def brief(self) -> Latency:
+    def shortened(self) -> Latency:
         return self.model_copy(
             update={"ms": min(self.ms, _BRIEF_MS), "jitter_ms": min(self.jitter_ms, _BRIEF_MS)}
         )

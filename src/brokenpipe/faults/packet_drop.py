@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, Situation
-from brokenpipe.faults.contract import Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 _LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
 
@@ -21,25 +21,25 @@ class PacketDrop(Fault):
 
     name: Literal["packet_drop"] = "packet_drop"
 
-    strikes: ClassVar[bool] = False
-    shows_on: ClassVar[Situation] = "fresh"
+    momentary: ClassVar[bool] = False
+    detected_on: ClassVar[Situation] = "fresh"
     in_namespace: ClassVar[bool] = True
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return "in both directions"
 
     @property
     def contract(self) -> Contract:
-        silent = Expectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
-        unreached = Expectation("unreached", "injection", 0.0, _LONG_ENOUGH_S)
+        silent = SocketExpectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
+        unreached = SocketExpectation("unreached", "injection", 0.0, _LONG_ENOUGH_S)
         return Contract(idle=silent, fresh=unreached, mid_transfer=silent)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.drop(True)
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         wire.drop(False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, How, Situation
-from brokenpipe.faults.contract import LATE_S, Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import LATE_S, Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 
 class Refuse(Fault):
@@ -17,11 +17,11 @@ class Refuse(Fault):
 
     name: Literal["refuse"] = "refuse"
 
-    strikes: ClassVar[bool] = False
-    shows_on: ClassVar[Situation] = "fresh"
+    momentary: ClassVar[bool] = False
+    detected_on: ClassVar[Situation] = "fresh"
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return "every connection"
 
     @property
@@ -30,16 +30,16 @@ class Refuse(Fault):
 
     @property
     def contract(self) -> Contract:
-        end = Expectation("eof", "injection", 0.0, LATE_S)
+        end = SocketExpectation("eof", "injection", 0.0, LATE_S)
         return Contract(
-            idle=end, fresh=Expectation("refused", "injection", 0.0, 2 * LATE_S), mid_transfer=end
+            idle=end, fresh=SocketExpectation("refused", "injection", 0.0, 2 * LATE_S), mid_transfer=end
         )
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.refuse()
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         wire.accept()

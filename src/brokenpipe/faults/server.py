@@ -10,7 +10,7 @@ StopMode = Literal["fast", "immediate", "kill"]
 kill is what becomes of it when memory runs out: nobody is told anything."""
 
 
-class Server(Protocol):
+class ServerControl(Protocol):
     """One database of a server that others may share. Each method raises PostgresError if it had no effect."""
 
     def terminate(self) -> None:
@@ -31,7 +31,7 @@ class Server(Protocol):
         """Have it go on; until it answers. Nothing if it does not stand still."""
 
 
-class NoServer:
+class InertServer:
     """A server to which nothing happens, to see that a probe notices."""
 
     def terminate(self) -> None:

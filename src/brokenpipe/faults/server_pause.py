@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, Place, Situation
-from brokenpipe.faults.contract import Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 _LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
 
@@ -21,28 +21,28 @@ class ServerPause(Fault):
 
     name: Literal["server_pause"] = "server_pause"
 
-    strikes: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
     place: ClassVar[Place] = "server"
-    shows_on: ClassVar[Situation] = "fresh"
+    detected_on: ClassVar[Situation] = "fresh"
 
     @property
     def shared(self) -> bool:
         return True
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return "all its processes"
 
     @property
     def contract(self) -> Contract:
-        silent = Expectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
+        silent = SocketExpectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
         return Contract(idle=silent, fresh=silent, mid_transfer=silent)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.server.pause()
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         wire.server.resume()

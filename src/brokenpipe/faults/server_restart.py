@@ -8,16 +8,16 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from brokenpipe.faults.base import Fault, How, Place
-from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketEffect, SocketExpectation
 from brokenpipe.faults.server import StopMode
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 UP_AGAIN_S = 5.0  # measured: 0.3 s on a quiet machine
 LEAST_EVERY_S = 4.0
 KILLED_LATE_S = 0.2  # all processes are found and frozen first; measured: 22 to 84 ms on a busy machine
 
 # What a session sees of its end, and what is as good.
-_ENDS: Mapping[StopMode, tuple[Seen, Seen | None]] = {
+_ENDS: Mapping[StopMode, tuple[SocketEffect, SocketEffect | None]] = {
     "fast": ("57P01", None),
     "immediate": ("57P01", "eof"),  # told by a backend that is ending itself: one in ten is not heard
     "kill": ("eof", "57P01"),  # in a container a backend may outlive its postmaster for long enough to say so
@@ -37,7 +37,7 @@ class ServerRestart(Fault):
     mode: StopMode = "fast"
     away_ms: int = Field(default=0, ge=0, le=60_000)
 
-    strikes: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
     place: ClassVar[Place] = "server"
 
     @property
@@ -45,11 +45,11 @@ class ServerRestart(Fault):
         return True
 
     @property
-    def least_every_s(self) -> float:
+    def min_interval_s(self) -> float:
         return LEAST_EVERY_S + 2 * self.away_ms / 1000
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return self.mode + (f", {self.away_ms} ms away" if self.away_ms else "")
 
     @property
@@ -60,17 +60,17 @@ class ServerRestart(Fault):
     def contract(self) -> Contract:
         told, also = _ENDS[self.mode]
         late_s = KILLED_LATE_S if self.mode == "kill" else SERVER_LATE_S
-        end = Expectation(told, "injection", 0.0, late_s, also)
-        away = Expectation("refused", "injection", 0.0, UP_AGAIN_S + self.away_ms / 1000)
+        end = SocketExpectation(told, "injection", 0.0, late_s, also)
+        away = SocketExpectation("refused", "injection", 0.0, UP_AGAIN_S + self.away_ms / 1000)
         return Contract(idle=end, fresh=away, mid_transfer=end)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         self.inject_everywhere((wire,))
 
-    def inject_everywhere(self, wires: Sequence[Wire]) -> None:
+    def inject_everywhere(self, wires: Sequence[ProxyControl]) -> None:
         # A proxy whose server is away accepts and hangs up; without it in between one would be refused.
         def refuse() -> None:
             for wire in wires:
@@ -82,8 +82,8 @@ class ServerRestart(Fault):
 
         wires[0].server.restart(self.mode, self.away_ms / 1000, gone=refuse, back=accept)
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         """Nothing: it is over when it has happened."""
 
-    def brief(self) -> ServerRestart:
+    def shortened(self) -> ServerRestart:
         return self.model_copy(update={"away_ms": min(self.away_ms, 500)})

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from brokenpipe.faults.base import Fault, How, Place, Situation
-from brokenpipe.faults.contract import SERVER_LATE_S, Contract, Expectation, Seen
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketEffect, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 Setting = Literal[
     "idle_session_timeout",
@@ -27,20 +27,20 @@ _ALIVE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _LimitRule:
     """`key` of the fault gives its value, `seen` is the SQLSTATE it shows in, `question` brings that about."""
 
     key: Literal["after_ms", "connections"] | None
-    seen: Seen
-    question: Callable[[int], str]
+    seen: SocketEffect
+    trigger_sql: Callable[[int], str]
 
 
-_RULES: Mapping[str, _Rule] = {
-    "idle_session_timeout": _Rule("after_ms", "57P05", lambda _: "SELECT 1"),
-    "idle_in_transaction_session_timeout": _Rule("after_ms", "25P03", lambda _: "BEGIN"),
-    "statement_timeout": _Rule("after_ms", "57014", lambda ms: f"SELECT pg_sleep({(ms + 2000) / 1000})"),
-    "connection_limit": _Rule("connections", "53300", lambda _: "SELECT 1"),
-    "default_transaction_read_only": _Rule(
+_RULES: Mapping[str, _LimitRule] = {
+    "idle_session_timeout": _LimitRule("after_ms", "57P05", lambda _: "SELECT 1"),
+    "idle_in_transaction_session_timeout": _LimitRule("after_ms", "25P03", lambda _: "BEGIN"),
+    "statement_timeout": _LimitRule("after_ms", "57014", lambda ms: f"SELECT pg_sleep({(ms + 2000) / 1000})"),
+    "connection_limit": _LimitRule("connections", "53300", lambda _: "SELECT 1"),
+    "default_transaction_read_only": _LimitRule(
         None, "25006", lambda _: "BEGIN; CREATE TABLE brokenpipe_probe (); ROLLBACK"
     ),
 }
@@ -59,9 +59,9 @@ class ServerSetting(Fault):
     after_ms: int | None = Field(default=None, ge=50, le=3_600_000)
     connections: int | None = Field(default=None, ge=0, le=60)
 
-    strikes: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
     place: ClassVar[Place] = "server"
-    shows_on: ClassVar[Situation] = "fresh"
+    detected_on: ClassVar[Situation] = "fresh"
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
@@ -78,7 +78,7 @@ class ServerSetting(Fault):
         return self.setting != "connection_limit"
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         unit = {"after_ms": f" {self.after_ms} ms", "connections": f" {self.connections}", None: ""}
         return self.setting + unit[_RULES[self.setting].key]
 
@@ -87,8 +87,8 @@ class ServerSetting(Fault):
         return self.after_ms if self.setting == "idle_session_timeout" else None
 
     @property
-    def question(self) -> str:
-        return _RULES[self.setting].question(self.after_ms or 0)
+    def trigger_sql(self) -> str:
+        return _RULES[self.setting].trigger_sql(self.after_ms or 0)
 
     @property
     def ending(self) -> How | None:
@@ -97,24 +97,24 @@ class ServerSetting(Fault):
 
     @property
     def contract(self) -> Contract:
-        alive = Expectation("alive", "injection", 0.0, _ALIVE_S)
+        alive = SocketExpectation("alive", "injection", 0.0, _ALIVE_S)
         after_s = (self.after_ms or 0) / 1000
-        shown = Expectation(_RULES[self.setting].seen, "last_byte", after_s, after_s + SERVER_LATE_S)
+        shown = SocketExpectation(_RULES[self.setting].seen, "last_byte", after_s, after_s + SERVER_LATE_S)
         return Contract(idle=alive, fresh=shown, mid_transfer=alive)
 
     def toxics(self) -> tuple[Toxic, ...]:
         return ()
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         if self.connections is not None:
             wire.server.set(self.setting, str(self.connections))
         else:
             wire.server.set(self.setting, "on" if self.after_ms is None else str(self.after_ms))
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         wire.server.set(self.setting, None)
 
-    def brief(self) -> ServerSetting:
+    def shortened(self) -> ServerSetting:
         if self.connections is not None:
             return self.model_copy(update={"connections": 0})
         return self.model_copy(update={"after_ms": self.after_ms and min(self.after_ms, BRIEF_MS)})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import Fault, How, end_of
-from brokenpipe.faults.contract import LATE_S, Contract, Expectation
-from brokenpipe.faults.wire import Toxic, Wire
+from brokenpipe.faults.base import Fault, How, effect_of_ending
+from brokenpipe.faults.contract import LATE_S, Contract, SocketExpectation
+from brokenpipe.faults.wire import ProxyControl, Toxic
 
 KILL_SWITCH = Toxic("kill_switch", "kill_switch", "upstream", {"generation": 0})
 
@@ -21,10 +21,10 @@ class SocketKill(Fault):
     name: Literal["socket_kill"] = "socket_kill"
     how: How = "reset"
 
-    strikes: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
 
     @property
-    def manner(self) -> str:
+    def parameters_text(self) -> str:
         return self.how
 
     @property
@@ -33,14 +33,16 @@ class SocketKill(Fault):
 
     @property
     def contract(self) -> Contract:
-        end = Expectation(end_of(self.how), "injection", 0.0, LATE_S)
-        return Contract(idle=end, fresh=Expectation("alive", "injection", 0.0, 2 * LATE_S), mid_transfer=end)
+        end = SocketExpectation(effect_of_ending(self.how), "injection", 0.0, LATE_S)
+        return Contract(
+            idle=end, fresh=SocketExpectation("alive", "injection", 0.0, 2 * LATE_S), mid_transfer=end
+        )
 
     def toxics(self) -> tuple[Toxic, ...]:
         return (KILL_SWITCH,)
 
-    def inject(self, wire: Wire) -> None:
+    def inject(self, wire: ProxyControl) -> None:
         wire.kill()
 
-    def heal(self, wire: Wire) -> None:
+    def heal(self, wire: ProxyControl) -> None:
         """Nothing: it is over when it has happened."""

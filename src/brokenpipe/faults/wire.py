@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from brokenpipe.faults.server import NoServer, Server
+from brokenpipe.faults.server import InertServer, ServerControl
 
 Stream = Literal["upstream", "downstream"]
 
@@ -27,7 +27,7 @@ class Toxic:
     told: tuple[str, ...] = ()  # attributes that it sets itself, and that nobody else can
 
 
-class Wire(Protocol):
+class ProxyControl(Protocol):
     """One proxy, as a fault sees it."""
 
     def update(self, toxic: str, /, **attributes: int) -> None:
@@ -46,11 +46,11 @@ class Wire(Protocol):
         """Lose every packet to and from its port, or none any more. Raises ProxyError, also where it cannot be done."""
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ServerControl:
         """The database at its other end."""
 
 
-class NoWire:
+class InertProxy:
     """A wire on which nothing happens, to see that a probe notices."""
 
     def update(self, toxic: str, /, **attributes: int) -> None:
@@ -69,5 +69,5 @@ class NoWire:
         pass
 
     @property
-    def server(self) -> Server:
-        return NoServer()
+    def server(self) -> ServerControl:
+        return InertServer()

@@ -13,7 +13,7 @@ from brokenpipe.errors import ReportError
 TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began|began_t|since|handed)": ?)(-?\d{1,19})(?!\d)')
 
 
-def moved(path: Path, by: int, scratch: Path) -> Path:
+def shifted_copy(path: Path, by: int, scratch: Path) -> Path:
     """A copy with every time moved by so many nanoseconds. Raises ReportError."""
 
     def later(found: re.Match[bytes]) -> bytes:

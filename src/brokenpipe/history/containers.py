@@ -42,10 +42,10 @@ class ContainerEvent(Record):
     def __str__(self) -> str:
         what = {
             "ended": f"ended with exit code {self.exit_code}",
-            "out_of_memory": out_of_memory(self.limit_bytes),
+            "out_of_memory": describe_out_of_memory(self.limit_bytes),
             "signalled": f"was sent signal {self.signal}",
         }.get(self.change, self.change)
-        return f"{name_of(self.service)}: {what}"
+        return f"{display_name(self.service)}: {what}"
 
 
 def arm_of(service: str) -> str | None:
@@ -53,12 +53,12 @@ def arm_of(service: str) -> str | None:
     return service.removeprefix(_OF_ARM) if service.startswith(_OF_ARM) else None
 
 
-def name_of(service: str) -> str:
+def display_name(service: str) -> str:
     """What people call it."""
     arm = arm_of(service)
     return f"target of arm {arm}" if arm else _NAMES.get(service, service)
 
 
-def out_of_memory(limit_bytes: int | None) -> str:
+def describe_out_of_memory(limit_bytes: int | None) -> str:
     """With the limit that it had, if there was one."""
     return f"out of memory (limit {limit_bytes // 2**20} MiB)" if limit_bytes else "out of memory"

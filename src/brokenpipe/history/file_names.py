@@ -17,17 +17,17 @@ LARGE_BYTES = 64_000_000
 _PART = re.compile(r"\.r(\d+)(?:\.\d+)?\.ndjson$")
 
 
-def suffix(part: int) -> str:
+def part_suffix(part: int) -> str:
     """What stands before `.ndjson` in the names of a part's files."""
     return "" if part == 1 else f".r{part}"
 
 
-def file_of(folder: Path, writer: str, part: int = 1) -> Path:
+def first_file(folder: Path, writer: str, part: int = 1) -> Path:
     """A writer's first file in a part."""
-    return folder / f"{writer}{suffix(part)}.ndjson"
+    return folder / f"{writer}{part_suffix(part)}.ndjson"
 
 
-def segment(first: Path, number: int) -> Path:
+def segment_file(first: Path, number: int) -> Path:
     """The n-th file of a writer, from the path of its first."""
     return first if number == 1 else first.with_name(f"{first.name.removesuffix('.ndjson')}.{number}.ndjson")
 

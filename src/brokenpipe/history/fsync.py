@@ -1,4 +1,4 @@
-"""Keeping a history: what its writers handed to the kernel is on the disk a second later.
+"""Syncing a history: what its writers handed to the kernel is on the disk a second later.
 
 A `kill -9` loses nothing that the kernel has. A power cut loses what is not on the disk, so once a second every file
 that grew is synced, whoever writes it: to wait for a disk is nothing that a load generator or a service under test
@@ -21,8 +21,8 @@ _ANOTHER_DISK = "See to that disk (or point --reports at another one) and run ag
 EVERY_S = 0.5  # writers hand over at least every 0.2 s, so that leaves a disk 0.3 s for a sync
 
 
-class Keeper:
-    """Knows how much of each file is on the disk."""
+class Fsyncer:
+    """Syncs the files of a history, and knows how much of each is on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,15 +34,15 @@ class Keeper:
         """How large each file was when it was last seen, also of one that is gone by now."""
         return {path.name: size for path, size in self._kept.items()}
 
-    def keep(self) -> None:
+    def sync(self) -> None:
         """Sync what grew since the last time. Of a disk that fails tells `check`."""
         try:
             for path in self._folder.glob(EVERY_FILE):
                 size = path.stat().st_size
                 if self._kept.get(path) != size:
-                    _sync(path)
+                    _sync_file(path)
                     if path not in self._kept:
-                        _sync(self._folder)  # its name
+                        _sync_file(self._folder)  # its name
                     self._kept[path] = size
         except OSError as error:
             self._failure = RecordingError(
@@ -57,25 +57,25 @@ class Keeper:
 
 
 @contextmanager
-def keeping(folder: Path) -> Iterator[Keeper]:
+def syncing(folder: Path) -> Iterator[Fsyncer]:
     """Sync the files of this folder for as long as the block lasts, and once more at its end."""
-    keeper, stop = Keeper(folder), threading.Event()
+    fsyncer, stop = Fsyncer(folder), threading.Event()
 
-    def go_on() -> None:
+    def sync_until_stopped() -> None:
         while not stop.wait(EVERY_S):
-            keeper.keep()
+            fsyncer.sync()
 
-    thread = threading.Thread(target=go_on, name="keeper", daemon=True)
+    thread = threading.Thread(target=sync_until_stopped, name="fsyncer", daemon=True)
     thread.start()
     try:
-        yield keeper
+        yield fsyncer
     finally:
         stop.set()
         thread.join()
-        keeper.keep()
+        fsyncer.sync()
 
 
-def _sync(path: Path) -> None:
+def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with suppress(InterruptedError):

@@ -15,7 +15,7 @@ _PIECE = 1_048_576
 _LONGEST_LINE = 1_048_576  # the last one, which lists all files
 
 
-def files_written(folder: Path, *, but: Path, seen: Mapping[str, int]) -> dict[str, int]:
+def list_files(folder: Path, *, but: Path, seen: Mapping[str, int]) -> dict[str, int]:
     """The size of each file of the history, by name. `but`: the one into which this is written.
 
     `seen` is how large files were while the run went on: what was removed or cut since is listed as it was.
@@ -25,7 +25,7 @@ def files_written(folder: Path, *, but: Path, seen: Mapping[str, int]) -> dict[s
     return {name: max(there.get(name, 0), seen.get(name, 0)) for name in names}
 
 
-def checksums(folder: Path, files: Mapping[str, int], log: Path) -> dict[str, str]:
+def compute_checksums(folder: Path, files: Mapping[str, int], log: Path) -> dict[str, str]:
     """SHA-256 of the plan, of each file as long as it is listed, and of `log`, to which this is appended.
 
     What cannot be read has none.
@@ -38,7 +38,7 @@ def checksums(folder: Path, files: Mapping[str, int], log: Path) -> dict[str, st
     return found
 
 
-def changed_files(history: History) -> Iterator[str]:
+def find_changed_files(history: History) -> Iterator[str]:
     """The names of files that are as long as they were, or longer, and hold something else up to there."""
     rows = history.rows(
         "SELECT files, checksums FROM finishes WHERE checksums IS NOT NULL ORDER BY t DESC LIMIT 1"

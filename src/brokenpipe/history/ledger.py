@@ -9,7 +9,7 @@ from brokenpipe.history.records import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Record):
+class LedgerEntry(Record):
     """How often one arm's database holds a key, read straight from it.
 
     At the `begin`, before any load, it is what the service was seeded with; at the `end`, after the last
@@ -24,7 +24,7 @@ class Entry(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Balance(Record):
+class LedgerSummary(Record):
     """The line below the entries of one reading. With an `error` they are not complete and say nothing."""
 
     KIND: ClassVar[str] = "balance"

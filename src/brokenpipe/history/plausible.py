@@ -13,9 +13,9 @@ from dataclasses import MISSING
 from pathlib import Path
 
 # Registers their records, too.
-from brokenpipe.files import Unfit
+from brokenpipe.files import UnfitFile
 from brokenpipe.history import containers, ledger, records, silences  # noqa: F401
-from brokenpipe.history.schema.table import Table
+from brokenpipe.history.schema.table import RecordTable
 from brokenpipe.json_file import read_object
 
 _DAY_NS = 86_400_000_000_000
@@ -81,7 +81,7 @@ _SHAPES = {
 }
 
 
-def begin_of(files: Sequence[Path]) -> int:
+def history_begin_ns(files: Sequence[Path]) -> int:
     """When the history began, in monotonic nanoseconds: what the first clock of the harness says, else of anybody."""
     for path in sorted(files, key=lambda path: (not path.name.startswith("experiment"), path.name)):
         with path.open("rb") as file:
@@ -99,32 +99,35 @@ def arms_in(folder: Path) -> tuple[str, ...]:
     """The arms of the plan, as far as it can be read: lines of any other are damaged. Empty: not known."""
     try:
         arms = read_object(folder / "plan.json")["scenario"]["arms"]
-    except (Unfit, KeyError, TypeError):  # whoever reads the plan itself says what is wrong with it
+    except (UnfitFile, KeyError, TypeError):  # whoever reads the plan itself says what is wrong with it
         return ()
     return tuple(str(arm) for arm in arms) if isinstance(arms, dict) else ()
 
 
-def plausible(tables: Sequence[Table], columns: Mapping[str, str], begin: int, arms: Sequence[str]) -> str:
+def plausibility_sql(
+    tables: Sequence[RecordTable], columns: Mapping[str, str], begin: int, arms: Sequence[str]
+) -> str:
     """A condition in SQL: is the line, in these columns, one that can be read?"""
     conditions = [*_conditions(tables, columns, begin), *_of_known_arms(tables, arms)]
     return " AND ".join(f"coalesce({each}, false)" for each in conditions)
 
 
-def _of_known_arms(tables: Sequence[Table], arms: Sequence[str]) -> Iterator[str]:
+def _of_known_arms(tables: Sequence[RecordTable], arms: Sequence[str]) -> Iterator[str]:
     kinds = [f"'{table.kind}'" for table in tables if table.kind in _OF_AN_ARM]
     if arms and kinds:
         names = ", ".join("'" + arm.replace("'", "''") + "'" for arm in arms)
         yield f"(k NOT IN ({', '.join(kinds)}) OR arm IS NULL OR arm IN ({names}))"
 
 
-def shaped(name: str, kind: str) -> str:
+def shaped_column_sql(name: str, kind: str) -> str:
     """The column in SQL: of JSON that has a shape, what fits that, which need not be looked at again."""
     if kind != "JSON" or name not in _SHAPES:
         return name
-    return f"CASE WHEN {_is_there(name)} THEN to_json(TRY_CAST({name} AS {_SHAPES[name][0]})) ELSE {name} END AS {name}"
+    cast = f"to_json(TRY_CAST({name} AS {_SHAPES[name][0]}))"
+    return f"CASE WHEN {_is_present_sql(name)} THEN {cast} ELSE {name} END AS {name}"
 
 
-def _conditions(tables: Sequence[Table], columns: Mapping[str, str], begin: int) -> Iterator[str]:
+def _conditions(tables: Sequence[RecordTable], columns: Mapping[str, str], begin: int) -> Iterator[str]:
     yield "k IS NOT NULL"
     for name, kind in columns.items():
         if kind in _RANGES:
@@ -133,11 +136,11 @@ def _conditions(tables: Sequence[Table], columns: Mapping[str, str], begin: int)
             low, high = around if is_time else _OWN_RANGES.get(name, _RANGES[kind])
             yield f"({name} IS NULL OR {name} BETWEEN {low} AND {high})"
         elif kind == "JSON" and name in _SHAPES:
-            yield _fits(name)
+            yield _fits_sql(name)
     yield from _of_each_kind(tables, columns)
 
 
-def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterator[str]:
+def _of_each_kind(tables: Sequence[RecordTable], columns: Mapping[str, str]) -> Iterator[str]:
     """What is required of a line of its kind, and that it can be cast where others have a column of that name."""
     for table in {table.kind: table for table in tables}.values():
         needed = [f"{name} IS NOT NULL" for name in _required(table) if name in table.columns]
@@ -151,7 +154,7 @@ def _of_each_kind(tables: Sequence[Table], columns: Mapping[str, str]) -> Iterat
             yield f"(k <> '{table.kind}' OR ({' AND '.join(needed)}))"
 
 
-def _required(table: Table) -> tuple[str, ...]:
+def _required(table: RecordTable) -> tuple[str, ...]:
     """The keys that every line of a kind has. What others write may be called as a record of ours is."""
     kind = table.kind
     if table.files.startswith(_FOREIGN_FILES):
@@ -168,11 +171,11 @@ def _required(table: Table) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _is_there(name: str) -> str:
+def _is_present_sql(name: str) -> str:
     return f"({name} IS NOT NULL AND json_type({name}) <> 'NULL')"
 
 
-def _fits(name: str) -> str:
+def _fits_sql(name: str) -> str:
     kind, needed = _SHAPES[name]
     cast = f"TRY_CAST({name} AS {kind})"
-    return f"(NOT {_is_there(name)} OR ({cast} IS NOT NULL AND ({needed.format(cast=cast)})))"
+    return f"(NOT {_is_present_sql(name)} OR ({cast} IS NOT NULL AND ({needed.format(cast=cast)})))"

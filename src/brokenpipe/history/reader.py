@@ -27,12 +27,12 @@ import duckdb
 import psutil
 
 from brokenpipe.errors import ReportError
-from brokenpipe.files import Unfit, why_no_file, why_no_folder
-from brokenpipe.history.plausible import arms_in, begin_of, plausible, shaped
-from brokenpipe.history.resume import on_one_axis
+from brokenpipe.files import UnfitFile, describe_missing_file, describe_missing_folder
+from brokenpipe.history.plausible import arms_in, history_begin_ns, plausibility_sql, shaped_column_sql
+from brokenpipe.history.resume import merge_parts
 from brokenpipe.history.schema.own import TABLES, VIEWS
-from brokenpipe.history.schema.table import EVERY_FILE, Table
-from brokenpipe.history.worker_clocks import on_our_clock
+from brokenpipe.history.schema.table import EVERY_FILE, RecordTable
+from brokenpipe.history.worker_clocks import correct_worker_clocks
 from brokenpipe.json_file import read_object
 from brokenpipe.plain_text import shorten
 
@@ -84,7 +84,7 @@ def document(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     try:
         return read_object(path)
-    except Unfit as error:
+    except UnfitFile as error:
         raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
 
 
@@ -93,30 +93,30 @@ REMEDY = (
 )
 
 
-def demand_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
     """Raises ReportError if there is no folder at that path."""
-    if why := why_no_folder(folder):
+    if why := describe_missing_folder(folder):
         raise ReportError(f"{shorten(str(folder), 300)}: {why}", remedy=REMEDY)
 
 
-def demand_report_folder(folder: Path) -> None:
+def require_report_folder(folder: Path) -> None:
     """Raises ReportError if there is no folder at that path, no history in it, or something there that is no file."""
-    demand_folder(folder)
+    require_folder(folder)
     if not (folder / "experiment.ndjson").exists():
         raise ReportError(
             f"{folder}: no experiment.ndjson here, so this is not a report folder", remedy=REMEDY
         )
     for path in sorted(folder.glob(EVERY_FILE)):
-        if why := why_no_file(path):
+        if why := describe_missing_file(path):
             raise ReportError(f"{path}: {why}", remedy=REMEDY)
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[History]:
+def open_history(folder: Path) -> Iterator[History]:
     """The history in a report folder. Raises ReportError if there is none, or no room to read it in."""
-    demand_report_folder(folder)
+    require_report_folder(folder)
     with _database(folder) as connection:
-        with on_our_clock(sorted(folder.glob(EVERY_FILE))) as ours, on_one_axis(ours) as files:
+        with correct_worker_clocks(sorted(folder.glob(EVERY_FILE))) as ours, merge_parts(ours) as files:
             _load(connection, folder, files, kept="VIEW" if _is_large(folder) else "TABLE")
         yield History(folder, connection)
 
@@ -138,7 +138,7 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with ExitStack() as open_until_read:
             if _is_large(folder):
-                _sweep()
+                _remove_stale_scratch()
                 settings["threads"] = 2
                 scratch = Path(
                     open_until_read.enter_context(TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-"))
@@ -171,7 +171,7 @@ def _plan_quickly(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"SET disabled_optimizers = '{others}'")
 
 
-def _sweep() -> None:
+def _remove_stale_scratch() -> None:
     """Remove what readers left that were killed. Nothing else leaves anything."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         pid = left.name.removeprefix(SCRATCH).partition("-")[0]
@@ -192,13 +192,13 @@ def _load(
     """
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     connection.execute("CREATE TABLE unreadable (files VARCHAR, lines BIGINT)")
-    begin, arms = begin_of(paths), arms_in(folder)
+    begin, arms = history_begin_ns(paths), arms_in(folder)
     for n, (tables, files) in enumerate(_groups(paths)):
         columns = _columns(tables)
-        lines = _parsed(columns, tables, files, plausible(tables, columns, begin, arms))
+        lines = _parsed(columns, tables, files, plausibility_sql(tables, columns, begin, arms))
         plain = next((table for table in tables if table.plain), None)
         if plain:
-            connection.execute(f"CREATE TABLE packed_{n} AS {_packed(plain, columns, lines)}")
+            connection.execute(f"CREATE TABLE packed_{n} AS {_packed_columns(plain, columns, lines)}")
             lines = f"SELECT unnest(other[1]) FROM packed_{n} WHERE other IS NOT NULL"
         connection.execute(f"CREATE TABLE lines_{n} AS {lines}")
         connection.execute(
@@ -219,7 +219,7 @@ def _load(
         connection.execute(f"CREATE {kept} {name} AS {query}")
 
 
-def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[Table], list[Path]]]:
+def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[RecordTable], list[Path]]]:
     """The files of each writer with the kinds of line that stand in them; last, files of nobody we know."""
     everywhere = [table for table in TABLES if table.files == EVERY_FILE]
     rest = set(paths)
@@ -245,7 +245,7 @@ def _is_torn(path: Path) -> bool:
         return True
 
 
-def _columns(tables: Sequence[Table]) -> dict[str, str]:
+def _columns(tables: Sequence[RecordTable]) -> dict[str, str]:
     """Those of all kinds of line in the same files, with their types."""
     columns = {"k": "VARCHAR"}
     for table in tables:
@@ -255,7 +255,9 @@ def _columns(tables: Sequence[Table]) -> dict[str, str]:
     return columns
 
 
-def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Path], condition: str) -> str:
+def _parsed(
+    columns: dict[str, str], tables: Sequence[RecordTable], files: Sequence[Path], condition: str
+) -> str:
     """All lines of some files. `k` is NULL in those that cannot be read."""
     witnesses = any(table.from_witness for table in tables)
     full = [str(path) for path in files if path.stat().st_size]
@@ -268,7 +270,7 @@ def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Pa
         else ""
     )
     kind_of_line = f"CASE WHEN {condition} THEN k END AS k"
-    values = ", ".join(shaped(name, kind) for name, kind in columns.items() if name != "k")
+    values = ", ".join(shaped_column_sql(name, kind) for name, kind in columns.items() if name != "k")
     return (
         f"SELECT {kind_of_line}, {values}{arm} FROM read_json({_literal(full)}, "
         f"format = 'newline_delimited', columns = {_literal(columns)}, ignore_errors = true, "
@@ -276,7 +278,7 @@ def _parsed(columns: dict[str, str], tables: Sequence[Table], files: Sequence[Pa
     )
 
 
-def _packed(plain: Table, columns: Iterable[str], lines: str) -> str:
+def _packed_columns(plain: RecordTable, columns: Iterable[str], lines: str) -> str:
     """The columns of plain lines; all columns of the others together in one, which is NULL nearly everywhere."""
     other = ", ".join(f"{_quoted(name)}: {name}" for name in columns)
     is_plain = f"k = {_quoted(plain.kind)} AND {plain.where}"

@@ -1,19 +1,21 @@
-"""What is written down while an experiment runs: one frozen record for each kind of line.
+"""Records of a history: one frozen dataclass for each kind of line.
 
 Each file has one writer, and none is ever rewritten:
 
-    experiment.ndjson        the harness   Phase, Episode, Doubt, Probe, Sync, Resumed, Finish
-    nemesis.ndjson           the nemesis   Act, Landing
-    requests.ndjson          the load      Start, End, Lag, Late, Missed; of each worker, requests-w1.ndjson
+    experiment.ndjson        the harness   PhaseEdge, Episode, RecordedDoubt, SelfTest, ClockOffset, Resumed, Finish
+    nemesis.ndjson           the nemesis   FaultAction, FaultDetection
+    requests.ndjson          the load      RequestStart, RequestEnd, LoopLag, ArrivalLate, ArrivalMissed;
+                                           of each worker, requests-w1.ndjson
     witness-ARM-PID.ndjson   the target    written by `witness/`, which imports nothing of ours
-    gauges.ndjson            the probe     ProcessGauge, MachineGauge, Tick, PostgresGauge, Slots, ServerStart
+    gauges.ndjson            the sampler   ProcessGauge, MachineGauge, ClockReading, PostgresGauge, ConnectionSlots,
+                                           ServerStart
     links.ndjson             Toxiproxy     written by `proxies/`, which is Go
-    ledger.ndjson            the harness   Entry, Balance, of `ledger.py`: only of a target that has one
+    ledger.ndjson            the harness   LedgerEntry, LedgerSummary, of `ledger.py`: only of a target that has one
     containers.ndjson        the stack     ContainerEvent, of `containers.py`: only of a stack in containers
-    watch.ndjson             the watch     WatchedPart, Look, Silence, of `silences.py`
+    watch.ndjson             the watch     WatchedPart, WatchTick, SilenceEdge, of `silences.py`
 
-Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by what its `Sync`
-says. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
+Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by its
+`ClockOffset`. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
 experiment that was cut off and resumed has files for each part: `file_names.py` says how they are called,
 `resume.py` how their clocks are joined.
 """
@@ -27,7 +29,7 @@ from typing import ClassVar, Literal, Self
 
 from brokenpipe.history.validity_codes import DOUBTS, Code
 
-How = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
+RunEnding = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
 """How an experiment ended."""
 
 
@@ -57,7 +59,7 @@ class Clock(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Phase(Record):
+class PhaseEdge(Record):
     """One edge of a phase: what lies between `begin` and `end` counts."""
 
     KIND: ClassVar[str] = "phase"
@@ -85,7 +87,7 @@ class Episode(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt(Record):
+class RecordedDoubt(Record):
     """A reason to mistrust what was measured. `unknown`: no check that rests on it may pass."""
 
     KIND: ClassVar[str] = "doubt"
@@ -105,7 +107,7 @@ class Doubt(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe(Record):
+class SelfTest(Record):
     """One situation of one fault's contract, tried on raw sockets before the experiment."""
 
     KIND: ClassVar[str] = "probe"
@@ -119,7 +121,7 @@ class Probe(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Sync(Record):
+class ClockOffset(Record):
     """A worker's clock, measured: to its times `offset_ns` is to be added, give or take `error_ns`."""
 
     KIND: ClassVar[str] = "sync"
@@ -151,7 +153,7 @@ class Finish(Record):
 
     KIND: ClassVar[str] = "finish"
     t: int
-    how: How
+    how: RunEnding
     files: Mapping[str, int] | None = None
     checksums: Mapping[str, str] | None = None
 
@@ -160,7 +162,7 @@ class Finish(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Act(Record):
+class FaultAction(Record):
     """One thing the nemesis did to one arm, with the time before and after the call.
 
     `renew` ends connections so that others are opened, which end in another way; `clear` ends them when the load is
@@ -179,8 +181,8 @@ class Act(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Landing(Record):
-    """What a raw socket of our own saw of a strike: a fault that no one saw did not land."""
+class FaultDetection(Record):
+    """What a raw socket of the harness saw of a strike. A fault that it did not see did not land."""
 
     KIND: ClassVar[str] = "landing"
     t: int
@@ -198,7 +200,7 @@ class Landing(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Start(Record):
+class RequestStart(Record):
     """A request whose end is not known yet: it may be cut off, or its end be lost with the process.
 
     `id` is the same in every arm for the same user's same request; with `arm` it is unique. `key` is what
@@ -215,7 +217,7 @@ class Start(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class End(Record):
+class RequestEnd(Record):
     """A request with its outcome: of a stream, when its body ended. It began at `t0` and took `ms`.
 
     `status` is 0 when there was no answer. `failure` names who says that it failed: the HTTP status, the
@@ -249,7 +251,7 @@ NEVER_SENT = ("no_files", "no_ports", "no_memory")  # an End's failure: it is th
 
 
 @dataclass(frozen=True, slots=True)
-class Lag(Record):
+class LoopLag(Record):
     """How much later than asked the load's event loop woke up: the worst since the last such line."""
 
     KIND: ClassVar[str] = "lag"
@@ -258,7 +260,7 @@ class Lag(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Late(Record):
+class ArrivalLate(Record):
     """Of an open load: a request that began later than `t`, when it was due, by `ms` (from 1 ms on)."""
 
     KIND: ClassVar[str] = "late"
@@ -269,7 +271,7 @@ class Late(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Missed(Record):
+class ArrivalMissed(Record):
     """Of an open load: what was due at `t` and never begun, because the load paused before a user was free."""
 
     KIND: ClassVar[str] = "missed"
@@ -309,7 +311,7 @@ class MachineGauge(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Tick(Record):
+class ClockReading(Record):
     """One instant on every clock. `boot_ns` goes on while the machine sleeps; None where there is no such clock."""
 
     KIND: ClassVar[str] = "tick"
@@ -342,7 +344,7 @@ class PostgresGauge(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Slots(Record):
+class ConnectionSlots(Record):
     """Client backends of the whole server, and how many it allows, without those that it reserves."""
 
     KIND: ClassVar[str] = "slots"

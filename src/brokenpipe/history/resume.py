@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokenpipe.history.clock_shift import TIME, moved
+from brokenpipe.history.clock_shift import TIME, shifted_copy
 from brokenpipe.history.file_names import part_of
 
 GAP_NS = 5_000_000_000  # between two parts, on the axis
@@ -24,7 +24,7 @@ TAIL_BYTES = 65_536
 
 
 @contextmanager
-def on_one_axis(files: Sequence[Path]) -> Iterator[list[Path]]:
+def merge_parts(files: Sequence[Path]) -> Iterator[list[Path]]:
     """The same files, where there is one part; else with copies of the later ones, for as long as the block lasts."""
     parts: dict[int, list[Path]] = {}
     for path in sorted(files):
@@ -37,23 +37,23 @@ def on_one_axis(files: Sequence[Path]) -> Iterator[list[Path]]:
         found, end = [], 0
         for part in sorted(parts):
             mine = [path for path in parts[part] if part == last or not path.name.startswith("ledger")]
-            by = end + GAP_NS - _first(mine) if end else 0
-            end = by + _last(mine)
-            found += [moved(path, by, Path(scratch)) for path in mine] if by else mine
+            by = end + GAP_NS - _first_time(mine) if end else 0
+            end = by + _last_time(mine)
+            found += [shifted_copy(path, by, Path(scratch)) for path in mine] if by else mine
         yield found
 
 
-def _first(files: Sequence[Path]) -> int:
+def _first_time(files: Sequence[Path]) -> int:
     """When a part began: every file opens with a clock."""
-    return min((time for path in files for time in _times(path, head=True)), default=0)
+    return min((time for path in files for time in _times_near_end(path, head=True)), default=0)
 
 
-def _last(files: Sequence[Path]) -> int:
+def _last_time(files: Sequence[Path]) -> int:
     """The latest time that stands near the end of a file."""
-    return max((time for path in files for time in _times(path, head=False)), default=0)
+    return max((time for path in files for time in _times_near_end(path, head=False)), default=0)
 
 
-def _times(path: Path, *, head: bool) -> Iterator[int]:
+def _times_near_end(path: Path, *, head: bool) -> Iterator[int]:
     with path.open("rb") as file:
         if head:
             yield from (int(found) for _, found in TIME.findall(file.readline()))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.history.records import Record
 
-How = Literal["stopped", "ended", "no_answer", "late", "no_files"]
+SilenceKind = Literal["stopped", "ended", "no_answer", "late", "no_files"]
 """How a silence was seen. stopped: the kernel says that the process stands still. ended: it is no more. no_answer: a
 new connection was not answered in time. late: a loop of the harness itself woke late. no_files: the process had no file
 descriptor left, and so none for another connection."""
@@ -24,7 +24,7 @@ class WatchedPart(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Record):
+class WatchTick(Record):
     """The watch looks: once a second. Where this is missing, nobody looked."""
 
     KIND: ClassVar[str] = "look"
@@ -32,7 +32,7 @@ class Look(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Silence(Record):
+class SilenceEdge(Record):
     """One edge of a silence. Without an `end` it lasted as long as anybody looked.
 
     `pid`: of the process that stood still; None for what is asked by a connection.
@@ -44,4 +44,4 @@ class Silence(Record):
     part: str
     arm: str | None
     pid: int | None
-    how: How
+    how: SilenceKind

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.history.clock_shift import moved
+from brokenpipe.history.clock_shift import shifted_copy
 from brokenpipe.history.file_names import part_of
-from brokenpipe.history.records import Sync
+from brokenpipe.history.records import ClockOffset
 
 _FILE = re.compile(r"requests-(w\d+)\b")
 _FURTHEST_NS = 2**60
@@ -35,7 +35,7 @@ class WorkerClock:
 
 
 @contextmanager
-def on_our_clock(files: Sequence[Path]) -> Iterator[list[Path]]:
+def correct_worker_clocks(files: Sequence[Path]) -> Iterator[list[Path]]:
     """The same files, with copies of those of workers whose clock was another, for as long as the block lasts."""
     clocks = _clocks(files)
     offsets = {path: _offset(path, clocks) for path in files}
@@ -43,7 +43,7 @@ def on_our_clock(files: Sequence[Path]) -> Iterator[list[Path]]:
         yield list(files)
         return
     with tempfile.TemporaryDirectory(prefix=f"brokenpipe-reading-{os.getpid()}-") as scratch:
-        yield [moved(path, by, Path(scratch)) if by else path for path, by in offsets.items()]
+        yield [shifted_copy(path, by, Path(scratch)) if by else path for path, by in offsets.items()]
 
 
 def worker_clocks(folder: Path) -> tuple[WorkerClock, ...]:
@@ -64,35 +64,35 @@ def _offset(path: Path, clocks: Mapping[tuple[int, str], WorkerClock]) -> int:
 
 def _clocks(files: Sequence[Path]) -> dict[tuple[int, str], WorkerClock]:
     """Of each worker in each part of the experiment."""
-    measured: dict[tuple[int, str], list[Sync]] = {}
+    measured: dict[tuple[int, str], list[ClockOffset]] = {}
     for path in files:
         if path.name.startswith(_WRITTEN_BY_US):
-            for sync in _syncs(path):
+            for sync in _read_clock_offsets(path):
                 measured.setdefault((part_of(path), sync.worker), []).append(sync)
     return {place: _clock(syncs) for place, syncs in measured.items()}
 
 
-def _clock(measured: list[Sync]) -> WorkerClock:
+def _clock(measured: list[ClockOffset]) -> WorkerClock:
     best = min(measured, key=lambda sync: sync.error_ns)
     gaps = (abs(sync.offset_ns - best.offset_ns) - sync.error_ns - best.error_ns for sync in measured)
     return WorkerClock(best.worker, best.offset_ns, best.error_ns + max(0, *gaps), len(measured))
 
 
-def _syncs(path: Path) -> Iterator[Sync]:
+def _read_clock_offsets(path: Path) -> Iterator[ClockOffset]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if f'"k":"{Sync.KIND}"' in line:
+            if f'"k":"{ClockOffset.KIND}"' in line:
                 with suppress(
                     ValueError, TypeError, RecursionError
                 ):  # torn or damaged, which the reader counts
                     fields = json.loads(line)
                     fields.pop("k")
-                    sync = Sync(**fields)
+                    sync = ClockOffset(**fields)
                     if _is_sound(sync):
                         yield sync
 
 
-def _is_sound(sync: Sync) -> bool:
+def _is_sound(sync: ClockOffset) -> bool:
     """Whether it is made of what a measurement is made of: a file can say anything."""
     numbers = (sync.t, sync.offset_ns, sync.error_ns)
     whole = all(type(each) is int and abs(each) < _FURTHEST_NS for each in numbers)

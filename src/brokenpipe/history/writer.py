@@ -27,7 +27,7 @@ class Writer:
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise _write_error(path, error) from error
         try:
             self.write(Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer=writer))
         except RecordingError:
@@ -39,7 +39,7 @@ class Writer:
         line = memoryview(json.dumps(record.to_json(), separators=(",", ":")).encode() + b"\n")
         try:
             with self._lock:
-                self._demand_open()
+                self._require_open()
                 if self._torn:
                     self._file.write(b"\n")
                     self._torn = False
@@ -47,13 +47,13 @@ class Writer:
                     line = line[self._file.write(line) :]
                     self._torn = bool(line)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise _write_error(self.path, error) from error
 
     def close(self) -> None:
         with self._lock:
             self._file.close()
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         """A gauge that took longer than anybody waits for it comes too late. Raises RecordingError."""
         if self._file.closed:
             raise RecordingError(
@@ -63,7 +63,7 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path, writer: str) -> Iterator[Writer]:
+def open_writer(path: Path, writer: str) -> Iterator[Writer]:
     """A writer for as long as the block lasts."""
     opened = Writer(path, writer)
     try:
@@ -72,7 +72,7 @@ def writing(path: Path, writer: str) -> Iterator[Writer]:
         opened.close()
 
 
-def _cannot_write(path: Path, error: OSError) -> RecordingError:
+def _write_error(path: Path, error: OSError) -> RecordingError:
     return RecordingError(
         f"{path}: the history cannot be written: {error.strerror or error}",
         remedy="Make room on that disk (or point --reports at another one) and run again; "

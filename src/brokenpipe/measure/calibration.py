@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brokenpipe.errors import UsageError
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.root_cause import failures
 from brokenpipe.measure.run_metadata import plan_of, recorded_plan
@@ -134,7 +134,7 @@ def _reached_its_end(summary: Path) -> bool:
 
 def read_families(folder: Path) -> Iterator[ComparisonFamily]:
     """Every comparison that a recorded experiment makes. Raises UsageError if its arms are not all the same."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         scenario = plan_of(history).scenario
         demand_equal_arms(scenario)
         create_request_tables(history, limit_s=scenario.load.timeout_s)

@@ -16,7 +16,7 @@ from typing import Any
 
 from brokenpipe.history.records import NEVER_SENT
 from brokenpipe.history.schema.table import EVERY_FILE
-from brokenpipe.live_view import LATELY_S, Deed, Sight
+from brokenpipe.live_view import RECENT_S, ArmSnapshot, FaultEvent
 from brokenpipe.measure.failures.root_cause import failure_of
 
 WITNESS_WAIT_S = 1.0  # a failed request waits so long for what the witness says of it
@@ -44,11 +44,11 @@ class _ArmCounters:
         self.broken += broken
         self.recent.append((end, ms, broken))
 
-    def snapshot(self, now: int) -> Sight:
-        while self.recent and self.recent[0][0] < now - LATELY_S * 1e9:
+    def snapshot(self, now: int) -> ArmSnapshot:
+        while self.recent and self.recent[0][0] < now - RECENT_S * 1e9:
             self.recent.popleft()
         good = sorted(ms for _, ms, _ in self.recent if ms is not None)
-        return Sight(
+        return ArmSnapshot(
             requests=self.requests,
             failed=self.failed,
             broken=self.broken,
@@ -75,7 +75,7 @@ class LiveReader:
         self._landings: dict[tuple[str, int | None], list[bool]] = defaultdict(list)
         self._phase_spans: list[tuple[int, int]] = []  # of the phases so far: begin and end
 
-    def look(self, now: int) -> Mapping[str, Sight]:
+    def look(self, now: int) -> Mapping[str, ArmSnapshot]:
         """Everything that was written since the last look. `now` is time.monotonic_ns()."""
         for path in sorted(self._folder.glob(EVERY_FILE)):
             writer = path.name.partition(".")[0]  # a long run has several files of each
@@ -87,9 +87,9 @@ class LiveReader:
         self._classify_failures(now)
         return {name: arm.snapshot(now) for name, arm in self._arms.items()}
 
-    def deeds(self) -> tuple[Deed, ...]:
+    def deeds(self) -> tuple[FaultEvent, ...]:
         """The latest acts, the newest last: those of one moment on several arms are one."""
-        found: list[Deed] = []
+        found: list[FaultEvent] = []
         open_: dict[str, int] = {}  # fault → its place in `found`
         for act in self._acts:
             fault, action = act["fault"], act["action"]
@@ -185,17 +185,17 @@ class LiveReader:
         while len(self._witness_records) > 10_000:  # of requests that did not fail for their client
             self._witness_records.pop(next(iter(self._witness_records)))
 
-    def _is_same_event(self, deed: Deed, act: RecordLine) -> bool:
+    def _is_same_event(self, deed: FaultEvent, act: RecordLine) -> bool:
         return act["arm"] not in deed.arms and act["t0"] - deed.t < 1_000_000_000
 
-    def _fault_event(self, act: RecordLine, arms: tuple[str, ...], t: int, error: str | None) -> Deed:
+    def _fault_event(self, act: RecordLine, arms: tuple[str, ...], t: int, error: str | None) -> FaultEvent:
         seen = self._landings.get((act["phase"], act["episode"]), [])
         held = act["episode"] is None
         if held:
             seen = [
                 each for (phase, _), some in self._landings.items() if phase == act["phase"] for each in some
             ]
-        return Deed(
+        return FaultEvent(
             t=t,
             fault=act["fault"],
             phase=act["phase"],
@@ -212,8 +212,8 @@ def _end_of(line: RecordLine) -> int:
     return int(line["t0"] + line["ms"] * 1e6)
 
 
-def _with_end(deed: Deed, t: int) -> Deed:
-    return Deed(**{**{name: getattr(deed, name) for name in Deed.__slots__}, "ended": t})
+def _with_end(deed: FaultEvent, t: int) -> FaultEvent:
+    return FaultEvent(**{**{name: getattr(deed, name) for name in FaultEvent.__slots__}, "ended": t})
 
 
 def _is_masked_disconnect(close: RecordLine) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from brokenpipe.history.reader import History, demand_folder, reading
+from brokenpipe.history.reader import History, open_history, require_folder
 from brokenpipe.measure.assess import assess
 from brokenpipe.measure.facts import Facts, collect_facts
 from brokenpipe.measure.model.findings import Findings
@@ -24,7 +24,7 @@ from brokenpipe.redaction import PASSED, redacted_command
 
 def measure(folder: Path) -> Findings:
     """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         return build_findings(history, collect_facts(history))
 
 
@@ -33,17 +33,17 @@ def read_as_baseline(folder: Path) -> Baseline:
 
     Raises ReportError if it is none, and NotComparable if it did not reach its end.
     """
-    demand_folder(folder)
+    require_folder(folder)
     if not (folder / "experiment.ndjson").exists() and (kept := read_baseline(folder / EPISODES_FILE)):
         return kept
-    with reading(folder) as history:
+    with open_history(folder) as history:
         facts = collect_facts(history)
         return baseline_of(folder, build_findings(history, facts), facts.plan)
 
 
 def open_phases(folder: Path) -> frozenset[str]:
     """The phases in which more episodes could decide a check. Of an experiment that is under way."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         found = build_findings(history, collect_facts(history), under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
 

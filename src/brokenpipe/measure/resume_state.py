@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.history.file_names import last_part
-from brokenpipe.history.reader import History, reading
+from brokenpipe.history.reader import History, open_history
 from brokenpipe.measure.run_metadata import end_reason, plan_of, recorded_environment
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
@@ -28,7 +28,7 @@ class ResumeState:
 
 def read_resume_state(folder: Path) -> ResumeState:
     """What there is in a report folder. Raises ReportError if it is none."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         plan = plan_of(history)
         scenario_file = recorded_environment(folder).get("scenario_file")
         ended, played = end_reason(history), _whole_episodes(history, tuple(plan.scenario.arms))

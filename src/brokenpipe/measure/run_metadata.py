@@ -10,9 +10,9 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenpipe.errors import ReportError
-from brokenpipe.files import Unfit, read_bytes
+from brokenpipe.files import UnfitFile, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
-from brokenpipe.history.records import How
+from brokenpipe.history.records import RunEnding
 from brokenpipe.measure.code_versions import code_revisions
 from brokenpipe.plan.errors.location import key_of
 from brokenpipe.plan.plan import STACK_NAMES, Plan
@@ -89,7 +89,7 @@ def scenario_text(folder: Path) -> str:
     path = folder / "scenario.toml"
     try:
         return read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")
-    except (Unfit, UnicodeDecodeError) as error:
+    except (UnfitFile, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: {error}", remedy=REMEDY) from error
 
 
@@ -108,7 +108,7 @@ def end_reason(history: History) -> str:
         "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
     )
     how = str(rows[0][0]) if rows else ""
-    return how if how in get_args(How) else "cut off"
+    return how if how in get_args(RunEnding) else "cut off"
 
 
 def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:

@@ -88,12 +88,12 @@ class Phase(StrictModel):
 
     @model_validator(mode="after")
     def _check_fault(self) -> Self:
-        if self.pattern is Pattern.STRIKES and not (self.fault and self.fault.strikes):
+        if self.pattern is Pattern.STRIKES and not (self.fault and self.fault.momentary):
             raise ValueError(
                 "episodes + every_s strike a momentary fault such as socket_kill; "
                 "give this phase one, or use seconds, or episodes + quiet_s + burst_s"
             )
-        if self.pattern is Pattern.BLOCKS and self.fault and self.fault.strikes:
+        if self.pattern is Pattern.BLOCKS and self.fault and self.fault.momentary:
             raise ValueError(
                 f"{self.fault.name} is momentary: say how often with episodes + every_s, "
                 "or episodes + quiet_s + burst_s, instead of seconds"
@@ -119,9 +119,9 @@ class Phase(StrictModel):
 
     @model_validator(mode="after")
     def _check_strike_time(self) -> Self:
-        least_s = self.fault.least_every_s if self.fault else 0.0
+        least_s = self.fault.min_interval_s if self.fault else 0.0
         for key, given_s in (("every_s", self.every_s), ("quiet_s", self.quiet_s)):
-            if self.fault and self.fault.strikes and given_s is not None and given_s < least_s:
+            if self.fault and self.fault.momentary and given_s is not None and given_s < least_s:
                 raise ValueError(
                     f"{key} = {given_s:g} is too short: {self.fault} needs {least_s:g} s to be over"
                 )
@@ -135,7 +135,7 @@ class Phase(StrictModel):
                 f"quiet_s = {self.quiet_s:g} is not longer than after_ms = {after_ms}: "
                 "no connection would be idle long enough to feel it"
             )
-        shows_s = self.fault.sign.shows_after_s if self.fault else 0.0
+        shows_s = self.fault.expected_effect.shows_after_s if self.fault else 0.0
         if self.pattern is Pattern.BLOCKS and shows_s >= BLOCK_S:
             raise ValueError(
                 f"a limit of {1000 * shows_s:g} ms cannot be witnessed in a block of {BLOCK_S:g} s; "

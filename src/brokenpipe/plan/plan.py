@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
-from brokenpipe.files import why_no_file
+from brokenpipe.files import describe_missing_file
 from brokenpipe.plan.errors.messages import did_you_mean, problem_of
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import LoadSettings, Scenario, parse_scenario
@@ -254,7 +254,7 @@ def _ledger_problems(scenario: Scenario, target: Target, folder: Path) -> Iterat
 
 def _find_locustfile(path: Path, scenario: Scenario) -> Path:
     locustfile = path.parent / scenario.load.locustfile
-    why = why_no_file(locustfile)
+    why = describe_missing_file(locustfile)
     if not why:
         return locustfile.resolve()
     found = Problem("load.locustfile", repr(scenario.load.locustfile), f"no such file: {locustfile} {why}")

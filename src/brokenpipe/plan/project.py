@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenpipe.errors import UsageError
-from brokenpipe.files import why_no_file
+from brokenpipe.files import describe_missing_file
 from brokenpipe.plain_text import shorten
 from brokenpipe.plan.errors.messages import did_you_mean
 
@@ -39,7 +39,7 @@ class Project:
         """A scenario by its path, or by the stem of a file in scenarios/. Raises UsageError."""
         is_path = scenario.endswith(".toml") or "/" in scenario
         path = Path(scenario) if is_path else self.scenarios / f"{scenario}.toml"
-        why = why_no_file(path)
+        why = describe_missing_file(path)
         if not why:
             return path
         stems = sorted(file.stem for file in self.scenarios.glob("*.toml"))
@@ -52,7 +52,7 @@ class Project:
     def target_folder(self, target: str) -> Path:
         """The folder of a target. Raises UsageError."""
         folder = self.targets / target
-        why = why_no_file(folder / "target.toml")
+        why = describe_missing_file(folder / "target.toml")
         if not why:
             return folder
         names = sorted(file.parent.name for file in self.targets.glob("*/target.toml"))

@@ -196,7 +196,7 @@ def _phase_problems(scenario: Scenario, key: str, phase: Phase) -> Iterator[Prob
         if arm not in scenario.arms:
             allowed = did_you_mean(arm, scenario.arms)
             yield Problem(f"{key}.arms", repr(arm), f"no such arm; {allowed}")
-    if scenario.postgres.tls and phase.fault and phase.fault.reads:
+    if scenario.postgres.tls and phase.fault and phase.fault.parses_protocol:
         yield Problem(f"{key}.fault", phase.fault.name, UNREADABLE_OVER_TLS)
 
 

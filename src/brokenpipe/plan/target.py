@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
-from brokenpipe.files import why_no_file
+from brokenpipe.files import describe_missing_file
 from brokenpipe.plan.errors.messages import PATH, did_you_mean, shown
 from brokenpipe.plan.scenario import Environment, Variable, pass_env_problems, redacted_value_problems
 from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
@@ -83,7 +83,7 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
             "must be one SELECT with two columns, a key and a count, such as "
             "SELECT key, count(*) FROM memories GROUP BY key",
         )
-    if target.python is not None and (why := why_no_file(folder / target.python)):
+    if target.python is not None and (why := describe_missing_file(folder / target.python)):
         yield Problem(
             "python", repr(target.python), f"must be an interpreter, relative to {folder}; that path {why}"
         )

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brokenpipe.errors import MOST_TOLD, FileError, Problem
-from brokenpipe.files import KEY_CHARACTERS, Limits, Unfit, check_values, read_bytes
+from brokenpipe.errors import MOST_PROBLEMS, FileError, Problem
+from brokenpipe.files import KEY_CHARACTERS, ReadLimits, UnfitFile, check_values, read_bytes
 from brokenpipe.plain_text import shorten
 from brokenpipe.plan.errors.messages import problem_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-LIMITS = Limits(size_bytes=262_144, depth=8, values=20_000, text=65_536, bits=320)
+LIMITS = ReadLimits(size_bytes=262_144, depth=8, values=20_000, text=65_536, bits=320)
 """Of a TOML file: tens of times what the largest scenario needs. A whole number of 320 bits can be shown and compared;
 which ones a key takes is said by its own range."""
 
@@ -46,7 +46,7 @@ def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
         _reject_long_keys(text)
         data = tomllib.loads(text)
         check_values(data, LIMITS)
-    except Unfit as problem:
+    except UnfitFile as problem:
         remedy = _CORRECT_VALUE if problem.key else "Give a TOML file that exists and that you may read."
         found = Problem(problem.key or "file", problem.found, problem.allowed)
         raise error(path, (found,), remedy=remedy) from problem
@@ -76,7 +76,7 @@ def validated(model: type[Model], data: object, path: Path, error: type[FileErro
             # pydantic counts what is left once it has dropped the wrong ones: said of those already
             if not (details["type"] == "too_short" and details["input"])
         ]
-        problems = tuple(problem_of(model, details) for details in mistakes[:MOST_TOLD])
+        problems = tuple(problem_of(model, details) for details in mistakes[:MOST_PROBLEMS])
         raise error(path, problems, remedy=remedy, more=len(mistakes) - len(problems)) from invalid
 
 
@@ -90,10 +90,10 @@ _LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{1000,}")
 
 
 def _reject_long_keys(text: str) -> None:
-    """Raises Unfit for a key of very many parts, over which the parser takes as long as their number squared."""
+    """Raises UnfitFile for a key of very many parts, over which the parser takes as long as their number squared."""
     if found := _LONG_KEY.search(_NO_KEYS.sub("_", text)):
         key = shorten(found[0], KEY_CHARACTERS)
-        raise Unfit(key, "", f"is nested too deeply: at most {LIMITS.depth} levels are allowed")
+        raise UnfitFile(key, "", f"is nested too deeply: at most {LIMITS.depth} levels are allowed")
 
 
 def _longest_number(text: str) -> tuple[str, str]:

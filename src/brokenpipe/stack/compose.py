@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import EngineError
-from brokenpipe.history.file_names import suffix
+from brokenpipe.history.file_names import part_suffix
 from brokenpipe.stack.bypass_detector import Strays
 from brokenpipe.stack.containers import cleanup
 from brokenpipe.stack.containers.compose_file import (
@@ -86,7 +86,7 @@ def compose_stack(footing: Footing) -> Iterator[Stack]:
         layout.secrets.password.chmod(0o644)
         for arm in plan.scenario.arms:  # docker-compose 1.29 wants them all to be there from the start
             layout.secrets.dsn(arm).touch()
-        file = footing.report / f"compose{suffix(footing.part)}.json"
+        file = footing.report / f"compose{part_suffix(footing.part)}.json"
         file.write_text(json.dumps(layout.document(), indent=2) + "\n")
         yield running.enter_context(_Ground(footing, layout, found, file).stack())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokenpipe.history.file_names import file_of
+from brokenpipe.history.file_names import first_file
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.postgres.certificates import Certificates
@@ -45,12 +45,12 @@ class Footing:
     @property
     def links(self) -> Path:
         """Where the proxies write."""
-        return file_of(self.report, "links", self.part)
+        return first_file(self.report, "links", self.part)
 
     @property
     def container_events(self) -> Path:
         """Where it goes what the engine says of containers."""
-        return file_of(self.report, "containers", self.part)
+        return first_file(self.report, "containers", self.part)
 
     def environment(self, arm: str, certificates: Certificates | None) -> dict[str, str]:
         """Of an arm's target, without the DSN."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brokenpipe.history.file_names import suffix
+from brokenpipe.history.file_names import part_suffix
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.secrets.passed_variables import passed_names, passed_variables
 from brokenpipe.plan.target import Target
@@ -48,5 +48,5 @@ def environment_of(
     hidden = {*passed_names(plan, arm), *(name for name in chosen if is_secret_name(name))}
     return {
         **chosen,
-        **witness_environment(arm, report, pythonpath=pythonpath, suffix=suffix(part), secrets=hidden),
+        **witness_environment(arm, report, pythonpath=pythonpath, suffix=part_suffix(part), secrets=hidden),
     }

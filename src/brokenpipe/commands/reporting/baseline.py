@@ -29,11 +29,11 @@ def set_baseline(run: Path, folder: Path) -> None:
 
     Raises ReportError, NotComparable or UsageError.
     """
-    from brokenpipe.history.reader import demand_folder
+    from brokenpipe.history.reader import require_folder
     from brokenpipe.measure.run_metadata import recorded_plan
 
     for each in (run, folder):
-        demand_folder(each)
+        require_folder(each)
     if run.resolve() == folder.resolve():
         raise UsageError(
             f"--baseline {folder}: is the run itself", remedy="Give the folder of an earlier experiment."

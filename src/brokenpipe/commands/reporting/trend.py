@@ -15,14 +15,14 @@ def write_trend_page(folder: Path, output: Path | None) -> None:
     Raises ReportError if there is no such folder, or no summary in it.
     """
     from brokenpipe.drive.run_folder import write_error
-    from brokenpipe.history.reader import demand_folder
+    from brokenpipe.history.reader import require_folder
     from brokenpipe.report.index.index import FILE as INDEX
     from brokenpipe.report.index.summaries import read_summaries
     from brokenpipe.report.trend import page
     from brokenpipe.report.trend.series import group_trends
     from brokenpipe.report.trend.terminal import trend_lines
 
-    demand_folder(folder)
+    require_folder(folder)
     found, skipped = read_summaries(folder)
     if not found and not skipped:
         raise ReportError(

@@ -15,7 +15,7 @@ from brokenpipe.drive.observers import session_observers
 from brokenpipe.drive.observers.session_observers import LoginTarget
 from brokenpipe.drive.raw_postgres.session import Login
 from brokenpipe.errors import ProxyError, StackError
-from brokenpipe.faults import Expectation, Fault, Seen, ServerSetting
+from brokenpipe.faults import Fault, ServerSetting, SocketEffect, SocketExpectation
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.proxy.proxy import Proxy
 
@@ -114,9 +114,9 @@ def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detect
     """Detect a held fault. `baseline_ms`: a round trip without it, None if that could not be measured."""
     if fault.place == "server":
         return detect_on_session(proxy, fault)
-    if fault.sign.seen == "delayed":
+    if fault.expected_effect.seen == "delayed":
         return detect_delay(proxy, fault, baseline_ms)
-    if fault.shows_on == "fresh":
+    if fault.detected_on == "fresh":
         return detect_on_connect(proxy, fault)
     return detect_idle_end(proxy, fault)
 
@@ -128,29 +128,31 @@ def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
         sessions = proxy.server.sessions() if limit else 0
     except StackError as error:
         return Detection(error.message, None, landed=False)
-    seen = session_observers.observe_new_session(login_target_of(proxy), fault, fault.sign)
+    seen = session_observers.observe_new_session(login_target_of(proxy), fault, fault.expected_effect)
     if limit and seen.seen == "alive":
         # A limit affects only sessions that are opened once it is reached.
         free = limit - sessions
         return Detection(f"alive, {free} below the limit", None, landed=free > 0)
-    if fault.sign.seen == "silence":
+    if fault.expected_effect.seen == "silence":
         return Detection(seen.seen, None, landed=seen.seen == "silence")
-    return Detection(seen.seen, seen.after_s * 1e3, landed=_meets(fault.sign, seen.seen, seen.after_s))
+    return Detection(
+        seen.seen, seen.after_s * 1e3, landed=_meets(fault.expected_effect, seen.seen, seen.after_s)
+    )
 
 
 def detect_on_connect(proxy: Proxy, fault: Fault) -> Detection:
     """Detect a fault by a new connection and one question."""
     before_ns = time.monotonic_ns()
-    seen = probe_connect(proxy.host, proxy.port, fault.sign.latest_s + SLACK_S)
+    seen = probe_connect(proxy.host, proxy.port, fault.expected_effect.latest_s + SLACK_S)
     took_ms = None if seen in {"silence", "unreached"} else (time.monotonic_ns() - before_ns) / 1e6
-    return Detection(seen, took_ms, landed=seen == fault.sign.seen)
+    return Detection(seen, took_ms, landed=seen == fault.expected_effect.seen)
 
 
 def detect_idle_end(proxy: Proxy, fault: Fault) -> Detection:
     """Detect how an idle connection ends, counted from the answer to its last byte."""
     sentinel = open_sentinel(proxy)
-    if fault.sign.rest_s is not None:
-        return _detect_end_after_rest(sentinel, fault.sign, fault.sign.rest_s)
+    if fault.expected_effect.rest_s is not None:
+        return _detect_end_after_rest(sentinel, fault.expected_effect, fault.expected_effect.rest_s)
     return _detect_sentinel_end(sentinel, fault, time.monotonic_ns())
 
 
@@ -158,8 +160,10 @@ def detect_delay(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detec
     """Detect an added delay, against the `baseline_ms` without the fault. None: it was not measured."""
     if baseline_ms is None:
         return Detection("no connection before the fault", None, landed=False)
-    trip_ms = round_trip_ms(proxy, fault.sign.latest_s + ANSWER_TIMEOUT_S)
-    earliest_ms, latest_ms = (1e3 * end for end in (fault.sign.earliest_s, fault.sign.latest_s))
+    trip_ms = round_trip_ms(proxy, fault.expected_effect.latest_s + ANSWER_TIMEOUT_S)
+    earliest_ms, latest_ms = (
+        1e3 * end for end in (fault.expected_effect.earliest_s, fault.expected_effect.latest_s)
+    )
     added_ms = trip_ms - baseline_ms
     # A quiet trip may itself have been slow, so of the addition only the better half is asked for; but no trip
     # can be faster than the delay.
@@ -167,14 +171,14 @@ def detect_delay(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detec
     return Detection("delayed" if landed else "not delayed as asked", added_ms, landed)
 
 
-def _meets(expected: Expectation, seen: Seen, after_s: float) -> bool:
+def _meets(expected: SocketExpectation, seen: SocketEffect, after_s: float) -> bool:
     # Too early is as wrong as too late: something else than the fault ended it. The clock was read after the
     # answer, so an idle limit, which counts from the question, may be over that much sooner.
     in_time = expected.earliest_s - EARLY_SLACK_S <= after_s <= expected.latest_s + SLACK_S
     return seen in {expected.seen, expected.also} and in_time
 
 
-def _detect_end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: float) -> Detection:
+def _detect_end_after_rest(sentinel: Sentinel, expected: SocketExpectation, rest_s: float) -> Detection:
     """Detect the answer to the first byte after a rest. An end during the rest has a negative time."""
     due_ns = time.monotonic_ns() + round(rest_s * 1e9)
     with sentinel:
@@ -184,7 +188,7 @@ def _detect_end_after_rest(sentinel: Sentinel, expected: Expectation, rest_s: fl
 
 
 def _detect_sentinel_end(sentinel: Sentinel | SessionSentinel, fault: Fault, since_ns: int) -> Detection:
-    expected = fault.sign
+    expected = fault.expected_effect
     with sentinel:
         seen, at_ns = sentinel.end(expected.latest_s + SLACK_S)
     after_s = (at_ns - since_ns) / 1e9

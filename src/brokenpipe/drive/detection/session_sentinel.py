@@ -14,7 +14,7 @@ from typing import Self
 from brokenpipe.drive.observers.session_observers import LoginTarget
 from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent
 from brokenpipe.drive.raw_postgres.session import pg_session
-from brokenpipe.faults import Seen
+from brokenpipe.faults import SocketEffect
 
 _LIFE_S = 3600.0  # an episode lasts no longer
 
@@ -41,7 +41,7 @@ class SessionSentinel:
         self._reader.join()
         self._closing.close()
 
-    def end(self, timeout_s: float) -> tuple[Seen, int]:
+    def end(self, timeout_s: float) -> tuple[SocketEffect, int]:
         """How it ended within that time, and when (time.monotonic_ns); `alive` if it has not.
 
         Raises OSError if the socket failed in another way: that detects no fault.

@@ -21,7 +21,7 @@ from typing import Self
 
 from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, connect, event_of_error, receive
 from brokenpipe.drive.raw_postgres.session import SSL_REQUEST
-from brokenpipe.faults import Seen
+from brokenpipe.faults import SocketEffect
 
 _GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
 ANSWER_TIMEOUT_S = 5.0  # measured: about 5 ms; a delay comes on top
@@ -72,7 +72,7 @@ class Sentinel:
         self._reader.join()
         self._connection.close()
 
-    def end(self, timeout_s: float) -> tuple[Seen, int]:
+    def end(self, timeout_s: float) -> tuple[SocketEffect, int]:
         """What happened to the connection within that time, and when (time.monotonic_ns).
 
         `reset` or `eof` with the time of its arrival. If it has not ended, a second question decides between
@@ -88,7 +88,7 @@ class Sentinel:
             raise self._event
         return self._event.seen, self._event.t_ns
 
-    def wait_end_after_rest(self, rest_s: float, patience_s: float) -> tuple[Seen, int]:
+    def wait_end_after_rest(self, rest_s: float, patience_s: float) -> tuple[SocketEffect, int]:
         """How the first byte after a rest is answered, and when; or how the connection ended during the rest.
 
         One byte begins a message of any kind, TLS or not, and Postgres waits for the others: `silence` is its answer.
@@ -104,7 +104,7 @@ class Sentinel:
             raise self._event
         return self._event.seen, self._event.t_ns
 
-    def _send_question(self) -> Seen | None:
+    def _send_question(self) -> SocketEffect | None:
         """Send a question. None: the connection has ended, and the thread has seen that or is about to."""
         self._received.clear()
         try:
@@ -132,7 +132,7 @@ class Sentinel:
         return SocketEvent("eof", time.monotonic_ns())
 
 
-def probe_connect(host: str, port: int, patience_s: float) -> Seen:
+def probe_connect(host: str, port: int, patience_s: float) -> SocketEffect:
     """What a new client sees when it connects and asks: refused, unreached, silence, an end, or an answer.
 
     Raises OSError for what the other side has no part in: no descriptor, no route.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from brokenpipe.history.records import Doubt
+from brokenpipe.history.records import RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.stack.processes.process import Child
@@ -54,7 +54,7 @@ class LivenessCheck:
             if worker.pid not in self._reported and not _is_alive(worker):
                 self._reported.add(worker.pid)
                 text = f"process {worker.pid} of {root.name} ended {_when(phase)}; {_last_lines_text(root)}"
-                self.log.write(Doubt.of(Code.TARGET_RESTARTED, text, arm=arm))
+                self.log.write(RecordedDoubt.of(Code.TARGET_RESTARTED, text, arm=arm))
 
     def _members(self) -> Iterator[tuple[Code, str | None, Child]]:
         yield Code.POSTGRES_DIED, None, self.stack.postgres.child
@@ -65,12 +65,12 @@ class LivenessCheck:
             yield Code.TARGET_DIED, name, arm.service.child
 
 
-def _ended_doubt(code: Code, arm: str | None, member: Child, phase: str | None) -> Doubt:
+def _ended_doubt(code: Code, arm: str | None, member: Child, phase: str | None) -> RecordedDoubt:
     text = (
         f"{member.name} ended by itself {_when(phase)}, with {member.exit_text}; {_last_lines_text(member)}"
     )
     # Without a phase: what follows is as doubtful as the phase in which it was noticed.
-    return Doubt.of(code, text, arm=arm)
+    return RecordedDoubt.of(code, text, arm=arm)
 
 
 def _when(phase: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.history.records import MachineGauge, Tick
+from brokenpipe.history.records import ClockReading, MachineGauge
 
 CGROUPS = Path("/sys/fs/cgroup")
 _ONE_MOMENT_NS = (
@@ -53,14 +53,14 @@ class MachineSampler:
         return max(shares, default=None)
 
 
-def read_clocks() -> Tick:
+def read_clocks() -> ClockReading:
     """One moment on every clock: of a few attempts, the one whose readings lie closest together."""
     ticks = []
     for _ in range(_ATTEMPTS):
         t = time.monotonic_ns()
         wall_ns, boot_ns = time.time_ns(), _boot_ns()
         took_ns = time.monotonic_ns() - t
-        ticks.append((took_ns, Tick(t, wall_ns, boot_ns)))
+        ticks.append((took_ns, ClockReading(t, wall_ns, boot_ns)))
         if took_ns < _ONE_MOMENT_NS:
             break
     return min(ticks, key=lambda each: each[0])[1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 import psycopg
 
-from brokenpipe.history.records import PostgresGauge, Record, ServerStart, Slots
+from brokenpipe.history.records import ConnectionSlots, PostgresGauge, Record, ServerStart
 
 _BACKENDS = """
 SELECT datname, pid, client_port, state, state_change
@@ -122,7 +122,7 @@ class PostgresSampler:
                 direct=seen if strays is None else strays.get(arm),
                 killed=counts.get(database, (None, None))[1],
             )
-        yield Slots(now, used, allowed)  # type: ignore[arg-type]
+        yield ConnectionSlots(now, used, allowed)  # type: ignore[arg-type]
         if helpers is not None:
             yield ServerStart(now, postmaster, helpers)  # type: ignore[arg-type]
 

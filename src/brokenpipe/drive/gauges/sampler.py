@@ -15,10 +15,10 @@ import psutil
 from brokenpipe.drive.gauges.machine import MachineSampler, read_clocks
 from brokenpipe.drive.gauges.postgres import PostgresSampler
 from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
-from brokenpipe.history.records import Doubt, ProcessGauge
+from brokenpipe.history.records import ProcessGauge, RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
-from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.shortages import ignoring_lack_of_files
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.stack import Stack
 
@@ -80,7 +80,7 @@ class _ProcessSampler:
         with suppress(RecordingError):
             while not stop.wait(EVERY_S):
                 self._log.write(read_clocks())
-                with passing_over_lack_of_files():
+                with ignoring_lack_of_files():
                     if gauge := self._machine.sample():
                         self._log.write(gauge)
                     self._sample_processes()
@@ -109,7 +109,7 @@ def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop:
     with suppress(RecordingError):
         while not over:
             over = stop.wait(EVERY_S)
-            with passing_over_lack_of_files():
+            with ignoring_lack_of_files():
                 strays = stack.strays() if stack.strays else None
                 for record in database.samples(stack.postgres_clients, strays):
                     log.write(record)
@@ -126,7 +126,7 @@ def _check_toxiproxy(server: ToxiproxyServer, doubts: Writer, stop: threading.Ev
                 server.answers(turn)
             except ProxyHung as hung:
                 if not silent:
-                    doubts.write(Doubt.of(Code.PROXY_HUNG, hung.message))
+                    doubts.write(RecordedDoubt.of(Code.PROXY_HUNG, hung.message))
                 silent = True
             except ProxyError:  # it is being restarted, or has ended: both are recorded elsewhere
                 pass

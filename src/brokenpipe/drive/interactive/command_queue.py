@@ -125,7 +125,7 @@ class CommandQueue:
         arms = () if set(ask.arms) == set(self.arms) else ask.arms
         if fault:
             _check_phase(fault, arms)
-            if self.tls and fault.reads:
+            if self.tls and fault.parses_protocol:
                 raise ValueError(f"{fault.name} {UNREADABLE_OVER_TLS}")
         return Command(ask.what, fault, arms)
 
@@ -167,7 +167,7 @@ class CommandQueue:
 def _unsuitable(command: Command, packet_loss_available: bool) -> dict[str, bool]:
     if command.fault is None:
         return {}
-    name, strikes = command.fault.name, command.fault.strikes
+    name, strikes = command.fault.name, command.fault.momentary
     return {
         f"{name} is no strike: it is held until it is healed": command.what == "strike" and not strikes,
         f"{name} happens at one moment: strike it": command.what == "hold" and strikes,

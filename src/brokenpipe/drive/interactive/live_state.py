@@ -15,7 +15,7 @@ from brokenpipe.drive.interactive.command_queue import CommandQueue
 from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.errors import BrokenpipeError
-from brokenpipe.live_view import Deed, Looks, Sight
+from brokenpipe.live_view import ArmSnapshot, FaultEvent, LiveSource
 from brokenpipe.load.web_messages import StateUpdate
 from brokenpipe.plan.plan import Plan
 
@@ -24,7 +24,7 @@ POINT_EVERY = 2  # states: the charts have a point a second
 STRIKE_BAND_S = 0.6  # width of the band of a strike
 
 
-LiveSourceFactory = Callable[[Path, Sequence[str]], Looks]
+LiveSourceFactory = Callable[[Path, Sequence[str]], LiveSource]
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class LiveStateBuilder:
 
     session: SessionState
     commands: CommandQueue
-    source: Looks
+    source: LiveSource
     name: str
     started_ns: int  # monotonic nanoseconds: zero of the charts
     manual_run: ManualRun | None = None
@@ -104,7 +104,7 @@ class LiveStateBuilder:
             "users": self.commands.users,
         }
 
-    def _point(self, snapshots: Mapping[str, Sight], now: int) -> dict[str, float | None]:
+    def _point(self, snapshots: Mapping[str, ArmSnapshot], now: int) -> dict[str, float | None]:
         point: dict[str, float | None] = {"t": round((now - self.started_ns) / 1e9, 2)}
         for n, snapshot in enumerate(snapshots.values()):
             rate = None if snapshot.rate is None else 100 * snapshot.rate
@@ -118,7 +118,7 @@ class LiveStateBuilder:
                 point[f"{what}_{n}"] = value
         return point
 
-    def _event(self, event: Deed, now: int) -> dict[str, object]:
+    def _event(self, event: FaultEvent, now: int) -> dict[str, object]:
         return {
             "at_s": round((event.t - self.started_ns) / 1e9, 1),
             "fault": event.fault,
@@ -130,12 +130,12 @@ class LiveStateBuilder:
             "error": event.error or "",
         }
 
-    def _arms(self, event: Deed) -> list[str]:
+    def _arms(self, event: FaultEvent) -> list[str]:
         """The arms of an event, in the scenario's order."""
         arms = tuple(self.session.plan.scenario.arms)
         return ["all"] if set(event.arms) == set(arms) else sorted(event.arms, key=arms.index)
 
-    def _faults(self, events: Sequence[Deed]) -> list[dict[str, str]]:
+    def _faults(self, events: Sequence[FaultEvent]) -> list[dict[str, str]]:
         """The rows of the tab: what is on now, what was done, and the timeline."""
         current = self._now()
         rows = [{"what": f"NOW: {current['doing']}", "phase": str(current["phase"]), "arms": "", "when": ""}]
@@ -167,7 +167,7 @@ class LiveStateBuilder:
         return rows
 
 
-def _row(arm: str, snapshot: Sight) -> dict[str, object]:
+def _row(arm: str, snapshot: ArmSnapshot) -> dict[str, object]:
     return {
         "arm": arm,
         "rate": "–" if snapshot.rate is None else f"{100 * snapshot.rate:.1f} %",
@@ -181,7 +181,7 @@ def _row(arm: str, snapshot: Sight) -> dict[str, object]:
     }
 
 
-def _fault_bands(events: Sequence[Deed], started_ns: int, now: int) -> dict[str, list[object]]:
+def _fault_bands(events: Sequence[FaultEvent], started_ns: int, now: int) -> dict[str, list[object]]:
     bands: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
     for event in events:
         begin = (event.t - started_ns) / 1e9

@@ -103,12 +103,12 @@ class ManualRun:
         self._leave(begin)
         self._record_phase(phase, "begin", begin)
         n = self._phases.next_episode(phase)
-        tail_s = max(AFTER_STRIKE_S, fault.least_every_s)
+        tail_s = max(AFTER_STRIKE_S, fault.min_interval_s)
         self.activity = f"{fault} struck"
         strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, command.arms)
         self._wait(strike + _ns(tail_s))
         self.nemesis.join()
-        if fault.waits:
+        if fault.deferred:
             self.nemesis.heal(phase.name)
         end = min(time.monotonic_ns(), self.commands.stop_requested_at or time.monotonic_ns())
         self._record_episode(phase, n, begin, end, strike)
@@ -199,7 +199,7 @@ class ManualRun:
         """Close the gate and wait until no request is in flight; record a doubt if some still are."""
         if not self.load.drain(self.drain_s):
             text = f"requests were still under way {self.drain_s:g} s after the load paused"
-            self.log.write(records.Doubt.of(Code.NOT_DRAINED, text, phase=NO_FAULT_PHASE.name))
+            self.log.write(records.RecordedDoubt.of(Code.NOT_DRAINED, text, phase=NO_FAULT_PHASE.name))
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)
@@ -235,7 +235,7 @@ class ManualRun:
     def _count_users(self) -> None:
         if self.commands.users != self._users:
             text = f"each arm has {self.commands.users} users instead of {self._users}"
-            self.log.write(records.Doubt.of(Code.USERS_CHANGED, text))
+            self.log.write(records.RecordedDoubt.of(Code.USERS_CHANGED, text))
             self._users = self.commands.users
 
     def _check_held_fault(self) -> None:
@@ -254,7 +254,7 @@ class ManualRun:
         self.on_plan(self._phases.plan_so_far(self.plan))
 
     def _record_phase(self, phase: Phase, edge: str, at: int) -> None:
-        self.log.write(records.Phase(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
+        self.log.write(records.PhaseEdge(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
 
     def _record_episode(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
         self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))

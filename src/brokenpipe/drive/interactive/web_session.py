@@ -52,10 +52,10 @@ from brokenpipe.drive.runner import (
 from brokenpipe.drive.write_ledger_reader import open_ledger
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.file_names import file_of
-from brokenpipe.history.fsync import Keeper, keeping
-from brokenpipe.history.records import Probe
-from brokenpipe.history.writer import Writer, writing
+from brokenpipe.history.file_names import first_file
+from brokenpipe.history.fsync import Fsyncer, syncing
+from brokenpipe.history.records import SelfTest
+from brokenpipe.history.writer import Writer, open_writer
 from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import (
     AllUsersStopped,
@@ -213,7 +213,7 @@ class _WebSession:
             load.check()
             time.sleep(POLL_S)
 
-    def _record(self, folder: Path, stack: Stack, load: LocustProcess, self_tests: list[Probe]) -> None:
+    def _record(self, folder: Path, stack: Stack, load: LocustProcess, self_tests: list[SelfTest]) -> None:
         users = self._commands.users
         load_ = self._config.plan.scenario.load.model_copy(update={"users": users})
         plan = self._config.plan.model_copy(
@@ -229,9 +229,9 @@ class _WebSession:
         )
         with (
             locked(folder),
-            keeping(folder) as keeper,
-            writing(file_of(folder, "experiment"), "experiment") as log,
-            _recording_end(log, keeper),
+            syncing(folder) as fsyncer,
+            open_writer(first_file(folder, "experiment"), "experiment") as log,
+            _recording_end(log, fsyncer),
         ):
             point_latest_at(folder)
             for probe in self_tests:
@@ -243,24 +243,24 @@ class _WebSession:
         proxies = {name: arm.proxy for name, arm in stack.arms.items()}
         databases = {name: arm.database for name, arm in stack.arms.items()}
         target_toml = self._config.sources.target_folder / "target.toml"
-        certified = {fault.brief() for phase in plan.scenario.phases if (fault := phase.fault)}
+        certified = {fault.shortened() for phase in plan.scenario.phases if (fault := phase.fault)}
         source = self._config.live_source(folder, tuple(plan.scenario.arms))
         self._live_state = LiveStateBuilder(
             self._session, self._commands, source, folder.name, time.monotonic_ns()
         )
 
         def certify(fault: Fault) -> None:
-            if fault.brief() not in certified:
-                certified.add(fault.brief())
+            if fault.shortened() not in certified:
+                certified.add(fault.shortened())
                 for probe in self_test_records([fault], stack):
                     log.write(probe)
 
         with (
-            open_ledger(plan.target.ledger, target_toml, stack, file_of(folder, "ledger"), log) as ledger,
-            writing(file_of(folder, "nemesis"), "nemesis") as acts,
-            writing(file_of(folder, "gauges"), "probe") as gauges,
+            open_ledger(plan.target.ledger, target_toml, stack, first_file(folder, "ledger"), log) as ledger,
+            open_writer(first_file(folder, "nemesis"), "nemesis") as acts,
+            open_writer(first_file(folder, "gauges"), "probe") as gauges,
             sampling(sampled_processes(stack, load), databases, stack, gauges, log),
-            watching_run(stack, load, self._janitor, file_of(folder, "watch")) as watch_,
+            watching_run(stack, load, self._janitor, first_file(folder, "watch")) as watch_,
             nemesis(proxies, stack.toxiproxy, acts, log) as actor,
         ):
             ledger.begin()
@@ -339,7 +339,7 @@ class _WebSession:
 
 
 @contextmanager
-def _recording_end(log: Writer, keeper: Keeper) -> Iterator[None]:
+def _recording_end(log: Writer, fsyncer: Fsyncer) -> Iterator[None]:
     """Record how the run ended, as the last line."""
     ending: Ending = "failed"
     try:
@@ -352,7 +352,7 @@ def _recording_end(log: Writer, keeper: Keeper) -> Iterator[None]:
         ending = "terminated"
         raise
     finally:
-        write_finish(log, ending, keeper)
+        write_finish(log, ending, fsyncer)
 
 
 def _wait_for_page(load: LocustProcess, port: int) -> None:

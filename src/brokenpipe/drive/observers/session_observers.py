@@ -21,7 +21,7 @@ from brokenpipe.drive.raw_postgres.session import (
     PgSession,
     pg_session,
 )
-from brokenpipe.faults import Expectation, Fault, Situation
+from brokenpipe.faults import Fault, Situation, SocketExpectation
 
 _TRY_EVERY_S = 0.005
 _STATEMENT_EVERY_S = 0.005
@@ -37,7 +37,7 @@ class LoginTarget:
 
 
 def idle(
-    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
+    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: SocketExpectation
 ) -> Observation:
     """A session that is idle during the injection, and at the end asks whether it is still alive."""
     with pg_session(target.address, target.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
@@ -49,7 +49,7 @@ def idle(
 
 
 def fresh(
-    target: LoginTarget, inject: Callable[[], None], fault: Fault, expected: Expectation
+    target: LoginTarget, inject: Callable[[], None], fault: Fault, expected: SocketExpectation
 ) -> Observation:
     """A session that is opened after the injection."""
     injected_ns = time.monotonic_ns()
@@ -60,13 +60,13 @@ def fresh(
     return observe_new_session(target, fault, expected)
 
 
-def observe_new_session(target: LoginTarget, fault: Fault, expected: Expectation) -> Observation:
+def observe_new_session(target: LoginTarget, fault: Fault, expected: SocketExpectation) -> Observation:
     """A new session that sends the fault's question."""
     before_ns = time.monotonic_ns()
     patience_s = expected.latest_s + GRACE_S if expected.seen == "silence" else LOGIN_TIMEOUT_S
     try:
         with pg_session(target.address, target.login, patience_s) as opened:
-            answer = _answer_to(opened, fault.question, expected.latest_s + GRACE_S)
+            answer = _answer_to(opened, fault.trigger_sql, expected.latest_s + GRACE_S)
             if answer.seen == "alive" and expected.seen != "alive":
                 until_ns = opened.last_byte_ns + _ns(expected.latest_s + GRACE_S)
                 answer = opened.wait_closed(until_ns) or SocketEvent("alive", time.monotonic_ns())
@@ -76,7 +76,7 @@ def observe_new_session(target: LoginTarget, fault: Fault, expected: Expectation
 
 
 def mid_transfer(
-    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: Expectation
+    target: LoginTarget, inject: Callable[[], None], _fault: Fault, expected: SocketExpectation
 ) -> Observation:
     """A session that sends one statement after the other during the injection."""
     with pg_session(target.address, target.login) as opened, ThreadPoolExecutor(1, "inject") as executor:
@@ -91,7 +91,7 @@ def mid_transfer(
 
 
 OBSERVERS: Mapping[
-    Situation, Callable[[LoginTarget, Callable[[], None], Fault, Expectation], Observation]
+    Situation, Callable[[LoginTarget, Callable[[], None], Fault, SocketExpectation], Observation]
 ] = {
     "idle": idle,
     "fresh": fresh,

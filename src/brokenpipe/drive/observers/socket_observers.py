@@ -22,7 +22,7 @@ from brokenpipe.drive.raw_postgres.raw_socket import (
     receive,
     wait_for_end,
 )
-from brokenpipe.faults import Expectation, Seen, Situation
+from brokenpipe.faults import Situation, SocketEffect, SocketExpectation
 from brokenpipe.faults.contract import STEADY
 
 Inject = Callable[[], None]
@@ -38,7 +38,7 @@ _LONG_DELAY_S = 0.1
 class Observation:
     """What was seen, and how long after the moment that the contract counts from."""
 
-    seen: Seen
+    seen: SocketEffect
     after_s: float
 
 
@@ -68,7 +68,7 @@ class _IdleSocket:
         return wait_for_end(self._socket, until_ns)
 
 
-def idle(address: Address, inject: Inject, expected: Expectation) -> Observation:
+def idle(address: Address, inject: Inject, expected: SocketExpectation) -> Observation:
     """A connection that was opened before the injection and is idle since."""
     with closing(_IdleSocket(address)) as link:
         link.exchange(1.0)
@@ -79,7 +79,7 @@ def idle(address: Address, inject: Inject, expected: Expectation) -> Observation
         return _observe_end(link, injected_ns, expected)
 
 
-def fresh(address: Address, inject: Inject, expected: Expectation) -> Observation:
+def fresh(address: Address, inject: Inject, expected: SocketExpectation) -> Observation:
     """A connection that is opened after the injection and is idle after one round trip."""
     injected_ns = time.monotonic_ns()
     inject()
@@ -99,7 +99,7 @@ def fresh(address: Address, inject: Inject, expected: Expectation) -> Observatio
         return _observe_end(link, injected_ns, expected)
 
 
-def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Observation:
+def mid_transfer(address: Address, inject: Inject, expected: SocketExpectation) -> Observation:
     """A connection with messages under way in both directions all the time, at the injection too."""
     with closing(connect(address)) as connection, ThreadPoolExecutor(1, "inject") as executor:
         traffic = EchoTraffic(connection)
@@ -124,14 +124,14 @@ def mid_transfer(address: Address, inject: Inject, expected: Expectation) -> Obs
     return _delay_observation(statistics.median(traffic.delays_ns[before:]) / 1e9, expected)
 
 
-OBSERVERS: Mapping[Situation, Callable[[Address, Inject, Expectation], Observation]] = {
+OBSERVERS: Mapping[Situation, Callable[[Address, Inject, SocketExpectation], Observation]] = {
     "idle": idle,
     "fresh": fresh,
     "mid_transfer": mid_transfer,
 }
 
 
-def _observe_delay(link: _IdleSocket, expected: Expectation) -> Observation:
+def _observe_delay(link: _IdleSocket, expected: SocketExpectation) -> Observation:
     """How long a round trip takes, in the median of some."""
     trips = []
     for _ in range(_ROUND_TRIPS_IF_LONG if expected.latest_s > _LONG_DELAY_S else _ROUND_TRIPS):
@@ -142,11 +142,11 @@ def _observe_delay(link: _IdleSocket, expected: Expectation) -> Observation:
     return _delay_observation(statistics.median(trips), expected)
 
 
-def _delay_observation(took_s: float, expected: Expectation) -> Observation:
+def _delay_observation(took_s: float, expected: SocketExpectation) -> Observation:
     return Observation("delayed" if took_s >= expected.earliest_s else "alive", took_s)
 
 
-def _observe_end(link: _IdleSocket, injected_ns: int, expected: Expectation) -> Observation:
+def _observe_end(link: _IdleSocket, injected_ns: int, expected: SocketExpectation) -> Observation:
     if expected.rest_s is not None:
         return _observe_after_rest(link, expected.rest_s, expected.latest_s + GRACE_S)
     start_ns = link.last_byte_ns if expected.since == "last_byte" else injected_ns
@@ -172,7 +172,7 @@ def _observe_after_rest(link: _IdleSocket, rest_s: float, patience_s: float) -> 
     return Observation(ended.seen, (ended.t_ns - sent_ns) / 1e9)
 
 
-def watch_time_s(expected: Expectation) -> float:
+def watch_time_s(expected: SocketExpectation) -> float:
     """How long to watch: for an end somewhat longer than the contract says, for a steady state exactly as long."""
     return expected.latest_s + (0.0 if expected.seen in STEADY else GRACE_S)
 

@@ -6,7 +6,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from brokenpipe.faults import Seen
+from brokenpipe.faults import SocketEffect
 
 Address = tuple[str, int]
 
@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 2.0
 class SocketEvent:
     """What was seen, and when, on the clock of time.monotonic_ns."""
 
-    seen: Seen
+    seen: SocketEffect
     t_ns: int
 
 

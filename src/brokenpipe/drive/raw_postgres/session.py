@@ -24,7 +24,7 @@ from typing import cast, get_args
 
 from brokenpipe.drive.raw_postgres.raw_socket import Address, SocketEvent, connect, event_of_error, receive
 from brokenpipe.drive.raw_postgres.scram import MECHANISM, Scram
-from brokenpipe.faults import Seen
+from brokenpipe.faults import SocketEffect
 
 LOGIN_TIMEOUT_S = 5.0
 
@@ -184,9 +184,9 @@ class PgSession:
             self._buffer += received
 
 
-def _expected_sqlstate(sqlstate: str | None) -> Seen | None:
+def _expected_sqlstate(sqlstate: str | None) -> SocketEffect | None:
     """The SQLSTATE, if it is one that a fault can cause."""
-    return cast("Seen", sqlstate) if sqlstate in get_args(Seen) else None
+    return cast("SocketEffect", sqlstate) if sqlstate in get_args(SocketEffect) else None
 
 
 @contextmanager

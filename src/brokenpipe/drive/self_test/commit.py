@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from brokenpipe.faults import CommitCut, Fault, Wire
+from brokenpipe.faults import CommitCut, Fault, ProxyControl
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
@@ -47,7 +47,7 @@ def self_test_commits(
     server: ToxiproxyServer,
     postgres: Postgres,
     *,
-    wire_of: Callable[[Proxy], Wire] = lambda proxy: proxy,
+    wire_of: Callable[[Proxy], ProxyControl] = lambda proxy: proxy,
 ) -> list[CommitTestResult]:
     """Test each different commit_cut among the faults. Raises ProxyError when the server refuses."""
     cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
@@ -55,7 +55,7 @@ def self_test_commits(
 
 
 def _test_commit(
-    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
+    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], ProxyControl]
 ) -> CommitTestResult:
     try:
         return _cut_and_count(fault, server, postgres, wire_of)
@@ -65,7 +65,7 @@ def _test_commit(
 
 
 def _cut_and_count(
-    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], Wire]
+    fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], ProxyControl]
 ) -> CommitTestResult:
     table = sql.Identifier(f"commit_probe_{time.monotonic_ns()}")
     with (

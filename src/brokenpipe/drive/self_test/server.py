@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from brokenpipe.drive.observers.session_observers import OBSERVERS, LoginTarget
 from brokenpipe.drive.observers.socket_observers import Observation
-from brokenpipe.faults import Expectation, Fault, Situation, Wire
+from brokenpipe.faults import Fault, ProxyControl, Situation, SocketExpectation
 
 BARRIER_TIMEOUT_S = 30.0  # for three sessions to be open and a server to be back
 
 
-def observe_at_server(fault: Fault, wire: Wire, target: LoginTarget) -> Mapping[Situation, Observation | str]:
+def observe_at_server(
+    fault: Fault, wire: ProxyControl, target: LoginTarget
+) -> Mapping[Situation, Observation | str]:
     """What each of three sessions saw of one injection, or why it could see nothing. Heals the fault."""
     # Called once, by the last thread to be ready; if it fails, the barrier is broken for the others.
     together = threading.Barrier(len(OBSERVERS), action=lambda: fault.inject(wire))
@@ -28,7 +30,7 @@ def observe_at_server(fault: Fault, wire: Wire, target: LoginTarget) -> Mapping[
         together.wait(BARRIER_TIMEOUT_S)
 
     def observe(situation: Situation) -> Observation | str:
-        expected: Expectation = getattr(fault.contract, situation)
+        expected: SocketExpectation = getattr(fault.contract, situation)
         try:
             return OBSERVERS[situation](target, inject, fault, expected)
         except OSError as error:

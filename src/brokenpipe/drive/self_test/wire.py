@@ -20,7 +20,7 @@ from brokenpipe.drive.detection.detect import login_target_of
 from brokenpipe.drive.observers.socket_observers import OBSERVERS, Observation
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.server import observe_at_server
-from brokenpipe.faults import Expectation, Fault, Situation, Wire
+from brokenpipe.faults import Fault, ProxyControl, Situation, SocketExpectation
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -41,7 +41,7 @@ class SelfTestResult:
     fault: str
     parameters: str
     situation: Situation
-    expected: Expectation
+    expected: SocketExpectation
     seen: str
     after_ms: float
     held: bool
@@ -51,7 +51,7 @@ class SelfTestResult:
         return f"{self.parameters}, {self.situation}: {outcome}; seen {self.seen} at {self.after_ms:.1f} ms"
 
 
-def _same_proxy(proxy: Proxy) -> Wire:
+def _same_proxy(proxy: Proxy) -> ProxyControl:
     return proxy
 
 
@@ -63,7 +63,7 @@ def self_test_faults(
     server: ToxiproxyServer,
     scratch: ScratchPostgres,
     *,
-    wire_of: Callable[[Proxy], Wire] = _same_proxy,
+    wire_of: Callable[[Proxy], ProxyControl] = _same_proxy,
     our_host: str = LOOPBACK,
 ) -> list[SelfTestResult]:
     """Test every different fault in every situation: faults of the wire, then faults of the server.
@@ -75,7 +75,7 @@ def self_test_faults(
 
     Raises StackError when a server fails.
     """
-    different = dict.fromkeys(fault.brief() for fault in faults)
+    different = dict.fromkeys(fault.shortened() for fault in faults)
     # One after the other: a starting Postgres would delay what the sockets see.
     return [
         *_test_wire_faults(
@@ -91,7 +91,7 @@ def _test_server_faults(
     faults: Sequence[Fault],
     server: ToxiproxyServer,
     scratch: ScratchPostgres,
-    wire_of: Callable[[Proxy], Wire],
+    wire_of: Callable[[Proxy], ProxyControl],
 ) -> list[SelfTestResult]:
     if not faults:
         return []
@@ -101,7 +101,7 @@ def _test_server_faults(
             return [result for fault in faults for result in _test_server_fault(fault, proxy, wire_of(proxy))]
 
 
-def _test_server_fault(fault: Fault, proxy: Proxy, wire: Wire) -> list[SelfTestResult]:
+def _test_server_fault(fault: Fault, proxy: Proxy, wire: ProxyControl) -> list[SelfTestResult]:
     for _ in range(_ATTEMPTS):
         observed = observe_at_server(fault, wire, login_target_of(proxy))
         results = [_result_of(fault, situation, seen) for situation, seen in observed.items()]
@@ -116,7 +116,7 @@ def _missed_by_chance(result: SelfTestResult, observed: Observation | str) -> bo
 
 
 def _test_wire_faults(
-    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], Wire], our_host: str
+    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], ProxyControl], our_host: str
 ) -> list[SelfTestResult]:
     cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
@@ -143,7 +143,7 @@ def _retry_alone(
     observe: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
 ) -> Observation | str:
     """Repeat an observation alone while it may have missed by chance."""
-    expected: Expectation = getattr(case[0].contract, case[1])
+    expected: SocketExpectation = getattr(case[0].contract, case[1])
     for _ in range(_ATTEMPTS):
         if isinstance(observed, str) or not expected.missed_by_chance(observed.seen, observed.after_s):
             break
@@ -152,7 +152,7 @@ def _retry_alone(
 
 
 def _result_of(fault: Fault, situation: Situation, observed: Observation | str) -> SelfTestResult:
-    expected: Expectation = getattr(fault.contract, situation)
+    expected: SocketExpectation = getattr(fault.contract, situation)
     return SelfTestResult(
         fault=fault.name,
         parameters=str(fault),
@@ -164,9 +164,9 @@ def _result_of(fault: Fault, situation: Situation, observed: Observation | str) 
     )
 
 
-def _observe(fault: Fault, situation: Situation, proxy: Proxy, wire: Wire) -> Observation | str:
+def _observe(fault: Fault, situation: Situation, proxy: Proxy, wire: ProxyControl) -> Observation | str:
     """What was seen, or why our socket could see nothing."""
-    expected: Expectation = getattr(fault.contract, situation)
+    expected: SocketExpectation = getattr(fault.contract, situation)
     try:
         return OBSERVERS[situation]((proxy.host, proxy.port), lambda: fault.inject(wire), expected)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.drive.gauges.sampler import SampledProcess
-from brokenpipe.history.silences import How
+from brokenpipe.history.silences import SilenceKind
 
 JANITOR = "janitor"
 CONNECTION_PARTS = frozenset({"toxiproxy", "pgbouncer"})
@@ -31,7 +31,7 @@ class SilenceKey:
     part: str
     arm: str | None
     pid: int | None
-    how: How
+    how: SilenceKind
 
 
 @dataclass(slots=True)

@@ -22,9 +22,9 @@ from brokenpipe.drive.gauges.sampler import SampledProcess
 from brokenpipe.drive.watch.new_connection import AnswerCheck, pgbouncer_answers, postgres_answers
 from brokenpipe.drive.watch.process_states import JANITOR, PROCESS_SILENCES, ProcessStates, SilenceKey
 from brokenpipe.errors import RecordingError
-from brokenpipe.history.silences import Look, Silence, WatchedPart
-from brokenpipe.history.writer import Writer, writing
-from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.history.silences import SilenceEdge, WatchedPart, WatchTick
+from brokenpipe.history.writer import Writer, open_writer
+from brokenpipe.shortages import ignoring_lack_of_files
 from brokenpipe.stack.stack import Stack
 
 CHECK_EVERY_S = 0.25
@@ -88,7 +88,7 @@ class Watch:
             else:
                 del self._silent[key]
         edge = "begin" if silent else "end"
-        self._log.write(Silence(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
+        self._log.write(SilenceEdge(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
 
     def record_states(self, standing: Collection[SilenceKey], t: int) -> None:
         """Note the processes that stand still at `t`; all others do not. Raises RecordingError."""
@@ -106,7 +106,7 @@ class Watch:
                 return
             self._late_until = until
         for t, edge in ((since, "begin"), (until, "end")):
-            self._log.write(Silence(t, edge, "harness", None, None, "late"))  # type: ignore[arg-type]
+            self._log.write(SilenceEdge(t, edge, "harness", None, None, "late"))  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class _ProcessChecks:
         if self._checks % REFRESH_EVERY == 0:
             self.states.refresh()
         if self._checks % RECORD_EVERY == 0:
-            self.log.write(Look(now))
+            self.log.write(WatchTick(now))
         self._checks += 1
         self.watch.record_states(frozenset(self.states.check()), now)
         self._previous_ns = now
@@ -151,14 +151,14 @@ def _repeat(check: Callable[[], None], every_s: float, over: threading.Event) ->
     # A full disk ends the experiment through the other writers; here it only ends the watch.
     with suppress(RecordingError):
         while not over.wait(every_s):
-            with passing_over_lack_of_files():
+            with ignoring_lack_of_files():
                 check()
 
 
 @contextmanager
 def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Iterator[Watch]:
     """Check these parts and the stack's servers for as long as the block lasts. Raises RecordingError."""
-    with writing(path, "watch") as log:
+    with open_writer(path, "watch") as log:
         watch, over = Watch(log), threading.Event()
         for part in parts:
             log.write(WatchedPart(time.monotonic_ns(), part.role, part.arm))

@@ -7,7 +7,7 @@ server was restarted, and all links had ended without a line.
 
 from __future__ import annotations
 
-from brokenpipe.history.schema.table import Table
+from brokenpipe.history.schema.table import RecordTable
 
 _CHECKOUT = (
     "STRUCT(t BIGINT, port INTEGER, wait_ms DOUBLE, ping_ms DOUBLE, connect_ms DOUBLE, "
@@ -15,7 +15,7 @@ _CHECKOUT = (
 )
 
 FOREIGN_TABLES = (
-    Table(
+    RecordTable(
         "testimonies",
         "witness-*.ndjson",
         "request",
@@ -37,7 +37,7 @@ FOREIGN_TABLES = (
             "pool": "JSON",
         },
     ),
-    Table(
+    RecordTable(
         "tallies",
         "witness-*.ndjson",
         "tally",
@@ -55,7 +55,7 @@ FOREIGN_TABLES = (
             "connect_ms": "DOUBLE",
         },
     ),
-    Table(
+    RecordTable(
         "stalls",
         "witness-*.ndjson",
         "stall",
@@ -75,31 +75,31 @@ FOREIGN_TABLES = (
             "rest_ms": "DOUBLE",
         },
     ),
-    Table(
+    RecordTable(
         "connects",
         "witness-*.ndjson",
         "connect",
         {"t": "BIGINT", "port": "INTEGER", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "connect_failures",
         "witness-*.ndjson",
         "connect_failed",
         {"t": "BIGINT", "ms": "DOUBLE", "of": "INTEGER", "id": "VARCHAR", "chain": "JSON"},
     ),
-    Table(
+    RecordTable(
         "ping_failures",
         "witness-*.ndjson",
         "ping_failed",
         {"t": "BIGINT", "port": "INTEGER", "id": "VARCHAR", "ms": "DOUBLE", "dead": "BOOLEAN"},
     ),
-    Table(
+    RecordTable(
         "invalidations",
         "witness-*.ndjson",
         "invalidate",
         {"t": "BIGINT", "port": "INTEGER", "soft": "BOOLEAN", "of": "INTEGER", "id": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "closes",
         "witness-*.ndjson",
         "close",
@@ -115,7 +115,7 @@ FOREIGN_TABLES = (
             "id": "VARCHAR",
         },
     ),
-    Table(
+    RecordTable(
         "pools",
         "witness-*.ndjson",
         "pool",
@@ -130,35 +130,35 @@ FOREIGN_TABLES = (
             "timeout_s": "DOUBLE",
         },
     ),
-    Table(
+    RecordTable(
         "links_opened", "links*.ndjson", "link_opened", {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER"}
     ),
-    Table(
+    RecordTable(
         "links_ended",
         "links*.ndjson",
         "link_ended",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "ender": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "links_cut",
         "links*.ndjson",
         "link_cut",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "links_silenced",
         "links*.ndjson",
         "link_silenced",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "links_forgotten",
         "links*.ndjson",
         "link_forgotten",
         {"t": "BIGINT", "arm": "VARCHAR", "port": "INTEGER", "toxic": "VARCHAR", "reason": "VARCHAR"},
     ),
-    Table("loops", "witness-*.ndjson", "loop", {"t": "BIGINT", "pid": "INTEGER", "ms": "DOUBLE"}),
-    Table("witness_ticks", "witness-*.ndjson", "tick", {"t": "BIGINT", "pid": "INTEGER"}),
-    Table("repeats", "witness-*.ndjson", "repeat", {"t": "BIGINT", "id": "VARCHAR"}),
-    Table("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
+    RecordTable("loops", "witness-*.ndjson", "loop", {"t": "BIGINT", "pid": "INTEGER", "ms": "DOUBLE"}),
+    RecordTable("witness_ticks", "witness-*.ndjson", "tick", {"t": "BIGINT", "pid": "INTEGER"}),
+    RecordTable("repeats", "witness-*.ndjson", "repeat", {"t": "BIGINT", "id": "VARCHAR"}),
+    RecordTable("troubles", "witness-*.ndjson", "trouble", {"t": "BIGINT", "text": "VARCHAR"}),
 )

@@ -9,23 +9,23 @@ from collections.abc import Mapping
 
 from brokenpipe.history.records import NEVER_SENT
 from brokenpipe.history.schema.foreign import FOREIGN_TABLES
-from brokenpipe.history.schema.table import EVERY_FILE, Table
+from brokenpipe.history.schema.table import EVERY_FILE, RecordTable
 
 # A success of whose start nothing is written and who wrote nothing: nearly every line of a large history.
 _PLAIN = """(k = 'end' AND t0 IS NOT NULL AND ms IS NOT NULL AND begun IS NOT TRUE AND t IS NULL
     AND key IS NULL AND failure IS NULL AND error IS NULL)"""
 
 TABLES = (
-    Table(
+    RecordTable(
         "clocks",
         EVERY_FILE,
         "clock",
         {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "phase_edges", "experiment*.ndjson", "phase", {"t": "BIGINT", "name": "VARCHAR", "edge": "VARCHAR"}
     ),
-    Table(
+    RecordTable(
         "episodes",
         "experiment*.ndjson",
         "episode",
@@ -39,7 +39,7 @@ TABLES = (
             "arm": "VARCHAR",
         },
     ),
-    Table(
+    RecordTable(
         "doubts",
         "experiment*.ndjson",
         "doubt",
@@ -53,7 +53,7 @@ TABLES = (
             "arm": "VARCHAR",
         },
     ),
-    Table(
+    RecordTable(
         "probes",
         "experiment*.ndjson",
         "probe",
@@ -67,13 +67,13 @@ TABLES = (
             "held": "BOOLEAN",
         },
     ),
-    Table(
+    RecordTable(
         "resumptions",
         "experiment*.ndjson",
         "resumed",
         {"t": "BIGINT", "part": "INTEGER", "command": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "finishes",
         "experiment*.ndjson",
         "finish",
@@ -84,13 +84,13 @@ TABLES = (
             "checksums": "MAP(VARCHAR, VARCHAR)",
         },
     ),
-    Table(
+    RecordTable(
         "syncs",
         "experiment*.ndjson",
         "sync",
         {"t": "BIGINT", "worker": "VARCHAR", "offset_ns": "BIGINT", "error_ns": "BIGINT"},
     ),
-    Table(
+    RecordTable(
         "acts",
         "nemesis*.ndjson",
         "act",
@@ -105,7 +105,7 @@ TABLES = (
             "error": "VARCHAR",
         },
     ),
-    Table(
+    RecordTable(
         "landings",
         "nemesis*.ndjson",
         "landing",
@@ -121,13 +121,13 @@ TABLES = (
             "landed": "BOOLEAN",
         },
     ),
-    Table(
+    RecordTable(
         "started",
         "requests*.ndjson",
         "start",
         {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "name": "VARCHAR", "key": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "ended",
         "requests*.ndjson",
         "end",
@@ -146,7 +146,7 @@ TABLES = (
         },
         where=f"{_PLAIN} IS NOT TRUE",
     ),
-    Table(
+    RecordTable(
         "plain_ends",
         "requests*.ndjson",
         "end",
@@ -160,15 +160,15 @@ TABLES = (
         where=_PLAIN,
         plain=True,
     ),
-    Table(
+    RecordTable(
         "late",
         "requests*.ndjson",
         "late",
         {"t": "BIGINT", "arm": "VARCHAR", "id": "VARCHAR", "ms": "DOUBLE"},
     ),
-    Table("missed", "requests*.ndjson", "missed", {"t": "BIGINT", "arm": "VARCHAR"}),
-    Table("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
-    Table(
+    RecordTable("missed", "requests*.ndjson", "missed", {"t": "BIGINT", "arm": "VARCHAR"}),
+    RecordTable("lags", "requests*.ndjson", "lag", {"t": "BIGINT", "ms": "DOUBLE"}),
+    RecordTable(
         "process_gauges",
         "gauges*.ndjson",
         "process",
@@ -181,15 +181,15 @@ TABLES = (
             "private_bytes": "BIGINT",
         },
     ),
-    Table(
+    RecordTable(
         "machine_gauges",
         "gauges*.ndjson",
         "machine",
         {"t": "BIGINT", "busy": "DOUBLE", "stolen": "DOUBLE", "throttled": "DOUBLE"},
     ),
-    Table("ticks", "gauges*.ndjson", "tick", {"t": "BIGINT", "wall_ns": "BIGINT", "boot_ns": "BIGINT"}),
-    Table("slots", "gauges*.ndjson", "slots", {"t": "BIGINT", "used": "INTEGER", "allowed": "INTEGER"}),
-    Table(
+    RecordTable("ticks", "gauges*.ndjson", "tick", {"t": "BIGINT", "wall_ns": "BIGINT", "boot_ns": "BIGINT"}),
+    RecordTable("slots", "gauges*.ndjson", "slots", {"t": "BIGINT", "used": "INTEGER", "allowed": "INTEGER"}),
+    RecordTable(
         "postgres_gauges",
         "gauges*.ndjson",
         "postgres",
@@ -206,9 +206,9 @@ TABLES = (
             "killed": "BIGINT",
         },
     ),
-    Table("watched", "watch*.ndjson", "watched", {"t": "BIGINT", "part": "VARCHAR", "arm": "VARCHAR"}),
-    Table("looks", "watch*.ndjson", "look", {"t": "BIGINT"}),
-    Table(
+    RecordTable("watched", "watch*.ndjson", "watched", {"t": "BIGINT", "part": "VARCHAR", "arm": "VARCHAR"}),
+    RecordTable("looks", "watch*.ndjson", "look", {"t": "BIGINT"}),
+    RecordTable(
         "silences",
         "watch*.ndjson",
         "silence",
@@ -221,25 +221,25 @@ TABLES = (
             "how": "VARCHAR",
         },
     ),
-    Table(
+    RecordTable(
         "server_starts",
         "gauges*.ndjson",
         "server_start",
         {"t": "BIGINT", "postmaster_us": "BIGINT", "helpers_us": "BIGINT"},
     ),
-    Table(
+    RecordTable(
         "entries",
         "ledger*.ndjson",
         "entry",
         {"arm": "VARCHAR", "edge": "VARCHAR", "key": "VARCHAR", "count": "BIGINT"},
     ),
-    Table(
+    RecordTable(
         "balances",
         "ledger*.ndjson",
         "balance",
         {"t": "BIGINT", "arm": "VARCHAR", "edge": "VARCHAR", "entries": "BIGINT", "error": "VARCHAR"},
     ),
-    Table(
+    RecordTable(
         "container_events",
         "containers*.ndjson",
         "container",

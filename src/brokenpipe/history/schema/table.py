@@ -9,7 +9,7 @@ EVERY_FILE = "*.ndjson"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RecordTable:
     """Lines of one kind in the files that match `files`; `columns` are DuckDB types."""
 
     name: str

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from brokenpipe.history.validity_codes.faults import FAULTS
 from brokenpipe.history.validity_codes.harness import HARNESS
-from brokenpipe.history.validity_codes.kind import Code, Kind
+from brokenpipe.history.validity_codes.kind import Code, DoubtKind
 from brokenpipe.history.validity_codes.load import LOAD
 from brokenpipe.history.validity_codes.machine import MACHINE
 from brokenpipe.history.validity_codes.plan import PLAN
 from brokenpipe.history.validity_codes.target import TARGET
 
-DOUBTS: Mapping[Code, Kind] = {**LOAD, **FAULTS, **TARGET, **HARNESS, **MACHINE, **PLAN}
+DOUBTS: Mapping[Code, DoubtKind] = {**LOAD, **FAULTS, **TARGET, **HARNESS, **MACHINE, **PLAN}
 
-__all__ = ["DOUBTS", "Code", "Kind"]
+__all__ = ["DOUBTS", "Code", "DoubtKind"]

@@ -8,7 +8,7 @@ from typing import Literal
 
 Consequence = Literal["unknown", "note"]
 
-Stands = Literal["nothing", "failed", "writes", "counts"]
+Affected = Literal["nothing", "failed", "writes", "counts"]
 """What proves a failure although a doubt is there.
 
 `counts`: every count above its bound, because the doubt can only hide events, never make them. `writes`: writes that
@@ -105,13 +105,13 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DoubtKind:
     """What is known of a doubt before it is raised. `unknown`: no check that rests on it may pass."""
 
     when: str
     consequence: Consequence
     remedy: str
-    stands: Stands = "writes"  # of an unknown: which failures are proven all the same
+    stands: Affected = "writes"  # of an unknown: which failures are proven all the same
 
     @property
     def unknown(self) -> bool:

@@ -23,7 +23,7 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import MasterRunner
 
-from brokenpipe.history.file_names import segment
+from brokenpipe.history.file_names import segment_file
 from brokenpipe.load.control_client import ControlChannel, ignore_configuration_files, recording_failed
 from brokenpipe.load.distributed import protocol
 from brokenpipe.load.distributed.user_dispatcher import ShardedDispatcher
@@ -164,7 +164,7 @@ class Master:
             if msg.data["segment"] != worker.segment:
                 os.close(worker.file)
                 worker.segment = msg.data["segment"]
-                worker.file = _open_for_append(segment(worker.path, worker.segment))
+                worker.file = _open_for_append(segment_file(worker.path, worker.segment))
             while data:
                 data = data[os.write(worker.file, data) :]
         except OSError as error:

@@ -14,10 +14,10 @@ from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps co
 from pathlib import Path
 from typing import Protocol
 
-from brokenpipe.history.file_names import LARGE_BYTES, segment
-from brokenpipe.history.records import Clock, End, Lag, Late, Missed, Start
+from brokenpipe.history.file_names import LARGE_BYTES, segment_file
+from brokenpipe.history.records import ArrivalLate, ArrivalMissed, Clock, LoopLag, RequestEnd, RequestStart
 
-_END = f'{{"k":"{End.KIND}","t0":'
+_END = f'{{"k":"{RequestEnd.KIND}","t0":'
 
 
 class LoggedRequest(Protocol):
@@ -65,7 +65,7 @@ class RequestLog:
         """Append the start of a request. Its end may never come."""
         key = "null" if request.key is None else quote(request.key)
         self._lines.append(
-            f'{{"k":"{Start.KIND}","t":{request.start_ns},"arm":{quote(request.arm)},"id":{quote(request.id)},'
+            f'{{"k":"{RequestStart.KIND}","t":{request.start_ns},"arm":{quote(request.arm)},"id":{quote(request.id)},'
             f'"name":{quote(request.name)},"key":{key}}}\n'
         )
 
@@ -91,17 +91,17 @@ class RequestLog:
 
     def lag(self, t_ns: int, ms: float) -> None:
         """Append by how much the event loop woke late at that moment."""
-        self._lines.append(f'{{"k":"{Lag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
+        self._lines.append(f'{{"k":"{LoopLag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
 
     def late(self, due_ns: int, arm: str, request_id: str, ms: float) -> None:
         """Append by how much an arrival that was due at `due_ns` began late."""
         self._lines.append(
-            f'{{"k":"{Late.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
+            f'{{"k":"{ArrivalLate.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
         )
 
     def missed(self, due_ns: int, arm: str) -> None:
         """Append an arrival that was due at `due_ns` and never began."""
-        self._lines.append(f'{{"k":"{Missed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
+        self._lines.append(f'{{"k":"{ArrivalMissed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
 
     def close(self) -> None:
         """Close the file. Nothing may be flushed afterwards."""
@@ -126,4 +126,4 @@ class RequestLog:
         """Close this segment and open the next."""
         self.close()
         self._segment, self._size = self._segment + 1, 0
-        self._open(segment(self.path, self._segment))
+        self._open(segment_file(self.path, self._segment))

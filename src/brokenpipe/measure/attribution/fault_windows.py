@@ -27,7 +27,7 @@ HARNESS = "the harness, between phases"
 _MOMENTARY = frozenset(
     str(kind.model_fields["name"].default)
     for kind in Fault.__subclasses__()
-    if kind.strikes and not kind.waits
+    if kind.momentary and not kind.deferred
 )
 _AT_SERVER = frozenset(
     str(kind.model_fields["name"].default) for kind in Fault.__subclasses__() if kind.place == "server"

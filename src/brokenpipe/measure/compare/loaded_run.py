@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from brokenpipe.history.reader import reading
+from brokenpipe.history.reader import open_history
 from brokenpipe.measure.facts import collect_facts
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import build_findings
@@ -52,7 +52,7 @@ class RecordedRun:
 
 def read_run(folder: Path) -> RecordedRun:
     """Everything a comparison needs. Raises ReportError if it is not a report folder."""
-    with reading(folder) as history:
+    with open_history(folder) as history:
         facts = collect_facts(history)
         findings = build_findings(history, facts)
         return RecordedRun(

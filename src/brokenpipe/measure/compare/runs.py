@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from brokenpipe.errors import ReportError, UsageError
-from brokenpipe.files import why_no_folder
+from brokenpipe.files import describe_missing_folder
 from brokenpipe.measure.compare.config_differences import ConfigDifference, config_differences
 from brokenpipe.measure.compare.loaded_run import RecordedRun, read_run
 from brokenpipe.measure.compare.metric_differences import RunDifference, run_differences
@@ -106,7 +106,7 @@ def _too_few(folders: Sequence[Path], left_out: Sequence[ReportError]) -> Report
 def _distinct(folders: Sequence[Path]) -> None:
     seen: dict[Path, Path] = {}
     for folder in folders:
-        if why_no_folder(folder):
+        if describe_missing_folder(folder):
             continue  # it is left out
         if folder.resolve() in seen:
             raise UsageError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from brokenpipe.history.validity_codes import DOUBTS, Code
-from brokenpipe.history.validity_codes.kind import Stands
+from brokenpipe.history.validity_codes.kind import Affected
 from brokenpipe.history.worker_clocks import WorkerClock
 from brokenpipe.measure.model.series import Series
 
@@ -95,7 +95,7 @@ class ValidityWarning:
     unknown: bool
     phase: str | None = None
     arm: str | None = None
-    stands: Stands | None = None
+    stands: Affected | None = None
     """What is proven beside this one; None: what the list says of all of its kind."""
 
     @classmethod
@@ -106,7 +106,7 @@ class ValidityWarning:
         *,
         phase: str | None = None,
         arm: str | None = None,
-        stands: Stands | None = None,
+        stands: Affected | None = None,
     ) -> Self:
         """A doubt of the closed list. Of the whole run, or of a phase, an arm, or both."""
         return cls(code.value, text, DOUBTS[code].remedy, DOUBTS[code].unknown, phase, arm, stands)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import ReportError
-from brokenpipe.files import Unfit
+from brokenpipe.files import UnfitFile
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.json_file import read_object
 from brokenpipe.measure.model.arm_phase import ArmPhase
@@ -108,8 +108,8 @@ def read_baseline(path: Path) -> Baseline | None:
         return None
     try:
         found = Baseline.model_validate(read_object(path), strict=False)
-    except (Unfit, ValidationError) as error:
-        why = f": {error}" if isinstance(error, Unfit) else f" ({error.error_count()} problems)"
+    except (UnfitFile, ValidationError) as error:
+        why = f": {error}" if isinstance(error, UnfitFile) else f" ({error.error_count()} problems)"
         raise ReportError(
             f"{path}: this version cannot read it{why}",
             remedy="Make it again with the version at hand: `brokenpipe report`, with --baseline if it had one.",

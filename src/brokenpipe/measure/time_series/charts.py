@@ -101,7 +101,7 @@ def phase_findings(history: History, scenario: Scenario) -> tuple[PhaseFinding, 
             continue
         played = stretches[phase.name]
         bursts = phase.pattern is Pattern.BURSTS
-        momentary = phase.fault is not None and phase.fault.strikes
+        momentary = phase.fault is not None and phase.fault.momentary
         episodes = struck[phase.name]
         found.append(
             PhaseFinding(

@@ -136,7 +136,7 @@ def _strikes(
     if phase.fault is None or (phase.arms and arm not in phase.arms):
         return
     times = [t for name, t in strikes if name == phase.name]
-    at_once = phase.fault.strikes or phase.fault.silence_ms is not None
+    at_once = phase.fault.momentary or phase.fault.silence_ms is not None
     for t, later in zip_longest(times, times[1:]):
         until = later if bisect_right(begins, later or 0) == bisect_right(begins, t) else None
         yield _Strike(t, until, over=at_once)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenpipe.history.containers import arm_of, name_of, out_of_memory
+from brokenpipe.history.containers import arm_of, describe_out_of_memory, display_name
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.validity import ValidityWarning
@@ -41,7 +41,7 @@ def container_warnings(history: History) -> tuple[ValidityWarning, ...]:
 def _out_of_memory(history: History) -> Iterator[ValidityWarning]:
     for service, times, limit_bytes, exit_code in history.rows(_OUT_OF_MEMORY):
         end = "it went on" if exit_code is None else f"it ended with exit code {exit_code}"
-        text = f"{name_of(service)} was {out_of_memory(limit_bytes)} {_often(times)}: {end}"
+        text = f"{display_name(service)} was {describe_out_of_memory(limit_bytes)} {_often(times)}: {end}"
         yield ValidityWarning.of(Code.OUT_OF_MEMORY, text, arm=arm_of(service))
 
 
@@ -51,13 +51,17 @@ def _ended(history: History) -> Iterator[ValidityWarning]:
     for service, exit_code in history.rows(_ENDED):
         code, arm = _CODES.get(service, Code.TARGET_DIED), arm_of(service)
         if (code.value, arm) not in told:
-            yield ValidityWarning.of(code, f"{name_of(service)} ended with exit code {exit_code}", arm=arm)
+            yield ValidityWarning.of(
+                code, f"{display_name(service)} ended with exit code {exit_code}", arm=arm
+            )
 
 
 def _stood_still(history: History) -> Iterator[ValidityWarning]:
     for service, times, longest_s in history.rows(_STOOD_STILL):
         span = "until the end" if longest_s is None else f"for up to {longest_s:.1f} s"
-        text = f"{name_of(service)} was made to stand still {_often(times)}, {span}, and not by the nemesis"
+        text = (
+            f"{display_name(service)} was made to stand still {_often(times)}, {span}, and not by the nemesis"
+        )
         yield ValidityWarning.of(Code.CONTAINER_PAUSED, text, arm=arm_of(service))
 
 

@@ -121,7 +121,7 @@ def _transactions_by_arm_phase(history: History) -> dict[ArmPhase, int]:
 
 def _blocks_database(fault: Fault | None) -> bool:
     """Whether nobody reaches the database while it lasts: what is answered then is answered without it."""
-    if fault is None or fault.strikes:
+    if fault is None or fault.momentary:
         return False
     return fault.contract.mid_transfer.seen == "silence" or fault.name == "refuse"
 

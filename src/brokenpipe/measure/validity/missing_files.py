@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brokenpipe.formatting import count, plural
-from brokenpipe.history.inventory import changed_files, recorded_files
+from brokenpipe.history.inventory import find_changed_files, recorded_files
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.validity_codes.kind import Stands
+from brokenpipe.history.validity_codes.kind import Affected
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.plan.plan import Plan
 
@@ -25,7 +25,7 @@ _CONTENTS = {
     "watch": "which parts of the run stood still or gave no answer",
 }
 # Of what is gone otherwise, a failed request stands all the same; of requests themselves nothing does.
-_STANDS: dict[str, Stands] = {
+_STANDS: dict[str, Affected] = {
     "gauges": "counts",
     "containers": "counts",
     "watch": "counts",
@@ -41,7 +41,7 @@ def file_warnings(history: History, plan: Plan, *, ended: str) -> tuple[Validity
     """Of a run that came to its end. `ended`: as in `Finish`; one that was cut off cannot pass anyway."""
     folder = history.folder
     listed = recorded_files(history)
-    doubts = [*_removed_files(folder, listed), *map(_changed, changed_files(history))]
+    doubts = [*_removed_files(folder, listed), *map(_changed, find_changed_files(history))]
     if ended in {"done", "stopped"}:
         doubts += _unrecorded_files(folder, plan, listed)
         doubts += _missing_starts(history)

@@ -16,7 +16,7 @@ from brokenpipe.formatting import (
     seconds,
 )
 from brokenpipe.history.validity_codes import DOUBTS, Code
-from brokenpipe.history.validity_codes.kind import Stands
+from brokenpipe.history.validity_codes.kind import Affected
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.recovery import NEVER
 from brokenpipe.measure.model.validity import ValidityWarning
@@ -211,7 +211,7 @@ def _causes_not_known(expectation: Expectation, arm: str, estimator: Estimator) 
 
 
 _UPPER = frozenset({"below", "at_most", "equals"})
-_STANDING: Mapping[Metric, Set[Stands]] = {
+_STANDING: Mapping[Metric, Set[Affected]] = {
     Metric.LOST: {"counts", "writes"},
     Metric.DOUBLED: {"counts", "writes"},
     Metric.FAILED: {"counts", "failed"},
@@ -230,7 +230,7 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Val
     return expectation.metric.is_fact and above and all(_what_stands(each) in stand for each in doubts)
 
 
-def _what_stands(doubt: ValidityWarning) -> Stands:
+def _what_stands(doubt: ValidityWarning) -> Affected:
     """What no list of this version knows may concern anything."""
     if doubt.stands is not None:
         return doubt.stands

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from brokenpipe.files import Unfit
+from brokenpipe.files import UnfitFile
 from brokenpipe.json_file import read_object
 from brokenpipe.plain_text import shorten
 from brokenpipe.redaction import redacted_environments
@@ -166,7 +166,7 @@ def _sort_key(found: StoredSummary) -> tuple[datetime, bool, str]:
 def _read(path: Path) -> StoredSummary | SkippedFile:
     try:
         return StoredSummary(path, RunSummary.model_validate(read_object(path)))
-    except Unfit as error:
+    except UnfitFile as error:
         return SkippedFile(path, str(error))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

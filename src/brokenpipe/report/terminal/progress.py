@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenpipe import formatting
-from brokenpipe.progress import ArmProgress, Display, Progress
+from brokenpipe.progress import ArmProgress, Progress, ProgressDisplay
 from brokenpipe.report import texts
 
 
@@ -148,6 +148,6 @@ class LineDisplay:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def display_for(console: Console) -> Display:
+def display_for(console: Console) -> ProgressDisplay:
     """Choose the picture on a terminal, lines anywhere else."""
     return LiveDisplay(console) if console.is_terminal else LineDisplay(console)

@@ -108,7 +108,7 @@ def _forms() -> Iterator[dict[str, object]]:
         yield {
             "name": kind.model_fields["name"].default,
             "says": _first_sentence(kind),
-            "strikes": kind.strikes,
+            "strikes": kind.momentary,
             "fields": [
                 {"key": key, "required": key in required, **_field(told)}
                 for key, told in schema["properties"].items()

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import EngineError
-from brokenpipe.history.containers import out_of_memory
+from brokenpipe.history.containers import describe_out_of_memory
 from brokenpipe.stack.containers.engine import Engine
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import poll
@@ -45,7 +45,7 @@ class Contained(Child):
         if code is None:
             return "no end"
         if self.engine.ran_out_of_memory(self.container):
-            return f"exit code {code}: {out_of_memory(self.engine.memory_limit(self.container))}"
+            return f"exit code {code}: {describe_out_of_memory(self.engine.memory_limit(self.container))}"
         return f"exit code {code}"
 
     def signal(self, number: int) -> None:

@@ -23,7 +23,7 @@ from docker.errors import DockerException
 
 from brokenpipe.errors import RecordingError
 from brokenpipe.history.containers import Change, ContainerEvent
-from brokenpipe.history.writer import Writer, writing
+from brokenpipe.history.writer import Writer, open_writer
 from brokenpipe.stack.containers.cleanup import RUN_LABEL
 from brokenpipe.stack.containers.engine import Engine
 
@@ -43,7 +43,7 @@ _LATE_NS = 60_000_000_000  # told later than that: the wall clock was set in bet
 @contextmanager
 def recording(engine: Engine, run_id: str, *, history: Path, log: Path) -> Iterator[None]:
     """Record what happens to the containers of a run for as long as the block lasts. Raises RecordingError."""
-    with writing(history, "containers") as records:
+    with open_writer(history, "containers") as records:
         listener = Listener(engine, run_id, records, log)
         try:
             yield

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from brokenpipe.errors import StackError
-from brokenpipe.shortages import passing_over_lack_of_files
+from brokenpipe.shortages import ignoring_lack_of_files
 from brokenpipe.stack.processes import janitor
 from brokenpipe.stack.processes.janitor import PATIENCE_S
 
@@ -67,7 +67,7 @@ class WatchedJanitor:
     def watch(self, over: threading.Event) -> None:
         """Replace it whenever it is gone, until `over`."""
         while not over.wait(LOOK_EVERY_S):
-            with self._lock, passing_over_lack_of_files():
+            with self._lock, ignoring_lack_of_files():
                 self._replace_if_gone()
 
     def end(self) -> None:
