@@ -13,12 +13,12 @@ type BlackHole struct {
 }
 
 type holeState struct {
-	passage
+	toxicPipe
 	lost bool // the connection was in the hole
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *BlackHole) NewState() interface{} { return &holeState{passage: newPassage(t)} }
+func (t *BlackHole) NewState() interface{} { return &holeState{toxicPipe: newToxicPipe(t)} }
 
 // Pipe implements toxics.Toxic.
 func (t *BlackHole) Pipe(stub *toxics.ToxicStub) {

@@ -27,26 +27,31 @@ type CommitLost struct{ CommitCut }
 // ReplyLost swallows the server's answer to it.
 type ReplyLost struct{ CommitCut }
 
+// commitDetector reports whether data completes the COMMIT of a transaction that has written, or the answer to it.
+type commitDetector interface {
+	completesCommit(data []byte) bool
+}
+
 type commitState struct {
-	passage
-	commits interface{ in([]byte) bool }
+	toxicPipe
+	commits commitDetector
 }
 
 // NewState implements toxics.StatefulToxic.
 func (t *CommitLost) NewState() interface{} {
-	return newCommitState(newPassage(t), client, newClientCommits())
+	return newCommitState(newToxicPipe(t), client, newClientCommits())
 }
 
 // NewState implements toxics.StatefulToxic.
 func (t *ReplyLost) NewState() interface{} {
-	return newCommitState(newPassage(t), server, newServerCommits())
+	return newCommitState(newToxicPipe(t), server, newServerCommits())
 }
 
-// newCommitState also tells the link log of its side's end: these two toxics are on every link, one in each direction,
-// are the first of ours in it, and forward whatever happens behind them.
-func newCommitState(p passage, whose side, commits interface{ in([]byte) bool }) *commitState {
-	p.side = whose
-	return &commitState{passage: p, commits: commits}
+// newCommitState sets the side whose end the toxic reports to the link log: these two toxics are on every link, one in
+// each direction, are the first of ours in it, and forward whatever happens behind them.
+func newCommitState(p toxicPipe, of side, commits commitDetector) *commitState {
+	p.side = of
+	return &commitState{toxicPipe: p, commits: commits}
 }
 
 // Pipe implements toxics.Toxic.
@@ -58,8 +63,8 @@ func (t *ReplyLost) Pipe(stub *toxics.ToxicStub) { t.pipe(stub, "reply lost") }
 func (t *CommitCut) pipe(stub *toxics.ToxicStub, reason string) {
 	state, strike := stub.State.(*commitState), t.Strike
 	// Always watched, struck or not: a connection that is not understood from its beginning is not understood at all.
-	state.swallow = func(data []byte) bool { return state.commits.in(data) && t.hit(strike) }
-	if state.forward(stub, nil) == caught {
+	state.swallow = func(data []byte) bool { return state.commits.completesCommit(data) && t.hit(strike) }
+	if state.forward(stub, nil) == swallowed {
 		state.cut(stub, "commit_cut", reason)
 	}
 }
@@ -74,7 +79,7 @@ func (t *CommitCut) hit(strike int64) bool {
 	return false
 }
 
-// MarshalJSON tells which strike has hit last, beside what was set.
+// MarshalJSON adds the last strike that has hit to the attributes.
 func (t *CommitCut) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]int64{"strike": t.Strike, "cut": t.cut.Load()})
 }

@@ -40,12 +40,12 @@ func bind(statement string) []byte {
 
 func run(statement string) []byte { return bytes.Join([][]byte{bind(statement), execute, syncs}, nil) }
 
-// What counts as the COMMIT of a transaction that has written, and what does not, said by either side.
+// What counts as the COMMIT of a transaction that has written, and what does not, sent by either side.
 var conversations = []struct {
 	name       string
 	fromServer bool
-	said       [][]byte
-	commits    []int // the indices in said at which one is complete
+	sent       [][]byte
+	commits    []int // the indices in sent at which one is complete
 }{
 	{"asyncpg", false, [][]byte{request(sslRequest), startUp, query("BEGIN;"), parse("s1", "INSERT INTO t VALUES ($1)"), run("s1"), query("COMMIT;")}, []int{5}},
 	{"psycopg", false, [][]byte{request(gssRequest), request(sslRequest), startUp, query("BEGIN"), parse("", "insert into t values (1)"), run(""), query("COMMIT")}, []int{6}},
@@ -58,7 +58,7 @@ var conversations = []struct {
 	{"only reading", false, [][]byte{startUp, query("BEGIN"), query("SELECT 'INSERT'"), query("COMMIT")}, nil},
 	{"two phases", false, [][]byte{startUp, query("INSERT INTO t VALUES (1)"), query("COMMIT PREPARED 'x'")}, nil},
 	{"a literal", false, [][]byte{startUp, query("BEGIN"), query("INSERT INTO t VALUES ('x; COMMIT')")}, nil},
-	{"a long statement", false, [][]byte{startUp, query("BEGIN"), query("INSERT INTO t VALUES ('" + strings.Repeat("x", 3*most) + "')"), query("COMMIT")}, []int{3}},
+	{"a long statement", false, [][]byte{startUp, query("BEGIN"), query("INSERT INTO t VALUES ('" + strings.Repeat("x", 3*maxBody) + "')"), query("COMMIT")}, []int{3}},
 	{"encrypted", false, [][]byte{request(sslRequest), []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), query("INSERT INTO t VALUES (1)"), query("COMMIT")}, nil},
 	{"something else", false, [][]byte{[]byte("GET / HTTP/1.1\r\n\r\n"), query("INSERT INTO t VALUES (1)"), query("COMMIT")}, nil},
 	{"no length", false, [][]byte{startUp, []byte("Q\x00\x00\x00\x01"), query("INSERT INTO t VALUES (1)"), query("COMMIT")}, nil},
@@ -71,22 +71,22 @@ var conversations = []struct {
 	{"its answers, encrypted", true, [][]byte{[]byte("S"), welcome, tag("INSERT 0 1"), tag("COMMIT")}, nil},
 }
 
-func watcher(fromServer bool) interface{ in([]byte) bool } {
+func watcher(fromServer bool) commitDetector {
 	if fromServer {
 		return newServerCommits()
 	}
 	return newClientCommits()
 }
 
-// However the bytes are split and joined on the way, a COMMIT is told by the chunk that completes it, and by no other.
+// However the bytes are split and joined on the way, a COMMIT is reported at the chunk that completes it, and by no other.
 func TestCommitsAreFoundHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
 	for _, one := range conversations {
 		t.Run(one.name, func(t *testing.T) {
-			whole := bytes.Join(one.said, nil)
+			whole := bytes.Join(one.sent, nil)
 			want := map[int]bool{} // the offsets at which a commit is complete
 			for _, index := range one.commits {
-				want[len(bytes.Join(one.said[:index+1], nil))] = true
+				want[len(bytes.Join(one.sent[:index+1], nil))] = true
 			}
 			for _, size := range []int{1, 2, 3, 5, 7, 16, 100, 32 << 10, len(whole)} {
 				commits := watcher(one.fromServer)
@@ -96,7 +96,7 @@ func TestCommitsAreFoundHoweverTheyAreCut(t *testing.T) {
 					for offset := range want {
 						expected = expected || (start < offset && offset <= end)
 					}
-					if got := commits.in(whole[start:end]); got != expected {
+					if got := commits.completesCommit(whole[start:end]); got != expected {
 						t.Fatalf("in chunks of %d: bytes %d to %d: %v, expected %v", size, start, end, got, expected)
 					}
 				}
@@ -108,12 +108,12 @@ func TestCommitsAreFoundHoweverTheyAreCut(t *testing.T) {
 // Any bytes are taken, whatever they are.
 func FuzzCommitsTakesAnything(f *testing.F) {
 	for _, one := range conversations {
-		f.Add(bytes.Join(one.said, nil), one.fromServer, 3)
+		f.Add(bytes.Join(one.sent, nil), one.fromServer, 3)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, fromServer bool, size int) {
 		size = max(1, size)
 		for commits := watcher(fromServer); len(data) > 0; data = data[min(size, len(data)):] {
-			commits.in(data[:min(size, len(data))])
+			commits.completesCommit(data[:min(size, len(data))])
 		}
 	})
 }
@@ -170,16 +170,16 @@ func send(t *testing.T, conn net.Conn, data []byte) {
 	}
 }
 
-// Neutral, healed before a COMMIT came, or told a strike twice, it lets everything pass, echoes of anything included.
+// Neutral, healed before a COMMIT came, or given a strike twice, it lets everything pass, echoes of anything included.
 func TestCommitCutIsNeutral(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, echo, "commit_lost", true)
 	conn := w.dial()
-	said := append(append(startUp, transaction()...), query("COMMIT")...)
+	sent := append(append(startUp, transaction()...), query("COMMIT")...)
 	exchanges := func() {
 		t.Helper()
-		echoed(t, conn, said)
-		said = append(transaction(), query("COMMIT")...)
+		echoed(t, conn, sent)
+		sent = append(transaction(), query("COMMIT")...)
 	}
 	exchanges()
 	w.update("strike", 3)
@@ -196,7 +196,7 @@ func TestCommitCutIsNeutral(t *testing.T) {
 	w.ping(w.dial())
 }
 
-// The API tells which strike has hit.
+// The API returns which strike has hit.
 func TestCommitCutTellsWhatItHit(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, echo, "commit_lost", true)
@@ -206,7 +206,7 @@ func TestCommitCutTellsWhatItHit(t *testing.T) {
 	watch(conn, time.Second)
 	toxic := w.proxy.Toxics.GetToxic("it")
 	if got, err := toxic.Toxic.(*CommitLost).MarshalJSON(); err != nil || string(got) != `{"cut":11,"strike":11}` {
-		t.Errorf("it tells %s, %v", got, err)
+		t.Errorf("it returns %s, %v", got, err)
 	}
 }
 

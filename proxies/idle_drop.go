@@ -16,18 +16,18 @@ type IdleDrop struct {
 }
 
 type dropState struct {
-	passage
+	toxicPipe
 	expired bool
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *IdleDrop) NewState() interface{} { return &dropState{passage: newPassage(t)} }
+func (t *IdleDrop) NewState() interface{} { return &dropState{toxicPipe: newToxicPipe(t)} }
 
 // Pipe implements toxics.Toxic.
 func (t *IdleDrop) Pipe(stub *toxics.ToxicStub) {
 	state := stub.State.(*dropState)
 	if !state.expired {
-		if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != rang {
+		if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != idleElapsed {
 			return
 		}
 		state.expired = true

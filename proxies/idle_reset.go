@@ -22,18 +22,18 @@ type IdleReset struct {
 }
 
 type idleState struct {
-	passage
+	toxicPipe
 	forgotten bool
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *IdleReset) NewState() interface{} { return &idleState{passage: newPassage(t)} }
+func (t *IdleReset) NewState() interface{} { return &idleState{toxicPipe: newToxicPipe(t)} }
 
 // Pipe implements toxics.Toxic.
 func (t *IdleReset) Pipe(stub *toxics.ToxicStub) {
 	state := stub.State.(*idleState)
 	if !state.forgotten {
-		if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != rang {
+		if state.forwardUntilIdle(stub, time.Duration(t.IdleMS)*time.Millisecond) != idleElapsed {
 			return
 		}
 		if t.NextPacket == 0 {

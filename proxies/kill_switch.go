@@ -11,20 +11,20 @@ type KillSwitch struct {
 }
 
 type killState struct {
-	passage
-	born int64 // the generation in force when the link started
+	toxicPipe
+	openedIn int64 // the generation in force when the link started
 }
 
 // NewState implements toxics.StatefulToxic. Toxiproxy calls it under the lock that updates take too, so a link is
 // either older than a strike or younger, never in between.
 func (t *KillSwitch) NewState() interface{} {
-	return &killState{passage: newPassage(t), born: t.Generation}
+	return &killState{toxicPipe: newToxicPipe(t), openedIn: t.Generation}
 }
 
 // Pipe implements toxics.Toxic.
 func (t *KillSwitch) Pipe(stub *toxics.ToxicStub) {
 	state := stub.State.(*killState)
-	if state.born < t.Generation {
+	if state.openedIn < t.Generation {
 		state.cut(stub, "kill_switch", "killed")
 		return
 	}

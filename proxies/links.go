@@ -15,32 +15,32 @@ import (
 	"github.com/rs/zerolog/log"
 )
 
-// linkLog writes a line for each client's link that opens, ends, or is ended or silenced by a toxic of ours, so that a
-// client's port leads to what became of its connection.
+// linkLog writes a line for each client's link that opens or ends, or that a toxic of ours ends or silences. So the
+// port of a client leads to the fate of its connection.
 //
-// Who opened a link is known to Toxiproxy alone, which tells its logger. A linkLog stands between that logger and its
-// output and takes the two messages that say so. How a link ended is seen by toxics of ours, one in each direction:
-// the side whose source is over first has ended it, and the other direction ends because of that.
+// Only Toxiproxy knows that a link opens, and it logs that. A linkLog stands between its logger and the logger's output,
+// and handles the two messages about it. The end of a link is seen by toxics of ours, one in each direction: the side
+// whose source ends first has closed the link, and the other direction ends because of that.
 type linkLog struct {
-	rest zerolog.LevelWriter // where the log proper goes
-	file *os.File
+	output zerolog.LevelWriter // of the log itself
+	file   *os.File
 
-	// disabled tells whether a proxy was switched off, which closes both sides of its links in no order.
+	// disabled reports whether a proxy was switched off, which closes both sides of its links in no order.
 	disabled func(arm string) bool
 
 	mutex sync.Mutex
 	// The link that each proxy has accepted last. A proxy accepts one after the other.
-	last map[string]*link
-	// Which proxy a toxic belongs to, and which one a goroutine accepts for: nobody tells, see current.
-	ofToxic     map[toxics.Toxic]string
-	ofGoroutine map[uint64]string
+	lastAccepted map[string]*link
+	// The proxy of a toxic, and the proxy for which a goroutine accepts; see currentLink.
+	armOfToxic     map[toxics.Toxic]string
+	armOfGoroutine map[uint64]string
 }
 
 // side is an end of a link.
 type side int
 
 const (
-	none side = iota // of a toxic that does not tell
+	none side = iota // of a toxic that does not report ends
 	client
 	server
 )
@@ -53,197 +53,202 @@ type link struct {
 	arm  string
 	port int
 
-	over bool // one of its sides is, which takes the other along
-	cut  bool // a toxic of ours did it
+	ended bool // one of its sides has ended, which ends the other
+	cut   bool // a toxic of ours has ended it
 }
 
 // links is nil without -links. It is set once, before the server listens.
 var links *linkLog
 
 type line struct {
-	Kind   string `json:"k"`
-	T      int64  `json:"t"` // CLOCK_MONOTONIC in nanoseconds, which is Python's time.monotonic_ns
-	WallNS int64  `json:"wall_ns,omitempty"`
-	PID    int    `json:"pid,omitempty"`
-	Writer string `json:"writer,omitempty"`
-	Arm    string `json:"arm,omitempty"` // the proxy's name
-	Port   int    `json:"port,omitempty"`
-	Ender  string `json:"ender,omitempty"`
-	Toxic  string `json:"toxic,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Kind     string `json:"k"`
+	T        int64  `json:"t"` // CLOCK_MONOTONIC in nanoseconds, which is Python's time.monotonic_ns
+	WallNS   int64  `json:"wall_ns,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+	Writer   string `json:"writer,omitempty"`
+	Arm      string `json:"arm,omitempty"` // the proxy's name
+	Port     int    `json:"port,omitempty"`
+	ClosedBy string `json:"ender,omitempty"`
+	Toxic    string `json:"toxic,omitempty"`
+	Reason   string `json:"reason,omitempty"`
 }
 
-func newLinkLog(path string, rest zerolog.LevelWriter) (*linkLog, error) {
+func newLinkLog(path string, output zerolog.LevelWriter) (*linkLog, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	l := &linkLog{
-		rest: rest, file: file, disabled: func(string) bool { return false }, last: map[string]*link{},
-		ofToxic: map[toxics.Toxic]string{}, ofGoroutine: map[uint64]string{},
+		output: output, file: file, disabled: func(string) bool { return false }, lastAccepted: map[string]*link{},
+		armOfToxic: map[toxics.Toxic]string{}, armOfGoroutine: map[uint64]string{},
 	}
 	l.write(line{Kind: "clock", T: monotonicNS(), WallNS: time.Now().UnixNano(), PID: os.Getpid(), Writer: "toxiproxy"})
 	return l, nil
 }
 
-// write is one call to the kernel for each line, so that no line is lost with the process and none is torn by another.
-func (l *linkLog) write(what line) {
-	text, err := json.Marshal(what)
+// write appends a record in one call to the kernel, so that no line is lost with the process or torn by another.
+func (l *linkLog) write(record line) {
+	text, err := json.Marshal(record)
 	if err == nil {
 		_, err = l.file.Write(append(text, '\n'))
 	}
-	if err != nil { // a full disk: the harness notices by its own files
+	if err != nil { // a full disk, which the harness notices by its own files
 		log.Warn().Err(err).Msg("The link log cannot be written")
 	}
 }
 
 // Write implements io.Writer.
-func (l *linkLog) Write(message []byte) (int, error) { return l.rest.Write(message) }
+func (l *linkLog) Write(message []byte) (int, error) { return l.output.Write(message) }
 
-// What Toxiproxy says, word for word; the tests notice when it chooses other words.
+// Messages of Toxiproxy, word for word; tests fail when it changes them.
 var (
-	saysMessage = []byte(`"message":"`)
-	saysEnd     = []byte(`"}`)
+	messagePrefix = []byte(`"message":"`)
+	messageSuffix = []byte(`"}`)
 )
 
-var says = map[string]func(*linkLog, said){
-	"Accepted client":                       (*linkLog).began,
-	"Unable to open connection to upstream": (*linkLog).stillborn,
+var handlers = map[string]func(*linkLog, logFields){
+	"Accepted client":                       (*linkLog).onAccepted,
+	"Unable to open connection to upstream": (*linkLog).onUpstreamUnavailable,
 }
 
-// said are the fields of those messages.
-type said struct {
+// logFields are the fields of those messages.
+type logFields struct {
 	Message string
 	Name    string // the proxy's
 	Client  string // its address
 }
 
-// WriteLevel implements zerolog.LevelWriter. The logger calls it in the goroutine that has something to say.
+// WriteLevel implements zerolog.LevelWriter. The logger calls it in the goroutine that logs.
 func (l *linkLog) WriteLevel(level zerolog.Level, message []byte) (int, error) {
-	if take, told := understood(message); take != nil {
+	if handle, fields := parseLogMessage(message); handle != nil {
 		l.mutex.Lock()
-		take(l, told)
+		handle(l, fields)
 		l.mutex.Unlock()
 	}
 	if level < zerolog.InfoLevel {
 		return len(message), nil
 	}
-	return l.rest.WriteLevel(level, message)
+	return l.output.WriteLevel(level, message)
 }
 
-// understood is what to do about a message, or nil. The words stand at its end, and most are not even parsed.
-func understood(message []byte) (func(*linkLog, said), said) {
-	var told said
-	start := bytes.LastIndex(message, saysMessage)
+// parseLogMessage returns the handler of a message and its fields, or nil. The text is at the end of a message, so most
+// messages are not parsed as JSON.
+func parseLogMessage(message []byte) (func(*linkLog, logFields), logFields) {
+	var fields logFields
+	start := bytes.LastIndex(message, messagePrefix)
 	if start < 0 {
-		return nil, told
+		return nil, fields
 	}
-	words, _, _ := bytes.Cut(message[start+len(saysMessage):], saysEnd)
-	take := says[string(words)]
-	if take == nil || json.Unmarshal(message, &told) != nil {
-		return nil, told
+	text, _, _ := bytes.Cut(message[start+len(messagePrefix):], messageSuffix)
+	handle := handlers[string(text)]
+	if handle == nil || json.Unmarshal(message, &fields) != nil {
+		return nil, fields
 	}
-	return take, told
+	return handle, fields
 }
 
-func (l *linkLog) began(told said) {
-	_, digits, _ := net.SplitHostPort(told.Client)
+// onAccepted records a link that opens.
+func (l *linkLog) onAccepted(fields logFields) {
+	_, digits, _ := net.SplitHostPort(fields.Client)
 	port, _ := strconv.Atoi(digits)
-	born := &link{arm: told.Name, port: port}
-	l.last[told.Name] = born
-	l.ofGoroutine[goroutine()] = told.Name
-	l.write(line{Kind: "link_opened", T: monotonicNS(), Arm: born.arm, Port: born.port})
+	opened := &link{arm: fields.Name, port: port}
+	l.lastAccepted[fields.Name] = opened
+	l.armOfGoroutine[goroutineID()] = fields.Name
+	l.write(line{Kind: "link_opened", T: monotonicNS(), Arm: opened.arm, Port: opened.port})
 }
 
-// stillborn: the client was accepted, but there is no server. No toxic ever sees this link, and nothing else is said.
-func (l *linkLog) stillborn(told said) {
-	if born := l.last[told.Name]; born != nil {
-		l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: born.arm, Port: born.port, Ender: "no_server"})
+// onUpstreamUnavailable records the end of a link whose client was accepted, but whose server is not there. No toxic
+// ever sees this link.
+func (l *linkLog) onUpstreamUnavailable(fields logFields) {
+	if opened := l.lastAccepted[fields.Name]; opened != nil {
+		l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: opened.arm, Port: opened.port, ClosedBy: "no_server"})
 	}
 }
 
-// over is called when the source of a side has closed. The first side has ended the link, and that is told at once: the
-// other may never be heard of, for a toxic that holds a chunk for a client who has gone waits for good.
-func (l *linkLog) over(whose *link, gone side) {
-	if l == nil || whose == nil || gone == none {
+// recordEnd is called when the source of a side has closed. The first side has closed the link, and its line is written
+// at once: the other side may never end, because a toxic that holds a chunk for a client who has gone waits for good.
+func (l *linkLog) recordEnd(target *link, first side) {
+	if l == nil || target == nil || first == none {
 		return
 	}
-	off := l.disabled(whose.arm)
+	off := l.disabled(target.arm)
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	if whose.over {
+	if target.ended {
 		return
 	}
-	whose.over = true
-	l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: whose.arm, Port: whose.port, Ender: whose.ender(gone, off)})
+	target.ended = true
+	l.write(line{Kind: "link_ended", T: monotonicNS(), Arm: target.arm, Port: target.port, ClosedBy: target.closedBy(first, off)})
 }
 
-// ender is who has ended a link of which this side was over first, with its proxy switched off or not.
-func (k *link) ender(gone side, off bool) string {
+// closedBy is the value of the key "ender" for a link of which this side ended first. off: its proxy is switched off.
+func (k *link) closedBy(first side, off bool) string {
 	switch {
 	case k.cut:
 		return "toxic"
-	case off || gone == server:
+	case off || first == server:
 		return "server"
 	default:
 		return "client"
 	}
 }
 
-// current is the link that is being opened, asked by a toxic's NewState. Toxiproxy calls that in the goroutine that has
-// just accepted the client, so the first time the goroutine tells which proxy the toxic belongs to; from then on it is
-// known. The answer is nil for a toxic that is added to links which are open.
-func (l *linkLog) current(asking toxics.Toxic) *link {
+// currentLink is the link that is being opened, for a toxic's NewState. Toxiproxy calls NewState in the goroutine that has
+// just accepted the client, so at the first call the goroutine leads to the proxy of the toxic; from then on that is
+// known. It is nil for a toxic that is added to open links.
+func (l *linkLog) currentLink(toxic toxics.Toxic) *link {
 	if l == nil {
 		return nil
 	}
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	arm, known := l.ofToxic[asking]
+	arm, known := l.armOfToxic[toxic]
 	if !known {
-		if arm, known = l.ofGoroutine[goroutine()]; known {
-			l.ofToxic[asking] = arm
+		if arm, known = l.armOfGoroutine[goroutineID()]; known {
+			l.armOfToxic[toxic] = arm
 		}
 	}
-	return l.last[arm]
+	return l.lastAccepted[arm]
 }
 
-// cut writes that a toxic has ended a link; silenced, that it has made it mute. A link that is nil is not named.
-func (l *linkLog) cut(whose *link, toxic, reason string) {
+// cut records that a toxic has ended a link. A nil link has no arm and no port in its line.
+func (l *linkLog) cut(target *link, toxic, reason string) {
 	if l == nil {
 		return
 	}
-	if whose != nil {
+	if target != nil {
 		l.mutex.Lock()
-		whose.cut = true
+		target.cut = true
 		l.mutex.Unlock()
 	}
-	l.write(whose.named(line{Kind: "link_cut", T: monotonicNS(), Toxic: toxic, Reason: reason}))
+	l.write(target.withLink(line{Kind: "link_cut", T: monotonicNS(), Toxic: toxic, Reason: reason}))
 }
 
-func (l *linkLog) silenced(whose *link, toxic, reason string) {
+// silenced records that a toxic swallows everything on a link from now on.
+func (l *linkLog) silenced(target *link, toxic, reason string) {
 	if l != nil {
-		l.write(whose.named(line{Kind: "link_silenced", T: monotonicNS(), Toxic: toxic, Reason: reason}))
+		l.write(target.withLink(line{Kind: "link_silenced", T: monotonicNS(), Toxic: toxic, Reason: reason}))
 	}
 }
 
-// forgotten writes that a toxic has given up a link, of which neither side knows until the client speaks again.
-func (l *linkLog) forgotten(whose *link, toxic, reason string) {
+// forgotten records that a toxic has given up a link. Neither side notices until the client sends again.
+func (l *linkLog) forgotten(target *link, toxic, reason string) {
 	if l != nil {
-		l.write(whose.named(line{Kind: "link_forgotten", T: monotonicNS(), Toxic: toxic, Reason: reason}))
+		l.write(target.withLink(line{Kind: "link_forgotten", T: monotonicNS(), Toxic: toxic, Reason: reason}))
 	}
 }
 
-func (k *link) named(told line) line {
+// withLink adds the link's arm and port to a record.
+func (k *link) withLink(record line) line {
 	if k != nil {
-		told.Arm, told.Port = k.arm, k.port
+		record.Arm, record.Port = k.arm, k.port
 	}
-	return told
+	return record
 }
 
-// goroutine is the number of the one that asks. Go offers it only as the first line of a stack trace, which takes some
-// microseconds: once for each link.
-func goroutine() uint64 {
+// goroutineID is the number of the calling goroutine. Go offers it only in the first line of a stack trace, which takes
+// some microseconds: once for each link.
+func goroutineID() uint64 {
 	var trace [64]byte
 	text := trace[len("goroutine "):runtime.Stack(trace[:], false)]
 	digits, _, _ := bytes.Cut(text, []byte(" "))

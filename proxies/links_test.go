@@ -41,19 +41,19 @@ func linesOf(t *testing.T, arm string) []line {
 	return found
 }
 
-// story is what is told of a client's port, in the order of the times told.
+// story is what the log holds of a client's port, ordered by time.
 func story(lines []line, port int) string {
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.T, b.T) })
-	var told []string
+	var events []string
 	for _, one := range lines {
 		if one.Port == port {
-			told = append(told, strings.TrimPrefix(one.Kind, "link_")+one.Ender+one.Toxic)
+			events = append(events, strings.TrimPrefix(one.Kind, "link_")+one.ClosedBy+one.Toxic)
 		}
 	}
-	return strings.Join(told, " ")
+	return strings.Join(events, " ")
 }
 
-// expectStory polls, for a line is written a moment after what it tells of.
+// expectStory polls, for a line is written a moment after its event.
 func expectStory(t *testing.T, arm string, port int, want string) {
 	t.Helper()
 	var got string
@@ -62,7 +62,7 @@ func expectStory(t *testing.T, arm string, port int, want string) {
 			return
 		}
 	}
-	t.Errorf("of port %d the log tells %q, expected %q", port, got, want)
+	t.Errorf("of port %d the log has %q, expected %q", port, got, want)
 }
 
 // A connection that its client closes leaves two lines, of which the second says so.
@@ -108,7 +108,7 @@ func TestLinksNameWhatAToxicCuts(t *testing.T) {
 	}
 }
 
-// A connection that goes silent is told as that, once, and as ended when its client gives up.
+// A connection that goes silent is logged as silenced, once, and as ended when its client gives up.
 func TestLinksTellOfSilence(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, echo, "idle_drop", false)
@@ -162,7 +162,7 @@ func TestLinksTellOfAClientThatLeavesBeforeTheAnswer(t *testing.T) {
 	expectStory(t, t.Name(), portOf(conn), "opened endedclient")
 }
 
-// When a proxy is stopped, every link of it is told to have ended.
+// When a proxy is stopped, every link of it is logged as ended.
 func TestLinksEndWithTheirProxy(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, echo, "kill_switch", false)
@@ -224,29 +224,29 @@ func TestLinksTellPortsUsedAgainApart(t *testing.T) {
 		}
 	}
 	// The proxy may hear of a new client a moment before it hears that the former has gone; never of an end too many.
-	var told []string
-	for deadline := time.Now().Add(2 * time.Second); len(told) < 2*(times+1) && time.Now().Before(deadline); {
-		told = strings.Fields(story(linesOf(t, t.Name()), port))
+	var events []string
+	for deadline := time.Now().Add(2 * time.Second); len(events) < 2*(times+1) && time.Now().Before(deadline); {
+		events = strings.Fields(story(linesOf(t, t.Name()), port))
 	}
 	open, ends := 0, 0
-	for _, word := range told {
+	for _, word := range events {
 		if word == "opened" {
 			open++
 		} else {
 			open, ends = open-1, ends+1
 		}
 		if open < 0 {
-			t.Fatalf("port %d: more ends than openings: %s", port, told)
+			t.Fatalf("port %d: more ends than openings: %s", port, events)
 		}
 	}
 	if ends != times+1 || open != 0 {
-		t.Errorf("%d connections, of which the log tells %s", times+1, told)
+		t.Errorf("%d connections, of which the log has %s", times+1, events)
 	}
 }
 
-type counter struct{ said atomic.Int64 }
+type counter struct{ messages atomic.Int64 }
 
-func (c *counter) Write(message []byte) (int, error) { c.said.Add(1); return len(message), nil }
+func (c *counter) Write(message []byte) (int, error) { c.messages.Add(1); return len(message), nil }
 
 // While bytes pass nobody says anything, at any level: the link log costs at the two ends of a link and not in between.
 func TestLinksCostNothingWhileBytesPass(t *testing.T) {
@@ -269,11 +269,11 @@ func TestLinksCostNothingWhileBytesPass(t *testing.T) {
 	t.Cleanup(proxy.Stop)
 	w := &wire{t: t, proxy: proxy}
 	conn := w.dialled()
-	before := heard.said.Load()
+	before := heard.messages.Load()
 	for range 500 {
 		w.ping(conn)
 	}
-	if after := heard.said.Load(); before == 0 || after != before {
+	if after := heard.messages.Load(); before == 0 || after != before {
 		t.Errorf("%d messages before 500 round trips, %d after them", before, after)
 	}
 }

@@ -25,10 +25,10 @@ func main() {
 	host := flag.String("host", "127.0.0.1", "address the HTTP API listens on")
 	port := flag.Int("port", 8474, "port the HTTP API listens on")
 	linksPath := flag.String("links", "", "file to which a line for each link that opens or ends is appended")
-	ask := flag.Bool("alive", false, "ask the server at -host and -port whether it answers; the exit code is 0 or 1")
+	check := flag.Bool("alive", false, "ask the server at -host and -port whether it answers; the exit code is 0 or 1")
 	flag.Parse()
-	if *ask { // a container with nothing but this program has no other that could ask
-		os.Exit(alive(net.JoinHostPort(*host, strconv.Itoa(*port))))
+	if *check { // a container with nothing but this program has no other that could ask
+		os.Exit(healthcheck(net.JoinHostPort(*host, strconv.Itoa(*port))))
 	}
 
 	// A toxic has no logger of its own and writes to the global one; both must go to the same place.

@@ -14,7 +14,7 @@ import (
 // What is not Postgres, or is encrypted, is not understood from its first bytes on and never looked at again.
 // https://www.postgresql.org/docs/current/protocol-message-formats.html
 type messages struct {
-	began  bool // the opening is behind us
+	opened bool // the start-up is over
 	opaque bool
 	head   []byte // of the message that is arriving, as far as it has
 	left   int    // bytes of its body that are still to come
@@ -23,15 +23,15 @@ type messages struct {
 }
 
 const (
-	most         = 64 << 10 // bytes of a body that are looked at: a statement that is longer is known by its beginning
-	longestStart = 10_000   // bytes; Postgres itself refuses a longer opening
-	sslRequest   = 80877103
-	gssRequest   = 80877104
-	version3     = 3
+	maxBody    = 64 << 10 // bytes of a body that are kept: a longer statement is recognized by its beginning
+	maxStartup = 10_000   // bytes; Postgres itself refuses a longer opening
+	sslRequest = 80877103
+	gssRequest = 80877104
+	version3   = 3
 )
 
-// take hands every wanted message that ends within data to see.
-func (m *messages) take(data []byte, open func(*messages, []byte) []byte, see func(kind byte, body []byte)) {
+// take calls handle for every wanted message that ends within data.
+func (m *messages) take(data []byte, open func(*messages, []byte) []byte, handle func(kind byte, body []byte)) {
 	for len(data) > 0 && !m.opaque {
 		switch {
 		case m.left > 0:
@@ -39,7 +39,7 @@ func (m *messages) take(data []byte, open func(*messages, []byte) []byte, see fu
 			m.keep(data[:n])
 			m.left -= n
 			data = data[n:]
-		case !m.began:
+		case !m.opened:
 			data = open(m, data)
 			continue
 		default:
@@ -47,7 +47,7 @@ func (m *messages) take(data []byte, open func(*messages, []byte) []byte, see fu
 		}
 		if m.left == 0 && len(m.head) == 5 {
 			if m.wants(m.head[0]) {
-				see(m.head[0], m.body)
+				handle(m.head[0], m.body)
 			}
 			m.head, m.body = m.head[:0], m.body[:0]
 		}
@@ -58,7 +58,7 @@ func (m *messages) wants(kind byte) bool { return strings.IndexByte(m.wanted, ki
 
 func (m *messages) keep(data []byte) {
 	if len(m.head) == 5 && m.wants(m.head[0]) {
-		m.body = append(m.body, data[:min(len(data), most-len(m.body))]...)
+		m.body = append(m.body, data[:min(len(data), maxBody-len(m.body))]...)
 	}
 }
 
@@ -88,8 +88,8 @@ func openingOfClient(m *messages, data []byte) []byte {
 	m.head = m.head[:0]
 	switch {
 	case length == 8 && (code == sslRequest || code == gssRequest):
-	case code>>16 == version3 && length >= 8 && length <= longestStart:
-		m.began, m.left = true, int(length)-8
+	case code>>16 == version3 && length >= 8 && length <= maxStartup:
+		m.opened, m.left = true, int(length)-8
 	default: // encrypted by now, a request to cancel, or something else than Postgres
 		m.opaque = true
 	}
@@ -102,35 +102,35 @@ func openingOfServer(m *messages, data []byte) []byte {
 	case 'N':
 		return data[1:]
 	case 'R', 'v', 'E':
-		m.began = true
+		m.opened = true
 	default:
 		m.opaque = true
 	}
 	return data
 }
 
-// act is what a statement means to the transaction it stands in.
-type act int
+// statementKind is the effect of a statement on its transaction.
+type statementKind int
 
 const (
-	other act = iota
+	other statementKind = iota
 	begins
 	writes
 	commits
 	rollsBack
 )
 
-// actsOf are those of a text that may hold several statements. A semicolon within a literal cuts too often, which
+// kindsOf are the kinds of the statements in a text. A semicolon within a literal cuts too often, which
 // at worst takes a transaction that only reads for one that writes.
-func actsOf(text []byte) []act {
-	var found []act
+func kindsOf(text []byte) []statementKind {
+	var all []statementKind
 	for _, statement := range bytes.Split(text, []byte(";")) {
-		found = append(found, actOf(strings.ToUpper(string(statement))))
+		all = append(all, kindOf(strings.ToUpper(string(statement))))
 	}
-	return found
+	return all
 }
 
-func actOf(statement string) act {
+func kindOf(statement string) statementKind {
 	words := strings.Fields(statement[:min(len(statement), 200)])
 	if len(words) == 0 {
 		return other
@@ -162,7 +162,7 @@ func actOf(statement string) act {
 	return other
 }
 
-// text is the string at the beginning of a body, and what follows it.
+// text is the string at the beginning of a body, and the rest.
 func text(body []byte) (string, []byte) {
 	before, after, _ := bytes.Cut(body, []byte{0})
 	return string(before), after
@@ -171,32 +171,32 @@ func text(body []byte) (string, []byte) {
 // clientCommits watches what a client sends.
 type clientCommits struct {
 	messages
-	prepared, portals map[string][]act
+	prepared, portals map[string][]statementKind
 	wrote             bool // in the transaction under way
 }
 
 func newClientCommits() *clientCommits {
 	return &clientCommits{
-		messages: messages{wanted: "QPBEC"}, prepared: map[string][]act{}, portals: map[string][]act{},
+		messages: messages{wanted: "QPBEC"}, prepared: map[string][]statementKind{}, portals: map[string][]statementKind{},
 	}
 }
 
-// in says whether data completes the COMMIT of a transaction that has written.
-func (c *clientCommits) in(data []byte) bool {
+// completesCommit reports whether data completes the COMMIT of a transaction that has written.
+func (c *clientCommits) completesCommit(data []byte) bool {
 	committed := false
 	c.take(data, openingOfClient, func(kind byte, body []byte) {
 		name, rest := text(body)
 		switch kind {
 		case 'Q': // a simple query
-			committed = c.does(actsOf([]byte(name))) || committed
+			committed = c.apply(kindsOf([]byte(name))) || committed
 		case 'P': // parse: a name, the statement
 			statement, _ := text(rest)
-			c.prepared[name] = actsOf([]byte(statement))
+			c.prepared[name] = kindsOf([]byte(statement))
 		case 'B': // bind: a portal, the name of a statement
 			statement, _ := text(rest)
 			c.portals[name] = c.prepared[statement]
 		case 'E': // execute: a portal
-			committed = c.does(c.portals[name]) || committed
+			committed = c.apply(c.portals[name]) || committed
 		case 'C': // close: S or P, then a name
 			if name != "" && name[0] == 'S' {
 				delete(c.prepared, name[1:])
@@ -208,10 +208,10 @@ func (c *clientCommits) in(data []byte) bool {
 	return committed
 }
 
-func (c *clientCommits) does(acts []act) bool {
+func (c *clientCommits) apply(kinds []statementKind) bool {
 	committed := false
-	for _, each := range acts {
-		switch each {
+	for _, kind := range kinds {
+		switch kind {
 		case writes:
 			c.wrote = true
 		case commits:
@@ -232,8 +232,8 @@ type serverCommits struct {
 
 func newServerCommits() *serverCommits { return &serverCommits{messages: messages{wanted: "CZ"}} }
 
-// in says whether data completes the news that a transaction which has written is committed.
-func (c *serverCommits) in(data []byte) bool {
+// completesCommit reports whether data completes the answer that a transaction which has written is committed.
+func (c *serverCommits) completesCommit(data []byte) bool {
 	committed := false
 	c.take(data, openingOfServer, func(kind byte, body []byte) {
 		if kind == 'Z' { // ready for the next query; I: no transaction is under way
@@ -241,7 +241,7 @@ func (c *serverCommits) in(data []byte) bool {
 			return
 		}
 		tag, _ := text(body)
-		switch actOf(tag) {
+		switch kindOf(tag) {
 		case writes:
 			c.wrote = true
 		case commits:

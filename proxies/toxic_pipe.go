@@ -8,22 +8,22 @@ import (
 	"github.com/rs/zerolog/log"
 )
 
-// passage is what a toxic of ours remembers about one direction of one connection. It is the stub's state, so it
-// outlives an update of the toxic: an update stops Pipe and starts it again with the same state.
+// toxicPipe is the state of a toxic of ours for one direction of one connection. It is the stub's state, so it outlives
+// an update of the toxic: an update stops Pipe and starts it again with the same state.
 //
 //	source ──▶ Input ──▶ held ──▶ Output ──▶ destination
-type passage struct {
+type toxicPipe struct {
 	held     *stream.StreamChunk // taken from Input, not yet taken by Output
-	lastByte time.Time           // when the last chunk left for Output, or when the link was born
-	link     *link               // whose connection it is; nil if nobody keeps a link log
-	side     side                // whose end it tells the link log; of all toxics of a direction one does
+	lastByte time.Time           // when the last chunk left for Output, or when the link opened
+	link     *link               // nil without a link log
+	side     side                // the side whose end it reports; one toxic of each direction does
 
-	swallow func([]byte) bool // asked about each chunk as it comes; true: it is not passed on. Nil: none is
+	swallow func([]byte) bool // called for each chunk; true: the chunk is not passed on. Nil: all are passed on
 }
 
-// newPassage is for a toxic's NewState, and for nothing else: it takes the link that is being opened for its own.
-func newPassage(of toxics.Toxic) passage {
-	return passage{lastByte: time.Now(), link: links.current(of)}
+// newToxicPipe is for a toxic's NewState only: its link is the one that is being opened.
+func newToxicPipe(of toxics.Toxic) toxicPipe {
+	return toxicPipe{lastByte: time.Now(), link: links.currentLink(of)}
 }
 
 type outcome int
@@ -31,16 +31,16 @@ type outcome int
 const (
 	interrupted outcome = iota // the toxic is being updated or removed: return, the state stays for the next run
 	ended                      // the source has closed, and so has the stub
-	rang                       // the alarm fired while nothing was held
-	caught                     // swallow has taken a chunk
+	idleElapsed                // nothing has passed for the limit, and nothing is held
+	swallowed                  // swallow has taken a chunk
 )
 
-// forward passes chunks on until something else is to be done.
+// forward passes chunks on until the outcome it returns.
 //
 // It never waits for Output alone. Toxiproxy updates a toxic by a send on Interrupt, holding the lock of the whole
 // proxy meanwhile; a toxic that is stuck behind a destination which has stopped reading would hang every later call.
-// While a chunk waits for its destination the alarm is not heard: a link with bytes under way is not idle.
-func (p *passage) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outcome {
+// While a chunk waits for its destination the alarm is ignored: a link with bytes under way is not idle.
+func (p *toxicPipe) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outcome {
 	for {
 		input, output, bell := stub.Input, stub.Output, alarm
 		if p.held == nil {
@@ -52,26 +52,26 @@ func (p *passage) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outcom
 		case <-stub.Interrupt:
 			return interrupted
 		case <-bell:
-			return rang
+			return idleElapsed
 		case output <- p.held:
 			p.held, p.lastByte = nil, time.Now()
 		case chunk := <-input:
 			if chunk == nil {
-				links.over(p.link, p.side)
+				links.recordEnd(p.link, p.side)
 				stub.Close()
 				return ended
 			}
 			if p.swallow != nil && p.swallow(chunk.Data) {
-				return caught
+				return swallowed
 			}
 			p.held = chunk
 		}
 	}
 }
 
-// forwardUntilIdle is forward, with an alarm that rings when nothing has passed for limit. A limit of zero never rings.
+// forwardUntilIdle is forward that returns idleElapsed when nothing has passed for limit. A limit of zero means never.
 // The silence is counted from the last byte and not from the call, whatever updates came in between.
-func (p *passage) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration) outcome {
+func (p *toxicPipe) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration) outcome {
 	if limit <= 0 {
 		return p.forward(stub, nil)
 	}
@@ -80,21 +80,21 @@ func (p *passage) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration) 
 		timer := time.NewTimer(time.Until(p.lastByte.Add(limit)))
 		result := p.forward(stub, timer.C)
 		timer.Stop()
-		if result != rang || time.Since(p.lastByte) >= limit {
+		if result != idleElapsed || time.Since(p.lastByte) >= limit {
 			return result
 		}
 	}
 }
 
-// cut ends the connection and says why. Closing the stub makes Toxiproxy close both sockets, with an RST if the
+// cut ends the connection and logs the reason. Closing the stub makes Toxiproxy close both sockets, with an RST if the
 // connection was opened armed and with a FIN if not.
-func (p *passage) cut(stub *toxics.ToxicStub, toxic, reason string) {
+func (p *toxicPipe) cut(stub *toxics.ToxicStub, toxic, reason string) {
 	links.cut(p.link, toxic, reason)
 	stub.Close()
 	log.Info().Str("toxic", toxic).Str("reason", reason).Msg("Toxic ended a link")
-	// What the source still sends has no destination. If nobody took it, the goroutine that reads the source would be
+	// What the source still sends has no destination. If it were not taken, the goroutine that reads the source would be
 	// stuck for ever. This ends when the source is closed.
 	for range stub.Input {
 	}
-	links.over(p.link, p.side)
+	links.recordEnd(p.link, p.side)
 }

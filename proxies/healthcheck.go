@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// aliveTimeout is how long a server may take to say its version. It takes a millisecond.
-const aliveTimeout = time.Second
+// healthcheckTimeout is how long a server may take to return its version. It takes a millisecond.
+const healthcheckTimeout = time.Second
 
-// alive asks the HTTP API at address for its version and returns the exit code: 0 if it told it, else 1.
-func alive(address string) int {
-	client := http.Client{Timeout: aliveTimeout}
+// healthcheck asks the HTTP API at address for its version and returns the exit code: 0 if it answers, else 1.
+func healthcheck(address string) int {
+	client := http.Client{Timeout: healthcheckTimeout}
 	answer, err := client.Get("http://" + address + "/version")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
