@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_written(start, wire, tmp_path, folder):
 def test_closed_descriptors(tmp_path):
     """A target that closes all its descriptors gets none of our lines into the files it opens next."""
     code = (
-        "import os, sys; from brokenpipe_witness import tape;"
+        "import os, sys; from brokenpipe_witness import ndjson_file;"
         "tape.write({'k': 'a'}); os.closerange(3, 50);"
         "own = [os.open(sys.argv[0] + str(n), os.O_RDWR | os.O_CREAT) for n in range(9)];"
         "tape.write({'k': 'b'}); print([os.fstat(f).st_size for f in own])"
@@ -199,7 +199,7 @@ def test_the_first_start_of_a_response_counts(tmp_path):
     """A stream began with 200 and broke; an error handler that then says 500 is refused by the server."""
     code = """
 import asyncio, contextlib
-from brokenpipe_witness.asgi import _witnessed
+from brokenpipe_witness.asgi import _instrumented
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
@@ -210,7 +210,7 @@ async def send(message):
         raise RuntimeError("started already")
 
 with contextlib.suppress(RuntimeError):
-    asyncio.run(_witnessed(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
+    asyncio.run(_instrumented(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
 """
     done = python(code, environment(ARM, tmp_path))
     assert done.stderr == ""

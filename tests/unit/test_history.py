@@ -87,21 +87,21 @@ def test_every_kind_has_a_writer_that_is_documented() -> None:
 def test_what_the_witness_writes_can_be_read(tmp_path: Path) -> None:
     """The witness imports nothing of ours, so only this ties its request line to the table that reads it."""
     program = """
-from brokenpipe_witness import stalls
-from brokenpipe_witness.scene import Checkout, Scene
-from brokenpipe_witness.tape import now
-scene, checkout = Scene("User-1"), Checkout()
+from brokenpipe_witness import slow_operations
+from brokenpipe_witness.request_context import Checkout, RequestContext
+from brokenpipe_witness.ndjson_file import now
+request, checkout = RequestContext("User-1"), Checkout()
 checkout.port, checkout.ping_ns, checkout.connect_ns, checkout.connect_began = 40_000, 2_000_000, 3_000_000, 1
 checkout.handed, checkout.released, checkout.statements, checkout.wait_ns = 5, 1_000_005, 2, 4_000_000
-scene.checkouts.append(checkout)
+request.checkouts.append(checkout)
 error = ConnectionResetError(104, "Connection reset by peer")
-scene.add_error("statement", error, error, port=40_000, checkout=checkout, disconnect=True)
-scene.status = 500
-checkout.busy, checkout.act_began, checkout.act_dead = True, now() - 10**9, False
-stalls.LIVE[1] = scene
-stalls.tell()
-stalls.tell()
-scene.write(error)
+request.add_error("statement", error, error, port=40_000, checkout=checkout, disconnect=True)
+request.status = 500
+checkout.busy, checkout.operation_began, checkout.operation_dead = True, now() - 10**9, False
+slow_operations.ACTIVE_REQUESTS[1] = request
+slow_operations.report_slow()
+slow_operations.report_slow()
+request.write(error)
 """
     (tmp_path / "experiment.ndjson").touch()
     environment = {

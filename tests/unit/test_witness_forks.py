@@ -12,17 +12,17 @@ SITE = Path(brokenpipe.witness.__file__).parent / "site"
 
 FORKS = """
 import os
-from brokenpipe_witness import tally
+from brokenpipe_witness import aggregates
 
-tally._add(1, [])
-with tally._LOCK:  # as the thread does that writes the sums down
+aggregates._add(1, [])
+with aggregates._LOCK:  # as the thread does that writes the sums down
     child = os.fork()
     if child == 0:
-        free = tally._LOCK.acquire(timeout=2)
-        os._exit(0 if free and tally._sums is None else 1)
+        free = aggregates._LOCK.acquire(timeout=2)
+        os._exit(0 if free and aggregates._sums is None else 1)
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0, "the child waits for its parent's lock, or tells its sums again"
-assert tally._sums.requests == 1
+assert aggregates._sums.requests == 1
 """
 
 
@@ -40,7 +40,7 @@ def test_a_forked_child_neither_hangs_nor_tells_its_parents_sums_again() -> None
 
 
 ERROR = """
-from brokenpipe_witness.chain import describe
+from brokenpipe_witness.exception_chain import describe
 
 print(describe(ValueError("Incorrect API key provided: sk-hunter2, of u-east; 1234; https://me:pw@x/"))[0]["text"])
 """

@@ -1,11 +1,11 @@
-"""The witness: loaded into the target by its PYTHONPATH, it writes down what pool and request went through.
+"""The witness: a package that PYTHONPATH loads into the target, and that records its requests and pools.
 
 Two sides that never meet in one process:
 
     harness   this module: which environment variables load it, and where its files lie
     target    site/: `sitecustomize` and the package `brokenpipe_witness`, which import nothing of ours
 
-What it sees, what it cannot see and what it costs: docs/witness.md.
+Its coverage, limits and cost: docs/witness.md.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 SITE = Path(__file__).parent / "site"  # goes on the target's PYTHONPATH
 FOLDER_VARIABLE = "BROKENPIPE_WITNESS"  # where its files go; a process without it is left alone
 ARM_VARIABLE = "BROKENPIPE_ARM"
-SECRETS_VARIABLE = "BROKENPIPE_HIDDEN"  # names of variables whose values are in no text that it writes
-PART_VARIABLE = "BROKENPIPE_PART"  # what its files are called besides, in an experiment that was resumed
+SECRETS_VARIABLE = "BROKENPIPE_HIDDEN"  # names of variables whose values it removes from its texts
+PART_VARIABLE = "BROKENPIPE_PART"  # a suffix of its files' names, in an experiment that was resumed
 
 
 def environment(
@@ -27,7 +27,7 @@ def environment(
     """The variables that load the witness into a target's Python processes.
 
     `folder` is where its files go, and must exist; `pythonpath` is the target's own, kept behind ours. `suffix` goes
-    before `.ndjson` in the names of its files. `secrets` are names of variables whose values it keeps to itself.
+    before `.ndjson` in the names of its files. `secrets` are names of variables whose values are removed from texts.
     """
     return {
         "PYTHONPATH": os.pathsep.join(part for part in (str(SITE), pythonpath) if part),
@@ -39,7 +39,7 @@ def environment(
 
 
 def files_of(folder: Path, arm: str) -> list[Path]:
-    """What the witnesses of one arm have written so far: one file for each process of the target."""
+    """The files of one arm's witnesses so far: one for each process of the target."""
     prefix, suffix = f"witness-{arm}-", ".ndjson"
     return sorted(
         path

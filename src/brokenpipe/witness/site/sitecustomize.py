@@ -1,4 +1,4 @@
-"""Python imports this at start because its folder stands first on PYTHONPATH; it lets the witness in.
+"""Python imports this at start because its folder is first on PYTHONPATH. It starts the witness.
 
 A sitecustomize of the target's own, further down sys.path, is run first and keeps the name: for the target
 nothing has changed. If that one raises, Python reports it as it would have without us.
@@ -10,7 +10,7 @@ import os
 import sys
 
 
-def _run_the_next() -> None:
+def _run_next_sitecustomize() -> None:
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 (no pathlib at start-up: 5 ms)
     further = [folder for folder in sys.path if os.path.abspath(folder or ".") != here]  # noqa: PTH100
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", further)
@@ -21,18 +21,18 @@ def _run_the_next() -> None:
     spec.loader.exec_module(module)
 
 
-def _let_the_witness_in() -> None:
+def _start_witness() -> None:
     if not os.environ.get("BROKENPIPE_WITNESS"):
         return
     try:
         import brokenpipe_witness
 
-        brokenpipe_witness.begin()
+        brokenpipe_witness.start()
     except Exception:  # noqa: BLE001, S110 (the target comes first; a silent witness is noticed by the harness)
         pass
 
 
 try:
-    _run_the_next()
+    _run_next_sitecustomize()
 finally:
-    _let_the_witness_in()
+    _start_witness()

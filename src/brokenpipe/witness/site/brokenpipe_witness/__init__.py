@@ -1,40 +1,43 @@
 """The witness inside a target's process. It changes nothing, raises nothing, holds nothing alive.
 
-after_import   wakes up when the target imports SQLAlchemy or uvicorn, and not before
-asgi           the request around everything: its id, status, the exception that left the app
-checkouts      taking a connection from the pool: waiting, pinging, connecting
-statements     what went wrong on a connection that a request held
-lives          how connections end: closed, invalidated, found dead by a ping
-tally          the requests with nothing to tell, added up
-gauge          the pool's numbers, four times a second
-stalls         requests that hang, and where
-event_loop     how late the service's event loop runs what is due
-arrivals       requests that arrive more than once
-scene          what is going on in the current request; the others write into it
-wire, chain    a connection's socket; an exception and its causes
-tape, quiet    the file; and the promise not to raise
+import_hook       runs when the target imports SQLAlchemy or uvicorn, and not before
+asgi              the request: its id, status, the exception that left the app
+checkouts         taking a connection from the pool: waiting, pinging, connecting
+statements        errors on a connection that a request holds
+connections       how connections end: closed, invalidated, found dead by a ping
+aggregates        sums over unremarkable requests
+pool_sampler      the pool's numbers, four times a second
+slow_operations   requests that hang, and where
+event_loop        how late the service's event loop runs its timers
+repeats           requests that arrive more than once
+request_context   the state of the current request, which the others write into
+socket_state      a connection's socket: its port, and whether it has ended
+exception_chain   an exception and its causes, as data
+ndjson_file       the file
+safe_call         the guard that keeps the witness from raising
+patching          wrapping a library's method
 """
 
 
-def begin() -> None:
-    """Wait for the imports that matter. A target that never makes them gets a file that says that it was looked at."""
-    from brokenpipe_witness import tape
-    from brokenpipe_witness.after_import import after_import
+def start() -> None:
+    """Wait for the imports of known libraries. The file is opened at once: it proves that the witness ran."""
+    from brokenpipe_witness import ndjson_file
+    from brokenpipe_witness.import_hook import after_import
 
-    after_import("sqlalchemy", _watch_sqlalchemy)
-    after_import("uvicorn.config", _watch_uvicorn)
-    tape.open_now()
-
-
-def _watch_sqlalchemy() -> None:
-    from brokenpipe_witness import checkouts, lives, statements
-
-    checkouts.watch()
-    lives.watch()
-    statements.watch()
+    after_import("sqlalchemy", _instrument_sqlalchemy)
+    after_import("uvicorn.config", _instrument_uvicorn)
+    ndjson_file.open_file()
 
 
-def _watch_uvicorn() -> None:
+def _instrument_sqlalchemy() -> None:
+    from brokenpipe_witness import checkouts, connections, statements
+
+    checkouts.instrument()
+    connections.instrument()
+    statements.instrument()
+
+
+def _instrument_uvicorn() -> None:
     from brokenpipe_witness import asgi
 
-    asgi.watch()
+    asgi.instrument()

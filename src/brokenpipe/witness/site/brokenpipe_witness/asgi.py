@@ -1,91 +1,95 @@
-"""The request around everything: any ASGI application that uvicorn has loaded."""
+"""Instrumentation of requests, for any ASGI application that uvicorn loads."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from brokenpipe_witness import arrivals, event_loop
-from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.scene import SCENE, Scene
-from brokenpipe_witness.stalls import LIVE
-from brokenpipe_witness.tape import now
-from brokenpipe_witness.wrap import Method, wrap
+from brokenpipe_witness import event_loop, repeats
+from brokenpipe_witness.ndjson_file import now
+from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.request_context import CURRENT_REQUEST, RequestContext
+from brokenpipe_witness.safe_call import never_raises
+from brokenpipe_witness.slow_operations import ACTIVE_REQUESTS
 
 _REQUEST_ID = b"x-request-id"
 
 
-def watch() -> None:
-    """Put the witness around whatever application uvicorn loads, outside of all middleware."""
+def instrument() -> None:
+    """Wrap every application that uvicorn loads, outside of all middleware."""
     from uvicorn.config import Config
 
-    wrap(Config, "load", _then_surround)
+    wrap(Config, "load", _wrap_load)
 
 
-def _then_surround(real: Method) -> Method:
+def _wrap_load(real: Method) -> Method:
     def load(config: Any, *args: Any, **kwargs: Any) -> Any:
         result = real(config, *args, **kwargs)
-        _surround(config)
+        _wrap_app(config)
         return result
 
     return load
 
 
-@quietly
-def _surround(config: Any) -> None:
-    config.loaded_app = _witnessed(config.loaded_app)
+@never_raises
+def _wrap_app(config: Any) -> None:
+    config.loaded_app = _instrumented(config.loaded_app)
 
 
-def _witnessed(app: Method) -> Method:
-    async def witnessed(scope: Any, receive: Any, send: Any) -> None:
+def _instrumented(app: Method) -> Method:
+    async def instrumented(scope: Any, receive: Any, send: Any) -> None:
         request_id = _request_id(scope)
         if request_id is None:
             await app(scope, receive, send)
             return
-        event_loop.watch()
-        arrivals.count(request_id, scope)
-        scene = Scene(request_id)
-        receiving, sending = _listening(scene, receive, send)
-        token = SCENE.set(scene)
-        LIVE[id(scene)] = scene
+        event_loop.monitor()
+        repeats.record(request_id, scope)
+        request = RequestContext(request_id)
+        receiving, sending = _wrap_channels(request, receive, send)
+        token = CURRENT_REQUEST.set(request)
+        ACTIVE_REQUESTS[id(request)] = request
         try:
             await app(scope, receiving, sending)
         except BaseException as error:
-            _over(scene, error)
+            _finish(request, error)
             raise
         else:
-            _over(scene, None)
+            _finish(request, None)
         finally:
-            del LIVE[id(scene)]
-            SCENE.reset(token)
+            del ACTIVE_REQUESTS[id(request)]
+            CURRENT_REQUEST.reset(token)
 
-    return witnessed
+    return instrumented
 
 
-def _listening(scene: Scene, receive: Method, send: Method) -> tuple[Method, Method]:
-    """The request's own two ways to its client, which take down what goes over them."""
+def _wrap_channels(request: RequestContext, receive: Method, send: Method) -> tuple[Method, Method]:
+    """Wrappers of the request's two channels, which record what goes over them."""
 
     async def receiving() -> Any:
         message = await receive()
-        if message["type"] == "http.disconnect" and not scene.complete and scene.left_ns is None:
-            scene.left_ns = now()
+        if (
+            message["type"] == "http.disconnect"
+            and not request.response_complete
+            and request.client_left_ns is None
+        ):
+            request.client_left_ns = now()
         return message
 
     async def sending(message: Any) -> None:
         kind = message["type"]
-        # The first start counts: one after it, of an error handler that comes too late, is refused by the server.
-        if kind == "http.response.start" and scene.status is None:
-            scene.status = message["status"]
-            scene.answer_ns = now()
+        # The first start counts: the server refuses a second one, of an error handler that comes too late.
+        if kind == "http.response.start" and request.status is None:
+            request.status = message["status"]
+            request.response_began_ns = now()
         elif kind == "http.response.body" and not message.get("more_body"):
-            scene.complete = True
+            request.response_complete = True
         await send(message)
 
     return receiving, sending
 
 
-@quietly
+@never_raises
 def _request_id(scope: Any) -> str | None:
-    """The id of a request that is to be recorded."""
+    """The id of a request to record; None: not recorded."""
     if scope["type"] == "http":
         for name, value in scope["headers"]:
             if name == _REQUEST_ID:
@@ -93,8 +97,8 @@ def _request_id(scope: Any) -> str | None:
     return None
 
 
-@quietly
-def _over(scene: Scene, raised: BaseException | None) -> None:
-    if scene.status is not None and 300 <= scene.status < 400:
-        arrivals.forget(scene.id)
-    scene.write(raised)
+@never_raises
+def _finish(request: RequestContext, raised: BaseException | None) -> None:
+    if request.status is not None and 300 <= request.status < 400:
+        repeats.forget(request.id)
+    request.write(raised)

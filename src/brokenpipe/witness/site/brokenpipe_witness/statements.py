@@ -1,44 +1,44 @@
-"""What goes wrong on a connection that a request holds: in a statement, a commit or a roll-back."""
+"""Instrumentation of statements, commits and roll-backs: errors on a connection that a request holds."""
 
 from __future__ import annotations
 
 from typing import Any, Callable
 
-from brokenpipe_witness import wire
-from brokenpipe_witness.chain import describe
-from brokenpipe_witness.lives import Life, is_cancelled, life_of
-from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.scene import SCENE, UNDER_WAY, Checkout
-from brokenpipe_witness.tape import now
-from brokenpipe_witness.wrap import Method, wrap
+from brokenpipe_witness import socket_state
+from brokenpipe_witness.connections import ConnectionInfo, info_of, is_cancelled
+from brokenpipe_witness.exception_chain import describe
+from brokenpipe_witness.ndjson_file import now
+from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, Checkout
+from brokenpipe_witness.safe_call import never_raises
 
 
-def watch() -> None:
-    """Listen on every engine of the process.
+def instrument() -> None:
+    """Listen to every engine of the process.
 
-    Wrapped, and not listened to, is what happens at every statement: with one listener on engines' events,
-    SQLAlchemy prepares all of them for each connection, which was a third of what the witness cost.
+    Statements are wrapped, because listeners cost more: with one on engines' events, SQLAlchemy prepares all of them
+    for each connection, which was a third of the witness's cost.
     """
     from sqlalchemy import event
     from sqlalchemy.engine import Connection, Engine
 
     event.listen(Engine, "handle_error", _on_error)
-    wrap(Connection, "_execute_context", _noting("statement"))
-    wrap(Connection, "_commit_impl", _noting("commit"))
-    wrap(Connection, "_rollback_impl", _noting("rollback"))
+    wrap(Connection, "_execute_context", _wrap_operation("statement"))
+    wrap(Connection, "_commit_impl", _wrap_operation("commit"))
+    wrap(Connection, "_rollback_impl", _wrap_operation("rollback"))
 
 
-def _noting(act: str) -> Callable[[Method], Method]:
-    """A wrap that takes down what a connection is about to do, and that it is done."""
+def _wrap_operation(operation: str) -> Callable[[Method], Method]:
+    """A wrapper that records the beginning and the end of an operation."""
 
     def around(real: Method) -> Method:
         def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
-            checkout = _began(connection, act)
+            checkout = _begin_operation(connection, operation)
             if checkout is None:
                 return real(connection, *args, **kwargs)
             try:
                 result = real(connection, *args, **kwargs)
-                checkout.transaction = checkout.transaction + 1 if act == "statement" else 0
+                checkout.transaction = checkout.transaction + 1 if operation == "statement" else 0
                 return result
             finally:
                 checkout.busy = False
@@ -48,52 +48,53 @@ def _noting(act: str) -> Callable[[Method], Method]:
     return around
 
 
-@quietly
-def _began(connection: Any, act: str) -> Checkout | None:
-    life = _life_under(connection)
-    checkout = life.checkout if life is not None else None
+@never_raises
+def _begin_operation(connection: Any, operation: str) -> Checkout | None:
+    info = _info_under(connection)
+    checkout = info.checkout if info is not None else None
     if checkout is not None:
-        checkout.act = act
-        if act == "statement":
+        checkout.operation = operation
+        if operation == "statement":
             checkout.statements += 1
-        # Two microseconds that tell a statement that met a dead connection from one that died under way.
-        checkout.act_dead = wire.is_dead(connection._dbapi_connection.dbapi_connection)
-        checkout.act_began = now()
+        # Two microseconds, to separate a statement on a dead connection from one whose connection died under way.
+        checkout.operation_dead = socket_state.is_dead(connection._dbapi_connection.dbapi_connection)
+        checkout.operation_began = now()
         checkout.busy = True
     return checkout
 
 
-@quietly
+@never_raises
 def _on_error(context: Any) -> None:
     """Called for every error that SQLAlchemy handles, before it is raised; also for a ping that failed."""
-    if context.is_pre_ping or UNDER_WAY.get() is not None:
-        return  # the checkout under way sees it end
-    scene = SCENE.get()
+    if context.is_pre_ping or CURRENT_CHECKOUT.get() is not None:
+        return  # the current checkout records it
+    request = CURRENT_REQUEST.get()
     error = context.original_exception
     described = context.sqlalchemy_exception or error
     if context.connection is None:
-        if scene is not None and scene.last_error == id(
-            error
-        ):  # a connect that failed, now in SQLAlchemy's words
-            scene.errors[-1].update(chain=describe(described), disconnect=context.is_disconnect)
+        # A connect that failed: the same error, wrapped by SQLAlchemy.
+        if request is not None and request.last_error == id(error):
+            request.errors[-1].update(chain=describe(described), disconnect=context.is_disconnect)
         return
-    life = _life_under(context.connection)
-    if life is not None:
-        life.trouble = "cancelled" if is_cancelled(error) else "error"
-    if scene is not None:
-        checkout = life.checkout if life else None
-        told = context.statement is not None or context.execution_context is not None or checkout is None
-        scene.add_error(
-            "statement" if told else checkout.act,
+    info = _info_under(context.connection)
+    if info is not None:
+        info.incident = "cancelled" if is_cancelled(error) else "error"
+    if request is not None:
+        checkout = info.checkout if info else None
+        during_statement = (
+            context.statement is not None or context.execution_context is not None or checkout is None
+        )
+        request.add_error(
+            "statement" if during_statement else checkout.operation,
             error,
             described,
-            port=life.port if life else None,
-            began=checkout.act_began if checkout else None,
+            port=info.port if info else None,
+            began=checkout.operation_began if checkout else None,
             checkout=checkout,
             disconnect=context.is_disconnect,
         )
 
 
-def _life_under(connection: Any) -> Life | None:
-    """The life of what a Connection holds; its public properties would reconnect if it is invalid."""
-    return life_of(getattr(getattr(connection, "_dbapi_connection", None), "_connection_record", None))
+def _info_under(connection: Any) -> ConnectionInfo | None:
+    """The info of a Connection's connection, past its public properties: these would reconnect if it is invalid."""
+    return info_of(getattr(getattr(connection, "_dbapi_connection", None), "_connection_record", None))

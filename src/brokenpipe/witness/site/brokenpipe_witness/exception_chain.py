@@ -18,13 +18,13 @@ _SECRET = re.compile(
 
 
 def _values_of_secrets() -> list[str]:
-    """What the service was given and nobody should read, the longest first; nothing that is met by chance."""
+    """Values of the service's secret variables, the longest first; short ones may occur by chance and are left out."""
     names = os.environ.get("BROKENPIPE_HIDDEN", "").split(",")
     values = {os.environ.get(name, "") for name in names if name}
     return sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
 
 
-_VALUES = _values_of_secrets()  # of the start: a service may take them out of its variables
+_VALUES = _values_of_secrets()  # read at start: a service may remove them from its variables
 
 
 def describe(error: BaseException) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _sqlstate(error: BaseException) -> str | None:
 
 
 def _text(error: BaseException) -> str:
-    """Its message. SQLAlchemy's `str()` adds statement and parameters, which are the users' own words."""
+    """The message. SQLAlchemy's `str()` adds statement and parameters, which are private."""
     if hasattr(error, "hide_parameters") and error.args:
         return str(error.args[0])
     return str(error)

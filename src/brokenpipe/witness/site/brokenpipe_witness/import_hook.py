@@ -1,4 +1,4 @@
-"""Doing something right after a module was first imported, without importing it ourselves."""
+"""A hook that runs an action right after the target has imported a module, without importing it itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Callable
 
-from brokenpipe_witness.quiet import quietly
+from brokenpipe_witness.safe_call import never_raises
 
 Action = Callable[[], None]
 
@@ -15,35 +15,35 @@ Action = Callable[[], None]
 def after_import(name: str, action: Action) -> None:
     """Run `action` once module `name` has run: now if it has, else when the target imports it."""
     if name in sys.modules:
-        quietly(action)()
+        never_raises(action)()
     else:
-        _FINDER.awaited[name] = action
+        _FINDER.actions[name] = action
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
 
 
 class _Finder:
-    """Asks the other finders, then listens in on the loader they named. Never loads anything itself."""
+    """Asks the other finders, and extends the loader that they return. Never loads anything itself."""
 
     def __init__(self) -> None:
-        self.awaited: dict[str, Action] = {}
+        self.actions: dict[str, Action] = {}
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in self.awaited:
+        if name not in self.actions:
             return None
         for finder in sys.meta_path:
-            look = getattr(finder, "find_spec", None)
-            spec = look(name, path, target) if look and finder is not self else None
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find and finder is not self else None
             if spec is not None:
-                self._listen_in(spec)
+                self._run_action_after_exec(spec)
                 return spec
         return None
 
-    @quietly
-    def _listen_in(self, spec: ModuleSpec) -> None:
-        """Shadow `exec_module` on this one loader: its type stays, so resources and sources still work."""
+    @never_raises
+    def _run_action_after_exec(self, spec: ModuleSpec) -> None:
+        """Shadow `exec_module` on this one loader. Its type stays, so resources and sources still work."""
         loader, name = spec.loader, spec.name
         real = loader.exec_module
 
@@ -51,9 +51,9 @@ class _Finder:
             real(module)
             if module.__name__ == name:  # a zip file has one loader for all its modules
                 vars(loader).pop("exec_module", None)
-                action = self.awaited.pop(name, None)
+                action = self.actions.pop(name, None)
                 if action is not None:
-                    quietly(action)()
+                    never_raises(action)()
 
         loader.exec_module = exec_module
 

@@ -1,4 +1,4 @@
-"""The promise that the witness never raises into the target: what fails is written down and swallowed."""
+"""The guard that keeps the witness from raising into the target: its own errors are written and swallowed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import contextlib
 import functools
 from typing import Any, Callable, TypeVar
 
-from brokenpipe_witness import tape
+from brokenpipe_witness import ndjson_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-MOST = 5  # lines of trouble in one process: what fails at every request would fill the disk
+MAX_ERRORS = 5  # lines in one process: an error at every request would fill the disk
 
 _reported = 0
 
 
-def quietly(function: Function) -> Function:
+def never_raises(function: Function) -> Function:
     """`function`, which returns None where it would have raised."""
 
     @functools.wraps(function)
@@ -23,17 +23,19 @@ def quietly(function: Function) -> Function:
         try:
             return function(*args)
         except Exception as error:  # noqa: BLE001 (this is the one place that may)
-            trouble(f"{function.__module__}.{function.__qualname__}: {type(error).__name__}: {error}"[:300])
+            record_error(
+                f"{function.__module__}.{function.__qualname__}: {type(error).__name__}: {error}"[:300]
+            )
             return None
 
     return guarded  # type: ignore[return-value]
 
 
-def trouble(text: str) -> None:
-    """Write down that the witness itself does not see all it should; the first few times."""
+def record_error(text: str) -> None:
+    """Write an error of the witness itself; the first few of a process."""
     global _reported  # noqa: PLW0603 (one count for the process)
     _reported += 1
-    if _reported > MOST:
+    if _reported > MAX_ERRORS:
         return
     with contextlib.suppress(Exception):  # the disk is full or the folder gone: no place is left to say so
-        tape.write({"k": "trouble", "t": tape.now(), "text": text})
+        ndjson_file.write({"k": "trouble", "t": ndjson_file.now(), "text": text})

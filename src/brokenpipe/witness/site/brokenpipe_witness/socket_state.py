@@ -1,7 +1,7 @@
 """A driver connection's socket: its local port, and whether the other side has ended it.
 
-Asks the kernel without reading a byte, so nothing is taken from the driver. Bytes waiting on an idle
-connection are not death: a notice or a changed setting may lie there. A closing peer is (POLLRDHUP).
+The kernel is asked without reading a byte, so the driver loses nothing. Bytes that wait on an idle connection do not
+mean that it is dead: they may be a notice or a changed setting. A closing peer does (POLLRDHUP).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL | _CLOSING
 
 
 def port(dbapi_connection: Any) -> int | None:
-    """The client's port; None for a Unix socket or a driver that does not tell."""
+    """The client's port; None for a Unix socket or a driver that does not expose it."""
     driver = _driver(dbapi_connection)
     transport = getattr(driver, "_transport", None)  # asyncpg
     name = transport.get_extra_info("sockname") if transport is not None else _socket_name(driver)
@@ -33,12 +33,12 @@ def is_dead(dbapi_connection: Any) -> bool:
 
 
 def _driver(dbapi_connection: Any) -> Any:
-    """What lies below SQLAlchemy's adapter, if there is one (asyncpg and async psycopg)."""
+    """The driver's connection below SQLAlchemy's adapter, if there is one (asyncpg and async psycopg)."""
     return getattr(dbapi_connection, "driver_connection", dbapi_connection)
 
 
 def _descriptor(driver: Any) -> int | None:
-    """Its file descriptor, -1 if it is closed, None if the driver does not tell."""
+    """Its file descriptor, -1 if it is closed, None if the driver does not expose it."""
     transport = getattr(driver, "_transport", None)
     if transport is not None:
         its_socket = transport.get_extra_info("socket")
@@ -61,7 +61,7 @@ def _has_ended(descriptor: int) -> bool:
 
 
 def _peeks_at_the_end(descriptor: int) -> bool:
-    """Where no POLLRDHUP exists (macOS): something is to be read; is it the end?"""
+    """True if the next thing to read is the end. For systems without POLLRDHUP (macOS)."""
     borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     try:
         return borrowed.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""

@@ -1,7 +1,7 @@
 """The numbers of all pools of this process together, written four times a second from a thread.
 
-The same thread writes down which requests hang in the database, and the sums of those with nothing to tell. Once a
-second it says that it is there: where that is missing, the process stood still.
+The same thread writes the requests that hang in the database, and the sums over unremarkable ones. Once a second it
+writes a tick: where one is missing, the process stood still.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from itertools import count
 from time import sleep
 from typing import Any
 
-from brokenpipe_witness import stalls, tally
-from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.tape import now, write
+from brokenpipe_witness import aggregates, slow_operations
+from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.safe_call import never_raises
 
 EVERY_S = 0.25
 TICK_EVERY = 4  # turns
 
 _pools: list[weakref.ref[Any]] = []
-_writing_in: int | None = None  # the process in which the thread runs: a fork leaves threads behind
+_thread_pid: int | None = None  # the process in which the thread runs: a fork leaves threads behind
 
 
-@quietly
-def watch(pool: Any) -> None:
-    """Count this pool from now on. It may go whenever its owner lets it."""
+@never_raises
+def add_pool(pool: Any) -> None:
+    """Sample this pool from now on, without keeping it alive."""
     if hasattr(pool, "checkedout"):  # the others (NullPool) have nothing to count
         _pools.append(weakref.ref(pool, _forget))
 
@@ -40,35 +40,35 @@ def totals() -> dict[str, int] | None:
     numbers = [_numbers(pool) for pool in (reference() for reference in tuple(_pools)) if pool is not None]
     if not numbers:
         return None
-    return {name: sum(each[name] for each in numbers) for name in numbers[0]}
+    return {name: sum(sample[name] for sample in numbers) for name in numbers[0]}
 
 
-def start() -> None:
-    """Have the thread running, if it is not: called before each connect, so that a fork's child has one too."""
-    global _writing_in  # noqa: PLW0603 (one thread for the process)
-    if _writing_in != os.getpid():
-        _writing_in = os.getpid()
-        threading.Thread(target=_run, name="brokenpipe-witness", daemon=True).start()
-        atexit.register(tally.tell)
+def start_thread() -> None:
+    """Start the thread if it does not run. Called before each connect, so that a fork's child has one too."""
+    global _thread_pid  # noqa: PLW0603 (one thread for the process)
+    if _thread_pid != os.getpid():
+        _thread_pid = os.getpid()
+        threading.Thread(target=_sample_forever, name="brokenpipe-witness", daemon=True).start()
+        atexit.register(aggregates.flush)
 
 
-def _run() -> None:
+def _sample_forever() -> None:
     for turn in count():
         if turn % TICK_EVERY == 0:
-            _tick()
-        _write()
-        stalls.tell()
-        tally.tell()
+            _write_tick()
+        _write_totals()
+        slow_operations.report_slow()
+        aggregates.flush()
         sleep(EVERY_S)
 
 
-@quietly
-def _tick() -> None:
+@never_raises
+def _write_tick() -> None:
     write({"k": "tick", "t": now(), "pid": os.getpid()})
 
 
-@quietly
-def _write() -> None:
+@never_raises
+def _write_totals() -> None:
     numbers = totals()
     if numbers is not None:
         write({"k": "pool", "t": now(), "pid": os.getpid(), **numbers, **_limits()})

@@ -1,9 +1,9 @@
-"""Requests with nothing to tell, added up: one line for all of a quarter of a second, not one for each.
+"""Sums over unremarkable requests: one line for a quarter of a second, not one for each request.
 
-Of what they cost the sums are kept: how often a connection was handed out, pinged and opened, and how long that took.
-Waits for a connection are told one by one from a millisecond on: percentiles cannot be had from sums.
-A request with an error, a failure, a dead connection or a long wait has a line of its own and is not in here, nor has
-one that asked for a connection while it held another.
+The sums are of costs: how often a connection was handed out, pinged and opened, and how long that took. Waits for a
+connection are listed one by one from a millisecond on, because sums have no percentiles. A request with an error, a
+failure, a dead connection or a long wait is not in the sums but has a line of its own; so has one that asked for a
+connection while it held another.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import os
 import threading
 from typing import Any
 
-from brokenpipe_witness.quiet import quietly
-from brokenpipe_witness.tape import now, write
+from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.safe_call import never_raises
 
-EVERYTHING = bool(os.environ.get("BROKENPIPE_EVERY_REQUEST"))  # a line for each request after all
+EVERY_REQUEST = bool(os.environ.get("BROKENPIPE_EVERY_REQUEST"))  # a line for each request after all
 LONG_NS = 1_000_000_000
-WAITED_NS = 1_000_000  # a pool with a connection to spare takes 0.02 ms
+LISTED_WAIT_NS = 1_000_000  # a pool with a connection to spare takes 0.02 ms
 
 _LOCK = threading.Lock()
 
 
 class _Sums:
-    """Since `began`. Times are in ns."""
+    """Sums since `began`. Times are in ns."""
 
     __slots__ = (
         "began",
@@ -48,15 +48,15 @@ class _Sums:
 _sums: _Sums | None = None
 
 
-def add(scene: Any, ended: int) -> bool:
-    """Add a request to the sums. False, and nothing is done, if it has something to tell."""
-    if EVERYTHING or scene.errors or scene.status is None or ended - scene.began_ns > LONG_NS:
+def add(request: Any, ended: int) -> bool:
+    """Add a request to the sums. False, and nothing is added, if it needs a line of its own."""
+    if EVERY_REQUEST or request.errors or request.status is None or ended - request.began_ns > LONG_NS:
         return False
-    checkouts = scene.checkouts
+    checkouts = request.checkouts
     for checkout in checkouts:
         if checkout.dead or checkout.handed is None or checkout.released is None or checkout.holding:
             return False
-    _add(scene.began_ns, checkouts)
+    _add(request.began_ns, checkouts)
     return True
 
 
@@ -71,7 +71,7 @@ def _add(began: int, checkouts: Any) -> None:
             sums.checkouts += 1
             sums.wait += checkout.wait_ns
             sums.held += checkout.released - checkout.handed
-            if checkout.wait_ns >= WAITED_NS:
+            if checkout.wait_ns >= LISTED_WAIT_NS:
                 sums.waits.append(checkout.wait_ns)
             if checkout.ping_ns is not None and checkout.connect_ns is None:  # the connection was good
                 sums.pings += 1
@@ -81,19 +81,19 @@ def _add(began: int, checkouts: Any) -> None:
                 sums.connect += checkout.connect_ns
 
 
-def _anew() -> None:
-    """In a forked child: the parent tells its own sums, and its thread may have held the lock."""
+def _reset() -> None:
+    """Reset in a forked child: the parent writes its own sums, and its thread may have held the lock."""
     global _LOCK, _sums
     _LOCK, _sums = threading.Lock(), None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_anew)
+    os.register_at_fork(after_in_child=_reset)
 
 
-@quietly
-def tell() -> None:
-    """Write the sums down and begin anew. Nothing when there is nothing."""
+@never_raises
+def flush() -> None:
+    """Write the sums and reset them. Writes nothing without requests."""
     global _sums
     with _LOCK:
         sums, _sums = _sums, None

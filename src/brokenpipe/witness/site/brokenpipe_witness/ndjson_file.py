@@ -1,7 +1,7 @@
 """The witness's file: whole lines handed to the kernel at once, so that `kill -9` loses none.
 
 One file for each process, opened at its start, and in a child of a fork at its first record. So an arm without a file
-had no witness, and one whose file says nothing had one that saw nothing it knows.
+had no witness, and an empty file means that the witness met no library that it knows.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: no text can b
 
 
 def write(record: dict[str, Any]) -> None:
-    """Append one record. Raises OSError when the disk refuses it: call it from something quiet."""
+    """Append one record. Raises OSError when the disk refuses it; callers are guarded by `never_raises`."""
     line = _encode(record).encode("ascii") + b"\n"
-    written = os.write(_TAPE.descriptor(), line)
+    written = os.write(_FILE.descriptor(), line)
     if written < len(line):  # the disk is full: close the torn line, so that the next one is whole
-        os.write(_TAPE.descriptor(), b"\n")
+        os.write(_FILE.descriptor(), b"\n")
 
 
-def open_now() -> None:
-    """Say that the witness runs, if the disk lets it: for a reader who asks why it is silent."""
+def open_file() -> None:
+    """Open the file now, to prove that the witness runs. A disk that refuses it is ignored."""
     with contextlib.suppress(OSError):
-        _TAPE.descriptor()
+        _FILE.descriptor()
 
 
-class _Tape:
+class _NdjsonFile:
     """The open file of this process."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class _Tape:
             os.register_at_fork(after_in_child=self._forget)
 
     def descriptor(self) -> int:
-        """Where to write. A target that closes every descriptor does not get our lines into its sockets."""
+        """The file's descriptor. Opened again if the target has closed it, so that no line goes into its sockets."""
         if self._identity is None or _identity(self._descriptor) != self._identity:
             with self._lock:
                 if self._identity is None or _identity(self._descriptor) != self._identity:
@@ -77,4 +77,4 @@ def _identity(descriptor: int) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-_TAPE = _Tape()
+_FILE = _NdjsonFile()

@@ -1,7 +1,7 @@
-"""What is going on in the current request: its checkouts, acts and errors, until it is over and written down.
+"""The context of a request: its checkouts, operations and errors, until it has ended and is written.
 
 One mutable object in a context variable: a thread started for a sync endpoint, a task and SQLAlchemy's
-greenlets all copy or share the context, and so find the same scene.
+greenlets all copy or share the context, and so get the same object.
 """
 
 from __future__ import annotations
@@ -11,26 +11,23 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import Any
 
-from brokenpipe_witness import tally
-from brokenpipe_witness.chain import describe
-from brokenpipe_witness.gauge import totals
-from brokenpipe_witness.tape import now, write
+from brokenpipe_witness import aggregates
+from brokenpipe_witness.exception_chain import describe
+from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.pool_sampler import totals
 
 
 class Checkout:
-    """A connection handed out by the pool, what it cost to get it, and what is being done with it. Times in ns.
+    """A connection on its way from the pool and in use: what it cost to get it, and its operations. Times in ns.
 
-    `holding` connections of the same pool were held when it was asked for, by the same task and thread: nobody gives
-    them back while it waits. None: the pool has no queue to wait in.
+    `holding` connections of the same pool were held by the same task and thread when this one was asked for: they are
+    not given back while it waits. None: the pool has no queue to wait in.
 
-    `asked` is set when the request asks; the rest while the pool works; `handed` when it is done. From then on an
-    act (statement, commit, rollback) has a beginning, and at it the socket was `act_dead` or not.
+    `asked` is set first, `handed` when the pool returns the connection, the rest between the two. Afterwards an
+    operation (statement, commit, rollback) has a beginning, at which the socket was `operation_dead` or not.
     """
 
     __slots__ = (
-        "act",
-        "act_began",
-        "act_dead",
         "asked",
         "busy",
         "connect_began",
@@ -39,6 +36,10 @@ class Checkout:
         "failed_ping_ns",
         "handed",
         "holding",
+        "last_used",
+        "operation",
+        "operation_began",
+        "operation_dead",
         "owner",
         "ping_began_dead",
         "ping_ns",
@@ -48,7 +49,6 @@ class Checkout:
         "stage_began",
         "statements",
         "transaction",
-        "used",
         "wait_ns",
     )
 
@@ -56,28 +56,28 @@ class Checkout:
         self.asked = now()
         self.owner: Any = None  # the pool, and the task and thread that asked
         self.holding: int | None = None
-        self.stage = "checkout"  # what the pool is at: checkout (waiting), connect or ping
+        self.stage = "checkout"  # of the pool: checkout (waiting), connect or ping
         self.stage_began = self.asked
         self.port: int | None = None
         self.wait_ns = 0
         self.ping_ns: int | None = None
-        self.failed_ping_ns: int | None = None  # until the pool has acted on it
+        self.failed_ping_ns: int | None = None  # until the pool has reacted to it
         self.ping_began_dead: bool | None = None  # was the socket dead when the last ping began?
         self.connect_began: int | None = None
         self.connect_ns: int | None = None
         self.dead = False
         self.handed: int | None = None
-        self.used: int | None = None  # when the connection was last used before it was handed out
+        self.last_used: int | None = None  # when the connection was last last_used before it was handed out
         self.released: int | None = None
         self.statements = 0
         self.transaction = 0  # statements that have succeeded since the last commit or roll-back
-        self.act = "statement"  # the last one: statement, commit or rollback
-        self.act_began: int | None = None
-        self.act_dead: bool | None = None
-        self.busy = False  # the act goes on
+        self.operation = "statement"  # the last one: statement, commit or rollback
+        self.operation_began: int | None = None
+        self.operation_dead: bool | None = None
+        self.busy = False  # the operation goes on
 
-    def under_way(self) -> dict[str, Any] | None:
-        """What the request waits for; None between two acts."""
+    def waiting_for(self) -> dict[str, Any] | None:
+        """The operation that the request waits for; None between two operations."""
         if self.handed is None:
             return {
                 "act": self.stage,
@@ -87,13 +87,18 @@ class Checkout:
             }
         if not self.busy:
             return None
-        return {"act": self.act, "since": self.act_began, "port": self.port, **self.situation(self.act)}
+        return {
+            "act": self.operation,
+            "since": self.operation_began,
+            "port": self.port,
+            **self.operation_state(self.operation),
+        }
 
-    def situation(self, where: str) -> dict[str, Any]:
-        """In what state of things the last act began."""
+    def operation_state(self, where: str) -> dict[str, Any]:
+        """The state in which the last operation began."""
         return {
             "dead_at_checkout": self.dead,
-            "dead": self.act_dead,
+            "dead": self.operation_dead,
             "handed": self.handed,
             "statement": self.statements if where == "statement" else None,
             "transaction": self.transaction,
@@ -101,10 +106,10 @@ class Checkout:
         }
 
     def _rest_ms(self) -> float | None:
-        """For how long nothing had been said on the connection when its first statement began."""
-        if self.statements != 1 or self.transaction or self.used is None or self.act_began is None:
+        """The idle time of the connection when its first statement began."""
+        if self.statements != 1 or self.transaction or self.last_used is None or self.operation_began is None:
             return None
-        return milliseconds(self.act_began - self.used)
+        return milliseconds(self.operation_began - self.last_used)
 
     def to_json(self) -> dict[str, Any]:
         held = self.released - self.handed if self.released and self.handed else None
@@ -121,42 +126,42 @@ class Checkout:
         }
 
 
-class Scene:
+class RequestContext:
     """One request. `pool` is the pool's state when its first error was seen.
 
-    `complete`: its answer was sent to the end. `left_ns`: when the service learned that its client had hung up before
-    that. `thread`: the one in which its event loop runs.
+    `response_complete`: the response was sent to its end. `client_left_ns`: when the service learned that the client
+    had hung up before that. `thread`: the one in which its event loop runs.
     """
 
     __slots__ = (
-        "answer_ns",
-        "asking",
         "began_ns",
         "checkouts",
-        "complete",
+        "client_left_ns",
         "errors",
         "id",
         "last_error",
-        "left_ns",
+        "last_stall",
+        "pending_checkout",
         "pool",
+        "response_began_ns",
+        "response_complete",
         "status",
         "thread",
-        "told",
     )
 
     def __init__(self, request_id: str) -> None:
         self.id = request_id
         self.began_ns = now()
         self.status: int | None = None
-        self.answer_ns: int | None = None  # when it began to answer
-        self.complete = False
-        self.left_ns: int | None = None
+        self.response_began_ns: int | None = None  # when the response began
+        self.response_complete = False
+        self.client_left_ns: int | None = None
         self.thread = get_ident()
-        self.asking: Checkout | None = None  # the pool is at work for it
-        self.told: int | None = None  # the beginning of the act that was last written down as a stall
+        self.pending_checkout: Checkout | None = None  # the checkout that the pool has not finished
+        self.last_stall: int | None = None  # the beginning of the operation that was last written as a stall
         self.checkouts: list[Checkout] = []
         self.errors: list[dict[str, Any]] = []
-        self.last_error = 0  # the exception's id(): to know it again, not to keep it alive
+        self.last_error = 0  # the exception's id(), which does not keep it alive
         self.pool: dict[str, int] | None = None
 
     def add_error(
@@ -171,9 +176,9 @@ class Scene:
         disconnect: bool | None = None,
         holding: int | None = None,
     ) -> None:
-        """An error that SQLAlchemy raises to the application, which may or may not handle it.
+        """Add an error that SQLAlchemy raises to the application, which may or may not handle it.
 
-        `error` is what the driver raised; `described` is what the application gets to see.
+        `error` is what the driver raised; `described` is what the application gets.
         """
         self.last_error = id(error)
         if self.pool is None:
@@ -184,7 +189,7 @@ class Scene:
                 "where": where,
                 "began": began,
                 "port": port,
-                **(checkout.situation(where) if checkout else _NOWHERE),
+                **(checkout.operation_state(where) if checkout else _NO_OPERATION),
                 "disconnect": disconnect,
                 "holding": holding,
                 "pid": os.getpid(),
@@ -193,15 +198,15 @@ class Scene:
             }
         )
 
-    def held(self, owner: Any) -> int:
-        """How many connections of this owner it has and has not given back."""
-        return sum(each.released is None and each.owner == owner for each in self.checkouts)
+    def held_count(self, owner: Any) -> int:
+        """The number of connections of this owner that it has not given back."""
+        return sum(checkout.released is None and checkout.owner == owner for checkout in self.checkouts)
 
-    def under_way(self) -> dict[str, Any] | None:
-        """What it waits for in the database or the pool; None if it does something else."""
-        checkout = self.asking or (self.checkouts[-1] if self.checkouts else None)
-        act = checkout.under_way() if checkout is not None else None
-        return None if act is None else {**act, "pid": os.getpid()}
+    def waiting_for(self) -> dict[str, Any] | None:
+        """The operation of the database or the pool that it waits for; None if there is none."""
+        checkout = self.pending_checkout or (self.checkouts[-1] if self.checkouts else None)
+        operation = checkout.waiting_for() if checkout is not None else None
+        return None if operation is None else {**operation, "pid": os.getpid()}
 
     def _nested(self) -> dict[str, float | None]:
         """The most connections held at any checkout, and the longest wait of one while any were held."""
@@ -212,10 +217,10 @@ class Scene:
         }
 
     def write(self, raised: BaseException | None) -> None:
-        """The request is over: its line, or a place in the tally if there is nothing to tell."""
+        """Write the line of a request that has ended, or add it to the aggregates if it was unremarkable."""
         failed = raised is not None or (self.status or 0) >= 500
         ended = now()
-        if not failed and self.left_ns is None and tally.add(self, ended):
+        if not failed and self.client_left_ns is None and aggregates.add(self, ended):
             return
         write(
             {
@@ -225,31 +230,31 @@ class Scene:
                 "t1": ended,
                 "status": self.status,
                 "began": self.status is not None,
-                "began_t": self.answer_ns,
+                "began_t": self.response_began_ns,
                 "failed": failed,
-                "left_t": self.left_ns,
+                "left_t": self.client_left_ns,
                 "checkouts": [checkout.to_json() for checkout in self.checkouts],
                 **self._nested(),
                 "errors": self.errors,
-                "waiting": self.under_way() if failed else None,
+                "waiting": self.waiting_for() if failed else None,
                 "raised": describe(raised) if raised is not None else None,
                 "pool": (self.pool or totals()) if failed else None,
             }
         )
 
 
-_NOWHERE = dict.fromkeys(Checkout().situation("checkout"))
+_NO_OPERATION = dict.fromkeys(Checkout().operation_state("checkout"))
 
 
 def milliseconds(ns: int | None) -> float | None:
     return None if ns is None else round(ns / 1e6, 3)
 
 
-SCENE: ContextVar[Scene | None] = ContextVar("brokenpipe_scene", default=None)
-UNDER_WAY: ContextVar[Checkout | None] = ContextVar("brokenpipe_checkout", default=None)
+CURRENT_REQUEST: ContextVar[RequestContext | None] = ContextVar("brokenpipe_request", default=None)
+CURRENT_CHECKOUT: ContextVar[Checkout | None] = ContextVar("brokenpipe_checkout", default=None)
 
 
-def request_id() -> str | None:
-    """The id of the request in whose course something happens."""
-    scene = SCENE.get()
-    return scene.id if scene else None
+def current_request_id() -> str | None:
+    """The id of the current request."""
+    request = CURRENT_REQUEST.get()
+    return request.id if request else None

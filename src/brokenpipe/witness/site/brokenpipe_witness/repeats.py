@@ -1,0 +1,34 @@
+"""Requests that arrive more than once: a client library has sent them again, and its user counts one.
+
+The same id on the same path by the same method is the same request. A redirect is followed under the same id, and is no
+repeat; so a request that was answered by a redirect is forgotten. Only the last requests of this process are compared.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.safe_call import never_raises
+
+KEPT = 4096  # a repeat comes within the client's timeout; so many requests take longer
+
+_last: OrderedDict[str, tuple[str, str]] = OrderedDict()
+
+
+@never_raises
+def record(request_id: str, scope: Any) -> None:
+    """Write a record if this request has arrived before."""
+    method_and_path = scope["method"], scope["path"]
+    if _last.get(request_id) == method_and_path:
+        write({"k": "repeat", "t": now(), "id": request_id})
+    _last[request_id] = method_and_path
+    if len(_last) > KEPT:
+        _last.popitem(last=False)
+
+
+@never_raises
+def forget(request_id: str) -> None:
+    """Forget a request that was redirected: the client will send it again."""
+    _last.pop(request_id, None)
