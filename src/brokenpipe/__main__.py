@@ -1,4 +1,4 @@
-"""The first moment of the program: Ctrl-C, SIGTERM and a lack of memory are answered before anything else is imported.
+"""The entry point: handles Ctrl-C, SIGTERM and a lack of memory before anything else is imported.
 
 `python -m brokenpipe` and `brokenpipe` both begin here.
 """
@@ -12,15 +12,15 @@ from brokenpipe.shortages import exit_if_short
 
 
 def main() -> None:
-    """Import the commands, and carry out the one that was typed."""
+    """Import the commands, and run the one that was typed."""
     exit_on_signals()
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # each thread takes address space, and none is of use here
     with exit_if_short():
-        from brokenpipe.cli import main as carry_out_command
+        from brokenpipe.cli import main as run_command
 
-        carry_out_command()
+        run_command()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The program: its commands, put together from `commands/`.
+"""The program: the commands of `commands/` as one Typer application.
 
 0 pass   1 fail   2 usage or bad scenario   3 unknown   4 the stack did not start   130 Ctrl-C
 """
@@ -24,15 +24,15 @@ _MAX_REPEATED = 600  # characters of an answer that repeats what was typed
 
 
 class BriefGroup(TyperGroup):
-    """The commands, with answers of bounded length: the option parser repeats whatever was typed."""
+    """The group of all commands. Error messages have a bounded length: the option parser repeats what was typed."""
 
     def make_context(self, *args: Any, **more: Any) -> Any:
-        """Parse what stands before the command."""
+        """Parse the options before the command."""
         with _shortened_errors():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        """Parse what stands behind the command, and carry it out."""
+        """Parse the command and its options, and run it."""
         with _shortened_errors():
             return super().invoke(ctx)
 
@@ -68,7 +68,7 @@ def _root(
 
 
 def main() -> None:
-    """The program. A defect of ours keeps its traceback, and is no verdict on the service: it exits 3."""
+    """Run the program. A defect of ours keeps its traceback and exits 3: it is no verdict on the service."""
     try:
         app()
     except Exception as error:

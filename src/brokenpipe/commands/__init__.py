@@ -1,1 +1,1 @@
-"""What a user can type: one module for each group of commands. Only here anything is printed or a process ended."""
+"""The commands: one module for each group. Only these print and exit."""

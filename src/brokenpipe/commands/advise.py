@@ -1,4 +1,4 @@
-"""`advise`: from a recorded run whose arms have pools of different sizes to the settings of an engine."""
+"""`advise`: settings of a SQLAlchemy engine, from a recorded run whose arms have pools of different sizes."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def advise(
         raise typer.Exit(0 if known else EXIT_UNKNOWN)
 
 
-def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, int | None]) -> bool:
-    """Print what the run says; whether it decides. Raises ReportError if it says nothing about sizes."""
+def _advise(folder: Path, given: tuple[int | None, float | None, float | None, int | None]) -> bool:
+    """Print the advice. Returns whether the run decides. Raises ReportError if it says nothing about sizes."""
     from brokenpipe.measure.pipeline import measure
     from brokenpipe.measure.sizing.advice import advise, complete_demand, demand_at, measured_demand
     from brokenpipe.measure.sizing.curve import sizing_curve
@@ -82,13 +82,13 @@ def _advise(folder: Path, asked: tuple[int | None, float | None, float | None, i
     _print(report.curve_lines(findings, sizing, run))
     _print(report.rule_lines(findings, sizing, run))
     own = measured_demand(findings, sizing)
-    chosen = complete_demand(asked, own)
+    chosen = complete_demand(given, own)
     if own is not None and chosen is not None and sizing.knee is not None:
         _print(report.settings_lines(findings, advise(findings, sizing, chosen, sizing.knee), run))
         return sizing.is_known
-    if any(value is not None for value in asked):
+    if any(value is not None for value in given):
         _print(
-            report.undecided_lines(sizing, complete_demand(asked, demand_at(findings, sizing.curve[-1])), run)
+            report.undecided_lines(sizing, complete_demand(given, demand_at(findings, sizing.curve[-1])), run)
         )
     return False
 
@@ -99,7 +99,7 @@ def _print(renderables: Iterable[RenderableType]) -> None:
 
 
 def _without_sizes(folder: Path, findings: Findings) -> bool:
-    """False where no pool could be seen: it cannot be told. Raises ReportError where they are of one size."""
+    """Print why there is no advice, and return False, if no pool was seen. Raises ReportError if all have one size."""
     error = _no_sizes_error(folder, findings)
     if findings.pools:
         raise error
@@ -119,7 +119,7 @@ def _latest_run() -> Path:
 
 
 def _no_sizes_error(folder: Path, findings: Findings) -> ReportError:
-    """What was found instead of a curve."""
+    """The error for a run without a curve of sizes."""
     seen = tuple(f"{arm}: {_pool_text(findings, arm)}" for arm in findings.arms)
     if not findings.pools:
         return ReportError(

@@ -1,4 +1,4 @@
-"""Where the commands print, and how they answer for what went wrong."""
+"""The consoles of the commands, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MAX_DETAILS = 60  # lines of an error
 
 
 class SafeConsole(Console):
-    """A console that shows what a terminal would obey: escapes, marks of direction, characters without a shape.
+    """A console that shows control characters instead of sending them: escapes, direction marks, invisible characters.
 
-    Whatever is printed passes here, be it of a report that a stranger sent, a log, a path or a scenario. Styles are not
-    text, and work; what looks like a style in square brackets is text.
+    All output passes here, also text of foreign reports, logs, paths and scenarios. Styles work; markup in square
+    brackets is printed as text.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -45,7 +45,7 @@ err = SafeConsole(stderr=True)
 
 @contextmanager
 def converting_shortages() -> Iterator[None]:
-    """Make one error of the many ways in which a lack of memory shows itself, and one of a lack of descriptors."""
+    """Convert the many errors of a lack of memory into one, and those of a lack of descriptors into another."""
     if message := describe_low_limit():  # it may have been set since
         raise MemoryShortage(message)
     try:
@@ -62,7 +62,7 @@ def converting_shortages() -> Iterator[None]:
 
 @contextmanager
 def exiting_on_errors() -> Iterator[None]:
-    """End the process with the error's own exit code, and without a traceback: it is the user's to mend."""
+    """Print an error without a traceback, and exit with its code."""
     try:
         with converting_shortages():
             yield
@@ -75,8 +75,8 @@ def exiting_on_errors() -> Iterator[None]:
 
 
 def print_error(error: BrokenpipeError) -> None:
-    """Say what happened, to what, and what to do next: each on one line of bounded length."""
-    # Never wrapped by us: a path cut in two can neither be copied nor searched for.
+    """Print what happened, to what, and what to do next: each on one line of bounded length."""
+    # Never wrapped: a path cut in two can neither be copied nor searched for.
     err.print(Text("error: ", style="bold red") + Text(_on_one_line(error.message)), soft_wrap=True)
     for line in error.details[:_MAX_DETAILS]:
         err.print(Text(f"  {_on_one_line(line)}"), soft_wrap=True)
@@ -87,5 +87,5 @@ def print_error(error: BrokenpipeError) -> None:
 
 
 def _on_one_line(text: str) -> str:
-    """A text on one line: whoever wrote it begins no second one, which could say anything."""
+    """A text on one line: a foreign text must not begin a second one."""
     return shorten(" ".join(text.splitlines()), _MAX_LINE_CHARACTERS)

@@ -32,7 +32,7 @@ def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) ->
     from brokenpipe.drive.doctor.local import check_local
 
     with console.exiting_on_errors():
-        project, engine = find_project(Path.cwd()), engine_for(stack, engine, look=False)
+        project, engine = find_project(Path.cwd()), engine_for(stack, engine, check=False)
         raise_on_signals()
         findings = check_local(project) if stack is StackKind.LOCAL else check_compose(project, engine)
         good = True

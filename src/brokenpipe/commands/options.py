@@ -1,4 +1,4 @@
-"""What the commands take: arguments and options, in the words of `--help`."""
+"""Arguments and options of the commands, with the texts of `--help`."""
 
 from __future__ import annotations
 
@@ -107,28 +107,28 @@ TrendOption = Annotated[
 ReportsOption = Annotated[Path | None, typer.Option(help="Where report folders go; default: reports/.")]
 
 
-def engine_for(stack: StackKind, named: str | None, *, look: bool = True) -> str | None:
-    """The engine that was named, if containers were asked for; one that answers, and is not elsewhere by accident.
+def engine_for(stack: StackKind, requested: str | None, *, check: bool = True) -> str | None:
+    """The Docker engine for `--stack compose`, checked to answer and to be on this machine; None for a local stack.
 
-    Without `look` nobody asks it.
+    Without `check` the engine is not contacted.
 
     Raises UsageError or EngineError before anything is begun.
     """
     if stack is StackKind.LOCAL:
-        if named is not None:
+        if requested is not None:
             raise UsageError(
-                f"--engine {named}: goes with --stack compose", remedy="Add it, or leave --engine out."
+                f"--engine {requested}: goes with --stack compose", remedy="Add it, or leave --engine out."
             )
         return None
-    if look:
+    if check:
         from brokenpipe.stack.containers.engine import find_engine
 
-        find_engine(named)
-    return named
+        find_engine(requested)
+    return requested
 
 
 def parse_address(text: str, option: str) -> tuple[str, int]:
-    """What HOST:PORT says. Raises UsageError for what does not."""
+    """Host and port of HOST:PORT. Raises UsageError."""
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise UsageError(
@@ -138,7 +138,7 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
 
 
 def parse_names(joined: str | None) -> tuple[str, ...]:
-    """What `--only` lists. Raises UsageError if that is nothing."""
+    """The arms that `--only` lists. Raises UsageError if it lists none."""
     if joined is None:
         return ()
     names = tuple(name.strip() for name in joined.split(",") if name.strip())
@@ -151,14 +151,14 @@ def parse_names(joined: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What `--env` says: variables with a value, and names whose value is taken from the environment."""
+    """Variables of `--env`: with a value, or only a name, whose value is taken from the environment."""
 
     given: Mapping[str, str]
     passed: tuple[str, ...]
 
     @property
     def options(self) -> list[str]:
-        """The same as a command line, on which no secret stands."""
+        """The same as command line options, without secrets."""
         return [
             *(f"--env={name}={value}" for name, value in self.given.items()),
             *(f"--env={name}" for name in self.passed),
@@ -166,9 +166,9 @@ class Variables:
 
 
 def parse_variables(options: list[str]) -> Variables:
-    """What each `--env` says. A secret that is given a value becomes a variable of this process, and is passed on.
+    """The variables of every `--env`. A secret with a value becomes a variable of this process, passed on by name.
 
-    So there is one way for secrets, and nothing is written down on it. Raises UsageError for what names no variable,
+    So secrets have one way, on which nothing is recorded. Raises UsageError for what names no variable,
     and for a name without a value that is not set here.
     """
     given: dict[str, str] = {}
@@ -202,7 +202,7 @@ _DURATION = re.compile(r"(?=.)(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m)?(?:([0-9]{1,
 
 
 def duration_s(text: str) -> int:
-    """How many seconds `--duration` says: at most a week. Raises UsageError for what says none."""
+    """The seconds of `--duration`, at most a week. Raises UsageError."""
     found = _DURATION.fullmatch(text.strip().lower())
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds

@@ -1,4 +1,4 @@
-"""`report`, `trend` and `list`: the commands that read what was recorded."""
+"""`report`, `trend` and `list`: the commands that read recorded runs."""
 
 from __future__ import annotations
 

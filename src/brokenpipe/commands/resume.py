@@ -1,4 +1,4 @@
-"""`resume`: the command that finishes what was cut off."""
+"""`resume`: the command that finishes an interrupted run."""
 
 from __future__ import annotations
 
@@ -45,42 +45,42 @@ def resume(
         require_folder(report)
         folder = report.resolve()
         with locked(folder):
-            found = read_resume_state(folder)
-        if found.ended == "done":
+            state = read_resume_state(folder)
+        if state.ended == "done":
             raise UsageError(
                 f"{report}: this run was finished: nothing of it is left to play",
                 remedy=f"`brokenpipe report {report}` makes its report again; `brokenpipe run` begins a new one.",
             )
-        if found.plan.by_hand:
+        if state.plan.by_hand:
             raise UsageError(
-                f"{report}: was run by hand: what else would have been done nobody knows",
+                f"{report}: was run by hand: what else would have been done is not known",
                 remedy=f"`brokenpipe report {report}` reports what was.",
             )
-        if engine is not None and found.plan.stack == "local":
+        if engine is not None and state.plan.stack == "local":
             raise UsageError(
                 f"--engine {engine}: {report} had no containers, and is finished without",
                 remedy="Leave it out.",
             )
-        scenario_file = found.scenario_file or project.scenario_path(found.plan.stem)
+        scenario_file = state.scenario_file or project.scenario_path(state.plan.stem)
         text = scenario_text(folder)
-        sources = sources_of(project, scenario_file, text, found.plan)
-        found = replace(found, plan=restore_secrets(found.plan, scenario_file, text, sources.target_folder))
-        require_passed(found.plan)
+        sources = sources_of(project, scenario_file, text, state.plan)
+        state = replace(state, plan=restore_secrets(state.plan, scenario_file, text, sources.target_folder))
+        require_passed(state.plan)
         engine = engine_for(
-            StackKind(found.plan.stack), engine, look=bool(found.remaining or found.plan.looks)
+            StackKind(state.plan.stack), engine, check=bool(state.remaining or state.plan.looks)
         )
-        enter_namespace(found.plan, project)
-        console.out.print(f"It was {found.ended}. {_remaining_text(found)}", soft_wrap=True)
-        raise typer.Exit(resume_run(found, sources, project, folder, engine))
+        enter_namespace(state.plan, project)
+        console.out.print(f"It was {state.ended}. {_remaining_text(state)}", soft_wrap=True)
+        raise typer.Exit(resume_run(state, sources, project, folder, engine))
 
 
-def _remaining_text(found: ResumeState) -> str:
-    """What will be played, briefly."""
+def _remaining_text(state: ResumeState) -> str:
+    """A line about what will be played."""
     from brokenpipe.formatting import plural
 
-    if not found.remaining:
+    if not state.remaining:
         return "All of it was played; what is missing is its end."
-    episodes = sum(episode_range.count for episode_range in found.remaining)
-    names = ", ".join(dict.fromkeys(episode_range.phase.name for episode_range in found.remaining))
-    forecast_s = sum(episode_range.forecast_of(found.plan.scenario) for episode_range in found.remaining)
+    episodes = sum(episode_range.count for episode_range in state.remaining)
+    names = ", ".join(dict.fromkeys(episode_range.phase.name for episode_range in state.remaining))
+    forecast_s = sum(episode_range.forecast_of(state.plan.scenario) for episode_range in state.remaining)
     return f"Left to play: {plural(episodes, 'episode')} of {names}, about {forecast_s:.0f} s."

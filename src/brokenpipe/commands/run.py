@@ -1,4 +1,4 @@
-"""`run`, `soak` and `calibrate`: the commands that record something."""
+"""`run`, `soak` and `calibrate`: the commands that record runs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def run(
     with console.exiting_on_errors():
         if stack is StackKind.COMPOSE and master_bind is not None:
             raise UsageError(
-                "--master-bind: not with --stack compose, whose containers nobody reaches from other machines",
+                "--master-bind: not with --stack compose, whose containers cannot be reached from other machines",
                 remedy="Leave one of them out.",
             )
         project = find_project(Path.cwd())
@@ -92,7 +92,7 @@ def run(
                 "--web: not with --workers, --master-bind or --baseline, since its users come and go by hand",
                 remedy="Leave one of them out.",
             )
-        engine = engine_for(stack, engine, look=not dry_run)
+        engine = engine_for(stack, engine, check=not dry_run)
         if web:
             plan, sources = make_plan(project, scenario, overrides)
             reject_external(plan, "--web")
@@ -139,7 +139,7 @@ def soak(
             stack=stack.value,
             soak_s=float(duration_s(duration)),
         )
-        engine = engine_for(stack, engine, look=not dry_run)
+        engine = engine_for(stack, engine, check=not dry_run)
         _plan_and_play(project, scenario, overrides, reports, baseline, engine=engine, dry_run=dry_run)
 
 
@@ -188,7 +188,7 @@ def calibrate(
         calibration.demand_equal_arms(plan.scenario)
         if runs:
             require_passed(plan)
-        engine = engine_for(stack, engine, look=runs > 0)
+        engine = engine_for(stack, engine, check=runs > 0)
         if runs:
             enter_namespace(plan, project)
         recorded = (reports or project.reports) / plan.stem

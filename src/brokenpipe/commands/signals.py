@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: before anything has begun, while an experiment runs, and while it is reported."""
+"""What Ctrl-C and SIGTERM do: before a command begins, during a run, and while it is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REACTIONS: dict[int, tuple[str, int]] = {
 
 
 def exit_on_signals() -> None:
-    """Until a command begins something, both end the process with a word and its exit code, in mid-import, too."""
+    """Let both signals end the process at once, with a word and an exit code, even during an import."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit)
@@ -30,9 +30,9 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def raise_on_signals() -> None:
-    """From now on both are exceptions, so that what the command has begun is taken down."""
+    """Let both signals raise exceptions from now on, so that what a command has started is ended."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _raise)):
-        if signal.getsignal(number) is _exit:  # else this process is somebody else's, a test's for example
+        if signal.getsignal(number) is _exit:  # else another program installed handlers, such as a test
             signal.signal(number, handler)
 
 
@@ -44,10 +44,10 @@ def _raise(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 class InterruptHandler:
-    """What Ctrl-C and SIGTERM do to a run. Installed by being made.
+    """Handlers of Ctrl-C and SIGTERM during a run. Creating one installs it.
 
-    The first ends the experiment, which keeps its history and is reported; while it is being reported the first
-    is only noted. A Ctrl-C after that leaves at once: what is left to clean up is the janitor's.
+    The first signal ends the experiment, which keeps its history and is reported; during the report it only sets the
+    exit code. A later Ctrl-C ends the process at once; the janitor cleans up.
     """
 
     def __init__(self, terminated: type[BaseException], *, on_terminal: bool) -> None:

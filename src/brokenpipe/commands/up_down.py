@@ -1,4 +1,4 @@
-"""`up` and `down`: a stack that is left standing, to look at or to break by hand."""
+"""`up` and `down`: a stack that runs until it is ended, to look at or to break by hand."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def up(
         arguments += [f"--stack={stack.value}", *([f"--engine={engine}"] if engine else [])]
         raise_on_signals()
         with console.out.status("starting the stack"):
-            note = detached_stack.up(project, arguments)
-        table = Table("arm", "target", "its proxy", title=f"{note.scenario} stands", title_justify="left")
-        for arm, url in note.targets.items():
-            table.add_row(arm, url, note.proxies[arm])
+            stack_info = detached_stack.up(project, arguments)
+        table = Table(
+            "arm", "target", "its proxy", title=f"{stack_info.scenario} stands", title_justify="left"
+        )
+        for arm, url in stack_info.targets.items():
+            table.add_row(arm, url, stack_info.proxies[arm])
         console.out.print(table)
-        console.out.print(f"Toxiproxy's API: {note.toxiproxy}   Postgres: {note.postgres}")
+        console.out.print(f"Toxiproxy's API: {stack_info.toxiproxy}   Postgres: {stack_info.postgres}")
         console.out.print("End it with: brokenpipe down")
 
 
@@ -68,7 +70,7 @@ def serve_stack(
     stack: StackOption = StackKind.LOCAL,
     engine: EngineOption = None,
 ) -> None:
-    """Hold the stack until SIGTERM: the process behind `up`."""
+    """Keep the stack until SIGTERM: the process behind `up`."""
     from brokenpipe.drive.detached_stack import serve as keep_standing
     from brokenpipe.drive.runner import Terminated
 
@@ -98,5 +100,5 @@ def down() -> None:
     from brokenpipe.drive import detached_stack
 
     with console.exiting_on_errors():
-        note = detached_stack.down(find_project(Path.cwd()))
-        console.out.print(f"{note.scenario}: ended" if note else "Nothing stands.")
+        stack_info = detached_stack.down(find_project(Path.cwd()))
+        console.out.print(f"{stack_info.scenario}: ended" if stack_info else "Nothing stands.")

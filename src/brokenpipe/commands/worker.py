@@ -1,4 +1,4 @@
-"""`worker`: some of the users of a run that another machine has begun."""
+"""`worker`: runs some of the users of a run on another machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How connections end, by RST or by FIN, over the phases of a run.
 
-It is decided as a connection opens. So it is decided before the services start, for all phases at once, and connections
-are opened anew only before a phase that needs the other way.
+The way is fixed when a connection opens. So it is chosen before the services start, for all phases at once, and
+connections are renewed only before a phase that needs the other way.
 
     steady · socket_kill reset · latency · idle_reset reset     reset from the first connection on
     steady · socket_kill reset · backend_kill · latency         renewed once, before backend_kill
@@ -16,14 +16,14 @@ from brokenpipe.plan.phases import Phase
 
 
 def first_ending(phases: Iterable[Phase]) -> How | None:
-    """The way that the first of these phases needs that needs one; None: none of them does."""
+    """How connections must end for the first phase that needs a way; None: no phase does."""
     return next((phase.fault.ending for phase in phases if phase.fault and phase.fault.ending), None)
 
 
 def renewing_phases(phases: Sequence[Phase], arms: Iterable[str]) -> tuple[str, ...]:
     """The names of the phases before which connections are renewed, when these are played in this order.
 
-    Where a fault happens to some arms only, the connections of those are renewed and no others.
+    A fault of some arms renews the connections of those arms only.
     """
     ends: dict[str, How | None] = dict.fromkeys(arms, first_ending(phases))
     renewing = []

@@ -15,14 +15,14 @@ EVERY_ARM = "*"
 
 
 class Metric(StrEnum):
-    """What can be expected of.
+    """The metrics that an expectation can name.
 
     Counts and times are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
     this arm minus the control, paired by episode. `wrong_results`: requests that the locustfile declares failed in
     these words. `server_connections`: the most that Postgres had of an arm at a look each second. `lost`, `doubled`
     and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the phase, from a
     strike to the first success after which the arm went on succeeding; `never_recovered` counts the strikes after
-    which it did not. `unavailable_s`: how long somebody waited and nobody was answered. `longest_wait_ms`: of any
+    which it did not. `unavailable_s`: how long requests waited and none was answered. `longest_wait_ms`: of any
     request, whatever became of it. `broken_per_episode` and `failed_per_episode` are of a strike, a burst or a block.
     """
 
@@ -111,9 +111,7 @@ _PER_EPISODE_METRICS = frozenset(
     {Metric.BROKEN_PER_EPISODE, Metric.FAILED_PER_EPISODE, Metric.REQUESTS_PER_S}
 )
 _LEDGER_METRICS = frozenset({Metric.LOST, Metric.DOUBLED, Metric.UNACKNOWLEDGED})
-MAX_BOUND = (
-    1e9  # no count, rate or time of a run comes near: a bound beyond would pass, or fail, whatever happens
-)
+MAX_BOUND = 1e9  # far above any count, rate or time of a run: a larger bound would decide nothing
 BOUNDS = ("above", "below", "at_least", "at_most", "equals")
 
 
@@ -161,7 +159,7 @@ class Expectation(StrictModel):
 
     @model_validator(mode="after")
     def _check_bound_reachable(self) -> Self:
-        """A bound that nothing can be outside of, such as a rate below 5 for 5 %, would pass whatever happens."""
+        """Reject a bound that every value meets, such as a rate below 5 for 5 %."""
         name, bound = self.bound
         most = math.inf if self.metric.is_fact or self.metric.is_latency or self.metric.is_per_episode else 1
         least = -most if self.metric.against_control else 0

@@ -19,13 +19,13 @@ from brokenpipe.plan.errors.messages import NAME
 from brokenpipe.plan.toml_model import StrictModel
 
 BLOCK_S = 2.0  # the episode of a phase without strikes
-SETTLE_S = 1.2  # load that does not count, for users to be out of step and pools to be as large as they want
+SETTLE_S = 1.2  # uncounted load, until users are out of step and pools have grown
 LEAD_S = (
     0.5  # of a phase before a fault that hits requests under way: those began in the phase, and count in it
 )
 BETWEEN_S = 2.6  # what lies between two phases, the settling included; measured, only for the forecast
 
-TURN_S = 0.8  # of an arm that is asked alone: what precedes its block, which does not count; see LEAD_IN_S in drive
+TURN_S = 0.8  # before each block of an isolated arm, uncounted; see LEAD_IN_S in drive
 
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -152,7 +152,7 @@ class Phase(StrictModel):
 
     @property
     def can_be_isolated(self) -> bool:
-        """Whether arms may take turns in it: while it lasts, a connection at rest stays what it was."""
+        """Whether arms may take turns in this phase: its fault, if any, leaves idle connections alone."""
         at_rest = self.fault is None or self.fault.contract.idle.seen == "delayed"
         return self.pattern is Pattern.BLOCKS and at_rest
 
@@ -172,13 +172,13 @@ class Phase(StrictModel):
 
     @property
     def lead_s(self) -> float:
-        """How long it counts before its fault comes: when a fault that is held hits what is under way."""
+        """Counted seconds before a held fault that hits requests under way."""
         hits = self.fault is not None and self.fault.contract.mid_transfer.seen not in {"alive", "delayed"}
         return LEAD_S if hits and self.pattern is Pattern.BLOCKS else 0.0
 
     @property
     def settles_s(self) -> float:
-        """For how long its fault is there before it counts: a latency, until pools have grown to what it takes."""
+        """Uncounted seconds with the fault: for a latency, until pools have grown."""
         slows = self.fault is not None and self.fault.contract.idle.seen == "delayed"
         return SETTLE_S if slows and self.pattern is Pattern.BLOCKS else 0.0
 

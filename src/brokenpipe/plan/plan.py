@@ -51,7 +51,7 @@ class Overrides:
 
 
 class Plan(StrictModel):
-    """What is run. Paths are left out of it: it must be readable on another machine."""
+    """What is run. It has no paths: it must be readable on another machine."""
 
     stem: str
     scenario: Scenario
@@ -70,18 +70,18 @@ class Plan(StrictModel):
 
     @property
     def episode_ranges(self) -> tuple[EpisodeRange, ...]:
-        """What is played, in order; with --until-decided, what is played first."""
+        """The episodes to play, in order; with --until-decided, those played first."""
         if self.soak_s is not None:
             return soak_ranges(self.scenario, self.soak_s)
         return tuple(EpisodeRange(phase, 0, phase.count) for phase in self.scenario.phases)
 
     @property
     def forecast_s(self) -> float:
-        """How long that will take."""
+        """Forecast of these episodes, in seconds."""
         return sum(episode_range.forecast_of(self.scenario) for episode_range in self.episode_ranges)
 
     def analyses_of(self, phase: str) -> int:
-        """How many times its expectations may be judged: so many share the error of an interval."""
+        """Number of analyses of a phase: they share the error of an interval."""
         return len(self.looks.get(phase, ())) or 1
 
 
@@ -96,7 +96,7 @@ class Sources:
 
 
 def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Plan, Sources]:
-    """Read everything that a run needs, and change what the command line says.
+    """Read everything that a run needs, and apply the command line.
 
     Raises ScenarioError, TargetError or UsageError.
     """
@@ -116,7 +116,7 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
         soak_s=overrides.soak_s,
         stack=overrides.stack,
     )
-    _ = plan.episode_ranges  # which there must be
+    _ = plan.episode_ranges  # raises UsageError if there are none
     return plan, Sources(path, text, folder, _find_locustfile(path, parsed))
 
 
@@ -141,8 +141,8 @@ def _analyses(scenario: Scenario, overrides: Overrides) -> dict[str, tuple[int, 
 def apply_overrides(scenario: Scenario, overrides: Overrides) -> Scenario:
     """The scenario with the command line's changes.
 
-    Raises UsageError for an arm that does not exist, and for what would be a mistake in a file, too: a plan
-    that was run must be one that `report` can read back.
+    Raises UsageError for an arm that does not exist, and for values that a file could not have: `report` must be able
+    to read the plan back.
     """
     changes: dict[str, object] = {"load": _apply_to_load(scenario.load, overrides)}
     if overrides.seed is not None:
@@ -166,7 +166,7 @@ def apply_overrides(scenario: Scenario, overrides: Overrides) -> Scenario:
 
 
 def _apply_variables(scenario: Scenario, overrides: Overrides) -> dict[str, object]:
-    """What the command line says of a variable takes the place of what the file says, given or passed."""
+    """Variables of the command line replace those of the file, given or passed."""
     env = {name: value for name, value in scenario.env.items() if name not in overrides.pass_env}
     passed = [name for name in scenario.pass_env if name not in overrides.env]
     return {
@@ -198,7 +198,7 @@ def _keep_arms(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
                 f"--only {arm}: no such arm", remedy=f"Correct it; {did_you_mean(arm, scenario.arms)}"
             )
     arms = {name: env for name, env in scenario.arms.items() if name in only}
-    # Without the control there is nothing to subtract from; the first arm that is left takes its place.
+    # If the control is left out, the first remaining arm becomes the control.
     control = scenario.control if scenario.control in arms else next(iter(arms))
     kept = tuple(
         expectation
@@ -228,7 +228,7 @@ def _find_target_folder(project: Project, path: Path, scenario: Scenario) -> Pat
 
 
 def _check_dsn(path: Path, scenario: Scenario, overrides: Overrides, target: Target) -> None:
-    """Nobody but the harness says where an arm's database is: what else is said would be overruled in silence.
+    """Reject an own value of dsn_env: the harness sets it to the arm's proxy, and would overrule it silently.
 
     Raises ScenarioError or UsageError.
     """

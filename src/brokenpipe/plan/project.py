@@ -1,4 +1,4 @@
-"""Where things are: the folders that a user edits and reads."""
+"""The folders of a project: scenarios, targets, proxies, reports."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class LoadSettings(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _default_users(cls, data: Any) -> Any:
-        """As many users as an open load needs while nothing is answered (Little's law), unless it says how many."""
+        """The default number of users of an open load: as many as it needs while nothing is answered (Little's law)."""
         if not isinstance(data, Mapping) or "users" in data:
             return data
         rate, timeout_s = data.get("arrivals_per_s"), data.get("timeout_s", 10.0)
@@ -135,12 +135,12 @@ class Scenario(StrictModel):
         return next(phase for phase in self.phases if phase.name == name)
 
     def arms_of(self, expectation: Expectation) -> tuple[str, ...]:
-        """The arms that an expectation speaks of."""
+        """The arms that an expectation applies to."""
         return tuple(self.arms) if expectation.arm == EVERY_ARM else (expectation.arm,)
 
 
 def parse_scenario(path: Path) -> tuple[str, Scenario]:
-    """A scenario file: its text and what it says. Raises ScenarioError with every mistake found."""
+    """Read a scenario file. Returns its text and the scenario. Raises ScenarioError with every mistake found."""
     text, data = read_toml(path, ScenarioError)
     scenario = validated(Scenario, data, path, ScenarioError, EXAMPLE_REMEDY)
     if problems := tuple(_inconsistencies(scenario)):
@@ -171,7 +171,7 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
 
 
 def redacted_value_problems(where: str, variables: Mapping[str, str]) -> Iterator[Problem]:
-    """Values of a copy in a report folder, from which secrets were taken out."""
+    """Problems of redacted values, which a copy in a report folder has instead of secrets."""
     for name, value in variables.items():
         if is_redacted(value):
             yield Problem(
@@ -181,7 +181,7 @@ def redacted_value_problems(where: str, variables: Mapping[str, str]) -> Iterato
 
 
 def pass_env_problems(names: Sequence[str], env: Mapping[str, str]) -> Iterator[Problem]:
-    """A variable that is given a value in the same file, too, or named twice."""
+    """Problems of passed variables that also have a value in the file, or are named twice."""
     for index, name in enumerate(names):
         if name in env:
             yield Problem(
@@ -219,7 +219,7 @@ def _expectation_problems(
 
 
 def _bound_problems(key: str, expectation: Expectation) -> Iterator[Problem]:
-    """Bounds that can be written and decide nothing: no count is a half, and none is a billion."""
+    """Problems of bounds that decide nothing: no count is a fraction, and none is above a billion."""
     name, bound = expectation.bound
     if name == "equals" and bound != int(bound):
         yield Problem(

@@ -1,7 +1,7 @@
 """The JSON Schema of scenario files, for editors that complete and check while one types.
 
-Made from the models that parse them, so the two cannot disagree on a key. What only the parser can know, such
-as whether an arm exists, is not in it.
+It is made from the models that parse the files, so the two cannot disagree on a key. Checks that only the parser can
+make, such as whether an arm exists, are not in it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def scenario_schema() -> Schema:
 
 
 def _complete_fault(fault: Schema) -> None:
-    """A fault is told by its name, so the name is required although the model has it as a default."""
+    """Require the name of a fault, although the model has it as a default, and describe its keys."""
     fault["required"] = ["name", *fault.get("required", ())]
     del fault["properties"]["name"]["default"]
     for key, value in fault["properties"].items():
@@ -56,7 +56,7 @@ def _complete_fault(fault: Schema) -> None:
 
 
 def _for_toml(node: Any) -> Any:
-    """As an editor needs it, which shows descriptions in one line and knows no null, for TOML has none."""
+    """Adapt a schema to editors of TOML: descriptions on one line, and no null."""
     if isinstance(node, list):
         return [_for_toml(item) for item in node]
     if not isinstance(node, dict):

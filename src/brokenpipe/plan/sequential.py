@@ -1,7 +1,8 @@
-"""Looks: after how many episodes of a phase what is expected of it is judged, fixed before the run.
+"""Interim analyses of `--until-decided`: after how many episodes of a phase its expectations are checked, fixed before.
 
-Who looks again and again until a figure pleases is deceived by chance. So the looks are planned, at doubling numbers
-of episodes, and share the error between them: an interval may miss the truth in 5 of 100 runs over all its looks.
+Checking again and again until a figure pleases would find differences by chance. So the analyses are planned, at
+doubling numbers of episodes, and share the error: an interval may miss the truth in 5 of 100 runs over all its
+analyses.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ MAX_FACTOR = 4  # without --at-most: so many times the episodes of the scenario
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRange:
-    """Episodes of a phase that are played in one go: all of them, or those that a look has added."""
+    """A range of episodes of a phase that are played in one go: all, or those added by an interim analysis."""
 
     phase: Phase
     first: int
@@ -31,7 +32,7 @@ class EpisodeRange:
 
 
 def remaining_ranges(planned: Sequence[EpisodeRange], played: Mapping[str, int]) -> tuple[EpisodeRange, ...]:
-    """What is left of these when so many episodes of each phase have been played."""
+    """The part of these ranges that is left when so many episodes of each phase have been played."""
     found = []
     for episode_range in planned:
         first = max(episode_range.first, played.get(episode_range.phase.name, 0))
@@ -43,7 +44,7 @@ def remaining_ranges(planned: Sequence[EpisodeRange], played: Mapping[str, int])
 
 
 def analysis_points(count: int, at_most: int) -> tuple[int, ...]:
-    """Numbers of episodes: those of the scenario, then twice as many, and so on up to the most."""
+    """Numbers of episodes at which a phase is analysed: the scenario's, then twice as many, up to `at_most`."""
     looks = [count]
     while looks[-1] < at_most:
         looks.append(min(2 * looks[-1], at_most))
@@ -51,7 +52,7 @@ def analysis_points(count: int, at_most: int) -> tuple[int, ...]:
 
 
 def interim_analyses(scenario: Scenario, at_most: int | None) -> dict[str, tuple[int, ...]]:
-    """The looks at each phase of which something is expected that an interval decides.
+    """The analyses of each phase with an expectation that an interval decides.
 
     Raises UsageError if there is no such phase, or none that could be given more episodes.
     """
@@ -77,7 +78,7 @@ def interim_analyses(scenario: Scenario, at_most: int | None) -> dict[str, tuple
 def next_ranges(
     scenario: Scenario, looks: Mapping[str, Sequence[int]], played: Mapping[str, int], open_: Collection[str]
 ) -> tuple[EpisodeRange, ...]:
-    """What to play next: the phases that are still open, from the episodes played to those of their next look."""
+    """The ranges to play next: of each open phase, the episodes up to its next analysis."""
     found = []
     for phase in scenario.phases:
         ahead = [look for look in looks.get(phase.name, ()) if look > played[phase.name]]
@@ -87,7 +88,7 @@ def next_ranges(
 
 
 def worst_case_s(scenario: Scenario, looks: Mapping[str, Sequence[int]]) -> float:
-    """How long all looks will take if nothing is ever decided."""
+    """Seconds of the run if nothing is decided before the last analysis."""
     added = sum(
         (looks[phase.name][-1] - phase.count) * scenario.episode_s_of(phase)
         + (len(looks[phase.name]) - 1) * (BETWEEN_S + phase.lead_s + phase.settles_s + (phase.burst_s or 0))

@@ -21,7 +21,7 @@ from brokenpipe.plan.sequential import EpisodeRange
 
 
 def soak_ranges(scenario: Scenario, seconds: float) -> tuple[EpisodeRange, ...]:
-    """What to play, in order, so that it takes about so long. Raises UsageError if one round does not fit."""
+    """Ranges to play, in order, that take about so long. Raises UsageError if one round does not fit."""
     if seconds < scenario.forecast_s:
         raise UsageError(
             f"--duration: {seconds:g} s are too short for one round of the scenario, {scenario.forecast_s:.0f} s",
@@ -40,7 +40,7 @@ def soak_ranges(scenario: Scenario, seconds: float) -> tuple[EpisodeRange, ...]:
 
 
 def _shuffled_phases(scenario: Scenario) -> Iterator[Phase]:
-    """Phases without end."""
+    """The phases of round after round, without end."""
     for number in count(1):
         order = list(scenario.phases)
         random.Random(f"{scenario.seed}/round {number}").shuffle(order)  # noqa: S311  # an order, no secret
@@ -48,6 +48,6 @@ def _shuffled_phases(scenario: Scenario) -> Iterator[Phase]:
 
 
 def _episodes_that_fit(scenario: Scenario, phase: Phase, seconds: float) -> int:
-    """How many of a phase's episodes fit into what is left: at most those of the scenario."""
+    """Number of episodes of a phase that fit into the time left: at most those of the scenario."""
     before_s = scenario.forecast_of(phase) - phase.count * scenario.episode_s_of(phase)
     return max(0, min(phase.count, int((seconds - before_s + 1e-6) / scenario.episode_s_of(phase))))

@@ -19,7 +19,7 @@ from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
 COMMAND_WORDS = ("python", "host", "port")
 DSN_WORDS = ("user", "password", "host", "port", "database", "sslmode", "sslrootcert")
 _REQUIRED_IN_DSN = ("{port}", "{host}")  # of the proxy, which stands between the service and its database
-_QUERY = re.compile(r"\s*(SELECT|WITH|TABLE|VALUES)\b", re.IGNORECASE)  # the database sees to the rest
+_QUERY = re.compile(r"\s*(SELECT|WITH|TABLE|VALUES)\b", re.IGNORECASE)  # the database checks the rest
 _EXAMPLE = "targets/agent/target.toml is a working example."
 
 

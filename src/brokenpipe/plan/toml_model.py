@@ -29,7 +29,7 @@ _LEARN_TOML = (
 
 
 class StrictModel(BaseModel):
-    """A part of a file that people write: frozen, no unknown keys, no silent conversion between types, no NaN.
+    """Base of all tables of TOML files: frozen, no unknown keys, no silent conversion between types, no NaN.
 
     The string below a field becomes its description in the JSON Schema, see schema.py.
     """
@@ -40,7 +40,7 @@ class StrictModel(BaseModel):
 
 
 def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:
-    """The text of a file and what it says, all of it within LIMITS. Raises `error` if it cannot be read as TOML."""
+    """Read a TOML file within LIMITS. Returns its text and its data. Raises `error` if it cannot be read as TOML."""
     try:
         text = read_bytes(path, LIMITS.size_bytes).decode("utf-8-sig")  # some editors write a byte-order mark
         _reject_long_keys(text)
@@ -73,18 +73,18 @@ def validated(model: type[Model], data: object, path: Path, error: type[FileErro
         mistakes = [
             details
             for details in invalid.errors(include_url=False)
-            # pydantic counts what is left once it has dropped the wrong ones: said of those already
+            # pydantic counts the entries left after dropping wrong ones, which are reported already
             if not (details["type"] == "too_short" and details["input"])
         ]
         problems = tuple(problem_of(model, details) for details in mistakes[:MOST_PROBLEMS])
         raise error(path, problems, remedy=remedy, more=len(mistakes) - len(problems)) from invalid
 
 
-# What may stand around the keys: strings with three and with one quotation mark, and comments.
+# Text that contains no keys: strings with three quotation marks or one, and comments.
 _NO_KEYS = re.compile(
     r'"""(?:\\.|[^\\])*?"""|' + r"'''.*?'''" + r'|"(?:\\.|[^"\\\n])*"|' + r"'[^'\n]*'|#[^\n]*", re.DOTALL
 )
-# Begun where a word begins, else a long word takes its length squared.
+# Anchored where a word begins, else a long word takes quadratic time.
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{4 * LIMITS.depth}}}")
 _LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{1000,}")
 
@@ -97,7 +97,7 @@ def _reject_long_keys(text: str) -> None:
 
 
 def _longest_number(text: str) -> tuple[str, str]:
-    """The key and the length of the number that no 64 bits hold."""
+    """Key and length of the first number with a thousand digits or more."""
     for line in _NO_KEYS.sub("_", text).splitlines():
         if found := _LONG_NUMBER.search(line):
             key = line.partition("=")[0].strip() if "=" in line[: found.start()] else "file"

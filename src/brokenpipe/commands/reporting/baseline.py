@@ -1,4 +1,4 @@
-"""`--baseline`: a report that a run is held against. Refused before anything runs if the two do not compare."""
+"""`--baseline`: a report that a run is compared with. Rejected before anything runs if the two do not compare."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_baseline(plan: Plan, folder: Path | None) -> Baseline | None:
 
 
 def set_baseline(run: Path, folder: Path) -> None:
-    """Hold a recorded run against `folder`, from its next report on.
+    """Compare a recorded run with `folder` from its next report on.
 
     Raises ReportError, NotComparable or UsageError.
     """
@@ -42,7 +42,7 @@ def set_baseline(run: Path, folder: Path) -> None:
 
 
 def store_baseline(run: Path, baseline: Baseline | None) -> None:
-    """Put it into the folder of the run, which then needs no other folder to be reported. Raises RecordingError."""
+    """Store the baseline in the folder of the run, whose report then needs no other folder. Raises RecordingError."""
     from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.regression.baseline import BASELINE_FILE
     from brokenpipe.report.writer import write_baseline
@@ -56,7 +56,7 @@ def store_baseline(run: Path, baseline: Baseline | None) -> None:
 
 
 def reject_baseline(baseline: Path | None) -> None:
-    """Raises UsageError: of several runs the first is what the others are compared with."""
+    """Raises UsageError if a baseline was given: several runs are compared with the first of them."""
     if baseline is not None:
         raise UsageError(
             f"--baseline {baseline}: holds one run against another, and several were given",

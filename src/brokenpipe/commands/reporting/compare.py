@@ -1,4 +1,4 @@
-"""From several report folders to one page that holds them against each other."""
+"""Compares several report folders and writes the page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from brokenpipe.errors import ReportError, UsageError
 
 
 def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None) -> int:
-    """Compare, write the page, print the table; the last line is where the page is. The exit code.
+    """Compare, write the page, print the table and the page's path. Returns the exit code.
 
-    That is 2 where a folder could not be read and was left out. Raises NotComparable, ReportError, UsageError.
+    The code is 2 if a folder could not be read and was left out. Raises NotComparable, ReportError, UsageError.
     """
     from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.compare.runs import compare
@@ -41,7 +41,7 @@ def write_comparison(folders: Sequence[Path], reports: Path, output: Path | None
 
 
 def reject_output(output: Path | None) -> None:
-    """Raises UsageError: the report of one run has its place in the run's folder."""
+    """Raises UsageError if an output was given: the report of one run goes into the run's folder."""
     if output is not None:
         raise UsageError(
             f"--output {output}: says where a comparison goes, and one run was given",

@@ -1,4 +1,4 @@
-"""Inside a job of GitHub Actions: annotations in its log, and the summary on its page. Elsewhere nothing happens."""
+"""In a job of GitHub Actions: annotations in its log, and a summary on its page. Elsewhere: nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenpipe.report.ci.markdown import markdown
 
 
 def write_github_summary(findings: Findings) -> None:
-    """Print annotations, and append to the file that GitHub names. A summary that cannot be written is only said."""
+    """Print annotations, and append to the file that GitHub names. A failed write is printed, and is no error."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for command in workflow_commands(findings):
             console.out.print(command, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The start page of reports/, brought up to date after whatever was written there."""
+"""The index page of reports/, updated after each write there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from brokenpipe.commands import console
 
 
 def refresh_index_page(reports: Path | None) -> None:
-    """Write it anew. That it cannot be written is said, and never hides what was measured. None: there is none."""
+    """Write the index page. A failed write is printed, and is no error. None: nothing to do."""
     from brokenpipe.report.index.index import FILE, write_index
 
     if reports is None:

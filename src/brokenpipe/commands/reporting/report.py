@@ -1,4 +1,4 @@
-"""From a report folder to its summary, its page, the end of a run in the terminal, and an exit code."""
+"""Measures a report folder, writes its reports, prints the result, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EXIT_CODES = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
 
 
 def write_report(folder: Path) -> int:
-    """Measure, write every file of the report, print the end of a run. The verdict's exit code.
+    """Measure, write every file of the report, print the result. Returns the verdict's exit code.
 
-    Of a run without a phase there is nothing to tabulate: only the last line is printed, below its error.
+    A run without a phase has no table: only the last line is printed, below its error.
     """
     from brokenpipe.commands.reporting.github_actions import write_github_summary
     from brokenpipe.drive.run_folder import write_error
@@ -32,22 +32,22 @@ def write_report(folder: Path) -> int:
     findings = measure(folder)
     try:
         page = write_report_files(findings, folder)
-        if findings.finished == "done":  # no other run is held against half an experiment
+        if findings.finished == "done":  # half an experiment is no baseline
             write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / EPISODES_FILE)
     except OSError as error:
         raise write_error(folder, error) from error
     refresh_index_page(collection_folder_of(folder, findings.stem))
     write_github_summary(findings)
     if findings.phases:
-        read = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
-        console.out.print(f"{plain(read)}: measured and reported in {time.monotonic() - began:.1f} s")
+        amount = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
+        console.out.print(f"{plain(amount)}: measured and reported in {time.monotonic() - began:.1f} s")
     lines = result_lines(findings, page, console.out) if findings.phases else closing_line(findings, page)
     console.out.print(lines, crop=False)
     return EXIT_CODES[findings.verdict.value]
 
 
 def report_after_failure(folder: Path) -> None:
-    """After a failure: what was recorded is reported if that is possible, and never hides the failure."""
+    """After a failure, report what was recorded if possible. A failed report is printed and does not hide it."""
     try:
         with console.converting_shortages():
             write_report(folder)

@@ -1,4 +1,4 @@
-"""From the summaries of many runs to the page of their trend."""
+"""Writes the trend page from the summaries of many runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brokenpipe.errors import ReportError
 
 
 def write_trend_page(folder: Path, output: Path | None) -> None:
-    """Write the page, print what changed and what was skipped; the last line is where the page is.
+    """Write the page, print what changed, what was skipped, and the page's path.
 
     Raises ReportError if there is no such folder, or no summary in it.
     """

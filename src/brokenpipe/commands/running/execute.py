@@ -1,4 +1,4 @@
-"""From a plan to an exit code: an experiment that is run, measured and reported, however it ends."""
+"""Runs an experiment, measures and reports it however it ends, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def execute_run(
     master_bind: Bind | None = None,
     engine: str | None = None,
 ) -> int:
-    """Run it in a new folder below `reports` and report it, held against the baseline. The exit code."""
+    """Run a plan in a new folder below `reports` and report it, compared with the baseline. Returns the exit code."""
 
-    def begin() -> RunSpec:
+    def make_spec() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
         from brokenpipe.drive.runner import RunSpec
         from brokenpipe.measure.pipeline import open_phases
@@ -49,7 +49,7 @@ def execute_run(
 
     folders: list[Path] = []
     try:
-        return _run_and_report(begin)
+        return _run_and_report(make_spec)
     finally:
         _remove_if_not_begun(folders)
 
@@ -62,34 +62,34 @@ def _remove_if_not_begun(folders: Sequence[Path]) -> None:
 
 
 def resume_run(
-    found: ResumeState, sources: Sources, project: Project, folder: Path, engine: str | None = None
+    state: ResumeState, sources: Sources, project: Project, folder: Path, engine: str | None = None
 ) -> int:
-    """Play what is left of an experiment that was cut off, in its own folder, and report it. The exit code."""
+    """Play the rest of an interrupted experiment in its own folder, and report it. Returns the exit code."""
 
-    def begin() -> RunSpec:
+    def make_spec() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line
         from brokenpipe.drive.runner import RunSpec
         from brokenpipe.measure.pipeline import open_phases
 
         return RunSpec(
-            found.plan, sources, project, folder, command_line(), open_phases=open_phases,
-            part=found.part, remaining=found.remaining, played=found.played, engine=engine,
+            state.plan, sources, project, folder, command_line(), open_phases=open_phases,
+            part=state.part, remaining=state.remaining, played=state.played, engine=engine,
         )  # fmt: skip
 
-    return _run_and_report(begin)
+    return _run_and_report(make_spec)
 
 
-def _run_and_report(begin: Callable[[], RunSpec]) -> int:
+def _run_and_report(make_spec: Callable[[], RunSpec]) -> int:
     from brokenpipe.drive.runner import Terminated, run_experiment
     from brokenpipe.report.terminal.progress import display_for
 
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
-        spec = begin()
+        spec = make_spec()
         try:
             with console.converting_shortages(), display_for(console.out) as display:
                 run_experiment(replace(spec, on_progress=display.show))
-                interrupts.finishing = True  # from here on the report is finished in any case
+                interrupts.finishing = True  # from here on a signal does not stop the report
         except BrokenpipeError as error:
             interrupts.finishing = True
             console.print_error(error)
@@ -97,6 +97,6 @@ def _run_and_report(begin: Callable[[], RunSpec]) -> int:
             code = error.exit_code
         else:
             code = write_report(spec.folder)
-    except Terminated:  # before anything was begun
+    except Terminated:  # before the run began
         console.err.print("terminated")
     return code if interrupts.exit_code is None else interrupts.exit_code

@@ -1,6 +1,6 @@
-"""Into a network namespace of its own, for a run that drops packets: before anything of it is started.
+"""The network namespace of a run that drops packets, entered before anything of the run starts.
 
-A stack in containers is in namespaces already. There the run stays where it is, and has to be root, who may enter them.
+A stack in containers has namespaces already. The run then stays where it is, and must be root to enter them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from brokenpipe.errors import UsageError
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 
-_WHY = "its packets are dropped in a network namespace of the run's own, which nobody reaches from outside"
+_WHY = "its packets are dropped in a network namespace of the run's own, which cannot be reached from outside"
 
 
 def reject_external(plan: Plan, option: str) -> None:
-    """Raises UsageError if the plan is played where nobody gets in, and this option wants somebody to."""
+    """Raises UsageError if the plan needs a namespace of its own, and this option needs connections from outside."""
     if plan.scenario.in_namespace and plan.stack == "local":
         raise UsageError(
             f"{option}: not with {plan.stem}: {_WHY}",
@@ -24,10 +24,9 @@ def reject_external(plan: Plan, option: str) -> None:
 
 
 def enter_namespace(plan: Plan, project: Project) -> None:
-    """If the plan drops packets: start this very command again in a namespace of its own, or make ready there.
+    """If the plan drops packets: start this command again in a namespace of its own, or set that namespace up.
 
-    Raises NamespaceError where there is none to be had, or where those of containers cannot be entered; ToolchainError
-    if what has to be built cannot be.
+    Raises NamespaceError if no namespace can be made or entered; ToolchainError if the proxy cannot be built.
     """
     if not plan.scenario.in_namespace:
         return
@@ -40,5 +39,5 @@ def enter_namespace(plan: Plan, project: Project) -> None:
     if namespace.entered():
         namespace.furnish()
         return
-    toxiproxy_binary(project.proxies)  # modules that it needs can be fetched from here only
+    toxiproxy_binary(project.proxies)  # Go modules can be fetched from outside of the namespace only
     namespace.enter([sys.executable, *sys.orig_argv[1:]])

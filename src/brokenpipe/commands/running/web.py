@@ -1,4 +1,4 @@
-"""`run --web`: Locust's web UI for as long as somebody wants it, with a report for each of its runs."""
+"""`run --web`: Locust's web UI until Ctrl-C, with a report for each of its runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_PORT = 8089  # Locust's own
 def run_web(
     plan: Plan, sources: Sources, project: Project, reports: Path, port: int | None, engine: str | None = None
 ) -> int:
-    """Serve the pages until Ctrl-C or SIGTERM, which every run's report survives. The exit code."""
+    """Serve the pages until Ctrl-C or SIGTERM; every run is reported before the end. Returns the exit code."""
     from brokenpipe.drive.interactive.web_session import WebSessionConfig, serve_web_session
     from brokenpipe.drive.run_folder import command_line
     from brokenpipe.drive.runner import Terminated
@@ -50,7 +50,7 @@ def run_web(
 
 
 def _port(requested: int | None) -> int:
-    """Locust's usual port if nobody has it, else any. Raises UsageError if somebody has the one that was asked for."""
+    """Locust's default port if it is free, else any. Raises UsageError if the requested port is taken."""
     from brokenpipe.stack.processes.ports import free_port, taken
 
     if requested is None:

@@ -1,4 +1,4 @@
-"""Where in a file something stands: from pydantic's location to a key as people write it."""
+"""Converts pydantic's locations into keys as they are written in TOML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTAINERS = (Annotated, Union, UnionType, tuple, list, dict, Mapping)
 
 
 def key_of(location: Iterable[int | str]) -> str:
-    """A location as people write it: ("phases", 2, "fault") is `phases[2].fault`, counted from 0."""
+    """A location as it is written in TOML: ("phases", 2, "fault") is `phases[2].fault`, counted from 0."""
     key = ""
     for part in location:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part

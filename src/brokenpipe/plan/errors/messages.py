@@ -1,7 +1,7 @@
-"""A mistake in a file, in the words of the file: what was found there, and what to write instead.
+"""Messages about mistakes in a TOML file: what was found there, and what to write instead.
 
-pydantic knows what is wrong and says it in the words of Python ("Input should be a valid dictionary"). Who
-wrote a TOML file is told about tables, quotes, units and brackets.
+pydantic's own messages are in terms of Python ("Input should be a valid dictionary"). These are in terms of TOML:
+tables, quotes, units and brackets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PATTERNS = {
     PATH: "must be a path that begins with /, of printable ASCII characters without spaces: write %20 for a space",
 }
 _MAX_SHOWN = 60
-_MAX_WORDS = 100  # that one is looked for in, and that are listed
+_MAX_WORDS = 100  # words that are compared, and listed
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
@@ -56,13 +56,13 @@ def problem_of(model: type[BaseModel], details: ErrorDetails) -> Problem:
         model, details["type"], details["loc"], details["input"], details.get("ctx", {}), details["msg"]
     )
     find, allow = _FOUND.get(mistake.kind, _value_found), _ALLOWED.get(mistake.kind, _pydantic_message)
-    key = key_of(mistake.place) + (".name" if mistake.kind.startswith("union_tag") else "")
+    key = key_of(mistake.key_path) + (".name" if mistake.kind.startswith("union_tag") else "")
     return Problem(key, find(mistake), allow(mistake))
 
 
 @dataclass(frozen=True, slots=True)
 class _Mistake:
-    """What pydantic tells of it. `kind` is one of its error types, see its documentation."""
+    """A mistake as pydantic reports it. `kind`: pydantic's error type, see its documentation."""
 
     model: type[BaseModel]
     kind: str
@@ -72,12 +72,12 @@ class _Mistake:
     message: str
 
     @property
-    def place(self) -> list[int | str]:
+    def key_path(self) -> list[int | str]:
         return as_written(self.model, self.location)
 
     @property
     def last(self) -> int | str:
-        return self.place[-1] if self.place else "file"
+        return self.key_path[-1] if self.key_path else "file"
 
     @property
     def tags(self) -> list[str]:
@@ -128,7 +128,7 @@ _FOUND: Mapping[str, Callable[[_Mistake], str]] = {
 
 def _missing(mistake: _Mistake) -> str:
     tables = {"arms": ": write [arms] and one line for each arm", "phases": ": write one [[phases]] or more"}
-    return f"this key is required{tables.get(key_of(mistake.place), '')}"
+    return f"this key is required{tables.get(key_of(mistake.key_path), '')}"
 
 
 def _unknown_key(mistake: _Mistake) -> str:
@@ -137,7 +137,7 @@ def _unknown_key(mistake: _Mistake) -> str:
 
 
 def _unit(mistake: _Mistake) -> str:
-    """Keys carry the unit, so that values do not."""
+    """The unit of a value, which its key names."""
     key = str(mistake.last)
     unit = " of milliseconds" if key.endswith("ms") else ""
     if key.endswith(("_s", "seconds")) and not key.endswith("_per_s"):
@@ -157,10 +157,10 @@ def _array(mistake: _Mistake) -> str:
 
 
 def _table(mistake: _Mistake) -> str:
-    place, tags = mistake.place, mistake.tags
+    key_path, tags = mistake.key_path, mistake.tags
     if isinstance(mistake.last, int):
-        return f"must be a table: write [[{place[-2]}]]"
-    if len(place) == 1:
+        return f"must be a table: write [[{key_path[-2]}]]"
+    if len(key_path) == 1:
         single = ", with single brackets" if isinstance(mistake.value, list) else ""
         return f"must be a table: write [{mistake.last}]{single}"
     tag = mistake.value if mistake.value in tags else tags[0] if tags else ""
@@ -173,7 +173,7 @@ def _one_of(mistake: _Mistake) -> str:
 
 
 def _pydantic_message(mistake: _Mistake) -> str:
-    """For what no line of the table below speaks of, pydantic's own words."""
+    """pydantic's own message, for kinds that the table below does not have."""
     return mistake.message.replace("Input should be", "must be")
 
 

@@ -1,6 +1,6 @@
 """Variables that are passed on: named in `pass_env`, or by `--env NAME`, with values from the caller's environment.
 
-The plan holds names only. Values are looked up in the moment in which a service is started, and stand nowhere else.
+The plan has names only. Values are read when a service is started, and are stored nowhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from brokenpipe.plan.plan import Plan
 
 
 def passed_names(plan: Plan, arm: str) -> tuple[str, ...]:
-    """The variables that an arm's service is given from the environment: what it sets itself, it is not given."""
+    """Names of the variables that an arm's service gets from the environment, without those the arm sets itself."""
     scenario, target = plan.scenario, plan.target
     own = scenario.arms[arm]
     of_target = [name for name in target.pass_env if name not in scenario.env]
@@ -21,19 +21,19 @@ def passed_names(plan: Plan, arm: str) -> tuple[str, ...]:
 
 
 def passed_variables(plan: Plan, arm: str) -> dict[str, str]:
-    """Those with their values. Raises UsageError if one is not set."""
+    """The passed variables of an arm, with their values. Raises UsageError if one is not set."""
     names = passed_names(plan, arm)
     require_set(names)
     return {name: os.environ[name] for name in names}
 
 
 def require_passed(plan: Plan) -> None:
-    """Before anything is started. Raises UsageError if a variable that an arm needs is not set."""
+    """Check before anything starts. Raises UsageError if a variable that an arm needs is not set."""
     require_set(list(dict.fromkeys(name for arm in plan.scenario.arms for name in passed_names(plan, arm))))
 
 
 def require_set(names: Sequence[str]) -> None:
-    """Raises UsageError with the names of those that are not set."""
+    """Raises UsageError with the names of the variables that are not set."""
     if missing := [name for name in names if name not in os.environ]:
         are = "is" if len(missing) == 1 else "are"
         raise UsageError(

@@ -1,4 +1,4 @@
-"""A plan without its secrets, as `plan.json` and reports have it; and a scenario file without them, as its copy."""
+"""Removes secrets from a plan, for `plan.json` and reports, and from the text of a scenario file, for its copy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_COPY = """# The scenario file is not copied: {} could not be cut out of its 
 
 
 def redacted_plan(plan: Plan) -> Plan:
-    """The same plan, and no secret in it. Different secrets of one variable stay different."""
+    """The same plan without secrets. Different secrets of one variable stay different."""
     scenario, target = plan.scenario, plan.target
     shared, of_target, *arms = redacted_environments([scenario.env, target.env, *scenario.arms.values()])
     of_arms = dict(zip(scenario.arms, arms, strict=True))
@@ -63,7 +63,7 @@ def _without_secret(found: re.Match[str]) -> str:
 
 
 def _data(text: str) -> Mapping[str, Any]:
-    """What it says; nothing if it is no TOML."""
+    """The data of a TOML text; empty if it is no TOML."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):

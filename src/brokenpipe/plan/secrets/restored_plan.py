@@ -1,4 +1,4 @@
-"""A recorded plan with its secrets again, to resume a run: from the files that hold them, or from the environment."""
+"""Restores the secrets of a recorded plan, to resume a run: from the files that have them, or from the environment."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from brokenpipe.redaction import is_redacted, redacted, without_numbers
 def restore_secrets(recorded: Plan, scenario_file: Path, copy: str, target_folder: Path) -> Plan:
     """The plan as it was run, given the scenario file, its copy in the report folder, and the target's folder.
 
-    A secret stands in the scenario file or in target.toml. If that says something else by now, it is taken from the
-    variable of its name in the environment. Raises UsageError with the variables that have to be set for that.
+    A secret is in the scenario file or in target.toml. If that file has changed, the secret is taken from the variable
+    of its name in the environment. Raises UsageError with the variables that have to be set for that.
     """
     scenario, target = recorded.scenario, recorded.target
     if not any(map(_has_redacted, (scenario.env, target.env, *scenario.arms.values()))) and not is_redacted(
@@ -51,7 +51,7 @@ def _has_redacted(env: Mapping[str, str]) -> bool:
 
 
 def _unchanged_scenario(scenario_file: Path, copy: str) -> Scenario | None:
-    """The scenario file, if it still says what was copied from it."""
+    """The scenario file, if it is still the one that was copied."""
     if not scenario_file.is_file():
         return None
     text, scenario = parse_scenario(scenario_file)
@@ -60,12 +60,12 @@ def _unchanged_scenario(scenario_file: Path, copy: str) -> Scenario | None:
 
 @dataclass(slots=True)
 class _SecretLookup:
-    """For the value of each variable that was redacted."""
+    """Looks up the value of each redacted variable."""
 
     missing: list[str] = field(default_factory=list)
 
     def restored(self, shown: Mapping[str, str], original: Mapping[str, str]) -> dict[str, str]:
-        """Variables as they were, where they are found."""
+        """The variables with their values restored, where found."""
         return {
             name: self._value(name, value, original) if is_redacted(value) else value
             for name, value in shown.items()

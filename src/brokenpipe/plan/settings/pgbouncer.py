@@ -49,7 +49,7 @@ class PgBouncerSettings(StrictModel):
 
     @property
     def chosen(self) -> str:
-        """What is said of it, as one would write it."""
+        """The keys that the scenario sets, as written in TOML."""
         return ", ".join(
             f"{key} = {json.dumps(value)}" for key, value in self.model_dump(exclude_unset=True).items()
         )

@@ -1,4 +1,4 @@
-"""How the stack's Postgres is set up, as far as a scenario has a say in it."""
+"""Settings of the stack's Postgres that a scenario can change."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class PostgresSettings(StrictModel):
 
     @property
     def chosen(self) -> str:
-        """What is otherwise than usual, as one would write it; empty if nothing is."""
+        """The keys that differ from the defaults, as written in TOML; empty if none does."""
         changed = self.model_dump(mode="json", exclude_defaults=True)
         return ", ".join(f"{key} = {json.dumps(value)}" for key, value in changed.items())

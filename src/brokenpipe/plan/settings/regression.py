@@ -1,4 +1,4 @@
-"""What counts as a regression against a baseline: how much a rise may be, and how large a one must not be missed."""
+"""Limits of a regression against a baseline: the rise that is tolerated, and the rise that must not be missed."""
 
 from __future__ import annotations
 
