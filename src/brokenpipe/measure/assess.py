@@ -1,4 +1,4 @@
-"""What the facts say: doubts, checks, differences between arms, and which arm to recommend."""
+"""Assessment of the facts: warnings, checks, differences between arms, and the recommended arm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from brokenpipe.measure.verdict.recommend import arm_costs, recommend_arm
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Of one run, and against its baseline if it has one."""
+    """The assessment of one run, including its baseline if it has one."""
 
     comparisons: tuple[Comparison, ...]
     episode_stats: Mapping[ArmPhase, EpisodeStats]
@@ -49,9 +49,9 @@ class Assessment:
 
 
 def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
-    """Everything that is decided about a run.
+    """Assess a run.
 
-    `under_way`: what is read only after the last phase, such as the ledger, is not missed.
+    `under_way`: what is read only after the last phase, such as the ledger, may be missing.
     """
     scenario, estimator = facts.plan.scenario, facts.estimator
     broken = broken_services(scenario, facts.cells, facts.explained.failures)
@@ -64,7 +64,7 @@ def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
     figures = {place: estimator.episode_stats(place) for place in facts.cells}
     machine = machine_of(facts.environment)
     baseline = None if under_way else read_baseline(history.folder / BASELINE_FILE)
-    if baseline is not None:  # a scenario that expects nothing asks something all the same
+    if baseline is not None:  # the baseline is an expectation, too
         warnings = tuple(each for each in warnings if each.code != Code.NOTHING_EXPECTED)
     held = _check_baseline(baseline, NewRun(facts.plan, figures, warnings, machine))
     between = () if under_way else lost_between_phases(scenario, facts.write_audits, warnings)
@@ -87,7 +87,7 @@ def assess(history: History, facts: Facts, *, under_way: bool) -> Assessment:
 
 
 def _only_working_arms(broken: Sequence[BrokenService], control: str) -> Callable[[Comparison], bool]:
-    """Whether a comparison is one of arms that work: what fails always breaks less than anything."""
+    """A predicate: both arms of a comparison work. An arm that always fails breaks the fewest connections."""
     arms = {each.arm for each in broken}
     return lambda comparison: not arms & {comparison.arm, control}
 

@@ -1,4 +1,4 @@
-"""How often a difference is seen where there is none: experiments whose arms are all the same, recorded for real.
+"""False positives: how often a difference is found between arms that are all the same, in recorded experiments.
 
 Counted twice: as they were recorded, and with the names of the arms shuffled within each episode, which gives any
 number of further experiments without a difference from the same recorded episodes.
@@ -40,7 +40,7 @@ CALIBRATED_METRICS = (Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADDED_P50_MS)
 
 @dataclass(frozen=True, slots=True)
 class ComparisonFamily:
-    """One metric in one phase of one run: what each episode says, arms in rows; the first is the control."""
+    """One metric in one phase of one run: a value for each arm (row) and episode. The first row is the control."""
 
     run: str
     phase: str
@@ -50,7 +50,7 @@ class ComparisonFamily:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """How many of how many."""
+    """A count out of a total."""
 
     count: int
     total: int
@@ -73,7 +73,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class FalsePositiveCounts:
-    """Of some families: in how many any arm was said to differ, and how many intervals left the 0 out."""
+    """False positives of some families: families in which any arm differed, and intervals without the 0."""
 
     families: Proportion
     intervals: Proportion
@@ -84,7 +84,7 @@ class FalsePositiveCounts:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Recorded runs, and experiments relabelled from them."""
+    """False positives of recorded runs, and of experiments that are relabelled from them."""
 
     runs: int
     recorded: FalsePositiveCounts
@@ -104,7 +104,7 @@ NO_COUNTS = FalsePositiveCounts(Proportion(0, 0), Proportion(0, 0))
 
 
 def calibrate(reports: Path, experiments: int, stack: StackKind = "local") -> Calibration:
-    """Judge every finished run of a stack in a folder of report folders. Raises UsageError if there is none."""
+    """Count false positives of every finished run of a stack in a folder. Raises UsageError if there is none."""
     folders = finished_runs(reports, stack)
     if not folders:
         more = "" if stack == "local" else f" --stack {stack}"
@@ -124,7 +124,7 @@ def finished_runs(reports: Path, stack: StackKind = "local") -> list[Path]:
 
 
 def _reached_its_end(summary: Path) -> bool:
-    """What another program wrote there, or an older version, does not say so."""
+    """Whether it says "done". A file of another program, or of an older version, may not."""
     try:
         said = json.loads(summary.read_text(encoding="utf-8", errors="replace"))
     except ValueError:
@@ -133,7 +133,7 @@ def _reached_its_end(summary: Path) -> bool:
 
 
 def read_families(folder: Path) -> Iterator[ComparisonFamily]:
-    """Every comparison that a recorded experiment makes. Raises UsageError if its arms are not all the same."""
+    """Read every comparison of a recorded experiment. Raises UsageError if its arms are not all the same."""
     with open_history(folder) as history:
         scenario = plan_of(history).scenario
         demand_equal_arms(scenario)
@@ -161,7 +161,7 @@ def demand_equal_arms(scenario: Scenario) -> None:
 
 
 def count_false_positives(values: Array) -> FalsePositiveCounts:
-    """One family, as a report would judge it. Intervals with an end exactly at 0 do not leave it out."""
+    """Count one family, by the rules of a report. Intervals with an end exactly at 0 do not leave it out."""
     paired = {str(n): (row - values[0]).tolist() for n, row in enumerate(values[1:])}
     false = any(p <= ERROR for p in adjusted_ps(paired).values())
     intervals = [found for each in paired.values() if (found := mean_interval(each)) is not None]
@@ -170,16 +170,16 @@ def count_false_positives(values: Array) -> FalsePositiveCounts:
 
 
 def count_recorded(found: Sequence[ComparisonFamily]) -> FalsePositiveCounts:
-    """What the recorded experiments themselves say."""
+    """Count the recorded experiments themselves."""
     return sum((count_false_positives(family.values) for family in found), NO_COUNTS)
 
 
 def count_relabelled(
     found: Sequence[ComparisonFamily], experiments: int, seed: int = 1
 ) -> FalsePositiveCounts:
-    """So many experiments drawn from the recorded ones: in each episode the arms' names are dealt anew.
+    """Count experiments drawn from the recorded ones: in each episode the arms' names are shuffled.
 
-    Each metric of a phase is dealt by itself, since none is compared with another.
+    Each metric of a phase is shuffled by itself, since none is compared with another.
     """
     draw, total = np.random.default_rng(seed), NO_COUNTS
     by_run: dict[str, list[ComparisonFamily]] = defaultdict(list)

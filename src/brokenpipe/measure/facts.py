@@ -1,4 +1,4 @@
-"""What happened, in figures: all that is read from a history before anything is judged."""
+"""Facts of a run: everything that is counted from its history before anything is assessed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from brokenpipe.plan.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class ExplainedFailures:
-    """Every failed request, and what each is owed to, in the same order."""
+    """Every failed request and its attribution, in the same order."""
 
     failures: tuple[FailedRequest, ...]
     attributions: tuple[Attribution, ...]
@@ -52,7 +52,7 @@ class ExplainedFailures:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one run. `estimator` tells what any metric was, of the whole table and of single episodes."""
+    """The facts of one run. `estimator` gives any metric, for the whole table and for single episodes."""
 
     plan: Plan
     environment: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Facts:
 
     @property
     def cells(self) -> Mapping[ArmPhase, ArmPhaseStats]:
-        """The table."""
+        """The table: one value for each arm and phase."""
         return self.estimator.cells
 
     @property
@@ -79,15 +79,18 @@ class Facts:
 
     @property
     def phases_for_all_arms(self) -> list[str]:
-        """The phases in which all arms met the same.
+        """The phases in which all arms had the same faults.
 
-        Where a fault happened to some arms only, the others are no answer to what it does.
+        Where a fault hits some arms only, the other arms are no comparison.
         """
         return [name for name in self.reached if not self.plan.scenario.phase(name).arms]
 
 
 def collect_facts(history: History) -> Facts:
-    """The facts of a history that was opened just now. Raises ReportError if this version cannot read its plan."""
+    """Collect the facts of a newly opened history, in which tables are created.
+
+    Raises ReportError if this version cannot read its plan.
+    """
     plan, environment = plan_of(history), recorded_environment(history.folder)
     scenario = plan.scenario
     create_request_tables(history, limit_s=scenario.load.timeout_s)
@@ -144,7 +147,7 @@ def _build_estimator(
     write_audits: Mapping[str, WriteAudit],
     witnessed: frozenset[str],
 ) -> Estimator:
-    """The table, filled by everybody who knows something of a place, and the episodes that it is made of."""
+    """The table of arms and phases with all its columns, and the episodes behind it."""
     scenario, failed = plan.scenario, explained.failures
     by_place = episodes_by_arm_phase(history, product(scenario.arms, reached), failed)
     errors = {phase.name: ERROR / plan.analyses_of(phase.name) for phase in scenario.phases}

@@ -1,7 +1,7 @@
 """The last seconds of a history that is being written: what the live pages show.
 
-Reads what has been added to the files since the last look, and judges it by the same rules as the report does. Nothing
-of this is kept; the report is made from the files.
+Reads what was added to the files since the last call, and classifies it by the same rules as the report. Nothing of
+this is kept: the report is made from the files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.live_view import RECENT_S, ArmSnapshot, FaultEvent
 from brokenpipe.measure.failures.root_cause import failure_of
 
-WITNESS_WAIT_S = 1.0  # a failed request waits so long for what the witness says of it
+WITNESS_WAIT_S = 1.0  # how long a failed request waits for its witness record
 MAX_FAULT_EVENTS = 40
 _FOR_EVER = 2**63 - 1
 _SKIPPED_WRITERS = frozenset({"links", "ledger"})
@@ -63,7 +63,7 @@ class _ArmCounters:
 
 
 class LiveReader:
-    """Looks at one folder, as often as it is asked to. One file that cannot be read is no reason to see nothing."""
+    """Incremental reader of one report folder. A file that cannot be read is skipped."""
 
     def __init__(self, folder: Path, arms: Sequence[str]) -> None:
         self._folder = folder
@@ -76,7 +76,7 @@ class LiveReader:
         self._phase_spans: list[tuple[int, int]] = []  # of the phases so far: begin and end
 
     def look(self, now: int) -> Mapping[str, ArmSnapshot]:
-        """Everything that was written since the last look. `now` is time.monotonic_ns()."""
+        """Read everything that was written since the last call. `now` is time.monotonic_ns()."""
         for path in sorted(self._folder.glob(EVERY_FILE)):
             writer = path.name.partition(".")[0]  # a long run has several files of each
             if writer in _SKIPPED_WRITERS:
@@ -88,7 +88,7 @@ class LiveReader:
         return {name: arm.snapshot(now) for name, arm in self._arms.items()}
 
     def deeds(self) -> tuple[FaultEvent, ...]:
-        """The latest acts, the newest last: those of one moment on several arms are one."""
+        """The latest fault events, the newest last. Acts on several arms at one moment are one event."""
         found: list[FaultEvent] = []
         open_: dict[str, int] = {}  # fault → its place in `found`
         for act in self._acts:
@@ -112,7 +112,7 @@ class LiveReader:
     # --- reading ------------------------------------------------------------------------------------
 
     def _new_lines(self, path: Path) -> Iterator[RecordLine]:
-        """Whole lines behind those that were read before."""
+        """The complete lines that were added since the last call."""
         try:
             with path.open("rb") as file:
                 file.seek(self._offsets.get(path, 0))
@@ -167,7 +167,7 @@ class LiveReader:
             self._phase_spans[-1] = (self._phase_spans[-1][0], edge["t"])
 
     def _is_in_a_phase(self, t0: int) -> bool:
-        """Whether a request that began then is one of a phase's. What we do between phases breaks some, too."""
+        """Whether a request that began then belongs to a phase. The harness breaks some between phases."""
         return any(begin <= t0 < end for begin, end in reversed(self._phase_spans))
 
     # --- judging ------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def _with_end(deed: FaultEvent, t: int) -> FaultEvent:
 
 
 def _is_masked_disconnect(close: RecordLine) -> bool:
-    """Whether this end of a connection kept a dead one from a request. As in the report, see prices."""
+    """Whether a dead connection was replaced before a request got it, by the rules of `tables/pool_costs`."""
     after, recycle_ms = close.get("after"), close.get("recycle_ms")
     if close.get("id") is None or after not in (None, "ping"):
         return False
@@ -228,7 +228,7 @@ def _is_masked_disconnect(close: RecordLine) -> bool:
 
 
 def _is_broken(end: RecordLine, told: RecordLine | None) -> bool:
-    """By the rules of the report."""
+    """Whether a failed request is a broken one, by the rules of the report."""
     told = told or {}
     testimony = (
         json.dumps(told[key]) if told.get(key) is not None else None

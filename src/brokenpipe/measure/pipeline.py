@@ -1,4 +1,4 @@
-"""A report folder into findings: what happened, then what that says. Nothing is written."""
+"""From a report folder to findings: collect facts, then assess them. Writes nothing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from brokenpipe.redaction import PASSED, redacted_command
 
 
 def measure(folder: Path) -> Findings:
-    """Everything the history in `folder` says. Raises ReportError if it is not a report folder."""
+    """Measure the history in `folder`. Raises ReportError if it is not a report folder."""
     with open_history(folder) as history:
         return build_findings(history, collect_facts(history))
 
 
 def read_as_baseline(folder: Path) -> Baseline:
-    """What is kept of a recorded experiment, for others to be held against it.
+    """Read a recorded experiment as a baseline for other runs.
 
     Raises ReportError if it is none, and NotComparable if it did not reach its end.
     """
@@ -42,16 +42,16 @@ def read_as_baseline(folder: Path) -> Baseline:
 
 
 def open_phases(folder: Path) -> frozenset[str]:
-    """The phases in which more episodes could decide a check. Of an experiment that is under way."""
+    """The phases of a running experiment in which more episodes could decide a check."""
     with open_history(folder) as history:
         found = build_findings(history, collect_facts(history), under_way=True)
     return frozenset(check.phase for check in found.checks if check.open)
 
 
 def build_findings(history: History, facts: Facts, *, under_way: bool = False) -> Findings:
-    """The facts, with what they say. `history`: the one that they were read from.
+    """Assess the facts and put everything into one value. `history`: the history of these facts.
 
-    `under_way`: what is read only after the last phase, such as the ledger, is not missed.
+    `under_way`: what is read only after the last phase, such as the ledger, may be missing.
     """
     scenario, begin = facts.plan.scenario, experiment_begin(history)
     decided = assess(history, facts, under_way=under_way)

@@ -1,4 +1,4 @@
-"""An experiment that was cut off: how far it got, and what is left to play of it."""
+"""State of an experiment that was cut off: how far it got, and which episodes remain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brokenpipe.plan.sequential import EpisodeRange, remaining_ranges
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """A folder's experiment as far as it got. `part`: the number of the next part."""
+    """How far the experiment of a folder got. `part`: the number of the next part."""
 
     plan: Plan
     part: int
@@ -27,7 +27,7 @@ class ResumeState:
 
 
 def read_resume_state(folder: Path) -> ResumeState:
-    """What there is in a report folder. Raises ReportError if it is none."""
+    """Read the state of a report folder. Raises ReportError if it is not one."""
     with open_history(folder) as history:
         plan = plan_of(history)
         scenario_file = recorded_environment(folder).get("scenario_file")
@@ -43,7 +43,7 @@ def read_resume_state(folder: Path) -> ResumeState:
 
 
 def _whole_episodes(history: History, arms: Sequence[str]) -> dict[str, int]:
-    """Of each phase, how many episodes are whole, from the first on: where arms take turns, those of every arm."""
+    """How many episodes of each phase are complete, from the first on; where arms take turns, by all arms."""
     whole: dict[str, set[int]] = defaultdict(set)
     rows = history.rows(
         "SELECT phase, n, bool_or(arm IS NULL) OR count(DISTINCT arm) >= ? FROM episodes WHERE counts GROUP BY ALL",

@@ -1,4 +1,4 @@
-"""What a report folder says of its own run: its plan, when it began, how it ended, and on what it ran."""
+"""Metadata of a run: its plan, its start time, how it ended, and its environment."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MAX_DETAILS = 10  # mistakes in one file
 
 
 class _Environment(BaseModel):
-    """What is read of `environment.json`, with its types. What others add to it is not looked at."""
+    """The keys of `environment.json` that are read, with their types. Other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
@@ -61,7 +61,7 @@ class _Environment(BaseModel):
 
 
 def recorded_environment(folder: Path) -> dict[str, Any]:
-    """On what it was run, and by which command. Raises ReportError if that is not what a run writes down."""
+    """The environment of a run: machine, versions, command. Raises ReportError if no run writes it like that."""
     found = document(folder, "environment.json")
     try:
         _Environment.model_validate(found)
@@ -75,7 +75,7 @@ def recorded_environment(folder: Path) -> dict[str, Any]:
 
 
 def _validation_details(error: ValidationError) -> tuple[str, ...]:
-    """The keys at fault, and what each must be; the first few."""
+    """The invalid keys and what each must be; the first few."""
     found = error.errors(include_url=False, include_input=False)
     told = [f"{key_of(each['loc'])}: {each['msg'].replace('Input should be', 'must be')}" for each in found]
     return (
@@ -94,15 +94,15 @@ def scenario_text(folder: Path) -> str:
 
 
 def start_time(history: History) -> str:
-    """When it began: ISO 8601, UTC."""
+    """When the run began: ISO 8601, UTC."""
     (wall_ns,) = history.one("SELECT coalesce(min(wall_ns), 0) FROM clocks WHERE writer = 'experiment'")
     return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def end_reason(history: History) -> str:
-    """How it ended: "done", "interrupted", "terminated", "failed", "stopped", "hung" or "cut off".
+    """How the run ended: "done", "interrupted", "terminated", "failed", "stopped", "hung" or "cut off".
 
-    A later part that was cut off has said nothing, whatever the one before it said.
+    The record of an earlier part does not count: the last part may have been cut off.
     """
     rows = history.rows(
         "SELECT how FROM finishes WHERE t > (SELECT coalesce(max(t), 0) FROM resumptions) ORDER BY t DESC"
@@ -112,7 +112,7 @@ def end_reason(history: History) -> str:
 
 
 def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
-    """Versions, then what is set at the servers, then the code, then the machine, and where on it the stack ran."""
+    """Rows for the report: versions, server settings, code, machine, and where the stack ran."""
     scenario = plan.scenario
     shown = {str(name): str(version) for name, version in document.get("versions", {}).items()}
     if scenario.postgres.chosen:

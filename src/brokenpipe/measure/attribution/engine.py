@@ -1,14 +1,14 @@
-"""What each failed request is owed to, with evidence: request → connection → link of the proxy → act of the nemesis.
+"""Attribution of failed requests to faults, with evidence: request → connection → proxy connection → fault.
 
-    direct        the fault hit the wire that this request was using, or was given
-    collateral    its connection had to go because a sister's had died, and what took its place failed
-    secondary     it waited for a connection while others hung on what the fault had done
-    service       the service's own event loop stood still, and its time ran out because of that
+    direct        the fault hit the connection that this request was using, or was given
+    collateral    it had to connect in place of a connection that a fault had ended, and that failed
+    secondary     it waited for a connection while the fault held up other requests
+    service       the service's own event loop stood still, and a time limit ran out because of that
     unattributed  it was followed, and nothing recorded leads from it to a fault
-    unknown       it could not be followed: nobody inside the service saw it, or its connection has no link on record
+    unknown       it could not be followed: the witness did not see it, or the proxy has no record of its connection
 
-Nothing is guessed: a fault that was there at the time is evidence only for failures that this fault makes without
-ending a link, such as refused connections. In histories without a log of links, times have to do; that is said.
+Nothing is guessed: a fault that was active at the time is evidence only for failures that it causes without ending a
+connection, such as refused connections. Histories without a log of links are attributed by times alone, and marked so.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from brokenpipe.measure.failures.witness_coverage import coverage_by_arm, fully_
 from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.run_metadata import plan_of
 
-_Cause = tuple[Relation, FaultWindow | None, int | None, str]  # with the time of what happened to the wire
+_Cause = tuple[Relation, FaultWindow | None, int | None, str]  # with the time of the effect on the connection
 
 _LATE_NOTICE_NS = 1_000_000_000
 _TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
 
 
 class Attributor:
-    """Answers for one failure at a time, from what was recorded of wire, faults and pool."""
+    """Attributes one failure at a time, from the records of connections, faults and pools."""
 
     def __init__(self, history: History, failures: Sequence[FailedRequest] = ()) -> None:
         self.connections: ProxyConnections = proxy_connections(history)
@@ -79,7 +79,7 @@ class Attributor:
         self.pinging = pinging_arms(history)
 
     def attribute(self, failure: FailedRequest) -> Attribution:
-        """What this failed request is owed to."""
+        """Attribute one failed request to a fault, or to none."""
         act = failure.operation
         life = self.connections.connection(failure.arm, act.port, _failed_at(act, failure)) if act else None
         tie, window, at, evidence = self._cause(failure, life)
@@ -120,10 +120,10 @@ class Attributor:
         return owed
 
     def _is_followed(self, failure: FailedRequest, life: ProxyConnection | None) -> bool:
-        """Whether the records would lead to a fault if one had caused it: its chain is known, and its connection.
+        """Whether the records would lead to a fault if one had caused it: its operation and connection are known.
 
-        Who has no connection yet waits or connects; an error of the service's own has none, if all of its requests
-        and pools are seen. Of what was given up without a word nobody knows what it waited for.
+        A request that waits or connects has no connection yet. An error of the service itself has none either, provided
+        that the witness saw all requests and pools. What a request without any record waited for is not known.
         """
         if failure.operation is not None:
             return life is not None or (
@@ -132,7 +132,7 @@ class Attributor:
         return failure.error_class is ErrorClass.APPLICATION and failure.arm in self.fully_witnessed
 
     def _by_connection(self, failure: FailedRequest, life: ProxyConnection | None) -> _Cause | None:
-        """The link of its connection was cut, silenced or ended, and that is why it failed."""
+        """Its connection was cut, silenced or ended at the proxy, and that is why it failed."""
         if life is None or not (failure.error_class.is_disconnect or failure.error_class in HANG_CLASSES):
             return None
         # A connection ends once. On a busy machine its client may hear of it before the proxy has written it down.
@@ -147,7 +147,7 @@ class Attributor:
     def _fault_on_connection(
         self, arm: str, life: ProxyConnection, until: int, began: int | None = None
     ) -> tuple[FaultWindow, int] | None:
-        """The act that cut, silenced or ended a link, and when that was. `began`: something was asked on it."""
+        """The fault that cut, silenced or ended a connection, and when. `began`: when its operation began."""
         for struck in (life.cut, life.silenced):
             if struck is not None and struck <= until:
                 window = self._fault_with_toxic(arm, life.toxic, struck)
@@ -160,9 +160,9 @@ class Attributor:
     def _fault_behind_goodbye(
         self, arm: str, life: ProxyConnection, until: int, began: int | None
     ) -> tuple[FaultWindow, int] | None:
-        """The act that made the server say good-bye, if its client hung up on that before the server did.
+        """The fault that made the server send an error and close, if the client closed first because of it.
 
-        It had asked, and was told on the wire instead of an answer: under TLS that looks like an end to it.
+        The client got the server's error instead of an answer: under TLS that looks like an end to it.
         """
         if (
             life.closed_by != "client"
@@ -176,7 +176,7 @@ class Attributor:
     def _server_fault(
         self, arm: str, since: int, ended: int, *, idle: bool
     ) -> tuple[FaultWindow, int] | None:
-        """The act in that time that could make the server end a link, and when it ended."""
+        """The fault in that time that could make the server end the connection, and when it ended."""
         for window in self.windows.before(arm, ended):
             lasted = window.overlaps(since - self.effects.effect_after_heal_ns(window), ended)
             if lasted and window.fault != HARNESS and self.effects.could_end(window, idle=idle):
@@ -184,13 +184,13 @@ class Attributor:
         return None
 
     def _fault_that_ended(self, arm: str, port: int, at: int) -> tuple[FaultWindow, int] | None:
-        """The fault that had ended the link of a port, if one had; ourselves do not count."""
+        """The fault that had ended the connection of a port. Ends by the harness do not count."""
         life = self.connections.connection(arm, port, at)
         owed = self._fault_on_connection(arm, life, at + SLACK_NS) if life else None
         return owed if owed and owed[0].fault != HARNESS else None
 
     def _fault_with_toxic(self, arm: str, toxic: str | None, at: int) -> FaultWindow | None:
-        """The last act that used this toxic. Between phases that is ourselves, with the switch that kills."""
+        """The last fault that used this toxic. Between phases the harness itself uses `kill_switch`."""
         for window in self.windows.before(arm, at):
             if _TOXIC_OF.get(window.fault, window.fault) == toxic:
                 return window
@@ -199,9 +199,9 @@ class Attributor:
         return None
 
     def _by_event_loop(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
-        """The service's loop stood still while it waited: measured, where a latency's share is only reckoned.
+        """The service's event loop stood still while it waited. That is measured; a latency's share is an estimate.
 
-        Or it had to connect, in place of a connection that was given up because of that.
+        Or it had to connect in place of a connection that was given up because of that.
         """
         instead = failure.operation is not None and failure.operation.kind == "connect"
         if self._loop_stood_still(failure) or (instead and (failure.arm, failure.id) in self.reconnecting):
@@ -213,14 +213,14 @@ class Attributor:
         return None if stood is None else round(stood, 1)
 
     def _loop_stood_still(self, failure: FailedRequest) -> bool:
-        """Not in silence: then nothing would have come, however well the loop ran."""
+        """Not during a silent fault: then no answer would have come, however well the loop ran."""
         if self.standstills.standstill_s(failure) is None:
             return False
         there = self.windows.during(failure.arm, failure.begin, _failed_at(failure.operation, failure))
         return not any(window.fault in SILENT_FAULTS for window in there)
 
     def _by_active_fault(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
-        """It failed in a way that a fault makes which was there while the act that failed went on."""
+        """It failed in a way that an active fault causes, while the failed operation was under way."""
         act = failure.operation
         if act is None or act.kind == "checkout":
             return None
@@ -233,14 +233,14 @@ class Attributor:
         return (Relation.DIRECT, window, until, "fault at that time") if window else None
 
     def _by_failed_reconnect(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
-        """It had to connect, for a connection that a fault had ended or the pool had given up because of one."""
+        """It failed to replace a connection that a fault had ended, or that the pool had dropped because of one."""
         if failure.operation is None or failure.operation.kind != "connect":
             return None
         owed = self.failed_reconnects.get((failure.arm, failure.id))
         return (Relation.COLLATERAL, *owed, "link of its sister") if owed else None
 
     def _by_queue_wait(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
-        """It waited in the pool's queue while others hung on links that were silent, or on what else was there."""
+        """It waited in the pool's queue while others hung on silent connections, or on an active fault."""
         act = failure.operation
         if act is None or act.kind != "checkout":
             return None
@@ -262,7 +262,7 @@ class Attributor:
         return None
 
     def _lasting_silence(self, arm: str, began: int, until: int) -> FaultWindow | None:
-        """A silence that others had begun in, and hung on after it was healed, when this one began to wait."""
+        """A silent fault, healed by now, in which others began to hang that still hung when this one began to wait."""
         for stall in latest(self.stalls[arm], until):
             there = self.windows.during(arm, stall.since, stall.since) if stall.seen_at >= began else ()
             if window := next((each for each in there if each.fault in SILENT_FAULTS), None):
@@ -270,7 +270,7 @@ class Attributor:
         return None
 
     def _blocks_others(self, window: FaultWindow, arm: str, until: int) -> bool:
-        """Whether others hang on it. In silence everyone does; in a latency those who have told so."""
+        """Whether it holds up other requests. A silent fault holds up all; a latency, those with a record of it."""
         if window.fault != "latency":
             return window.fault in SILENT_FAULTS
         there = (stall for stall in latest(self.stalls[arm], until) if stall.since >= window.begins)
@@ -280,7 +280,7 @@ class Attributor:
         )
 
     def _by_time_alone(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
-        """Without a log of links: a broken connection is owed to the fault before, if it could have been that."""
+        """Without a log of links: attribute a broken connection to the fault before it, if that is possible."""
         if self.connections or not failure.broken:
             return None
         until = _failed_at(failure.operation, failure)
@@ -293,7 +293,7 @@ class Attributor:
     # --- what follows ---------------------------------------------------------------------------------
 
     def _episode(self, window: FaultWindow | None, at: int) -> tuple[str, int | None]:
-        """Of the fault: a strike has its own, what is held belongs to the one in which it had its effect."""
+        """The episode of the fault: a strike has its own, a held fault has the one of its effect."""
         if window is None:
             return "", None
         if window.fault == HARNESS or window.episode is not None:
@@ -307,7 +307,7 @@ class Attributor:
     def _preventable(
         self, failure: FailedRequest, life: ProxyConnection | None, tie: Relation
     ) -> tuple[bool | None, bool | None]:
-        """By pre-ping, by recycle. A ping finds what is dead, and hangs on what is silent; age finds both."""
+        """By pre-ping and by recycle. A ping finds a dead connection, and hangs on a silent one; recycle finds both."""
         act = failure.operation
         if tie is Relation.SERVICE:
             return False, False
@@ -348,7 +348,7 @@ _NOT_IN_USE: Mapping[RequestStage, State] = {
 def refine_by_connection(
     failures: Sequence[FailedRequest], attributions: Sequence[Attribution]
 ) -> tuple[FailedRequest, ...]:
-    """The failures: no more in use where the proxy knew of the end first, or where it came with the first byte."""
+    """The failures, no longer `in use` where the proxy knew of the end first, or it came with the first byte."""
     return tuple(
         replace(failure, state=_NOT_IN_USE.get(owed.stage, failure.state))
         if failure.state == "in use"
@@ -363,7 +363,7 @@ def _failed_at(act: DbOperation | None, failure: FailedRequest) -> int:
 
 
 def _unusable_since(life: ProxyConnection | None) -> int | None:
-    """When a connection was no longer of any use: over, but not by its own client, or forgotten, or silent."""
+    """When a connection became unusable: ended (not by its own client), forgotten or silenced."""
     if life is None:
         return None
     over = life.over_at if life.closed_by != "client" else None

@@ -1,11 +1,11 @@
-"""When the event loop of a service stood still, and which timers fired late because of that.
+"""Standstills of a service's event loop, and the timers that fired late because of them.
 
     request   ├ statement ──────────────────────┤ time limit of 0.6 s, fired after 0.8 s
     its loop     ├── stands still for 0.8 s ──┤
 
-A timer of the service runs in its loop. One that fires while the loop stood still, or right after, tells nothing of the
-network: the answer may have lain in the socket for long. Known of processes whose loop the witness watched; of requests
-in worker threads, and of servers without a loop, it is not.
+A timer of the service runs in its loop. One that fires while the loop stood still, or right after, says nothing about
+the network: the answer may have been in the socket for long. Known of processes whose loop the witness watched; not of
+requests in worker threads, nor of servers without a loop.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class _Standstill(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standstills:
-    """Of every arm, by process, in order."""
+    """The standstills of every arm, by process, in order."""
 
     by_process: Mapping[str, Mapping[int, Sequence[_Standstill]]]
 
     @property
     def any_on_record(self) -> bool:
-        """Whether any loop stood still: in most histories none did, and nothing has to be looked up for it."""
+        """Whether any loop stood still. In most histories none did, which saves all further queries."""
         return any(spans for processes in self.by_process.values() for spans in processes.values())
 
     def standstill_s(self, failure: FailedRequest) -> float | None:
@@ -78,7 +78,7 @@ class Standstills:
         return stood_ns / 1e9
 
     def _spans(self, arm: str, pid: int | None, since: int, until: int) -> Sequence[_Standstill]:
-        """Those of a time. Which process served a request must be known if there are several."""
+        """The standstills within a time. Of several processes, the one that served the request must be known."""
         processes = self.by_process.get(arm, {})
         if pid is None and len(processes) == 1:
             (pid,) = processes
@@ -89,7 +89,7 @@ class Standstills:
 
 
 def _waiting_span(failure: FailedRequest) -> tuple[int, int]:
-    """From when to when: the act that failed, or the whole request if there is none or its user gave up."""
+    """From when to when it waited: in the failed operation, or in the whole request if its user gave up."""
     act = failure.operation
     if act is None or failure.error_class is ErrorClass.TIMEOUT:
         return failure.begin, failure.end
@@ -101,7 +101,7 @@ _LOOPS = "SELECT witness_arm, pid, t - (ms * 1e6)::BIGINT, t, ms FROM loops WHER
 
 
 def read_standstills(history: History) -> Standstills:
-    """Those on record."""
+    """Read the standstills on record."""
     found: dict[str, dict[int, list[_Standstill]]] = defaultdict(lambda: defaultdict(list))
     for arm, pid, begins, ends, ms in history.rows(_LOOPS):
         spans = found[arm][pid]
@@ -143,6 +143,6 @@ SELECT witness_arm, phase, max(ms) FROM ({select_with_episode("FROM loops", "t")
 
 
 def with_loop_lag(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with how long the service's event loop stood still there at most, where it is known."""
+    """Add the longest standstill of the service's event loop to each arm and phase, where it is known."""
     longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST)}
     return {place: replace(cell, loop_lag_ms=longest.get(place)) for place, cell in cells.items()}

@@ -1,10 +1,10 @@
-"""Connecting for a connection that a fault had ended: its place in the pool is vacant until a connect succeeds.
+"""Failed reconnects: a connection that a fault ended leaves a vacancy in its pool until a connect succeeds.
 
-    close, for the fault ─▶ connect          replaced, nobody noticed
-                         └▶ connect_failed   this request failed for it, and so do those that try again
+    close, by the fault ─▶ connect           replaced, no request noticed
+                         └▶ connect_failed   this request failed because of it, and so do those that try again
                               └▶ connect     replaced at last
 
-A connection that fails to open when no place is vacant is for the pool to grow: that is owed to no fault of before.
+A connection that fails to open without a vacancy was meant to grow the pool: no earlier fault caused that failure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ORDER BY t
 
 @dataclass(slots=True)
 class _Pool:
-    """One of an arm, while its events are read in order."""
+    """State of one pool, while its events are read in order."""
 
     invalidated: ConnectionEnd | None = None  # by what, the last time
     vacant: list[ConnectionEnd] = field(
@@ -44,7 +44,7 @@ class _Pool:
 def failed_reconnects(
     history: History, ended_by: FindConnectionEnd
 ) -> Mapping[tuple[str, str], ConnectionEnd]:
-    """By arm and request: what had ended the connection that it failed to replace."""
+    """By arm and request: the end of the connection that it failed to replace."""
     failed: dict[tuple[str, str], ConnectionEnd] = {}
     pools: dict[tuple[str, int], _Pool] = defaultdict(_Pool)
     for arm, number, t, event, request, port, whole in _events(history):
@@ -62,7 +62,7 @@ def failed_reconnects(
 
 
 def _events(history: History) -> Iterator[tuple[str, int, int, str, str, int, bool]]:
-    """Nothing, without a connect that failed: most histories have none, and some have millions of connects."""
+    """No events unless a connect failed: most histories have none, and some have millions of connects."""
     (any_failed,) = history.one("SELECT count(*) FROM connect_failures")
     if any_failed:
         yield from history.stream(_EVENTS)

@@ -1,7 +1,7 @@
-"""What a fault can have done to a request whose link it did not end: by its kind, its parameters and the time it took.
+"""Effects of a fault on connections that it did not end: error classes by kind, parameters and duration.
 
-A fault that is merely there is no evidence: a service has time limits, full pools and failures of its own. So a
-statement limit has cancelled only what took as long as it allows, and a latency of 20 ms has not made a second.
+An active fault alone is no evidence: a service has time limits, full pools and failures of its own. So a statement
+limit cancels only what took as long as it allows, and a latency of 20 ms does not explain a second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OTHER_ROUND_TRIPS = 3
 HANG_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 SILENT_FAULTS = frozenset({"black_hole", "packet_drop", "server_pause"})
-"""In which everybody hangs."""
+"""Faults under which every request hangs."""
 
 _FAULTS_CAUSING: Mapping[ErrorClass, frozenset[str]] = {
     ErrorClass.REFUSED: frozenset({"refuse", "server_restart"}),
@@ -51,7 +51,7 @@ _END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
 
 @dataclass(frozen=True, slots=True)
 class FaultEffects:
-    """The faults of a plan, by their phase. Of one that is not in it only the kind is known, and that has to do."""
+    """The faults of a plan, by phase. For a fault that is not in the plan, only its kind is known."""
 
     faults: Mapping[str, Fault]
     pooler_retries_ns: int = (
@@ -59,11 +59,11 @@ class FaultEffects:
     )
 
     def lasting_ns(self, error_class: ErrorClass) -> int:
-        """How long after a fault somebody may still be told of it in this way."""
+        """How long after a fault a client may still get this error."""
         return self.pooler_retries_ns if error_class is ErrorClass.POOLER else 0
 
     def could_fail(self, window: FaultWindow, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
-        """Whether it makes an act fail in this way. `took_ns` None: not known."""
+        """Whether it can make an operation fail in this way. `took_ns` None: not known."""
         if act == "connect" and error_class.is_disconnect:
             return self._could_end_while_connecting(window, took_ns)
         if window.fault == "server_setting":
@@ -72,21 +72,21 @@ class FaultEffects:
         return made and (window.fault != "latency" or self.could_delay(window, act, took_ns))
 
     def could_end(self, window: FaultWindow, *, idle: bool) -> bool:
-        """Whether it makes the server end a link. `idle`: nothing had been asked on it at that time."""
+        """Whether it can make the server end a connection. `idle`: no statement was under way on it."""
         if window.fault != "server_setting":
             return window.fault in _END_AT_THE_SERVER
         setting = self._setting(window)
         return idle and (setting is None or setting.setting in _IDLE_LIMITS)
 
     def effect_after_heal_ns(self, window: FaultWindow) -> int:
-        """How long after its healing it may still end a link: a session keeps a limit until its next statement."""
+        """How long it may end connections after its healing: a session keeps a limit until its next statement."""
         setting = self._setting(window)
         if setting is None or setting.setting not in _IDLE_LIMITS:
             return 0
         return (setting.after_ms or 0) * 1_000_000 + SERVER_SLACK_NS
 
     def could_delay(self, window: FaultWindow, act: str, took_ns: int | None) -> bool:
-        """Whether it is at least half of an act's time: all of it in silence, some round trips in a latency."""
+        """Whether it is at least half of an operation's time: all of it under silence, round trips under a latency."""
         fault = self._fault(window)
         if not isinstance(fault, Latency):
             return window.fault == "latency" or window.fault in SILENT_FAULTS
@@ -126,7 +126,7 @@ class FaultEffects:
 
 
 def fault_effects(history: History) -> FaultEffects:
-    """Those of the plan that was run."""
+    """The effects of the faults of the plan that was run."""
     plan = Plan.model_validate(history.document("plan.json"), strict=False)
     pooler = plan.scenario.pgbouncer
     retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0

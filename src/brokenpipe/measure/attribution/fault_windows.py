@@ -1,10 +1,10 @@
-"""When a fault was there: each act of the nemesis on an arm as a window of time.
+"""Windows of time in which faults were active: one for each act of the nemesis on an arm.
 
     strike      ├┤            from just before the call to just after it
     held        ├──────────┤  from its injection to its healing, or to what cleared it away
 
-An arm's connections are also ended by ourselves, between phases and by a restart of the proxy. Those are windows too,
-so that nobody takes them for the fault.
+The harness itself also ends an arm's connections, between phases and by a restart of the proxy. These are windows too,
+so that they are not taken for the fault.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from brokenpipe.faults import Fault
 from brokenpipe.faults.contract import SERVER_LATE_S
 from brokenpipe.history.reader import History
 
-SLACK_NS = 5_000_000  # from an act to what a socket or a log line says of it
-# A session is told by a signal and ends when it sees to that; on a busy machine later than its contract promises.
+SLACK_NS = 5_000_000  # from an act to its effect on a socket or its log line
+# A session ends when it handles a signal; on a busy machine later than its contract promises.
 SERVER_SLACK_NS = int(2.5 * SERVER_LATE_S * 1e9)
 HARNESS = "the harness, between phases"
 
@@ -51,13 +51,13 @@ class FaultWindow:
         return self.fault in _MOMENTARY or self.fault == HARNESS
 
     def overlaps(self, since: int, until: int) -> bool:
-        """Whether it was there at some time between two moments, both in monotonic nanoseconds."""
+        """Whether it was active at some time between two moments, both in monotonic nanoseconds."""
         return self.begins - SLACK_NS <= until and since <= self.ends + SLACK_NS
 
 
 @dataclass(frozen=True, slots=True)
 class FaultWindows:
-    """Of every arm, in order of their beginning."""
+    """The windows of every arm, in order of their beginning."""
 
     by_arm: Mapping[str, Sequence[FaultWindow]]
     begins: Mapping[str, Sequence[int]]
@@ -68,7 +68,7 @@ class FaultWindows:
         return reversed(self.by_arm.get(arm, ())[:count])
 
     def during(self, arm: str, since: int, until: int) -> Iterator[FaultWindow]:
-        """Those of faults that were there at some time of an interval, the latest first."""
+        """Those of faults that were active at some time of an interval, the latest first."""
         return (
             window
             for window in self.before(arm, until)
@@ -83,7 +83,7 @@ _FOR_EVER = 2**63 - 1
 
 
 def fault_windows(history: History) -> FaultWindows:
-    """What the nemesis did to each arm."""
+    """The windows of each arm, from the acts of the nemesis."""
     by_arm: dict[str, list[FaultWindow]] = defaultdict(list)
     acts: dict[str, list[tuple[str, str, str, int | None, int, int]]] = defaultdict(list)
     for arm, *act in history.rows(_ACTS):

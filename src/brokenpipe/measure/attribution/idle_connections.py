@@ -1,10 +1,10 @@
-"""First uses after a rest: had the connection died before? Its socket cannot tell.
+"""First uses of a connection after a rest: whether it had died before, which its socket does not show.
 
     last use ── rest ──▶ handed out ─▶ first byte ─▶ RST
-                  ╰ a relay forgets it here, and tells nobody
+                  ╰ a relay forgets it here, without a sign
 
-Such an end looks like that of a connection in use. Its own proxy may know (`link_forgotten`). Else the arms that ping
-may: a ping that failed on a socket which looked alive has met the same. Where neither does, it is left open.
+Such an end looks like that of a connection in use. Its own proxy may have a record (`link_forgotten`). Otherwise arms
+that ping may show it: a ping that failed on a socket which looked alive met the same. Without either, it is left open.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from brokenpipe.measure.tables.requests import select_with_episode
 from brokenpipe.plan.scenario import Scenario
 
 LEAST_REST_MS = 50.0
-"""The shortest idle limit that a fault of ours has. In a pool under load, connections rest for less all the time."""
+"""The shortest idle limit of any fault. In a pool under load, connections rest for less all the time."""
 
 AT_FIRST_BYTE_NS = 1_000_000_000
 """How late the end may be heard of that answers a first byte, where the loop or the machine is busy.
@@ -43,7 +43,7 @@ _SPARE_ACTIVE_CONNECTIONS = frozenset({"latency", "idle_reset", "idle_drop", "se
 def died_at_first_byte(
     failure: FailedRequest, connection: ProxyConnection | None, windows: FaultWindows, effects: FaultEffects
 ) -> bool:
-    """Whether a connection that looked alive ended with the first byte after a rest, and nothing of ours ended it."""
+    """Whether a connection that looked alive ended with the first byte after a rest, and no fault ended it."""
     act = failure.operation
     if not _unexplained_end(failure, act, connection) or act is None or act.began is None or act.t is None:
         return False
@@ -152,10 +152,9 @@ def refine_by_pings(
     failures: Sequence[FailedRequest],
     attributions: Sequence[Attribution],
 ) -> tuple[tuple[FailedRequest, ...], tuple[Attribution, ...]]:
-    """The same; first uses after a rest are stale where pings of other arms prove it, and open where they contradict.
+    """Mark first uses after a rest as stale where pings of other arms prove it, as open where they contradict it.
 
-    They contradict where connections in use, which no act of ours ended, die less in an arm that pings: that no setting
-    helps against it cannot be said then.
+    They contradict it where fewer connections in use die in an arm that pings: then a setting may help after all.
     """
     pings = _pings(history, scenario, failures)
     if not pings.arms:

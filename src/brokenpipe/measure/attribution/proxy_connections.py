@@ -1,6 +1,6 @@
-"""The proxy's links: what became of each connection, found by arm, client's port and time.
+"""Connections through the proxy: how each one ended, found by arm, client's port and time.
 
-Ports are used again, so that a port alone names nobody: it was the link that had opened last.
+Ports are reused, so a port alone identifies no connection: it is the one that had opened last.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from brokenpipe.history.reader import History
 
 @dataclass(frozen=True, slots=True)
 class ProxyConnection:
-    """One link. Times are monotonic nanoseconds; None: that did not happen, or not before the log ended.
+    """One connection through the proxy. Times are monotonic nanoseconds; None: it did not happen before the log ended.
 
-    `ender` is toxic, client, server or no_server. `toxic` is what cut or silenced it. `forgotten`: a toxic had given it
-    up, which neither side knew before the client's next byte.
+    `closed_by` is toxic, client, server or no_server. `toxic` cut or silenced it. `forgotten`: a toxic had dropped it,
+    which neither side noticed before the client's next byte.
     """
 
     opened: int
@@ -31,18 +31,18 @@ class ProxyConnection:
 
     @property
     def over_at(self) -> int | None:
-        """When it was over on the wire, whoever ended it; silence is no end."""
+        """When it ended on the wire, by any side. Silence is no end."""
         return self.ended if self.cut is None else self.cut
 
     @property
     def dead_since(self) -> int | None:
-        """Since when nothing could be had from it but an end: it was over, or forgotten before."""
+        """Since when it was unusable: it had ended, or had been forgotten before."""
         return min((t for t in (self.forgotten, self.over_at) if t is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyConnections:
-    """Of every arm and port, in order of their opening. Empty in histories without a log of links."""
+    """The connections of every arm and port, in order of opening. Empty in histories without a log of links."""
 
     by_arm_port: Mapping[tuple[str, int], Sequence[ProxyConnection]]
 
@@ -50,7 +50,7 @@ class ProxyConnections:
         return bool(self.by_arm_port)
 
     def connection(self, arm: str, port: int | None, at: int) -> ProxyConnection | None:
-        """The link that this port had at that time, or just before it."""
+        """The connection that this port had at that time, or just before it."""
         lives = self.by_arm_port.get((arm, port or 0), ())
         count = bisect_right(lives, at, key=lambda life: life.opened)
         return lives[count - 1] if count else None
@@ -87,7 +87,7 @@ ORDER BY o.arm, o.port, o.t
 
 
 def proxy_connections(history: History) -> ProxyConnections:
-    """Every link that the proxy told of."""
+    """Read every connection in the proxy's log."""
     by_place: dict[tuple[str, int], list[ProxyConnection]] = defaultdict(list)
     for arm, port, *life in history.stream(_CONNECTIONS):
         by_place[arm, port].append(ProxyConnection(*life))

@@ -1,8 +1,8 @@
-"""Attempts to connect that nobody accepted, whatever their driver called them.
+"""Connects without a listening server are classified as refused; drivers report them under several names.
 
-psycopg 3 looks for the outcome of a connect once, at once. A refusal that comes any later, as over any real network, it
-tells as an unexpected end of a connection, which never was; a time-out of the kernel's likewise. The proxy's log knows
-that nobody had come in.
+psycopg 3 checks the outcome of a connect once, immediately. A refusal that comes later, as over any real network, is
+reported as an unexpected end of a connection that never was, and so is a time-out of the kernel. The log of the proxy
+shows that no connection was accepted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ RETRANSMITTED_NS = 1_000_000_000
 def reclassify_refused_connects(
     history: History, failures: Sequence[FailedRequest]
 ) -> tuple[FailedRequest, ...]:
-    """The failures; ends of connections that were never accepted are refusals, or connect timeouts if they took long.
+    """Reclassify ends of connections that were never accepted: refused, or connect timeout if it took long.
 
-    Left as they are where no links were recorded, or another connection of the same arm was opened meanwhile.
+    They stay as they are where no links were recorded, or another connection of the same arm was opened meanwhile.
     """
     if not any(_may_be_refused(failure) for failure in failures):
         return tuple(failures)

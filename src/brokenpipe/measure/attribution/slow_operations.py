@@ -1,4 +1,4 @@
-"""Acts of requests that lasted too long, as the witness wrote them down while they went on."""
+"""Operations of requests that lasted too long, as the witness recorded them while they went on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenpipe.history.reader import History
 
 
 class Stall(NamedTuple):
-    """An act that lasts too long: since when, on which port (0: none yet), and when it was still under way."""
+    """An operation that lasts too long: since when, on which port (0: none yet), and when it was last seen."""
 
     since: int
     port: int
@@ -26,7 +26,7 @@ SELECT witness_arm, since, coalesce(port, 0), t, act FROM stalls WHERE act != 'c
 
 
 def stalls_by_arm(history: History) -> Mapping[str, list[Stall]]:
-    """By arm, in order of their beginning."""
+    """The stalls of each arm, in order of their beginning."""
     found: dict[str, list[Stall]] = defaultdict(list)
     for arm, *stall in history.rows(_STALLS):
         found[arm].append(Stall(*stall))

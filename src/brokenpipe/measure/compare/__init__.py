@@ -1,1 +1,1 @@
-"""Several runs held against the first: what was configured otherwise, and what came out otherwise."""
+"""Comparison of several runs with the first: differences in configuration and in results."""

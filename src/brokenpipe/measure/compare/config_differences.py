@@ -1,7 +1,7 @@
-"""What is not the same in two or more runs before anything is measured: settings, code, versions, machine.
+"""Differences in the configuration of runs: settings, code, versions, machine.
 
-All of it from `plan.json` and `environment.json`. What a run did not write down is missing, not equal. No run writes a
-secret down, so it may differ.
+All of it from `plan.json` and `environment.json`. A value that a run did not record is missing, not equal. Secrets are
+never recorded, so they may differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE = "–"
 
 @dataclass(frozen=True, slots=True)
 class ConfigDifference:
-    """One thing that is not the same. `values`: as many as there are runs."""
+    """One setting that differs. `values`: one for each run."""
 
     group: str  # "settings", "code", "versions" or "machine"
     setting: str  # e.g. "arms.pre_ping.DB_POOL_PRE_PING", "asyncpg"
@@ -30,7 +30,7 @@ class ConfigDifference:
 
 
 def config_differences(runs: Sequence[RecordedRun]) -> tuple[ConfigDifference, ...]:
-    """Everything that any of the runs has otherwise than the first."""
+    """All settings in which any of the runs differs from the first."""
     groups = (
         ("settings", [_settings(run.plan) for run in runs], _NONE),
         ("code", [code_revisions(run.environment) for run in runs], NOT_RECORDED),
@@ -50,7 +50,7 @@ def _is_hidden(value: str) -> bool:
 
 
 def _shown_values(values: tuple[str, ...]) -> tuple[str, ...]:
-    """What was redacted in all of them is not known to be the same."""
+    """The values to show. A value that is redacted in all runs is not known to be equal."""
     return values if len(set(values)) > 1 else (NOT_RECORDED,) * len(values)
 
 
@@ -62,7 +62,7 @@ def _side_by_side(
 
 
 def _settings(plan: Plan) -> dict[str, str]:
-    """Every setting of the plan by its path. Phases go by their names; texts that nobody runs are left out."""
+    """Every setting of the plan by its path. Phases go by their names; title and question are left out."""
     scenario = plan.scenario.model_dump(mode="json", exclude_none=True)
     for text in ("title", "question"):
         del scenario[text]

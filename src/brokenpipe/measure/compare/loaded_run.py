@@ -1,4 +1,4 @@
-"""One side of a comparison: a recorded run, with what each of its episodes says and its lines over time."""
+"""One side of a comparison: a recorded run with the samples of its episodes and its aligned series."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ MetricArmPhase = tuple[Metric, str, str]  # metric, arm, phase
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """`floors`: of each phase, the rate of an episode in which a single request failed."""
+    """A recorded run, as a comparison needs it.
+
+    A recorded run, as a comparison needs it.
+
+    `floors`: of each phase, the rate of an episode in which a single request failed.
+
+    """
 
     folder: Path
     findings: Findings
@@ -51,7 +57,7 @@ class RecordedRun:
 
 
 def read_run(folder: Path) -> RecordedRun:
-    """Everything a comparison needs. Raises ReportError if it is not a report folder."""
+    """Read a run for a comparison. Raises ReportError if it is not a report folder."""
     with open_history(folder) as history:
         facts = collect_facts(history)
         findings = build_findings(history, facts)
@@ -82,7 +88,7 @@ def _samples(estimator: Estimator, findings: Findings, scenario: Scenario) -> di
 
 
 def _sample(estimator: Estimator, metric: Metric, arm: str, phase: str) -> Sample | None:
-    """None where the run itself could not tell."""
+    """None where the run itself has no value."""
     estimate = estimator.estimate(metric, (arm, phase))
     if estimate.value is None:
         return None

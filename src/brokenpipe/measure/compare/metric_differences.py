@@ -1,4 +1,4 @@
-"""A run against the one before it: what differs, arm by arm and phase by phase, and what it could have seen."""
+"""Differences in results between two runs, by arm and phase, with the smallest detectable difference."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunDifference:
     phase: str
     base: Sample | None
     new: Sample | None
-    difference: float | None = None  # None: one of the runs has nothing to say here
+    difference: float | None = None  # None: one of the runs has no value
     ci95: Interval | None = None
     p: float | None = None
     smallest_seen: float | None = None  # None: too few episodes to see any
@@ -54,11 +54,11 @@ class RunDifference:
 def run_differences(
     base: RecordedRun, new: RecordedRun, phases: Sequence[str], arms: Sequence[str]
 ) -> tuple[RunDifference, ...]:
-    """Every metric in these phases and arms, of which both runs were asked the same; in their order.
+    """Compare every metric in these phases and arms, in their order.
 
     All failures are one family of tests, all latencies another, and the load a third, so that a page on which nothing
     differs says so.
-    A place of which one run has nothing to say is there, too.
+    An arm and phase with a value in one run only is included, too.
     """
     spots = [(metric, arm, phase) for metric in COMPARED for phase in phases for arm in arms]
     families = (
@@ -74,7 +74,7 @@ def _family_name(metric: Metric) -> str:
 
 
 def _family(spots: Sequence[MetricArmPhase], base: RecordedRun, new: RecordedRun) -> Iterator[RunDifference]:
-    """What could not come out otherwise (nothing ever broke) is no test, and the same figures twice are one."""
+    """A metric that cannot differ (nothing ever broke) is no test, and the same figures twice are one test."""
     pairs = {
         spot: (base.samples[spot], new.samples[spot])
         for spot in spots

@@ -1,4 +1,4 @@
-"""Runs held against the first of them: what was done otherwise, what came out otherwise, what fails otherwise."""
+"""Comparison of runs with the first: differences in configuration, in results, and in error classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FEWEST = 2  # runs, to compare them
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """One error class in what both runs were asked: how many requests failed of it, by arm. 0 in an arm is left out."""
+    """One error class in the shared phases of both runs: failed requests by arm. 0 in an arm is left out."""
 
     error_class: str
     base: Mapping[str, int]
@@ -36,7 +36,7 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True)
 class RunAgainstBase:
-    """A later run against the first."""
+    """Comparison of a later run with the first."""
 
     new: RecordedRun
     shared: PlanComparison
@@ -45,13 +45,13 @@ class RunAgainstBase:
 
     @property
     def differing(self) -> tuple[RunDifference, ...]:
-        """What chance alone does not show."""
+        """The differences beyond chance."""
         return tuple(each for each in self.differences if each.differs)
 
 
 @dataclass(frozen=True, slots=True)
 class RunsCompared:
-    """The first run is the base."""
+    """All runs and their comparisons with the first, the base."""
 
     runs: tuple[RecordedRun, ...]
     config_differences: tuple[ConfigDifference, ...]
@@ -84,7 +84,7 @@ def compare(folders: Sequence[Path]) -> RunsCompared:
 def _readable(
     folders: Sequence[Path], read: Callable[[Path], Loaded]
 ) -> tuple[dict[Path, Loaded], list[ReportError]]:
-    """What is read of each folder, and what is wrong with the others."""
+    """What is read from each folder, and the errors of the others."""
     found: dict[Path, Loaded] = {}
     left_out = []
     for folder in folders:
@@ -117,7 +117,7 @@ def _distinct(folders: Sequence[Path]) -> None:
 
 
 def _demand_comparable(common: PlanComparison, base: Path, new: Path) -> None:
-    """Raises NotComparable, with all that is not alike."""
+    """Raises NotComparable, with all differences."""
     if not common.comparable:
         raise NotComparable(
             f"{new}: cannot be compared with {base}",
@@ -150,7 +150,7 @@ def _compare_with_base(base: RecordedRun, new: RecordedRun) -> RunAgainstBase:
 def _classes(
     base: RecordedRun, new: RecordedRun, phases: Sequence[str], arms: Sequence[str]
 ) -> Iterator[ClassChange]:
-    """What is new first, then what vanished, then the rest; the most frequent first."""
+    """New classes first, then vanished ones, then the rest; the most frequent first."""
     counted = [_by_class(run, phases, arms) for run in (base, new)]
     found = [
         ClassChange(name, counted[0].get(name, {}), counted[1].get(name, {}))

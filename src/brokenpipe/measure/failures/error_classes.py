@@ -1,10 +1,10 @@
-"""Which class of error a chain of exceptions is. One table, read from top to bottom.
+"""Error classes: maps a chain of exceptions to one class. One table, read from top to bottom.
 
 Order of evidence: SQLSTATE (the server's own word), then errno (the kernel's), then the type, then
 `connection_invalidated` (the dialect's judgement), and text last: wording differs between versions, so text
-only tells apart what nothing else does. Where it was met decides last between two readings of a time limit.
+only decides where nothing else does. The operation that met it decides between two readings of a time limit.
 
-Provoked with each driver on real servers in tests/pools; what each driver tells is in docs/error-classes.md.
+Provoked with each driver on real servers in tests/pools; what each driver reports is in docs/error-classes.md.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ErrorClass(StrEnum):
     def is_disconnect(self) -> bool:
         """Whether the peer or the network ended an established connection.
 
-        A pooler's error is none: its connection to us was in order, and what it reports is its own affair.
+        A pooler's error is no disconnect: the connection to the pooler was in order.
         """
         return self in _DISCONNECTS
 
@@ -117,7 +117,7 @@ _SQLSTATES: Mapping[str, ErrorClass] = {
     "08P01": ErrorClass.POOLER,  # PgBouncer's only code; from Postgres it would be a defect of the driver
 }
 
-# PgBouncer's word for it when Postgres ends a connection that it has lent; with it the client's ends, too.
+# PgBouncer's message when Postgres ends a connection that a client uses; the client's connection ends, too.
 _PGBOUNCER_SERVER_ENDED = "server conn crashed"
 
 # errno differs between systems; the witness writes numbers, so both are listed: Linux, macOS.
@@ -205,7 +205,7 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
     ("cached plan must not change", ErrorClass.PROTOCOL_STATE),
 )
 
-# Words that many programs use: the end of a connection only if this library says them.
+# Common words: they mean the end of a connection only in errors of these libraries.
 _TEXTS_OF: Sequence[tuple[str, str, ErrorClass]] = (
     ("pg8000.", "network error", ErrorClass.EOF),
     ("psqlpy.", "connection closed", ErrorClass.EOF),
@@ -213,7 +213,7 @@ _TEXTS_OF: Sequence[tuple[str, str, ErrorClass]] = (
     ("psycopg.ProgrammingError", "no result available", ErrorClass.EOF),
 )
 
-# Libraries that talk to others than Postgres. What the wire did to them alone is no word about the database.
+# Libraries that talk to others than Postgres. Their network errors say nothing about the database.
 _OTHER_PEERS = (
     "aiohttp.", "anthropic.", "botocore.", "google.api_core.", "google.genai.", "grpc.", "httpcore.", "httpx.",
     "kafka.", "openai.", "pymongo.", "redis.", "requests.", "urllib.", "urllib3.", "websockets.",
@@ -222,7 +222,7 @@ _DATABASE = ("asyncpg.", "django.db.", "pg8000.", "psqlpy.", "psycopg", "sqlalch
 
 _WIRE = frozenset({"builtins.OSError", "builtins.ConnectionError"})
 
-# One and the same exception means another thing on a connection that is being made than on one that was made.
+# The same exception means one thing while connecting and another on an open connection.
 _CONNECTING: Mapping[ErrorClass, ErrorClass] = {ErrorClass.CLIENT_TIMEOUT: ErrorClass.CONNECT_TIMEOUT}
 _CONNECTED: Mapping[ErrorClass, ErrorClass] = {
     ErrorClass.CONNECT_TIMEOUT: ErrorClass.EOF  # ETIMEDOUT: the kernel gave up on a peer that fell silent
@@ -232,7 +232,7 @@ _CONNECTED: Mapping[ErrorClass, ErrorClass] = {
 def classify(chain: Sequence[ChainedException], where: str | None = None) -> ErrorClass:
     """The class of a chain of exceptions, outermost first. An empty chain is UNEXPLAINED.
 
-    `where` it was met, in the witness's words: connect, ping, statement, commit, rollback or checkout.
+    `where`: the operation that met it, in the witness's words: connect, ping, statement, commit, rollback or checkout.
     """
     if not chain:
         return ErrorClass.UNEXPLAINED
@@ -245,7 +245,7 @@ def classify(chain: Sequence[ChainedException], where: str | None = None) -> Err
 
 
 def _is_of_another_peer(chain: Sequence[ChainedException]) -> bool:
-    """Whether it was raised in talk with somebody else, and nothing of the database stands in it."""
+    """Whether it comes from a library for another peer, and no exception of a database library is in the chain."""
     others = any(link.type.startswith(_OTHER_PEERS) for link in chain)
     return others and not any(link.type.startswith(_DATABASE) for link in chain)
 
@@ -259,7 +259,7 @@ def _reinterpretation(where: str | None) -> Mapping[ErrorClass, ErrorClass]:
 def _innermost(
     chain: Sequence[ChainedException], rule: Callable[[ChainedException], ErrorClass | None]
 ) -> ErrorClass | None:
-    """The deepest link that says something: it is the nearest to the wire."""
+    """The class of the deepest exception that has one: it is the nearest to the network."""
     return next((found for link in reversed(chain) if (found := rule(link))), None)
 
 
@@ -282,7 +282,7 @@ def _by_type(chain: Sequence[ChainedException]) -> ErrorClass | None:
 
 
 def _by_invalidation(chain: Sequence[ChainedException]) -> ErrorClass | None:
-    """The dialect says that the connection is gone; only the text may still say how."""
+    """The dialect reports that the connection is gone; only the text may still show how."""
     if any(link.invalidated or (link.sqlstate or "").startswith("08") for link in chain):
         by_text = _by_text(chain)
         return by_text if by_text in _DISCONNECTS else ErrorClass.EOF

@@ -1,4 +1,4 @@
-"""The phase of a request: what it was about when it failed. One of a closed list, from the witness's error line.
+"""The stage of a request: what it was doing when it failed. One of a closed list, from the witness's error record.
 
     asks the pool ─▶ connects or is pinged ─▶ statement 1 ─▶ … ─▶ COMMIT ─▶ answers
     POOL_WAIT        CONNECTING, PRE_PING     STALE or       ─▶   COMMIT    RESPONDING
@@ -36,9 +36,9 @@ class RequestStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DbOperation:
-    """What a request was doing when it failed, or what it hangs in. Times are monotonic nanoseconds.
+    """A database operation of a request: the one that failed, or the one it hangs in. Times are monotonic nanoseconds.
 
-    None where the witness did not say: histories of before, or a connection that it does not know.
+    None where the witness recorded nothing: older histories, or a connection that it does not know.
     """
 
     kind: str  # checkout, connect, ping, statement, commit or rollback
@@ -50,13 +50,13 @@ class DbOperation:
     dead: bool | None = None  # was the socket dead when it began?
     statement: int | None = None  # since the checkout, from 1
     transaction: int | None = None  # statements that had succeeded in this transaction
-    rest_ms: float | None = None  # of a first statement: since nothing had been said on the connection
+    rest_ms: float | None = None  # of a first statement: how long the connection had been idle
     pid: int | None = None  # the process
-    on_loop: bool | None = None  # in the thread of its event loop; None: it only waits, or nobody told
+    on_loop: bool | None = None  # in the thread of its event loop; None: it only waits, or not recorded
 
     @property
     def is_first_statement(self) -> bool:
-        """The first thing said on a connection since it was handed out."""
+        """The first statement on a connection since its checkout."""
         return self.kind == "statement" and _is_first(self)
 
 
@@ -79,11 +79,11 @@ def operation_of(raw: Mapping[str, Any]) -> DbOperation:
 def request_stage(
     operation: DbOperation | None, *, response_began: int | None = None, link_ended: int | None = None
 ) -> RequestStage:
-    """The phase of a request that failed with `act`, or hangs in it.
+    """The stage of a request that failed with `operation`, or hangs in it.
 
     `response_began`: when the service began to answer, None if it did not; an answer that says that the request failed
-    (a 500, a 503) is no response. `link_ended`: when the proxy saw the end of this connection, if it is known; it also
-    tells of ends that did not reach the service's socket.
+    (a 500, a 503) is no response. `link_ended`: when the proxy saw the end of this connection, if it is known; that
+    includes ends that did not reach the service's socket.
     """
     if response_began is not None and (
         operation is None or operation.t is None or response_began <= operation.t

@@ -1,4 +1,4 @@
-"""Why each failed request failed, from the witness's testimony."""
+"""The root cause of each failed request, from the records of the witness."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _BEFORE_USE = frozenset({"connect", "ping", "checkout"})
 _ERROR_STATUS = 400  # and above: an answer that says that there is none
 _BROKEN_OFF = frozenset({"transport", "timeout"})
 
-# With these words a locustfile declares an answer a failure that looks like a success and is the answer to something
-# else. Nobody but the client knows; whatever the witness saw on the way is not why.
+# A locustfile declares an answer that belongs to another request as a failure with these words. Only the client can
+# detect that; errors that the witness recorded on the way are not the cause.
 WRONG_RESULT = "wrong result"
 
 
@@ -40,9 +40,9 @@ class FailedRequest:
     state: State
     broken: bool  # a disconnect of a connection that the pool had handed out as usable
     chain: tuple[ChainedException, ...]
-    operation: DbOperation | None = None  # what failed, or what it hung in; None: nobody told
-    cause_known: bool = True  # False: nothing inside the service told why, or could have
-    response_began: int | None = None  # None: it did not, or what began was an answer that says it failed
+    operation: DbOperation | None = None  # what failed, or what it hung in; None: not recorded
+    cause_known: bool = True  # False: the witness has no record of it
+    response_began: int | None = None  # None: it did not, or the answer says that it failed
 
 
 _QUERY = """
@@ -73,7 +73,7 @@ def failures_between_phases(history: History) -> tuple[FailedRequest, ...]:
 def with_known_causes(
     failures: Sequence[FailedRequest], followed: frozenset[str]
 ) -> tuple[FailedRequest, ...]:
-    """The failures of arms whose requests are followed into their pools: what nothing was told of there met nothing."""
+    """Mark causes as known in arms whose requests are followed into their pools: no record there means no error."""
     return tuple(
         replace(failure, cause_known=_is_known(failure.error_class, witnessed=True))
         if failure.arm in followed
@@ -83,14 +83,14 @@ def with_known_causes(
 
 
 def _is_known(error_class: ErrorClass, *, witnessed: bool) -> bool:
-    """That an answer was the wrong one its client knows; all else is known if something inside the service told."""
+    """Whether the cause is known: by the client for a wrong result, else by a record of the witness."""
     if error_class is ErrorClass.UNEXPLAINED:
         return False
     return witnessed or error_class is ErrorClass.WRONG_RESULT
 
 
 def failure_of(row: tuple[Any, ...]) -> FailedRequest:
-    """The failure that a row of the query tells of."""
+    """Build a failed request from a row of the query."""
     arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, began, answered = (
         row
     )
@@ -132,14 +132,14 @@ def failure_of(row: tuple[Any, ...]) -> FailedRequest:
 def _classify_chain(
     words: tuple[tuple[tuple[str, Any], ...], ...], where: str | None
 ) -> tuple[tuple[ChainedException, ...], ErrorClass]:
-    """A chain and its class. A strike breaks many requests in the same words, which are read once."""
+    """A chain and its class, cached: a strike breaks many requests with the same chain."""
     chain = chain_of([dict(link) for link in words])
     return chain, classify(chain, where)
 
 
 @dataclass(frozen=True, slots=True)
 class _WitnessRecords:
-    """What the witness told of one request. `waiting`: what it was in when it was over or hung."""
+    """The records of the witness about one request. `waiting`: the operation in which it ended or hung."""
 
     errors: Sequence[Mapping[str, Any]]
     raised: Sequence[Mapping[str, Any]] | None
@@ -149,14 +149,14 @@ class _WitnessRecords:
 def _witness_records(
     errors: Any, raised: Any, waiting: Any, stall: Any, *, given_up: bool
 ) -> _WitnessRecords:
-    """A stall tells what it was in when nobody waited for its end, or it had none; else that may be long over."""
+    """Its stall counts only if the client gave up or the request has no end; else the stall may be long over."""
     return _WitnessRecords(errors or (), raised, waiting or (stall if given_up or errors is None else None))
 
 
 def _known_when_given_up(records: _WitnessRecords, end: int) -> _WitnessRecords:
-    """What was known when its user gave up. A service goes on, and what it meets then is no cause of that.
+    """The records up to the moment when its user gave up. Errors that the service met later are no cause.
 
-    An error that came later tells what the request was in, if that had begun; else the stall does.
+    A later error shows the operation that was under way, if that had begun; else the stall does.
     """
     before = [error for error in records.errors if error["t"] <= end]
     if before:
@@ -171,7 +171,7 @@ def _is_error(status: int | None) -> bool:
 
 
 def _known_when_answered(records: _WitnessRecords, began: int) -> _WitnessRecords:
-    """What was known when the service began to answer that it had failed: what it met after that is not why."""
+    """The records up to the moment when the service began to answer with an error."""
     return replace(records, errors=[error for error in records.errors if error["t"] <= began])
 
 
@@ -222,7 +222,7 @@ def _state(root: Mapping[str, Any] | None) -> State:
 
 
 def rest_range_s(failures: Iterable[FailedRequest]) -> tuple[float, float] | None:
-    """The shortest and the longest rest before those that came after one; None where it was not recorded."""
+    """The shortest and the longest idle time before failures after a rest; None where it was not recorded."""
     rests = [
         each.operation.rest_ms / 1000
         for each in failures

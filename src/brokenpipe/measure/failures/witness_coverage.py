@@ -1,9 +1,9 @@
-"""What the witness saw of each arm, in planes: requests, and the pools behind them.
+"""Coverage of the witness in each arm: requests, and the pools behind them.
 
-    requests   who asked, and what left the application        needs a server that the witness knows
+    requests   each request, and the exception that left it    needs a server that the witness knows
     pools      checkouts, pings, connections and their ends    needs a pool that it knows
 
-What failed in a request is followed from one plane to the other. Where either is missing, what rests on both (masked
+A failed request is followed from one to the other. Where either is missing, what needs both (masked
 disconnects, prices, what was swallowed, and that a failure is *no* disconnect) is not known.
 """
 
@@ -16,7 +16,7 @@ from brokenpipe.history.reader import History
 
 
 class WitnessCoverage(StrEnum):
-    """What the witness saw of an arm: a closed list. The value stands in `summary.json`."""
+    """Coverage of the witness in one arm: a closed list. The value stands in `summary.json`."""
 
     BOTH = "requests and pools"
     REQUESTS = "requests only"
@@ -42,11 +42,11 @@ COVERAGE_TEXT: Mapping[WitnessCoverage, str] = {
     ),
     WitnessCoverage.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
 }
-"""Of an arm, as every sentence about it says."""
+"""The coverage of an arm, in words."""
 
 
 def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessCoverage]:
-    """For each arm, what its witness told of."""
+    """The coverage of each arm, from the records of its witness."""
     requests = _arms(history, "SELECT witness_arm FROM testimonies UNION SELECT witness_arm FROM tallies")
     pools = _arms(history, "SELECT DISTINCT witness_arm FROM connects")
     ran = _arms(
@@ -58,8 +58,7 @@ def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessC
 def fully_witnessed_arms(coverage: Mapping[str, WitnessCoverage]) -> frozenset[str]:
     """The arms whose requests are followed into their pools.
 
-    Only there does the witness know of masked disconnects and prices, and only there is a disconnect that it did not
-    see none.
+    Only there are masked disconnects and pool costs known, and only there does no record mean no disconnect.
     """
     return frozenset(arm for arm, each in coverage.items() if each is WitnessCoverage.BOTH)
 

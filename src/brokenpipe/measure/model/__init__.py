@@ -1,1 +1,1 @@
-"""What was found, as frozen values: findings, and every value that they consist of."""
+"""Data model of the findings, as frozen values."""

@@ -1,4 +1,4 @@
-"""One place of the table: what one arm did in one phase."""
+"""Statistics of one arm in one phase: one cell of the table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LatencyPercentiles:
 
 @dataclass(frozen=True, slots=True)
 class PerEpisode:
-    """How many requests there were of a kind in an episode, on average over those in which anything was asked."""
+    """Mean number of requests of a kind in an episode, over the episodes with any request."""
 
     value: float
     ci95: Interval | None
@@ -34,9 +34,9 @@ class PerEpisode:
 
 @dataclass(frozen=True, slots=True)
 class ClientDisconnects:
-    """Requests that did not fail and whose clients hung up before the answer was complete, as the service noticed.
+    """Requests that did not fail but whose clients disconnected before the answer was complete, as the service noticed.
 
-    `reconnects`: connections that were given up because their request was called off; each must be opened again.
+    `reconnects`: connections that were given up because their request was cancelled; each must be opened again.
     """
 
     requests: int = 0
@@ -45,7 +45,7 @@ class ClientDisconnects:
 
 @dataclass(frozen=True, slots=True)
 class ArmPhaseStats:
-    """One arm in one phase: what stands in one place of the table.
+    """Statistics of one arm in one phase.
 
     broken = stale + in_use + after_rest + elsewhere. `after_rest`: the connection had rested for `rest_s` (from, to;
     None: not recorded) and ended at its first use; whether it had died before cannot be told. `elsewhere`: disconnects
@@ -70,7 +70,7 @@ class ArmPhaseStats:
     latency_by_request: Mapping[str, LatencyPercentiles]
     failed_by_class: Mapping[str, int]
     # One for each episode that was struck: to the first success after which it went on succeeding, see `outages`;
-    # infinite where none came. None: not known, because nobody asked.
+    # infinite where none came. None: not known, without a request.
     recovery_s: tuple[float | None, ...]
     masked: MaskedDisconnects | None  # None: no witness
     pool_cost: PoolCost | None
@@ -82,14 +82,14 @@ class ArmPhaseStats:
     client_connections: int | None = None
     after_rest: int = 0
     rest_s: tuple[float, float] | None = None
-    # How late the service's event loop ran what was due, at most. None: nobody watched, or there is no loop.
+    # How late the service's event loop ran what was due, at most. None: not watched, or there is no loop.
     loop_lag_ms: float | None = None
     client_disconnects: ClientDisconnects | None = None  # None: no witness
-    unavailable_s: float | None = None  # in which somebody waited and nobody was answered; None: nobody asked
-    longest_wait_ms: float | None = None  # of any request, whatever became of it; None: nobody asked
+    unavailable_s: float | None = None  # in which requests waited and none was answered; None: no request
+    longest_wait_ms: float | None = None  # of any request, failed or not; None: no request
 
-    broken_per_episode: PerEpisode | None = None  # None: nothing was asked, or the causes are not known
-    failed_per_episode: PerEpisode | None = None  # None: nothing was asked
+    broken_per_episode: PerEpisode | None = None  # None: no request, or the causes are not known
+    failed_per_episode: PerEpisode | None = None  # None: no request
     seconds: float | None = None  # that its episodes lasted, pauses of users included
 
     @property
@@ -98,7 +98,7 @@ class ArmPhaseStats:
 
     @property
     def never_recovered(self) -> int | None:
-        """Episodes after whose strike it never went on succeeding. None: nothing struck, or nobody asked."""
+        """Episodes after whose strike no success followed. None: no strike, or no request."""
         known = [time for time in self.recovery_s if time is not None]
         return sum(time == NEVER for time in known) if known else None
 
@@ -124,7 +124,7 @@ class ArmPhaseStats:
 
     @property
     def shows_service_trouble(self) -> bool:
-        """Whether its event loop was late by what users notice, or users left."""
+        """Whether its event loop was noticeably late, or clients disconnected."""
         return (self.loop_lag_ms or 0.0) >= NOTICEABLE_LAG_MS or bool(
             self.client_disconnects and self.client_disconnects.requests
         )

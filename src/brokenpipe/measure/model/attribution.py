@@ -1,4 +1,4 @@
-"""What failed requests are owed to: how each hangs together with a fault, and the counts of it."""
+"""Data model of attribution: which fault caused a failed request, how directly, and counts of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brokenpipe.measure.failures.request_stage import RequestStage
 
 
 class Relation(StrEnum):
-    """How a failed request hangs together with a fault."""
+    """How a failed request is related to a fault."""
 
     DIRECT = "direct"
     COLLATERAL = "collateral"
@@ -19,13 +19,13 @@ class Relation(StrEnum):
     SERVICE = "service"  # the service's own event loop stood still, and a timer in it fired late
     UNATTRIBUTED = "unattributed"  # followed, and nothing on record leads to a fault
     UNKNOWN = (
-        "unknown"  # could not be followed: nothing of it was seen from inside the service, or not its link
+        "unknown"  # could not be followed: no record of the witness, or none of its connection at the proxy
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What one failed request hangs together with.
+    """The attribution of one failed request.
 
     `fault` is what caused it, empty if none on record did, or if that is not known; `episode` is that of the fault, not
     of the request.
@@ -51,7 +51,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class AttributionCounts:
-    """Failed requests by what they are owed to. `by_fault` counts the attributed ones, `by_moment` all.
+    """Counts of failed requests by attribution. `by_fault` counts the attributed ones, `by_moment` all.
 
     preventable + not_preventable + unknown = all; `pre_ping` and `recycle` may count the same request. `by_time`: how
     many are attributed by times alone, because the proxy's links were not recorded.
@@ -95,7 +95,7 @@ class AttributionCounts:
 
 
 def count_attributions(attributions: Iterable[Attribution]) -> AttributionCounts:
-    """The counts."""
+    """Count attributions."""
     all_ = tuple(attributions)
     return AttributionCounts(
         by_relation=dict(Counter(one.relation for one in all_)),

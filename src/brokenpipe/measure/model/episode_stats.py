@@ -1,4 +1,4 @@
-"""What each episode of one arm in one phase says by itself: what another run's episodes can be held against."""
+"""Statistics of each episode of one arm in one phase, for comparisons with the episodes of another run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EpisodeStats(StrictModel):
     requests: Counts
     failed: Counts
     broken: Counts | None
-    """None: nobody could count them."""
+    """None: they could not be counted."""
 
     p50_ms: Milliseconds
     """Of its successful requests. None: it had none."""

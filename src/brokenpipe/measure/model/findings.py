@@ -1,6 +1,6 @@
-"""What was found: the one value that the report renders and `summary.json` is cut from.
+"""Findings of a run: the one value from which the report and `summary.json` are made.
 
-Everything a reader is shown stands here. Times called `_s` are seconds since the experiment's first
+Everything that a reader is shown is in it. Times called `_s` are seconds since the experiment's first
 record, latencies are milliseconds of successful requests, rates are shares 0..1.
 """
 
@@ -57,7 +57,7 @@ class FailureGroup:
     example_at_s: float
     chain: tuple[ChainedException, ...]  # outermost first
     attribution: AttributionCounts | None = None
-    cause_known: bool = True  # False: why these failed nobody inside the service told
+    cause_known: bool = True  # False: the witness has no record of why these failed
     rest_s: tuple[float, float] | None = None  # of those after a rest, from and to; None: not recorded
 
 
@@ -87,7 +87,7 @@ class Findings:
     duration_s: float
     finished: str  # "done", "interrupted", "terminated", "failed", "stopped", "hung", "cut off"
     verdict: Verdict
-    sentence: str  # what a manager understands
+    sentence: str  # for readers of nothing else
     users_per_arm: int
     seed: int
     control: str

@@ -1,4 +1,4 @@
-"""Requests that ask a pool for a connection while they hold one of it.
+"""Nested checkouts: requests that ask a pool for a connection while they hold one of the same pool.
 
     a pool of two      request 1 holds A, waits ─┐
                        request 2 holds B, waits ─┴ for a connection that only they could give back
@@ -46,7 +46,7 @@ _REQUESTS = "SELECT arm, phase, name, count(*) FROM outcomes WHERE phase IS NOT 
 
 @dataclass(frozen=True, slots=True)
 class NestedCheckouts:
-    """Of the `requests` of one name, those that were seen to want `most` connections of one pool at once."""
+    """Requests of one name that were seen to take up to `most` connections of one pool at once."""
 
     name: str
     requests: int
@@ -70,7 +70,7 @@ def nested_checkouts(history: History) -> dict[ArmPhase, tuple[NestedCheckouts, 
 
 
 def total_by_name(cells: Iterable[Iterable[NestedCheckouts]]) -> tuple[NestedCheckouts, ...]:
-    """Added up over these cells, the most frequent first."""
+    """The sum for each name over these cells, the most frequent first."""
     names: dict[str, NestedCheckouts] = {}
     for each in (each for cell in cells for each in cell):
         known = names.get(each.name)
@@ -90,7 +90,7 @@ def _sum(one: NestedCheckouts, other: NestedCheckouts) -> NestedCheckouts:
 
 
 def nested_checkouts_text(found: NestedCheckouts) -> str:
-    """What was seen, and what it means for a pool of any size."""
+    """Describe the nested checkouts, and what they mean for a pool of any size."""
     at_once = "two connections" if found.most == 2 else f"{found.most} connections"
     waits = f"{found.waited} of them waited while they held one, {found.gave_up} in vain"
     return (
@@ -109,7 +109,7 @@ REMEDY = "Take one connection at a time: give the first back, or use it, before 
 
 
 def nested_checkout_texts(found: Mapping[ArmPhase, tuple[NestedCheckouts, ...]]) -> Iterator[str]:
-    """A sentence and what to do for each name whose requests waited so."""
+    """A sentence and its remedy for each name whose requests waited while they held a connection."""
     for each in total_by_name(found.values()):
         if each.waited:
             yield f"{nested_checkouts_text(each)}. {REMEDY}"

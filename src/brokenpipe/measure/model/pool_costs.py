@@ -1,4 +1,4 @@
-"""What a pool's settings caught, and what they cost: the figures for one arm in one phase."""
+"""Benefits and costs of a pool's settings, for one arm in one phase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class MaskedDisconnects:
 
     pre_ping: int = 0
     recycle: int = 0
-    invalidation: int = 0  # the pool dropped it because a sister had died
+    invalidation: int = 0  # the pool dropped it because another connection had died
 
     @property
     def total(self) -> int:
@@ -23,7 +23,7 @@ class Mechanism:
     """One of pre-ping, recycle and invalidation. Each replacement of a connection is a reconnect.
 
     caught + healthy = reconnects: `healthy` were alive and thrown away. `ms_per_checkout` is what it added to each
-    checkout on average: pings, and opening what it replaced. `round_trips` likewise; None: not measured, see Trips.
+    checkout on average: pings, and opening what it replaced. `round_trips` likewise; None: not measured (RoundTrips).
     """
 
     name: str  # "pre-ping", "recycle", "invalidation"

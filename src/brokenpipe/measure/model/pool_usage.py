@@ -1,4 +1,4 @@
-"""How one arm's pools were used in one phase: who waited for a connection, for how long, and how many there were."""
+"""Usage of one arm's pools in one phase: waits for a connection, and how many were in use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """From the witness's testimony. Times are milliseconds unless their name says otherwise.
+    """Pool usage, from the records of the witness. Times are milliseconds unless their name says otherwise.
 
-    A checkout that gave up has waited for as long as it did: a pool that lets nobody in is not a pool without waits.
+    A checkout that timed out counts with its whole wait: else a pool without free connections would show no waits.
     Percentiles are nearest ranks. `most` and `size` are of all processes together.
     """
 
@@ -26,7 +26,7 @@ class PoolUsage:
     held_ms: float  # all checkouts together; 0 in histories that do not tell
     seconds: float  # that count
     peak_out: int  # most connections in use at once, looked at four times a second
-    peak_connections: int | None  # at Postgres, whoever holds them; None: not gauged
+    peak_connections: int | None  # at Postgres, of all clients; None: not gauged
     # Of `held_ms`, without what was held after the last episode; None: all of it.
     counted_ms: float | None = None
     # Of one checkout, from out to back, on average; None: none is known to have ended.

@@ -1,4 +1,4 @@
-"""How long an arm answered nobody, and how soon after a strike it went on answering.
+"""Outages and recoveries of an arm: how long it answered no request, and how soon after a strike it answered again.
 
     success        ✓   ✓  ✓            ✓ ✓  ✓
     strike                 ↯
@@ -25,7 +25,7 @@ NEVER = math.inf  # seconds to a recovery that did not come
 
 
 class RequestSpan(NamedTuple):
-    """A request as far as outages go: when it began and ended, in monotonic nanoseconds, and whether it succeeded."""
+    """One request: when it began and ended, in monotonic nanoseconds, and whether it succeeded."""
 
     t: int
     end: int
@@ -34,7 +34,7 @@ class RequestSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """`begins`: when somebody waited and nobody was answered any more. `over`: whether a success ended it."""
+    """`begins`: when requests waited and the last one had been answered. `over`: whether a success ended it."""
 
     begins: int
     ends: int
@@ -47,7 +47,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class AnswerTimeline:
-    """What an arm answered in one stretch of a phase, in order of the requests' ends.
+    """Requests of an arm in one stretch of a phase, in order of their ends, and the outages between them.
 
     Of successes that follow one another closely only the first and the last need be there.
     """
@@ -64,8 +64,8 @@ class AnswerTimeline:
     def recovery_s(self, strike: int, until: int | None, *, over: bool = True) -> float | None:
         """Seconds from a strike, or from the first request after it, to the recovery.
 
-        `until`: the next strike. `over`: whether what struck has ended. None: not known, because nobody asked, or what
-        struck lasted as long as anybody did.
+        `until`: the next strike. `over`: whether the fault has ended. None: not known, because no request followed, or
+        the fault lasted until the last request.
         """
         first = bisect_left(self.requests, strike, key=_end)
         if first == len(self.requests):
@@ -86,7 +86,7 @@ def _end(request: RequestSpan) -> int:
 
 
 def build_answer_timeline(requests: Sequence[RequestSpan], long_ns: int) -> AnswerTimeline:
-    """What these requests of one arm say, in order of their ends."""
+    """Find the outages in these requests of one arm, given in order of their ends."""
     since = _waiting_since(requests)
     return AnswerTimeline(requests, since, tuple(_outages(requests, since, long_ns)))
 

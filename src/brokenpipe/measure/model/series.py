@@ -1,4 +1,4 @@
-"""Figures over time, on the axis that all charts share."""
+"""Time series on the axis that all charts share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values over time on the shared axis, for one arm; None where there is nothing to say."""
+    """Values over time on the shared axis, for one arm; None where there is no value."""
 
     at_s: tuple[float, ...]
     values: tuple[float | None, ...]

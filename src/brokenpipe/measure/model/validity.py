@@ -1,4 +1,4 @@
-"""The instrument itself: how busy it was, how late, and what there is to doubt.
+"""Data model of validity: load and delays of the test equipment, and reasons not to trust a run.
 
 Times called `_s` are seconds since the experiment's first record, shares are 0..1.
 """
@@ -16,7 +16,7 @@ from brokenpipe.measure.model.series import Series
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The instrument: how busy, how late."""
+    """Load and delays of the harness and its machine."""
 
     processes: tuple[ProcessLoad, ...]
     cores: int
@@ -65,7 +65,7 @@ class ProcessMemory:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalCounts:
-    """Of an open load: requests that were due, those that began more than 50 ms late, those that never began."""
+    """Arrivals of an open load: requests that were due, that began more than 50 ms late, that never began."""
 
     due: int
     late: int
@@ -75,7 +75,7 @@ class ArrivalCounts:
 
 @dataclass(frozen=True, slots=True)
 class ContractResult:
-    """One line of the certificate: what a raw socket saw before the experiment."""
+    """Result of one self-test of a fault: what a raw socket saw before the experiment."""
 
     fault: str
     situation: str
@@ -87,7 +87,7 @@ class ContractResult:
 
 @dataclass(frozen=True, slots=True)
 class ValidityWarning:
-    """A doubt about the instrument. `unknown`: no check that rests on it may pass."""
+    """A reason not to trust a run (a doubt). `unknown`: no check that depends on it may pass."""
 
     code: str
     text: str
@@ -96,7 +96,7 @@ class ValidityWarning:
     phase: str | None = None
     arm: str | None = None
     stands: Affected | None = None
-    """What is proven beside this one; None: what the list says of all of its kind."""
+    """What remains proven in spite of it; None: the default of its code."""
 
     @classmethod
     def of(
@@ -108,5 +108,5 @@ class ValidityWarning:
         arm: str | None = None,
         stands: Affected | None = None,
     ) -> Self:
-        """A doubt of the closed list. Of the whole run, or of a phase, an arm, or both."""
+        """Create one of the closed list. It concerns the whole run, a phase, an arm, or both."""
         return cls(code.value, text, DOUBTS[code].remedy, DOUBTS[code].unknown, phase, arm, stands)

@@ -1,4 +1,4 @@
-"""What the figures were judged to say: checks, differences between arms, the arm to recommend."""
+"""Data model of the assessment: checks, differences between arms, the recommended arm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ succeeded: without one in a hundred of them, a median is at most half a percenti
 
 
 class Verdict(StrEnum):
-    """Of a check and of a run. `unknown` is the honest answer to a missing or doubtful measurement."""
+    """Verdict of a check or a run. `unknown` is the honest answer to a missing or doubtful measurement."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class BaselineComparison:
-    """Of a check against a baseline: what was held against what. `p` is adjusted for all such checks of the run."""
+    """The two values of a check against a baseline. `p` is adjusted for all such checks of the run."""
 
     base: float | None
     new: float | None
@@ -62,7 +62,7 @@ class Comparison:
     arm: str
     phase: str
     metric: str  # a Metric: "added_failure_rate", "added_broken_pipe_rate" or "added_p50_ms"
-    episodes: int  # in which both arms said something
+    episodes: int  # with a value of both arms
     difference: float | None
     ci95: Interval | None
     p: float | None
@@ -89,7 +89,7 @@ class Comparison:
 class ArmCost:
     """What an arm adds to the control's median request where nothing is broken, paired by episode.
 
-    Latencies are of requests that succeeded. Where unlike shares of them failed, what is added is no price.
+    Latencies are of requests that succeeded. Where different shares of requests failed, what is added is no price.
     """
 
     phase: str
@@ -98,7 +98,9 @@ class ArmCost:
     matters_ms: float = 5.0  # what adds less is too small to matter
     failed_share: float = 0.0  # in that phase
     control_failed_share: float = 0.0
-    incomparable: bool = False  # these two differ by more than LIKE_ENOUGH, or by more than chance
+    incomparable: bool = (
+        False  # the two shares differ by more than COMPARABLE_FAILED_SHARE, or by more than chance
+    )
 
     @property
     def price_ms(self) -> float | None:
@@ -115,11 +117,11 @@ class RankedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArmTotals:
-    """What became of an arm's requests in the phases with a fault, all together."""
+    """Totals of an arm's requests over all phases with a fault."""
 
     requests: int
     failed: int
-    broken: int | None  # None: not known, nobody saw why some failed
+    broken: int | None  # None: the causes of some are not known
     ranked: int  # of the failed, those that the rank goes by
 
     @property

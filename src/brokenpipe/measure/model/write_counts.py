@@ -1,4 +1,4 @@
-"""The books: what became of the writes that clients gave a key, of each arm and phase. `tables/write_audit` counts."""
+"""Data model of the write audit: keyed writes of each arm and phase. `tables/write_audit` counts them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True, slots=True)
 class WriteCounts:
-    """What became of the writes that clients gave a key: what they were told, and what the database holds.
+    """Counts of keyed writes: how each was answered, and whether the database holds it.
 
-    asked = acknowledged + refused + unanswered. `refused`: an answer that says no. `unanswered`: the client does
+    asked = acknowledged + refused + unanswered. `refused`: answered with an error. `unanswered`: the client does
     not know. `lost`: acknowledged and not there. `unacknowledged`: there, though refused or unanswered. `doubled`:
     there more than once.
     """
@@ -34,19 +34,19 @@ class WriteCounts:
 
 @dataclass(frozen=True, slots=True)
 class WriteDiscrepancy:
-    """One write that came out otherwise than its client was told, as an example."""
+    """An example of a write whose result differs from its answer."""
 
     what: str  # "lost", "doubled", "unacknowledged" or "never asked for"
     phase: str  # in which it was asked for; empty between phases
     key: str
-    request: str  # its name, e.g. "POST /memories"; empty if nobody asked
+    request: str  # its name, e.g. "POST /memories"; empty without a request
     request_id: str
     count: int  # how often the database holds it
 
 
 @dataclass(frozen=True, slots=True)
 class WriteAudit:
-    """One arm's ledger. `unread` says why nothing is known of it; empty if it is."""
+    """The audit of one arm's ledger. `unread` says why it is not known; empty if it is."""
 
     arm: str
     unread: str

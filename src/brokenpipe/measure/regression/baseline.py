@@ -1,7 +1,7 @@
-"""The baseline of a run: what is kept of an earlier experiment, so that this one can be held against it for ever.
+"""The baseline of a run: the part of an earlier experiment that is kept for comparisons with later ones.
 
-Every report has it as `episodes.json`: what others can be held against, even when the history is gone. What a run was
-held against stands as `baseline.json` in its own folder, from which it is reported again when the other is gone.
+Every report has it as `episodes.json`, so that it can be a baseline even without its history. A copy of the baseline
+of a run is `baseline.json` in its own folder, so that it can be reported again without the other folder.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ BASELINE_FILE = "baseline.json"
 EPISODES_FILE = "episodes.json"
 
 _BUSY = frozenset({Code.MACHINE_BUSY, Code.MACHINE_SATURATED, Code.MACHINE_STOLEN, Code.MACHINE_THROTTLED})
-# What a run asked of it does not make a run doubtful, whatever it is held against itself.
+# Warnings about the expectations of a run do not make it a doubtful baseline.
 _OF_THE_GATE = frozenset({Code.NOTHING_EXPECTED, Code.BASELINE_IN_DOUBT})
 
 
 class BaselineWarning(StrictModel):
-    """Why something of the baseline is not known. Of all of it, or of a phase, an arm, or both."""
+    """Why a part of the baseline is not known: all of it, or a phase, an arm, or both."""
 
     text: str
     phase: str | None
@@ -43,7 +43,7 @@ class BaselineWarning(StrictModel):
 
 
 class Baseline(StrictModel):
-    """An experiment, cut down to what another is held against."""
+    """The part of an experiment that others are compared with."""
 
     form: Literal[1] = 1
     name: str
@@ -55,7 +55,7 @@ class Baseline(StrictModel):
     """What its latencies were measured on."""
 
     busy: bool
-    """Was that machine so busy that latencies include the wait for a core?"""
+    """Whether that machine was so busy that latencies include the wait for a core."""
 
     doubts: Annotated[tuple[BaselineWarning, ...], Field(strict=False)]
     arms: Mapping[str, Mapping[str, EpisodeStats]]
@@ -67,7 +67,7 @@ class Baseline(StrictModel):
 
 
 def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
-    """What is kept of a run. Raises NotComparable if it did not reach its end."""
+    """Make a baseline of a run. Raises NotComparable if it did not reach its end."""
     if findings.finished != "done":
         raise NotComparable(
             f"{folder}: cannot be a baseline: that experiment was {findings.finished} before its end",
@@ -92,18 +92,18 @@ def baseline_of(folder: Path, findings: Findings, plan: Plan) -> Baseline:
 
 
 def is_busy(warnings: Iterable[ValidityWarning]) -> bool:
-    """Was the machine so busy, or so much of it taken away, that latencies measure it?"""
+    """Whether the machine was so busy, or so much of it stolen, that latencies measure the machine."""
     return any(warning.code in _BUSY for warning in warnings)
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """What latencies depend on, as far as `environment.json` knows it."""
+    """The machine in words: what latencies depend on, as far as `environment.json` has it."""
     memory = f"{(environment.get('memory_bytes') or 0) / 1e9:.0f} GB"
     return f"{environment.get('cores', '?')} cores, {environment.get('machine', '?')}, {memory}"
 
 
 def read_baseline(path: Path) -> Baseline | None:
-    """One that was kept; None if there is none. Raises ReportError if this version cannot read it."""
+    """Read a kept baseline; None if there is none. Raises ReportError if this version cannot read it."""
     if not os.path.lexists(path):
         return None
     try:

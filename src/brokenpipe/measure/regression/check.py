@@ -1,4 +1,4 @@
-"""Is this run worse than its baseline? Each rate and latency of each arm in each phase, decided.
+"""Regression checks: whether each rate and latency of each arm and phase is worse than in the baseline.
 
     fail      it has risen by more than is tolerated; chance alone would show that in less than 5 of 100 gates
     pass      a rise that matters lies outside the interval
@@ -37,7 +37,7 @@ from brokenpipe.plan.settings.regression import RegressionSettings
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What of the new run is held against the baseline."""
+    """The part of the new run that is compared with the baseline."""
 
     plan: Plan
     figures: Mapping[ArmPhase, EpisodeStats]
@@ -47,7 +47,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RegressionResult:
-    """What came of it. `doubts`: about the baseline, and what is left out."""
+    """Result of the checks. `warnings`: about the baseline, and about what is left out."""
 
     checks: tuple[Check, ...]
     warnings: tuple[ValidityWarning, ...]
@@ -55,7 +55,7 @@ class RegressionResult:
 
 @dataclass(frozen=True, slots=True)
 class _MetricPair:
-    """`new` is None where the new run could not tell; `p` where nothing can differ, so that it is no test."""
+    """One metric in both runs. `new` is None where the new run has no value; `p` where nothing can differ."""
 
     metric: RegressionMetric
     place: ArmPhase
@@ -66,12 +66,12 @@ class _MetricPair:
 
     @property
     def test(self) -> str:
-        """Which test it is. Where all failed requests are broken ones, two questions are one test."""
+        """A key of the test. Where all failed requests are broken ones, two metrics are one test."""
         return repr((self.place, self.base.sums, self.new and self.new.sums))
 
 
 def check_regression(baseline: Baseline, run: NewRun) -> RegressionResult:
-    """Ask whatever can be asked of both. Raises NotComparable."""
+    """Check every metric that both runs have. Raises NotComparable."""
     shared = demand_comparable(baseline.plan, run.plan, baseline.name)
     asked = tuple(_metric_pairs(baseline, run, shared))
     adjusted = _adjusted_ps(asked, run.plan)
@@ -108,7 +108,7 @@ def _requests_per_episode(figures: EpisodeStats) -> float:
 
 
 def _adjusted_ps(asked: Sequence[_MetricPair], plan: Plan) -> dict[str, float]:
-    """Each p for all that are tested in this gate: rates and latencies have half of the error each, Holm within."""
+    """Adjust each p for all tests in this gate: rates and latencies have half of the error each, Holm within."""
     adjusted: dict[str, float] = {}
     for rates in (True, False):
         tests = {
@@ -121,7 +121,7 @@ def _adjusted_ps(asked: Sequence[_MetricPair], plan: Plan) -> dict[str, float]:
 
 
 def _metrics(phase: Phase, is_control: bool, *, alone: bool) -> Iterator[RegressionMetric]:
-    """`alone`: may the control's own latencies be compared?
+    """The metrics to check. `alone`: whether the control's own latencies may be compared.
 
     What strikes breaks so many requests, however many there were between two strikes: that is counted by the strike.
 
@@ -146,7 +146,7 @@ def _side(plan: Plan, figures: Mapping[ArmPhase, EpisodeStats]) -> RunSamples:
 
 
 def _why_control_is_left_out(baseline: Baseline, run: NewRun) -> str | None:
-    """Why the control's latencies, which nothing in the run can be subtracted from, say nothing of the service."""
+    """Why the control's own latencies say nothing about the service; None: they do."""
     if baseline.plan.stack != run.plan.stack:
         before, now = STACK_NAMES[baseline.plan.stack], STACK_NAMES[run.plan.stack]
         return f"the stack of the baseline ran in {before}; this one's in {now}"
@@ -165,7 +165,7 @@ def _baseline_warnings(baseline: Baseline) -> Iterator[ValidityWarning]:
 
 
 def _left_out(baseline: Baseline, run: NewRun, shared: PlanComparison) -> Iterator[str]:
-    """What no check is about, so that nobody takes it for held."""
+    """What no check covers, so that it is not taken for checked."""
     if shared.only_new:
         yield f"only this run has {', '.join(shared.only_new)}"
     control = run.plan.scenario.control

@@ -1,8 +1,8 @@
-"""May two experiments be held against each other? Only what was asked in the same way has answers that compare.
+"""Comparability of two experiments: only those with the same load and faults can be compared.
 
 What is compared may differ: arms' settings, versions, the service's code, the seed, how many episodes there were.
-How it was asked may not: who asked how often, what was broken and how. Plans in, no history needed, so that a gate
-can refuse before half an hour was spent.
+The load and the faults must be the same: users, request rates, faults and their parameters. Only
+plans are compared, no histories, so that a gate can refuse before half an hour was spent.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _REMEDY = "Run both in the same way: the same scenario, with the same --users an
 
 
 class NotComparable(UsageError):
-    """Two experiments did not ask the same: what differs between them would not be what was to be compared."""
+    """Two experiments had different loads or faults, so a comparison would measure these differences."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanDifference:
-    """Something that has to be alike, and is not."""
+    """A setting that must be equal in both plans, and is not."""
 
     setting: str  # e.g. "[load] users", "phase idle_reset: quiet_s"
     base: str
@@ -55,7 +55,7 @@ class PlanComparison:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """All that is not alike, a line each: obstacles, then phases, then what only one of the two has."""
+        """All differences, a line each: obstacles, then phases, then what only one of the two has."""
         phases = (str(unlike) for found in self.differing_phases.values() for unlike in found)
         return (
             *map(str, self.obstacles),
@@ -66,7 +66,7 @@ class PlanComparison:
 
 
 def compare_plans(base: Plan, new: Plan) -> PlanComparison:
-    """Hold one plan against the other."""
+    """Compare two plans."""
     one, other = base.scenario, new.scenario
     unlike = {
         name: found
@@ -86,7 +86,7 @@ def compare_plans(base: Plan, new: Plan) -> PlanComparison:
 def demand_comparable(base: Plan, new: Plan, base_name: str) -> PlanComparison:
     """What may be compared; the new run may have arms and phases besides. Raises NotComparable.
 
-    Of the baseline nothing may be missing: a gate that skips what is no longer run does not gate it.
+    Nothing of the baseline may be missing: a gate must not skip what is no longer run.
     """
     found = compare_plans(base, new)
     if found.comparable and not found.differing_phases and not found.only_base:
@@ -99,7 +99,7 @@ def demand_comparable(base: Plan, new: Plan, base_name: str) -> PlanComparison:
 def _obstacles(one: Scenario, other: Scenario) -> Iterator[PlanDifference]:
     yield from _differing("target", one.target, other.target)
     yield from _differing("control", one.control, other.control)
-    # Where it lies is nobody's business: a copy of a scenario elsewhere says so with another path.
+    # Its folder does not matter: a copy of a scenario has another path.
     yield from _differing("[load] locustfile", *(Path(each.load.locustfile).name for each in (one, other)))
     for name in ("users", "arrivals_per_s", "timeout_s"):
         yield from _differing(f"[load] {name}", getattr(one.load, name), getattr(other.load, name))

@@ -1,4 +1,4 @@
-"""What may rise against a baseline: each metric, and what the episodes of one run say of it."""
+"""Metrics that are compared with a baseline, and their samples from the episodes of one run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from brokenpipe.measure.tables.arm_phase import (
 
 
 class RegressionMetric(StrEnum):
-    """A metric and how it is told. Of rates the difference of two shares, of latencies a share of the baseline's.
+    """The change of a metric. Of rates the difference of two shares, of latencies a share of the baseline's.
 
-    A latency is that of the control itself, or that of another arm divided by the control's: what the machine does to
-    all arms alike is in neither of two such ratios.
+    A latency is that of the control itself, or that of another arm divided by the control's: effects of the machine on
+    all arms cancel out in such a ratio.
     """
 
     BROKEN_PIPE_RATE = "rise_of_broken_pipe_rate"
@@ -65,7 +65,7 @@ class RunSamples:
     errors: Mapping[str, float]
 
     def sample(self, rise: RegressionMetric, place: ArmPhase) -> Sample | None:
-        """What it says of one metric at one place; None where it could not tell."""
+        """The sample of one metric of an arm in a phase; None where it has no value."""
         if place not in self.figures or not any(self.figures[place].requests):
             return None
         if rise.is_rate:

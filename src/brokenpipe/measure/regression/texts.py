@@ -1,4 +1,4 @@
-"""A change against the baseline, in words: its figures, and why it passes, fails or stays open."""
+"""Texts of regression checks: the values, and why a check passes, fails or stays open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can follow from a part that stood still: such a doubt sends its reader there, and not to the locustfile."""
+"""Consequences of silences: a warning that can follow from one refers to it, and not to the locustfile."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _CONSEQUENCES = frozenset(
         Code.LEDGER_UNKNOWN, Code.LEDGER_NOT_SETTLED, Code.GAUGES_SILENT,
     }
 )  # fmt: skip
-CONSEQUENCE_NS = 15_000_000_000  # for so long users may still wait for what a part that stood still owes them
+CONSEQUENCE_NS = 15_000_000_000  # how long users may still wait for an answer after a silence
 
 
 def with_silence_reasons(
     history: History, warnings: Sequence[ValidityWarning]
 ) -> tuple[ValidityWarning, ...]:
-    """The same doubts; those that can follow from a silence say from which, instead of what else to do."""
+    """Change the remedy of warnings that can follow from a silence: look into the silence first."""
     raised = {each.code for each in warnings} & {code.value for code in _REASONS}
     if not raised:
         return tuple(warnings)

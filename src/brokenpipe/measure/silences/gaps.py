@@ -1,10 +1,10 @@
-"""Gaps in what is written at regular times: who wrote nothing stood still, whether or not anybody looked.
+"""Gaps in records that are written at regular times: the writer stood still, whether or not it was watched.
 
     lag reports of the load   twice a second
     ticks of a witness        once a second, of each process of a service
     gauges                    once a second: of the machine, of Postgres, and the looks of the watch
 
-Only of a run that had a watch, since of histories of before it is not known what should be there. What is missing
+Only for runs with a watch: of older histories it is not known which records should be there. A file that is missing
 altogether is no gap.
 """
 
@@ -47,7 +47,7 @@ ORDER BY 3
 def find_gaps(
     history: History, watched: Sequence[SilentPeriod], by_plan: PlannedSilences
 ) -> tuple[SilentPeriod, ...]:
-    """Those of which the watch says nothing: what it has seen, `seen`, it knows better."""
+    """The gaps that the watch does not explain. Its own records, `watched`, are more precise."""
     if not history.rows("SELECT 1 FROM watched LIMIT 1"):
         return ()
     found = (*_load(history), *_witnesses(history), *_gauges(history, watched, by_plan))
@@ -55,14 +55,14 @@ def find_gaps(
 
 
 def _is_explained(gap: SilentPeriod, silence: SilentPeriod) -> bool:
-    """Whether a silence that was seen is the reason. While the harness stands still, it gauges nothing."""
+    """Whether a watched silence explains the gap. While the harness stands still, it gauges nothing."""
     role, seen = gap.part.partition(" ")[0], silence.part.partition(" ")[0]
     reasons = {GAUGES: {"harness"}, "load": {"load", "worker"}}.get(role, {role})
     return seen in reasons and silence.arm == gap.arm and silence.overlaps(gap.begins, gap.ends)
 
 
 def _load(history: History) -> Iterator[SilentPeriod]:
-    """A lag that is told when it is over says how long it was: that is a doubt of its own."""
+    """Gaps of the load. A recorded lag of the same length has a warning of its own."""
     late: dict[int, float] = dict(history.rows("SELECT t, max(ms) FROM lags WHERE ms > 500 GROUP BY t"))
     for before, t in history.rows(_GAPS.format(table="lags"), (round(LOAD_GAP_S * 1e9),)):
         if (t - before) / 1e9 - late.get(t, 0.0) / 1e3 > LOAD_GAP_S / 2:
@@ -70,7 +70,7 @@ def _load(history: History) -> Iterator[SilentPeriod]:
 
 
 def _witnesses(history: History) -> Iterator[SilentPeriod]:
-    """Of an arm whose service has ended the roll call tells."""
+    """Gaps of the witnesses. A service that has ended has a warning of its own."""
     gone = {arm for (arm,) in history.rows("SELECT DISTINCT arm FROM doubts WHERE code = 'target_died'")}
     least_ns = round(GAUGE_GAP_S * 1e9)
     for arm, pid, before, t in history.rows(_WITNESS, (least_ns, least_ns)):
@@ -81,7 +81,7 @@ def _witnesses(history: History) -> Iterator[SilentPeriod]:
 def _gauges(
     history: History, seen: Sequence[SilentPeriod], by_plan: PlannedSilences
 ) -> Iterator[SilentPeriod]:
-    """Postgres is gauged by asking it: what it does not answer is no gap of ours."""
+    """Gaps of the gauges. Postgres is gauged by queries: times in which it does not answer are no gap."""
     hung = [(each.begins, each.ends) for each in seen if each.part == "postgres"]
     for table, what in (("ticks", MACHINE), ("looks", LOOKS), ("slots", POSTGRES)):
         for before, t in history.rows(_GAPS.format(table=table), (round(GAUGE_GAP_S * 1e9),)):

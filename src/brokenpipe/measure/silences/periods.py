@@ -1,4 +1,4 @@
-"""Which parts of a run stood still or gave no answer, for how long, and which of that no fault of the plan explains.
+"""Silent periods: parts of a run that stood still or gave no answer, and how much of it the plan does not explain.
 
 seen from outside   the watch: states of processes, new connections, how late it woke itself
 read from gaps      what a part writes at regular times, and did not: seen also where the watch stood still
@@ -19,7 +19,7 @@ AFTER_NS = 3_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class SilentPeriod:
-    """`begins` and `ends` are monotonic nanoseconds; not `over`: it lasted as long as anybody looked."""
+    """One silent period of a part. `begins` and `ends` are monotonic nanoseconds; not `over`: it lasted to the end."""
 
     part: str
     arm: str | None
@@ -44,7 +44,7 @@ UNION ALL SELECT t, 'anew', NULL, NULL, NULL, NULL FROM resumptions ORDER BY t
 
 
 def watched_silences(history: History) -> tuple[SilentPeriod, ...]:
-    """What the watch saw, in order of their ends."""
+    """The silent periods that the watch recorded, in order of their ends."""
     found: list[SilentPeriod] = []
     open_: dict[tuple[str, str | None, int | None, str], int] = {}
     for t, edge, *what in history.rows(_EDGES):
@@ -65,16 +65,16 @@ def watched_silences(history: History) -> tuple[SilentPeriod, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSilences:
-    """When faults of the plan made the database server stand still or end, for all arms."""
+    """Times in which faults of the plan made the database server stand still or end, for all arms."""
 
     windows: Sequence[tuple[int, int]]
 
     def unexplained_s(self, silence: SilentPeriod) -> float:
-        """How much of it no such fault explains, in seconds: nothing else stands still when the server does."""
+        """How much of it no such fault explains, in seconds. Such faults explain silences of Postgres only."""
         return self.outside_s(silence) if silence.part == "postgres" else silence.lasted_s
 
     def outside_s(self, silence: SilentPeriod) -> float:
-        """How much of it lies outside of all of them."""
+        """How much of it lies outside of all these times, in seconds."""
         left = [(silence.begins, silence.ends)]
         for begins, ends in self.windows:
             left = [piece for each in left for piece in _subtract(each, begins - BEFORE_NS, ends + AFTER_NS)]
@@ -98,5 +98,5 @@ FROM acts i WHERE i.action = 'inject' AND ({_STOPPING_FAULTS}) ORDER BY i.t0
 
 
 def planned_silences(history: History) -> PlannedSilences:
-    """By acts, whether or not they went as they should: a pause that failed was a pause for a while."""
+    """Read them from the acts, also failed ones: a pause that failed was a pause for a while."""
     return PlannedSilences(tuple(history.rows(_ACTS)))

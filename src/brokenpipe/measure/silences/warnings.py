@@ -1,4 +1,4 @@
-"""Doubts about parts of a run that stood still or gave no answer, although no fault of the plan was the reason."""
+"""Warnings about parts of a run that stood still or gave no answer without a fault of the plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = {
     "harness": "brokenpipe itself",
     "janitor": "the janitor of this run",
 }
-# What a call of ours has told already.
+# Codes for the same cause that are recorded elsewhere.
 _ALREADY_RECORDED: Mapping[Code, frozenset[str]] = {
     Code.JANITOR_LOST: frozenset({Code.JANITOR_LOST.value}),
     Code.TOXIPROXY_STOPPED: frozenset({Code.PROXY_HUNG.value, Code.PROXY_RESTARTED.value}),
@@ -52,7 +52,7 @@ def silence_warnings(history: History) -> tuple[ValidityWarning, ...]:
 
 
 def unexplained_silences(history: History) -> Iterator[SilentPeriod]:
-    """Those that lasted long enough beside what the plan's faults did."""
+    """The silences that lasted long enough apart from the plan's faults."""
     by_plan, seen = planned_silences(history), watched_silences(history)
     for silence in seen:
         if by_plan.unexplained_s(silence) >= STOPPED_S or silence.how in _AT_ONCE:
@@ -61,7 +61,7 @@ def unexplained_silences(history: History) -> Iterator[SilentPeriod]:
 
 
 def silence_code(silence: SilentPeriod) -> Code:
-    """Which doubt it is."""
+    """The code of its warning."""
     if silence.how == "no_files":
         return Code.OUT_OF_FILES
     return _CODES[silence.part.partition(" ")[0]]

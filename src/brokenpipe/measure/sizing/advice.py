@@ -1,4 +1,4 @@
-"""How large a pool should be for somebody's own numbers, from a measured curve; and what rules of thumb would say.
+"""Pool size for a given demand, from a measured curve; and the answers of rules of thumb.
 
 With arrivals at random, the number of requests that want a connection at once is Poisson distributed about the number
 in use on average, a = arrivals × hold (Little's law; of the M/G/∞ queue, so that the distribution of holds does not
@@ -23,7 +23,7 @@ TOLERANCE = 1e-9  # below which a sum of shares is what it was meant to be
 
 @dataclass(frozen=True, slots=True)
 class ServiceDemand:
-    """Of a service: processes, requests a second at peak, how long each keeps a connection, what Postgres allows."""
+    """The demand of a service: processes, peak requests a second, hold time of a connection, connection limit."""
 
     workers: int
     peak_per_s: float
@@ -43,7 +43,7 @@ class ServiceDemand:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """For each worker a pool of `pool_size`, without overflow. `measured`: for the run's own numbers, not scaled."""
+    """For each worker a pool of `pool_size`, without overflow. `measured`: for the run's own demand, not scaled."""
 
     demand: ServiceDemand
     pool_size: int
@@ -56,7 +56,7 @@ class Advice:
 
     @property
     def fits(self) -> bool | None:
-        """Whether Postgres has room for all of them; None: nobody said how much it has."""
+        """Whether Postgres has room for all of them; None: its limit is not known."""
         return (
             None if self.demand.usable_connections is None else self.total <= self.demand.usable_connections
         )
@@ -74,12 +74,12 @@ class Advice:
 
 
 def measured_demand(findings: Findings, sizing: Sizing) -> ServiceDemand | None:
-    """Those of the run itself, at its knee. None without a knee, or if what was held was not recorded."""
+    """The demand of the run itself, at its knee. None without a knee, or if what was held was not recorded."""
     return None if sizing.knee is None else demand_at(findings, sizing.knee)
 
 
 def demand_at(findings: Findings, size: PoolSize) -> ServiceDemand | None:
-    """Those of the run with pools of this size. A request may hold several connections, one after the other."""
+    """The demand of the run with pools of this size. A request may hold several connections, one after the other."""
     if not size.use.mean_out:
         return None
     per_s = size.requests / size.use.seconds
@@ -89,7 +89,7 @@ def demand_at(findings: Findings, size: PoolSize) -> ServiceDemand | None:
 def complete_demand(
     asked: tuple[int | None, float | None, float | None, int | None], its: ServiceDemand | None
 ) -> ServiceDemand | None:
-    """What was asked for, and for the rest the run's own. None if the run has none and something is missing."""
+    """The demand that was given, completed from the run's own. None if the run has none and something is missing."""
     workers, peak_per_s, hold_ms, most = asked
     if its is not None:
         workers, peak_per_s, hold_ms = (
@@ -138,16 +138,16 @@ def scale_size(knee: int, in_use: float, asked: float, *, opened: bool) -> int:
 
 
 def rule_of_thumb_size(peak: float, workers: int) -> int:
-    """What (peak concurrent holders / workers) × 1.2 says, for each worker."""
+    """The rule (peak concurrent holders / workers) × 1.2, for each worker."""
     return max(1, math.ceil(peak / workers * HEADROOM - TOLERANCE))
 
 
 def ceiling_size(max_connections: int, workers: int) -> int:
-    """What half of max_connections leaves for each worker."""
+    """The share of each worker in half of max_connections."""
     return int(max_connections * CEILING) // workers
 
 
 def largest_within(sizing: Sizing, connections: int) -> PoolSize | None:
-    """The largest size of the curve that is not above so many: what a rule's answer was measured as, if it was."""
+    """The largest measured size with at most so many connections; None if all are larger."""
     fitting = [size for size in sizing.curve if size.most <= connections]
     return fitting[-1] if fitting else None

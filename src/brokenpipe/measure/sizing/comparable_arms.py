@@ -1,4 +1,4 @@
-"""Which arms differ in nothing but the size of their pools, and why others stand beside the curve.
+"""Comparable arms: those that differ in nothing but the size of their pools, and the differences of the others.
 
 Sizes are those that the witness saw. A variable is taken to set them if its value is the pool's own number in each arm
 that has it; failing such a one, if each of at least three sizes has a value of its own.

@@ -1,4 +1,4 @@
-"""The pool-size curve: who waits for a connection in which size of pool, and from which size on nobody does.
+"""The pool-size curve: waits for a connection by pool size, and the smallest sufficient size.
 
     wait, p95                                        short   waits are longer than tolerable, or some gave up
       ▇                                              open    the interval reaches across
@@ -7,7 +7,7 @@
       4 8 10 12 16 20 30     connections             the knee is the smallest that is enough, here 16
 
 A percentile is that of each episode, averaged over episodes, as everywhere in checks: its interval comes from episodes.
-Sizes are told by what the witness saw of the pools, not by the names of environment variables.
+Sizes come from the records of the witness, not from the names of environment variables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from brokenpipe.measure.stats.distributions import binomial_interval
 from brokenpipe.measure.stats.intervals import ERROR, mean_interval
 
 FEWEST_EPISODES = 6  # with fewer, the interval of a mean says next to nothing
-TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: nobody feels a tenth more
+TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: a tenth more is not noticeable
 PERCENTILE_REST = 0.05  # where more wait in vain, the 95th percentile is how long they wait, in every pool
 TOLERABLE_MS = 5.0  # at least: below it a busy machine is measured, not a pool
 
@@ -149,7 +149,7 @@ def sizing_curve(findings: Findings) -> Sizing | None:
 
 
 def _concerns(doubt: ValidityWarning, phase: str) -> bool:
-    """What a scenario expects is no matter here."""
+    """Whether a warning concerns the curve. The expectations of a scenario do not matter here."""
     return doubt.unknown and doubt.phase in {None, phase} and doubt.code != Code.NOTHING_EXPECTED
 
 

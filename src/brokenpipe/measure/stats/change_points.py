@@ -1,7 +1,7 @@
-"""Where a figure changed for good, run after run: not one odd night, and not chance.
+"""Change points: where a metric changed for good from run to run, beyond chance and not for one run only.
 
 The figures' ranks are split where both sides differ most (a CUSUM of ranks, as Pettitt 1979); whether that is more than
-chance shows is asked of the same figures in another order. A half that was split off is asked again. Ranks, because
+chance shows is tested by permuting the same values. Each half is then tested again. Ranks, because
 one night on a busy machine is as far away as it likes and says nothing about the others.
 """
 
@@ -19,13 +19,13 @@ from brokenpipe.measure.stats.paired import holm
 
 Array = npt.NDArray[np.float64]
 
-MIN_SEGMENT = 3  # runs: fewer are no change, but something that happened
+MIN_SEGMENT = 3  # runs: a shorter segment is an outlier, not a change
 PERMUTATIONS = 10_000
 _SEED = 1  # the same runs, the same change points
 
 
 def change_points(series: Mapping[str, Sequence[float]], error: float = ERROR) -> dict[str, tuple[int, ...]]:
-    """Of each series, the positions at which something new begins; all series are one family (Holm).
+    """The positions at which each series changes; all series are one family (Holm).
 
     Of a hundred families in which nothing ever changed, at most five show any change point.
     """
@@ -57,7 +57,7 @@ def _least_p(runs: int, after: int) -> float:
 
 @lru_cache(maxsize=128)
 def _by_chance(runs: int) -> Array:
-    """How far apart two sides are at most, in a sample of orders of figures that are all different."""
+    """The largest distance between two sides, in a sample of permutations of distinct values."""
     return _max_distances(np.arange(runs, dtype=np.float64) - (runs - 1) / 2)
 
 
@@ -80,7 +80,7 @@ def _next_splits(values: Sequence[float], error: float, begin: int) -> tuple[int
 
 
 def _split(values: Sequence[float]) -> tuple[int, float]:
-    """Where both sides differ most, and how often another order of the same values shows as much."""
+    """Where both sides differ most, and the p of that difference."""
     ranks = stats.rankdata(values)
     ranks -= ranks.mean()
     apart = _distance(ranks[None, :])[0]
@@ -98,7 +98,7 @@ def _p_value(seen: float, by_chance: Array) -> float:
 
 
 def _distance(ranks: Array) -> Array:
-    """For each row, how far apart the two sides are at every place where it may be split."""
+    """For each row, the distance between the two sides at every possible split."""
     n = ranks.shape[1]
     k = np.arange(MIN_SEGMENT, n - MIN_SEGMENT + 1)
     sums = ranks.cumsum(axis=1)[:, MIN_SEGMENT - 1 : n - MIN_SEGMENT]
@@ -108,6 +108,6 @@ def _distance(ranks: Array) -> Array:
 
 @lru_cache(maxsize=64)
 def _orders(n: int) -> npt.NDArray[np.int16]:
-    """A seeded sample of orders."""
+    """A seeded sample of permutations."""
     draws = np.random.default_rng(_SEED)
     return draws.permuted(np.tile(np.arange(n, dtype=np.int16), (PERMUTATIONS, 1)), axis=1)

@@ -1,4 +1,4 @@
-"""The distributions that measuring asks, from scipy.special.
+"""The distributions that are needed here, from scipy.special.
 
 scipy.stats has the same under longer names, and importing it takes 0.7 s of processor time: every command that makes a
 report would pay that, and every test process (`docs/performance.md`).

@@ -1,4 +1,4 @@
-"""How often chance alone shows so much of a rise between two runs: labels dealt anew to their episodes."""
+"""One-sided permutation test of a rise between two runs: the labels of their episodes are permuted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rise_p(base: Sample, new: Sample, *, tolerated: float, permutations: int = P
     """One-sided: is `new` more than (1 + tolerated) × `base`?
 
     If it were just that, an episode of the baseline, scaled by as much, might as well have been played in the new run.
-    Each way of dealing the labels is judged by its rise divided by the standard error (Janssen 1997, Statistics and
+    Each permutation is judged by its rise divided by the standard error (Janssen 1997, Statistics and
     Probability Letters 36): so it holds, too, where one run varies more than the other or has more episodes. None if
     all episodes of both are alike: nothing can differ then, and it is no test.
     """
@@ -40,7 +40,7 @@ def rise_p(base: Sample, new: Sample, *, tolerated: float, permutations: int = P
 
 
 def _rows(permutations: int) -> Iterator[int]:
-    """So many at a time: with a thousand episodes, ten thousand rows of numbers are 80 MB."""
+    """Chunks of rows: with a thousand episodes, ten thousand rows of numbers are 80 MB."""
     whole, rest = divmod(permutations, _CHUNK)
     return (rows for rows in (*repeat(_CHUNK, whole), rest) if rows)
 

@@ -1,7 +1,7 @@
-"""Differences from the control, paired by episode: is there one, and how small a one would have been seen?
+"""Paired tests of differences from the control, and the smallest difference that they can detect.
 
 If two arms do not differ, an episode's difference is as likely to have the other sign. Flipping the signs in
-every possible way tells how often chance alone gives a mean as far from 0 (Fisher's randomization test).
+every possible way shows how often chance alone gives a mean as far from 0 (Fisher's randomization test).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Two runs, of which no episode is paired with another: how far apart they are, and how often chance shows as much.
+"""Unpaired comparison of two runs: interval and permutation test of their difference.
 
 The interval is made of those of the two runs (Zou and Donner 2008, Statistics in Medicine 27): what covers each of
-them covers their difference, skewed or stuck at 0 as they may be. Whether there is a difference at all is asked of
-the labels: if both runs are the same, an episode may as well have been played in the other one.
+them covers their difference, skewed or stuck at 0 as they may be. Whether there is a difference at all is tested by
+permuting the labels: if both runs are the same, any episode may as well have been played in the other one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PARTS = 16  # at a time: with a thousand episodes, all the ways as numbers of 8
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the episodes of one run say: a ratio of sums. Of latencies each weighs 1, of a rate as many as its requests.
+    """Values of the episodes of one run, as a ratio of sums. A latency weighs 1, a rate as many as its requests.
 
     `ci95` is the interval of that ratio, as the run's own report has it.
     """
@@ -73,16 +73,16 @@ def difference_interval(base: Sample, new: Sample) -> Interval | None:
 
 
 def can_differ(base: Sample, new: Sample) -> bool:
-    """Whether any way of dealing the labels could show a difference: not if every episode says the same."""
+    """Whether any permutation could show a difference: not if all episodes have the same value."""
     if not base.episodes or not new.episodes:
         return False
     return bool(np.ptp(np.array(base.sums + new.sums) / np.array(base.weights + new.weights)) > 0)
 
 
 def permutation_p(base: Sample, new: Sample) -> float:
-    """How often labels that are dealt anew to the episodes show as large a difference: two-sided, of 0..1.
+    """How often permuted labels show as large a difference: two-sided, of 0..1.
 
-    Every way of dealing them is tried where there are up to ten thousand, a seeded sample of ways beyond.
+    All permutations are tried where there are up to ten thousand, else a seeded sample.
     """
     if not can_differ(base, new):
         return 1.0
@@ -96,7 +96,7 @@ def permutation_p(base: Sample, new: Sample) -> float:
 
 
 def _distance(labels: npt.NDArray[np.bool_], sums: Array, weights: Array) -> Array:
-    """How far apart the two ratios are, for each way (a row) of saying which episodes are the first run's."""
+    """The distance between the two ratios, for each permutation (a row)."""
     mine, all_mine = labels @ sums, labels @ weights
     found: Array = np.abs(mine / all_mine - (sums.sum() - mine) / (weights.sum() - all_mine))
     return found
@@ -104,7 +104,7 @@ def _distance(labels: npt.NDArray[np.bool_], sums: Array, weights: Array) -> Arr
 
 @lru_cache(maxsize=4)
 def _permutations(base: int, new: int) -> npt.NDArray[np.bool_]:
-    """Which episodes are the first run's: as recorded, and every other way, or a sample of ways."""
+    """Which episodes are the first run's: as recorded, and every permutation or a sample of them."""
     total = base + new
     if math.comb(total, base) <= MAX_PERMUTATIONS:
         chosen = np.array(list(combinations(range(total), base)))  # in order: as recorded comes first
@@ -118,7 +118,7 @@ def _permutations(base: int, new: int) -> npt.NDArray[np.bool_]:
 
 
 def least_p(base: int, new: int) -> float:
-    """The smallest p that so many episodes can give: that of the most extreme of all ways to deal the labels."""
+    """The smallest p that so many episodes can give: that of the most extreme permutation."""
     return max((1 + (base == new)) / math.comb(base + new, base), 1 / MAX_PERMUTATIONS)
 
 

@@ -1,4 +1,4 @@
-"""One arm in one phase: counts, rate with its interval, latencies, the price of its settings."""
+"""Statistics of each arm and phase: counts, rates with intervals, latencies, costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brokenpipe.measure.tables.pool_costs import masked_and_costs
 
 @dataclass(frozen=True, slots=True)
 class EpisodeCounts:
-    """The unit of statistics: for one arm and phase, requests and broken requests of each episode."""
+    """Requests, failed and broken ones of each episode of one arm and phase. Episodes are the unit of statistics."""
 
     numbers: tuple[int, ...]
     requests: tuple[int, ...]
@@ -57,7 +57,7 @@ def rate_interval_at(
     place: ArmPhase,
     error: float,
 ) -> Interval | None:
-    """The interval of a rate. Where an arm showed nothing, what the others showed in that phase bounds it."""
+    """The interval of a rate. Where an arm had no event, the rates of the others in that phase bound it."""
     largest = largest_rate(phase, events, by_place)
     return rate_interval(events[place], by_place[place].requests, largest_rate=largest, error=error)
 
@@ -69,7 +69,7 @@ def count_interval_at(
     place: ArmPhase,
     error: float,
 ) -> Interval | None:
-    """The interval of how many there are in an episode. At least one is what an episode unlike the others may have."""
+    """The interval of the mean count in an episode. An episode unlike the others may have one event at least."""
     neighbours = (events[key] for key in events if key[1] == phase)
     largest = max((count for each in neighbours for count in each), default=0)
     counts = counts_of_active_episodes(events[place], by_place[place])
@@ -77,7 +77,7 @@ def count_interval_at(
 
 
 def counts_of_active_episodes(events: Sequence[int], episodes: EpisodeCounts) -> list[float]:
-    """The counts of those episodes in which anything was asked: the others say nothing."""
+    """The counts of the episodes with any request: the others say nothing."""
     return [float(event) for event, requests in zip(events, episodes.requests, strict=True) if requests]
 
 
@@ -103,7 +103,7 @@ def arm_phase_stats(
     witnessed: frozenset[str],
     errors: Mapping[str, float],
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
+    """Compute the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
     masked, prices = masked_and_costs(history)
     broken_events = {place: episodes.broken for place, episodes in by_place.items()}
@@ -167,7 +167,7 @@ def mean_per_episode(
     by_place: Mapping[ArmPhase, EpisodeCounts],
     errors: Mapping[str, float],
 ) -> PerEpisode | None:
-    """How many there are in an episode; None if nothing was asked in any."""
+    """The mean count in an episode; None without any request."""
     counts = counts_of_active_episodes(events[place], by_place[place])
     if not counts:
         return None

@@ -1,7 +1,7 @@
-"""Users who leave: requests whose clients hung up before the answer was complete, and what that cost the pool.
+"""Client disconnects: requests whose clients disconnected before the answer was complete, and the cost for the pool.
 
-Nobody is left to be told, so what such a request met afterwards was not kept quiet; nor has anything died of which a
-ping could have known. What leaving costs are connections: drivers give up one whose statement was cut short.
+Errors that such a request met afterwards were not swallowed, since no client was left; nor has a connection died that a
+ping could have found. Its cost are connections: drivers give up one whose statement was cut short.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FROM gone LEFT JOIN given_up USING (arm, id_hash) GROUP BY ALL
 def with_client_disconnects(
     history: History, cells: Mapping[ArmPhase, ArmPhaseStats], witnessed: frozenset[str]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with the users who left, where a witness could see it."""
+    """Add the client disconnects to each arm and phase, where a witness could see them."""
     left = {
         (arm, phase): ClientDisconnects(*counts) for arm, phase, *counts in history.rows(_CLIENT_DISCONNECTS)
     }

@@ -28,7 +28,7 @@ WHERE failure IS NULL AND phase IS NOT NULL AND name = ? GROUP BY ALL ORDER BY A
 class Estimate:
     """A value; None when it could not be measured. A count has no interval.
 
-    `alike`: every one of its episodes showed the same, so that the interval is the bound on those that do not.
+    `all_equal`: all its episodes have the same value, so that the interval is the bound on episodes that differ.
     """
 
     value: float | None
@@ -39,7 +39,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """Answers what the value of any metric is."""
+    """Estimates of any metric for an arm in a phase."""
 
     history: History
     cells: Mapping[ArmPhase, ArmPhaseStats]
@@ -51,7 +51,7 @@ class Estimator:
     )
 
     def estimate(self, metric: Metric, place: ArmPhase, request: str | None = None) -> Estimate:
-        """The metric at a place. `request` narrows a latency to one request name."""
+        """Estimate a metric. `request` narrows a latency to one request name."""
         if self.cells[place].requests == 0:
             return Estimate(None)
         if metric.is_count:
@@ -66,12 +66,12 @@ class Estimator:
         return self._rate(metric, place)
 
     def paired(self, metric: Metric, place: ArmPhase, request: str | None = None) -> list[float]:
-        """What the arm's episodes add to the control's: one difference for each in which both say something."""
+        """Differences to the control, paired by episode: one for each episode in which both have a value."""
         mine, theirs = (self.by_episode(metric, each, request) for each in (place, (self.control, place[1])))
         return [mine[n] - theirs[n] for n in mine if n in theirs]
 
     def by_episode(self, metric: Metric, place: ArmPhase, request: str | None = None) -> dict[int, float]:
-        """What each episode alone says, by its number: a percentile, a count, or a rate of its requests."""
+        """The value of each episode, by its number: a percentile, a count, or a rate of its requests."""
         if metric.is_latency:
             return self._latencies(_quantile(metric), request).get(place, {})
         said = self.episode_counts[place]
@@ -84,7 +84,7 @@ class Estimator:
         return {n: events / requests for n, events, requests in episodes if requests}
 
     def episode_stats(self, place: ArmPhase) -> EpisodeStats:
-        """What each of its episodes says, in order."""
+        """The statistics of each episode, in order."""
         said = self.episode_counts[place]
         p50_ms, p95_ms = (self.by_episode(metric, place) for metric in (Metric.P50_MS, Metric.P95_MS))
         return EpisodeStats(
@@ -99,7 +99,7 @@ class Estimator:
     def difference(self, metric: Metric, differences: Sequence[float], phase: str) -> Estimate:
         """The mean of paired differences.
 
-        Of rates that are all alike: as for a rate, an episode unlike these may differ by the largest that was seen.
+        If all rates are equal: as for a rate, an episode unlike these may differ by the largest rate that was seen.
         """
         estimate = _mean_estimate(differences, self.errors[phase])
         if metric.is_latency or estimate.ci95 or estimate.value is None or len(differences) < 2:
@@ -185,7 +185,7 @@ def _time(metric: Metric, cell: ArmPhaseStats) -> float | None:
 
 
 def _count(metric: Metric, cell: ArmPhaseStats) -> int | None:
-    """None: nobody could count it."""
+    """None: it could not be counted."""
     if metric.needs_ledger:
         return None if cell.writes is None else int(getattr(cell.writes, metric.value))
     if metric is Metric.REFUSED:

@@ -1,4 +1,4 @@
-"""Failed requests grouped by cause, each group with one real example, and by their place in the table."""
+"""Failed requests grouped by cause with one real example each, and counted by attribution for each arm and phase."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_attribution_counts(
     failures: Sequence[FailedRequest],
     attributions: Sequence[Attribution],
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with what its failed requests are owed to."""
+    """Add the counts of attributions to each arm and phase."""
     placed: dict[ArmPhase, list[Attribution]] = defaultdict(list)
     for failure, attribution in zip(failures, attributions, strict=True):
         placed[failure.arm, failure.phase].append(attribution)

@@ -23,7 +23,7 @@ WHERE m.t < c.t1 AND c.counts GROUP BY ALL
 
 
 def count_arrivals(history: History, scenario: Scenario) -> dict[ArmPhase, ArrivalCounts]:
-    """For each arm and phase; nothing if users wait for answers before they ask again."""
+    """Count arrivals of each arm and phase; empty for a closed load."""
     if scenario.load.arrivals_per_s is None:
         return {}
     missed = {(arm, phase): count for arm, phase, count in history.rows(_MISSED)}
@@ -40,7 +40,7 @@ def _arrival_counts(counts: list[float | None], missed: int) -> ArrivalCounts:
 
 
 def arrival_warnings(arrived: Mapping[ArmPhase, ArrivalCounts]) -> Iterator[ValidityWarning]:
-    """What an open load could not do in time."""
+    """Warn of arrivals that were late or never sent."""
     for (arm, phase), each in arrived.items():
         if each.missed:
             text = f"{each.missed} of {each.due} arrivals at {arm} in {phase} were never sent"

@@ -1,4 +1,4 @@
-"""How many connections an arm had, at most, in each phase: of its service to the proxy, and at Postgres.
+"""Peak connections of each arm and phase: of its service to the proxy, and at Postgres.
 
 Without a pooler between them they are as many. Postgres is looked at once a second; the proxy logs every link.
 """
@@ -35,7 +35,7 @@ _STARTS = "SELECT count(*) FROM clocks WHERE writer = 'toxiproxy'"
 def with_peak_connections(
     history: History, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with the connections that it had at most, where they are known."""
+    """Add the peak connections to each arm and phase, where they are known."""
     server = {(arm, phase): count for arm, phase, count in history.rows(_SERVER)}
     client = {(arm, phase): count for arm, phase, count in history.rows(_CLIENT)}
     if history.one(_STARTS)[0] != 1:  # where it was restarted, links ended without a line

@@ -1,4 +1,4 @@
-"""The price of each arm in each phase, and of each of the settings behind it, from what the witness saw of the pool."""
+"""Pool costs of each arm and phase, in total and for each setting, from the records of the witness."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by me
 
 
 def masked_and_costs(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects], dict[ArmPhase, PoolCost]]:
-    """Dead connections that were replaced before a request saw them, and what that and the rest cost."""
+    """Masked disconnects and pool costs of each arm and phase."""
     replaced: dict[ArmPhase, dict[str, tuple[int, int]]] = defaultdict(dict)
     for arm, phase, mechanism, dead, healthy in history.rows(_REPLACED):
         if mechanism is not None:
@@ -120,7 +120,7 @@ def measure_round_trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost])
 def with_round_trips(
     scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with the round trips of its price where they could be measured."""
+    """Add round trips to the pool cost of each arm and phase, where they could be measured."""
     prices = {place: cell.pool_cost for place, cell in cells.items() if cell.pool_cost}
     measured = measure_round_trips(scenario, prices)
     return {
@@ -136,7 +136,7 @@ def _added(before_ms: float | None, then_ms: float | None, latency_ms: float) ->
 
 
 def add_round_trips(price: PoolCost, measured: RoundTrips) -> PoolCost:
-    """The same, with the round trips that each setting adds to a checkout."""
+    """The pool cost with the round trips that each setting adds to a checkout."""
 
     def added(mechanism: Mechanism) -> float | None:
         pings = price.pings + mechanism.caught if mechanism.name == "pre-ping" else 0

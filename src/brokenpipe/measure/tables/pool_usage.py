@@ -1,4 +1,4 @@
-"""The use of each arm's pools in each phase, asked of the history.
+"""Queries of the pool usage of each arm and phase.
 
 Waits below a millisecond are counted, not listed, and are 0 here: percentiles are found by rank among those listed, so
 that a history of ten million requests is never held in memory.
@@ -133,7 +133,7 @@ _SECONDS = "SELECT phase, arm, sum(t1 - t0) / 1e9 FROM episode_list WHERE counts
 
 
 def pool_usage(history: History) -> dict[ArmPhase, PoolUsage]:
-    """By arm and phase; nothing where no witness saw a pool and told of its waits."""
+    """By arm and phase; absent where no witness recorded a pool and its waits."""
     for table in (_TALLIED, _WAITS, _COUNTS):
         history.sql(table)
     by_episode: dict[ArmPhase, list[float]] = defaultdict(list)

@@ -103,12 +103,12 @@ def create_request_tables(history: History, *, limit_s: float) -> None:
 
 
 def _all_outcomes_view(history: History) -> str:
-    """Only an open load has anything to join, and ten million requests need not try."""
+    """The view of all outcomes. Delays are joined for an open load only: it is slow with ten million requests."""
     if history.one("SELECT count(*) FROM late")[0]:
         return _ALL_OUTCOMES.format(ms="(ms + coalesce(late_ms, 0))", late_ms="late_ms", late=_LATE)
     return _ALL_OUTCOMES.format(ms="ms", late_ms="NULL::DOUBLE", late="")
 
 
 def select_with_episode(lines: str, time: str) -> str:
-    """A query for these lines with the `phase` and the number of the `episode` in which their time lies."""
+    """A query that adds the `phase` and the number of the `episode` in which a time lies."""
     return _WITH_EPISODE.format(lines=lines, time=time, tenth=TENTH_NS)

@@ -1,14 +1,14 @@
-"""Errors that a service keeps to itself: a success for the client, although the database had failed it.
+"""Swallowed errors: the client gets a success although the database had failed the request.
 
     seen by the witness   a statement, commit or connect failed in the course of the request
-    told to the client    200
+    answer to the client  200
 
-That is fine if the service made up for it: its work was done again on a connection handed out later, or went on
+That is fine if the service compensated for it: its work was done again on a connection handed out later, or went on
 on the same one. What is left was swallowed, and no failure rate knows of it. A failed pre-ping is no error of the
 request, and a failed roll-back undoes what the end of the connection has undone anyway. Where the service did answer
 with a failure, or not at all, and its client has a success all the same, the client asked twice: HTTP libraries send a
 GET again whose kept connection was closed before an answer. What a service met after it had answered counts: a commit
-that it had promised. What it met after its client had hung up does not: nobody was left to be told.
+that it had promised. What it met after its client had disconnected does not.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FROM outcomes JOIN met USING (arm, id_hash) WHERE failure IS NULL AND phase IS N
 
 @dataclass(frozen=True, slots=True)
 class _SwallowedCase:
-    """One success that was none."""
+    """A request that was answered as a success in spite of an error."""
 
     arm: str
     phase: str
@@ -58,7 +58,7 @@ class _SwallowedCase:
 
 
 def swallowed_errors(history: History) -> tuple[SwallowedErrors, ...]:
-    """What was swallowed, by cause, the most frequent first, each with one real example."""
+    """Swallowed errors by cause, the most frequent first, each with one real example."""
     grouped: dict[tuple[str, str], list[_SwallowedCase]] = defaultdict(list)
     for case in _cases(history):
         grouped[case.error_class.value, case.where].append(case)
@@ -95,7 +95,7 @@ def _cases(history: History) -> Iterator[_SwallowedCase]:
 def _swallowed_error(
     errors: Sequence[Mapping[str, Any]], checkouts: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any] | None:
-    """The last error that hurt, if nothing was done in its place."""
+    """The last harmful error, if no later work compensated for it."""
     hurt = [error for error in errors if error["where"] not in _HARMLESS]
     if not hurt or any(_compensates(checkout, hurt[-1]) for checkout in checkouts):
         return None
@@ -103,7 +103,7 @@ def _swallowed_error(
 
 
 def _compensates(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
-    """Was work done on this connection after the error?"""
+    """Whether work was done on this connection after the error."""
     if checkout["t"] is None or not checkout["statements"]:
         return False
     if checkout["t"] > error["t"]:
@@ -115,7 +115,7 @@ def _compensates(checkout: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
 def with_swallowed_counts(
     cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors], witnessed: frozenset[str]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with what was swallowed there where a witness could see it."""
+    """Add the count of swallowed errors to each arm and phase, where a witness could see them."""
     counts: Counter[ArmPhase] = Counter()
     for group in groups:
         counts.update(group.count_by_place)
@@ -128,7 +128,7 @@ def with_swallowed_counts(
 def swallowed_warnings(
     scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], groups: Sequence[SwallowedErrors]
 ) -> Iterator[ValidityWarning]:
-    """A rate of failures that leaves out what was swallowed is too low: a doubt, unless the scenario decides it."""
+    """Warn of failure rates that are too low because errors were swallowed, unless the scenario checks that."""
     decided = {
         (arm, each.phase)
         for each in scenario.expect

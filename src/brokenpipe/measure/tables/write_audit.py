@@ -1,12 +1,12 @@
-"""The ledger: what clients were told about their writes, against what the database holds.
+"""Write audit: compares the answers to writes with what the database holds.
 
-                      told       yes            no         nothing
+                    answered     yes            no         not at all
     database holds it
-    never                        lost           as told    as told
-    once                         as told        unacknowledged
+    never                        lost           correct    correct
+    once                         correct        unacknowledged
     more than once               doubled        doubled, unacknowledged
 
-A client names a write by its key. Requests with the same key are one write, asked for more than once. What the
+A client identifies a write by its key. Requests with the same key are one write, asked for more than once. What the
 database held before the first request is subtracted. Of an experiment that was resumed, all this is about its last
 part: the database of the others is no more.
 """
@@ -72,7 +72,7 @@ ORDER BY arm, what, phase = '', id, key
 
 
 def audit_writes(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]:
-    """The books of each arm; none at all if the target has no ledger."""
+    """Audit the writes of each arm; empty if the target has no ledger."""
     if not history.one("SELECT count(*) FROM balances")[0]:
         return {}
     history.sql(_WRITES)
@@ -94,7 +94,7 @@ def audit_writes(history: History, arms: Sequence[str]) -> dict[str, WriteAudit]
 
 
 def _unread(history: History, arm: str) -> str:
-    """Why this arm's database is not known at the beginning and at the end; empty if it is."""
+    """Why the database of this arm could not be read at the beginning or the end; empty if it was."""
     readings: dict[str, str | None] = dict(
         history.rows("SELECT edge, error FROM balances WHERE arm = ?", (arm,))
     )
@@ -107,7 +107,7 @@ def _unread(history: History, arm: str) -> str:
 
 
 def _unless_incomparable(books: WriteAudit) -> WriteAudit:
-    """The same, unless these books and those of the clients are not about the same thing."""
+    """The audit, or none if the keys of the ledger and of the clients do not match at all."""
     if books.unread:
         return _not_known(books, books.unread)
     total = books.total
@@ -131,7 +131,7 @@ def _not_known(books: WriteAudit, why: str) -> WriteAudit:
 def with_write_counts(
     cells: Mapping[ArmPhase, ArmPhaseStats], books: Mapping[str, WriteAudit]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """Every place of the table, with its writes where they are known."""
+    """Add the write counts to each arm and phase, where they are known."""
     return {
         (arm, phase): replace(cell, writes=books[arm].by_phase.get(phase) if arm in books else None)
         for (arm, phase), cell in cells.items()
@@ -141,9 +141,9 @@ def with_write_counts(
 def default_expectations(
     scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> Iterator[Expectation]:
-    """That nothing acknowledged is lost, said of each place where something is and nobody spoke of it.
+    """Expectations that no acknowledged write is lost, where one is lost and the scenario does not mention it.
 
-    It needs no saying: an acknowledged write that is not there is what an acknowledgement promises not to happen.
+    No scenario has to state this: it is what an acknowledgement promises.
     """
     said = {
         (arm, each.phase)
@@ -166,7 +166,7 @@ def may_lose(scenario: Scenario, arm: str) -> bool:
 
 
 def ledger_warnings(scenario: Scenario, books: Mapping[str, WriteAudit]) -> Iterator[ValidityWarning]:
-    """What a reader must know of the books themselves."""
+    """Warn of audits that are not known, and of losses between phases."""
     for arm, each in books.items():
         between = each.by_phase.get("", WriteCounts())
         if each.unread:

@@ -1,4 +1,4 @@
-"""Values over time, binned: the charts of the report, all on one axis."""
+"""Binned time series for the charts of the report, all on one axis."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FINEST_S = 0.5
 
 
 def experiment_begin(history: History) -> int:
-    """The experiment's first record: zero of every `_s` in the findings."""
+    """The time of the experiment's first record: zero of every `_s` in the findings."""
     (begin,) = history.one("SELECT coalesce(min(t), 0) FROM clocks WHERE writer = 'experiment'")
     return int(begin)
 
 
 def experiment_end(history: History) -> int:
-    """The last instant that anything of the experiment is known about."""
+    """The time of the last record of the experiment."""
     query = """
         SELECT coalesce(max(t), 0) FROM (
             SELECT max(t) AS t FROM finishes UNION ALL SELECT max(t) FROM phase_edges
@@ -84,7 +84,7 @@ def _series(
 
 
 def phase_findings(history: History, scenario: Scenario) -> tuple[PhaseFinding, ...]:
-    """The phases that were begun, with what struck when."""
+    """The phases that began, with the times of their strikes."""
     begin, end = experiment_begin(history), experiment_end(history)
     stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for name, t0, t1 in history.rows(f"SELECT * FROM ({STRETCHES}) ORDER BY t0"):

@@ -1,7 +1,6 @@
-"""Lines over time in which 0 is the fault, so that two runs can be laid one above the other.
+"""Time series aligned to the fault (0), so that two runs can be drawn over each other.
 
-Where a phase strikes, all its strikes lie one above the other, each at 0. Where nothing strikes, 0 is the begin of
-the phase, and of each time it was played.
+In a phase with strikes, each strike is at 0. In a phase without, 0 is its begin, each time that it was played.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ STEPS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # so t
 
 @dataclass(frozen=True, slots=True)
 class FaultAlignedSeries:
-    """One phase of one run, seconds since its zero; one series an arm."""
+    """Series of one phase of one run, in seconds since its zero, for each arm."""
 
-    struck: int  # how many strikes lie one above the other; 0: zero is the begin of the phase
+    struck: int  # number of strikes; 0: zero is the begin of the phase
     failed_share: Mapping[str, Series]  # of requests that started in the bin
     p95_ms: Mapping[str, Series]
 
@@ -41,7 +40,7 @@ FROM begun JOIN struck USING (phase) GROUP BY ALL
 
 
 def fault_aligned_series(history: History, findings: Findings) -> dict[str, FaultAlignedSeries]:
-    """The lines of every phase. `tabulate` has made the outcomes."""
+    """The aligned series of every phase. `create_request_tables` has made the outcomes."""
     history.sql(_ZEROS)
     struck: dict[str, int] = dict(history.rows("SELECT DISTINCT phase, strikes FROM zeros"))
     return {phase.name: _phase(history, phase.name, struck.get(phase.name, 0)) for phase in findings.phases}

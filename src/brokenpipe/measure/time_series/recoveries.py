@@ -1,7 +1,7 @@
-"""Outages and recoveries of every arm in every phase, asked of the history.
+"""Queries of outages and recoveries of each arm and phase.
 
-Ten million successes are not sorted for that. What failed or took long is looked at one by one, and so is everything
-in a half second in which something failed or struck; of any other half second, the first and the last success.
+Ten million successes are not sorted for that. Failures and long requests are read one by one, and so is every request
+in a half second with a failure or a strike; of any other half second, only the first and the last success.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from brokenpipe.plan.scenario import Scenario
 
 HALF_NS = 500_000_000
 
-# Half seconds that are looked at closely.
+# Half seconds of which every request is read.
 _CLOSE_UP = f"""
 CREATE TABLE closely AS
 SELECT arm, half, bool_or(struck) AS struck FROM (
@@ -68,7 +68,7 @@ _LONGEST = "SELECT arm, phase, max(coalesce(ms, ?)) FROM outcomes WHERE phase IS
 
 @dataclass(frozen=True, slots=True)
 class _Strike:
-    """`over`: whether what struck had ended while the phase still was asked; `until`: the next strike."""
+    """One strike. `over`: whether the fault had ended before the phase's last request; `until`: the next strike."""
 
     t: int
     until: int | None
@@ -78,8 +78,8 @@ class _Strike:
 def with_recoveries(
     history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> dict[ArmPhase, ArmPhaseStats]:
-    """The table, with how long nobody was answered in each place, and how soon after each strike somebody was."""
-    limit_ms = scenario.load.timeout_s * 1000  # so long has waited, at least, who was never answered
+    """Add outages and recoveries to each arm and phase."""
+    limit_ms = scenario.load.timeout_s * 1000  # the least wait of a request that was never answered
     longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST, (limit_ms,))}
     begins: dict[str, list[int]] = defaultdict(list)
     for name, t0 in history.rows(f"SELECT name, t0 FROM ({STRETCHES}) ORDER BY t0"):
@@ -117,7 +117,7 @@ def _by_place(history: History, limit_ns: int) -> Iterator[tuple[ArmPhase, list[
 def _timelines_by_stretch(
     requests: Sequence[RequestSpan], begins: Sequence[int], long_ns: int
 ) -> dict[int, AnswerTimeline]:
-    """By stretch of the phase, of which nothing reaches into another."""
+    """The timelines of each stretch of the phase. No outage reaches from one into another."""
     parts: dict[int, list[RequestSpan]] = defaultdict(list)
     for request in requests:
         parts[bisect_right(begins, request.t)].append(request)
@@ -132,7 +132,7 @@ def _strikes(
     held: FaultWindows,
     played: Mapping[int, AnswerTimeline],
 ) -> Iterator[_Strike]:
-    """What an arm had to recover from. Of what is held, its begin in each stretch."""
+    """The strikes that an arm had to recover from. For a held fault, its begin in each stretch."""
     if phase.fault is None or (phase.arms and arm not in phase.arms):
         return
     times = [t for name, t in strikes if name == phase.name]

@@ -1,4 +1,4 @@
-"""Connections that the harness ended itself before a phase, so that others were opened in their place.
+"""Renewed connections: the harness ended them before a phase, so that others were opened in their place.
 
 They end by RST or by FIN as was decided when they opened. Where a phase's fault asks for the other way they are
 renewed; in histories of before they were before every phase.
@@ -23,7 +23,7 @@ GROUP BY ALL ORDER BY min(a.t0), a.arm
 
 
 def renewed_connections(history: History) -> Mapping[str, Mapping[str, int | None]]:
-    """By phase and arm, how many were ended. None: there is no log of links to count them in."""
+    """By phase and arm, how many were renewed. None: there is no log of links to count them in."""
     (logged,) = history.one("SELECT count(*) FROM links_opened")
     found: dict[str, dict[str, int | None]] = defaultdict(dict)
     for phase, arm, count in history.rows(_RENEWED):

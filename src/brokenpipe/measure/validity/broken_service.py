@@ -1,4 +1,4 @@
-"""Services that fail nearly every request although nothing is broken: what their arms show says nothing of settings."""
+"""Broken services: they fail nearly every request without any fault, so their arms say nothing about settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TEXT = 160  # of an exception's text
 
 @dataclass(frozen=True, slots=True)
 class BrokenService:
-    """One arm in the first phase in which that shows. `why`: the exception that most of its failures had."""
+    """One arm, in the first phase in which it shows. `why`: the exception that most of its failures had."""
 
     arm: str
     phase: str
@@ -35,7 +35,7 @@ class BrokenService:
 def broken_services(
     scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], failures: Sequence[FailedRequest]
 ) -> tuple[BrokenService, ...]:
-    """Of each arm that never worked. One that worked before a fault has not recovered from it, and is none of these."""
+    """The arms that never worked. An arm that worked before a fault and has not recovered is not among them."""
     return tuple(found for arm in scenario.arms for found in _first(scenario, arm, cells, failures))
 
 
@@ -56,7 +56,7 @@ def _never_worked(played: Sequence[ArmPhaseStats]) -> bool:
 
 
 def nearly_all(failed: int, requests: int) -> bool:
-    """Whether so many of so many say that a service does not work."""
+    """Whether enough requests failed to call a service broken."""
     return requests >= ENOUGH_REQUESTS and failed >= NEARLY_ALL * requests
 
 
@@ -66,7 +66,7 @@ def _main_exception(failures: Sequence[FailedRequest]) -> str:
 
 
 def _root_text(failure: FailedRequest) -> str:
-    """The innermost exception, if anybody told of one."""
+    """The innermost exception, if any is known."""
     if not failure.chain:
         return "nobody told why"
     root = failure.chain[-1]
@@ -92,7 +92,7 @@ def _service_text(each: BrokenService) -> str:
 
 
 def service_sentence(broken: Sequence[BrokenService]) -> str:
-    """The headline of a run of which nothing can be said; empty if there is no such arm."""
+    """The headline of a run with broken services; empty if there is none."""
     if not broken:
         return ""
     first, *others = broken

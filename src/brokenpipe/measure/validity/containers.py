@@ -1,4 +1,4 @@
-"""Doubts about containers: which ran out of memory, ended or stood still, though the nemesis had not been asked."""
+"""Warnings about containers that ran out of memory, ended or were paused, and not by the nemesis."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CODES = {
 
 
 def container_warnings(history: History) -> tuple[ValidityWarning, ...]:
-    """Of a stack in containers."""
+    """All warnings about the containers of a stack."""
     return (*_out_of_memory(history), *_ended(history), *_stood_still(history))
 
 
@@ -46,7 +46,7 @@ def _out_of_memory(history: History) -> Iterator[ValidityWarning]:
 
 
 def _ended(history: History) -> Iterator[ValidityWarning]:
-    """Those of which nobody has told while it ran."""
+    """Containers that ended, unless this was recorded during the run."""
     told = set(history.rows("SELECT code, arm FROM doubts"))
     for service, exit_code in history.rows(_ENDED):
         code, arm = _CODES.get(service, Code.TARGET_DIED), arm_of(service)

@@ -1,4 +1,4 @@
-"""Doubts about the way to the database: was it gone, through the proxy, and was there room at its end?"""
+"""Warnings about the path to the database: traffic past the proxy or none at all, and exhausted connections."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _bypassed_proxy(history: History, begin: int) -> Iterator[ValidityWarning]:
 def _no_traffic(
     history: History, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats]
 ) -> Iterator[ValidityWarning]:
-    """Where a fault keeps everybody from it, a database that was asked elsewhere has nothing to see."""
+    """Databases without traffic. A fault that blocks the database explains it, if there was traffic in other phases."""
     asked = _transactions_by_arm_phase(history)
     for arm, phase, transactions in history.rows(_TRANSACTIONS, (int(SPAN_S * 1e9),)):
         cell = cells.get((arm, phase))
@@ -94,7 +94,7 @@ GROUP BY name HAVING max(seen) < ?
 
 
 def phases_too_short_to_check(history: History, cells: Mapping[ArmPhase, ArmPhaseStats]) -> tuple[str, ...]:
-    """The phases with requests in which nobody looked long enough to tell whether a database was asked.
+    """The phases with requests that were too short to tell whether a database was used.
 
     None in a history of before databases were looked at.
     """
@@ -120,14 +120,14 @@ def _transactions_by_arm_phase(history: History) -> dict[ArmPhase, int]:
 
 
 def _blocks_database(fault: Fault | None) -> bool:
-    """Whether nobody reaches the database while it lasts: what is answered then is answered without it."""
+    """Whether a fault blocks the database while it lasts: what is answered then is answered without it."""
     if fault is None or fault.momentary:
         return False
     return fault.contract.mid_transfer.seen == "silence" or fault.name == "refuse"
 
 
 def _elsewhere_text(transactions: int) -> str:
-    """That it is the arm's database, which was asked in other phases."""
+    """A remark that the database was used in other phases."""
     if not transactions:
         return ""
     return f"; in the other phases it saw {plural(transactions, 'transaction')}, so that something stopped asking it"

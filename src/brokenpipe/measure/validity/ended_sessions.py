@@ -1,4 +1,4 @@
-"""Doubts about sessions that ended at the database by nobody's act: Postgres crashed, or a stranger ended them."""
+"""Warnings about database sessions that no fault ended: Postgres crashed, or another program ended them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the instrument itself was: how busy, how late, and whether its faults landed."""
+"""Health of the test equipment: load, delays, and whether its faults landed."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def _workers(history: History, count: int) -> Iterator[WorkerClock]:
 
 
 def contract_results(history: History) -> tuple[ContractResult, ...]:
-    """What raw sockets saw of each fault before the experiment."""
-    # An experiment that was resumed has a certificate for each part; the last of equal lines stands for all.
+    """The self-test results of the faults, from before the experiment."""
+    # An experiment that was resumed has self-tests for each part; the last of equal lines stands for all.
     rows = history.rows(
         "SELECT fault, situation, expected, seen, after_ms, held FROM probes QUALIFY row_number() "
         "OVER (PARTITION BY fault, situation, held ORDER BY t DESC) = 1 ORDER BY t, fault, situation"
@@ -81,9 +81,9 @@ def contract_results(history: History) -> tuple[ContractResult, ...]:
 def undetected_strikes(
     history: History, arms: Iterable[str], phases: Iterable[str]
 ) -> dict[ArmPhase, tuple[int, int]]:
-    """For each arm and phase with a fault: how many strikes no socket saw, of how many.
+    """For each arm and phase with a fault: how many strikes were not detected, of how many.
 
-    A strike that nobody watched was not seen either: every counted episode is one.
+    A strike that was not watched was not detected either: every counted episode is one.
     """
     seen = {
         (arm, phase): (landed, total)

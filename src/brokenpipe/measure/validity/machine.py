@@ -1,4 +1,4 @@
-"""Doubts about what the instrument runs on: the machine, its clocks, and the load generator's share of it."""
+"""Warnings about the test equipment: the machine, its clocks, and the load generator's share of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from brokenpipe.history.validity_codes.machine import (
 )
 from brokenpipe.measure.model.validity import Health, ValidityWarning
 
-# A lag is told when it is over; it concerns every phase that it reached into.
+# A lag is recorded when it is over; it concerns every phase that it reached into.
 _LAGS = f"""
 WITH p AS ({STRETCHES})
 SELECT p.name, max(l.ms), median(l.ms), count(*)

@@ -1,4 +1,4 @@
-"""Memory over time, of every process that was there: does it go on growing after it has warmed up?"""
+"""Memory of every process over time, and whether it keeps growing after the warm-up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _TimeRange:
 
 
 def memory_by_process(history: History, arms: Sequence[str], begin: int) -> tuple[ProcessMemory, ...]:
-    """Of every process with its children, ours first. `begin` is zero of the axis, on the monotonic clock."""
+    """The memory of every process with its children, ours first. `begin`: zero of the axis (monotonic clock)."""
     (since,) = history.one("SELECT coalesce(max(t), 0) FROM clocks WHERE writer = 'experiment'")
     (last,) = history.one("SELECT coalesce(max(t), 0) FROM process_gauges")
     span = _TimeRange((since - begin) / 1e9, (last - begin) / 1e9)

@@ -1,4 +1,4 @@
-"""Doubts about a history of which something is gone: a file that was recorded, or that every run records."""
+"""Warnings about files of the history that are missing, shortened or changed."""
 
 from __future__ import annotations
 

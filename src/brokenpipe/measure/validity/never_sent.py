@@ -1,4 +1,4 @@
-"""Doubts about requests that the load could not send, because its own process lacked something."""
+"""Warnings about requests that Locust could not send, because its process lacked a resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be said of an experiment that was cut off and resumed."""
+"""Warnings about an experiment that was cut off and resumed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reasons to mistrust the instrument: those written down while it ran, then those that its figures raise.
+"""All warnings about the validity of a run: those recorded while it ran, then those that its figures raise.
 
-Which there are, when, and with which consequence: `history/validity_codes/`. Here is how each is noticed.
+The codes, their conditions and consequences: `history/validity_codes/`. Their detection is here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run_warnings(
     health: Health,
     contract: tuple[ContractResult, ...],
 ) -> tuple[ValidityWarning, ...]:
-    """Every doubt about this run."""
+    """Every warning about this run."""
     begun = tuple(dict.fromkeys(name for _, name in cells))
     faulty = tuple(phase for phase in begun if scenario.phase(phase).fault)
     return (
@@ -118,7 +118,7 @@ def _traffic(
 
 
 def _why_silent(waiting: int) -> str:
-    """What the history knows of it: who waits for an answer asks nothing else."""
+    """The known reason: users that wait for an answer send no other request."""
     if not waiting:
         return ""
     return f": when it began, users still waited for the answers to {plural(waiting, 'request')} of before"

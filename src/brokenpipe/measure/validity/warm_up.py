@@ -1,4 +1,4 @@
-"""Whether a calm phase began before the service was warm: its first episode is compared with the others."""
+"""Warnings about phases without a fault that began before the service was warm."""
 
 from __future__ import annotations
 

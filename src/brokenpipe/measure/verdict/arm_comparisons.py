@@ -1,4 +1,4 @@
-"""Each arm against the control, phase by phase: what differs, and how small a difference would have been seen."""
+"""Comparisons of each arm with the control in each phase, with the smallest detectable difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPARED = (Metric.ADDED_FAILURE_RATE, Metric.ADDED_BROKEN_PIPE_RATE, Metric.ADD
 
 
 def compare_arms(scenario: Scenario, estimator: Estimator, phases: Sequence[str]) -> tuple[Comparison, ...]:
-    """Every arm but the control, in every phase that was reached: failed, broken, and the median latency.
+    """Compare every arm with the control in every phase that was reached: failed, broken, median latency.
 
     The arms of a phase are one family of tests, for each of the three by itself.
     """
@@ -69,7 +69,7 @@ def _floor(estimator: Estimator, arm: str, phase: str) -> float:
 
 
 def too_few_episodes_warnings(scenario: Scenario, found: Sequence[Comparison]) -> Iterator[ValidityWarning]:
-    """Phases in which different shares failed, with so few episodes that no difference can be significant."""
+    """Warn of phases in which different shares failed, with too few episodes for any difference to be significant."""
     for phase in dict.fromkeys(each.phase for each in found if each.difference and _of_failed(each)):
         of_phase = [each for each in found if each.phase == phase and _of_failed(each)]
         most, needed = max(each.episodes for each in of_phase), of_phase[0].episodes_needed

@@ -1,4 +1,4 @@
-"""Expectations, decided: inside the bound, outside it, or not known."""
+"""Checks: expectations that are decided as inside the bound, outside it, or not known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BOUND_WORDS = {
 BETWEEN_PHASES = "between phases"  # no phase has such a name
 MOST_EPISODES = 10_000  # of one phase
 
-# What makes a count of broken requests a lower bound only: failures nobody could testify to.
+# What makes a count of broken requests a lower bound only: failures without a witness record.
 _NEEDS_STATES = frozenset({Metric.STALE, Metric.IN_USE})
 _NEEDS_CAUSES = frozenset(
     {
@@ -65,9 +65,9 @@ def decide_checks(
 def lost_between_phases(
     scenario: Scenario, books: Mapping[str, WriteAudit], warnings: Sequence[ValidityWarning]
 ) -> Iterator[Check]:
-    """That nothing acknowledged is lost which was asked for between two phases, said of each arm where something is.
+    """Failed checks for acknowledged writes that were asked for between two phases and are lost.
 
-    An arm that the scenario allows to lose some is left to a doubt: no bound is about those.
+    An arm that may lose writes by the scenario gets a warning instead: no bound applies between phases.
     """
     for arm, each in books.items():
         lost = each.by_phase.get("", WriteCounts()).lost
@@ -181,7 +181,7 @@ def _count_text(metric: Metric, value: float) -> str:
 def _warnings_about(
     expectation: Expectation, arm: str, estimator: Estimator, warnings: Sequence[ValidityWarning]
 ) -> tuple[ValidityWarning, ...]:
-    """The doubts on which this check rests."""
+    """The warnings that concern this check."""
     arms = {None, *_arms(expectation, arm, estimator)}
     return tuple(
         warning
@@ -191,12 +191,12 @@ def _warnings_about(
 
 
 def _arms(expectation: Expectation, arm: str, estimator: Estimator) -> tuple[str, ...]:
-    """A difference is as doubtful as either of what it is the difference of."""
+    """The arms that this check depends on: a difference depends on the control, too."""
     return (arm, estimator.control) if expectation.metric.against_control else (arm,)
 
 
 def _warning_remark(warning: ValidityWarning) -> str:
-    """What concerns the whole run is said once, as a warning: empty here."""
+    """The remark of a warning; empty for the whole run, which the report shows once."""
     return "" if warning.phase is None and warning.arm is None else warning.text
 
 
@@ -231,7 +231,7 @@ def is_proven(expectation: Expectation, estimate: Estimate, doubts: Iterable[Val
 
 
 def _what_stands(doubt: ValidityWarning) -> Affected:
-    """What no list of this version knows may concern anything."""
+    """What remains proven in spite of a warning. A code that this version does not know leaves nothing proven."""
     if doubt.stands is not None:
         return doubt.stands
     return DOUBTS[Code(doubt.code)].stands if doubt.code in set(Code) else "nothing"

@@ -1,4 +1,4 @@
-"""The first sentence of a report, for those who read nothing else: what failed, what prevents it, what that costs."""
+"""The headline of a report: what failed, what prevents it, and what that costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALONE = {
 def with_doubt(
     best: Recommendation | None, verdict: Verdict, warnings: Iterable[ValidityWarning]
 ) -> Recommendation | None:
-    """The same arm, in doubt if the run is: then nobody is to act on it."""
+    """The recommendation, marked as in doubt if the run is: then it must not be acted on."""
     doubted = verdict is Verdict.UNKNOWN or any(warning.unknown for warning in warnings)
     return replace(best, in_doubt=True) if best and doubted else best
 
@@ -38,7 +38,7 @@ def with_doubt(
 def headline(
     best: Recommendation | None, scenario: Scenario, cells: Mapping[ArmPhase, ArmPhaseStats], verdict: Verdict
 ) -> str:
-    """The sentence. It speaks of failed requests, and of what of them was broken where that is not the same."""
+    """Write the headline, about failed requests and about the broken ones among them where the numbers differ."""
     said = _recommendation_sentence(best) if best else _without_recommendation(scenario, cells, verdict)
     return f"In doubt: {said}" if best and best.in_doubt else said
 
@@ -61,7 +61,7 @@ def _recommendation_sentence(best: Recommendation) -> str:
 
 
 def _prevented(best: Recommendation) -> str:
-    """That it is better is decided by the signs of the episodes; by how much, the interval says, which may reach 0."""
+    """Whether it is better is decided by the signs of the episodes; the interval of how much may reach 0."""
     share = f"{percent(best.prevented_share)} of the failed requests that users of {best.control} see"
     if best.ci95 is None:
         return f"{best.arm} prevents {share}"
@@ -95,7 +95,7 @@ def _broken(tally: ArmTotals) -> str:
 
 
 def _both_broken(best: Recommendation) -> str:
-    """What of it was broken; said once if all of it was."""
+    """How many of the failed requests were broken; one number if all were."""
     arm, control = best.arm_totals, best.control_totals
     if arm.broken is None or control.broken is None:
         return ", and how many of them were broken is not known"
@@ -156,7 +156,7 @@ def _without_recommendation(
 
 
 def _fault_remark(scenario: Scenario, of_control: Iterable[ArmPhaseStats]) -> str:
-    """That no fault was there, if none was; else the arms were not all asked the same."""
+    """Whether the failures were in phases without a fault, or not all arms had requests in the phases with one."""
     if any(cell.failed and scenario.phase(cell.phase).fault for cell in of_control):
         return ", and no other arm was asked in every phase with a fault"
     return ", none of them in a phase with a fault"

@@ -1,4 +1,4 @@
-"""What a reader must know of a run that was looked at while it ran."""
+"""Notes on the interim analyses of a run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The arms' ranks by failed requests in the phases with a fault, and which differences of them are more than chance.
+"""Ranking of the arms by failed requests in the phases with a fault, with tests of their differences.
 
 A user sees that a request failed, not why. But where arms differ in settings of their pool alone, a connection that
-died under a request died by chance: no such setting prevents that, and it is no merit to have had fewer of them. Those
-deaths are left out then, as far as they are proven. What is not known counts as failed.
+died under a request died by chance: no such setting prevents that. Those deaths are left out then, as far as they are
+proven. What is not known counts as failed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Episode = tuple[str, int]  # phase, number
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Every arm that was asked in every phase with a fault. `phases`: those with a fault.
+    """The arms that had requests in every phase with a fault. `phases`: those phases.
 
     `ranked`: by arm, the failed requests of each episode that its rank goes by.
     """
@@ -52,7 +52,7 @@ class Ranking:
     ranked: Mapping[str, Mapping[Episode, int]]
 
     def totals(self, arm: str) -> ArmTotals:
-        """What became of its requests."""
+        """The totals of its requests."""
         cells = [self.facts.cells[arm, phase] for phase in self.phases]
         known = all(cell.broken_pipe_rate is not None for cell in cells)
         return ArmTotals(
@@ -73,7 +73,7 @@ class Ranking:
     def _beyond_chance(self, arms: Sequence[str], than: str, *, sign: int) -> dict[str, tuple[str, ...]]:
         """All arms and phases are one family of tests (Holm).
 
-        So that any of equal arms is called different anywhere happens in 5 of 100 runs.
+        Of equal arms, any is called different in at most 5 of 100 runs.
         """
         places = {f"{arm}\0{phase}": (arm, phase) for arm in arms for phase in self.phases}
         differences = {name: self._differences(arm, than, phase) for name, (arm, phase) in places.items()}
@@ -128,9 +128,9 @@ def _largest_rate(episodes: EpisodeCounts) -> float:
 
 
 def rank_arms(facts: Facts) -> Ranking | None:
-    """The ranking of a run. None if there is no choice: no phase with a fault, or nobody to compare the control with.
+    """The ranking of a run. None without a phase with a fault, or without an arm to compare the control with.
 
-    An arm that was not asked in every phase with a fault takes no part: what nobody asks fails nothing.
+    An arm without requests in any phase with a fault takes no part.
     """
     scenario, cells = facts.plan.scenario, facts.cells
     faulty = tuple(
@@ -168,7 +168,7 @@ def _ranked(
 
 
 def _is_unpreventable(failure: FailedRequest, owed: Attribution) -> bool:
-    """Proven to be a death in use, which no setting of a pool prevents, or the harness's own doing."""
+    """Whether it is proven to be a death in use, which no pool setting prevents, or was caused by the harness."""
     if owed.fault == HARNESS:
         return True
     in_use = failure.operation is not None and failure.operation.kind not in _BEFORE_USE

@@ -1,4 +1,4 @@
-"""The arm to recommend: its users see the fewest failed requests, by more than chance; of equals, the cheapest."""
+"""Recommendation: the arm whose users see the fewest failed requests, beyond chance; of equal arms, the cheapest."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ def _failed_everywhere(facts: Facts, arm: str) -> float:
 
 
 def _equal_arms(found: Ranking, winners: Sequence[str]) -> list[str]:
-    """The first, and those than which it is not better by more than chance."""
+    """The first arm, and those that are not worse than it beyond chance."""
     first, *others = winners
     worse_in = found.worse_in(others, first)
     return [arm for arm in winners if not worse_in.get(arm)]
 
 
 def _price_ms(costs: Mapping[str, ArmCost], arm: str) -> float:
-    """What is not known is not cheap."""
+    """The cost in the median request. A cost that is not known counts as infinite."""
     price_ms = costs[arm].price_ms if arm in costs else None
     return inf if price_ms is None else price_ms
 
