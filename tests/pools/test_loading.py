@@ -152,9 +152,9 @@ def test_closed_descriptors(tmp_path):
     """A target that closes all its descriptors gets none of our lines into the files it opens next."""
     code = (
         "import os, sys; from brokenpipe_witness import ndjson_file;"
-        "tape.write({'k': 'a'}); os.closerange(3, 50);"
+        "ndjson_file.write({'k': 'a'}); os.closerange(3, 50);"
         "own = [os.open(sys.argv[0] + str(n), os.O_RDWR | os.O_CREAT) for n in range(9)];"
-        "tape.write({'k': 'b'}); print([os.fstat(f).st_size for f in own])"
+        "ndjson_file.write({'k': 'b'}); print([os.fstat(f).st_size for f in own])"
     )
     done = python(code, environment(ARM, tmp_path), cwd=tmp_path)
     assert done.stdout == f"{[0] * 9}\n", done.stderr
