@@ -60,14 +60,14 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
     """Keep the stack until SIGTERM: the daemon's whole work."""
     folder = daemon_folder(project)
     with (
-        janitor(secrets.token_hex(8)) as undo,
+        janitor(secrets.token_hex(8)) as daemon_janitor,
         stack_on(
             Footing(
                 plan,
                 project=project,
                 target_folder=sources.target_folder,
                 report=folder,
-                janitor=undo,
+                janitor=daemon_janitor,
                 on_step=_ignore_step,
                 armed=first_ending(plan.scenario.phases) == "reset",
                 engine=engine,

@@ -140,9 +140,9 @@ def _record_run(spec: RunSpec) -> Ending:
                 log.write(Resumed(t=time.monotonic_ns(), part=spec.part, command=spec.command))
             outcome: Outcome = "done"
             if spec.episode_ranges or spec.plan.looks:  # else all was played, and only its end is missing
-                with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as undo:
-                    show = partial(_check_then_show, fsyncer, undo, spec.on_progress)
-                    outcome = _execute(replace(spec, on_progress=show), undo, log)
+                with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as run_janitor:
+                    show = partial(_check_then_show, fsyncer, run_janitor, spec.on_progress)
+                    outcome = _execute(replace(spec, on_progress=show), run_janitor, log)
             ending = outcome
         except KeyboardInterrupt:
             ending = "interrupted"
@@ -166,18 +166,18 @@ def record_janitor_replaced(log: Writer, text: str) -> None:
 
 
 def _check_then_show(
-    fsyncer: Fsyncer, undo: Janitor, show: Callable[[Progress], None], progress: Progress
+    fsyncer: Fsyncer, run_janitor: Janitor, show: Callable[[Progress], None], progress: Progress
 ) -> None:
     """Show the progress, after checking that the disk still takes records and the janitor still runs."""
     fsyncer.check()
-    undo.check()
+    run_janitor.check()
     show(progress)
 
 
-def _execute(spec: RunSpec, undo: Janitor, log: Writer) -> Outcome:
+def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
     check_open_files(spec.plan)
     with (
-        stack_on(_stack_spec(spec, undo)) as stack,
+        stack_on(_stack_spec(spec, run_janitor)) as stack,
         _open_ledger(spec, stack, log) as ledger,
     ):
         with ending_what_stands_still():
@@ -192,26 +192,26 @@ def _execute(spec: RunSpec, undo: Janitor, log: Writer) -> Outcome:
         with locust_process(
             _load_config(spec, stack),
             spec.folder / "logs" / "load.log",
-            undo,
+            run_janitor,
             on_aligned=partial(_record_offset, log),
             bind=spec.master_bind,
         ) as load:
             with ending_what_stands_still():
                 _wait_for_users(spec, load)
-            with watching_run(stack, load, undo, spec.file("watch")) as watch:
+            with watching_run(stack, load, run_janitor, spec.file("watch")) as watch:
                 outcome = _play(spec, stack, load, ledger, watch, log)
             record_notices(load.notices, log)
         spec.report_step("stopping")
         return outcome
 
 
-def _stack_spec(spec: RunSpec, undo: Janitor) -> Footing:
+def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> Footing:
     return Footing(
         spec.plan,
         project=spec.project,
         target_folder=spec.sources.target_folder,
         report=spec.folder,
-        janitor=undo,
+        janitor=run_janitor,
         on_step=spec.report_step,
         part=spec.part,
         armed=first_ending(episode_range.phase for episode_range in spec.episode_ranges) == "reset",
@@ -376,10 +376,10 @@ def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]
 
 
 def watching_run(
-    stack: Stack, load: LocustProcess, undo: Janitor, path: Path
+    stack: Stack, load: LocustProcess, run_janitor: Janitor, path: Path
 ) -> AbstractContextManager[Watch]:
     """Watch every process of this run for as long as the block lasts."""
-    janitor_ = SampledProcess(JANITOR, None, lambda: undo.pid)
+    janitor_ = SampledProcess(JANITOR, None, lambda: run_janitor.pid)
     return watching([*sampled_processes(stack, load), janitor_], stack, path)
 
 

@@ -34,7 +34,7 @@ Edge = Literal["begin", "end"]
 
 STATEMENT_TIMEOUT_S = 120  # a statement that takes longer wants an index
 ROWS_AT_ONCE = 5_000
-SETTLE_S = 5.0  # how long a service may go on by itself once nobody asks
+SETTLE_S = 5.0  # how long a service may go on by itself after its last request
 STANDSTILL_S = 3.0  # a server that stands still for so long is not waited for
 NO_ANSWER = "Postgres did not answer"
 QUIET_S = 0.3  # for so long nothing may be open: between two statements of a retry, nothing is

@@ -60,7 +60,7 @@ class Plan(StrictModel):
     """With --until-decided: after how many episodes each phase is judged. Without, once, at its end."""
 
     by_hand: bool = False
-    """At the web UI: the phases are what somebody did, and nothing is left to play."""
+    """A run at the web UI: its phases are what was done there, and nothing is left to play."""
 
     soak_s: Annotated[float, Field(gt=0)] | None = None
     """Of a soak: how long its rounds take together. Without, every phase is played once."""

@@ -26,7 +26,7 @@ EXAMPLE_REMEDY = "scenarios/default.toml is a working example; `brokenpipe run -
 
 
 class LoadSettings(StrictModel):
-    """Who asks, and for how long a user waits for an answer."""
+    """Users, their requests, and how long they wait for an answer."""
 
     locustfile: str = "locustfile.py"
     """What users do: an unchanged locustfile, its path relative to the scenario file."""
@@ -81,7 +81,7 @@ class Scenario(StrictModel):
     cost. Takes as many times longer there as there are arms."""
 
     load: LoadSettings = LoadSettings()
-    """Who asks, and for how long a user waits for an answer."""
+    """Users, their requests, and how long they wait for an answer."""
 
     postgres: PostgresSettings = PostgresSettings()
     """How the server behind all arms is set up."""

@@ -22,7 +22,7 @@ _FAULT_KEYS = {
     "name": "Which fault.",
     "when": "at_once: as soon as the limit is reached; next_packet: forgotten then, ended by the next byte.",
     "how": "How a connection ends: reset (RST, as from a firewall) or fin (as from a closed socket).",
-    "lost": "reply: the database has committed and nobody hears of it. commit: it never hears of the COMMIT.",
+    "lost": "reply: the database has committed, the client gets no answer. commit: the database gets no COMMIT.",
     "ms": "Milliseconds added in one direction, to each round trip once.",
     "jitter_ms": "By how many milliseconds the delay varies, up and down.",
     "direction": "downstream: towards the service. upstream: towards Postgres.",

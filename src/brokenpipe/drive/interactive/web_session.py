@@ -107,19 +107,24 @@ def serve_web_session(config: WebSessionConfig) -> None:
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
-    with janitor(secrets.token_hex(8)) as undo, scratch_folder("brokenpipe-web-", undo) as scratch:
+    with (
+        janitor(secrets.token_hex(8)) as janitor_,
+        scratch_folder("brokenpipe-web-", janitor_) as scratch,
+    ):
         page = scratch / "page.html"
         page.write_text(config.page, encoding="utf-8")
-        with ReportWorker(undo, scratch, config.on_message) as reporter:
-            _WebSession(config, undo, reporter, page).serve()
+        with ReportWorker(janitor_, scratch, config.on_message) as reporter:
+            _WebSession(config, janitor_, reporter, page).serve()
 
 
 class _WebSession:
     """State of a web session that outlives single runs: Locust, report worker, command queue, page."""
 
-    def __init__(self, config: WebSessionConfig, undo: Janitor, reporter: ReportWorker, page: Path) -> None:
+    def __init__(
+        self, config: WebSessionConfig, janitor_: Janitor, reporter: ReportWorker, page: Path
+    ) -> None:
         self._config = config
-        self._janitor = undo
+        self._janitor = janitor_
         self._reporter = reporter
         self._page = page
         scenario = config.plan.scenario

@@ -26,7 +26,7 @@ class PostgresSettings(StrictModel):
 
     max_connections: Annotated[int, Field(ge=RESERVED_CONNECTIONS + 1, le=1000)] | None = None
     """How many connections Postgres allows each arm, as if it had a server of its own; three are reserved for
-    superusers, and whoever comes after the rest is refused with 53300. Without it, more than any arm asks for."""
+    superusers, and connections above the rest are refused with 53300. Without it, more than any arm asks for."""
 
     @property
     def service_connections(self) -> int | None:
