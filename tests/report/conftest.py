@@ -1,4 +1,4 @@
-"""One Chromium for all tests that look at a page."""
+"""One Chromium for all tests that look at a page: starting it costs more than any of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a module; skipped where the system has none."""
+    """One Chromium for all tests of a process; skipped where the system has none."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("no Chromium on PATH: install the package chromium to check the page in a browser")
