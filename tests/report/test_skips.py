@@ -23,7 +23,7 @@ FILES = {
     ("ci", "counted"), [("true", "1 failed, 1 xfailed, 1 error in"), ("", "2 skipped, 1 xfailed in")]
 )
 def test_a_skip_fails_with_ci(tmp_path: Path, ci: str, counted: str) -> None:
-    """A skipped test or module lets the suite pass on a person's machine, and fails it with CI=true; xfail never does."""
+    """A skip lets the suite pass on a person's machine, and fails it with CI=true; xfail never does."""
     (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
     for name, text in FILES.items():
         (tmp_path / f"{name}.py").write_text(text)

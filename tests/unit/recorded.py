@@ -95,6 +95,7 @@ class Recorded:
         with (folder / "experiment.ndjson").open(encoding="utf-8") as file:
             self.base: int = json.loads(file.readline())["t"]
         self._ids = 0
+        self._measured: tuple[dict[Path, tuple[int, int]], Findings] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -107,8 +108,11 @@ class Recorded:
         self._writers.clear()
 
     def measured(self) -> Findings:
-        """What it adds up to. More can be written afterwards."""
-        return measure(self.folder)
+        """What it adds up to, measured once for as long as no file changes. More can be written afterwards."""
+        files = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in self.folder.iterdir()}
+        if self._measured is None or self._measured[0] != files:
+            self._measured = files, measure(self.folder)
+        return self._measured[1]
 
     def at(self, seconds: float) -> int:
         """A time as records hold it."""

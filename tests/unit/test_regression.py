@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
 from brokenpipe.measure.pipeline import measure, read_as_baseline
-from brokenpipe.measure.regression.baseline import BASELINE_FILE, BaselineWarning
+from brokenpipe.measure.regression.baseline import BASELINE_FILE, Baseline, BaselineWarning
 from brokenpipe.measure.regression.comparability import NotComparable
 from brokenpipe.measure.stats.intervals import ERROR
 from brokenpipe.measure.stats.one_sided import rise_p
@@ -69,8 +70,29 @@ def _run(
     return folder
 
 
+Bases = Callable[..., Path]
+
+
+@cache
+def _kept(base: Path) -> Baseline:
+    """What is kept of a baseline, measured once: whoever changes one does so before, and shares it with nobody."""
+    return read_as_baseline(base)
+
+
+@pytest.fixture(scope="module")
+def base_of(tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    """A baseline in which so many requests broke, recorded once for all tests."""
+
+    @cache
+    def recorded(plain: tuple[int, ...], pre_ping: tuple[int, ...], calm: bool) -> Path:
+        folder = tmp_path_factory.mktemp("shared") / "base"
+        return _run(folder, {"plain": plain, "pre_ping": pre_ping}, calm=calm)
+
+    return lambda plain, pre_ping, calm=False: recorded(tuple(plain), tuple(pre_ping), calm)
+
+
 def _held(base: Path, new: Path) -> Findings:
-    (new / BASELINE_FILE).write_text(read_as_baseline(base).model_dump_json())
+    (new / BASELINE_FILE).write_text(_kept(base).model_dump_json())
     return measure(new)
 
 
@@ -83,9 +105,9 @@ def _verdicts(findings: Findings) -> set[Verdict]:
     return {check.verdict for check in findings.checks if check.baseline}
 
 
-def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
+def test_an_arm_that_begins_to_break_fails(tmp_path: Path, base_of: Bases) -> None:
     """What never broke breaks in most strikes: fail, with both figures, and the control's rate is not blamed."""
-    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    base = base_of(SOME, NONE)
     findings = _held(base, _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME[::-1]}))
     worse = _check(findings, "rise_of_broken_per_episode")
     assert worse.verdict is Verdict.FAIL
@@ -99,9 +121,9 @@ def test_an_arm_that_begins_to_break_fails(tmp_path: Path) -> None:
     assert findings.verdict is Verdict.FAIL
 
 
-def test_the_same_again_passes(tmp_path: Path) -> None:
+def test_the_same_again_passes(tmp_path: Path, base_of: Bases) -> None:
     """The strikes in another order, latencies otherwise drawn: nothing is worse, and nothing is left open."""
-    base = _run(tmp_path / "base", {"plain": SOME, "pre_ping": NONE})
+    base = base_of(SOME, NONE)
     findings = _held(base, _run(tmp_path / "new", {"plain": SOME[::-1], "pre_ping": NONE}))
     assert _verdicts(findings) == {Verdict.PASS}
     assert findings.verdict is Verdict.PASS
@@ -119,9 +141,9 @@ def test_bursts_that_hold_fewer_requests_break_no_more(tmp_path: Path) -> None:
     assert not any("rate" in check.metric for check in findings.checks if check.baseline)
 
 
-def test_blocks_are_gated_by_the_share_of_requests(tmp_path: Path) -> None:
+def test_blocks_are_gated_by_the_share_of_requests(tmp_path: Path, base_of: Bases) -> None:
     """Nothing strikes there, so what fails is a share of what was asked."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE}, calm=True)
+    base = base_of(NONE, NONE, calm=True)
     findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": SOME}, calm=True))
     assert _check(findings, "rise_of_broken_pipe_rate").verdict is Verdict.FAIL
     assert not any("per_episode" in check.metric for check in findings.checks)
@@ -145,9 +167,9 @@ def test_what_could_hide_is_unknown(tmp_path: Path) -> None:
     assert left_out == "latencies of kill are left out: fewer than 6 episodes in one of the two runs"
 
 
-def test_a_slower_machine_is_no_slower_arm(tmp_path: Path) -> None:
+def test_a_slower_machine_is_no_slower_arm(tmp_path: Path, base_of: Bases) -> None:
     """Both arms half as slow again: the ratio to the control is what it was, and twice is what its own may rise to."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    base = base_of(NONE, NONE)
     findings = _held(
         base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"plain": 60, "pre_ping": 60})
     )
@@ -163,17 +185,19 @@ def test_a_slower_machine_is_no_slower_arm(tmp_path: Path) -> None:
         ({"plain": 100, "pre_ping": 100}, "rise_of_p95", "plain"),
     ],
 )
-def test_a_slower_arm_fails(tmp_path: Path, slower: dict[str, float], metric: str, arm: str) -> None:
+def test_a_slower_arm_fails(
+    tmp_path: Path, base_of: Bases, slower: dict[str, float], metric: str, arm: str
+) -> None:
     """Four tenths slower than the control is too much; so is a control that takes two and a half times as long."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    base = base_of(NONE, NONE)
     findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms=slower))
     assert _check(findings, metric, arm).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("calm", [True, False])
-def test_medians_are_held_only_where_nothing_strikes(tmp_path: Path, calm: bool) -> None:
+def test_medians_are_held_only_where_nothing_strikes(tmp_path: Path, base_of: Bases, calm: bool) -> None:
     """In a calm phase a slower median fails; under strikes it is no quantity to hold anything against."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE}, calm=calm)
+    base = base_of(NONE, NONE, calm=calm)
     findings = _held(
         base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"pre_ping": 56}, calm=calm)
     )
@@ -182,9 +206,9 @@ def test_medians_are_held_only_where_nothing_strikes(tmp_path: Path, calm: bool)
     assert medians == (held if calm else {})
 
 
-def test_how_much_is_tolerated_stands_in_the_scenario(tmp_path: Path) -> None:
+def test_how_much_is_tolerated_stands_in_the_scenario(tmp_path: Path, base_of: Bases) -> None:
     """The new run's own [regression] decides."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    base = base_of(NONE, NONE)
     allowed = {"latency_tolerated": 0.6}
     new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE}, ms={"pre_ping": 56}, regression=allowed)
     assert _check(_held(base, new), "rise_of_p95_against_control").verdict is Verdict.PASS
@@ -218,11 +242,11 @@ def test_latencies_of_a_stack_elsewhere_are_left_out(tmp_path: Path) -> None:
     assert findings.environment["stack"] == "in child processes"
 
 
-def test_a_doubtful_baseline_leaves_all_unknown(tmp_path: Path) -> None:
+def test_a_doubtful_baseline_leaves_all_unknown(tmp_path: Path, base_of: Bases) -> None:
     """What was not known then is not known of the difference either."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    base = base_of(NONE, NONE)
     doubt = BaselineWarning(text="the machine slept", phase=None, arm=None)
-    text = read_as_baseline(base).model_copy(update={"doubts": (doubt,)})
+    text = _kept(base).model_copy(update={"doubts": (doubt,)})
     new = _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE})
     (new / BASELINE_FILE).write_text(text.model_dump_json())
     findings = measure(new)
@@ -239,9 +263,9 @@ def test_a_scenario_without_expectations_can_be_gated(tmp_path: Path) -> None:
     assert _held(base, new).verdict is Verdict.PASS
 
 
-def test_a_new_arm_is_named_and_not_judged(tmp_path: Path) -> None:
+def test_a_new_arm_is_named_and_not_judged(tmp_path: Path, base_of: Bases) -> None:
     """What the baseline did not have cannot be worse; that no check is about it is said."""
-    base = _run(tmp_path / "base", {"plain": NONE, "pre_ping": NONE})
+    base = base_of(NONE, NONE)
     findings = _held(base, _run(tmp_path / "new", {"plain": NONE, "pre_ping": NONE, "recycle": SOME}))
     assert not [check for check in findings.checks if check.baseline and check.arm == "recycle"]
     assert "only this run has arm recycle" in {w.text for w in findings.warnings}

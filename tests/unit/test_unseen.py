@@ -17,6 +17,7 @@ from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
 from brokenpipe.measure.model.attribution import Relation
+from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report import texts
 from brokenpipe.report.ci.markdown import escape_markdown, markdown
 from brokenpipe.report.ci.summary import summary
@@ -54,11 +55,21 @@ def look(run: Recorded, arm: str, seen: WitnessCoverage) -> None:
         run.witness(arm, k="tally", t0=run.at(0), t=run.at(1), waits_ms=[], connect_ms=0, **sums)
 
 
-@pytest.mark.parametrize("seen", WitnessCoverage)
-def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: WitnessCoverage) -> None:
+@pytest.fixture(scope="module", params=WitnessCoverage, ids=lambda seen: seen.value)
+def seen(request: pytest.FixtureRequest) -> WitnessCoverage:
+    """How much of the arms was seen. Tests of one kind of sight run one after the other."""
+    return WitnessCoverage(request.param)
+
+
+@pytest.fixture(scope="module")
+def findings(seen: WitnessCoverage, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Of four failed requests after a strike, measured once for each kind of sight."""
+    with recorded(tmp_path_factory.mktemp("seen"), seen) as run:
+        return run.measured()
+
+
+def test_what_the_witness_saw_is_said_of_each_arm(findings: Findings, seen: WitnessCoverage) -> None:
     """No file, nothing it knows, pools without requests, requests without a pool: each is told apart, everywhere."""
-    with recorded(tmp_path, seen) as run:
-        findings = run.measured()
     assert findings.witness_coverage == {"plain": seen, "pre_ping": seen}
     assert summary(findings)["arms"]["plain"]["witness"] == {  # type: ignore[index]
         "requests": seen.requests,
@@ -80,11 +91,11 @@ def test_what_the_witness_saw_is_said_of_each_arm(tmp_path: Path, seen: WitnessC
     )
 
 
-@pytest.mark.parametrize("seen", [each for each in WitnessCoverage if each is not WitnessCoverage.BOTH])
-def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: WitnessCoverage) -> None:
+@pytest.mark.parametrize(
+    "seen", [each for each in WitnessCoverage if each is not WitnessCoverage.BOTH], indirect=True
+)
+def test_an_unseen_failure_is_no_acquittal(findings: Findings, seen: WitnessCoverage) -> None:
     """A strike killed them, and nobody saw it: not "owed to no fault", not "no disconnect", not 0 broken."""
-    with recorded(tmp_path, seen) as run:
-        findings = run.measured()
     cell = findings.cell("plain", "kill")
     assert (cell.failed, cell.unexplained, cell.otherwise, cell.known_broken) == (4, 4, 0, None)
     assert cell.attribution is not None
@@ -105,11 +116,11 @@ def test_an_unseen_failure_is_no_acquittal(tmp_path: Path, seen: WitnessCoverage
     ]
 
 
-@pytest.mark.parametrize("seen", [WitnessCoverage.NO_FILE, WitnessCoverage.POOLS, WitnessCoverage.REQUESTS])
-def test_what_is_unknown_is_null_and_has_a_column(tmp_path: Path, seen: WitnessCoverage) -> None:
+@pytest.mark.parametrize(
+    "seen", [WitnessCoverage.NO_FILE, WitnessCoverage.POOLS, WitnessCoverage.REQUESTS], indirect=True
+)
+def test_what_is_unknown_is_null_and_has_a_column(findings: Findings, seen: WitnessCoverage) -> None:
     """summary.json has null, tables a column and a dash; none of them a zero."""
-    with recorded(tmp_path, seen) as run:
-        findings = run.measured()
     place = json.loads(json.dumps(summary(findings)))["arms"]["plain"]["phases"]["kill"]
     assert {
         name: place[name] for name in ("broken", "stale", "in_use", "broken_pipe_rate", "ci95")
