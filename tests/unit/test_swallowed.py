@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,27 @@ def _measured(
         run.phase("steady", [(10, 12, None), (12, 14, None)])
         run.connect("plain", 9)
         run.request("plain", 11)
-        request_id = run.request("plain", 11, **how)
-        run.witness(
-            "plain", k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), began=answered is not None,
-            status=answered, failed=failed, checkouts=checkouts, errors=errors, raised=None, pool=None,
-        )  # fmt: skip
+        _answered(run, "plain", errors, checkouts, answered=answered, failed=failed, **how)
         run.finish()
         return run.measured()
+
+
+def _answered(
+    run: Recorded,
+    arm: str,
+    errors: list[dict[str, Any]],
+    checkouts: list[dict[str, Any]],
+    *,
+    answered: int | None = 200,
+    failed: bool = False,
+    **how: Any,
+) -> None:
+    """A request of which the service tells this."""
+    request_id = run.request(arm, 11, **how)
+    run.witness(
+        arm, k="request", id=request_id, t0=run.at(11), t1=run.at(11.05), began=answered is not None,
+        status=answered, failed=failed, checkouts=checkouts, errors=errors, raised=None, pool=None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -90,28 +105,38 @@ def test_an_error_nobody_was_told_of_is_found(tmp_path: Path, errors: Any, check
     assert [check.verdict for check in found.checks] == [Verdict.UNKNOWN]
 
 
-@pytest.mark.parametrize(
-    ("errors", "checkouts"),
-    [
-        ([_error("ping", CLOSED)], [_checkout(20)]),
-        ([_error("ping", CLOSED)], []),
-        ([_error("statement", RESET, statement=1)], [_checkout(5), _checkout(20)]),
-        ([_error("commit", RESET, t=10), _error("commit", RESET, t=30)], [_checkout(5), _checkout(20), _checkout(40)]),
-        ([_error("connect", REFUSED)], [_checkout(20)]),
-        ([_error("rollback", CLOSED)], [_checkout(5)]),
-        ([_error("statement", UNIQUE, statement=1)], [_checkout(5)]),
-        ([_error("statement", CANCELLED, statement=1)], [_checkout(5, statements=2)]),
-        ([], [_checkout(5)]),
-    ],
-    ids=[
-        "pre-ping", "pre-ping, then no need", "retry", "second retry", "connect again", "roll-back", "unique key",
-        "went on after a savepoint", "nothing",
-    ],
-)  # fmt: skip
-def test_what_was_made_up_for_is_no_such_error(tmp_path: Path, errors: Any, checkouts: Any) -> None:
-    """A pre-ping, a retry that succeeded, a roll-back of what was dead anyway: the success is one."""
-    found = _measured(tmp_path, errors, checkouts, LOST)
-    assert found.cell("plain", "steady").swallowed == 0
+MADE_UP_FOR: Mapping[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
+    "pre-ping": ([_error("ping", CLOSED)], [_checkout(20)]),
+    "pre-ping, then no need": ([_error("ping", CLOSED)], []),
+    "retry": ([_error("statement", RESET, statement=1)], [_checkout(5), _checkout(20)]),
+    "second retry": (
+        [_error("commit", RESET, t=10), _error("commit", RESET, t=30)],
+        [_checkout(5), _checkout(20), _checkout(40)],
+    ),
+    "connect again": ([_error("connect", REFUSED)], [_checkout(20)]),
+    "roll-back": ([_error("rollback", CLOSED)], [_checkout(5)]),
+    "unique key": ([_error("statement", UNIQUE, statement=1)], [_checkout(5)]),
+    "went on after a savepoint": (
+        [_error("statement", CANCELLED, statement=1)],
+        [_checkout(5, statements=2)],
+    ),
+    "nothing": ([], [_checkout(5)]),
+}
+
+
+def test_what_was_made_up_for_is_no_such_error(tmp_path: Path) -> None:
+    """A pre-ping, a retry that succeeded, a roll-back of what was dead anyway: the success is one. An arm for each."""
+    arms = {what: f"arm{n}" for n, what in enumerate(MADE_UP_FOR)}
+    with Recorded(tmp_path / "run", scenario(STEADY, arms=tuple(arms.values()))) as run:
+        run.phase("steady", [(10, 12, None), (12, 14, None)])
+        for what, arm in arms.items():
+            run.connect(arm, 9)
+            run.request(arm, 11)
+            _answered(run, arm, *MADE_UP_FOR[what])
+        run.finish()
+        found = run.measured()
+    swallowed = {what: found.cell(arm, "steady").swallowed for what, arm in arms.items()}
+    assert swallowed == dict.fromkeys(MADE_UP_FOR, 0)
     assert found.swallowed == ()
     assert "errors_swallowed" not in {warning.code for warning in found.warnings}
 
