@@ -86,17 +86,35 @@ def test_what_raises_a_doubt(run: Recorded, code: Code) -> None:
     assert findings.verdict is expected
 
 
+def _a_generator_at_work(run: Recorded) -> None:
+    """It has a little room, its worker's clock is known, and it is late: not very, between phases, before the first."""
+    doubtful.cores(run, 0.84)
+    doubtful.sync(run, 19.0)
+    run.load(records.LoopLag(run.at(-1), 5_000))
+    doubtful.lags(run, 90, 90, 90, 90, 450)
+    run.load(records.LoopLag(run.at(20), 5_000))
+
+
+def _a_machine_without_a_quota(run: Recorded) -> None:
+    """And with clocks that drift."""
+    doubtful.machine(run, throttled=None)
+    doubtful.clocks(run, wall_s=0.2)
+
+
+def _containers(run: Recorded) -> None:
+    """Those for probes, those that the nemesis ended and paused, and those that are taken down."""
+    doubtful.probed(run)
+    doubtful.by_the_nemesis(run)
+    doubtful.taken_down(run)
+
+
+# What lies in other files, or at other times, stands together: each doubt would be seen beside the others.
 ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "nothing": lambda _: None,
     "a last line that was cut off": doubtful.cut_off,
-    "a generator with a little room": lambda run: doubtful.cores(run, 0.84),
-    "a worker whose clock is known": lambda run: doubtful.sync(run, 19.0),
-    "late, not very": lambda run: doubtful.lags(run, 90, 90, 90, 90, 450),
-    "late between phases": lambda run: run.load(records.LoopLag(run.at(20), 5_000)),
-    "late before the first phase": lambda run: run.load(records.LoopLag(run.at(-1), 5_000)),
+    "a generator at work": _a_generator_at_work,
     "a machine at work": lambda run: doubtful.machine(run, busy=0.55, stolen=0.04, throttled=0.04),
-    "a machine without a quota": lambda run: doubtful.machine(run, throttled=None),
-    "clocks that drift": lambda run: doubtful.clocks(run, wall_s=0.2),
+    "a machine without a quota": _a_machine_without_a_quota,
     "a database at work": lambda run: doubtful.postgres(run, used=89),
     "sessions too short to be seen": lambda run: doubtful.postgres(run, each_s=1),
     "sessions that touch no table": lambda run: doubtful.postgres(run, each_s=0, worked=1),
@@ -105,9 +123,7 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
         run, act="backend_kill · pg_terminate_backend"
     ),
     "sessions that ended with the server": lambda run: doubtful.killed(run, act="server_restart · fast"),
-    "containers that the nemesis ended and paused": doubtful.by_the_nemesis,
-    "containers that are taken down": doubtful.taken_down,
-    "containers for probes": doubtful.probed,
+    "containers": _containers,
     "a pool that recycles all the time": lambda run: doubtful.opened(run, *(n / 4 for n in range(44))),
     "a start no slower than a machine is": lambda run: doubtful.slow_start(run, 58),
     "somewhat fewer requests": lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6]),

@@ -63,7 +63,7 @@ def _columns(table: RecordTable, widest: RecordTable) -> str:
     return f"SELECT {', '.join(chosen)} FROM {table.name}"
 
 
-def _table(kind: type[Record]) -> Table:
+def _table(kind: type[Record]) -> RecordTable:
     return next(table for table in TABLES if table.kind == kind.KIND)
 
 
