@@ -16,14 +16,14 @@ NO_GRAMMAR = (r" · _", r"\b1 (broken |failed )?requests\b(?!/)", r"\b0 checks u
 
 
 class Stranger:
-    """A test class of one stranger; what is true of it alone stands in tests of its own.
+    """A test class of one service; what is true of it alone stands in tests of its own.
 
-    `must` and `must_not` are patterns, looked for in all that terminal and page say, which is one line.
+    Several share a run, as its arms. `must` and `must_not` are patterns, looked for in all that terminal and page say,
+    which is one line.
     """
 
     pytestmark: ClassVar = pytest.mark.few
 
-    name: ClassVar[str]
     must: ClassVar[tuple[str, ...]] = ()
     must_not: ClassVar[tuple[str, ...]] = ()
 
@@ -41,6 +41,12 @@ class Stranger:
         ]
         assert not said, report.live
 
+
+class SecondQuestion:
+    """Asked once of every report, whatever services are in it."""
+
+    pytestmark: ClassVar = pytest.mark.few
+
     def test_no_sentence_claims_what_the_history_does_not_prove(self, report: Report) -> None:
-        """The second question."""
+        """Each rule of `claims` is silent."""
         assert not unproven(report), report.live

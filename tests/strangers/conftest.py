@@ -1,4 +1,4 @@
-"""Each stranger is played once; all tests of its file read that one report."""
+"""Each scenario is played once; all tests of its file read that one report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.strangers.plays import play
 from tests.strangers.told import Report
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Of the stranger whose class asks for it."""
-    return play(request.cls.name, tmp_path_factory.mktemp(request.cls.name))
+    """Of the scenario that the file names."""
+    return play(request.module.SCENARIO, tmp_path_factory.mktemp(request.module.SCENARIO))

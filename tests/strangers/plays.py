@@ -1,4 +1,4 @@
-"""One play of a stranger: its service in a project of its own, and `brokenpipe run` as a user types it."""
+"""One play of strangers: their services in a project of its own, and `brokenpipe run` as a user types it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ HERE = Path(__file__).parent
 
 
 def play(name: str, folder: Path) -> Report:
-    """What is reported of the service in `services/NAME`, by the scenario that lies beside it."""
+    """What is reported of the services that `scenarios/NAME.toml` has as its arms."""
     project = folder / "project"
-    service = HERE / "services" / name
-    shutil.copytree(
-        service, project / "targets" / name, ignore=shutil.ignore_patterns("__pycache__", "scenario.toml")
-    )
-    shutil.copytree(HERE / "users", project / "scenarios", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(service / "scenario.toml", project / "scenarios" / f"{name}.toml")
+    no_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "services", project / "targets" / "services", ignore=no_caches)
+    shutil.copytree(HERE / "users", project / "scenarios", ignore=no_caches)
+    shutil.copy(HERE / "scenarios" / f"{name}.toml", project / "scenarios")
     (project / "proxies").symlink_to(REPOSITORY / "proxies")
     run = Starter(folder).run(project / "scenarios" / f"{name}.toml", cwd=project)
     assert run.popen.returncode in {0, 1, 3}, run.out

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import Stranger
+from tests.strangers.asked import SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "forgetful_relay"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestForgetfulRelay(Stranger):
     """The kernel holds a forgotten connection for alive until somebody speaks on it."""
 
-    name = "forgetful_relay"
     must = (r"first use after",)
     must_not = (r"\d by neither", r"[Nn]either pre-ping nor recycle")
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import Stranger
+from tests.strangers.asked import SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "left_alone"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestLeftAlone(Stranger):
     """A request that its user has left is cancelled in the middle of a ping, a statement or nothing at all."""
 
-    name = "left_alone"
     must_not = (r"errors_swallowed", r"Which errors did the service hide", r"[1-9]\d* masked")
 
     def test_a_cancelled_ping_has_masked_nothing(self, report: Report) -> None:

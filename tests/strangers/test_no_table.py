@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import Stranger
+from tests.strangers.asked import SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "no_table"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestNoTable(Stranger):
     """Every request fails, with or without a fault."""
 
-    name = "no_table"
     must = (r"service_broken", r'relation "orders" does not exist')
     must_not = (
         r"prevents",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import IS_TOLD, NO_FAULT, Stranger
+from tests.strangers.asked import IS_TOLD, NO_FAULT, SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "own_503"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestOwn503(Stranger):
     """Users see an apology, the log of the service nothing."""
 
-    name = "own_503"
     must = (IS_TOLD,)
     must_not = (
         r"[Nn]othing broke in plain",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import NO_FAULT, Stranger
+from tests.strangers.asked import NO_FAULT, SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "psycopg_pool_check"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestPsycopgPool(Stranger):
     """A pool that looks at its connections replaces dead ones, and backs off while it does."""
 
-    name = "psycopg_pool_check"
     must = (r"[Ll]ongest wait",)
     must_not = (NO_FAULT, r"not a disconnect", r"no request was started")
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import Stranger
+from tests.strangers.asked import SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "standing_loop"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestStandingLoop(Stranger):
     """A limit of 0.6 s around the database, a round trip of 0.15 s, and work of 0.8 s in the loop or beside it."""
 
-    name = "standing_loop"
     must = (r"event loop",)
     must_not = (r"[Cc]aused by latency", r"\d+ direct,? .{0,40}latency")
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import NO_FAULT, Stranger
+from tests.strangers.asked import NO_FAULT, SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "unheard"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestUnheard(Stranger):
     """Left alone, FastHttpUser sends a GET again when its kept connection is closed before an answer."""
 
-    name = "unheard"
     must_not = (r"not a disconnect", NO_FAULT, r"[Nn]othing (broke|failed) in closes")
 
     def test_each_third_request_of_a_connection_failed(self, report: Report) -> None:

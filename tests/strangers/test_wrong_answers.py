@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.strangers.asked import NO_FAULT, Stranger
+from tests.strangers.asked import NO_FAULT, SecondQuestion, Stranger
 from tests.strangers.told import Report
+
+SCENARIO = "wrong_answers"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of it alone."""
 
 
 class TestWrongAnswers(Stranger):
     """Only who asks can tell, and the locustfile does."""
 
-    name = "wrong_answers"
     must = (r"[Ww]rong results",)
     must_not = (
         r"[Nn]othing broke in mixes_up, so there was nothing",

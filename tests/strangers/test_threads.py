@@ -1,0 +1,71 @@
+"""Flask, pg8000, Django and a forked pool in threads of gunicorn: nobody sees a request, the difference is plain."""
+
+from __future__ import annotations
+
+from tests.strangers.asked import IS_TOLD, NO_FAULT, SecondQuestion, Stranger
+from tests.strangers.told import Report
+
+SCENARIO = "threads"
+UNKNOWN = r"[Nn]ot known|[Uu]nknown|[Cc]annot be (told|determined)"
+
+
+class TestSecondQuestion(SecondQuestion):
+    """Of all four."""
+
+
+class TestFlask(Stranger):
+    """SQLAlchemy's pool is known to the witness, the requests of a WSGI server are not."""
+
+    must = (IS_TOLD, UNKNOWN)
+    must_not = (r"not a disconnect", NO_FAULT, r"[Nn]othing broke in flask", r"no witness")
+
+    def test_only_the_arm_without_a_ping_fails(self, report: Report) -> None:
+        """Connections died while nobody asked: with a ping no request meets one."""
+        assert report.total("flask", "failed", ["kills"]) >= 4
+        assert report.total("flask_pre_ping", "failed", ["steady", "kills"]) == 0
+        assert report.total("flask", "failed", ["steady"]) == 0
+
+
+class TestPg8000(Stranger):
+    """A driver in Python alone, whose word for a dead connection is its own: network error."""
+
+    must_not = (r"application error", r"[Nn]othing (broke|failed) in pg8000")
+
+    def test_only_the_arm_without_a_ping_fails(self, report: Report) -> None:
+        """As with any other driver."""
+        assert report.total("pg8000", "failed", ["kills"]) >= 4
+        assert report.total("pg8000_pre_ping", "failed", ["steady", "kills"]) == 0
+        assert report.total("pg8000", "failed", ["steady"]) == 0
+
+
+class TestDjango(Stranger):
+    """A thread keeps its connection for a minute, and looks at it before it is used, or does not."""
+
+    must_not = (r"[Nn]othing broke in django", r"after the response began")
+
+    def test_only_the_arm_without_checks_fails(self, report: Report) -> None:
+        """Health checks find every connection that an idle limit had ended."""
+        assert report.total("django", "failed", ["idle"]) >= 4
+        assert report.total("django_checks", "failed", ["steady", "idle"]) == 0
+        assert report.total("django", "failed", ["steady"]) == 0
+
+    def test_what_broke_is_not_known(self, report: Report) -> None:
+        """No witness knows Django's connections: the count is none, and not zero."""
+        assert report.arms["django"]["phases"]["idle"]["broken"] is None
+
+
+class TestPreloadedPool(Stranger):
+    """A pool that was opened before gunicorn forked: whole until something breaks, and then for good not."""
+
+    must = (r"[Nn]ever recovered",)
+    must_not = (r"nothing broke in \d",)
+
+    def test_nothing_fails_before_the_first_strike(self, report: Report) -> None:
+        """Nobody ends its connections while the scenario has no fault, although this service could mend nothing."""
+        assert [report.total(arm, "failed", ["steady"]) for arm in ("forked", "worker")] == [0, 0]
+
+    def test_after_it_everything_fails(self, report: Report) -> None:
+        """The forked pool has no thread that would connect again, the other has."""
+        failed = {arm: report.total(arm, "failed", ["kills"]) for arm in ("forked", "worker")}
+        assert failed["forked"] == report.total("forked", "requests", ["kills"]) > 0
+        assert failed["worker"] < report.total("worker", "requests", ["kills"])
