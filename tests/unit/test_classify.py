@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenpipe.measure.failures.error_classes import ErrorClass, Raised, chain_of, classify
+from brokenpipe.measure.failures.error_classes import ChainedException as Raised
+from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
 
 ADAPTED = "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi."
 LIBPQ_EOF = (

@@ -286,7 +286,7 @@ def test_report_gates_and_needs_the_baseline_only_once(tmp_path: Path) -> None:
     new = _run(tmp_path / "new", {"plain": SOME, "pre_ping": SOME})
     said = brokenpipe("report", str(new), "--baseline", str(base))
     assert said.exit_code == 1, said.said
-    assert "held against by_hand/base" in said.out
+    assert "compared with by_hand/base" in said.out
     assert "pre_ping, kill: broken requests per strike" in said.out
     first = (new / "summary.json").read_text()
     base.rename(tmp_path / "gone")
