@@ -71,7 +71,7 @@ sabotage: setup ## Let each part of the instrument fail in real runs, write docs
 test: setup ## Run every test, against real servers
 	@failed=0; \
 	$(BIN)/python -m pytest -m "not alone and not few" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
-	$(BIN)/python -m pytest -m few --numprocesses 2 --dist loadfile --no-loadscope-reorder $(FEW) || failed=1; \
+	$(BIN)/python -m pytest -m few --numprocesses 3 --dist loadfile --no-loadscope-reorder $(FEW) || failed=1; \
 	$(BIN)/python -m pytest -m alone $(ALONE) || failed=1; \
 	exit $$failed
 

@@ -33,13 +33,13 @@ max_prepared_statements = 0
 
 [[phases]]
 name = "steady"
-seconds = 8
+seconds = 6
 
 [[phases]]
 name = "restart"
 fault = { name = "server_restart" }
 episodes = 1
-every_s = 5
+every_s = 4
 """
 
 
@@ -56,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     _version()
     folder = tmp_path_factory.mktemp("pooled")
     scenario = write_scenario(
-        folder / "pooled.toml", PHASES, target="agent", locustfile=TOOLS, users=20, arms=ARMS.strip()
+        folder / "pooled.toml", PHASES, target="agent", locustfile=TOOLS, users=16, arms=ARMS.strip()
     )
     done = Starter(folder).run(scenario)
     assert (done.folder / "summary.json").is_file(), done.out
@@ -99,16 +99,6 @@ def test_it_is_part_of_the_record(run: Run) -> None:
     assert "pgbouncer max_prepared_statements" in page
 
 
-def test_none_on_this_machine(tmp_path: Path) -> None:
-    """Named with what to do, before any target was started; nothing stays."""
-    scenario = write_scenario(tmp_path / "none.toml", PHASES, target="agent", locustfile=TOOLS)
-    done = Starter(tmp_path).run(scenario, env={BINARY_VARIABLE: "/nowhere/pgbouncer"})
-    assert done.popen.returncode == 4, done.out
-    assert "/nowhere/pgbouncer: cannot be started" in done.out
-    assert BINARY_VARIABLE in done.out
-    assert "Traceback" not in done.out
-
-
 # --- prepared statements, one after the other ---------------------------------------------------------
 
 
@@ -116,6 +106,18 @@ def test_none_on_this_machine(tmp_path: Path) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with postgres(log_path=tmp_path_factory.mktemp("server") / "log", janitor=NoJanitor()) as running:
         yield running
+
+
+def test_none_on_this_machine(server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named with what to do, as everything that does not start."""
+    monkeypatch.setenv(BINARY_VARIABLE, "/nowhere/pgbouncer")
+    database = server.create_database("absent")
+    settings = Settings(pool_mode="transaction")
+    with pytest.raises(PgBouncerError) as refusal:
+        pgbouncer(settings, [database], log_path=tmp_path / "log", janitor=NoJanitor()).__enter__()
+    assert refusal.value.exit_code == 4
+    assert "/nowhere/pgbouncer: cannot be started" in refusal.value.message
+    assert BINARY_VARIABLE in refusal.value.remedy
 
 
 @pytest.mark.parametrize("tracked", [0, 100], ids=["not tracked", "tracked"])
