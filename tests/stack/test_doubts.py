@@ -6,16 +6,14 @@ adds to the doubts.
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenario
 
@@ -58,7 +56,7 @@ PHASES = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
-    """Its toxic kills once only. Toxiproxy stands still, a service and a worker are killed, and Postgres is full."""
+    """Its toxic kills once only; Toxiproxy stands still twice, and a service and a worker are killed."""
     folder = tmp_path_factory.mktemp("doubted")
     lame = _with_a_lame_kill(project, folder / "lame")
     scenario = write_scenario(
@@ -78,9 +76,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         _wait_for_phase(run, "struck")
         _worker_of("crowd", run).kill()
         _service_of("doomed", run).kill()
-        with ExitStack() as hog:
-            _take_all_connections(run, hog)
-            _wait_for_phase(run, "hung")
+        _wait_for_phase(run, "hung")
         with stopped(_child(run, TOXIPROXY)):
             run.end(150)
     return run
@@ -109,9 +105,9 @@ def _wait_for_phase(run: Run, name: str) -> None:
 
 def _phase_began(run: Run, name: str = "") -> bool:
     """Whether that phase has begun; without a name, any."""
-    return any(run.reports.glob("*/*/experiment.ndjson")) and any(
-        name in edge["name"] for edge in run.history("experiment.ndjson", "phase")
-    )
+    with suppress(OSError, ValueError):  # there is no folder yet; a line is being written
+        return any(name in edge["name"] for edge in run.history("experiment.ndjson", "phase"))
+    return False
 
 
 def _child(run: Run, words: str) -> psutil.Process:
@@ -136,17 +132,6 @@ def _worker_of(arm: str, run: Run) -> psutil.Process:
     """One of the processes that the service itself has started, and will start again."""
     workers = _service_of(arm, run).children(recursive=True)
     return next(each for each in workers if "spawn_main" in " ".join(each.cmdline()))
-
-
-def _take_all_connections(run: Run, hog: ExitStack) -> None:
-    """All that Postgres has left, until the stack is closed."""
-    port = re.search(r"\bport=(\d+)", " ".join(_child(run, "max_connections=").cmdline()))
-    assert port
-    variables = _service_of("proper", run).environ()
-    dsn = psycopg.conninfo.make_conninfo(variables["POSTGRES"], port=port[1], dbname="postgres")
-    with suppress(psycopg.OperationalError):
-        while True:
-            hog.enter_context(psycopg.connect(dsn))
 
 
 @contextmanager
@@ -224,11 +209,6 @@ def test_a_target_that_dies_in_mid_run(run: Run) -> None:
     assert [each["arm"] for each in run.summary["warnings"] if each["code"] == Code.TARGET_DIED] == ["doomed"]
     assert "target of arm doomed ended by itself in struck, with signal 9" in doubt["text"]
     assert run.summary["arms"]["doomed"]["phases"]["struck"]["failed"] > 0
-
-
-def test_postgres_out_of_connections(run: Run) -> None:
-    """Somebody takes all that are left: no setting is to blame for what follows."""
-    assert_doubted(run, Code.POSTGRES_FULL)
 
 
 def test_a_service_that_is_not_on_the_wire(run: Run) -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -26,38 +25,16 @@ def test_killed_at_any_moment_it_leaves_nothing_but_its_history(tmp_path: Path) 
     assert killed.good, str(killed)
 
 
-def test_killed_at_work_after_its_janitor_it_leaves_none_of_its_workers(tmp_path: Path) -> None:
-    """The same in a phase: master and workers of the load, and services with workers of their own.
+def test_killed_at_work_it_leaves_none_of_its_workers(tmp_path: Path) -> None:
+    """The same in a phase: master and workers of the load, and services with workers of their own."""
 
-    The janitor that was there at the start was killed before; it was replaced by one that knows all that it knew.
-    """
-
-    def once_the_janitor_is_another(run: Run) -> None:
+    def in_a_phase(run: Run) -> None:
         eventually(lambda: _phase_began(run), "no phase began", timeout_s=150)
-        first = _janitor(run)
-        assert first
-        first.kill()
-        eventually(
-            lambda: (other := _janitor(run)) and other != first and "janitor_lost" in _experiment(run),
-            "the janitor is not replaced",
-        )
 
-    killed = kill_one(Starter(tmp_path), once_the_janitor_is_another, "local", "--workers", "2")
+    killed = kill_one(Starter(tmp_path), in_a_phase, "local", "--workers", "2")
     assert killed.processes > 10
     assert killed.report == "made"
     assert killed.good, str(killed)
-
-
-def _janitor(run: Run) -> psutil.Process | None:
-    for child in psutil.Process(run.popen.pid).children():
-        with suppress(psutil.Error):
-            if any(word.endswith("janitor.py") for word in child.cmdline()):
-                return child
-    return None
-
-
-def _experiment(run: Run) -> str:
-    return (run.folder / "experiment.ndjson").read_text()
 
 
 POSTGRES_ONLY = """

@@ -1,26 +1,30 @@
 """Every part of a run is stopped in turn, and goes on a moment later: each is noticed from outside, and named.
 
-One run for all of it. None of them is owed to the service, and none passes.
+One run for all of it; at its end somebody takes all connections. None of them is owed to the service, and none passes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 from tests.stack.runs import Run, Starter, eventually, write_scenario
-from tests.stack.test_doubts import TOXIPROXY, _child, _phase_began
+from tests.stack.test_doubts import TOXIPROXY, _child, _phase_began, assert_doubted
+
+from brokenpipe.history.validity_codes import Code
 
 PHASE = """
 [[phases]]
 name = "steady"
-seconds = 15
+seconds = 20
 
 [[expect]]
 arm = "*"
@@ -30,6 +34,7 @@ equals = 0
 """
 STOPPED_S = 0.9  # long enough to be told, too short for a call of ours to run out of time
 HUNG_S = 4.0  # a new connection is waited for twice
+FULL_S = 2.5  # connections are counted every second
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +59,22 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         _stop(postmaster, HUNG_S)
         _stop(_child(run, "-m locust"), STOPPED_S + 0.5)
         _stop(psutil.Process(run.popen.pid), STOPPED_S + 1)
+        with ExitStack() as hog:
+            _take_all_connections(run, hog)
+            time.sleep(FULL_S)
         run.end(120)
     return run
+
+
+def _take_all_connections(run: Run, hog: ExitStack) -> None:
+    """All that Postgres has left, until the stack is closed."""
+    port = re.search(r"\bport=(\d+)", " ".join(_child(run, "max_connections=").cmdline()))
+    assert port
+    variables = _child(run, "service:app").environ()
+    dsn = psycopg.conninfo.make_conninfo(variables["POSTGRES"], port=port[1], dbname="postgres")
+    with suppress(psycopg.OperationalError):
+        while True:
+            hog.enter_context(psycopg.connect(dsn))
 
 
 def _stop(process: psutil.Process, for_s: float) -> None:
@@ -80,6 +99,11 @@ def test_each_is_named(run: Run) -> None:
     assert all(warned[code]["unknown"] for code in named)
     assert warned["service_stopped"]["arm"] == "plain"
     assert "generator_starved" in warned, "it tells of the same, once it goes on"
+
+
+def test_postgres_out_of_connections(run: Run) -> None:
+    """Somebody took all that were left: no setting is to blame for what followed."""
+    assert_doubted(run, Code.POSTGRES_FULL)
 
 
 def test_nothing_passes(run: Run) -> None:
