@@ -36,7 +36,7 @@ DISK = "size=24m"
 PHASES = """
 [[phases]]
 name = "steady"
-seconds = 5
+seconds = 4
 
 [[phases]]
 name = "kill"
@@ -106,76 +106,40 @@ def soak_scenario(folder: Path, project: Path) -> Path:
     )
 
 
-@dataclass(frozen=True)
-class CutOff:
-    """A part of a soak that was cut off. `answered`: what the service had answered a second before.
-
-    `unheard`: what it wrote into the books of the first arm after the cut.
-    """
-
-    run: Run
-    said: str
-    after_s: float
-    answered: set[tuple[object, object]]
-    unheard: list[str]
-    ballast: Path | None
-    wrong: tuple[str, ...]
-
-    @property
-    def doing(self) -> str:
-        return self.said.rstrip().splitlines()[-1] if self.said.strip() else "nothing said yet"
-
-
-def cut_off(
-    starter: Starter,
-    project: Path,
-    disk: Path,
-    how: str,
-    moment: Callable[[Run], None],
-    *arguments: str | Path,
-) -> CutOff:
-    """Start a soak on that disk, or resume one, and cut it at the moment. A full disk stays full."""
-    reports = disk / "reports"
-    with starter.start(*arguments, cwd=project, reports=reports, judge=False) as run:
-        began = time.monotonic()
-        moment(run)
-        answered = answered_in(starter.folder)
-        with suppress(subprocess.TimeoutExpired):
-            run.popen.wait(HANDED_OVER_S)
-        after_s, ended_before = time.monotonic() - began, run.popen.poll() is not None
-        ballast = _cut(run, how, disk)
-        noted = len(books(starter.folder, ARMS[0]))
-        code = run.end()
-        wrong = [f"left: {each}" for each in run.traces.gone_after()[1]]
-    if how != "kill -9" and not ended_before and code != 3:
-        wrong.append(f"exit {code} instead of 3: {run.out[-400:]}")
-    if "Traceback" in run.out:
-        wrong.append(run.out)
-    unheard = books(starter.folder, ARMS[0])[noted:]
-    return CutOff(run, run.out, after_s, answered, unheard, ballast, tuple(wrong))
-
-
-def soak_options(disk: Path, duration: str) -> tuple[str | Path, ...]:
-    return ("--duration", duration, "--users", "3", "--reports", disk / "reports")
-
-
 def cut_one(
     starter: Starter, project: Path, disk: Path, how: str, moment: Callable[[Run], None], duration: str
 ) -> Cut:
     """Start a soak on that disk, cut it at the moment, look at what is left, resume it and look again."""
     scenario = soak_scenario(starter.folder, project)
-    cut = cut_off(starter, project, disk, how, moment, "soak", scenario, *soak_options(disk, duration))
-    if cut.ballast:
-        cut.ballast.unlink()
-    folders = [path for path in cut.run.reports.glob("*/*") if path.is_dir() and not path.is_symlink()]
+    options = ("--duration", duration, "--users", "3", "--reports", disk / "reports")
+    wrong: list[str] = []
+    with starter.start("soak", scenario, *options, cwd=project, reports=disk / "reports", judge=False) as run:
+        began = time.monotonic()
+        moment(run)
+        answered = _answered(starter.folder)
+        with suppress(subprocess.TimeoutExpired):
+            run.popen.wait(HANDED_OVER_S)
+        after_s, ended_before = time.monotonic() - began, run.popen.poll() is not None
+        ballast = _cut(run, how, disk)
+        code = run.end()
+        wrong += [f"left: {each}" for each in run.traces.gone_after()[1]]
+    doing = run.last_line if run.out.strip() else "nothing said yet"
+    if ballast:
+        ballast.unlink()
+    if how != "kill -9" and not ended_before and code != 3:
+        wrong.append(f"exit {code} instead of 3: {run.out[-400:]}")
+    if "Traceback" in run.out:
+        wrong.append(run.out)
+    folders = [path for path in run.reports.glob("*/*") if path.is_dir() and not path.is_symlink()]
     if not folders or not (folders[0] / "experiment.ndjson").is_file():
-        wrong = (*cut.wrong, *missing(cut.answered, None))
-        return Cut(how, cut.after_s, cut.doing, 0, len(cut.answered), "nothing recorded", wrong)
+        return Cut(
+            how, after_s, doing, 0, len(answered), "nothing recorded", (*wrong, *_missing(answered, set()))
+        )
     folder = folders[0]
     finished = len(episodes(folder))
-    wrong = (*cut.wrong, *missing(cut.answered, folder))
+    wrong += _missing(answered, _ended(folder))
     outcome, more = resume(starter, project, folder)
-    return Cut(how, cut.after_s, cut.doing, finished, len(cut.answered), outcome, (*wrong, *more))
+    return Cut(how, after_s, doing, finished, len(answered), outcome, (*wrong, *more))
 
 
 def _cut(run: Run, how: str, disk: Path) -> Path | None:
@@ -242,26 +206,20 @@ def _ended(folder: Path) -> set[tuple[object, object]]:
     return {(each["arm"], each["id"]) for each in lines(folder, "requests*.ndjson", "end")}
 
 
-def books(folder: Path, arm: str) -> list[str]:
-    """What the service of that arm has written down."""
-    path = folder / f"answers-{arm}"
-    return path.read_text().splitlines() if path.is_file() else []
-
-
-def answered_in(folder: Path) -> set[tuple[object, object]]:
+def _answered(folder: Path) -> set[tuple[object, object]]:
     """What the service says that it has answered. Requests of ours that only try the service carry no such id."""
     found = set()
     for arm in ARMS:
-        for line in books(folder, arm):
+        books = folder / f"answers-{arm}"
+        for line in books.read_text().splitlines() if books.is_file() else ():
             name, _, outcome = line.partition(" ")
             if outcome == "fine" and name.startswith("Caller-"):
                 found.add((arm, name))
     return found
 
 
-def missing(answered: set[tuple[object, object]], folder: Path | None) -> list[str]:
-    """What the service has answered and the history does not hold; without a folder there is none."""
-    lost = sorted(map(str, answered - (_ended(folder) if folder else set())))
+def _missing(answered: set[tuple[object, object]], ended: set[tuple[object, object]]) -> list[str]:
+    lost = sorted(map(str, answered - ended))
     return (
         [f"{len(lost)} answers of more than a second ago are not in the history: {lost[:3]}"] if lost else []
     )

@@ -1,4 +1,4 @@
-"""A disk that is full where reports are to be written: said in a sentence. One that fills up is in test_soak.py."""
+"""A disk that is full, or becomes full, where reports are written: said in a sentence, and everything ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stack.runs import LONG, write_scenario
-from tests.unit.shell import brokenpipe
+from tests.stack.runs import BROKENPIPE, LONG, Run, Starter, eventually, write_scenario
 
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.process import child
@@ -18,7 +17,7 @@ from brokenpipe.stack.processes.process import child
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes."""
+    """A file system of eight megabytes: room for one report."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     disk = tmp_path / "disk"
@@ -46,47 +45,85 @@ def fill(disk: Path) -> Path:
             return ballast
 
 
-def _refused(folder: Path, project: Path, reports: Path) -> str:
-    """What is said to a run whose reports would go there: exit code 3, before anything is started."""
-    scenario = write_scenario(
-        folder / "full.toml",
+def _scenario(brokenpipe: Starter, project: Path) -> Path:
+    return write_scenario(
+        brokenpipe.folder / "full.toml",
         LONG,
         target="listed",
         locustfile=project / "scenarios" / "locustfile.py",
-        env={"LEDGER": str(folder / "ledger")},
+        env={"LEDGER": str(brokenpipe.folder / "ledger")},
     )
-    answer = brokenpipe("run", str(scenario), "--reports", str(reports))
-    assert answer.exit_code == 3, answer
-    assert "Traceback" not in answer.out + answer.err
-    assert "starting Postgres" not in answer.out + answer.err
-    assert "--reports" in answer.err
-    return answer.err
 
 
-def test_a_disk_that_is_full_from_the_start(
-    tmp_path: Path, project: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is started, and the message names the folder and another one's option."""
-    monkeypatch.chdir(project)
-    fill(small_disk)
-    said = _refused(tmp_path, project, small_disk / "reports")
-    complaints = [line for line in said.splitlines() if line.startswith("error: ")]
+def _assert_it_says(run: Run, place: Path) -> None:
+    """Which folder, that there is no room, what to do: and no traceback."""
+    assert run.popen.returncode == 3, run.out
+    assert "Traceback" not in run.out
+    complaints = [line for line in run.out.splitlines() if line.startswith("error: ")]
     assert complaints
     for complaint in complaints:
-        assert str(small_disk) in complaint
+        assert str(place) in complaint
         assert "cannot be written: No space left on device" in complaint
-    assert "→ Make room" in said
+    assert "→ Make room" in run.out
 
 
-def test_a_file_in_the_place_of_the_folder(
-    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_from_the_start(brokenpipe: Starter, project: Path, small_disk: Path) -> None:
+    """Nothing is started, and the message names the folder and another one's option."""
+    fill(small_disk)
+    run = brokenpipe.run(_scenario(brokenpipe, project), cwd=project, reports=small_disk / "reports")
+    _assert_it_says(run, small_disk)
+    assert "--reports" in run.out
+    assert "starting Postgres" not in run.out
+
+
+def test_a_disk_that_fills_up_in_mid_run(brokenpipe: Starter, project: Path, small_disk: Path) -> None:
+    """The run ends with 3, and the service never knew; with room again, what was recorded can be reported."""
+    ledger = brokenpipe.folder / "ledger"
+    reports = small_disk / "reports"
+    scenario = _scenario(brokenpipe, project)
+    with brokenpipe.start("run", scenario, "--reports", reports, cwd=project, reports=reports) as run:
+        run.wait_for("long")
+        # Its first connection was cut when the phase began, as in every arm; that is no matter here.
+        before = eventually(lambda: len(_lines(ledger)) > 10 and _lines(ledger), "no request arrived")
+        ballast = fill(small_disk)
+        run.end()
+    _assert_it_says(run, run.folder)
+    after = _lines(ledger)[len(before) :]
+    assert len(after) > 2
+    assert [line for line in after if line.endswith("failed")] == []
+    _the_report_can_be_made(run, ballast)
+
+
+def _lines(ledger: Path) -> list[str]:
+    return ledger.read_text().splitlines() if ledger.is_file() else []
+
+
+def _the_report_can_be_made(run: Run, ballast: Path) -> None:
+    full = _report(run.folder)
+    assert full.returncode == 3
+    assert "cannot be written: No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    ballast.unlink()
+    assert _report(run.folder).returncode == 0
+    assert run.summary["verdict"] == "unknown"
+
+
+def _report(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [*BROKENPIPE, "report", str(folder)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"}
+    )
+
+
+def test_a_file_in_the_place_of_the_folder(brokenpipe: Starter, project: Path) -> None:
     """Reports cannot be written there, root or not: the message says so and names another way."""
-    monkeypatch.chdir(project)
-    (tmp_path / "reports").write_text("I was here first.")
-    said = _refused(tmp_path, project, tmp_path / "reports")
-    assert str(tmp_path / "reports") in said
-    assert "cannot be written" in said
+    (brokenpipe.folder / "reports").write_text("I was here first.")
+    run = brokenpipe.run(_scenario(brokenpipe, project), cwd=project)
+    assert run.popen.returncode == 3, run.out
+    assert "Traceback" not in run.out
+    assert f"{brokenpipe.folder / 'reports'}" in run.out
+    assert "cannot be written" in run.out
+    assert "--reports" in run.out
 
 
 TALKER = """

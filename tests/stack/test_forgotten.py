@@ -15,7 +15,7 @@ BURSTS = """
 [[phases]]
 name = "forgotten"
 {fault}
-episodes = 3
+episodes = 4
 quiet_s = 1.4
 burst_s = 0.6
 """
@@ -38,7 +38,7 @@ def test_what_was_forgotten_is_stale_and_a_ping_prevents_it(brokenpipe: Starter,
         STEADY + BURSTS.format(fault=FAULT),
         target="agent",
         locustfile=REPOSITORY / "scenarios/locustfile.py",
-        users=3,
+        users=4,
         arms=ARMS,
     )
     run = brokenpipe.run(scenario)
@@ -66,7 +66,7 @@ def test_a_relay_that_nobody_knows_of_is_not_taken_for_a_death_in_use(
         STEADY + BURSTS.format(fault=""),
         target="forgotten",
         locustfile=REPOSITORY / "scenarios/locustfile.py",
-        users=3,
+        users=4,
         env={"AGENT": str(REPOSITORY / "targets/agent"), "FORGET_AFTER_S": "0.8"},
     )
     run = brokenpipe.run(scenario, cwd=project)
