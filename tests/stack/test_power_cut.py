@@ -78,6 +78,6 @@ def test_a_disk_that_does_not_keep_what_it_took(tmp_path: Path) -> None:
     """It took the lines and fails when it is to keep them: that ends the run with a sentence."""
     (tmp_path / "requests.ndjson").symlink_to("/dev/full")
     keeper = Fsyncer(tmp_path)
-    keeper.keep()
+    keeper.sync()
     with pytest.raises(RecordingError, match="the history cannot be kept"):
         keeper.check()

@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "plan written": (folders, "write_plan"),
     "environment written": (runs, "write_environment"),
     "folder held": (runs, "locked"),
-    "history begun": (runs, "writing"),
+    "history begun": (runs, "open_writer"),
     "latest moved": (runs, "point_latest_at"),
     "janitor there": (runs, "janitor"),
 }
