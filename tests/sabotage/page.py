@@ -38,9 +38,10 @@ ended early. *Left*: processes, listeners, shared memory and temporary files 5 s
 SHOTS = """
 ## At random moments
 
-A signal at a moment drawn by chance: of the harness spread over a whole run, of its children over as long as a run plays,
-from their start on. *Ended*: from the signal to the end of the run. *Clean*: from there (of the harness: from the
-signal) until no process, listener, shared memory or temporary file was left. A pass counts as wrong unless the load was over, or the janitor was hit: the harness replaces it, or ends.
+A signal at a moment drawn by chance: of the harness spread over a whole run, of its children over as long as a run
+plays, from their start on. *Ended*: from the signal to the end of the run. *Clean*: from there (of the harness: from
+the signal) until no process, listener, shared memory or temporary file was left. A pass counts as wrong unless the
+load was over, or the janitor was hit: the harness replaces it, or ends.
 
 | signal | how often | exit codes | ended: median, longest | clean: median, longest | left | wrong |
 |---|---:|---|---|---|---:|---|
