@@ -62,7 +62,7 @@ def test_every_write_is_in_one_place(recording) -> None:
     assert found.ledger["plain"].by_phase == {
         "steady": WriteCounts(acknowledged=3, refused=3, unanswered=3, lost=1, unacknowledged=4, doubled=3)
     }
-    assert found.cell("plain", "steady").written == found.ledger["plain"].total
+    assert found.cell("plain", "steady").writes == found.ledger["plain"].total
     assert _wrong(found) == {
         "lost": ["yes 0"],
         "doubled": ["yes 2", "no 2", "nothing 2"],
@@ -192,7 +192,7 @@ def test_a_target_without_a_ledger_has_no_books(recording) -> None:
         run.request("plain", 11, key="x")
         found = run.measured()
     assert found.ledger == {}
-    assert found.cell("plain", "steady").written is None
+    assert found.cell("plain", "steady").writes is None
 
 
 def test_a_write_that_is_lost_between_phases_is_lost(recording) -> None:
