@@ -63,7 +63,7 @@ def test_the_page_shows_what_became_of_the_writes() -> None:
     ) in text
     assert "lost : the client was told that it is stored, and the database does not have it" in text
     assert "POST /memories, request AgentUser-3-17 in socket_kill: 0 times in the database" in text
-    assert "every write came out as its client was told" in text
+    assert "every write is as its client was told" in text
     assert "Not known: it could not be read after the last phase: <gone>." in text
 
 
