@@ -26,7 +26,7 @@ func TestBlackHoleEndsWhatItHeldWhenHealed(t *testing.T) {
 		before := w.dialled()
 		w.update("swallow", 1)
 		during := w.dial()
-		if seen, _ := exchange(during, slack); seen != silence {
+		if seen, _ := exchange(during, 5*slack); seen != silence { // it has to be in the hole by then
 			t.Fatalf("the hole answered: %s", seen)
 		}
 		healed := time.Now()

@@ -148,7 +148,7 @@ def test_what_is_held_while_another_is_asked_for(start, wire, path, held):
 
 def test_a_wait_in_vain_tells_what_is_held_meanwhile(start, wire):
     """A pool of one: the request holds what it waits for. It has a line of its own where others are added up."""
-    engine = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.7}
+    engine = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 1.5}
     with start(wire=wire, engine=engine, env={"BROKENPIPE_EVERY_REQUEST": ""}) as service:
         assert service.get("/nested", "alone") == 500
         (told,) = service.request("alone")["errors"]
