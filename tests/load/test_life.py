@@ -249,10 +249,10 @@ def test_the_load_ends_by_itself_when_the_harness_is_gone(bench):
     harness = textwrap.dedent("""
         import os, sys, time
         from pathlib import Path
-        from brokenpipe.drive.locust.process import generator
+        from brokenpipe.drive.locust.process import locust_process
         from brokenpipe.load.config import LoadConfig
         from brokenpipe.stack.processes.janitor import NoJanitor
-        with generator(LoadConfig.from_json(sys.argv[1]), Path(sys.argv[2]), NoJanitor()) as load:
+        with locust_process(LoadConfig.from_json(sys.argv[1]), Path(sys.argv[2]), NoJanitor()) as load:
             load.wait_ready()
             load.open()
             print(load.pid, flush=True)

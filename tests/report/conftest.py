@@ -1,4 +1,4 @@
-"""One Chromium for all tests that look at a page: starting it costs more than any of them."""
+"""A Chromium for the tests of a file that look at a page: starting it costs more than any of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a process; skipped where the system has none."""
+    """One Chromium for all tests of a file; skipped where the system has none.
+
+    While it is there, its event loop runs in this process: a test of another file may want one of its own.
+    """
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("no Chromium on PATH: install the package chromium to check the page in a browser")

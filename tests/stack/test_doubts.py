@@ -88,7 +88,7 @@ def _with_a_lame_kill(project: Path, lame: Path) -> Path:
     sources = shutil.ignore_patterns(".build", "*_test.go")
     shutil.copytree(REPOSITORY / "proxies", lame / "proxies", ignore=sources)
     switch = lame / "proxies" / "kill_switch.go"
-    works = "if state.born < t.Generation {"
+    works = "if state.openedIn < t.Generation {"
     assert works in switch.read_text()
     switch.write_text(switch.read_text().replace(works, f"{works[:-2]} && t.Generation < 2 {{"))
     return lame

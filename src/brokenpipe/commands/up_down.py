@@ -62,7 +62,7 @@ def up(
         console.out.print("End it with: brokenpipe down")
 
 
-@app.command(hidden=True)
+@app.command("keep", hidden=True)
 def serve_stack(
     scenario: ScenarioArgument,
     only: OnlyOption = None,
