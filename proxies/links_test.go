@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -20,19 +20,21 @@ import (
 
 func portOf(conn net.Conn) int { return conn.LocalAddr().(*net.TCPAddr).Port }
 
-// linesOf reads what the link log says of one arm.
+// linesOf reads what the link log says of one arm. A line that is just being written is none yet.
 func linesOf(t *testing.T, arm string) []line {
 	t.Helper()
-	file, err := os.Open(links.file.Name())
+	text, err := os.ReadFile(links.file.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	var found []line
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for _, each := range bytes.SplitAfter(text, []byte("\n")) {
+		if !bytes.HasSuffix(each, []byte("\n")) {
+			break
+		}
 		var one line
-		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
-			t.Fatalf("not a line of JSON: %s", lines.Text())
+		if err := json.Unmarshal(each, &one); err != nil {
+			t.Fatalf("not a line of JSON: %s", each)
 		}
 		if one.Arm == arm {
 			found = append(found, one)
