@@ -15,7 +15,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.report import texts as words
+from brokenpipe.report import texts
 from brokenpipe.report.run import table
 from brokenpipe.report.terminal.terminal import result_lines
 
@@ -62,7 +62,7 @@ def test_a_first_use_after_a_rest_is_told_with_its_rest(rest_s: tuple[float, flo
     said = f"plain: 23 broken at first use after {rest}; whether it was dead before cannot be determined"
     assert said in printed(replace(findings, cells=cells), 120)
     assert f"23 first use after {rest}" in table.describe_broken(cells[place]).replace("\u202f", " ")
-    assert words.describe_first_use(None) == "first use after a rest"
+    assert texts.describe_first_use(None) == "first use after a rest"
 
 
 def test_one_line_for_each_arm_in_each_phase() -> None:
@@ -140,7 +140,7 @@ def test_what_is_said_of_several_arms_is_said_once() -> None:
     other = ValidityWarning.of(
         Code.FAULT_DID_NOT_LAND, "2 of 12 strikes on plain in idle", phase="idle", arm="plain"
     )
-    assert words.group_equal_warnings([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
+    assert texts.group_equal_warnings([*one, other]) == ((one[0], "likewise pre_ping, both"), (other, ""))
 
 
 def test_a_reason_is_not_lent_to_another_arm() -> None:
@@ -153,4 +153,4 @@ def test_a_reason_is_not_lent_to_another_arm() -> None:
 
     plain, both = unseen("plain", "1 request", "no file"), unseen("both", "12 requests", "no file")
     other = unseen("pre_ping", "12 requests", "pools only")
-    assert words.group_equal_warnings([plain, both, other]) == ((plain, "likewise both"), (other, ""))
+    assert texts.group_equal_warnings([plain, both, other]) == ((plain, "likewise both"), (other, ""))

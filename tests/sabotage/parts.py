@@ -61,6 +61,11 @@ def _service_worker(process: psutil.Process, argv: list[str]) -> bool:
     return any("spawn_main" in word for word in argv) and process.environ().get("BROKENPIPE_ARM") == ARM
 
 
+def _pgbouncer(argv: list[str]) -> bool:
+    """Itself, or the loader that was given it: a newer one is unpacked beside an older Debian's libraries."""
+    return any(Path(word).name == "pgbouncer" for word in argv)
+
+
 def _locust(argv: list[str]) -> bool:
     return "locust" in argv and "-m" in argv
 
@@ -76,9 +81,7 @@ _TELLS: Mapping[Part, Callable[[psutil.Process, list[str]], bool]] = {
     Part.POSTGRES: _postgres,
     Part.POSTMASTER: _postmaster,
     Part.BACKEND: _backend_of_arm,
-    Part.PGBOUNCER: lambda _, argv: any(
-        Path(word).name == "pgbouncer" for word in argv
-    ),  # or its loader's argument
+    Part.PGBOUNCER: lambda _, argv: _pgbouncer(argv),
     Part.SERVICE: _service,
     Part.SERVICE_WORKER: _service_worker,
 }

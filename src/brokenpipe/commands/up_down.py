@@ -71,7 +71,7 @@ def serve_stack(
     engine: EngineOption = None,
 ) -> None:
     """Keep the stack until SIGTERM: the process behind `up`."""
-    from brokenpipe.drive.detached_stack import serve as keep_standing
+    from brokenpipe.drive.detached_stack import serve
     from brokenpipe.drive.runner import Terminated
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -82,7 +82,7 @@ def serve_stack(
         project = find_project(Path.cwd())
         plan, sources = _make_plan(project, scenario, only, parse_variables(env or []), stack)
         try:
-            keep_standing(plan, sources, project, engine)
+            serve(plan, sources, project, engine)
         except Terminated:
             raise typer.Exit(EXIT_UNKNOWN) from None
 

@@ -28,7 +28,7 @@ from bokeh.plotting import figure
 
 from brokenpipe.measure.model.findings import Findings, PhaseFinding
 from brokenpipe.measure.model.series import Series
-from brokenpipe.report import texts as words
+from brokenpipe.report import texts
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart
 COLOURS = 8
@@ -217,10 +217,10 @@ class _TimelineDrawing:
             x=middle, y=0.5, text=str(number), text_align="center", text_baseline="middle",
             text_font=FONT, text_font_size="12px",
         )  # fmt: skip
-        fault = words.describe_fault(phase)
-        texts = [f"{phase.name} · {fault}" if phase.fault and fault else phase.name, phase.name, str(number)]
+        fault = texts.describe_fault(phase)
+        names = [f"{phase.name} · {fault}" if phase.fault and fault else phase.name, phase.name, str(number)]
         ends = [start_s, end_s]
-        self.roles.labels.append({"id": label.id, "texts": texts, "ends": ends})
+        self.roles.labels.append({"id": label.id, "texts": names, "ends": ends})
         return label
 
     def chart(self, chart: TimelineChart, series: Mapping[str, Series], factor: float) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from brokenpipe import formatting
 from brokenpipe.measure.compare.runs import RunAgainstBase, RunsCompared
 from brokenpipe.plan.expectations import Metric
-from brokenpipe.report import texts as words
+from brokenpipe.report import texts
 from brokenpipe.report.compare import view
 from brokenpipe.report.compare.charts import run_name
 
@@ -28,10 +28,10 @@ _STYLE = {"worse": "bold red", "better": "bold green"}
 
 def comparison_lines(compared: RunsCompared) -> Iterator[RenderableType]:
     """Build the differences in configuration, a table for each later run, and the outcome."""
-    yield Text(words.to_one_line(compared.base.findings.question), style="bold")
+    yield Text(texts.to_one_line(compared.base.findings.question), style="bold")
     for index, run in enumerate(compared.runs):
         name = run_name(index, len(compared.runs))
-        yield Text(words.to_one_line(f"{name:6} {view.run_label(run)}  {run.findings.verdict.value}"))
+        yield Text(texts.to_one_line(f"{name:6} {view.run_label(run)}  {run.findings.verdict.value}"))
     yield Text()
     yield from _config_differences(compared)
     for index, against in enumerate(compared.comparisons, start=1):
@@ -45,31 +45,31 @@ def _config_differences(compared: RunsCompared) -> Iterator[RenderableType]:
     yield Text("What differs between the runs", style="bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for each in compared.config_differences:
-        values = [Text(words.to_one_line(value), overflow="fold") for value in each.values]
-        grid.add_row(Text(words.to_one_line(each.setting), overflow="fold"), *values)
+        values = [Text(texts.to_one_line(value), overflow="fold") for value in each.values]
+        grid.add_row(Text(texts.to_one_line(each.setting), overflow="fold"), *values)
     yield Padding(grid, (0, 0, 0, 2))
 
 
 def _run_differences(compared: RunsCompared, against: RunAgainstBase, name: str) -> Iterator[RenderableType]:
     rows = view.comparison_rows(compared, against, name)
-    width = min(max((len(words.to_one_line(row.arm)) for row in rows), default=0) + 2, 15)
+    width = min(max((len(texts.to_one_line(row.arm)) for row in rows), default=0) + 2, 15)
     yield Text()
     yield _head(width, name)
     for index, phase in enumerate(view.compared_phases(against)):
-        yield Text(words.to_one_line(phase), style="bold")
+        yield Text(texts.to_one_line(phase), style="bold")
         grid = _grid(width)
         for row in rows:
             shown = [line for line in row.places[index].lines if line.metric in _SHOWN]
             for n, line in enumerate(shown):
-                grid.add_row(Text("" if n else words.to_one_line(row.arm)), *_cells(line))
+                grid.add_row(Text("" if n else texts.to_one_line(row.arm)), *_cells(line))
         yield Padding(grid, (0, 0, 0, 2))
     yield from _error_class_lines(against)
     for reason in (
         *view.describe_incomparable(against),
         *view.describe_unknown_rates(compared, against, name),
     ):
-        yield Text(f"not compared: {words.to_one_line(reason)}", style="yellow")
-    yield Padding(Text(words.to_one_line(view.describe_outcome(against, name)), style="bold"), (1, 0, 0, 0))
+        yield Text(f"not compared: {texts.to_one_line(reason)}", style="yellow")
+    yield Padding(Text(texts.to_one_line(view.describe_outcome(against, name)), style="bold"), (1, 0, 0, 0))
     yield Text(f"{view.UNDECIDED_TEXT}: no further apart than chance alone would show.", style="dim")
 
 
@@ -89,9 +89,9 @@ def _head(arm_width: int, name: str) -> RenderableType:
 
 
 def _cells(line: view.ComparedMetric) -> list[Text]:
-    texts = (_SHOWN[line.metric], line.base, line.new, line.difference, line.interval)
+    values = (_SHOWN[line.metric], line.base, line.new, line.difference, line.interval)
     style = _STYLE.get(line.mark, "dim")
-    return [*(Text(formatting.plain(text)) for text in texts), Text(line.mark, style=style)]
+    return [*(Text(formatting.plain(value)) for value in values), Text(line.mark, style=style)]
 
 
 def _error_class_lines(against: RunAgainstBase) -> Iterator[RenderableType]:
@@ -101,5 +101,5 @@ def _error_class_lines(against: RunAgainstBase) -> Iterator[RenderableType]:
             counts = each.new if each.status == "new" else each.base
             arms = ", ".join(f"{arm} {count:,}" for arm, count in counts.items())
             yield Text(
-                words.to_one_line(f"{each.status} error class: {each.error_class} ({arms})"), style="yellow"
+                texts.to_one_line(f"{each.status} error class: {each.error_class} ({arms})"), style="yellow"
             )

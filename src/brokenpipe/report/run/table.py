@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brokenpipe import formatting
-from brokenpipe.measure.model import verdict as judgement
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats, LatencyPercentiles
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.pool_costs import PoolCost
+from brokenpipe.measure.model.verdict import ArmCost
 from brokenpipe.report import texts
 
 # From here on a wait or an outage is worth a line beside percentiles.
@@ -212,7 +212,7 @@ def _pool_cost_lines(price: PoolCost | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _unlike_requests_lines(added: judgement.ArmCost | None, control: str) -> tuple[str, ...]:
+def _unlike_requests_lines(added: ArmCost | None, control: str) -> tuple[str, ...]:
     """A remark where the difference is no price."""
     if added is None or not added.incomparable:
         return ()

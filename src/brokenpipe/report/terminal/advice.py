@@ -15,7 +15,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing.advice import Advice, ServiceDemand
 from brokenpipe.measure.sizing.curve import Sizing, Sufficiency
-from brokenpipe.report import texts as words
+from brokenpipe.report import texts
 from brokenpipe.report.run import sizing as curve
 
 _STYLE = {Sufficiency.TOO_SMALL: "red", Sufficiency.UNDECIDED: "yellow", Sufficiency.SUFFICIENT: "green"}
@@ -37,7 +37,7 @@ _REFUSED = _HEADS.index("53300")
 
 def curve_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[RenderableType]:
     """The curve and its knee. "53300" has a column if Postgres refused anybody."""
-    yield Text(words.to_one_line(findings.question), style="bold")
+    yield Text(texts.to_one_line(findings.question), style="bold")
     yield Text(formatting.plain(f"{curve.describe_load(findings, sizing)} ({run})"))
     yield Text()
     table = Table.grid(padding=(0, 1, 0, 0))
@@ -46,16 +46,16 @@ def curve_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[Render
         table.add_column(justify="left" if _HEADS[n] in {"arm", ""} else "right")
     table.add_row(*(Text(_HEADS[n], style="dim") for n in shown))
     for row in curve.size_rows(sizing):
-        texts = [Text(formatting.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
-        texts[2].stylize(_STYLE[row.room])
+        values = [Text(formatting.plain(text)) for text in (row.arm, *row.texts[: len(_HEADS) - 2])]
+        values[2].stylize(_STYLE[row.room])
         note = Text("← knee", style="bold") if row.is_knee else Text(row.note, style="dim")
-        table.add_row(*((*texts, note)[n] for n in shown))
+        table.add_row(*((*values, note)[n] for n in shown))
     yield Padding(table, _INDENT)
     yield Text()
     yield Text(formatting.plain(f"{curve.knee_sentence(sizing)} ({run})"))
     for doubt in sizing.doubts:
         yield Text(
-            formatting.plain(f"In doubt: {words.to_one_line(doubt.text)}. {doubt.remedy}"), style="yellow"
+            formatting.plain(f"In doubt: {texts.to_one_line(doubt.text)}. {doubt.remedy}"), style="yellow"
         )
 
 

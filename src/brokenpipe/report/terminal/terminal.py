@@ -19,7 +19,7 @@ from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.report import texts as words
+from brokenpipe.report import texts
 from brokenpipe.report.run import headline_sentences, ledger, memory, table
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
@@ -53,7 +53,7 @@ _INDENT = (0, 0, 0, 2)
 
 def _title(name: str, detail: str) -> Text:
     return Text.assemble(
-        (words.to_one_line(name), "bold"), (f" · {words.to_one_line(detail)}" if detail else "", "dim")
+        (texts.to_one_line(name), "bold"), (f" · {texts.to_one_line(detail)}" if detail else "", "dim")
     )
 
 
@@ -80,7 +80,7 @@ def _cell_numbers(place: table.TableCell) -> Mapping[str, str]:
 
 def _named_row(row: table.ArmRow) -> str:
     flags = [said for flag, said in ((row.is_control, "control"), (row.is_best, "best")) if flag]
-    return words.to_one_line(row.arm) + (f" ({', '.join(flags)})" if flags else "")
+    return texts.to_one_line(row.arm) + (f" ({', '.join(flags)})" if flags else "")
 
 
 def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
@@ -94,9 +94,9 @@ def _grid(arm_width: int, columns: tuple[tuple[str, int], ...]) -> Table:
 def _line(row: table.ArmRow, place: table.TableCell, columns: tuple[tuple[str, int], ...]) -> list[Text]:
     broken = place.cell is not None and place.cell.broken > 0
     said = _cell_numbers(place)
-    texts = [Text(formatting.plain(said.get(name, ""))) for name, _ in columns]
-    texts[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
-    return [Text(_named_row(row)), *texts]
+    values = [Text(formatting.plain(said.get(name, ""))) for name, _ in columns]
+    values[0].stylize("bold red" if broken else "bold" if place.bar else "dim")
+    return [Text(_named_row(row)), *values]
 
 
 def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
@@ -109,8 +109,8 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
     heads.add_row("", *(Text(name, style="dim") for name, _ in columns))
     yield Padding(heads, _INDENT)
     for index, phase in enumerate(findings.phases):
-        yield _title(phase.name, words.describe_fault(phase))
-        if renewed := words.describe_renewals(phase):
+        yield _title(phase.name, texts.describe_fault(phase))
+        if renewed := texts.describe_renewals(phase):
             yield Padding(Text(renewed, style="dim"), _INDENT)
         block = _grid(arm_width, columns)
         for row in rows:
@@ -119,7 +119,7 @@ def _table(findings: Findings, width: int) -> Iterator[RenderableType]:
         for row in rows:
             if said := row.places[index].waits:
                 yield Padding(
-                    Text(formatting.plain(f"{words.to_one_line(row.arm)}: {said}"), style="yellow"),
+                    Text(formatting.plain(f"{texts.to_one_line(row.arm)}: {said}"), style="yellow"),
                     (0, 0, 0, 4),
                 )
         rests = (_first_use_lines(row.arm, row.places[index].cell) for row in rows)
@@ -132,7 +132,7 @@ def _first_use_lines(arm: str, cell: ArmPhaseStats | None) -> Text | None:
     """Say what is known of connections that ended at their first use; None if none did."""
     if cell is None or not cell.after_rest:
         return None
-    first = f"{words.to_one_line(arm)}: {cell.after_rest:,} broken at {words.describe_first_use(cell.rest_s)}"
+    first = f"{texts.to_one_line(arm)}: {cell.after_rest:,} broken at {texts.describe_first_use(cell.rest_s)}"
     return Text(formatting.plain(f"{first}; whether it was dead before cannot be determined"), style="dim")
 
 
@@ -170,14 +170,14 @@ def _hanging_block(label: str, style: str, *lines: Text) -> Table:
 def _checks(findings: Findings) -> Iterator[RenderableType]:
     """List what did not pass, and count what did. A doubt about the whole run leaves nothing to list."""
     if findings.baseline:
-        yield Text(words.to_one_line(f"compared with {findings.baseline}"), style="dim")
+        yield Text(texts.to_one_line(f"compared with {findings.baseline}"), style="dim")
     if any(warning.unknown and not warning.phase and not warning.arm for warning in findings.warnings):
         yield from _list_checks(findings, Verdict.FAIL)
         open_ = sum(check.verdict is not Verdict.FAIL for check in findings.checks)
         held = (
             f"{formatting.plural(open_, 'check')} undecided"
             if findings.checks
-            else words.describe_checks(findings)
+            else texts.describe_checks(findings)
         )
         if open_ or not findings.checks:
             yield _hanging_block(
@@ -188,25 +188,25 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
     yield from _list_checks(findings, Verdict.UNKNOWN)
     passed = sum(check.verdict is Verdict.PASS for check in findings.checks)
     if passed:
-        yield Text(f"{words.MARK[Verdict.PASS]} {formatting.plural(passed, 'check')} passed", style="green")
+        yield Text(f"{texts.MARK[Verdict.PASS]} {formatting.plural(passed, 'check')} passed", style="green")
 
 
 def _witness(findings: Findings) -> Iterator[RenderableType]:
     """Say of which arms the witness did not see everything, and what; nothing if it did everywhere."""
-    if all(words.describe_missing_coverage(findings, arm) == "" for arm in findings.arms):
+    if all(texts.describe_missing_coverage(findings, arm) == "" for arm in findings.arms):
         return
-    for said, arms in words.describe_coverage(findings):
-        yield _hanging_block("witness", "dim", Text(words.to_one_line(f"{', '.join(arms)}: {said}")))
+    for said, arms in texts.describe_coverage(findings):
+        yield _hanging_block("witness", "dim", Text(texts.to_one_line(f"{', '.join(arms)}: {said}")))
 
 
 def _list_checks(findings: Findings, verdict: Verdict) -> Iterator[RenderableType]:
     for check in findings.checks:
         if check.verdict is verdict:
-            yield _hanging_block(_label(verdict), STYLE[verdict], Text(words.to_one_line(check.text)))
+            yield _hanging_block(_label(verdict), STYLE[verdict], Text(texts.to_one_line(check.text)))
 
 
 def _label(verdict: Verdict) -> str:
-    return f"{words.MARK[verdict]} {verdict.value.upper()}"
+    return f"{texts.MARK[verdict]} {verdict.value.upper()}"
 
 
 def _ledger(findings: Findings) -> Iterator[RenderableType]:
@@ -215,22 +215,22 @@ def _ledger(findings: Findings) -> Iterator[RenderableType]:
         wrong = ledger.describe_wrong_writes(books)
         if wrong:
             style = "red" if books.total.lost else "yellow"
-            yield _hanging_block("writes", style, Text(words.to_one_line(f"{arm}: {wrong}")))
+            yield _hanging_block("writes", style, Text(texts.to_one_line(f"{arm}: {wrong}")))
 
 
 def _sentences(findings: Findings) -> Group:
     """The sentence of the verdict, and the evidence below it."""
     more = (
-        Text(words.to_one_line(said), style="dim") for said in headline_sentences.headline_sentences(findings)
+        Text(texts.to_one_line(said), style="dim") for said in headline_sentences.headline_sentences(findings)
     )
-    return Group(Text(words.to_one_line(findings.sentence)), *more)
+    return Group(Text(texts.to_one_line(findings.sentence)), *more)
 
 
 def _warning(warning: ValidityWarning, likewise: str) -> Table:
-    where = words.warning_scope(warning)
+    where = texts.warning_scope(warning)
     text = f"{warning.text}; {likewise}" if likewise else warning.text
-    said = Text(words.to_one_line(f"{where}: {text}" if where else text))
-    remedy = Text(f"→ {words.to_one_line(warning.remedy)}", style="dim")
+    said = Text(texts.to_one_line(f"{where}: {text}" if where else text))
+    remedy = Text(f"→ {texts.to_one_line(warning.remedy)}", style="dim")
     return _hanging_block("! in doubt" if warning.unknown else "! note", "yellow", said, remedy)
 
 
@@ -238,7 +238,7 @@ def closing_line(findings: Findings, report: Path) -> Text:
     """Build the last line: the verdict, and where the report is. Never wrapped, so that it can be copied."""
     verdict = findings.verdict
     text = Text(no_wrap=True, overflow="ignore")
-    text.append(f"{words.MARK[verdict]} {verdict.value.upper()}", style=f"bold {STYLE[verdict]}")
+    text.append(f"{texts.MARK[verdict]} {verdict.value.upper()}", style=f"bold {STYLE[verdict]}")
     return text.append(f"  {report}")
 
 
@@ -247,7 +247,7 @@ def result_lines(findings: Findings, report: Path, console: Console) -> Renderab
 
     Print it with `crop=False`: that line must stay whole, however narrow the console is.
     """
-    parts: list[RenderableType] = [Text(words.to_one_line(findings.question), style="bold")]
+    parts: list[RenderableType] = [Text(texts.to_one_line(findings.question), style="bold")]
     if findings.phases:
         parts.extend(_table(findings, console.width))
         parts.extend(_costs(findings))
@@ -257,9 +257,9 @@ def result_lines(findings: Findings, report: Path, console: Console) -> Renderab
     parts.extend(_witness(findings))
     parts.extend(_ledger(findings))
     parts.extend(_checks(findings))
-    parts.extend(_warning(*each) for each in words.group_equal_warnings(findings.warnings))
-    if words.describe_early_end(findings):
-        parts.append(Text(words.to_one_line(words.describe_early_end(findings)), style="yellow"))
+    parts.extend(_warning(*each) for each in texts.group_equal_warnings(findings.warnings))
+    if texts.describe_early_end(findings):
+        parts.append(Text(texts.to_one_line(texts.describe_early_end(findings)), style="yellow"))
     if grown := memory.describe_memory(findings):
         said = f"{' · '.join(grown)}, five minutes after the begin and at the end"
         parts.append(_hanging_block("memory", "dim", Text(formatting.plain(said), style="dim")))
