@@ -9,7 +9,8 @@ HERE = Path(__file__).resolve().parent
 
 host, port = sys.argv[1:]
 name = os.environ["SERVICE"]
-command = tomllib.loads((HERE / "commands.toml").read_text())[name]
+started = tomllib.loads((HERE / "commands.toml").read_text())
+command = started["servers"][started["services"][name]]
 words = [word.format(python=sys.executable, host=host, port=port) for word in command]
 os.chdir(HERE / name)
 os.execv(words[0], words)
