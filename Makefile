@@ -15,8 +15,8 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-FEW      := $(addprefix tests/,containers load silence stack strangers web wire)
-ALONE    := $(addprefix tests/,stack truth wire)
+LOW_LOAD  := $(addprefix tests/,containers load silence_matrix stack strangers web wire)
+EXCLUSIVE := $(addprefix tests/,ground_truth stack wire)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format up down images schema clean
@@ -59,10 +59,10 @@ trend: setup ## Show what changed over the runs in REPORTS, and when
 	@$(BIN)/brokenpipe trend $(REPORTS) $(if $(OUTPUT),--output $(OUTPUT))
 
 truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
-	@$(BIN)/python -m tests.truth
+	@$(BIN)/python -m tests.ground_truth
 
 silence: setup ## Measure what ends a silence, by driver and setting, write docs/silence.md
-	@$(BIN)/python -m tests.silence
+	@$(BIN)/python -m tests.silence_matrix
 
 sabotage: setup ## Let each part of the instrument fail in real runs, write docs/reliability.md
 	@$(BIN)/python -m tests.sabotage
@@ -70,9 +70,9 @@ sabotage: setup ## Let each part of the instrument fail in real runs, write docs
 # Folders without a test of that mark are not even read in the second and third pass (tests/unit/test_passes.py).
 test: setup ## Run every test, against real servers
 	@failed=0; \
-	$(BIN)/python -m pytest -m "not alone and not few" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
-	$(BIN)/python -m pytest -m few --numprocesses 3 --dist loadfile --no-loadscope-reorder $(FEW) || failed=1; \
-	$(BIN)/python -m pytest -m alone $(ALONE) || failed=1; \
+	$(BIN)/python -m pytest -m "not exclusive and not low_load" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
+	$(BIN)/python -m pytest -m low_load --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
+	$(BIN)/python -m pytest -m exclusive $(EXCLUSIVE) || failed=1; \
 	exit $$failed
 
 check: lint ## Lint, types and unit tests: what every commit passes

@@ -15,9 +15,9 @@ from brokenpipe.stack.packet_loss import namespace
 TESTS = Path(__file__).parent
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}
 MARKS = {
-    "wire": "few",
-    "silence": "few",
-    "truth": "alone",
+    "wire": "low_load",
+    "silence_matrix": "low_load",
+    "ground_truth": "exclusive",
 }  # of every test in these folders that has no mark of its own
 
 
@@ -31,14 +31,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Few beside what a raw socket sees of a fault, or nothing if its file says so. Planted truth is alone.
+    """Low load beside what a raw socket sees of a fault, or none if its file says so. Planted truth runs alone.
 
     Whole runs come first, in an order that chance gave them: what takes a minute shall not begin when all else is over.
     """
     items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
     for item in items:
         mark = MARKS.get(item.path.relative_to(TESTS).parts[0])
-        if mark and not item.get_closest_marker("alone"):
+        if mark and not item.get_closest_marker("exclusive"):
             item.add_marker(mark)
 
 

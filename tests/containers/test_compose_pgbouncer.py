@@ -20,7 +20,7 @@ from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 from brokenpipe.stack.containers.engine import find_engine
 from brokenpipe.stack.processes.ports import LOOPBACK
 
-pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.usefixtures("engine")]
 
 PHASES = """
 [pgbouncer]

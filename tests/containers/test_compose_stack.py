@@ -22,7 +22,7 @@ from tests.unit.shell import brokenpipe
 
 from brokenpipe.stack.containers import cleanup
 
-pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.usefixtures("engine")]
 
 REPOSITORY = Path(__file__).parents[2]
 PHASES = """

@@ -20,7 +20,7 @@ from brokenpipe.stack.containers.cleanup import RUN_LABEL
 from brokenpipe.stack.containers.engine import find_engine
 from brokenpipe.stack.containers.events import Listener
 
-pytestmark = [pytest.mark.few, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
 
 PHASES = """
 [[phases]]

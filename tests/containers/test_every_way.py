@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 from tests.containers.containers import left_by, unused_volumes
-from tests.stack.cut_soaks import episodes
+from tests.stack.interrupted_soaks import episodes
 from tests.stack.runs import REPOSITORY, Starter, eventually, write_scenario
 from tests.web.sitting import LOCUSTFILE, PATIENCE_S, READY, Sitting
 
-pytestmark = [pytest.mark.few, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.usefixtures("engine")]
 
 KILLS = """
 [[phases]]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from tests.containers.containers import CONFINED, IMAGES, containers_of, docker, eventually
-from tests.containers.lossy import Ground
-from tests.stack.losing import LONG_LOSS, LOSS, losing
+from tests.containers.packet_loss_stack import Ground
+from tests.stack.packet_loss_cases import LONG_LOSS, LOSS, packet_loss_scenario
 from tests.stack.runs import REPOSITORY, Run, Starter
 
 from brokenpipe.drive.detection.tcp_sentinel import probe_connect
@@ -34,7 +34,7 @@ from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
-pytestmark = [pytest.mark.few, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
 HELD_S = 0.8  # a packet between two containers takes less than a millisecond
 UNDER_WAY_S = 0.3
@@ -208,7 +208,7 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
 @pytest.fixture(scope="module")
 def run(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("lossy")
-    return Starter(folder).run(losing(folder, LOSS), "--stack", "compose")
+    return Starter(folder).run(packet_loss_scenario(folder, LOSS), "--stack", "compose")
 
 
 def test_a_loss_was_promised_and_seen(run: Run) -> None:
@@ -238,7 +238,7 @@ def test_the_kernel_of_a_service_gives_up_where_it_is_told_to(run: Run) -> None:
 def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> None:
     """Rules go with the containers' namespaces; those of this machine were never touched."""
     before = filters()
-    scenario = losing(tmp_path, LONG_LOSS)
+    scenario = packet_loss_scenario(tmp_path, LONG_LOSS)
     arguments = ("run", scenario, "--stack", "compose", "--reports", tmp_path / "reports")
     with Starter(tmp_path).start(*arguments, judge=False) as run:
         run.wait_for("lost · packet_drop", timeout_s=150)
@@ -256,7 +256,15 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
 
 def test_who_may_not_enter_containers_is_refused(tmp_path: Path) -> None:
     """Before anything is started: what was tried, in its own words, and what to do instead."""
-    command = [sys.executable, "-m", "brokenpipe", "run", str(losing(tmp_path, LOSS)), "--stack", "compose"]
+    command = [
+        sys.executable,
+        "-m",
+        "brokenpipe",
+        "run",
+        str(packet_loss_scenario(tmp_path, LOSS)),
+        "--stack",
+        "compose",
+    ]
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--", *command, "--reports", str(tmp_path / "r")],
         cwd=REPOSITORY,

@@ -30,7 +30,7 @@ from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 POSTGRES = IMAGES[0]
 PROXIES = Path(__file__).parents[2] / "proxies"
 
-pytestmark = [pytest.mark.few, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.low_load, pytest.mark.timeout(180), pytest.mark.usefixtures("engine")]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from brokenpipe.load.pacing.poisson import due_times
 
 from .conftest import eventually
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 ASKING = """
     from locust import FastHttpUser, constant, task

@@ -13,7 +13,7 @@ from brokenpipe.stack.postgres.certificates import Certificates, certificates_in
 from brokenpipe.stack.postgres.server import Postgres
 
 from .conftest import until
-from .ground import Ground, address
+from .provocation_setup import Ground, address
 
 
 def expired(ground: Ground) -> str:

@@ -10,7 +10,7 @@ import psycopg
 from brokenpipe.faults.black_hole import BlackHole
 
 from .conftest import Wire, until
-from .places import answers
+from .unreachable_dsns import answers
 
 ONE = ["select 1"]
 IDLE = [ONE, "GATE", ONE]  # the wire is disturbed while the connection waits in the pool

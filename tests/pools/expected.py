@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from brokenpipe.measure.failures.error_classes import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
 
-from .ground import DRIVERS
+from .provocation_setup import DRIVERS
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from brokenpipe.measure.failures.error_classes import ErrorClass as E
 
 from .disturbances import BUSY, HELD, IDLE, ONE, cut
-from .ground import Case, terminate
+from .provocation_setup import Case, terminate
 
 OTHERS = ("pg8000", "psqlpy", "pipeline", "executemany")
 REPAIRED = "it connects again by itself"

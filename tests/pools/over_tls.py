@@ -8,8 +8,8 @@ from brokenpipe.measure.failures.request_stage import RequestStage as P
 from .certified import another_authority, another_name, expired
 from .disturbances import BUSY, IDLE, ONE, cut
 from .expected import EOF_ALL, LOST, MUTE, Expected, as_
-from .ground import VERIFIED, Case, terminate
-from .places import direct
+from .provocation_setup import VERIFIED, Case, terminate
+from .unreachable_dsns import direct
 
 IDLE_END = {
     "asyncpg": "connection is closed",

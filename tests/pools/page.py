@@ -6,8 +6,8 @@ from pathlib import Path
 
 from brokenpipe.measure.failures.error_classes import ErrorClass
 
-from .ground import DRIVERS
 from .other_drivers import OTHER_DRIVERS, OTHERS
+from .provocation_setup import DRIVERS
 from .provocations import PROVOCATIONS, Expected
 
 PAGE = Path(__file__).parents[2] / "docs" / "error-classes.md"

@@ -10,9 +10,9 @@ from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 from .disturbances import BUSY, COMMITTING, HELD, IDLE, ONE, cancel, crash, cut, swallow, wait
 from .expected import EOF_ALL, LOST, MUTE, Expected, as_
-from .ground import Case, terminate
 from .over_tls import OVER_TLS
-from .places import (
+from .provocation_setup import Case, terminate
+from .unreachable_dsns import (
     bouncer_full,
     bouncer_gone,
     bouncer_nothing,

@@ -15,9 +15,9 @@ from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
-from .ground import Ground, standing_on
 from .other_drivers import OTHER_DRIVERS, REPAIRED, case_of
 from .page import PAGE, page
+from .provocation_setup import Ground, standing_on
 from .provocations import PROVOCATIONS
 
 CELLS = [

@@ -14,7 +14,7 @@ from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK
 
-from .ground import DRIVERS
+from .provocation_setup import DRIVERS
 
 
 def _stall(service, request_id):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from tests.report.imitated import ARMS, PHASES, Plan, cell_of, laid_out, timelines
+from tests.report.synthetic_runs import ARMS, PHASES, Plan, cell_of, laid_out, timelines
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException

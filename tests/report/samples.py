@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.report.building import CHECKS, HOSTILE, build
-from tests.report.imitated import ARMS, PHASES, Plan
+from tests.report.synthetic_runs import ARMS, PHASES, Plan
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 from rich.console import Console
 from tests.report.browsing import open_from_disk
-from tests.report.pairs import A_FEW, NONE, SOME, recorded
+from tests.report.run_pairs import A_FEW, NONE, SOME, recorded
 from tests.report.samples import HOSTILE
 from tests.unit import test_unseen as unseen
 from tests.unit.recorded import CLOSED, KILL, REFUSED, SLOW, Recorded, scenario

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext
 from tests.report.browsing import open_from_disk
-from tests.report.nights import night
-from tests.report.pairs import NONE, SOME, recorded
+from tests.report.nightly_summaries import night
+from tests.report.run_pairs import NONE, SOME, recorded
 from tests.unit.shell import brokenpipe
 
 from brokenpipe.report.index.collection import read_collection

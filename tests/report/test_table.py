@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.report.building import build
-from tests.report.imitated import ARMS, PHASES
+from tests.report.synthetic_runs import ARMS, PHASES
 
 from brokenpipe.measure.model.arm_phase import PerEpisode
 from brokenpipe.report.run.table import describe_per_strike

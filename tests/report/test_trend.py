@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 from tests.report.browsing import open_from_disk
-from tests.report.nights import night
+from tests.report.nightly_summaries import night
 from tests.report.samples import HOSTILE
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 

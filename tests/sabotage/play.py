@@ -91,7 +91,7 @@ def play(folder: Path, cells: Sequence[Cell]) -> Outcome:
             exit_code, wall_s, missed = _sabotaged(run, cells, disks | {Part.LOAD_WORKER: scenario.parent})
             for disk in disks.values():
                 (disk / BALLAST).unlink(missing_ok=True)
-            _, left = run.traces.gone_after()
+            _, left = run.leftovers.gone_after()
             clear(run)
         return _outcome(run, exit_code, wall_s, tuple(left), missed)
 
@@ -169,17 +169,17 @@ def _end(run: Run, cells: Sequence[Cell]) -> int | None:
             run.send(signal.SIGKILL)
             run.popen.wait()
             return -signal.SIGKILL if still else None
-        run.traces.note(run.popen.pid)
+        run.leftovers.note(run.popen.pid)
         time.sleep(NOTE_S)
     return code
 
 
 def clear(run: Run) -> None:
     """What was left has been counted; it shall not be in the way of others."""
-    for process in run.traces.processes():
+    for process in run.leftovers.processes():
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    for folder in run.traces.tmp.iterdir():
+    for folder in run.leftovers.tmp.iterdir():
         remove(folder)
 
 

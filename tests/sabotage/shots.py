@@ -82,16 +82,16 @@ def shoot(folder: Path, aim: Aim, after_s: float) -> Shot:
         with suppress(subprocess.TimeoutExpired):
             run.popen.wait(after_s)
         spoilt = ENDED not in edges(run)
-        run.traces.note(run.popen.pid)
+        run.leftovers.note(run.popen.pid)
         if not _hit(run, aim):
             run.send(signal.SIGKILL)
             run.popen.wait()
-            run.traces.gone_after()
+            run.leftovers.gone_after()
             return Shot(str(aim), after_s, None, 0.0, 0.0, (), (), hit=False)
         hit_at = time.monotonic()
         exit_code = _end(run)
         ended_s = time.monotonic() - hit_at
-        _, left = run.traces.gone_after()
+        _, left = run.leftovers.gone_after()
         clean_s = time.monotonic() - hit_at - (0.0 if aim.part is Part.HARNESS else ended_s)
         clear(run)
         return Shot(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.stack.traces import Traces
+from tests.stack.leftovers import Leftovers
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Run:
     """A `brokenpipe` process. `out` is what it has printed so far, both streams together."""
 
     popen: subprocess.Popen[bytes]
-    traces: Traces
+    leftovers: Leftovers
     reports: Path
     output: Path
 
@@ -133,7 +133,7 @@ class Run:
         eventually(printed, f"it did not say {pattern!r}", timeout_s=timeout_s)
 
     def send(self, signal_number: int) -> None:
-        self.traces.note(self.popen.pid)
+        self.leftovers.note(self.popen.pid)
         self.popen.send_signal(signal_number)
 
     def end(self, timeout_s: float = END_TIMEOUT_S) -> int:
@@ -162,7 +162,7 @@ class Starter:
         reports = reports or self.folder / "reports"
         output = self.folder / "output"
         environment = {**os.environ, "TMPDIR": str(tmp), "PYTHONPATH": "", "COLUMNS": "300", **(env or {})}
-        traces = Traces(tmp)
+        leftovers = Leftovers(tmp)
         with output.open("wb") as out:
             popen = subprocess.Popen(
                 [*BROKENPIPE, *map(str, arguments)],
@@ -173,14 +173,14 @@ class Starter:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        run = Run(popen, traces, reports, output)
+        run = Run(popen, leftovers, reports, output)
         try:
             yield run
         finally:
             if popen.poll() is None:
                 run.send(signal.SIGKILL)
                 popen.wait()
-        _, left = traces.gone_after() if judge else (0.0, [])
+        _, left = leftovers.gone_after() if judge else (0.0, [])
         assert not left, f"left behind: {left}\n{run.out}"
 
     def run(self, scenario: Path, *options: str | Path, **how: Any) -> Run:

@@ -17,7 +17,10 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure
 from brokenpipe.measure.tables.requests import create_request_tables, select_with_episode
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]  # two drivers, and a second run of each in need
+pytestmark = [
+    pytest.mark.exclusive,
+    pytest.mark.timeout(600),
+]  # two drivers, and a second run of each in need
 
 SHORTER = (('"steady"\nseconds = 14', '"steady"\nseconds = 4'), ("episodes = 12", "episodes = 4"))
 ATTEMPTS = 3

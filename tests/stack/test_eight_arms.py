@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import STEADY, Starter, write_scenario
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 ARMS = [f"arm_{number}" for number in range(1, 9)]
 KILL = """

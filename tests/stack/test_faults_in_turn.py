@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 PHASES = """
 [[phases]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Run, Starter, write_scenario
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 FAULT = 'fault = { name = "idle_reset", after_ms = 800, when = "next_packet" }'
 BURSTS = """

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+from tests.stack.leftovers import Leftovers
 from tests.stack.runs import BROKENPIPE, LONG, STEADY, Run, Starter, eventually, write_scenario
-from tests.stack.traces import Traces
 
 QUIET = """
 [[phases]]
@@ -113,7 +113,7 @@ def test_ctrl_c_in_a_terminal(brokenpipe: Starter, project: Path) -> None:
     """Everything in the foreground gets it, but only the harness acts: nothing failed because Postgres went first."""
     with _in_a_terminal(brokenpipe, _scenario(brokenpipe, project, LONG), project) as (run, terminal):
         eventually(lambda: _has_begun(run), "no phase began", timeout_s=START_S)
-        run.traces.note(run.popen.pid)
+        run.leftovers.note(run.popen.pid)
         for child in psutil.Process(run.popen.pid).children():
             assert os.getsid(child.pid) == child.pid, (
                 f"{child.cmdline()} is reached by this terminal's Ctrl-C"
@@ -135,7 +135,7 @@ def test_a_second_ctrl_c_leaves_at_once(brokenpipe: Starter, project: Path) -> N
     """Within a second, whatever is still running; the janitor ends that, and the terminal has its cursor back."""
     with _in_a_terminal(brokenpipe, _scenario(brokenpipe, project, STEADY), project) as (run, terminal):
         eventually(lambda: b"starting 2 targets" in terminal.said, "no target was started", timeout_s=START_S)
-        run.traces.note(run.popen.pid)
+        run.leftovers.note(run.popen.pid)
         asked = time.monotonic()
         _press_until_it_ends(run, lambda: terminal.press(CTRL_C))
         assert time.monotonic() - asked < 1.0
@@ -190,7 +190,7 @@ def _in_a_terminal(brokenpipe: Starter, scenario: Path, cwd: Path) -> Iterator[t
             stdout=theirs,
             stderr=theirs,
         ),
-        Traces(tmp),
+        Leftovers(tmp),
         reports,
         brokenpipe.folder / "nothing",
     )
@@ -202,7 +202,7 @@ def _in_a_terminal(brokenpipe: Starter, scenario: Path, cwd: Path) -> Iterator[t
         if run.popen.poll() is None:
             run.popen.kill()
             run.popen.wait()
-        _, left = run.traces.gone_after()
+        _, left = run.leftovers.gone_after()
         terminal.close()
     assert not left, f"left behind: {left}\n{terminal.said!r}"
 

@@ -1,4 +1,4 @@
-"""kill -9 at any moment. The long form, by hand: python tests/stack/kill_nine.py --runs 20"""
+"""kill -9 at any moment. The long form, by hand: python tests/stack/kill_runs.py --runs 20"""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import psutil
-from tests.stack.kill_nine import kill_one, kill_runs
+from tests.stack.kill_runs import kill_one, kill_runs
+from tests.stack.leftovers import Leftovers
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually
 from tests.stack.test_doubts import _phase_began
-from tests.stack.traces import Traces
 
 START_UP_S = 5.0  # on two quiet cores
 
@@ -77,13 +77,13 @@ def test_a_daemon_that_a_target_left_behind_goes_too(tmp_path: Path) -> None:
     """A grandchild in a session of its own, whose parent has ended, is no child of anything any more."""
     tmp, log = tmp_path / "tmp", tmp_path / "log"
     tmp.mkdir()
-    traces = Traces(tmp)
+    leftovers = Leftovers(tmp)
     with _harness(DAEMON_ONLY, log, tmp) as harness:
         daemon = eventually(lambda: log.is_file() and log.read_text().strip(), "the daemon did not start")
         eventually(lambda: psutil.Process(int(daemon)).ppid() != harness.pid, "it is no daemon")
-        traces.note(harness.pid)
+        leftovers.note(harness.pid)
         harness.send_signal(signal.SIGKILL)
-    _, left = traces.gone_after()
+    _, left = leftovers.gone_after()
     assert not left
 
 
@@ -111,7 +111,7 @@ def _killed_database(folder: Path, after_s: float | None) -> float:
     """Kill whoever starts a Postgres some seconds after it began, or once it is up. Seconds it lived."""
     tmp = folder / "tmp"
     tmp.mkdir(parents=True)
-    traces = Traces(tmp)
+    leftovers = Leftovers(tmp)
     with _harness(POSTGRES_ONLY, folder / "log", tmp) as harness:
         assert harness.stdout is not None
         assert harness.stdout.readline() == b"begun\n"
@@ -121,9 +121,9 @@ def _killed_database(folder: Path, after_s: float | None) -> float:
         else:
             eventually(lambda: time.monotonic() - begun >= after_s, "time stands still")
         lived_s = time.monotonic() - begun
-        traces.note(harness.pid)
+        leftovers.note(harness.pid)
         harness.send_signal(signal.SIGKILL)
-    _, left = traces.gone_after()
+    _, left = leftovers.gone_after()
     assert not left, f"killed {lived_s:.2f} s after its beginning: {left}"
     return lived_s
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.stack.runs import STEADY, Run, Starter, write_scenario
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 PAUSE_S = 3.0
 PHASES = f"""

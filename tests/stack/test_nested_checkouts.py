@@ -8,7 +8,7 @@ import pytest
 from tests.stack.runs import Run, Starter, write_scenario
 from tests.unit.shell import brokenpipe
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 SIZES = (2, 4, 10)
 PHASE = """

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.stack.losing import LONG_LOSS, LOSS, losing
+from tests.stack.packet_loss_cases import LONG_LOSS, LOSS, packet_loss_scenario
 from tests.stack.runs import REPOSITORY, Run, Starter, eventually
 
-pytestmark = [pytest.mark.few, pytest.mark.usefixtures("namespaces")]
+pytestmark = [pytest.mark.low_load, pytest.mark.usefixtures("namespaces")]
 
 BLACK_HOLE = """
 [[phases]]
@@ -25,7 +25,7 @@ seconds = 4
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("lossy")
-    return Starter(folder).run(losing(folder, BLACK_HOLE + LOSS))
+    return Starter(folder).run(packet_loss_scenario(folder, BLACK_HOLE + LOSS))
 
 
 def _broken(run: Run, arm: str, phase: str) -> int:
@@ -68,7 +68,7 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
     """No process outlives the harness, and the network with its rules is gone with the last one in it."""
     ours = Path("/proc/self/ns/net").readlink()
     with Starter(tmp_path).start(
-        "run", losing(tmp_path, LONG_LOSS), "--reports", tmp_path / "reports"
+        "run", packet_loss_scenario(tmp_path, LONG_LOSS), "--reports", tmp_path / "reports"
     ) as run:
         run.wait_for("lost · packet_drop", timeout_s=150)
         its = Path(f"/proc/{run.popen.pid}/ns/net").readlink()
@@ -81,7 +81,7 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
 def test_where_there_is_no_namespace_it_is_refused(tmp_path: Path) -> None:
     """Before anything is started: what was tried, in its own words, and what to do instead."""
     none_left = "echo 0 > /proc/sys/user/max_net_namespaces"  # for those in this user namespace
-    command = f"{none_left} && {sys.executable} -m brokenpipe run {losing(tmp_path, LONG_LOSS)} --reports {tmp_path}/r"
+    command = f"{none_left} && {sys.executable} -m brokenpipe run {packet_loss_scenario(tmp_path, LONG_LOSS)} --reports {tmp_path}/r"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--", "sh", "-c", command],
         cwd=REPOSITORY,

@@ -18,7 +18,7 @@ from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program, pgb
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 TOOLS = REPOSITORY / "scenarios" / "tools_locustfile.py"
 ARMS = """

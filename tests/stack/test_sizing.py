@@ -16,7 +16,7 @@ from tests.report.conftest import browser as a_browser
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 from tests.unit.shell import brokenpipe
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 USERS = 4
 browser = a_browser

@@ -1,4 +1,4 @@
-"""A soak that is cut off and resumed, for real. The long form, by hand: python tests/stack/cut_soaks.py --soaks 30"""
+"""A soak that is cut off and resumed, for real. The long form, by hand: python tests/stack/interrupted_soaks.py --soaks 30"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stack.cut_soaks import cut_one, episodes, lines, small_disk, soak_scenario
+from tests.stack.interrupted_soaks import cut_one, episodes, lines, small_disk, soak_scenario
 from tests.stack.runs import BROKENPIPE, Run, Starter, eventually
 
 DURATION = "20s"  # of which one round takes 14

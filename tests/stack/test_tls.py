@@ -8,7 +8,7 @@ import re
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 # The other drivers, to see that they are told of TLS in the same way, and reach their database.
 ARMS = """

@@ -51,20 +51,20 @@ def test_of_two_at_once_one_stands_until_down(brokenpipe: Starter, yard: Path, t
         assert sorted([one.end(), other.end()]) == [0, 2], one.out + other.out
     assert "Traceback" not in one.out + other.out
     (stands,) = (run for run in (one, other) if run.popen.returncode == 0)
-    stands.traces.note(keeper(yard))
+    stands.leftovers.note(keeper(yard))
     targets = re.findall(r"http://127\.0\.0\.1:\d+", stands.out)
     assert len(targets) == 3, stands.out  # two arms and Toxiproxy's API
     for url in targets[:2]:
         said = requests.post(f"{url}/chat", json={"conversation_id": 1, "message": "hello"}, timeout=60)
         assert said.status_code == 200
     (port,) = re.findall(r"Postgres: 127\.0\.0\.1:(\d+)", stands.out)
-    assert f"port {port} is still listened on" in stands.traces.left()
+    assert f"port {port} is still listened on" in stands.leftovers.left()
     again = asked("up", "default", exit_code=2)
     assert "a stack of default stands already" in again
     assert "brokenpipe down" in again
     assert "default: ended" in asked("down")
     for run in (one, other):
-        _, left = run.traces.gone_after()
+        _, left = run.leftovers.gone_after()
         assert not left
     assert "Nothing stands." in asked("down")
 
@@ -74,9 +74,9 @@ def test_a_killed_keeper_takes_everything_along(brokenpipe: Starter, yard: Path)
     with brokenpipe.start("up", "default", "--only", "plain", cwd=yard, judge=False) as run:
         assert run.end() == 0, run.out
     pid = keeper(yard)
-    run.traces.note(pid)
+    run.leftovers.note(pid)
     psutil.Process(pid).kill()
-    _, left = run.traces.gone_after()
+    _, left = run.leftovers.gone_after()
     assert not left
     assert "Nothing stands." in asked("down")
 

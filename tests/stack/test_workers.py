@@ -18,7 +18,7 @@ from tests.stack.test_doubts import _phase_began
 
 from brokenpipe.measure.pipeline import measure
 
-pytestmark = pytest.mark.alone  # on a busy machine no episodes are added
+pytestmark = pytest.mark.exclusive  # on a busy machine no episodes are added
 
 START_S = 150.0  # on a busy machine
 ARMS = 'plain = {}\npre_ping = { DB_POOL_PRE_PING = "true" }'

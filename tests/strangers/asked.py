@@ -22,7 +22,7 @@ class Stranger:
     which is one line.
     """
 
-    pytestmark: ClassVar = pytest.mark.few
+    pytestmark: ClassVar = pytest.mark.low_load
 
     must: ClassVar[tuple[str, ...]] = ()
     must_not: ClassVar[tuple[str, ...]] = ()
@@ -45,7 +45,7 @@ class Stranger:
 class SecondQuestion:
     """Asked once of every report, whatever services are in it."""
 
-    pytestmark: ClassVar = pytest.mark.few
+    pytestmark: ClassVar = pytest.mark.low_load
 
     def test_no_sentence_claims_what_the_history_does_not_prove(self, report: Report) -> None:
         """Each rule of `claims` is silent."""

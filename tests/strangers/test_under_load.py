@@ -52,7 +52,7 @@ class TestLoneWriter(Stranger):
         assert report.arms["for_ever"]["phases"]["kills"]["never_recovered"]
 
 
-@pytest.mark.few
+@pytest.mark.low_load
 def test_all_are_whole_before_the_first_strike(report: Report) -> None:
     """The harness ends no connection of its own accord."""
     assert {arm: report.total(arm, "failed", ["steady"]) for arm in report.arms} == dict.fromkeys(

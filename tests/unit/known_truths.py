@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from tests.unit.drawn import MODELS, Array, episodes, true_rate
+from tests.unit.simulated_episodes import MODELS, Array, episodes, true_rate
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.verdict import RankedBy

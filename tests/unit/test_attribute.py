@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, cut, explained, fails, forgotten, of, opened
+from tests.unit.attribution_cases import (
+    CANCELLED,
+    EXHAUSTED,
+    PORT,
+    cut,
+    explained,
+    fails,
+    forgotten,
+    of,
+    opened,
+)
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import open_history

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.owing import CANCELLED, EXHAUSTED, PORT, fails, of, opened
+from tests.unit.attribution_cases import CANCELLED, EXHAUSTED, PORT, fails, of, opened
 from tests.unit.recorded import Recorded, link, scenario
 
 from brokenpipe.measure.model.attribution import Relation

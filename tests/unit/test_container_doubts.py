@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.doubtful import calm, codes_of, measured, out_of_memory, paused, taken_down
 from tests.unit.recorded import Recorded
+from tests.unit.warning_cases import calm, codes_of, measured, out_of_memory, paused, taken_down
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code

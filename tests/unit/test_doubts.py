@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit import doubtful
-from tests.unit.doubtful import EXPECT, calm, codes_of, measured
+from tests.unit import warning_cases
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
+from tests.unit.warning_cases import EXPECT, calm, codes_of, measured
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import DOUBTS, Code
@@ -37,13 +37,13 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 
 
 RAISED: Mapping[Code, Callable[[Recorded], None]] = {
-    Code.GENERATOR_SATURATED: lambda run: doubtful.cores(run, 0.9),
-    Code.GENERATOR_STARVED: lambda run: doubtful.lags(run, 2, 1_500, 2),
-    Code.GENERATOR_LAGGED: lambda run: doubtful.lags(run, 2, 800, 2),
-    Code.GENERATOR_OUT_OF_FILES: lambda run: doubtful.not_sent(run, "no_files"),
-    Code.GENERATOR_OUT_OF_PORTS: lambda run: doubtful.not_sent(run, "no_ports"),
-    Code.GENERATOR_OUT_OF_MEMORY: lambda run: doubtful.not_sent(run, "no_memory"),
-    Code.CLOCKS_APART: lambda run: doubtful.sync(run, 21.0),
+    Code.GENERATOR_SATURATED: lambda run: warning_cases.cores(run, 0.9),
+    Code.GENERATOR_STARVED: lambda run: warning_cases.lags(run, 2, 1_500, 2),
+    Code.GENERATOR_LAGGED: lambda run: warning_cases.lags(run, 2, 800, 2),
+    Code.GENERATOR_OUT_OF_FILES: lambda run: warning_cases.not_sent(run, "no_files"),
+    Code.GENERATOR_OUT_OF_PORTS: lambda run: warning_cases.not_sent(run, "no_ports"),
+    Code.GENERATOR_OUT_OF_MEMORY: lambda run: warning_cases.not_sent(run, "no_memory"),
+    Code.CLOCKS_APART: lambda run: warning_cases.sync(run, 21.0),
     Code.CONTRACT_NOT_HELD: lambda run: run.probe(held=False),
     Code.UNEQUAL_LOAD: lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6, 14.2, 14.3, 14.4]),
     Code.LOAD_STOPPED: lambda run: run.silence("load", 2, 11.5),
@@ -54,23 +54,23 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
     Code.POSTGRES_HUNG: lambda run: run.silence("postgres", 2, 11.5),
     Code.HARNESS_STOPPED: lambda run: run.silence("harness", 2, 3.5, how="late", pid=None),
     Code.JANITOR_LOST: lambda run: run.silence("janitor", 2, None, how="ended"),
-    Code.BYPASSES_PROXY: lambda run: doubtful.postgres(run, direct=3),
-    Code.NO_DATABASE_TRAFFIC: lambda run: doubtful.postgres(run, each_s=0),
+    Code.BYPASSES_PROXY: lambda run: warning_cases.postgres(run, direct=3),
+    Code.NO_DATABASE_TRAFFIC: lambda run: warning_cases.postgres(run, each_s=0),
     Code.WITNESS_TROUBLE: lambda run: run.witness("plain", k="trouble", t=run.at(1), text="AttributeError"),
-    Code.LINES_UNREADABLE: doubtful.damage,
-    Code.POSTGRES_CRASHED: doubtful.crashed,
-    Code.SESSIONS_TERMINATED: doubtful.killed,
-    Code.OUT_OF_MEMORY: doubtful.out_of_memory,
-    Code.CONTAINER_PAUSED: doubtful.paused,
-    Code.POSTGRES_FULL: lambda run: doubtful.postgres(run, used=99),
-    Code.POSTGRES_NEARLY_FULL: lambda run: doubtful.postgres(run, used=92),
-    Code.MACHINE_SATURATED: lambda run: doubtful.machine(run, busy=0.95),
-    Code.MACHINE_BUSY: lambda run: doubtful.machine(run, busy=0.7),
-    Code.MACHINE_THROTTLED: lambda run: doubtful.machine(run, throttled=0.4),
-    Code.MACHINE_STOLEN: lambda run: doubtful.machine(run, stolen=0.1),
-    Code.MACHINE_SUSPENDED: lambda run: doubtful.clocks(run, slept_s=60),
-    Code.CLOCK_JUMPED: lambda run: doubtful.clocks(run, wall_s=-2),
-    Code.WARM_UP_SHORT: lambda run: doubtful.opened(run, 0.1, 0.2, 0.3, 0.4, 2.1),
+    Code.LINES_UNREADABLE: warning_cases.damage,
+    Code.POSTGRES_CRASHED: warning_cases.crashed,
+    Code.SESSIONS_TERMINATED: warning_cases.killed,
+    Code.OUT_OF_MEMORY: warning_cases.out_of_memory,
+    Code.CONTAINER_PAUSED: warning_cases.paused,
+    Code.POSTGRES_FULL: lambda run: warning_cases.postgres(run, used=99),
+    Code.POSTGRES_NEARLY_FULL: lambda run: warning_cases.postgres(run, used=92),
+    Code.MACHINE_SATURATED: lambda run: warning_cases.machine(run, busy=0.95),
+    Code.MACHINE_BUSY: lambda run: warning_cases.machine(run, busy=0.7),
+    Code.MACHINE_THROTTLED: lambda run: warning_cases.machine(run, throttled=0.4),
+    Code.MACHINE_STOLEN: lambda run: warning_cases.machine(run, stolen=0.1),
+    Code.MACHINE_SUSPENDED: lambda run: warning_cases.clocks(run, slept_s=60),
+    Code.CLOCK_JUMPED: lambda run: warning_cases.clocks(run, wall_s=-2),
+    Code.WARM_UP_SHORT: lambda run: warning_cases.opened(run, 0.1, 0.2, 0.3, 0.4, 2.1),
 }
 
 
@@ -88,44 +88,46 @@ def test_what_raises_a_doubt(run: Recorded, code: Code) -> None:
 
 def _a_generator_at_work(run: Recorded) -> None:
     """It has a little room, its worker's clock is known, and it is late: not very, between phases, before the first."""
-    doubtful.cores(run, 0.84)
-    doubtful.sync(run, 19.0)
+    warning_cases.cores(run, 0.84)
+    warning_cases.sync(run, 19.0)
     run.load(records.LoopLag(run.at(-1), 5_000))
-    doubtful.lags(run, 90, 90, 90, 90, 450)
+    warning_cases.lags(run, 90, 90, 90, 90, 450)
     run.load(records.LoopLag(run.at(20), 5_000))
 
 
 def _a_machine_without_a_quota(run: Recorded) -> None:
     """And with clocks that drift."""
-    doubtful.machine(run, throttled=None)
-    doubtful.clocks(run, wall_s=0.2)
+    warning_cases.machine(run, throttled=None)
+    warning_cases.clocks(run, wall_s=0.2)
 
 
 def _containers(run: Recorded) -> None:
     """Those for probes, those that the nemesis ended and paused, and those that are taken down."""
-    doubtful.probed(run)
-    doubtful.by_the_nemesis(run)
-    doubtful.taken_down(run)
+    warning_cases.probed(run)
+    warning_cases.by_the_nemesis(run)
+    warning_cases.taken_down(run)
 
 
 # What lies in other files, or at other times, stands together: each doubt would be seen beside the others.
 ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "nothing": lambda _: None,
-    "a last line that was cut off": doubtful.cut_off,
+    "a last line that was cut off": warning_cases.cut_off,
     "a generator at work": _a_generator_at_work,
-    "a machine at work": lambda run: doubtful.machine(run, busy=0.55, stolen=0.04, throttled=0.04),
+    "a machine at work": lambda run: warning_cases.machine(run, busy=0.55, stolen=0.04, throttled=0.04),
     "a machine without a quota": _a_machine_without_a_quota,
-    "a database at work": lambda run: doubtful.postgres(run, used=89),
-    "sessions too short to be seen": lambda run: doubtful.postgres(run, each_s=1),
-    "sessions that touch no table": lambda run: doubtful.postgres(run, each_s=0, worked=1),
-    "a server that was restarted with its postmaster": lambda run: doubtful.crashed(run, postmaster=True),
-    "sessions that the nemesis terminated": lambda run: doubtful.killed(
+    "a database at work": lambda run: warning_cases.postgres(run, used=89),
+    "sessions too short to be seen": lambda run: warning_cases.postgres(run, each_s=1),
+    "sessions that touch no table": lambda run: warning_cases.postgres(run, each_s=0, worked=1),
+    "a server that was restarted with its postmaster": lambda run: warning_cases.crashed(
+        run, postmaster=True
+    ),
+    "sessions that the nemesis terminated": lambda run: warning_cases.killed(
         run, act="backend_kill · pg_terminate_backend"
     ),
-    "sessions that ended with the server": lambda run: doubtful.killed(run, act="server_restart · fast"),
+    "sessions that ended with the server": lambda run: warning_cases.killed(run, act="server_restart · fast"),
     "containers": _containers,
-    "a pool that recycles all the time": lambda run: doubtful.opened(run, *(n / 4 for n in range(44))),
-    "a start no slower than a machine is": lambda run: doubtful.slow_start(run, 58),
+    "a pool that recycles all the time": lambda run: warning_cases.opened(run, *(n / 4 for n in range(44))),
+    "a start no slower than a machine is": lambda run: warning_cases.slow_start(run, 58),
     "somewhat fewer requests": lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6]),
 }
 
@@ -141,14 +143,14 @@ def test_what_raises_no_doubt(run: Recorded, what: str) -> None:
 
 def test_a_first_episode_that_is_slower(run: Recorded) -> None:
     """A warm-up that was too short shows in the medians as well, if no witness counts connections."""
-    doubtful.slow_start(run, 200)
+    warning_cases.slow_start(run, 200)
     (warning,) = measured(run).warnings
     assert (warning.code, warning.phase, warning.arm) == (Code.WARM_UP_SHORT, "steady", "plain")
 
 
 def test_starved_in_half_of_all_half_seconds(run: Recorded) -> None:
     """A generator that is always somewhat late is starved, though it is never very late."""
-    doubtful.lags(run, 150, 150, 150, 20, 20)
+    warning_cases.lags(run, 150, 150, 150, 20, 20)
     (warning,) = measured(run).warnings
     assert (warning.code, warning.phase) == (Code.GENERATOR_STARVED, "steady")
 

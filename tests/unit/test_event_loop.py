@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.owing import EXHAUSTED, of, opened
+from tests.unit.attribution_cases import EXHAUSTED, of, opened
 from tests.unit.recorded import RESET, Recorded, link, scenario
 
 from brokenpipe.measure.model.attribution import Relation

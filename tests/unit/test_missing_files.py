@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit import doubtful
-from tests.unit.doubtful import calm, codes_of
+from tests.unit import warning_cases
 from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.warning_cases import calm, codes_of
 
 from brokenpipe.errors import ReportError
 from brokenpipe.history.fsync import syncing
@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that passes, with a line of every writer."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with calm(folder) as run:
-        doubtful.postgres(run)
+        warning_cases.postgres(run)
         run.proxy("link_opened", 1, arm="plain", port=40_000)
         run.connect("plain", 0.1)
         run.ledger("plain", {"a": 1})
@@ -121,7 +121,7 @@ def failed_run(folder: Path) -> None:
                 run.at(1), "plain", "POST /chat", "User-x", 5.0, 500, failure="status", error="HTTP 500"
             )
         )
-        doubtful.postgres(run)
+        warning_cases.postgres(run)
         run.proxy("link_opened", 1, arm="plain", port=40_000)
         end(run)
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit import doubtful
-from tests.unit.doubtful import calm, measured
+from tests.unit import warning_cases
 from tests.unit.recorded import TARGET, scenario
+from tests.unit.warning_cases import calm, measured
 
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.errors import StackError
@@ -95,7 +95,7 @@ def test_the_rest_is_judged_without_them(tmp_path: Path) -> None:
     """A failure that is proven without them fails the run; without one it is unknown, and no arm is charged."""
     with calm(tmp_path / "run") as run:
         for _ in range(3):
-            doubtful.not_sent(run, "no_files")
+            warning_cases.not_sent(run, "no_files")
         findings = measured(run)
         assert findings.verdict is Verdict.UNKNOWN
         assert findings.cell("plain", "steady").failed == 0

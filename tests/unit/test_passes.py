@@ -19,7 +19,7 @@ def _folders(variable: str) -> set[str]:
     return set(found[1].split())
 
 
-@pytest.mark.parametrize("mark", ["few", "alone"])
+@pytest.mark.parametrize("mark", ["low_load", "exclusive"])
 def test_every_folder_with_a_marked_test_is_read(mark: str) -> None:
     """A mark takes a test out of the first pass, so that the pass of that mark has to find it."""
     marked = {folder for folder, given in MARKS.items() if given == mark}

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from tests.unit.drawn import MODELS, episodes
 from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
 from tests.unit.shell import brokenpipe
+from tests.unit.simulated_episodes import MODELS, episodes
 
 from brokenpipe.formatting import plain
 from brokenpipe.history.validity_codes import Code

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.owing import PORT, cut, opened
+from tests.unit.attribution_cases import PORT, cut, opened
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.measure.model.findings import Findings

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.owing import PORT, cut, explained, fails, opened
+from tests.unit.attribution_cases import PORT, cut, explained, fails, opened
 from tests.unit.recorded import KILL, RESET, STEADY, Recorded, link, scenario
 
 from brokenpipe.measure.failures.request_stage import RequestStage

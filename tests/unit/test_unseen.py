@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.report.test_terminal import printed
-from tests.unit.owing import CANCELLED, PORT, fails, of, opened
+from tests.unit.attribution_cases import CANCELLED, PORT, fails, of, opened
 from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
 
 from brokenpipe.measure.failures.request_stage import RequestStage

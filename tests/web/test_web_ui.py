@@ -20,7 +20,7 @@ from tests.stack.runs import REPOSITORY, eventually
 from tests.unit.shell import brokenpipe
 from tests.web.sitting import PATIENCE_S, SPARED, STRUCK, Sitting, grows
 
-pytestmark = pytest.mark.few
+pytestmark = pytest.mark.low_load
 
 # What each fault of the wire makes of requests that hold a connection: the rate of the arm, its failures, or its p95.
 SHOWS = {

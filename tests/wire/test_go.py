@@ -31,7 +31,7 @@ def said_by(go: Go, program: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.alone  # milliseconds count
+@pytest.mark.exclusive  # milliseconds count
 def test_the_toxics_do_to_a_client_what_they_say(go: Go) -> None:
     """`go test` passes, and did run tests."""
     code, said = said_by(go, go.program, "test", "-count=1", "-v", "./...")

@@ -18,7 +18,7 @@ from brokenpipe.drive.raw_postgres.raw_socket import SocketEvent, connect, wait_
 from brokenpipe.faults import SocketKill
 from brokenpipe.faults.contract import LATE_S
 
-pytestmark = pytest.mark.alone  # milliseconds count
+pytestmark = pytest.mark.exclusive  # milliseconds count
 
 COUNT = 50
 

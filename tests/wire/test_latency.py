@@ -11,7 +11,7 @@ from brokenpipe.drive.observers.echo_traffic import EchoTraffic
 from brokenpipe.faults import Latency
 from brokenpipe.faults.contract import DELAY_LATE_S
 
-pytestmark = pytest.mark.alone  # milliseconds count
+pytestmark = pytest.mark.exclusive  # milliseconds count
 
 MS = 1_000_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wire.secluded import KEEPALIVE, USER_TIMEOUT_MS, WATCH_S
+from tests.wire.in_namespace import KEEPALIVE, USER_TIMEOUT_MS, WATCH_S
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import PacketDrop
@@ -21,10 +21,10 @@ KEEPALIVES_S = sum(KEEPALIVE.values()) - 1  # idle, then one interval for each o
 
 @pytest.fixture(scope="module")
 def seen(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Everything that `tests.wire.secluded` saw."""
+    """Everything that `tests.wire.in_namespace` saw."""
     folder = tmp_path_factory.mktemp("secluded")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.wire.secluded", str(folder)],
+        [sys.executable, "-m", "tests.wire.in_namespace", str(folder)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""`python -m tests.truth`: perform both scenarios, print the matrices and write docs/planted-truth.md."""
+"""`python -m tests.ground_truth`: perform both scenarios, print the matrices and write docs/planted-truth.md."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.truth.page import page
-from tests.truth.stage import performed
-from tests.truth.tally import Judgement
+from tests.ground_truth.comparison import Judgement
+from tests.ground_truth.page import page
+from tests.ground_truth.runner import performed
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """`brokenpipe run`, killed with -9 at random moments: is everything gone within 5 s, can what was recorded be read?
 
-    python tests/stack/kill_nine.py --runs 20 --seed 1
-    python tests/stack/kill_nine.py --runs 10 --seed 1 --stack compose
+    python tests/stack/kill_runs.py --runs 20 --seed 1
+    python tests/stack/kill_runs.py --runs 10 --seed 1 --stack compose
 
 In containers also what is on the Docker engine is looked for: that is removed over calls to the engine, and has
 longer to go.
@@ -107,12 +107,12 @@ def kill_one(starter: Starter, moment: Callable[[Run], None], stack: str = "loca
         after_s = time.monotonic() - began
         run.send(signal.SIGKILL)
         run.popen.wait()
-        clean_after_s, left = run.traces.gone_after()
+        clean_after_s, left = run.leftovers.gone_after()
         if stack == "compose":
             further_s, on_engine = _gone_from_engine(run.popen.pid, unused_before)
             clean_after_s, left = clean_after_s + further_s, [*left, *on_engine]
     doing = run.last_line if run.out.strip() else "nothing said yet"
-    return Killed(after_s, doing, run.traces.seen, clean_after_s, tuple(left), _report(run.reports))
+    return Killed(after_s, doing, run.leftovers.seen, clean_after_s, tuple(left), _report(run.reports))
 
 
 def _gone_from_engine(harness: int, unused_before: frozenset[str]) -> tuple[float, list[str]]:

@@ -1,4 +1,4 @@
-"""`python -m tests.silence.service`: the sample agent's own engines of one driver, in one process a pool for each cell.
+"""`python -m tests.silence_matrix.service`: the sample agent's own engines of one driver, in one process a pool for each cell.
 
 Spoken to over its standard streams: it is told the cells as one line of JSON, says `ready` once each pool has a
 connection, is told `begin` (queries that are to be under way begin) and `use` (idle connections are used), and says for
@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
-from tests.silence.rows import SITUATIONS
+from tests.silence_matrix.rows import SITUATIONS
 
 from agent.database import Database, make_database
 from agent.settings import load_settings

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from tests.silence.rows import DRIVERS, LIMIT_S, ROWS, SILENCES, SITUATIONS, Cell, Row
+from tests.silence_matrix.rows import DRIVERS, LIMIT_S, ROWS, SILENCES, SITUATIONS, Cell, Row
 
 COMMAND = "make silence"
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.silence.page import page
-from tests.silence.rows import DRIVERS, LIMIT_S, ROWS, Cell
+from tests.silence_matrix.page import page
+from tests.silence_matrix.rows import DRIVERS, LIMIT_S, ROWS, Cell
 
 REPOSITORY = Path(__file__).parents[2]
 # Twice the limit and twice that on a busy machine, and less than psycopg takes to be cancelled.
@@ -26,7 +26,7 @@ def cells(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Cells:
     """The whole table."""
     file = tmp_path_factory.mktemp("silence") / "cells.json"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.silence", "--json", str(file), "--limit", str(PATIENCE_S)],
+        [sys.executable, "-m", "tests.silence_matrix", "--json", str(file), "--limit", str(PATIENCE_S)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.truth.plays import Play, by_phase
-from tests.truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
+from tests.ground_truth.scripts import Play, by_phase
+from tests.ground_truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import Attribution, Relation, attribute_failures

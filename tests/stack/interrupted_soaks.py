@@ -1,6 +1,6 @@
 """`brokenpipe soak`, cut at random moments by kill -9, SIGTERM or a full disk, and resumed: is all of it there then?
 
-    python tests/stack/cut_soaks.py --soaks 30 --seed 1 [--lock FILE]
+    python tests/stack/interrupted_soaks.py --soaks 30 --seed 1 [--lock FILE]
 
 The service keeps books of what it answered, so what clients were told a second before the cut is known from elsewhere.
 The moments are spread over the whole soak. With --lock each soak waits for that file, for machines that are shared.
@@ -122,7 +122,7 @@ def cut_one(
         after_s, ended_before = time.monotonic() - began, run.popen.poll() is not None
         ballast = _cut(run, how, disk)
         code = run.end()
-        wrong += [f"left: {each}" for each in run.traces.gone_after()[1]]
+        wrong += [f"left: {each}" for each in run.leftovers.gone_after()[1]]
     doing = run.last_line if run.out.strip() else "nothing said yet"
     if ballast:
         ballast.unlink()
@@ -144,7 +144,7 @@ def cut_one(
 
 def _cut(run: Run, how: str, disk: Path) -> Path | None:
     if how == "a full disk":
-        run.traces.note(run.popen.pid)
+        run.leftovers.note(run.popen.pid)
         return fill(disk)
     run.send(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
     return None
@@ -156,7 +156,7 @@ def resume(starter: Starter, project: Path, folder: Path) -> tuple[str, list[str
     was_finished = _how_it_ended(folder) == "done"
     with starter.start("resume", folder, cwd=project, judge=False) as run:
         code = run.end()
-        wrong = [f"left after the resume: {each}" for each in run.traces.gone_after()[1]]
+        wrong = [f"left after the resume: {each}" for each in run.leftovers.gone_after()[1]]
     if was_finished:
         return "was finished", wrong if code == 2 and "was finished" in run.out else [*wrong, run.out]
     summary = json.loads((folder / "summary.json").read_text()) if code in {0, 1, 3} else {}

@@ -74,7 +74,7 @@ class Case:
     """A failure on purpose.
 
     `where`: the DSN's part behind `//`. `visits`: what the service does (see
-    apps/provoked.py). `disturb` is done to the wire while the service waits: at its gate, or in a statement (`busy`).
+    apps/failing_service.py). `disturb` is done to the wire while the service waits: at its gate, or in a statement (`busy`).
     """
 
     visits: Sequence[Any]
@@ -208,8 +208,8 @@ def _service(folder: Path, trusted: Path) -> Iterator[Service]:
     with (
         ThreadPoolExecutor() as client,
         child(
-            "provoked",
-            [sys.executable, "-m", "uvicorn", "provoked:app", "--host", LOOPBACK, "--port", str(port)],
+            "failing_service",
+            [sys.executable, "-m", "uvicorn", "failing_service:app", "--host", LOOPBACK, "--port", str(port)],
             log_path=folder / "service.log",
             janitor=NoJanitor(),
             env=clean_environment(

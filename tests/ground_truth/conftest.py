@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.truth.stage import performed
-from tests.truth.tally import Tally
+from tests.ground_truth.comparison import Tally
+from tests.ground_truth.runner import performed
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ seconds = 60
 """
 
 
-def losing(folder: Path, phases: str) -> Path:
+def packet_loss_scenario(folder: Path, phases: str) -> Path:
     """A scenario of these phases."""
     return write_scenario(
         folder / "lossy.toml",

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.truth.page import page
-from tests.truth.plays import HELD, MOMENTARY
-from tests.truth.tally import Aspect, Judgement, Pair, Tally
+from tests.ground_truth.comparison import Aspect, Judgement, Pair, Tally
+from tests.ground_truth.page import page
+from tests.ground_truth.scripts import HELD, MOMENTARY
 
 from brokenpipe.measure.model.attribution import Relation
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.report.building import build
-from tests.report.imitated import ARMS, PHASES
+from tests.report.synthetic_runs import ARMS, PHASES
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats, LatencyPercentiles

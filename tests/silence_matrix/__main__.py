@@ -1,4 +1,4 @@
-"""`python -m tests.silence`: measure every cell, print the tables and write docs/silence.md.
+"""`python -m tests.silence_matrix`: measure every cell, print the tables and write docs/silence.md.
 
 `--json FILE` writes the cells there instead, `--limit S` says how long to wait for an error.
 """
@@ -12,21 +12,21 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.silence.measuring import REPOSITORY, measure
-from tests.silence.page import page
+from tests.silence_matrix.measuring import REPOSITORY, measure
+from tests.silence_matrix.page import page
 
 from brokenpipe.stack.packet_loss import namespace
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m tests.silence")
+    options = argparse.ArgumentParser(prog="python -m tests.silence_matrix")
     options.add_argument("--json", type=Path)
     options.add_argument("--limit", type=float, default=20.0)
     asked = options.parse_args()
     if not namespace.entered():
         toxiproxy_binary(REPOSITORY / "proxies")
-        namespace.enter([sys.executable, "-m", "tests.silence", *sys.argv[1:]])
+        namespace.enter([sys.executable, "-m", "tests.silence_matrix", *sys.argv[1:]])
     namespace.furnish()
     with tempfile.TemporaryDirectory(prefix="silence-") as folder:
         cells = measure(Path(folder), asked.limit)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.truth.plays import CONNECT_TIMEOUT_S, LONG_S, PATIENCE_S, POOL_TIMEOUT_S, Play
+from tests.ground_truth.scripts import CONNECT_TIMEOUT_S, LONG_S, PATIENCE_S, POOL_TIMEOUT_S, Play
 
 from brokenpipe.measure.attribution.engine import Relation
 from brokenpipe.measure.failures.error_classes import ErrorClass as E

@@ -13,7 +13,7 @@ import psycopg
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 
 from .conftest import until
-from .ground import Ground, address
+from .provocation_setup import Ground, address
 
 
 def nobody(_: Ground) -> str:

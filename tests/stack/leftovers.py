@@ -21,7 +21,7 @@ POSTGRES_SHM = "PostgreSQL.*"
 
 
 @dataclass
-class Traces:
+class Leftovers:
     """Of one run, whose TMPDIR is `tmp` and nobody else's. Made before it starts."""
 
     tmp: Path

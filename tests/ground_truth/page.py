@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from tests.truth.plays import HELD, MOMENTARY, Play
-from tests.truth.tally import Aspect, Judgement, Tally
+from tests.ground_truth.comparison import Aspect, Judgement, Tally
+from tests.ground_truth.scripts import HELD, MOMENTARY, Play
 
 COMMAND = "make truth"
 
 HEAD = """# Planted failures
 
-Does each failed request get the cause that it really had? A service that fails as it is told (`tests/truth`) is run as
+Does each failed request get the cause that it really had? A service that fails as it is told (`tests/ground_truth`) is run as
 a target: real Locust, real proxies, real Postgres, one arm for each driver. Each phase has a fault, or none, and what
 its requests do is laid out so that this fault can hit them in one way only: a strike while everyone is asleep in a
 statement, while everyone thinks between two statements, while all connections are idle in the pool … Among them are

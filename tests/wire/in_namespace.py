@@ -1,4 +1,4 @@
-"""`python -m tests.wire.secluded FOLDER`: what plain sockets see of lost packets, in a namespace of their own, as JSON.
+"""`python -m tests.wire.in_namespace FOLDER`: what plain sockets see of lost packets, in a namespace of their own, as JSON.
 
 A test suite is in no such namespace, so it starts this. Whatever is seen is printed; what it should be is the tests'.
 """
@@ -206,6 +206,6 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     if not namespace.entered():
-        namespace.enter([sys.executable, "-m", "tests.wire.secluded", *sys.argv[1:]])
+        namespace.enter([sys.executable, "-m", "tests.wire.in_namespace", *sys.argv[1:]])
     namespace.furnish()
     main(Path(sys.argv[1]))

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.silence.rows import DRIVERS, ROWS, SILENCES, SITUATIONS, Cell, Row, Silence
+from tests.silence_matrix.rows import DRIVERS, ROWS, SILENCES, SITUATIONS, Cell, Row, Silence
 
 from brokenpipe.drive.observers.socket_observers import GRACE_S
 from brokenpipe.faults import BlackHole, Fault, PacketDrop
@@ -137,7 +137,7 @@ def _service(driver: str, where: Mapping[Silence, str], folder: Path) -> Iterato
     log_path = folder / f"{driver}.log"
     with log_path.open("wb") as log:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.silence.service"],
+            [sys.executable, "-m", "tests.silence_matrix.service"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ground_truth.comparison import Tally, tally
+from tests.ground_truth.scripts import HELD, MOMENTARY, Play, write_scenario
 from tests.stack.runs import REPOSITORY, Run, Starter
-from tests.truth.plays import HELD, MOMENTARY, Play, write_scenario
-from tests.truth.tally import Tally, tally
 
 PROJECT = Path(__file__).parent / "project"
 SCENARIOS: Mapping[str, Sequence[Play]] = {"momentary": MOMENTARY, "held": HELD}
