@@ -45,14 +45,22 @@ def loop_late(run: Recorded, at: float, ms: float, pid: int = PID) -> None:
 
 
 def times_out(
-    run: Recorded, at: float, took: float, chain: Any = LIMIT, where: str = "statement", **error: Any
+    run: Recorded,
+    at: float,
+    took: float,
+    chain: Any = LIMIT,
+    where: str = "statement",
+    after: float = 0.02,
+    **error: Any,
 ) -> str:
-    """A request whose act begins at that time and is given up by a timer of the service."""
+    """A request whose act begins at that time, `after` its own start, and is given up by a timer of the service."""
     said = {
         "t": run.at(at + took), "began": run.at(at), "handed": run.at(at - 0.01), "where": where, "port": 40_000,
         "dead_at_checkout": False, "dead": False, "statement": 1, "transaction": 0, "pid": PID, "on_loop": True,
     }  # fmt: skip
-    return run.request("plain", at - 0.02, (took + 0.03) * 1e3, errors=[{**said, "chain": chain, **error}])
+    return run.request(
+        "plain", at - after, (after + took + 0.01) * 1e3, errors=[{**said, "chain": chain, **error}]
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,32 @@ def test_a_timer_that_fired_late_is_the_loops(run: Recorded, chain: Any, where: 
     (one,) = of(run)
     assert (one.relation, one.fault, one.standstill_s) == (Relation.SERVICE, "", 0.8)
     assert (one.pre_ping, one.recycle) == (False, False)
+
+
+def test_a_latency_above_the_limit_needs_no_standstill(run: Recorded) -> None:
+    """The same timer fired after 0.12 s elsewhere. An answer that is 150 ms late misses it without a standstill."""
+    times_out(run, 11.04, 0.12)
+    loop_late(run, 12.24, 200)
+    times_out(run, 12.04, 0.21)
+    first, second = of(run)
+    assert (first.relation, first.fault) == (Relation.DIRECT, "latency")
+    assert (second.relation, second.fault) == (Relation.DIRECT, "latency")
+
+
+def test_a_latency_below_the_limit_leaves_it_to_the_standstill(run: Recorded) -> None:
+    """Nothing shorter than 0.2 s is known to be that timer's limit, and 150 ms alone are less."""
+    times_out(run, 11.04, 0.2)
+    loop_late(run, 12.24, 200)
+    times_out(run, 12.04, 0.21)
+    assert [one.relation for one in of(run)] == [Relation.DIRECT, Relation.SERVICE]
+
+
+def test_a_limit_of_a_whole_request_is_no_limit_of_its_last_operation(run: Recorded) -> None:
+    """It had waited long before this operation began: how short that was says nothing of what a timer allows."""
+    times_out(run, 11.04, 0.12, after=0.9)
+    loop_late(run, 12.24, 200)
+    times_out(run, 12.04, 0.21)
+    assert [one.relation for one in of(run)] == [Relation.DIRECT, Relation.SERVICE]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.event_loop import (
     EVENT_LOOP,
     Standstills,
+    TimeLimits,
     read_standstills,
+    read_time_limits,
     reconnects_after_standstill,
 )
 from brokenpipe.measure.attribution.failed_reconnects import failed_reconnects
@@ -71,6 +73,7 @@ class Attributor:
         self.stalls = stalls_by_arm(history)
         self.standstills: Standstills = read_standstills(history)
         failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
+        self.time_limits: TimeLimits = read_time_limits(failed)
         self.in_standstill = {(each.arm, each.id) for each in failed if self._loop_stood_still(each)}
         self.reconnecting = reconnects_after_standstill(history, self.in_standstill)
         (recycle,) = history.one("SELECT min(recycle_ms) FROM closes")
@@ -213,11 +216,15 @@ class Attributor:
         return None if stood is None else round(stood, 1)
 
     def _loop_stood_still(self, failure: FailedRequest) -> bool:
-        """Not during a silent fault: then no answer would have come, however well the loop ran."""
+        """Not during a fault that was enough by itself: then no answer would have come in time, however well it ran."""
         if self.standstills.standstill_s(failure) is None:
             return False
         there = self.windows.during(failure.arm, failure.begin, _failed_at(failure.operation, failure))
-        return not any(window.fault in SILENT_FAULTS for window in there)
+        return not any(
+            window.fault in SILENT_FAULTS
+            or self.time_limits.ran_out_within(failure, self.effects.least_delay_ns(window))
+            for window in there
+        )
 
     def _by_active_fault(self, failure: FailedRequest, _: ProxyConnection | None) -> _Cause | None:
         """It failed in a way that an active fault causes, while the failed operation was under way."""

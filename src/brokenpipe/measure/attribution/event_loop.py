@@ -88,6 +88,51 @@ class Standstills:
         return spans[first:last]
 
 
+class _Timer(NamedTuple):
+    """What one time limit of a service has in common wherever it runs out."""
+
+    arm: str
+    request_name: str
+    error_class: ErrorClass
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The time limits of the services, from above: a timer that fires has waited for its limit, or longer.
+
+    Both values are in nanoseconds: of the failed operation alone, and since the request began. Which of the two the
+    timer measures is not known.
+    """
+
+    shortest_operations: Mapping[_Timer, int]
+    shortest_requests: Mapping[_Timer, int]
+
+    def ran_out_within(self, failure: FailedRequest, delay_ns: int) -> bool:
+        """Whether a delay of its operation is enough for its timer to fire, with or without a standstill."""
+        timer = _timer(failure)
+        since, _ = _waiting_span(failure)
+        return (
+            delay_ns >= self.shortest_operations[timer]
+            and since - failure.begin + delay_ns >= self.shortest_requests[timer]
+        )
+
+
+def read_time_limits(failures: Sequence[FailedRequest]) -> TimeLimits:
+    """Read the limits from the failures of an experiment."""
+    operations: dict[_Timer, int] = {}
+    requests: dict[_Timer, int] = {}
+    for failure in failures:
+        since, until = _waiting_span(failure)
+        timer = _timer(failure)
+        operations[timer] = min(operations.get(timer, until - since), until - since)
+        requests[timer] = min(requests.get(timer, until - failure.begin), until - failure.begin)
+    return TimeLimits(operations, requests)
+
+
+def _timer(failure: FailedRequest) -> _Timer:
+    return _Timer(failure.arm, failure.name, failure.error_class)
+
+
 def _waiting_span(failure: FailedRequest) -> tuple[int, int]:
     """From when to when it waited: in the failed operation, or in the whole request if its user gave up."""
     act = failure.operation

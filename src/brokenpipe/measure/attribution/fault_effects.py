@@ -100,6 +100,11 @@ class FaultEffects:
         fault = self._fault(window)
         return (fault.ms + fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
 
+    def least_delay_ns(self, window: FaultWindow) -> int:
+        """By how much it delays one round trip at least."""
+        fault = self._fault(window)
+        return max(0, fault.ms - fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
+
     def _could_end_while_connecting(self, window: FaultWindow, took_ns: int | None) -> bool:
         fault = self._fault(window)
         if isinstance(fault, IdleReset) and took_ns is not None:
