@@ -19,13 +19,13 @@ from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.packet_drop import PacketDrop
+from brokenpipe.faults.proxy_control import InertProxy, ProxyControl, Stream, Toxic
 from brokenpipe.faults.refuse import Refuse
-from brokenpipe.faults.server import InertServer, ServerControl, StopMode
+from brokenpipe.faults.server_control import InertServer, ServerControl, StopMode
 from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
-from brokenpipe.faults.wire import InertProxy, ProxyControl, Stream, Toxic
 
 # fmt: off
 AnyFault = Annotated[

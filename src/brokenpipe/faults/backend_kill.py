@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, How, Place
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 
 class BackendKill(Fault):

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from brokenpipe.faults.contract import Contract, SocketEffect, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 How = Literal["reset", "fin"]
 """How a connection ends: by RST, as from a crashed host or a firewall that rejects, or by FIN, as from a

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, Situation
 from brokenpipe.faults.contract import Contract, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 BLACK_HOLE_UPSTREAM = Toxic("black_hole_upstream", "black_hole", "upstream", {"swallow": 0})
 BLACK_HOLE_DOWNSTREAM = Toxic("black_hole_downstream", "black_hole", "downstream", {"swallow": 0})

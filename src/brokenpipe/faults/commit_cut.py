@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, How, effect_of_ending
 from brokenpipe.faults.contract import LATE_S, Contract, SocketEffect, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 COMMIT_LOST = Toxic("commit_lost", "commit_lost", "upstream", {"strike": 0}, told=("cut",))
 REPLY_LOST = Toxic("reply_lost", "reply_lost", "downstream", {"strike": 0}, told=("cut",))

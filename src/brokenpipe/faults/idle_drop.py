@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from brokenpipe.faults.contract import SocketEffect
-from brokenpipe.faults.idle import IdleLimit
-from brokenpipe.faults.wire import Toxic
+from brokenpipe.faults.idle_base import IdleLimit
+from brokenpipe.faults.proxy_control import Toxic
 
 IDLE_DROP = Toxic("idle_drop", "idle_drop", "upstream", {"idle_ms": 0})
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import How, effect_of_ending
 from brokenpipe.faults.contract import LATE_S, SocketEffect, SocketExpectation
-from brokenpipe.faults.idle import IdleLimit
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.idle_base import IdleLimit
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0, "next_packet": 0})
 

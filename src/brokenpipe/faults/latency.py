@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from brokenpipe.faults.base import Fault
 from brokenpipe.faults.contract import DELAY_LATE_S, Contract, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Stream, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Stream, Toxic
 
 LATENCY_UPSTREAM = Toxic("latency_upstream", "latency", "upstream", {"latency": 0, "jitter": 0})
 LATENCY_DOWNSTREAM = Toxic("latency_downstream", "latency", "downstream", {"latency": 0, "jitter": 0})

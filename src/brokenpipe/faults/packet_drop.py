@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, Situation
 from brokenpipe.faults.contract import Contract, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 _LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from brokenpipe.faults.base import Fault, How, Place
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketEffect, SocketExpectation
-from brokenpipe.faults.server import StopMode
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
+from brokenpipe.faults.server_control import StopMode
 
 UP_AGAIN_S = 5.0  # measured: 0.3 s on a quiet machine
 LEAST_EVERY_S = 4.0

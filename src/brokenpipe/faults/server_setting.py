@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from brokenpipe.faults.base import Fault, How, Place, Situation
 from brokenpipe.faults.contract import SERVER_LATE_S, Contract, SocketEffect, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 Setting = Literal[
     "idle_session_timeout",

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from brokenpipe.faults.base import Fault, How, effect_of_ending
 from brokenpipe.faults.contract import LATE_S, Contract, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 KILL_SWITCH = Toxic("kill_switch", "kill_switch", "upstream", {"generation": 0})
 

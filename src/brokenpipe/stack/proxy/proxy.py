@@ -26,7 +26,7 @@ _KILL_SWITCH = "kill_switch"
 
 
 class Proxy:
-    """A listener on the server's host in front of `upstream`, with neutral toxics. It satisfies faults.Wire.
+    """A listener on the server's host in front of `upstream`, with neutral toxics. It satisfies faults.ProxyControl.
 
     Made by ToxiproxyServer. Calls from several threads are taken one after the other. Every method raises
     ProxyHung or ProxyError; after either the state of the wire is not known.

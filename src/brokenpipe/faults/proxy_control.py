@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from brokenpipe.faults.server import InertServer, ServerControl
+from brokenpipe.faults.server_control import InertServer, ServerControl
 
 Stream = Literal["upstream", "downstream"]
 

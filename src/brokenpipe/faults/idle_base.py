@@ -9,7 +9,7 @@ from pydantic import Field
 
 from brokenpipe.faults.base import Fault
 from brokenpipe.faults.contract import LATE_S, Contract, SocketEffect, SocketExpectation
-from brokenpipe.faults.wire import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
 _BRIEF_MS = 1000
 MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watches, and that is its most
