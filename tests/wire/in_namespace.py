@@ -20,12 +20,13 @@ from typing import Any
 import asyncpg
 import psycopg
 import psycopg2
+from tests.wire.inert import InertProxy
 
 from brokenpipe.drive.detection.detect import detect_held
 from brokenpipe.drive.raw_postgres.raw_socket import Address, connect
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.wire import self_test_faults
-from brokenpipe.faults import BlackHole, Fault, InertProxy, PacketDrop
+from brokenpipe.faults import BlackHole, Fault, PacketDrop
 from brokenpipe.measure.failures.error_classes import ChainedException, classify
 from brokenpipe.stack.packet_loss import namespace, nftables
 from brokenpipe.stack.postgres.server import postgres

@@ -12,10 +12,11 @@ import asyncpg
 import psycopg
 import psycopg2
 import pytest
+from tests.wire.inert import InertProxy
 
 from brokenpipe.drive.detection.detect import detect_commit_cut
 from brokenpipe.drive.self_test.commit import self_test_commits
-from brokenpipe.faults import CommitCut, InertProxy
+from brokenpipe.faults import CommitCut
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.wire.inert import InertProxy
 
 from brokenpipe.drive.self_test.wire import ScratchPostgres, self_test_faults
 from brokenpipe.faults import (
@@ -14,7 +15,6 @@ from brokenpipe.faults import (
     Fault,
     IdleDrop,
     IdleReset,
-    InertProxy,
     Latency,
     Refuse,
     ServerPause,

@@ -19,9 +19,9 @@ from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.packet_drop import PacketDrop
-from brokenpipe.faults.proxy_control import InertProxy, ProxyControl, Stream, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Stream, Toxic
 from brokenpipe.faults.refuse import Refuse
-from brokenpipe.faults.server_control import InertServer, ServerControl, StopMode
+from brokenpipe.faults.server_control import ServerControl, StopMode
 from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
@@ -80,8 +80,6 @@ __all__ = [
     "How",
     "IdleDrop",
     "IdleReset",
-    "InertProxy",
-    "InertServer",
     "Latency",
     "PacketDrop",
     "Place",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from brokenpipe.faults.server_control import InertServer, ServerControl
+from brokenpipe.faults.server_control import ServerControl
 
 Stream = Literal["upstream", "downstream"]
 
@@ -48,26 +48,3 @@ class ProxyControl(Protocol):
     @property
     def server(self) -> ServerControl:
         """The database at its other end."""
-
-
-class InertProxy:
-    """A wire on which nothing happens, to see that a probe notices."""
-
-    def update(self, toxic: str, /, **attributes: int) -> None:
-        pass
-
-    def kill(self) -> None:
-        pass
-
-    def refuse(self) -> None:
-        pass
-
-    def accept(self) -> None:
-        pass
-
-    def drop(self, on: bool, /) -> None:
-        pass
-
-    @property
-    def server(self) -> ServerControl:
-        return InertServer()

@@ -29,24 +29,3 @@ class ServerControl(Protocol):
 
     def resume(self) -> None:
         """Have it go on; until it answers. Nothing if it does not stand still."""
-
-
-class InertServer:
-    """A server to which nothing happens, to see that a probe notices."""
-
-    def terminate(self) -> None:
-        pass
-
-    def set(self, setting: str, value: str | None) -> None:
-        pass
-
-    def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
-    ) -> None:
-        pass
-
-    def pause(self) -> None:
-        pass
-
-    def resume(self) -> None:
-        pass
