@@ -13,9 +13,9 @@ from pathlib import Path
 from tests.ground_truth.scripts import Play, by_phase
 from tests.ground_truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import Attribution, Relation, attribute_failures
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.tables.requests import create_request_tables

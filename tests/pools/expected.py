@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.error_class import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 from .provocation_setup import DRIVERS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.error_class import ErrorClass as E
 
 from .disturbances import BUSY, HELD, IDLE, ONE, cut
 from .provocation_setup import Case, terminate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.error_class import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 from .certified import another_authority, another_name, expired

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.error_class import ErrorClass
 
 from .other_drivers import OTHER_DRIVERS, OTHERS
 from .provocation_setup import DRIVERS

@@ -5,7 +5,7 @@ docs/error-classes.md is this table, printed by page.py.
 
 from __future__ import annotations
 
-from brokenpipe.measure.failures.error_classes import ErrorClass as E
+from brokenpipe.error_class import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
 
 from .disturbances import BUSY, COMMITTING, HELD, IDLE, ONE, cancel, crash, cut, swallow, wait

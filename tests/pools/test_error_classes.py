@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
+from brokenpipe.error_class import ErrorClass
+from brokenpipe.measure.failures.error_classes import chain_of, classify
 from brokenpipe.measure.failures.request_stage import operation_of, request_stage
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor

@@ -20,9 +20,9 @@ from tests.unit.attribution_cases import (
 )
 from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
 from brokenpipe.measure.model.attribution import Relation

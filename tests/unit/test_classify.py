@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.measure.failures.error_classes import ChainedException as Raised
-from brokenpipe.measure.failures.error_classes import ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.error_classes import chain_of, classify
 
 ADAPTED = "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi."
 LIBPQ_EOF = (

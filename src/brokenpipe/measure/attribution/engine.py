@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.event_loop import (
     EVENT_LOOP,
@@ -47,7 +48,6 @@ from brokenpipe.measure.attribution.proxy_connections import (
     proxy_connections,
 )
 from brokenpipe.measure.attribution.slow_operations import latest, stalls_by_arm
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage, request_stage
 from brokenpipe.measure.failures.root_cause import FailedRequest, State, failures_between_phases
 from brokenpipe.measure.failures.witness_coverage import coverage_by_arm, fully_witnessed_arms

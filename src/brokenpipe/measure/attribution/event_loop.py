@@ -16,10 +16,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.failed_reconnects import ConnectionEnd, failed_reconnects
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.root_cause import FailedRequest
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.tables.requests import select_with_episode

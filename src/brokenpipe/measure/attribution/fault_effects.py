@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.faults import Fault
 from brokenpipe.faults.idle_reset import IdleReset
 from brokenpipe.faults.latency import Latency
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.fault_windows import SERVER_SLACK_NS, SLACK_NS, FaultWindow
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.plan.plan import Plan
 
 # At most: asyncpg prepares a statement first, and asks a new connection for its types.

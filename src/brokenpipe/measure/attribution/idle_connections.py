@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.fault_effects import FaultEffects
 from brokenpipe.measure.attribution.fault_windows import FaultWindows
 from brokenpipe.measure.attribution.proxy_connections import ProxyConnection
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest
 from brokenpipe.measure.model.arm_phase import ArmPhase

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.fault_windows import SLACK_NS
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.root_cause import FailedRequest
 
 RETRANSMITTED_NS = 1_000_000_000

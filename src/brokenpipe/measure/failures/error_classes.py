@@ -11,61 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-
-class ErrorClass(StrEnum):
-    """The closed list of causes."""
-
-    RESET = "connection reset"
-    BROKEN_PIPE = "broken pipe"
-    EOF = "unexpected end of connection"
-    SERVER_SHUTDOWN = "ended by the server's administrator"
-    SERVER_CRASH = "ended by a server crash"
-    IDLE_SESSION = "idle-session timeout"
-    IDLE_IN_TRANSACTION = "idle-in-transaction timeout"
-    NOT_ACCEPTING = "server not yet accepting connections"
-    REFUSED = "connection refused"
-    CONNECT_TIMEOUT = "connect timeout"
-    DNS = "name not resolved"
-    TLS = "TLS failure"
-    AUTHENTICATION = "authentication failed"
-    TOO_MANY_CONNECTIONS = "too many connections"
-    POOL_EXHAUSTED = "pool exhausted"
-    NO_CONNECTION = "no connection from the pool"
-    STATEMENT_CANCELLED = "statement cancelled"
-    CLIENT_TIMEOUT = "client-side timeout"
-    PROTOCOL_STATE = "protocol state"
-    ABORTED_TRANSACTION = "aborted transaction"
-    READ_ONLY = "read-only"
-    POOLER = "pooler's error"
-    WRONG_RESULT = "wrong result"
-    APPLICATION = "application error"
-    TIMEOUT = "no answer in time"
-    TRANSPORT = "transport between load and target"
-    UNEXPLAINED = "failed without testimony"
-
-    @property
-    def is_disconnect(self) -> bool:
-        """Whether the peer or the network ended an established connection.
-
-        A pooler's error is no disconnect: the connection to the pooler was in order.
-        """
-        return self in _DISCONNECTS
-
-
-_DISCONNECTS = frozenset(
-    {
-        ErrorClass.RESET,
-        ErrorClass.BROKEN_PIPE,
-        ErrorClass.EOF,
-        ErrorClass.SERVER_SHUTDOWN,
-        ErrorClass.SERVER_CRASH,
-        ErrorClass.IDLE_SESSION,
-        ErrorClass.IDLE_IN_TRANSACTION,
-    }
-)
+from brokenpipe.error_class import DISCONNECTS, ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +233,7 @@ def _by_invalidation(chain: Sequence[ChainedException]) -> ErrorClass | None:
     """The dialect reports that the connection is gone; only the text may still show how."""
     if any(link.invalidated or (link.sqlstate or "").startswith("08") for link in chain):
         by_text = _by_text(chain)
-        return by_text if by_text in _DISCONNECTS else ErrorClass.EOF
+        return by_text if by_text in DISCONNECTS else ErrorClass.EOF
     return None
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
-from brokenpipe.measure.failures.error_classes import ChainedException, ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.error_classes import ChainedException, chain_of, classify
 from brokenpipe.measure.failures.request_stage import DbOperation, operation_of
 
 State = Literal["stale", "in use", "after rest", "connecting", ""]

@@ -46,7 +46,7 @@ class PhaseFinding:
 class FailureGroup:
     """Failed requests with the same cause, with one real example."""
 
-    error_class: str  # from failures.error_classes
+    error_class: str  # value of an ErrorClass
     state: str  # of its connection: "stale", "in use", "after rest", "connecting" or "" (none to look at)
     disconnect: bool  # says nothing unless the cause is known
     count_by_arm: Mapping[str, int]

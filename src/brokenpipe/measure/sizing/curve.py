@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.formatting import milliseconds, percent, plural
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts, nested_checkouts_text, total_by_name
 from brokenpipe.measure.model.pool_usage import PoolUsage

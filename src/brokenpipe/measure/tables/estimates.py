@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.stats.intervals import dissimilar_share, mean_interval

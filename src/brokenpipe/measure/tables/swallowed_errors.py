@@ -19,10 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.measure.failures.error_classes import ChainedException, ErrorClass, chain_of, classify
+from brokenpipe.measure.failures.error_classes import ChainedException, chain_of, classify
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.findings import SwallowedErrors
 from brokenpipe.measure.model.validity import ValidityWarning

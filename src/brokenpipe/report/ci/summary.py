@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brokenpipe import atomic_write
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.error_classes import ErrorClass
 from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats, PerEpisode
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation

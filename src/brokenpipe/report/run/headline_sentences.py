@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from brokenpipe import formatting
-from brokenpipe.measure.failures.error_classes import ErrorClass
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import nested_checkout_texts
