@@ -15,9 +15,9 @@ COMMAND = "make truth"
 
 HEAD = """# Planted failures
 
-Does each failed request get the cause that it really had? A service that fails as it is told (`tests/ground_truth`) is run as
-a target: real Locust, real proxies, real Postgres, one arm for each driver. Each phase has a fault, or none, and what
-its requests do is laid out so that this fault can hit them in one way only: a strike while everyone is asleep in a
+Does each failed request get the cause that it really had? A service that fails as it is told (`tests/ground_truth`) is
+run as a target: real Locust, real proxies, real Postgres, one arm for each driver. Each phase has a fault, or none, and
+what its requests do is laid out so that this fault can hit them in one way only: a strike while everyone is asleep in a
 statement, while everyone thinks between two statements, while all connections are idle in the pool … Among them are
 requests that fail by themselves while a fault is there, which must not be blamed on it: exceptions, a unique
 violation, a session that ends itself, a time limit of the service's own, a pool that the service itself has taken,

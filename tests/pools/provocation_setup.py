@@ -74,7 +74,8 @@ class Case:
     """A failure on purpose.
 
     `where`: the DSN's part behind `//`. `visits`: what the service does (see
-    apps/failing_service.py). `disturb` is done to the wire while the service waits: at its gate, or in a statement (`busy`).
+    apps/failing_service.py). `disturb` is done to the wire while the service waits: at its gate, or in a statement
+    (`busy`).
     """
 
     visits: Sequence[Any]

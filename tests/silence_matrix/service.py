@@ -1,4 +1,4 @@
-"""`python -m tests.silence_matrix.service`: the sample agent's own engines of one driver, in one process a pool for each cell.
+"""`python -m tests.silence_matrix.service`: the agent's engines of one driver, in one process a pool for each cell.
 
 Spoken to over its standard streams: it is told the cells as one line of JSON, says `ready` once each pool has a
 connection, is told `begin` (queries that are to be under way begin) and `use` (idle connections are used), and says for

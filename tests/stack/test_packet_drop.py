@@ -81,7 +81,8 @@ def test_killed_in_the_middle_of_a_loss_it_leaves_nothing(tmp_path: Path) -> Non
 def test_where_there_is_no_namespace_it_is_refused(tmp_path: Path) -> None:
     """Before anything is started: what was tried, in its own words, and what to do instead."""
     none_left = "echo 0 > /proc/sys/user/max_net_namespaces"  # for those in this user namespace
-    command = f"{none_left} && {sys.executable} -m brokenpipe run {packet_loss_scenario(tmp_path, LONG_LOSS)} --reports {tmp_path}/r"
+    scenario = packet_loss_scenario(tmp_path, LONG_LOSS)
+    command = f"{none_left} && {sys.executable} -m brokenpipe run {scenario} --reports {tmp_path}/r"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--", "sh", "-c", command],
         cwd=REPOSITORY,

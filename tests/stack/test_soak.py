@@ -1,4 +1,4 @@
-"""A soak that is cut off and resumed, for real. The long form, by hand: python tests/stack/interrupted_soaks.py --soaks 30"""
+"""A soak that is cut off and resumed, for real. By hand, more: python tests/stack/interrupted_soaks.py --soaks 30"""
 
 from __future__ import annotations
 

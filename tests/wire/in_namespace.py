@@ -1,4 +1,4 @@
-"""`python -m tests.wire.in_namespace FOLDER`: what plain sockets see of lost packets, in a namespace of their own, as JSON.
+"""`python -m tests.wire.in_namespace FOLDER`: what plain sockets see of lost packets in their own namespace, as JSON.
 
 A test suite is in no such namespace, so it starts this. Whatever is seen is printed; what it should be is the tests'.
 """
