@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +59,15 @@ for place in sys.argv[1:]:
 """
 
 
+RELATIONS = ("direct", "collateral", "secondary", "unattributed")
+
+
 @dataclass(frozen=True)
 class Played:
-    """A run that is over, and what was seen of its containers while it went on."""
+    """A run that is over, and what was seen of its containers while it went on. `local`: the same one without them."""
 
     run: Run
+    local: Run
     containers: list[dict[str, Any]]
     knocked: str
     left: list[str]
@@ -91,7 +96,11 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         )
         client.close()
         run.end()
-        yield Played(run, found, said.decode(), left_by(run.popen.pid))
+        left = left_by(run.popen.pid)
+    (folder / "here").mkdir()
+    with Starter(folder / "here").start("run", scenario, "--reports", folder / "here" / "reports") as local:
+        local.end()
+        yield Played(run, local, found, said.decode(), left)
 
 
 def test_it_is_recorded_to_its_end(played: Played) -> None:
@@ -122,14 +131,38 @@ def test_what_broke_has_its_cause_and_its_link(played: Played) -> None:
     ports = {int(port) for port in re.findall(r'"port": ?(\d+)', text)} - {0}
     assert ports
     assert {("plain", port) for port in ports} <= opened
-    ended = run_ends(played.run)
+    ended = played.run.history("links.ndjson", "link_ended")
     assert {"toxic", "client"} <= {end["ender"] for end in ended}
     assert {(end["arm"], end["port"]) for end in ended} <= opened
 
 
-def run_ends(run: Run) -> list[dict[str, Any]]:
-    """Of all links: clients of containers have addresses of their own."""
-    return run.history("links.ndjson", "link_ended")
+def test_every_link_that_opened_has_ended(played: Played) -> None:
+    """Each end is on record, whatever address its client had."""
+    for run in (played.run, played.local):
+        opened = Counter(each["arm"] for each in run.history("links.ndjson", "link_opened"))
+        ended = Counter(each["arm"] for each in run.history("links.ndjson", "link_ended"))
+        assert opened == ended
+        assert min(opened.values()) > 2, opened
+
+
+def test_causes_are_those_of_the_local_stack(played: Played) -> None:
+    """The same scenario fails for the same causes, by the same evidence, in containers and without them."""
+    contained, local = (causes_of(run) for run in (played.run, played.local))
+    assert contained == local
+    assert ("plain", "kill", "direct", "socket_kill") in contained
+
+
+def causes_of(run: Run) -> set[tuple[str, str, str, str]]:
+    """Arm, phase, relation and fault of what failed; none by time alone. How many is chance."""
+    found = set()
+    for arm, stats in run.summary["arms"].items():
+        for phase, cell in stats["phases"].items():
+            owed = cell["owed"]
+            assert owed["by_time_alone"] == 0, (arm, phase)
+            relations = [name for name in RELATIONS if owed[name]]
+            found |= {(arm, phase, name, fault) for name in relations for fault in owed["by_fault"]}
+            found |= {(arm, phase, name, "") for name in relations if not owed["by_fault"]}
+    return found
 
 
 def test_processes_in_containers_are_gauged(played: Played) -> None:
