@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.failed_reconnects import ConnectionEnd, failed_reconnects
+from brokenpipe.measure.attribution.connection_faults import ConnectionEnd
+from brokenpipe.measure.attribution.failed_reconnects import failed_reconnects
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.measure.failures.root_cause import FailedRequest
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats

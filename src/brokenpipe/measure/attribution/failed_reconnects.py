@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.fault_windows import FaultWindow
+from brokenpipe.measure.attribution.connection_faults import ConnectionEnd
 
-ConnectionEnd = tuple[FaultWindow, int]  # by which act, and when
-FindConnectionEnd = Callable[
-    [str, int, int], ConnectionEnd | None
-]  # arm, port, time: what had ended that link
+FindConnectionEnd = Callable[[str, int, int], ConnectionEnd | None]
+"""By arm, port and time: what had ended that connection."""
 
 _EVENTS = """
 SELECT witness_arm, coalesce("of", 0), t, 'invalidated', '', port, false FROM invalidations WHERE port IS NOT NULL
@@ -36,9 +34,7 @@ class _Pool:
     """State of one pool, while its events are read in order."""
 
     invalidated: ConnectionEnd | None = None  # by what, the last time
-    vacant: list[ConnectionEnd] = field(
-        default_factory=list
-    )  # what had ended the connections that were there
+    vacant: list[ConnectionEnd] = field(default_factory=list)  # what had ended those that are missing
 
 
 def failed_reconnects(

@@ -51,9 +51,9 @@ class ProxyConnections:
 
     def connection(self, arm: str, port: int | None, at: int) -> ProxyConnection | None:
         """The connection that this port had at that time, or just before it."""
-        lives = self.by_arm_port.get((arm, port or 0), ())
-        count = bisect_right(lives, at, key=lambda life: life.opened)
-        return lives[count - 1] if count else None
+        connections = self.by_arm_port.get((arm, port or 0), ())
+        count = bisect_right(connections, at, key=lambda connection: connection.opened)
+        return connections[count - 1] if count else None
 
 
 # The n-th end of a port belongs to its n-th opening, counted anew from each start of the proxy's server.
@@ -88,7 +88,7 @@ ORDER BY o.arm, o.port, o.t
 
 def proxy_connections(history: History) -> ProxyConnections:
     """Read every connection in the proxy's log."""
-    by_place: dict[tuple[str, int], list[ProxyConnection]] = defaultdict(list)
-    for arm, port, *life in history.stream(_CONNECTIONS):
-        by_place[arm, port].append(ProxyConnection(*life))
-    return ProxyConnections(by_place)
+    by_arm_port: dict[tuple[str, int], list[ProxyConnection]] = defaultdict(list)
+    for arm, port, *fields in history.stream(_CONNECTIONS):
+        by_arm_port[arm, port].append(ProxyConnection(*fields))
+    return ProxyConnections(by_arm_port)
