@@ -14,6 +14,9 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 DECISIONS = DOCS / "decisions"
 PAGES = [*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), *(REPOSITORY / "proxies").glob("*.md")]
+PACKAGE = REPOSITORY / "src" / "brokenpipe"
+ROOMS = "|".join(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+CODE = re.compile(rf"`((?:{ROOMS}|proxies|tests|bench|compose)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 
 
@@ -40,3 +43,30 @@ def test_every_page_is_in_its_index(folder: Path) -> None:
 def test_the_changelog_knows_this_version() -> None:
     """The version is written in one place; what is new in it, in the changelog."""
     assert f"\n## {brokenpipe.__version__} – " in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def is_there(path: str) -> bool:
+    """In the package or in the repository; `NAME` stands for any."""
+    return "NAME" in path or (PACKAGE / path).exists() or (REPOSITORY / path).exists()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent != DECISIONS],
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
+)
+def test_every_module_that_is_named_is_there(page: Path) -> None:
+    """Decisions apart, which tell of their day: what a page calls a module or a folder of the code is one."""
+    named = CODE.findall(page.read_text(encoding="utf-8"))
+    assert [
+        path for path in named if not (PACKAGE / path).exists() and not (REPOSITORY / path).exists()
+    ] == []
+
+
+@pytest.mark.parametrize("way", ["request", "fault"])
+def test_a_way_through_the_program_has_a_dozen_stations_at_most(way: str) -> None:
+    """The map stays one page."""
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## The way of one {way}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert 5 < len(re.findall(r"^\| \d+ \|", section, re.MULTILINE)) <= 12
+    assert len(text.splitlines()) < 100
