@@ -50,11 +50,6 @@ def is_there(path: str) -> bool:
     return "NAME" in path or (PACKAGE / path).exists() or (REPOSITORY / path).exists()
 
 
-def is_there(path: str) -> bool:
-    """In the package or in the repository; `NAME` stands for any."""
-    return "NAME" in path or (PACKAGE / path).exists() or (REPOSITORY / path).exists()
-
-
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if page.parent != DECISIONS],
