@@ -117,7 +117,7 @@ def test_the_harness_is_exempt(proxy: Proxy, running: Postgres) -> None:
 
 
 def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -> None:
-    """Below the limit a new session is let in and that is told; at the limit it is refused with 53300."""
+    """Below the limit that is told, and no session is opened; at the limit a new one is refused with 53300."""
     fault = ServerSetting(setting="connection_limit", connections=2)
     fault.inject(proxy)
     try:
@@ -130,7 +130,7 @@ def test_a_connection_limit_counts_what_is_open(proxy: Proxy, plain: Database) -
                 reached = detect_held(proxy, fault, None)
     finally:
         fault.heal(proxy)
-    assert (below.seen, below.landed) == ("alive, 1 below the limit", True)
+    assert (below.seen, below.landed) == ("1 below the limit", True)
     assert (reached.seen, reached.landed) == ("53300", True)
 
 
@@ -160,6 +160,35 @@ def test_a_setting_where_no_connection_is_left(running: Postgres) -> None:
         limited.set("statement_timeout", "70000")
         limited.set("statement_timeout", None)
         assert session.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_sentinel_takes_no_connection_of_the_arm(server: ToxiproxyServer, running: Postgres) -> None:
+    """The service has every connection of its limit while a sentinel is open, and a strike ends both."""
+    limited = running.create_database("arm_watched", 1)
+    with (
+        server.scratch_proxy((running.host, running.port), database=limited) as proxy,
+        open_sentinel_for(BackendKill(), proxy) as sentinel,
+        psycopg.connect(limited.dsn(), autocommit=True) as victim,
+    ):
+        BackendKill().inject(proxy)
+        assert sentinel.end(2.0)[0] == "57P01"
+        assert not lives(victim)
+
+
+def test_a_held_fault_is_detected_where_no_connection_is_left(
+    server: ToxiproxyServer, running: Postgres
+) -> None:
+    """All connections of the arm are in use, and the new session that sees the fault needs none of them."""
+    limited, fault = running.create_database("arm_busy", 1), SETTINGS[4]
+    with (
+        server.scratch_proxy((running.host, running.port), database=limited) as proxy,
+        psycopg.connect(limited.dsn()),
+    ):
+        fault.inject(proxy)
+        try:
+            assert detect_held(proxy, fault, None).landed
+        finally:
+            fault.heal(proxy)
 
 
 @pytest.mark.parametrize("mode", ["immediate", "kill"])

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from brokenpipe import atomic_write
 from brokenpipe.drive.run_folder import write_error
 from brokenpipe.drive.runner import Terminated
 from brokenpipe.errors import StackError, UsageError
@@ -84,9 +85,7 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
             toxiproxy=f"http://{stack.toxiproxy.host}:{stack.toxiproxy.api_port}",
             postgres=f"{stack.postgres.host}:{stack.postgres.port}",
         )
-        fresh = folder / "note.fresh"
-        fresh.write_text(json.dumps(asdict(note)))
-        fresh.replace(folder / "note.json")
+        atomic_write.write_text(folder / "note.json", json.dumps(asdict(note)))
         try:
             with suppress(Terminated, KeyboardInterrupt):
                 while True:

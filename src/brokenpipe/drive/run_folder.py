@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 import brokenpipe
+from brokenpipe import atomic_write
 from brokenpipe.drive.git_revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
 from brokenpipe.history.file_names import first_file
@@ -97,8 +98,8 @@ def locked(folder: Path) -> Iterator[None]:
 def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
     """`scenario.toml` as it was read, and `plan.json`: what is run, after every override. Both without secrets."""
     try:
-        _write(folder / "scenario.toml", redacted_toml(sources.scenario_text))
-        _write(folder / "plan.json", redacted_plan(plan).model_dump_json(indent=2) + "\n")
+        atomic_write.write_text(folder / "scenario.toml", redacted_toml(sources.scenario_text))
+        atomic_write.write_text(folder / "plan.json", redacted_plan(plan).model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise write_error(folder, error) from error
 
@@ -126,19 +127,9 @@ def write_environment(
         },
     }
     try:
-        _write(folder / "environment.json", json.dumps(document, indent=2) + "\n")
+        atomic_write.write_text(folder / "environment.json", json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise write_error(folder, error) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file in one step: after a kill at any moment, the old or the new file can be read."""
-    fresh = path.with_name(f".{path.name}.fresh")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def write_error(folder: Path, error: OSError) -> RecordingError:

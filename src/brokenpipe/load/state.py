@@ -11,6 +11,7 @@ from brokenpipe.load.messages import Count, LoadEvent, Notice, Progress
 from brokenpipe.load.pacing.gate import Gate
 from brokenpipe.load.pacing.open_load import OpenLoadScheduler
 from brokenpipe.load.requests.request_log import LoggedRequest, RequestLog
+from brokenpipe.load.requests.used_ids import UsedIds
 from brokenpipe.load.users.shards import SINGLE
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class LoadState:
         self.counts_of = {arm: ArmCounts() for arm in config.arms}
         self.in_flight = 0
         self.tracked_requests: dict[str, TrackedRequest] = {}
-        # Ids that the locustfile has set itself, by arm.
-        self.seen_request_ids: dict[str, set[str]] = {arm: set() for arm in config.arms}
+        self.used_ids = UsedIds()  # that the locustfile has set itself, each behind the name of its arm
         self.users_started = 0
         self.outbox: deque[LoadEvent] = deque()
         self._notices: set[Notice] = set()

@@ -18,13 +18,14 @@ Step = Callable[[str], None]  # told what is being done, for the display
 
 # For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
 CONNECTIONS_PER_ARM = 60
+SENTINELS_PER_ARM = 1  # sessions of the arm's role that no limit of the arm counts
 CONNECTIONS_OF_OURS = 20
 
 
 def connections_for(plan: Plan) -> int:
     """How many connections the Postgres behind all arms must allow."""
     of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
-    return of_arm * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+    return (of_arm + SENTINELS_PER_ARM) * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
 
 
 def databases_for(plan: Plan, server: Postgres) -> Mapping[str, Database]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import ParamSpec
 
@@ -16,6 +16,7 @@ from brokenpipe.drive.observers.session_observers import LoginTarget
 from brokenpipe.drive.raw_postgres.session import Login
 from brokenpipe.errors import ProxyError, StackError
 from brokenpipe.faults import Fault, ServerSetting, SocketEffect, SocketExpectation
+from brokenpipe.stack.postgres.database import NO_ARMS_DATABASE
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.proxy.proxy import Proxy
 
@@ -57,7 +58,13 @@ def open_sentinel(proxy: Proxy, answer_s: float = ANSWER_TIMEOUT_S) -> Sentinel:
 
 def open_sentinel_for(fault: Fault, proxy: Proxy) -> Sentinel | SessionSentinel:
     """The sentinel that can detect a strike of this fault. Raises OSError."""
-    return SessionSentinel(login_target_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
+    return SessionSentinel(sentinel_target_of(proxy)) if fault.place == "server" else open_sentinel(proxy)
+
+
+def sentinel_target_of(proxy: Proxy) -> LoginTarget:
+    """As `login_target_of`, in another database: there it takes none of the connections that the arm may have."""
+    target = login_target_of(proxy)
+    return replace(target, login=replace(target.login, database=NO_ARMS_DATABASE))
 
 
 def login_target_of(proxy: Proxy) -> LoginTarget:
@@ -123,16 +130,26 @@ def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detect
 
 def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
     """Detect a fault of the server by a new session of the service's role."""
-    limit = fault.connections if isinstance(fault, ServerSetting) else None
+    if isinstance(fault, ServerSetting) and fault.connections is not None:
+        return _detect_connection_limit(proxy, fault, fault.connections)
+    return _detect_on_new_session(sentinel_target_of(proxy), fault)
+
+
+def _detect_connection_limit(proxy: Proxy, fault: Fault, limit: int) -> Detection:
+    """Detect a connection limit. Below it no session is opened: that would take a connection from the service."""
     try:
-        sessions = proxy.server.sessions() if limit else 0
+        in_force, sessions = proxy.server.connection_limit(), proxy.server.sessions()
     except StackError as error:
         return Detection(error.message, None, landed=False)
-    seen = session_observers.observe_new_session(login_target_of(proxy), fault, fault.expected_effect)
-    if limit and seen.seen == "alive":
-        # A limit affects only sessions that are opened once it is reached.
-        free = limit - sessions
-        return Detection(f"alive, {free} below the limit", None, landed=free > 0)
+    if in_force != limit:
+        return Detection(f"a limit of {in_force}", None, landed=False)
+    if sessions < limit:
+        return Detection(f"{limit - sessions} below the limit", None, landed=True)
+    return _detect_on_new_session(login_target_of(proxy), fault)
+
+
+def _detect_on_new_session(target: LoginTarget, fault: Fault) -> Detection:
+    seen = session_observers.observe_new_session(target, fault, fault.expected_effect)
     if fault.expected_effect.seen == "silence":
         return Detection(seen.seen, None, landed=seen.seen == "silence")
     return Detection(

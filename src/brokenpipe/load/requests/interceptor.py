@@ -158,11 +158,8 @@ class RequestInterceptor:
         return ours
 
     def _make_unique(self, given: str, ours: str) -> str:
-        """An id set by the locustfile; with ours behind it if a user of this arm has set the same before."""
-        seen = self._state.seen_request_ids[self._arm]
-        unique = given if given not in seen else f"{given} {ours}"
-        seen.add(unique)
-        return unique
+        """An id set by the locustfile; with ours behind it if this arm has had the same one lately."""
+        return given if self._state.used_ids.add(f"{self._arm} {given}") else f"{given} {ours}"
 
     def _finish_abandoned(self) -> None:
         """End the requests that this greenlet has left without a verdict: its user goes on."""

@@ -18,16 +18,18 @@ from brokenpipe.stack.processes.ports import poll
 if TYPE_CHECKING:
     from brokenpipe.stack.postgres.server import Postgres
 
+NO_ARMS_DATABASE = "postgres"  # every server has it; a session there counts for no arm's limit
 CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
 ANSWER_S = 5.0  # for a statement of ours; measured: some ms
 _TAKES_EFFECT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
 _REMEDY = "See logs/postgres.log; nothing measured since is valid."
 
 _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+_LIMIT = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
 _SHOWN = "SELECT setting, source FROM pg_settings WHERE name = %s"  # in the setting's own unit: 1000, not 1s
 _TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+WHERE (datname = %s OR usename = %s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 
 
@@ -56,15 +58,20 @@ class Database:
         return self.server.dsn_of(self.user, self.password, self.name)
 
     def terminate(self) -> None:
-        """End every session of this database, as pg_terminate_backend does."""
+        """End every session of this database and of its owner, as pg_terminate_backend does.
+
+        The owner's sessions in other databases are the sentinels.
+        """
         with self._admin() as admin:
-            admin.execute(_TERMINATE, (self.name,))
+            admin.execute(_TERMINATE, (self.name, self.user))
 
     def sessions(self) -> int:
         """How many sessions it has now."""
-        with self._admin() as admin:
-            row = admin.execute(_COUNT, (self.name,)).fetchone()
-        return int(str(row[0])) if row else 0
+        return self._number(_COUNT)
+
+    def connection_limit(self) -> int:
+        """How many connections it may have now; -1: as many as the server allows."""
+        return self._number(_LIMIT)
 
     def set(self, setting: str, value: str | None) -> None:
         """Change a setting of the server, or this database's connection limit; None: back to what it was.
@@ -108,7 +115,7 @@ class Database:
 
         The session is in another database: there may be no room left in this one, and none of it is ours to take.
         """
-        elsewhere = self.server.dsn_of(self.user, self.password, "postgres")
+        elsewhere = self.server.dsn_of(self.user, self.password, NO_ARMS_DATABASE)
 
         def there() -> bool | None:
             with _connected(elsewhere) as session:
@@ -119,6 +126,11 @@ class Database:
             raise PostgresError(
                 f"{self.name}: {setting} is not {value or 'back'} {_TAKES_EFFECT_S:g} s later", remedy=_REMEDY
             )
+
+    def _number(self, query: str) -> int:
+        with self._admin() as admin:
+            row = admin.execute(query, (self.name,)).fetchone()
+        return int(str(row[0])) if row else 0
 
     def _admin(self) -> AbstractContextManager[psycopg.Connection[tuple[object, ...]]]:
         return _connected(self.server.dsn())
