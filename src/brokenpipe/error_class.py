@@ -56,3 +56,6 @@ DISCONNECTS = frozenset(
         ErrorClass.IDLE_IN_TRANSACTION,
     }
 )
+
+HANG_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CLIENT_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
+"""How a request fails that got no answer in time."""

@@ -6,7 +6,8 @@
     │   ├── TargetError                     a target.toml
     │   ├── ReportError                     a report folder that cannot be read
     │   ├── LocustfileError                 a locustfile that does not work or leaves its arm
-    │   └── RedirectError                   a service that sends its clients elsewhere
+    │   ├── RedirectError                   a service that sends its clients elsewhere
+    │   └── PluginError                     a distribution that registers a fault and gives none
     ├── StackError                      4   something of the stack did not start
     │   ├── ToolchainError                  the Toxiproxy server could not be built
     │   ├── NamespaceError                  no network namespace to lose packets in
@@ -117,6 +118,10 @@ class LocustfileError(UsageError):
 
 class RedirectError(UsageError):
     """A service redirects to an address that is not its own, where nothing is requested."""
+
+
+class PluginError(UsageError):
+    """An installed distribution registers a fault under an entry point that gives no usable one."""
 
 
 class StackError(BrokenpipeError):

@@ -19,7 +19,7 @@ _CHECKED = {
     "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems",
     "minProperties", "maxProperties", "$ref",
 }  # fmt: skip
-_ANNOTATIONS = {"title", "description", "default", "$defs", "$schema"}
+_ANNOTATIONS = {"title", "description", "default", "examples", "$defs", "$schema"}
 
 
 def misfits(value: object, schema: dict[str, Any], root: dict[str, Any], at: str = "file") -> Iterator[str]:

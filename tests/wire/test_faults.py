@@ -8,7 +8,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from brokenpipe.faults import (
-    NEUTRAL_TOXICS,
     AnyFault,
     BackendKill,
     BlackHole,
@@ -23,6 +22,8 @@ from brokenpipe.faults import (
     ServerRestart,
     ServerSetting,
     SocketKill,
+    fault_kinds,
+    neutral_toxics,
 )
 
 FAULT: TypeAdapter[Fault] = TypeAdapter(AnyFault)
@@ -53,7 +54,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.settings: dict[str, str] = {}
-        self.toxics = {toxic.name: dict(toxic.neutral) for toxic in NEUTRAL_TOXICS}
+        self.toxics = {toxic.name: dict(toxic.neutral) for toxic in neutral_toxics()}
         self.kills = 0
         self.refuses = False
         self.drops = False
@@ -160,7 +161,44 @@ def test_healing_leaves_a_wire_neutral(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", ALL, ids=str)
 def test_every_proxy_carries_what_a_fault_needs(fault: Fault) -> None:
     """Its toxics are among those that proxies are made with; none is added to a live connection."""
-    assert set(map(id, fault.toxics())) <= set(map(id, NEUTRAL_TOXICS))
+    assert set(map(id, fault.toxics())) <= set(map(id, neutral_toxics()))
+
+
+def test_every_fault_is_tested_here() -> None:
+    """No fault of the package is missing from the list above."""
+    assert {type(fault) for fault in ALL} == set(fault_kinds())
+
+
+@pytest.mark.parametrize("kind", fault_kinds(), ids=lambda kind: kind.fault_name())
+def test_the_doctor_tests_every_fault_with_parameters_of_its_own(kind: type[Fault]) -> None:
+    """Each fault names the ways in which it is tested; packet loss, which takes a namespace, has none."""
+    assert bool(kind.variants()) is not kind.in_namespace
+    assert len(set(kind.variants())) == len(kind.variants())
+
+
+@pytest.mark.parametrize("fault", ALL, ids=str)
+def test_what_a_fault_causes_agrees_with_its_contract(fault: Fault) -> None:
+    """What attribution is told of a fault is what its contract shows on a socket, and no parameters add to its kind."""
+    seen = fault.contract.mid_transfer.seen
+    assert fault.silences is (seen == "silence")
+    assert fault.delays is (seen == "delayed") is (fault.delay_ms > 0)
+    assert not fault.spares_active or seen in {"alive", "delayed"}
+    assert fault.causes <= fault.can_cause
+
+
+def test_a_chain_of_toxics_waits_before_it_ends() -> None:
+    """Latency stands first: what ends a connection is not held up by what delays its bytes."""
+    assert [toxic.name for toxic in neutral_toxics()] == [
+        "latency_downstream",
+        "latency_upstream",
+        "commit_lost",
+        "reply_lost",
+        "kill_switch",
+        "idle_reset",
+        "idle_drop",
+        "black_hole_upstream",
+        "black_hole_downstream",
+    ]
 
 
 def test_only_resets_are_armed() -> None:

@@ -1,17 +1,15 @@
-"""What can happen to the wire: one fault, one file, with its parameters and its contract.
+"""Faults: what can happen to the connection between a service and Postgres. Each stands in one file.
 
-To add one: a subclass of Fault with a `name` of its own, its toxics in NEUTRAL_TOXICS, itself in AnyFault; a
-row in docs/faults.md; its parameters in tests/wire, where every fault is held to its contract.
+A file holds everything that is known about its fault: parameters, contract, toxics, what it can cause. To add one: a
+subclass of Fault in a file of its own, its class in `registry.BUILT_IN`, a section in docs/faults.md. A fault of
+another distribution is registered by an entry point, see registry.py.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from brokenpipe.faults.any_fault import AnyFault
 from brokenpipe.faults.backend_kill import BackendKill
-from brokenpipe.faults.base import Fault, How, Place, Situation
+from brokenpipe.faults.base import Fault, How, Place, ServerEnds, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
 from brokenpipe.faults.contract import Contract, Since, SocketEffect, SocketExpectation
@@ -19,46 +17,21 @@ from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
 from brokenpipe.faults.packet_drop import PacketDrop
-from brokenpipe.faults.proxy_control import ProxyControl, Stream, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl, Stage, Stream, Toxic
 from brokenpipe.faults.refuse import Refuse
+from brokenpipe.faults.registry import (
+    check_plugins,
+    fault_kind,
+    fault_kinds,
+    faults_with,
+    neutral_toxics,
+    registry,
+)
 from brokenpipe.faults.server_control import ServerControl, StopMode
 from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
-
-# fmt: off
-AnyFault = Annotated[
-    SocketKill
-    | Latency
-    | IdleReset
-    | IdleDrop
-    | BlackHole
-    | PacketDrop
-    | Refuse
-    | CommitCut
-    | BackendKill
-    | ServerRestart
-    | ServerPause
-    | ServerSetting,
-    Field(discriminator="name"),
-]
-# fmt: on
-"""Any fault, told apart by its `name`: what a scenario's `fault = { ... }` is parsed as."""
-
-NEUTRAL_TOXICS: tuple[Toxic, ...] = (
-    LATENCY_DOWNSTREAM,
-    LATENCY_UPSTREAM,
-    COMMIT_LOST,
-    REPLY_LOST,
-    KILL_SWITCH,
-    IDLE_RESET,
-    IDLE_DROP,
-    BLACK_HOLE_DOWNSTREAM,
-    BLACK_HOLE_UPSTREAM,
-)
-"""What every proxy carries, in the order of its chain. Latency stands first: what ends connections must not
-wait behind it, and the last one upstream is ours, next to which arming can be switched without hanging."""
 
 __all__ = [
     "BLACK_HOLE_DOWNSTREAM",
@@ -69,7 +42,6 @@ __all__ = [
     "KILL_SWITCH",
     "LATENCY_DOWNSTREAM",
     "LATENCY_UPSTREAM",
-    "NEUTRAL_TOXICS",
     "REPLY_LOST",
     "AnyFault",
     "BackendKill",
@@ -86,6 +58,7 @@ __all__ = [
     "ProxyControl",
     "Refuse",
     "ServerControl",
+    "ServerEnds",
     "ServerPause",
     "ServerRestart",
     "ServerSetting",
@@ -94,7 +67,14 @@ __all__ = [
     "SocketEffect",
     "SocketExpectation",
     "SocketKill",
+    "Stage",
     "StopMode",
     "Stream",
     "Toxic",
+    "check_plugins",
+    "fault_kind",
+    "fault_kinds",
+    "faults_with",
+    "neutral_toxics",
+    "registry",
 ]

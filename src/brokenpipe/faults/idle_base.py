@@ -1,4 +1,4 @@
-"""What every limit on a client's silence has in common, whatever happens to the connection then."""
+"""Base of the faults that limit how long a client may be silent."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ MOST_MS = 590_000  # after ten minutes Postgres itself ends the socket that watc
 
 
 class IdleLimit(Fault):
-    """Something that happens to each connection `after_ms` after its client's last byte."""
+    """A limit on silence: each connection is ended or forgotten `after_ms` after its client's last byte."""
 
-    after_ms: int = Field(ge=50, le=MOST_MS)
+    after_ms: int = Field(
+        ge=50, le=MOST_MS, examples=[300], description="Milliseconds of the client's silence."
+    )
 
     momentary: ClassVar[bool] = False
+    spares_active: ClassVar[bool] = True
     toxic: ClassVar[Toxic]
-    """Ours, with the limit as its `idle_ms`."""
+    """A toxic of ours, with the limit as its `idle_ms`."""
 
     @property
     @abstractmethod
@@ -43,9 +46,6 @@ class IdleLimit(Fault):
     def contract(self) -> Contract:
         talks = SocketExpectation("alive", "injection", 0.0, 1.5 * self.after_ms / 1000)
         return Contract(idle=self.over, fresh=self.over, mid_transfer=talks)
-
-    def toxics(self) -> tuple[Toxic, ...]:
-        return (self.toxic,)
 
     def inject(self, wire: ProxyControl) -> None:
         wire.update(self.toxic.name, idle_ms=self.after_ms)

@@ -8,19 +8,21 @@ from brokenpipe.faults.contract import SocketEffect
 from brokenpipe.faults.idle_base import IdleLimit
 from brokenpipe.faults.proxy_control import Toxic
 
-IDLE_DROP = Toxic("idle_drop", "idle_drop", "upstream", {"idle_ms": 0})
+IDLE_DROP = Toxic("idle_drop", "idle_drop", "upstream", {"idle_ms": 0}, stage="ending")
 
 
 class IdleDrop(IdleLimit):
-    """What a NAT gateway or a cloud's load balancer does whose entry for a connection has expired.
+    """A NAT gateway or a cloud's load balancer whose entry for a connection has expired.
 
-    Nobody is told. A pool hands such a connection out as usable; whoever asks on it waits. It stays so for the
-    rest of the connection's life, healed or not.
+    Neither side is notified. A pool hands such a connection out as usable, and a request on it gets no answer. The
+    connection stays so for the rest of its life, healed or not.
     """
 
     name: Literal["idle_drop"] = "idle_drop"
 
     toxic: ClassVar[Toxic] = IDLE_DROP
+    all_toxics: ClassVar[tuple[Toxic, ...]] = (IDLE_DROP,)
+    recorded_as: ClassVar[str] = "idle_drop"
 
     @property
     def parameters_text(self) -> str:

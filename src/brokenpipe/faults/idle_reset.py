@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from brokenpipe.faults.base import How, effect_of_ending
+from pydantic import Field
+
+from brokenpipe.faults.base import HOW, How, effect_of_ending
 from brokenpipe.faults.contract import LATE_S, SocketEffect, SocketExpectation
 from brokenpipe.faults.idle_base import IdleLimit
 from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
-IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0, "next_packet": 0})
+IDLE_RESET = Toxic("idle_reset", "idle_reset", "upstream", {"idle_ms": 0, "next_packet": 0}, stage="ending")
 
 When = Literal["at_once", "next_packet"]
 """When the end comes: as soon as the limit is reached, or in answer to what the client sends after it."""
@@ -19,7 +21,7 @@ REST_LONGER_S = 0.1
 
 
 class IdleReset(IdleLimit):
-    """What firewalls, load balancers and poolers with an idle limit do to a pool between two bursts.
+    """A firewall, load balancer or pooler with an idle limit, between two bursts of load.
 
     Each connection ends `after_ms` after its client's last byte, or at the injection if it was silent for
     longer by then. Only the client's bytes count: an answer on its way does not keep a connection alive.
@@ -27,10 +29,15 @@ class IdleReset(IdleLimit):
     """
 
     name: Literal["idle_reset"] = "idle_reset"
-    how: How = "reset"
-    when: When = "at_once"
+    how: How = HOW
+    when: When = Field(
+        default="at_once",
+        description="at_once: as soon as the limit is reached; next_packet: forgotten then, ended by the next byte.",
+    )
 
     toxic: ClassVar[Toxic] = IDLE_RESET
+    all_toxics: ClassVar[tuple[Toxic, ...]] = (IDLE_RESET,)
+    recorded_as: ClassVar[str] = "idle_reset"
 
     @property
     def parameters_text(self) -> str:
@@ -39,12 +46,16 @@ class IdleReset(IdleLimit):
 
     @property
     def forgets(self) -> bool:
-        """Whether nobody is told of the end until the client speaks again."""
+        """Whether no side is notified of the end before the client sends again."""
         return self.when == "next_packet"
 
     @property
     def ending(self) -> How:
         return self.how
+
+    @property
+    def ends_connecting_after_ms(self) -> int:
+        return self.after_ms
 
     @property
     def seen(self) -> SocketEffect:
@@ -60,3 +71,11 @@ class IdleReset(IdleLimit):
 
     def inject(self, wire: ProxyControl) -> None:
         wire.update(self.toxic.name, idle_ms=self.after_ms, next_packet=int(self.forgets))
+
+    @classmethod
+    def variants(cls) -> tuple[Self, ...]:
+        return (
+            cls(after_ms=300),
+            cls(after_ms=300, how="fin"),
+            cls(after_ms=300, when="next_packet"),
+        )

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from brokenpipe.error_class import HANG_CLASSES, ErrorClass
 from brokenpipe.faults.base import Fault
 from brokenpipe.faults.contract import DELAY_LATE_S, Contract, SocketExpectation
 from brokenpipe.faults.proxy_control import ProxyControl, Stream, Toxic
@@ -24,11 +25,27 @@ class Latency(Fault):
     """
 
     name: Literal["latency"] = "latency"
-    ms: int = Field(ge=1, le=10_000)
-    jitter_ms: int = Field(default=0, ge=0, le=10_000)
-    direction: Stream = "downstream"
+    ms: int = Field(
+        ge=1,
+        le=10_000,
+        examples=[25],
+        description="Milliseconds added in one direction, to each round trip once.",
+    )
+    jitter_ms: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="By how many milliseconds the delay varies, up and down.",
+    )
+    direction: Stream = Field(
+        default="downstream", description="downstream: towards the service. upstream: towards Postgres."
+    )
 
     momentary: ClassVar[bool] = False
+    all_toxics: ClassVar[tuple[Toxic, ...]] = (LATENCY_DOWNSTREAM, LATENCY_UPSTREAM)
+    can_cause: ClassVar[frozenset[ErrorClass]] = HANG_CLASSES
+    delays: ClassVar[bool] = True
+    spares_active: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _never_negative(self) -> Self:
@@ -42,6 +59,14 @@ class Latency(Fault):
     def parameters_text(self) -> str:
         jitter = f" ± {self.jitter_ms}" if self.jitter_ms else ""
         return f"{self.ms}{jitter} ms {self.direction}"
+
+    @property
+    def delay_ms(self) -> int:
+        return self.ms
+
+    @property
+    def most_delay_ms(self) -> int:
+        return self.ms + self.jitter_ms
 
     @property
     def contract(self) -> Contract:
@@ -60,3 +85,7 @@ class Latency(Fault):
         return self.model_copy(
             update={"ms": min(self.ms, _BRIEF_MS), "jitter_ms": min(self.jitter_ms, _BRIEF_MS)}
         )
+
+    @classmethod
+    def variants(cls) -> tuple[Self, ...]:
+        return cls(ms=25), cls(ms=25, direction="upstream")

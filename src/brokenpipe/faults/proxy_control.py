@@ -1,4 +1,4 @@
-"""What a fault may do to one proxy and to the database behind it, and the toxics it needs there."""
+"""One proxy as a fault controls it, and the toxics that a fault needs there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Literal, Protocol
 from brokenpipe.faults.server_control import ServerControl
 
 Stream = Literal["upstream", "downstream"]
+
+Stage = Literal["waiting", "parsing", "ending"]
+"""The place of a toxic in the chain of a proxy, in this order. waiting: it waits for its output, as Toxiproxy's own do,
+and what ends connections must not wait behind it. parsing: it follows the protocol. ending: it ends or silences
+connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,11 @@ class Toxic:
     stream: Stream
     neutral: Mapping[str, int]
     told: tuple[str, ...] = ()  # attributes that it sets itself, and that nobody else can
+    stage: Stage = "waiting"
 
 
 class ProxyControl(Protocol):
-    """One proxy, as a fault sees it."""
+    """One proxy, as a fault controls it."""
 
     def update(self, toxic: str, /, **attributes: int) -> None:
         """Set attributes of the toxic of that name. Raises ProxyError if they did not take effect."""

@@ -1,12 +1,13 @@
-"""Nobody listens: every attempt to connect is refused."""
+"""The port is closed: every attempt to connect is refused."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.base import Fault, How, Situation
+from brokenpipe.error_class import ErrorClass
+from brokenpipe.faults.base import Fault, How, ServerEnds, Situation
 from brokenpipe.faults.contract import LATE_S, Contract, SocketExpectation
-from brokenpipe.faults.proxy_control import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl
 
 
 class Refuse(Fault):
@@ -19,6 +20,9 @@ class Refuse(Fault):
 
     momentary: ClassVar[bool] = False
     detected_on: ClassVar[Situation] = "fresh"
+    can_cause: ClassVar[frozenset[ErrorClass]] = frozenset({ErrorClass.REFUSED})
+    ends_connecting: ClassVar[bool] = True
+    server_ends: ClassVar[ServerEnds] = "any"
 
     @property
     def parameters_text(self) -> str:
@@ -34,9 +38,6 @@ class Refuse(Fault):
         return Contract(
             idle=end, fresh=SocketExpectation("refused", "injection", 0.0, 2 * LATE_S), mid_transfer=end
         )
-
-    def toxics(self) -> tuple[Toxic, ...]:
-        return ()
 
     def inject(self, wire: ProxyControl) -> None:
         wire.refuse()

@@ -1,4 +1,4 @@
-"""The database behind a wire, as a fault sees it, and what a fault may do to it."""
+"""The database behind a proxy, as a fault controls it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 StopMode = Literal["fast", "immediate", "kill"]
-"""How the server stops: fast tells every session and writes its data away; immediate tells them and writes nothing;
-kill is what becomes of it when memory runs out: nobody is told anything."""
+"""How the server stops. fast: it notifies every session and writes its data to disk. immediate: it notifies them and
+writes nothing. kill: all its processes end at once, as when memory runs out, and no session is notified."""
 
 
 class ServerControl(Protocol):

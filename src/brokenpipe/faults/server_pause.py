@@ -1,12 +1,13 @@
-"""The database server stands still: it holds everything, and answers nothing."""
+"""The database server stands still: it keeps its connections, and answers nothing."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from brokenpipe.error_class import HANG_CLASSES, ErrorClass
 from brokenpipe.faults.base import Fault, Place, Situation
 from brokenpipe.faults.contract import Contract, SocketExpectation
-from brokenpipe.faults.proxy_control import ProxyControl, Toxic
+from brokenpipe.faults.proxy_control import ProxyControl
 
 _LONG_ENOUGH_S = 0.3  # for an answer, which takes a millisecond
 
@@ -24,6 +25,11 @@ class ServerPause(Fault):
     momentary: ClassVar[bool] = False
     place: ClassVar[Place] = "server"
     detected_on: ClassVar[Situation] = "fresh"
+    # A statement is cancelled by a limit of the service's own.
+    can_cause: ClassVar[frozenset[ErrorClass]] = HANG_CLASSES | {ErrorClass.STATEMENT_CANCELLED}
+    silences: ClassVar[bool] = True
+    ends_connecting: ClassVar[bool] = True
+    stops_server: ClassVar[bool] = True
 
     @property
     def shared(self) -> bool:
@@ -37,9 +43,6 @@ class ServerPause(Fault):
     def contract(self) -> Contract:
         silent = SocketExpectation("silence", "injection", 0.0, _LONG_ENOUGH_S)
         return Contract(idle=silent, fresh=silent, mid_transfer=silent)
-
-    def toxics(self) -> tuple[Toxic, ...]:
-        return ()
 
     def inject(self, wire: ProxyControl) -> None:
         wire.server.pause()

@@ -14,7 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from brokenpipe.faults import AnyFault
+from brokenpipe.faults import AnyFault, faults_with
 from brokenpipe.plan.errors.messages import NAME
 from brokenpipe.plan.toml_model import StrictModel
 
@@ -112,8 +112,9 @@ class Phase(StrictModel):
     def _check_under_load(self) -> Self:
         silent = self.fault is not None and self.fault.contract.mid_transfer.seen == "silence"
         if self.under_load and not (silent and self.pattern is Pattern.BLOCKS):
+            *most, last = sorted(faults_with(silences=True))
             raise ValueError(
-                "under_load goes with seconds and with black_hole, packet_drop or server_pause: leave it out"
+                f"under_load goes with seconds and with {', '.join(most)} or {last}: leave it out"
             )
         return self
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from brokenpipe.errors import Problem, ScenarioError, UsageError
+from brokenpipe.faults import check_plugins
 from brokenpipe.files import describe_missing_file
 from brokenpipe.plan.errors.messages import did_you_mean, problem_of
 from brokenpipe.plan.project import Project
@@ -98,8 +99,9 @@ class Sources:
 def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Plan, Sources]:
     """Read everything that a run needs, and apply the command line.
 
-    Raises ScenarioError, TargetError or UsageError.
+    Raises ScenarioError, TargetError, PluginError or UsageError.
     """
+    check_plugins()
     path = project.scenario_path(scenario)
     text, parsed = parse_scenario(path)
     folder = _find_target_folder(project, path, parsed)

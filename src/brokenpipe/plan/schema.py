@@ -17,22 +17,6 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# The parameters of faults, whose models have no descriptions of their own.
-_FAULT_KEYS = {
-    "name": "Which fault.",
-    "when": "at_once: as soon as the limit is reached; next_packet: forgotten then, ended by the next byte.",
-    "how": "How a connection ends: reset (RST, as from a firewall) or fin (as from a closed socket).",
-    "lost": "reply: the database has committed, the client gets no answer. commit: the database gets no COMMIT.",
-    "ms": "Milliseconds added in one direction, to each round trip once.",
-    "jitter_ms": "By how many milliseconds the delay varies, up and down.",
-    "direction": "downstream: towards the service. upstream: towards Postgres.",
-    "after_ms": "Milliseconds: of the client's silence, or what a setting of the server's is set to.",
-    "mode": "How the server stops: fast (an administrator) or immediate (a crash).",
-    "away_ms": "How many milliseconds longer than need be the server stays away.",
-    "setting": "Which of the server's limits: the timeouts take after_ms, connection_limit takes connections.",
-    "connections": "How many sessions the service may have in its database.",
-}
-
 
 def scenario_schema() -> Schema:
     """The schema as plain data, ready for JSON."""
@@ -48,11 +32,10 @@ def scenario_schema() -> Schema:
 
 
 def _complete_fault(fault: Schema) -> None:
-    """Require the name of a fault, although the model has it as a default, and describe its keys."""
+    """Require the name of a fault, although the model has it as a default."""
     fault["required"] = ["name", *fault.get("required", ())]
     del fault["properties"]["name"]["default"]
-    for key, value in fault["properties"].items():
-        value["description"] = _FAULT_KEYS.get(key, "")
+    fault["properties"]["name"]["description"] = "Which fault."
 
 
 def _for_toml(node: Any) -> Any:

@@ -15,7 +15,7 @@ from brokenpipe.drive.observers import session_observers
 from brokenpipe.drive.observers.session_observers import LoginTarget
 from brokenpipe.drive.raw_postgres.session import Login
 from brokenpipe.errors import ProxyError, StackError
-from brokenpipe.faults import Fault, ServerSetting, SocketEffect, SocketExpectation
+from brokenpipe.faults import Fault, SocketEffect, SocketExpectation
 from brokenpipe.stack.postgres.database import NO_ARMS_DATABASE
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -130,8 +130,8 @@ def detect_held(proxy: Proxy, fault: Fault, baseline_ms: float | None) -> Detect
 
 def detect_on_session(proxy: Proxy, fault: Fault) -> Detection:
     """Detect a fault of the server by a new session of the service's role."""
-    if isinstance(fault, ServerSetting) and fault.connections is not None:
-        return _detect_connection_limit(proxy, fault, fault.connections)
+    if fault.session_limit is not None:
+        return _detect_connection_limit(proxy, fault, fault.session_limit)
     return _detect_on_new_session(sentinel_target_of(proxy), fault)
 
 

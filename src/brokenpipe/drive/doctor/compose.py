@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from brokenpipe.drive.doctor.local import FAULTS, failed_check, fault_results
+from brokenpipe.drive.doctor.local import check_fault_plugins, every_fault, failed_check, fault_results
 from brokenpipe.drive.doctor.machine import CheckResult, check_machine
 from brokenpipe.drive.self_test.commit import self_test_commits
 from brokenpipe.drive.self_test.wire import self_test_faults
@@ -30,6 +30,7 @@ def check_compose(project: Project, engine: str | None) -> Iterator[CheckResult]
     from brokenpipe.stack.containers.engine import find_engine  # the Docker SDK takes 0.2 s to import
 
     yield from check_machine(project)
+    yield from check_fault_plugins()
     try:
         found = find_engine(engine)
     except StackError as error:
@@ -50,8 +51,8 @@ def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
             up_s = time.monotonic() - started
             versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
             yield CheckResult("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
-            results = self_test_faults(FAULTS, stack.toxiproxy, stack.scratch, our_host=stack.our_host)
-            commit_results = self_test_commits(FAULTS, stack.toxiproxy, stack.postgres)
+            results = self_test_faults(every_fault(), stack.toxiproxy, stack.scratch, our_host=stack.our_host)
+            commit_results = self_test_commits(every_fault(), stack.toxiproxy, stack.postgres)
         except StackError as error:
             yield failed_check("stack in containers", error)
             return

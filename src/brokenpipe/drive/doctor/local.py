@@ -13,20 +13,7 @@ from brokenpipe.drive.doctor.machine import CheckResult, check_machine
 from brokenpipe.drive.self_test.commit import SITUATION, CommitTestResult, self_test_commits
 from brokenpipe.drive.self_test.wire import SelfTestResult, self_test_faults
 from brokenpipe.errors import NamespaceError, StackError
-from brokenpipe.faults import (
-    BackendKill,
-    BlackHole,
-    CommitCut,
-    Fault,
-    IdleDrop,
-    IdleReset,
-    Latency,
-    Refuse,
-    ServerPause,
-    ServerRestart,
-    ServerSetting,
-    SocketKill,
-)
+from brokenpipe.faults import Fault, fault_kinds, registry
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.packet_loss.namespace import find_way, find_way_into_containers
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -35,42 +22,30 @@ from brokenpipe.stack.processes.scratch import scratch_folder
 from brokenpipe.stack.proxy.server import toxiproxy_server
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
-# Every fault in every way that it is offered.
-FAULTS: tuple[Fault, ...] = (
-    SocketKill(how="reset"),
-    SocketKill(how="fin"),
-    Latency(ms=25),
-    Latency(ms=25, direction="upstream"),
-    IdleReset(after_ms=300),
-    IdleReset(after_ms=300, how="fin"),
-    IdleReset(after_ms=300, when="next_packet"),
-    IdleDrop(after_ms=300),
-    BlackHole(),
-    Refuse(),
-    CommitCut(lost="reply"),
-    CommitCut(lost="commit", how="fin"),
-    BackendKill(),
-    ServerRestart(),
-    ServerRestart(mode="immediate"),
-    ServerRestart(mode="kill"),
-    ServerPause(),
-    ServerSetting(setting="idle_session_timeout", after_ms=300),
-    ServerSetting(setting="idle_in_transaction_session_timeout", after_ms=300),
-    ServerSetting(setting="statement_timeout", after_ms=300),
-    ServerSetting(setting="connection_limit", connections=0),
-    ServerSetting(setting="default_transaction_read_only"),
-)
-
 
 def check_local(project: Project) -> Iterator[CheckResult]:
     """Each result as soon as it is known."""
     yield from check_machine(project)
     yield _check_packet_drop()
+    yield from check_fault_plugins()
     with ExitStack() as running:
         janitor_ = running.enter_context(janitor(secrets.token_hex(8)))
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", janitor_))
         database = yield from _check_postgres(folder, janitor_, running)
         yield from _check_faults(project, folder, janitor_, running, database)
+
+
+def every_fault() -> tuple[Fault, ...]:
+    """Every fault that is installed, in every way that it is offered."""
+    return tuple(fault for kind in fault_kinds() for fault in kind.variants())
+
+
+def check_fault_plugins() -> Iterator[CheckResult]:
+    """A result for each fault that another distribution registers, and for each that cannot be used."""
+    for name, plugin in registry().plugins.items():
+        yield CheckResult(f"fault {name}", True, f"from {plugin.distribution} {plugin.version}")
+    for problem in registry().problems:
+        yield CheckResult("fault of a plug-in", False, problem.message, problem.remedy)
 
 
 def _check_packet_drop() -> CheckResult:
@@ -114,6 +89,7 @@ def _check_faults(
     project: Project, folder: Path, janitor_: Janitor, running: ExitStack, database: Postgres | None
 ) -> Iterator[CheckResult]:
     """Test all faults; without a Postgres, those of the wire."""
+    faults = every_fault()
     try:
         binary = toxiproxy_binary(project.proxies, janitor_)
         log = folder / "toxiproxy.log"
@@ -121,12 +97,12 @@ def _check_faults(
         if database is None:
             scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=janitor_)
             results, commit_results = (
-                self_test_faults([each for each in FAULTS if each.place == "wire"], server, scratch),
+                self_test_faults([each for each in faults if each.place == "wire"], server, scratch),
                 [],
             )
         else:
-            results = self_test_faults(FAULTS, server, lambda: nullcontext(database))
-            commit_results = self_test_commits(FAULTS, server, database)
+            results = self_test_faults(faults, server, lambda: nullcontext(database))
+            commit_results = self_test_commits(faults, server, database)
     except StackError as error:
         yield failed_check("Toxiproxy", error)
         return

@@ -20,8 +20,8 @@ def manual_phase(fault: Fault, arms: tuple[str, ...], name: str = "hand") -> Pha
     """The phase of a fault by hand, with one episode. Raises ValidationError if no phase can have it."""
     if fault.momentary:
         every_s = max(2.0, fault.min_interval_s)
-        return Phase(name=name, fault=fault, arms=arms, episodes=1, every_s=every_s)  # type: ignore[arg-type]
-    return Phase(name=name, fault=fault, arms=arms, seconds=BLOCK_S)  # type: ignore[arg-type]
+        return Phase(name=name, fault=fault, arms=arms, episodes=1, every_s=every_s)
+    return Phase(name=name, fault=fault, arms=arms, seconds=BLOCK_S)
 
 
 def _with_episodes(phase: Phase, count: int) -> Phase:

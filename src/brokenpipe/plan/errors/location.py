@@ -8,6 +8,8 @@ from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from brokenpipe.faults import Fault, fault_kinds
+
 Location = tuple[int | str, ...]
 _KEY_MARK = "[key]"  # pydantic's mark for a mistake in a key instead of its value
 _CONTAINERS = (Annotated, Union, UnionType, tuple, list, dict, Mapping)
@@ -45,6 +47,8 @@ def holds_tables(model: type[BaseModel], location: Location) -> bool:
 
 def _models(annotation: object) -> list[type[BaseModel]]:
     """The models that an annotation allows, looked up through Annotated, unions and containers."""
+    if annotation is Fault:
+        return list(fault_kinds())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in _CONTAINERS:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 from rich.table import Table
 
 from brokenpipe import formatting
 from brokenpipe.errors import ScenarioError, TargetError
-from brokenpipe.faults import AnyFault
+from brokenpipe.faults import fault_kinds, registry
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import parse_scenario
 from brokenpipe.plan.target import parse_target
@@ -60,10 +59,13 @@ def _targets(project: Project) -> Table:
 
 def _faults() -> Table:
     table = _table("Faults", "name", "parameters", "what it is")
-    for fault in get_args(get_args(AnyFault)[0]):
-        parameters = ", ".join(name for name in fault.model_fields if name != "name")
-        kind = get_args(fault.model_fields["name"].annotation)[0]
-        table.add_row(kind, parameters, (fault.__doc__ or "").partition("\n")[0])
+    for kind in fault_kinds():
+        name, parameters = kind.fault_name(), ", ".join(each for each in kind.model_fields if each != "name")
+        plugin = registry().plugins.get(name)
+        source = f" ({plugin.distribution} {plugin.version})" if plugin else ""
+        table.add_row(name, parameters, kind.summary() + source)
+    for problem in registry().problems:
+        table.add_row("", "", f"broken: {problem.message}")
     return table
 
 

@@ -7,7 +7,7 @@ own parameters, charts are Bokeh's, and everything is in the one file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from bokeh.embed import components
 from bokeh.models import (
@@ -21,7 +21,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from markupsafe import Markup
 
-from brokenpipe.faults import AnyFault, Fault
+from brokenpipe.faults import fault_kinds
 from brokenpipe.plan.plan import Plan
 from brokenpipe.report.charts import COLOURS, dash_of
 from brokenpipe.report.template import bokeh_script, read_template_file, render, to_inline_json
@@ -102,32 +102,24 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
 
 def _forms() -> Iterator[dict[str, object]]:
     """Every fault with its parameters, as a form needs them."""
-    for kind in get_args(get_args(AnyFault)[0]):
-        schema = kind.model_json_schema()
-        required = schema.get("required", ())
+    for kind in fault_kinds():
         yield {
-            "name": kind.model_fields["name"].default,
-            "says": _first_sentence(kind),
+            "name": kind.fault_name(),
+            "says": kind.summary(),
             "strikes": kind.momentary,
-            "fields": [
-                {"key": key, "required": key in required, **_field(told)}
-                for key, told in schema["properties"].items()
-                if key != "name"
-            ],
+            "fields": [{"key": key, **_field(told)} for key, told in kind.parameter_schema().items()],
         }
 
 
 def _field(told: dict[str, Any]) -> dict[str, object]:
-    """A number with its limits, or a choice."""
+    """A number with its limits, or a choice, with the value that the form begins with."""
     kinds = told.get("anyOf", [told])
     kind = next(each for each in kinds if each.get("type") != "null")
     return {
         "choices": kind.get("enum"),
         "least": kind.get("minimum"),
         "most": kind.get("maximum"),
-        "default": told.get("default"),
+        "default": told.get("default", next(iter(told.get("examples", ())), None)),
+        "required": told["required"],
+        "hint": told.get("description", ""),
     }
-
-
-def _first_sentence(kind: type[Fault]) -> str:
-    return (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
-from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.faults import Toxic, neutral_toxics
 from brokenpipe.stack.packet_loss.api import Packets, PacketsHere
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.ports import HeldPort, Port
@@ -28,6 +28,8 @@ _KILL_SWITCH = "kill_switch"
 class Proxy:
     """A listener on the server's host in front of `upstream`, with neutral toxics. It satisfies faults.ProxyControl.
 
+    `toxics`: None stands for those of all faults.
+
     Made by ToxiproxyServer. Calls from several threads are taken one after the other. Every method raises
     ProxyHung or ProxyError; after either the state of the wire is not known.
     """
@@ -38,7 +40,7 @@ class Proxy:
         name: str,
         upstream: Address,
         *,
-        toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
+        toxics: Sequence[Toxic] | None = None,
         armed: bool = False,
         database: Database | None = None,
         port: Port | None = None,
@@ -49,6 +51,7 @@ class Proxy:
         self._database = database
         self.host = api.host
         self._api = api
+        toxics = neutral_toxics() if toxics is None else toxics
         self._neutral = tuple(
             ToxicState(t.name, t.type, t.stream, toxicity=1.0, attributes=dict(t.neutral)) for t in toxics
         )

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from brokenpipe.errors import ProxyError
-from brokenpipe.faults import NEUTRAL_TOXICS, Toxic
+from brokenpipe.faults import Toxic
 from brokenpipe.stack.packet_loss.api import Packets
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.janitor import Janitor
@@ -66,7 +66,7 @@ class ToxiproxyServer:
         name: str,
         upstream: Address,
         *,
-        toxics: Sequence[Toxic] = NEUTRAL_TOXICS,
+        toxics: Sequence[Toxic] | None = None,
         armed: bool = False,
         database: Database | None = None,
     ) -> Proxy:

@@ -24,7 +24,6 @@
     if (field.least != null) number.min = field.least;
     if (field.most != null) number.max = field.most;
     if (field.default != null) number.value = field.default;
-    else if (field.required) number.value = { ms: 25, after_ms: 300 }[field.key] ?? "";
     number.placeholder = field.required ? "required" : "–";
     return number;
   }
@@ -34,6 +33,7 @@
       ...chosen().fields.map((field) => {
         const label = element("label", `${field.key.replace(/_ms$/, " (ms)").replaceAll("_", " ")} `);
         label.append(input(field));
+        label.title = field.hint;
         label.style.display = "inline-block";
         label.style.marginRight = "12px";
         return label;
