@@ -20,15 +20,16 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import open_writer
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes import watched_janitor as module
-from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.processes.watched_janitor import janitor
 
 pytestmark = pytest.mark.timeout(120)
 
 HARNESS = """
 import subprocess, sys, time
 from pathlib import Path
-from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.watched_janitor import janitor
 
 with janitor("test-of-janitors", on_replaced=lambda text: print("replaced", undo.pid, flush=True)) as undo:
     folder = Path(sys.argv[1])

@@ -40,7 +40,7 @@ def test_killed_at_work_it_leaves_none_of_its_workers(tmp_path: Path) -> None:
 POSTGRES_ONLY = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.postgres.server import postgres
 
 with janitor("a-run-of-a-test") as undo:
@@ -54,7 +54,7 @@ MOMENTS = 5
 DAEMON_ONLY = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.processes.process import child
 
 TARGET = '''

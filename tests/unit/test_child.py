@@ -15,9 +15,10 @@ from tests.processes import alive
 
 from brokenpipe.errors import StackError
 from brokenpipe.stack.processes import process
-from brokenpipe.stack.processes.janitor import NoJanitor, janitor
+from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.process import child
 from brokenpipe.stack.processes.process_tree import freeze
+from brokenpipe.stack.processes.watched_janitor import janitor
 
 
 def _python(program: str) -> list[str]:

@@ -139,7 +139,7 @@ KILLED_BEFORE_ITS_TURN = """
 from pathlib import Path
 import gevent
 from brokenpipe.load.pacing.open_load import OpenLoadScheduler
-from brokenpipe.load.users.shards import SINGLE
+from brokenpipe.load.shards import SINGLE
 
 class Log:
     missed_at = []

@@ -10,8 +10,8 @@ import pytest
 
 from brokenpipe.history.file_names import first_file, last_part, part_of, segment_file
 from brokenpipe.history.reader import open_history
-from brokenpipe.load.requests import request_log
-from brokenpipe.load.requests.request_log import RequestLog
+from brokenpipe.load import request_log
+from brokenpipe.load.request_log import RequestLog
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokenpipe.load.requests.used_ids import UsedIds
+from brokenpipe.load.used_ids import UsedIds
 
 CAPACITY = 2_000
 BITS = CAPACITY * 44

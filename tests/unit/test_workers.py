@@ -15,7 +15,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.worker_clocks import worker_clocks
 from brokenpipe.history.writer import open_writer
 from brokenpipe.load.distributed.clock_sync import PingSample, estimate_offset
-from brokenpipe.load.users.shards import Shard
+from brokenpipe.load.shards import Shard
 from brokenpipe.measure.model.findings import Findings
 
 MS = 1_000_000

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(120)
 PAUSED = """
 import sys
 from pathlib import Path
-from brokenpipe.stack.processes.janitor import janitor
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.postgres.server import postgres
 
 with janitor("test-of-pause-" + sys.argv[2]) as undo, postgres(log_path=Path(sys.argv[1]), janitor=undo) as server:

@@ -30,8 +30,8 @@ from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.processes.janitor import janitor
 from brokenpipe.stack.processes.ports import poll
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.start import stack_on
 

@@ -41,9 +41,10 @@ from brokenpipe.plan.project import Project
 from brokenpipe.plan.sequential import EpisodeRange, next_ranges, remaining_ranges
 from brokenpipe.plan.soak_rounds import soak_ranges
 from brokenpipe.progress import Progress
-from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.processes.standstill import ending_what_stands_still
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Arm, Stack
 from brokenpipe.stack.start import stack_on

@@ -10,16 +10,17 @@ from typing import NoReturn
 
 from locust import User, events
 
+from brokenpipe.load import seeded_random
 from brokenpipe.load.config import VARIABLE, LoadConfig
 from brokenpipe.load.control_client import ControlChannel, ControlClient, recording_failed
 from brokenpipe.load.distributed.master import Master
 from brokenpipe.load.distributed.protocol import MASTER_VARIABLE
 from brokenpipe.load.distributed.worker import MasterChannel, WorkerControlClient, join
 from brokenpipe.load.messages import Failed, Notice
+from brokenpipe.load.request_log import RequestLog
 from brokenpipe.load.requests.locust_event import RequestEvent
-from brokenpipe.load.requests.request_log import RequestLog
 from brokenpipe.load.state import LoadState
-from brokenpipe.load.users import locustfile_loader, seeded_random
+from brokenpipe.load.users import locustfile_loader
 from brokenpipe.load.users.allocation import ClassWeight, allocate_users
 from brokenpipe.load.users.arm_classes import arm_classes
 

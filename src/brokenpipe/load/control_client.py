@@ -9,7 +9,7 @@ import os
 import socket  # gevent's, as everywhere in this process: Locust patches the standard library
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gevent
 from locust import TaskSet
@@ -32,10 +32,7 @@ from brokenpipe.load.requests.origin_guard import ForeignUrlError
 from brokenpipe.load.requests.tracked_request import COUNTED_NOTE
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.locustfile_loader import error_location
-from brokenpipe.load.web_messages import CommandReply, RunTargets, StateUpdate
-
-if TYPE_CHECKING:
-    from brokenpipe.load.web.runs import WebRunController
+from brokenpipe.load.web_messages import CommandReply, RunTargets, StateUpdate, WebCommand
 
 TICK_S = 0.025  # how soon an event is sent
 FLUSH_TICKS = 8  # 0.2 s: what a kill -9 may cost
@@ -57,6 +54,12 @@ class ControlChannel:
         self._socket.sendall(encode(message))
 
 
+class WebCommandHandler(Protocol):
+    """The runs of Locust's web UI, to which the harness's commands about them go."""
+
+    def handle_command(self, message: WebCommand) -> None: ...
+
+
 class ControlClient:
     """Two greenlets beside the users: one for commands, one that sends events and flushes the request log."""
 
@@ -67,7 +70,7 @@ class ControlClient:
         self._pending_close_id: int | None = None  # the closing that waits for its last request
         self._spawned_at: float | None = None
         self._ready = self._ending = False
-        self.web_runs: WebRunController | None = None  # with Locust's web UI, where runs follow each other
+        self.web_runs: WebCommandHandler | None = None  # with Locust's web UI, where runs follow each other
 
     def set_state(self, state: LoadState) -> None:
         """Use the state of another run from now on. Queued messages are kept."""

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import Count, LoadEvent, Notice, Progress
 from brokenpipe.load.pacing.gate import Gate
 from brokenpipe.load.pacing.open_load import OpenLoadScheduler
-from brokenpipe.load.requests.request_log import LoggedRequest, RequestLog
-from brokenpipe.load.requests.used_ids import UsedIds
-from brokenpipe.load.users.shards import SINGLE
-
-if TYPE_CHECKING:
-    from brokenpipe.load.requests.failures import RequestFailure
-    from brokenpipe.load.requests.tracked_request import TrackedRequest
+from brokenpipe.load.request_log import LoggedRequest, RequestFailure, RequestLog
+from brokenpipe.load.shards import SINGLE
+from brokenpipe.load.used_ids import UsedIds
 
 NOTICE_CAP = 20  # different notices; a locustfile with a defect would cause thousands
+
+
+class RequestInFlight(LoggedRequest, Protocol):
+    """A request between its start and its end. `answered`: the target will send nothing more."""
+
+    start_logged: bool
+    answered: bool
+
+    @property
+    def tracking_key(self) -> str: ...
+
+    def accept_verdict(self, meta: dict[str, Any]) -> bool:
+        """Take Locust's verdict. True: the verdict is final. False: it waits for the end of the body."""
+
+    def finish_without_verdict(self) -> None:
+        """End a request whose user went on without a verdict."""
 
 
 class ArmCounts:
@@ -50,19 +62,19 @@ class LoadState:
         self.publish = publish
         self.counts_of = {arm: ArmCounts() for arm in config.arms}
         self.in_flight = 0
-        self.tracked_requests: dict[str, TrackedRequest] = {}
+        self.tracked_requests: dict[str, RequestInFlight] = {}
         self.used_ids = UsedIds()  # that the locustfile has set itself, each behind the name of its arm
         self.users_started = 0
         self.outbox: deque[LoadEvent] = deque()
         self._notices: set[Notice] = set()
 
-    def track(self, request: TrackedRequest) -> None:
+    def track(self, request: RequestInFlight) -> None:
         """Count the request as in flight, until its end is known."""
         self.counts_of[request.arm].started += 1
         self.tracked_requests[request.tracking_key] = request
         self.in_flight += 1
 
-    def log_start(self, request: TrackedRequest) -> None:
+    def log_start(self, request: RequestInFlight) -> None:
         """Write the start of a request: its end may never come, or this process be killed before it."""
         if not request.start_logged:
             request.start_logged = True

@@ -17,8 +17,9 @@ from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.target import parse_target
-from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.start import stack_on
 

@@ -17,8 +17,9 @@ from brokenpipe.faults import Fault, fault_kinds, registry
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.packet_loss.namespace import find_way, find_way_into_containers
 from brokenpipe.stack.postgres.server import Postgres, postgres
-from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.proxy.server import toxiproxy_server
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 

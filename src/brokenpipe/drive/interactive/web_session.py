@@ -69,9 +69,10 @@ from brokenpipe.load.web_messages import (
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.processes.janitor import Janitor, janitor
+from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK, poll, taken
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import Footing
 from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.start import stack_on

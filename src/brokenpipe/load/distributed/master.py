@@ -40,8 +40,8 @@ from brokenpipe.load.messages import (
     parse_command,
     parse_event,
 )
+from brokenpipe.load.shards import Shard
 from brokenpipe.load.state import LoadState
-from brokenpipe.load.users.shards import Shard
 
 TICK_S = 0.01  # how soon "drained" is sent
 REPORT_TICKS = 50  # 0.5 s

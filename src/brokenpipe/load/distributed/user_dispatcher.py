@@ -13,7 +13,7 @@ import gevent
 from locust import User
 from locust.dispatch import UsersDispatcher
 
-from brokenpipe.load.users.shards import Shard
+from brokenpipe.load.shards import Shard
 
 if TYPE_CHECKING:
     from locust.runners import WorkerNode

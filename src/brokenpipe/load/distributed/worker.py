@@ -38,8 +38,8 @@ from brokenpipe.load.messages import (
     encode,
     parse_command,
 )
+from brokenpipe.load.shards import Shard
 from brokenpipe.load.state import LoadState
-from brokenpipe.load.users.shards import Shard
 
 JOIN_RETRY_S = 1.0
 SYNC_EVERY_S = 5.0

@@ -26,8 +26,8 @@ from gevent.event import AsyncResult
 from locust.exception import StopUser
 
 from brokenpipe.load.pacing.poisson import due_times
-from brokenpipe.load.requests.request_log import RequestLog
-from brokenpipe.load.users.shards import SINGLE, Shard
+from brokenpipe.load.request_log import RequestLog
+from brokenpipe.load.shards import SINGLE, Shard
 
 # A request that starts within this of its due time needs no record: the event loop itself takes part of it.
 ON_TIME_NS = 1_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import gevent
@@ -13,7 +12,7 @@ import urllib3
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.exception import CatchResponseError, ResponseError
 
-from brokenpipe.history.records import NEVER_SENT
+from brokenpipe.load.request_log import RequestFailure
 
 TEXT_LIMIT = 300  # characters of an error's text that are kept
 
@@ -33,19 +32,6 @@ _RESOURCE_ERRNOS: Mapping[int, Literal["no_files", "no_ports", "no_memory"]] = {
 _NO_THREAD = "can't start new thread"  # Python has no error class of its own for it
 _BAD_STATUS = (requests.exceptions.HTTPError, LocustBadStatusCode)
 _DECLARED = (CatchResponseError, ResponseError)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestFailure:
-    """`kind` as in `history.records.End`."""
-
-    kind: Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"]
-    text: str
-
-    @property
-    def sent(self) -> bool:
-        """False if the request was never sent, because this process lacks what sending takes."""
-        return self.kind not in NEVER_SENT
 
 
 def failure_of(error: BaseException | None, status: int, response: object) -> RequestFailure | None:

@@ -14,8 +14,8 @@ from brokenpipe.load.requests.parameters import keyword_arguments, limit_timeout
 from brokenpipe.load.requests.resending import send_once
 from brokenpipe.load.requests.streaming import track_body
 from brokenpipe.load.requests.tracked_request import TrackedRequest
+from brokenpipe.load.seeded_random import UserIdentity
 from brokenpipe.load.state import LoadState
-from brokenpipe.load.users.seeded_random import UserIdentity
 
 HEADER = "X-Request-ID"
 KEY_HEADER = "idempotency-key"  # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/

@@ -15,8 +15,8 @@ from locust.event import EventHook
 
 from brokenpipe.load.requests.failures import failure_of_event
 from brokenpipe.load.requests.interceptor import CONTEXT_KEY, request_name, request_name_for_arm
+from brokenpipe.load.seeded_random import current_user
 from brokenpipe.load.state import LoadState
-from brokenpipe.load.users.seeded_random import current_user
 
 
 @dataclass(frozen=True, slots=True)

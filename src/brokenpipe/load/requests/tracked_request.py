@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from gevent import getcurrent
 
 from brokenpipe.load.requests.failures import failure_of, failure_of_exception
+from brokenpipe.load.state import LoadState
 
 COUNTED_NOTE = "brokenpipe has counted this as the outcome of its request"  # a note on an exception
-
-if TYPE_CHECKING:
-    from brokenpipe.load.state import LoadState
 
 
 class TrackedResponse(Protocol):

@@ -16,9 +16,9 @@ from locust.exception import StopTest, StopUser
 from brokenpipe.load.messages import Failed, Notice
 from brokenpipe.load.requests.interceptor import RequestInterceptor
 from brokenpipe.load.requests.origin_guard import ArmOrigin
+from brokenpipe.load.seeded_random import UserIdentity, bind_user, bound_user
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.locustfile_loader import error_location
-from brokenpipe.load.users.seeded_random import UserIdentity, bind_user, bound_user
 
 
 def arm_classes(

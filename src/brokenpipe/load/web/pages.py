@@ -13,16 +13,13 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, request, send_file
 
 from brokenpipe.load.config import Web
 from brokenpipe.load.web.origin_check import OriginCheck
-from brokenpipe.load.web_messages import COMMAND_NAMES
-
-if TYPE_CHECKING:
-    from brokenpipe.load.web.runs import WebRunController
+from brokenpipe.load.web_messages import COMMAND_NAMES, CommandName
 
 PREFIX = "/brokenpipe"
 MAX_POINTS = 900  # a quarter of an hour of the charts, a point a second
@@ -53,10 +50,21 @@ _BAR = """
 """
 
 
+class WebRuns(Protocol):
+    """The runs that the pages show and control."""
+
+    @property
+    def ready(self) -> bool:
+        """True if Start may be pressed or the number of users changed."""
+
+    def ask(self, what: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]) -> str | None:
+        """Send a command to the harness. Returns why it refuses; None: it will be carried out."""
+
+
 class WebPages:
     """Pages and tabs beside Locust's own. They keep nothing beyond the life of the web server."""
 
-    def __init__(self, web_runs: WebRunController, web: Web, arms: tuple[str, ...]) -> None:
+    def __init__(self, web_runs: WebRuns, web: Web, arms: tuple[str, ...]) -> None:
         self._web_runs = web_runs
         self._web = web
         self._arms = arms

@@ -26,8 +26,8 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.control_client import ControlClient
+from brokenpipe.load.request_log import RequestLog
 from brokenpipe.load.requests.locust_event import RequestEvent
-from brokenpipe.load.requests.request_log import RequestLog
 from brokenpipe.load.state import LoadState
 from brokenpipe.load.users.arm_classes import arm_classes
 from brokenpipe.load.web.pages import WebPages

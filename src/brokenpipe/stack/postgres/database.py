@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -13,10 +13,8 @@ from psycopg import sql
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
 from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.certificates import Certificates
 from brokenpipe.stack.processes.ports import poll
-
-if TYPE_CHECKING:
-    from brokenpipe.stack.postgres.server import Postgres
 
 NO_ARMS_DATABASE = "postgres"  # every server has it; a session there counts for no arm's limit
 CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
@@ -33,6 +31,33 @@ WHERE (datname = %s OR usename = %s) AND backend_type = 'client backend' AND pid
 """
 
 
+class DatabaseServer(Protocol):
+    """The server of a database: where it is, and what is done to it as a whole."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def certificates(self) -> Certificates | None: ...
+
+    def dsn(self) -> str:
+        """A connection string of the superuser's, to a database that is no arm's."""
+
+    def dsn_of(self, user: str, password: str, database: str) -> str: ...
+
+    def restart(
+        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+    ) -> None:
+        """Stop it and start it again."""
+
+    def pause(self) -> None:
+        """Have all its processes stand still."""
+
+    def resume(self) -> None:
+        """Have them go on. Returns when it answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """A database called `name`, of a role of that name. It satisfies faults.Server.
@@ -41,7 +66,7 @@ class Database:
     limit of the settings below concerns.
     """
 
-    server: Postgres
+    server: DatabaseServer
     name: str
     password: str = field(repr=False)
     limit: int = -1

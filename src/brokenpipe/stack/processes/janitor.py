@@ -26,9 +26,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,28 +80,6 @@ class NoJanitor:
 
     def check(self) -> None:
         pass
-
-
-@contextmanager
-def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) -> Iterator[Janitor]:
-    """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end.
-
-    It is watched: one that ends, or stands still, is replaced, and `on_replaced` is called with a sentence about it, in
-    a thread of its own.
-    """
-    from brokenpipe.stack.processes.watched_janitor import (
-        WatchedJanitor,  # as a script this file knows nothing of ours
-    )
-
-    watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
-    watcher = threading.Thread(target=watched.watch, args=(over,), name="watch of the janitor", daemon=True)
-    watcher.start()
-    try:
-        yield watched
-    finally:
-        over.set()
-        watcher.join()
-        watched.end()
 
 
 # --- the process ------------------------------------------------------------------------------------

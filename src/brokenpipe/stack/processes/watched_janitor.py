@@ -9,18 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from brokenpipe.errors import StackError
 from brokenpipe.shortages import ignoring_lack_of_files
-from brokenpipe.stack.processes import janitor
-from brokenpipe.stack.processes.janitor import PATIENCE_S
+from brokenpipe.stack.processes.janitor import PATIENCE_S, Janitor
 
-SCRIPT = janitor.__file__
+SCRIPT = Path(__file__).with_name("janitor.py")
 LOOK_EVERY_S = 0.5  # whether it is still there
 SHORT_LIFE_S = 5.0
 MOST_DEATHS = 3  # after short lives, until it is given up
@@ -113,6 +112,24 @@ class WatchedJanitor:
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, a thread has nobody else to tell
             self._failure = error
+
+
+@contextmanager
+def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) -> Iterator[Janitor]:
+    """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end.
+
+    It is watched: one that ends, or stands still, is replaced, and `on_replaced` is called with a sentence about it, in
+    a thread of its own.
+    """
+    watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
+    watcher = threading.Thread(target=watched.watch, args=(over,), name="watch of the janitor", daemon=True)
+    watcher.start()
+    try:
+        yield watched
+    finally:
+        over.set()
+        watcher.join()
+        watched.end()
 
 
 def _started(lines: Sequence[str]) -> subprocess.Popen[str]:

@@ -10,14 +10,36 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps costs ten times as much
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from brokenpipe.history.file_names import LARGE_BYTES, segment_file
-from brokenpipe.history.records import ArrivalLate, ArrivalMissed, Clock, LoopLag, RequestEnd, RequestStart
+from brokenpipe.history.records import (
+    NEVER_SENT,
+    ArrivalLate,
+    ArrivalMissed,
+    Clock,
+    LoopLag,
+    RequestEnd,
+    RequestStart,
+)
 
 _END = f'{{"k":"{RequestEnd.KIND}","t0":'
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailure:
+    """`kind` as in `history.records.End`."""
+
+    kind: Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"]
+    text: str
+
+    @property
+    def sent(self) -> bool:
+        """False if the request was never sent, because this process lacks what sending takes."""
+        return self.kind not in NEVER_SENT
 
 
 class LoggedRequest(Protocol):
