@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from brokenpipe.stack.postgres.cluster import binaries
+from brokenpipe.stack.postgres.cluster import find_binaries
 from brokenpipe.stack.postgres.server import postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.proxy.server import toxiproxy_server
@@ -48,6 +48,6 @@ def _microseconds(dsn: str) -> float:
 
 
 def _pgbench(*arguments: str) -> str:
-    command = [str(binaries() / "pgbench"), *arguments]
+    command = [str(find_binaries() / "pgbench"), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     return done.stdout

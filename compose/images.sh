@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every image of the stack in containers: official bases from a registry, or stand-ins for them where none can be
-# reached (standins.sh), and ours on top of those. What is there already is not made again. `make images` runs this.
+# reached (base-images.sh), and ours on top of those. What is there already is not made again. `make images` runs this.
 #
 # Usage: compose/images.sh [bases]       bases: only those, which need nothing of this repository's set-up
 set -euo pipefail
@@ -13,7 +13,7 @@ base() {
     say "$1: asking the registry …"
     if docker pull --quiet "$1" > /dev/null 2> "$scratch/${1%%:*}"; then return; fi
     say "$1: $(tail -n 1 "$scratch/${1%%:*}")"
-    compose/standins.sh "$1"
+    compose/base-images.sh "$1"
 }
 
 # NAME FOLDER [OPTIONS OF docker build …]

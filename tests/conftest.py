@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def namespaces() -> None:
     """Skips, and says why, where this machine lets nobody make a network namespace."""
     try:
-        namespace.find_way()
+        namespace.find_entry_method()
     except NamespaceError as error:
         pytest.skip(f"{error.message}; {'; '.join(error.details)}")
 

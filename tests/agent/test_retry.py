@@ -35,7 +35,7 @@ def agents(start_agent, server, toxiproxy) -> Iterator[dict[str, tuple[Agent, Pr
     def behind_a_proxy(driver: str, retry: str) -> Iterator[tuple[Agent, Proxy]]:
         database = f"retry_{driver}_{retry}"
         server.create_database(database)
-        with toxiproxy.scratch_proxy((server.host, server.port), armed=True) as proxy:
+        with toxiproxy.scratch_proxy((server.host, server.port), rst_on_close=True) as proxy:
             url = server.dsn(database, port=proxy.port)
             environment = {"DATABASE_URL": url, "DB_DRIVER": driver, "AGENT_RETRY": retry}
             with start_agent(database=database, **environment) as agent:

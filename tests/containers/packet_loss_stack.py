@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tests.containers.containers import CONFINED, IMAGES, docker
 
-from brokenpipe.stack.containers.compose_file import API_PORT, Addresses
-from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.compose_file import API_PORT, NetworkAddresses
+from brokenpipe.stack.containers.container_process import container_process
 from brokenpipe.stack.containers.engine import Engine
-from brokenpipe.stack.packet_loss.containers import ContainerPackets
+from brokenpipe.stack.packet_loss.containers import ContainerPacketFilter
 from brokenpipe.stack.processes.janitor import NoJanitor
-from brokenpipe.stack.processes.ports import PortInside
+from brokenpipe.stack.processes.ports import ContainerPort
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.proxy.api import ToxiproxyApi
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -44,7 +44,7 @@ class Ground:
     engine: Engine
     folder: Path
     name: str
-    addresses: Addresses
+    addresses: NetworkAddresses
     made: list[str] = field(default_factory=list)
 
     @property
@@ -63,18 +63,18 @@ class Ground:
             docker("create", *CONFINED, *options, image, *command)
             self.made.append(name)
         log_path = self.folder / f"{name}.log"
-        return contained(
+        return container_process(
             name, name, self.engine, log_path=log_path, janitor=NoJanitor(), stop_signal=signal.SIGKILL
         )
 
     @contextmanager
-    def toxiproxy(self, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
+    def toxiproxy(self, packets: ContainerPacketFilter) -> Iterator[ToxiproxyServer]:
         arguments = ("-host", self.addresses.toxiproxy, "-port", str(API_PORT))
         place = (f"{self.name}-toxiproxy", self.addresses.toxiproxy)
-        ports = map(PortInside, count(20_000))
+        ports = map(ContainerPort, count(20_000))
         server = ToxiproxyServer(
             ToxiproxyApi(API_PORT, self.addresses.toxiproxy),
-            lambda: packets.furnished(self.container(*place, IMAGES[1], *arguments)),
+            lambda: packets.with_rules(self.container(*place, IMAGES[1], *arguments)),
             new_port=partial(next, ports),
             packets=packets,
         )

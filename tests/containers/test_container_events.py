@@ -18,7 +18,7 @@ from tests.stack.runs import REPOSITORY, Run, Starter, eventually, write_scenari
 from brokenpipe.history.writer import open_writer
 from brokenpipe.stack.containers.cleanup import RUN_LABEL
 from brokenpipe.stack.containers.engine import find_engine
-from brokenpipe.stack.containers.events import Listener
+from brokenpipe.stack.containers.events import EventRecorder
 
 pytestmark = [pytest.mark.low_load, pytest.mark.timeout(240), pytest.mark.usefixtures("engine")]
 
@@ -70,12 +70,12 @@ class Played:
 
 
 def _with_little_memory(project: Path) -> None:
-    pieces = (REPOSITORY / "compose" / "pieces.yaml").read_text()
-    for piece, limit_mib in LIMITS_MIB.items():
-        before, name, after = pieces.partition(f"\n  {piece}:\n")
-        pieces = before + name + after.replace("mem_limit: 1g", f"mem_limit: {limit_mib}m", 1)
+    services = (REPOSITORY / "compose" / "services.yaml").read_text()
+    for service, limit_mib in LIMITS_MIB.items():
+        before, name, after = services.partition(f"\n  {service}:\n")
+        services = before + name + after.replace("mem_limit: 1g", f"mem_limit: {limit_mib}m", 1)
     (project / "compose").mkdir()
-    (project / "compose" / "pieces.yaml").write_text(pieces)
+    (project / "compose" / "services.yaml").write_text(services)
 
 
 def _begun(run: Run) -> bool:
@@ -176,11 +176,11 @@ def test_an_engine_that_breaks_off_is_asked_for_the_rest(tmp_path: Path, engine:
         return [line for line in lines if line["k"] == "container"]
 
     with open_writer(history, "containers") as records:
-        listener = Listener(find_engine(), run_id, records, log)
+        listener = EventRecorder(find_engine(), run_id, records, log)
         try:
             with container(POSTGRES_IMAGE, "infinity", options=("--entrypoint=sleep", *labels)) as watched:
                 eventually(told, "its start was not told")
-                listener.break_off()
+                listener.close_stream()
                 before = time.monotonic_ns()
                 docker("pause", watched.name)
                 after = time.monotonic_ns()

@@ -115,7 +115,7 @@ def test_postgres_asks_for_the_password(database: Database) -> None:
 
 def test_postgres_speaks_tls(database: Database) -> None:
     """With the certificate that it was given."""
-    with closing(database.connect(**database.certificates.of_client)) as connection:
+    with closing(database.connect(**database.certificates.client_parameters)) as connection:
         assert connection.pgconn.ssl_in_use
 
 

@@ -25,11 +25,11 @@ from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import NamespaceError, ProxyError
 from brokenpipe.faults import PacketDrop
-from brokenpipe.stack.containers.compose_file import free_network
-from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.compose_file import choose_network
+from brokenpipe.stack.containers.container_process import container_process
 from brokenpipe.stack.containers.engine import find_engine
 from brokenpipe.stack.packet_loss import namespace, nftables
-from brokenpipe.stack.packet_loss.containers import ContainerPackets
+from brokenpipe.stack.packet_loss.containers import ContainerPacketFilter
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.proxy.server import ToxiproxyServer
@@ -45,7 +45,7 @@ ARM = "plain"
 @pytest.fixture(autouse=True, scope="module")
 def _root() -> None:
     try:
-        namespace.find_way_into_containers()
+        namespace.find_container_entry_method()
     except NamespaceError as error:
         pytest.skip(f"{error.message}; {'; '.join(error.details)}")
 
@@ -57,14 +57,14 @@ def filters() -> list[str]:
 
 def _tables(network: str) -> str:
     """Those of the packet filter in a namespace."""
-    listed = ["nsenter", f"--net={network}", "--", nftables.program() or "nft", "list", "tables"]
+    listed = ["nsenter", f"--net={network}", "--", nftables.find_nft() or "nft", "list", "tables"]
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
 def ground(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     name = f"brokenpipe-lossy-{os.getpid()}"
-    addresses = free_network(())
+    addresses = choose_network(())
     options = ("--internal", f"--subnet={addresses.network}", f"--gateway={addresses.gateway}")
     docker("network", "create", "--label=brokenpipe.test", *options, name)
     found = Ground(find_engine(), tmp_path_factory.mktemp("lossy"), name, addresses)
@@ -77,12 +77,12 @@ def ground(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
 
 
 @pytest.fixture(scope="module")
-def packets(ground: Ground) -> ContainerPackets:
-    return ContainerPackets(ground.addresses.toxiproxy, wanted=True)
+def packets(ground: Ground) -> ContainerPacketFilter:
+    return ContainerPacketFilter(ground.addresses.toxiproxy, wanted=True)
 
 
 @pytest.fixture(scope="module")
-def server(ground: Ground, packets: ContainerPackets) -> Iterator[ToxiproxyServer]:
+def server(ground: Ground, packets: ContainerPacketFilter) -> Iterator[ToxiproxyServer]:
     with ground.toxiproxy(packets) as running:
         yield running
 
@@ -113,7 +113,7 @@ def test_lost_packets_hold_their_contract(ground: Ground, server: ToxiproxyServe
     """Raw sockets of this machine see what they see of a local proxy, and no rule of this machine's has changed."""
     before = filters()
     probes = self_test_faults(
-        [PacketDrop()], server, lambda: pytest.fail("no server is asked"), our_host=ground.here
+        [PacketDrop()], server, lambda: pytest.fail("no server is asked"), harness_host=ground.here
     )
     assert [(probe.seen, probe.held) for probe in probes] == [
         ("silence", True),
@@ -125,7 +125,7 @@ def test_lost_packets_hold_their_contract(ground: Ground, server: ToxiproxyServe
 
 
 def test_neither_end_hears_the_other(
-    ground: Ground, server: ToxiproxyServer, packets: ContainerPackets
+    ground: Ground, server: ToxiproxyServer, packets: ContainerPacketFilter
 ) -> None:
     """What a service asks does not arrive, what it is told neither; healed, both do, on the same connection."""
     with (
@@ -134,8 +134,8 @@ def test_neither_end_hears_the_other(
         server.scratch_proxy(echo) as neighbour,
         ExitStack() as running,
     ):
-        proxy = server.proxy(ARM, listener.getsockname()[:2])
-        service = running.enter_context(packets.furnished(ground.service(proxy), ARM))
+        proxy = server.create_proxy(ARM, listener.getsockname()[:2])
+        service = running.enter_context(packets.with_rules(ground.service(proxy), ARM))
         talker = running.enter_context(listener.accept()[0])
         assert _next(talker, PATIENCE_S)
         PacketDrop().inject(proxy)
@@ -174,12 +174,12 @@ def test_a_container_that_is_started_again_has_rules_again(ground: Ground, serve
 
 def test_what_has_no_use_for_it_has_no_rules(ground: Ground) -> None:
     """No namespace is entered then, and to ask for a loss is an error."""
-    packets = ContainerPackets(ground.addresses.arm(1), wanted=False)
+    packets = ContainerPacketFilter(ground.addresses.arm(1), wanted=False)
     started = ground.container(f"{ground.name}-idle", packets.host, IMAGES[2], "sleep", "infinity")
-    with packets.furnished(started) as child:
+    with packets.with_rules(started) as child:
         assert "brokenpipe" not in _tables(f"/proc/{child.pid}/ns/net")
         with pytest.raises(ProxyError, match="namespace of the run's own"):
-            packets.lose(ARM, 20_000, True)
+            packets.set_loss(ARM, 20_000, True)
 
 
 def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
     options = (*CONFINED, "--label=brokenpipe.test", f"--name={name}", "--network=host")
     docker("create", *options, IMAGES[2], "sleep", "infinity")
     try:
-        started = contained(
+        started = container_process(
             name,
             name,
             ground.engine,
@@ -197,8 +197,8 @@ def test_no_rules_are_laid_out_in_the_network_of_this_machine(ground: Ground, tm
             janitor=NoJanitor(),
             stop_signal=signal.SIGKILL,
         )
-        packets = ContainerPackets("127.0.0.1", wanted=True)
-        with pytest.raises(NamespaceError, match="network of this machine"), packets.furnished(started):
+        packets = ContainerPacketFilter("127.0.0.1", wanted=True)
+        with pytest.raises(NamespaceError, match="network of this machine"), packets.with_rules(started):
             pytest.fail("its packets could be lost")
         assert filters() == before
     finally:

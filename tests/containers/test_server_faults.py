@@ -19,9 +19,9 @@ from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import EngineError
 from brokenpipe.faults import ServerPause, ServerRestart
 from brokenpipe.stack.containers import cleanup
-from brokenpipe.stack.containers.container_process import contained
+from brokenpipe.stack.containers.container_process import container_process
 from brokenpipe.stack.containers.engine import Engine, find_engine
-from brokenpipe.stack.postgres.server import Postgres, launched
+from brokenpipe.stack.postgres.server import Postgres, start_server
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.proxy.server import toxiproxy_server
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.low_load, pytest.mark.timeout(180), pytest.mark.usefix
 
 @dataclass(frozen=True)
 class Launch:
-    """A Postgres in a container that was created, as compose/pieces.yaml has it."""
+    """A Postgres in a container that was created, as compose/services.yaml has it."""
 
     engine: Engine
     container: str
@@ -45,8 +45,8 @@ class Launch:
     port: int = 5432
     certificates: None = None
 
-    def started(self) -> AbstractContextManager[Child]:
-        return contained(
+    def start(self) -> AbstractContextManager[Child]:
+        return container_process(
             "postgres",
             self.container,
             self.engine,
@@ -80,7 +80,7 @@ def running(found: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         made = docker("create", *CONFINED, *options, POSTGRES).splitlines()[-1]
         try:
             log_path = tmp_path_factory.mktemp("server") / "postgres.log"
-            server = launched(Launch(found, made, host, password, log_path))
+            server = start_server(Launch(found, made, host, password, log_path))
             try:
                 yield server
             finally:
@@ -106,7 +106,7 @@ def test_a_killed_container_loses_nothing_that_was_committed(running: Postgres) 
     before = running.child
     with psycopg.connect(running.dsn(), autocommit=True) as writer:
         writer.execute("CREATE TABLE kept AS SELECT generate_series(1, 200)")
-        running.restart("kill", 0.0, gone=lambda: None, back=lambda: None)
+        running.restart("kill", 0.0, on_stopped=lambda: None, on_listening=lambda: None)
     assert before.exit_text == f"exit code {128 + signal.SIGKILL}"
     assert running.child.pid != before.pid
     with psycopg.connect(running.dsn(), autocommit=True) as reader:

@@ -190,7 +190,7 @@ def how() -> str:
 @pytest.fixture
 def wire(toxiproxy: ToxiproxyServer, database: Postgres, how: str) -> Iterator[Wire]:
     """A proxy of this test's own."""
-    with toxiproxy.scratch_proxy((database.host, database.port), armed=how == "reset") as proxy:
+    with toxiproxy.scratch_proxy((database.host, database.port), rst_on_close=how == "reset") as proxy:
         wire = Wire(proxy, database)
         yield wire
         wire.end("terminate")  # a backend at work does not notice that its client is gone

@@ -21,9 +21,9 @@ import psycopg
 import pytest
 import requests
 
-from brokenpipe.stack.postgres.certificates import MODE, Certificates, make_certificates
+from brokenpipe.stack.postgres.certificates import SSL_MODE, Certificates, make_certificates
 from brokenpipe.stack.postgres.server import Postgres, postgres
-from brokenpipe.stack.processes.drop_root import runner
+from brokenpipe.stack.processes.drop_root import unprivileged_runner
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.stack.processes.process import Child, child, clean_environment
@@ -34,7 +34,7 @@ from .conftest import APPS, ARM, Line, Service, Wire, until
 
 DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 WITHOUT_ENGINE = ("pipeline", "psqlpy")  # these take no more than a DSN
-VERIFIED = {"asyncpg": {"ssl": MODE}, "psycopg": {"sslmode": MODE}, "psycopg2": {"sslmode": MODE}}
+VERIFIED = {"asyncpg": {"ssl": SSL_MODE}, "psycopg": {"sslmode": SSL_MODE}, "psycopg2": {"sslmode": SSL_MODE}}
 
 # A COMMIT that takes its time: a deferred trigger sleeps in it.
 _SCHEMA = """
@@ -115,7 +115,7 @@ class Ground:
             case = replace(case, connect=VERIFIED)
         else:
             target = self.server(case.server) if case.server else self.database
-        with self.toxiproxy.scratch_proxy((target.host, target.port), armed=case.armed) as proxy:
+        with self.toxiproxy.scratch_proxy((target.host, target.port), rst_on_close=case.armed) as proxy:
             wire = Wire(proxy, target)
             where = case.where(self) if case.where else address(target, proxy.port)
             return self._provoke(case, driver, wire, f"postgresql+{driver}://{where}")
@@ -273,9 +273,9 @@ def _bouncer(server: Postgres, folder: Path) -> Iterator[int]:
     config.write_text(
         _BOUNCER.format(upstream=upstream, host=LOOPBACK, port=port, users=users, gone=free_port())
     )
-    run_as = runner()
-    run_as.own(config)
-    run_as.own(users)
+    run_as = unprivileged_runner()
+    run_as.chown(config)
+    run_as.chown(users)
     with child(
         "pgbouncer",
         [*run_as.prefix, program, str(config)],

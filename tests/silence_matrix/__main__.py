@@ -24,10 +24,10 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     options.add_argument("--limit", type=float, default=20.0)
     asked = options.parse_args()
-    if not namespace.entered():
+    if not namespace.is_inside():
         toxiproxy_binary(REPOSITORY / "proxies")
         namespace.enter([sys.executable, "-m", "tests.silence_matrix", *sys.argv[1:]])
-    namespace.furnish()
+    namespace.set_up()
     with tempfile.TemporaryDirectory(prefix="silence-") as folder:
         cells = measure(Path(folder), asked.limit)
     if asked.json:

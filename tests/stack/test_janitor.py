@@ -33,10 +33,10 @@ from brokenpipe.stack.processes.watched_janitor import janitor
 
 with janitor("test-of-janitors", on_replaced=lambda text: print("replaced", undo.pid, flush=True)) as undo:
     folder = Path(sys.argv[1])
-    undo.folder(folder)
+    undo.register_folder(folder)
     folder.mkdir()
     sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    undo.process(sleeper.pid)
+    undo.register_process(sleeper.pid)
     print(undo.pid, sleeper.pid, flush=True)
     time.sleep(600)
 """
@@ -99,7 +99,7 @@ def _refuses(undo: Janitor) -> bool:
 
 def test_those_that_end_at_once_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A janitor that cannot live is not started for ever."""
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "CHECK_INTERVAL_S", 0.01)
     with janitor("test-of-short-lives") as undo:
         monkeypatch.setattr(module.sys, "executable", "/bin/true")
         psutil.Process(undo.pid).kill()
@@ -111,7 +111,7 @@ def test_one_that_ends_while_it_is_told_is_waited_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module.sys, "executable", "/bin/true")
     before = {child.pid for child in psutil.Process().children()}
     with pytest.raises(BrokenPipeError):
-        module._started(["line\n"] * 100_000)  # more than a pipe holds
+        module._start_process(["line\n"] * 100_000)  # more than a pipe holds
     assert {child.pid for child in psutil.Process().children()} <= before
 
 
@@ -124,7 +124,7 @@ def test_many_threads_tell_it_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     with janitor("test-of-threads") as undo:
         folders = [[Path(f"/{n}/{'x' * 200}/{each}") for each in range(200)] for n in range(16)]
         threads = [
-            threading.Thread(target=lambda some=some: [undo.folder(each) for each in some])
+            threading.Thread(target=lambda some=some: [undo.register_folder(each) for each in some])
             for some in folders
         ]
         for thread in threads:

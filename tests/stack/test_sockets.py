@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.stack.bypass_detector import Strays, connections
+from brokenpipe.stack.bypass_detector import BypassDetector, read_connections
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.processes.process import Child, child
@@ -51,35 +51,35 @@ def test_an_address_is_itself_in_either_table(listener: socket.socket) -> None:
     host, port = listener.getsockname()
     with socket.socket(socket.AF_INET6) as mapped, socket.create_connection((host, port)):
         mapped.connect((f"::ffff:{host}", port))
-        found = connections(os.getpid(), [(host, port)])
+        found = read_connections(os.getpid(), [(host, port)])
         assert found is not None
         assert sorted((state, len(ours)) for state, (ours, _) in found) == [("01", 13), ("01", 37)]
 
 
 def test_open_ones_count_and_so_do_those_that_were_closed(listener: socket.socket, service: Child) -> None:
     """Each as long as it is open; one that came and went between two calls once; what was before, never."""
-    strays = Strays(frozenset({listener.getsockname()}), {"plain": service})
+    detector = BypassDetector(frozenset({listener.getsockname()}), {"plain": service})
     _open_and_close(listener)
-    assert strays() == {"plain": 0}, "closed before the first call"
+    assert detector() == {"plain": 0}, "closed before the first call"
     ours, theirs = _connect(listener)
     with theirs, ours:  # ours is closed first
-        assert strays() == {"plain": 1}
+        assert detector() == {"plain": 1}
         _open_and_close(listener)
-        assert strays() == {"plain": 2}
-        assert strays() == {"plain": 1}
-    assert strays() == {"plain": 1}
-    assert strays() == {"plain": 0}
+        assert detector() == {"plain": 2}
+        assert detector() == {"plain": 1}
+    assert detector() == {"plain": 1}
+    assert detector() == {"plain": 0}
 
 
 def test_of_others_nothing_is_known(listener: socket.socket, service: Child) -> None:
     """Other places are no business of ours, and a process that has ended has no sockets."""
-    strays = Strays(frozenset({("192.0.2.1", 5432)}), {"plain": service})
+    detector = BypassDetector(frozenset({("192.0.2.1", 5432)}), {"plain": service})
     ours, theirs = _connect(listener)
     with ours, theirs:
-        assert strays() == {"plain": 0}
+        assert detector() == {"plain": 0}
         service.kill()
         service.popen.wait()
-        assert strays() == {"plain": None}
+        assert detector() == {"plain": None}
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
-    assert connections(gone.pid, [listener.getsockname()]) is None
+    assert read_connections(gone.pid, [listener.getsockname()]) is None

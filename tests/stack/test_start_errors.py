@@ -20,7 +20,7 @@ from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port
 from brokenpipe.stack.proxy import server as toxiproxy
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
-from brokenpipe.stack.target import service, wait_ready
+from brokenpipe.stack.target import start_service, wait_ready
 
 WORKS = (
     "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
@@ -96,7 +96,7 @@ def _not_ready(folder: Path, *command: str, ready_timeout_s: float = BUSY_S) -> 
     target = TARGET.model_copy(
         update={"command": command, "ready": "/", "ready_timeout_s": ready_timeout_s, "python": None}
     )
-    started = service(
+    started = start_service(
         target,
         arm="plain",
         folder=folder,
@@ -153,7 +153,7 @@ def test_a_folder_without_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("broken", ["initdb", "postgres"])
 def test_a_postgres_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """Its last words are shown, whichever of its programs it is."""
-    found = cluster.binaries()
+    found = cluster.find_binaries()
     shutil.copytree(found.parent, tmp_path / "install", symlinks=True)
     programs = tmp_path / "install" / found.name
     complain = "echo 'the library libfoo.so.7 was not found'; exit 127"
@@ -190,7 +190,7 @@ def test_a_postgres_without_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Who asks for TLS of a server that was built without it is told so, and which other to take."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    real = cluster.binaries()
+    real = cluster.find_binaries()
     for program in real.iterdir():
         (programs / program.name).symlink_to(program)
     (programs / "postgres").unlink()

@@ -58,7 +58,7 @@ def test_a_spoilt_template_is_thrown_away(tmp_path: Path, spoil: str) -> None:
     (data / "base" / "1").write_text("one")
     (data / "PG_VERSION").write_text("17")
     copy.mkdir()
-    template.keep_template(kept, data, "secret", NoJanitor())
+    template.save_template(kept, data, "secret", NoJanitor())
     assert template.copy_template(kept, tmp_path / "whole") == "secret"
     assert (tmp_path / "whole" / "base" / "1").read_text() == "one"
     {
@@ -74,7 +74,7 @@ def test_a_spoilt_template_is_thrown_away(tmp_path: Path, spoil: str) -> None:
 def test_nobody_else_may_look(tmp_path: Path) -> None:
     """A template holds a password."""
     (tmp_path / "data").mkdir()
-    template.keep_template(tmp_path / "cache" / "kept", tmp_path / "data", "secret", NoJanitor())
+    template.save_template(tmp_path / "cache" / "kept", tmp_path / "data", "secret", NoJanitor())
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
     assert (tmp_path / "cache" / "kept").stat().st_mode & 0o077 == 0
 
@@ -82,4 +82,4 @@ def test_nobody_else_may_look(tmp_path: Path) -> None:
 def test_programs_of_a_user_have_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
     """What they make is not known by its version."""
     monkeypatch.setenv(cluster.BINARIES_VARIABLE, "/anywhere")
-    assert cluster._template(Path("/anywhere")) is None
+    assert cluster._template_path(Path("/anywhere")) is None

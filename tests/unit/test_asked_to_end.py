@@ -91,7 +91,7 @@ def test_a_run_that_is_refused_memory(
     def refused(*_: Any, **__: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(runs, "stack_on", refused)
+    monkeypatch.setattr(runs, "start_stack", refused)
     monkeypatch.setattr(measuring, "measure", refused)
     plan, sources = make_plan(PROJECT, "quick", Overrides(only=("plain",)))
     assert execute_run(plan, sources, PROJECT, tmp_path) == 4

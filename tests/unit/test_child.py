@@ -100,7 +100,7 @@ def test_the_janitor_wakes_what_stands_still() -> None:
         assert frozen.stdout is not None
         assert frozen.stdout.readline() == b"ready\n"
         freeze(frozen.pid)
-        undo.process(frozen.pid, signal.SIGTERM)
+        undo.register_process(frozen.pid, signal.SIGTERM)
     assert frozen.returncode == 7
 
 

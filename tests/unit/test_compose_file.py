@@ -14,18 +14,18 @@ from brokenpipe.stack.containers.compose_file import (
     POSTGRES_IMAGE,
     POSTGRES_PORT,
     TOXIPROXY_IMAGE,
-    Addresses,
+    NetworkAddresses,
 )
 
-PIECES = Path(__file__).parents[2] / "compose" / "pieces.yaml"
+SERVICES_FILE = Path(__file__).parents[2] / "compose" / "services.yaml"
 
 
-def test_images_that_are_asked_for_are_those_of_the_pieces() -> None:
+def test_images_that_are_asked_for_are_those_of_the_services() -> None:
     """Before a run they are looked for by these names, and compose starts those of the file."""
-    pieces = yaml.safe_load(PIECES.read_text(encoding="utf-8"))["services"]
-    assert {name: piece["image"] for name, piece in pieces.items()} == {
+    services = yaml.safe_load(SERVICES_FILE.read_text(encoding="utf-8"))["services"]
+    assert {name: service["image"] for name, service in services.items()} == {
         "postgres": POSTGRES_IMAGE,
-        "place": POSTGRES_IMAGE,
+        "address_holder": POSTGRES_IMAGE,
         "toxiproxy": TOXIPROXY_IMAGE,
         "pgbouncer": PGBOUNCER_IMAGE,
         "agent": AGENT_IMAGE,
@@ -34,5 +34,5 @@ def test_images_that_are_asked_for_are_those_of_the_pieces() -> None:
 
 def test_behind_the_proxies_are_both_servers() -> None:
     """A service that knows PgBouncer's address goes past its proxy as one does that knows Postgres's."""
-    addresses = Addresses(ipaddress.IPv4Network("198.18.7.0/24"))
+    addresses = NetworkAddresses(ipaddress.IPv4Network("198.18.7.0/24"))
     assert addresses.behind_proxies == {("198.18.7.2", POSTGRES_PORT), ("198.18.7.5", PGBOUNCER_PORT)}

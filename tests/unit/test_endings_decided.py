@@ -71,14 +71,14 @@ def test_our_own_scenarios_never_renew(path: Path) -> None:
 class FakeProxy:
     """Nobody listens behind it."""
 
-    armed: bool
+    rst_on_close: bool
     host: str = "127.0.0.1"
     port: int = 1
     calls: list[str] = field(default_factory=list)
 
-    def arm(self, armed: bool) -> None:
-        self.armed = armed
-        self.calls.append("arm" if armed else "disarm")
+    def set_rst_on_close(self, rst_on_close: bool) -> None:
+        self.rst_on_close = rst_on_close
+        self.calls.append("arm" if rst_on_close else "disarm")
 
     def kill(self) -> None:
         self.calls.append("kill")
@@ -86,7 +86,7 @@ class FakeProxy:
 
 @pytest.fixture
 def proxies() -> dict[str, FakeProxy]:
-    return {arm: FakeProxy(armed=True) for arm in ARMS}
+    return {arm: FakeProxy(rst_on_close=True) for arm in ARMS}
 
 
 @pytest.fixture

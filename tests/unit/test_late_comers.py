@@ -24,7 +24,7 @@ from brokenpipe.load.messages import WorkerClockOffset, encode
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.containers.cleanup import sweep
-from brokenpipe.stack.local import end_together
+from brokenpipe.stack.local import stop_together
 from brokenpipe.stack.processes.ports import poll
 
 
@@ -130,7 +130,7 @@ def test_a_target_that_cannot_be_ended_is_not_passed_over() -> None:
                 raise PermissionError("not ours")
 
     with pytest.raises(PermissionError, match="not ours"):
-        end_together([Target("first"), Target("second")])  # type: ignore[list-item]
+        stop_together([Target("first"), Target("second")])  # type: ignore[list-item]
     assert sorted(asked) == ["first", "second"]
 
 

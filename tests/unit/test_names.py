@@ -18,8 +18,6 @@ PROXIES = "proxies"
 # Class names that still stand twice. Only ever shorter.
 DOUBLE = frozenset(
     {
-        "Ground",
-        "Launch",
         "Progress",
     }
 )

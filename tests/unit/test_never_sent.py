@@ -19,7 +19,7 @@ from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.live import LiveReader
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.plan import Plan
-from brokenpipe.stack.processes.open_files import Limits, limits, raise_limit
+from brokenpipe.stack.processes.open_files import OpenFileLimits, open_file_limits, raise_limit
 
 STEADY = {"name": "steady", "seconds": 4}
 
@@ -117,7 +117,7 @@ def plan(users: int, *, workers: int = 1, arms: int = 4) -> Plan:
 def test_users_for_whom_there_are_no_descriptors_are_refused() -> None:
     """Before the start, with both numbers and what to do."""
     with pytest.raises(StackError) as refused:
-        check_open_files(plan(users=34), Limits(soft=64, hard=100))
+        check_open_files(plan(users=34), OpenFileLimits(soft=64, hard=100))
     assert "34 users on each of 4 arms" in refused.value.message
     assert "needs up to 168 open files" in refused.value.message
     assert "(soft 64, hard 100)" in refused.value.message
@@ -126,23 +126,23 @@ def test_users_for_whom_there_are_no_descriptors_are_refused() -> None:
 
 def test_limits_that_will_do() -> None:
     """The hard limit counts, to which Locust's is raised; and workers share the users."""
-    check_open_files(plan(users=34), Limits(soft=256, hard=4096))
-    check_open_files(plan(users=34), Limits(soft=None, hard=None))
-    check_open_files(plan(users=400, workers=4), Limits(soft=256, hard=1024))
+    check_open_files(plan(users=34), OpenFileLimits(soft=256, hard=4096))
+    check_open_files(plan(users=34), OpenFileLimits(soft=None, hard=None))
+    check_open_files(plan(users=400, workers=4), OpenFileLimits(soft=256, hard=1024))
     with pytest.raises(StackError):
-        check_open_files(plan(users=400), Limits(soft=256, hard=1024))
+        check_open_files(plan(users=400), OpenFileLimits(soft=256, hard=1024))
     with pytest.raises(
         StackError, match="Toxiproxy needs up to 560 open files in one process, for 260 connections"
     ):
-        check_open_files(plan(users=1), Limits(soft=256, hard=512))
+        check_open_files(plan(users=1), OpenFileLimits(soft=256, hard=512))
     with pytest.raises(StackError, match="the harness"):
-        check_open_files(plan(users=1), Limits(soft=64, hard=4096))
+        check_open_files(plan(users=1), OpenFileLimits(soft=64, hard=4096))
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limit of another process can be set here")
 def test_a_child_s_limit_is_raised() -> None:
     """To the hard one, and our own stays as it is."""
-    before = limits()
+    before = open_file_limits()
     lowered = (
         "import resource, sys; resource.setrlimit(7, (99, resource.getrlimit(7)[1])); print(flush=True); "
     )
@@ -155,7 +155,7 @@ def test_a_child_s_limit_is_raised() -> None:
         raise_limit(child.pid)
         out, _ = child.communicate("\n", timeout=30)
     assert int(out) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    assert limits() == before
+    assert open_file_limits() == before
 
 
 def test_a_run_that_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.report.run.headline_sentences import headline_sentences
-from brokenpipe.stack.pgbouncer.config import configuration, users
+from brokenpipe.stack.pgbouncer.config import auth_file, pgbouncer_ini
 from brokenpipe.stack.pgbouncer.server import BINARY_VARIABLE, find_program
 
 TRANSACTION = PgBouncerSettings(pool_mode="transaction")
@@ -21,7 +21,7 @@ TRANSACTION = PgBouncerSettings(pool_mode="transaction")
 
 def _told(settings: PgBouncerSettings, version: str) -> dict[str, str]:
     places = {"arm_a": "host=127.0.0.1 port=5432"}
-    text = configuration(settings, version, places, host="127.0.0.1", port=6432, users_file="/x/users")
+    text = pgbouncer_ini(settings, version, places, host="127.0.0.1", port=6432, users_file="/x/users")
     return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
 
 
@@ -63,7 +63,7 @@ def test_prepared_statements_need_a_newer_one(version: str, fits: bool) -> None:
 
 def test_who_may_log_in() -> None:
     """A line for each, in quotes."""
-    assert users({"a": "b-_", "c": "d"}) == '"a" "b-_"\n"c" "d"\n'
+    assert auth_file({"a": "b-_", "c": "d"}) == '"a" "b-_"\n"c" "d"\n'
 
 
 def _program(path: Path, says: str) -> Path:

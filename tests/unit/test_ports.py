@@ -13,15 +13,15 @@ from brokenpipe.stack.processes import ports
 
 @pytest.fixture(autouse=True)
 def known_anew() -> Iterator[None]:
-    ports.outgoing.cache_clear()
+    ports.ephemeral_ports.cache_clear()
     yield
-    ports.outgoing.cache_clear()
+    ports.ephemeral_ports.cache_clear()
 
 
 def _told(monkeypatch: pytest.MonkeyPatch, path: Path, text: str | None) -> None:
     if text is not None:
         path.write_text(text)
-    monkeypatch.setattr(ports, "_OUTGOING", path)
+    monkeypatch.setattr(ports, "_EPHEMERAL_RANGE", path)
 
 
 def test_outgoing_connections_get_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_outgoing_connections_get_others(tmp_path: Path, monkeypatch: pytest.Mon
     _told(monkeypatch, tmp_path / "range", "32768\t60999\n")
     found = [ports.free_port() for _ in range(200)]
     assert len(set(found)) == 200
-    assert all(ports.LOWEST <= port < 32_768 for port in found)
+    assert all(ports.LOWEST_PORT <= port < 32_768 for port in found)
 
 
 @pytest.mark.parametrize("text", [None, "", "1024 65535", "12000 65535", "many"])

@@ -23,8 +23,8 @@ from brokenpipe.plan.secrets.passed_variables import passed_variables
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
 from brokenpipe.plan.secrets.restored_plan import restore_secrets
 from brokenpipe.redaction import REDACTED
-from brokenpipe.stack.containers.compose_file import Addresses, Layout, Secrets
-from brokenpipe.stack.target_environment import environment_of
+from brokenpipe.stack.containers.compose_file import ComposeLayout, NetworkAddresses, SecretFiles
+from brokenpipe.stack.target_environment import target_environment
 
 FILE = """
 title = "Mine"
@@ -236,11 +236,11 @@ def test_a_compose_file_holds_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("REGION", "hunter$5")
     arms = {"one": {"DB_PASSWORD": "hunter3$x"}, "two": {"DB_PASSWORD": "hunter4", "N": "$1"}}
     plan = _plan(env={"URL": "http://me:hunter2@x/"}, arms=arms, pass_env=("REGION",))
-    layout = Layout(
-        plan=plan, project="p", pieces=tmp_path, addresses=Addresses(IPv4Network("198.18.7.0/24")),
-        secrets=Secrets(tmp_path), labels={}, report=tmp_path, links=tmp_path, target_folder=tmp_path, witness=tmp_path,
-        environments={arm: environment_of(plan, arm, tmp_path, 1, None) for arm in arms}, max_connections=9,
-        certificates=None,
+    layout = ComposeLayout(
+        plan=plan, project="p", services_file=tmp_path, addresses=NetworkAddresses(IPv4Network("198.18.7.0/24")),
+        secrets=SecretFiles(tmp_path), labels={}, report=tmp_path, links=tmp_path, target_folder=tmp_path,
+        witness=tmp_path,         environments={arm: target_environment(plan, arm, tmp_path, 1, None) for arm in arms},
+        max_connections=9, certificates=None,
     )  # fmt: skip
     written = json.dumps(layout.document())
     assert "hunter" not in written

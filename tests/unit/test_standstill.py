@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from brokenpipe.errors import PostgresError, StackError
-from brokenpipe.stack.processes.standstill import ending_what_stands_still
+from brokenpipe.stack.processes.standstill import ending_stopped_processes
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def started() -> Iterator[psutil.Process]:
 
 def _fail_after(process: psutil.Process, *, wait_s: float, patience_s: float) -> None:
     """Wait for a process as somebody does who starts it, and find that something failed."""
-    with ending_what_stands_still(patience_s=patience_s):
+    with ending_stopped_processes(patience_s=patience_s):
         with suppress(psutil.TimeoutExpired):
             process.wait(timeout=wait_s)
         raise PostgresError("postgres ended while starting")
@@ -50,7 +50,7 @@ def test_what_goes_on_is_left_alone(started: psutil.Process) -> None:
 
 def test_what_is_continued_in_time_is_left_alone(started: psutil.Process) -> None:
     """A fault that makes a server stand still is tried in a start, too."""
-    with ending_what_stands_still(patience_s=2.0):
+    with ending_stopped_processes(patience_s=2.0):
         for _ in range(3):
             started.suspend()
             with pytest.raises(psutil.TimeoutExpired):
@@ -76,7 +76,7 @@ def test_a_family_that_stands_still_is_ended_whole() -> None:
         family = [parent, *parent.children(recursive=True)]
         for each in family:
             each.suspend()
-        with ending_what_stands_still(patience_s=0.3):
+        with ending_stopped_processes(patience_s=0.3):
             _, alive = psutil.wait_procs(family, timeout=30)
     assert len(family) == 2
     assert not alive

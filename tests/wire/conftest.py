@@ -77,8 +77,8 @@ def make_proxy(server: ToxiproxyServer, echo: Address) -> Iterator[MakeProxy]:
     """A proxy in front of the echo server, gone after the test."""
     with ExitStack() as proxies:
 
-        def make(*, armed: bool = False) -> Proxy:
-            return proxies.enter_context(server.scratch_proxy(echo, armed=armed))
+        def make(*, rst_on_close: bool = False) -> Proxy:
+            return proxies.enter_context(server.scratch_proxy(echo, rst_on_close=rst_on_close))
 
         yield make
 

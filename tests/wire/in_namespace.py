@@ -140,8 +140,8 @@ def refused_late(driver: Driver) -> str:
     with socket.socket() as nobody:
         nobody.bind((LOOPBACK, 0))
         port = nobody.getsockname()[1]
-        nftables.dropping(port, True)
-        heal = threading.Timer(HELD_S / 2, nftables.dropping, (port, False))
+        nftables.set_packet_loss(port, True)
+        heal = threading.Timer(HELD_S / 2, nftables.set_packet_loss, (port, False))
         heal.start()
         try:
             driver(f"postgresql://nobody:none@{LOOPBACK}:{port}/none")
@@ -206,7 +206,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if not namespace.entered():
+    if not namespace.is_inside():
         namespace.enter([sys.executable, "-m", "tests.wire.in_namespace", *sys.argv[1:]])
-    namespace.furnish()
+    namespace.set_up()
     main(Path(sys.argv[1]))

@@ -17,7 +17,12 @@ class InertServer:
         pass
 
     def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self,
+        mode: StopMode,
+        away_s: float,
+        *,
+        on_stopped: Callable[[], None],
+        on_listening: Callable[[], None],
     ) -> None:
         pass
 

@@ -20,7 +20,7 @@ def _end_seen(connection):
 @pytest.mark.parametrize(("armed", "end"), [(True, "reset"), (False, "eof")])
 def test_arming_decides_how_a_connection_ends(make_proxy, open_socket, armed: bool, end: str) -> None:
     """Opened armed, a killed connection ends by RST; opened unarmed, by FIN. Data passes in both."""
-    proxy = make_proxy(armed=armed)
+    proxy = make_proxy(rst_on_close=armed)
     connection = open_socket(proxy)
     proxy.kill()
     assert _end_seen(connection) == end
@@ -29,9 +29,9 @@ def test_arming_decides_how_a_connection_ends(make_proxy, open_socket, armed: bo
 @pytest.mark.parametrize(("armed", "end"), [(True, "reset"), (False, "eof")])
 def test_a_connection_keeps_what_it_was_opened_with(make_proxy, open_socket, armed: bool, end: str) -> None:
     """Arming or disarming a proxy changes nothing for connections that are open already."""
-    proxy = make_proxy(armed=armed)
+    proxy = make_proxy(rst_on_close=armed)
     connection = open_socket(proxy)
-    proxy.arm(not armed)
+    proxy.set_rst_on_close(not armed)
     proxy.kill()
     assert _end_seen(connection) == end
 
@@ -39,11 +39,11 @@ def test_a_connection_keeps_what_it_was_opened_with(make_proxy, open_socket, arm
 @pytest.mark.parametrize(("armed", "end"), [(True, "reset"), (False, "eof")])
 def test_arming_counts_for_connections_opened_after_it(make_proxy, open_socket, armed, end) -> None:
     """A proxy can be armed and disarmed again in its life, and says which it is."""
-    proxy = make_proxy(armed=not armed)
+    proxy = make_proxy(rst_on_close=not armed)
     open_socket(proxy)
-    proxy.arm(armed)
-    proxy.arm(armed)
-    assert proxy.armed is armed
+    proxy.set_rst_on_close(armed)
+    proxy.set_rst_on_close(armed)
+    assert proxy.rst_on_close is armed
     connection = open_socket(proxy)
     proxy.kill()
     assert _end_seen(connection) == end
@@ -51,7 +51,7 @@ def test_arming_counts_for_connections_opened_after_it(make_proxy, open_socket, 
 
 def test_arming_holds_for_an_end_of_any_cause(make_proxy, open_socket) -> None:
     """An armed connection ends by RST too when the proxy is disabled, although nothing killed it."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     connection = open_socket(proxy)
     proxy.refuse()
     assert _end_seen(connection) == "reset"
@@ -78,12 +78,12 @@ def test_arming_does_not_hang_behind_a_client_that_has_stopped_reading(server) -
         flooding = threading.Thread(target=flood)
         flooding.start()
         with (
-            server.scratch_proxy(upstream.getsockname(), armed=True) as proxy,
+            server.scratch_proxy(upstream.getsockname(), rst_on_close=True) as proxy,
             closing(connect((proxy.host, proxy.port))),
         ):
             assert full.wait(10), f"{len(sent)} MB went to a client that reads nothing"
             started = time.monotonic()
             proxy.kill()
-            proxy.arm(False)
+            proxy.set_rst_on_close(False)
             assert time.monotonic() - started < 1
         flooding.join()

@@ -51,7 +51,7 @@ class Ground:
 
 @pytest.fixture
 def ground(server: ToxiproxyServer, database: Postgres) -> Iterator[Ground]:
-    with server.scratch_proxy((database.host, database.port), armed=True) as proxy:
+    with server.scratch_proxy((database.host, database.port), rst_on_close=True) as proxy:
         yield Ground(database, proxy)
 
 

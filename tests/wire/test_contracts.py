@@ -93,7 +93,7 @@ def test_the_certificate_notices_the_wrong_end(server: ToxiproxyServer, scratch:
     """A FIN where an RST was promised is no kept promise: here the arming was taken back."""
 
     def disarmed(proxy):
-        proxy.arm(False)
+        proxy.set_rst_on_close(False)
         return proxy
 
     probes = self_test_faults([SocketKill(how="reset")], server, scratch, wire_of=disarmed)

@@ -92,12 +92,12 @@ class Ledger:
         self.still = False
 
     def restart(
-        self, _mode: str, _away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self, _mode: str, _away_s: float, *, on_stopped: Callable[[], None], on_listening: Callable[[], None]
     ) -> None:
         self.kills += 1
-        gone()
+        on_stopped()
         assert self.refuses
-        back()
+        on_listening()
 
 
 @pytest.mark.parametrize("fault", ALL, ids=str)

@@ -26,7 +26,7 @@ def _seconds_until_reset(connection: socket.socket, since_ns: int) -> float:
 
 def test_the_silence_counts_from_the_last_byte(make_proxy, open_socket) -> None:
     """A connection ends 300 ms after the client's last byte, however long it had lived before."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     FAULT.inject(proxy)
     connection = open_socket(proxy)
     for _ in range(8):
@@ -39,7 +39,7 @@ def test_the_silence_counts_from_the_last_byte(make_proxy, open_socket) -> None:
 
 def test_an_old_silence_ends_at_the_injection(make_proxy, open_socket) -> None:
     """What has been silent for longer than the limit when that is injected ends at once."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     connection = open_socket(proxy)
     time.sleep(LIMIT_S * 1.2)
     before_ns = time.monotonic_ns()
@@ -49,7 +49,7 @@ def test_an_old_silence_ends_at_the_injection(make_proxy, open_socket) -> None:
 
 def test_a_silence_is_not_forgotten_when_other_toxics_change(make_proxy, open_socket) -> None:
     """Updates in the middle of a silence, of this toxic and of others, do not start it anew."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     FAULT.inject(proxy)
     connection = open_socket(proxy)
     since_ns = time.monotonic_ns()
@@ -62,7 +62,7 @@ def test_a_silence_is_not_forgotten_when_other_toxics_change(make_proxy, open_so
 
 def test_healing_saves_what_still_lives(make_proxy, open_socket) -> None:
     """Healed before the limit is reached, a silent connection lives on."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     FAULT.inject(proxy)
     connection = open_socket(proxy)
     time.sleep(LIMIT_S / 3)
@@ -86,7 +86,7 @@ def test_an_answer_on_its_way_is_no_activity(server) -> None:
 
         talker = threading.Thread(target=chatter)
         talker.start()
-        with server.scratch_proxy(chatty.getsockname(), armed=True) as proxy:
+        with server.scratch_proxy(chatty.getsockname(), rst_on_close=True) as proxy:
             FAULT.inject(proxy)
             opened_ns = time.monotonic_ns()
             with closing(connect((proxy.host, proxy.port))) as connection:

@@ -31,7 +31,7 @@ def test_fifty_idle_connections_end_within_20_ms(make_proxy, open_socket, how: s
     may be woken late, but it cannot see an end before it happened.
     """
     fault = SocketKill(how=how)
-    proxy = make_proxy(armed=fault.armed)
+    proxy = make_proxy(rst_on_close=fault.armed)
     slowest_s: list[float] = []
     while len(slowest_s) < 10 and min(slowest_s, default=LATE_S) >= LATE_S:
         connections = [open_socket(proxy) for _ in range(COUNT)]
@@ -67,7 +67,7 @@ def test_nobody_is_refused_while_connections_are_killed(make_proxy) -> None:
 
     It may be reset: a connection that the proxy has accepted is open, whether its client knows yet or not.
     """
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     outcomes, stop = Counter[str](), threading.Event()
 
     def knock() -> None:
@@ -90,7 +90,7 @@ def test_nobody_is_refused_while_connections_are_killed(make_proxy) -> None:
 
 def test_what_opens_after_a_kill_lives(make_proxy, open_socket) -> None:
     """Connections opened after a strike answer, whatever strikes came before them."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     for _ in range(5):
         proxy.kill()
         younger = open_socket(proxy)
@@ -100,7 +100,7 @@ def test_what_opens_after_a_kill_lives(make_proxy, open_socket) -> None:
 
 def test_a_conversation_tells_a_reset_that_a_write_meets(make_proxy, open_socket) -> None:
     """The kernel tells of an RST once; who writes after it must not read on and call the end an EOF."""
-    proxy = make_proxy(armed=True)
+    proxy = make_proxy(rst_on_close=True)
     connection = open_socket(proxy)
     talk = EchoTraffic(connection)
     proxy.kill()

@@ -51,7 +51,7 @@ def told(tmp_path: Path) -> Callable[[str, int], list[Row]]:
 def test_a_client_finds_its_port_in_the_log(logged, echo, open_socket, told) -> None:
     """Its connection is told with its arm, its own port, and times on the clock that Python reads."""
     before_ns = time.monotonic_ns()
-    connection = open_socket(logged.proxy("plain", echo))
+    connection = open_socket(logged.create_proxy("plain", echo))
     port = connection.getsockname()[1]
     between_ns = time.monotonic_ns()
     connection.close()
@@ -63,7 +63,7 @@ def test_a_client_finds_its_port_in_the_log(logged, echo, open_socket, told) -> 
 
 def test_a_kill_names_its_victims(logged, echo, open_socket, told) -> None:
     """What is struck in one arm is told as cut, by arm and port; the other arm's connection is not."""
-    struck, spared = logged.proxy("plain", echo), logged.proxy("pre_ping", echo)
+    struck, spared = logged.create_proxy("plain", echo), logged.create_proxy("pre_ping", echo)
     victims = [open_socket(struck) for _ in range(3)]
     bystander = open_socket(spared)
     ports = sorted(victim.getsockname()[1] for victim in victims)
@@ -78,7 +78,7 @@ def test_a_kill_names_its_victims(logged, echo, open_socket, told) -> None:
 
 def test_a_restarted_server_goes_on_in_the_same_file(logged, echo, open_socket, told) -> None:
     """Links that die with their server have no end, but the clock of the next one stands after them."""
-    proxy = logged.proxy("plain", echo)
+    proxy = logged.create_proxy("plain", echo)
     first = open_socket(proxy).getsockname()[1]
     logged.restart()
     second = open_socket(proxy).getsockname()[1]
@@ -96,7 +96,7 @@ def test_a_restarted_server_goes_on_in_the_same_file(logged, echo, open_socket, 
 
 def test_a_disabled_proxy_ends_its_links(logged, echo, open_socket, told) -> None:
     """Each is told, and that it was not the client."""
-    proxy = logged.proxy("plain", echo)
+    proxy = logged.create_proxy("plain", echo)
     ports = sorted(open_socket(proxy).getsockname()[1] for _ in range(2))
     proxy.refuse()
     rows = told("SELECT arm, port, ender FROM links_ended ORDER BY port", 2)

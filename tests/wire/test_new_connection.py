@@ -15,7 +15,7 @@ from brokenpipe.drive.watch.new_connection import pgbouncer_answers, postgres_an
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings as Settings
 from brokenpipe.stack.pgbouncer.server import pgbouncer
-from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.bounded_connection import connect_bounded
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
 
@@ -34,7 +34,7 @@ def stopped(pid: int) -> Iterator[None]:
 def test_a_postmaster_that_stands_still_answers_nobody_new(running: Postgres) -> None:
     """Sessions that are open go on: only who comes anew can tell."""
     assert postgres_answers(running) is True
-    with connected(running.dsn(), within_s=HANG_S) as session:
+    with connect_bounded(running.dsn(), within_s=HANG_S) as session:
         with stopped(running.child.pid):
             assert postgres_answers(running) is False
             assert session.execute("SELECT 1").fetchone() == (1,)
@@ -73,7 +73,7 @@ def test_a_connection_ends_when_its_time_is_over(running: Postgres, how: str) ->
     began = time.monotonic()
     with (
         pytest.raises(psycopg.OperationalError),
-        connected(
+        connect_bounded(
             running.dsn(),
             within_s=1.0 if how == "time" else 2 * HANG_S,
             in_vain=lambda: how == "vain" and time.monotonic() - began > 1.0,

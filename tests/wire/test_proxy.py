@@ -27,7 +27,7 @@ def test_a_new_proxy_is_neutral_and_has_a_real_port(make_proxy, open_socket) -> 
     """Its port is known, data passes, and no toxic does anything."""
     proxy = make_proxy()
     assert proxy.port > 0
-    assert not proxy.armed
+    assert not proxy.rst_on_close
     connection = open_socket(proxy)
     assert wait_for_end(connection, time.monotonic_ns() + 100_000_000) is None
 
@@ -50,7 +50,7 @@ def test_an_attribute_the_server_drops_is_noticed(server, echo) -> None:
     """The server accepts a toxic with a misspelt attribute, and ignores it; reading back shows that."""
     misspelt = Toxic("it", "latency", "downstream", {"latncy": 25})
     with pytest.raises(ProxyError, match="does not hold what it was told"):
-        server.proxy("misspelt", echo, toxics=[misspelt])
+        server.create_proxy("misspelt", echo, toxics=[misspelt])
 
 
 def test_a_change_behind_its_back_is_noticed(server, make_proxy) -> None:
@@ -75,7 +75,7 @@ def test_a_name_can_be_given_once(server, echo, make_proxy) -> None:
     """A second proxy of the same name is refused."""
     taken = make_proxy().name
     with pytest.raises(ProxyError, match="proxy already exists"):
-        server.proxy(taken, echo)
+        server.create_proxy(taken, echo)
 
 
 def test_a_taken_api_port_is_an_error_that_says_so(server, start_server) -> None:
@@ -127,7 +127,7 @@ def _stop(pid: int) -> None:
 def test_a_hung_server_is_told_within_3_seconds_and_recovers(start_server, echo, open_socket) -> None:
     """A server that answers nothing raises ProxyHung; restarted, the same proxy works on the same port."""
     own = start_server()
-    proxy = own.proxy("arm", echo, armed=True)
+    proxy = own.create_proxy("arm", echo, rst_on_close=True)
     proxy.update("latency_downstream", latency=50)
     older, port, pid = open_socket(proxy), proxy.port, own.child.pid
     _stop(pid)
@@ -139,7 +139,7 @@ def test_a_hung_server_is_told_within_3_seconds_and_recovers(start_server, echo,
     own.restart()
 
     assert own.child.pid != pid
-    assert (proxy.port, proxy.armed) == (port, True)
+    assert (proxy.port, proxy.rst_on_close) == (port, True)
     assert wait_for_end(older, time.monotonic_ns() + 1_000_000_000) is not None, (
         "the old connection outlived its server"
     )
@@ -153,7 +153,7 @@ def test_a_hung_server_is_told_within_3_seconds_and_recovers(start_server, echo,
 def test_a_server_ends_with_its_block(start_server, echo) -> None:
     """Stopped, the process is gone, and calls to its proxies fail at once."""
     own = start_server()
-    proxy = own.proxy("arm", echo, toxics=[KILL_SWITCH])
+    proxy = own.create_proxy("arm", echo, toxics=[KILL_SWITCH])
     own.stop()
     assert not own.child.running
     with pytest.raises(ProxyError, match="cannot be reached"):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from brokenpipe.stack.processes.ports import LOOPBACK, taken
+from brokenpipe.stack.processes.ports import LOOPBACK, is_taken
 from brokenpipe.stack.proxy.proxy import Proxy
 
 TIMES = 100
@@ -52,7 +52,7 @@ def test_a_port_that_refuses_can_be_had_by_nobody(make_proxy) -> None:
     ):
         for host in (LOOPBACK, "0.0.0.0"):
             assert _bind(proxy.port, *options, host=host) == errno.EADDRINUSE, (options, host)
-    assert taken(proxy.port)
+    assert is_taken(proxy.port)
     assert not _connects(proxy)
     proxy.accept()
     assert _connects(proxy)
@@ -74,7 +74,7 @@ def test_it_refuses_and_heals_again_and_again(make_proxy) -> None:
 def test_a_server_that_is_gone_leaves_its_ports_to_nobody_else(start_server, echo) -> None:
     """Between the end of a server and its restart its proxies refuse; nobody else comes in."""
     server = start_server()
-    proxy = server.proxy("kept", echo)
+    proxy = server.create_proxy("kept", echo)
     server.stop()
     assert not _connects(proxy)
     assert _bind(proxy.port, socket.SO_REUSEADDR) == errno.EADDRINUSE

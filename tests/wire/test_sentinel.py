@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture
 def proxy(server, running: Postgres) -> Iterator[Proxy]:
-    with server.scratch_proxy((running.host, running.port), armed=True) as made:
+    with server.scratch_proxy((running.host, running.port), rst_on_close=True) as made:
         yield made
 
 

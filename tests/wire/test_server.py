@@ -305,7 +305,7 @@ def test_a_server_comes_back_even_if_a_proxy_cannot_be_told(running: Postgres) -
 
     back: list[bool] = []
     with pytest.raises(ProxyError, match="not to be had"):
-        running.restart("fast", 0.0, gone=hang, back=lambda: back.append(True))
+        running.restart("fast", 0.0, on_stopped=hang, on_listening=lambda: back.append(True))
     assert back == [True]
     assert poll(lambda: _answers(running) or None, timeout_s=5)
 

@@ -81,7 +81,7 @@ def test_faults_at_the_server_hold_their_contracts(server, running: Postgres) ->
 def test_a_sentinel_stays_and_testifies(server, running: Postgres) -> None:
     """A raw connection is answered with an S instead of an N, and tells life from death as before."""
     database = running.create_database("arm_watched")
-    with server.scratch_proxy((running.host, running.port), armed=True, database=database) as proxy:
+    with server.scratch_proxy((running.host, running.port), rst_on_close=True, database=database) as proxy:
         with open_sentinel(proxy) as sentinel:
             assert sentinel.end(0.1)[0] == "alive"
         with open_sentinel(proxy) as sentinel:

@@ -32,8 +32,8 @@ from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.processes.watched_janitor import janitor
-from brokenpipe.stack.spec import Footing
-from brokenpipe.stack.start import stack_on
+from brokenpipe.stack.spec import StackSpec
+from brokenpipe.stack.start import start_stack
 
 START_TIMEOUT_S = 180.0  # the first start builds the Toxiproxy server
 STOP_TIMEOUT_S = 15.0
@@ -62,17 +62,17 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
     folder = daemon_folder(project)
     with (
         janitor(secrets.token_hex(8)) as daemon_janitor,
-        stack_on(
-            Footing(
+        start_stack(
+            StackSpec(
                 plan,
                 project=project,
                 target_folder=sources.target_folder,
                 report=folder,
                 janitor=daemon_janitor,
                 on_step=_ignore_step,
-                armed=first_ending(plan.scenario.phases) == "reset",
+                rst_on_close=first_ending(plan.scenario.phases) == "reset",
                 engine=engine,
-                filters=False,  # faults by hand go through Toxiproxy, which loses no packets
+                packet_filters=False,  # faults by hand go through Toxiproxy, which loses no packets
             )
         ) as stack,
     ):

@@ -70,7 +70,9 @@ class Nemesis:
         """The arms whose connections would not end as this fault asks (RST or FIN)."""
         if fault.ending is None:
             return ()
-        return tuple(arm for arm, proxy in self._proxies_of(arms).items() if proxy.armed != fault.armed)
+        return tuple(
+            arm for arm, proxy in self._proxies_of(arms).items() if proxy.rst_on_close != fault.armed
+        )
 
     def renew(self, fault: Fault, phase: str, arms: tuple[str, ...] = EVERY_ARM) -> tuple[str, ...]:
         """End every connection that would not end as the fault asks, so that new ones are opened. Returns the arms.
@@ -79,7 +81,7 @@ class Nemesis:
         """
 
         def renew_one(proxy: Proxy) -> None:
-            proxy.arm(fault.armed)
+            proxy.set_rst_on_close(fault.armed)
             proxy.kill()
 
         if others := self.arms_to_renew(fault, arms):

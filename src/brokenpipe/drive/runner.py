@@ -43,11 +43,11 @@ from brokenpipe.plan.soak_rounds import soak_ranges
 from brokenpipe.progress import Progress
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK
-from brokenpipe.stack.processes.standstill import ending_what_stands_still
+from brokenpipe.stack.processes.standstill import ending_stopped_processes
 from brokenpipe.stack.processes.watched_janitor import janitor
-from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Arm, Stack
-from brokenpipe.stack.start import stack_on
+from brokenpipe.stack.start import start_stack
 
 LOAD_READY_S = 60.0
 WORKERS_JOIN_S = 600.0  # time to start workers on other machines
@@ -178,10 +178,10 @@ def _check_then_show(
 def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
     check_open_files(spec.plan)
     with (
-        stack_on(_stack_spec(spec, run_janitor)) as stack,
+        start_stack(_stack_spec(spec, run_janitor)) as stack,
         _open_ledger(spec, stack, log) as ledger,
     ):
-        with ending_what_stands_still():
+        with ending_stopped_processes():
             ledger.begin()
             if spec.part == 1:
                 write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
@@ -197,7 +197,7 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
             on_aligned=partial(_record_offset, log),
             bind=spec.master_bind,
         ) as load:
-            with ending_what_stands_still():
+            with ending_stopped_processes():
                 _wait_for_users(spec, load)
             with watching_run(stack, load, run_janitor, spec.file("watch")) as watch:
                 outcome = _play(spec, stack, load, ledger, watch, log)
@@ -206,8 +206,8 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
         return outcome
 
 
-def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> Footing:
-    return Footing(
+def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
+    return StackSpec(
         spec.plan,
         project=spec.project,
         target_folder=spec.sources.target_folder,
@@ -215,7 +215,7 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> Footing:
         janitor=run_janitor,
         on_step=spec.report_step,
         part=spec.part,
-        armed=first_ending(episode_range.phase for episode_range in spec.episode_ranges) == "reset",
+        rst_on_close=first_ending(episode_range.phase for episode_range in spec.episode_ranges) == "reset",
         host=spec.master_bind.host if spec.master_bind else LOOPBACK,
         engine=spec.engine,
     )
@@ -223,7 +223,9 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> Footing:
 
 def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[SelfTest]:
     """Test these faults on this machine and yield the records of the results. Raises StackError."""
-    for probe in self_test_faults(faults, stack.toxiproxy, stack.scratch, our_host=stack.our_host):
+    for probe in self_test_faults(
+        faults, stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
+    ):
         yield SelfTest(
             t=time.monotonic_ns(),
             fault=probe.parameters,

@@ -25,7 +25,7 @@ from brokenpipe.history.ledger import LedgerEntry, LedgerSummary
 from brokenpipe.history.records import RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer, open_writer
-from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.bounded_connection import connect_bounded
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.ports import poll
 from brokenpipe.stack.stack import Stack
@@ -128,7 +128,7 @@ class DatabaseLedgerReader:
         """The arms that still have an open transaction after a wait. A server that does not answer has none."""
         arms = {database: arm for arm, database in self.databases.items()}
         try:
-            with connected(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
+            with connect_bounded(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
                 activity = _OpenTransactions(connection, list(arms))
                 if poll(activity.settled, timeout_s=SETTLE_S, every_s=0.05):
                     return []
@@ -169,7 +169,9 @@ class _WrongShapeError(Exception):
 def _read_rows(dsn: str, statement: str, give_up: Callable[[], bool]) -> Iterator[tuple[str | None, int]]:
     """Each key with its count, a few thousand rows in memory at a time."""
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-    with connected(dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=give_up, options=options) as connection:
+    with connect_bounded(
+        dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=give_up, options=options
+    ) as connection:
         connection.read_only = True
         with connection.cursor("ledger") as cursor:
             cursor.itersize = ROWS_AT_ONCE

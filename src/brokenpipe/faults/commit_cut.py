@@ -11,8 +11,12 @@ from brokenpipe.faults.base import HOW, Fault, How, effect_of_ending
 from brokenpipe.faults.contract import LATE_S, Contract, SocketEffect, SocketExpectation
 from brokenpipe.faults.proxy_control import ProxyControl, Toxic
 
-COMMIT_LOST = Toxic("commit_lost", "commit_lost", "upstream", {"strike": 0}, told=("cut",), stage="parsing")
-REPLY_LOST = Toxic("reply_lost", "reply_lost", "downstream", {"strike": 0}, told=("cut",), stage="parsing")
+COMMIT_LOST = Toxic(
+    "commit_lost", "commit_lost", "upstream", {"strike": 0}, reported=("cut",), stage="parsing"
+)
+REPLY_LOST = Toxic(
+    "reply_lost", "reply_lost", "downstream", {"strike": 0}, reported=("cut",), stage="parsing"
+)
 
 Lost = Literal["reply", "commit"]
 

@@ -29,7 +29,7 @@ class Toxic:
     type: str
     stream: Stream
     neutral: Mapping[str, int]
-    told: tuple[str, ...] = ()  # attributes that it sets itself, and that nobody else can
+    reported: tuple[str, ...] = ()  # attributes that it sets itself, and that nobody else can
     stage: Stage = "waiting"
 
 

@@ -20,9 +20,17 @@ class ServerControl(Protocol):
         """Change a setting, for sessions that live too as far as Postgres can; None: back to what it was."""
 
     def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self,
+        mode: StopMode,
+        away_s: float,
+        *,
+        on_stopped: Callable[[], None],
+        on_listening: Callable[[], None],
     ) -> None:
-        """Stop the whole server, call `gone`, start it after `away_s`, call `back` when it listens; until ready."""
+        """Stop the whole server, call `on_stopped`, start it after `away_s`, call `on_listening`; return when ready.
+
+        `on_listening` is called as soon as the server accepts connections, which is before it is ready.
+        """
 
     def pause(self) -> None:
         """Have the whole server stand still, with all that it holds."""

@@ -98,7 +98,7 @@ class ServerRestart(Fault):
             for wire in wires:
                 wire.accept()
 
-        wires[0].server.restart(self.mode, self.away_ms / 1000, gone=refuse, back=accept)
+        wires[0].server.restart(self.mode, self.away_ms / 1000, on_stopped=refuse, on_listening=accept)
 
     def heal(self, wire: ProxyControl) -> None:
         """Nothing: it is over when it has happened."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from brokenpipe.stack.processes.process import Child
 
-Place = tuple[str, int]
-Socket = tuple[str, str]  # both ends, as the kernel writes them
+Address = tuple[str, int]
+SocketEnds = tuple[str, str]  # both ends, as the kernel writes them
 
 _TABLES = ("tcp", "tcp6")
 _TIME_WAIT = "06"  # we closed it: the kernel remembers it for a minute
@@ -24,15 +24,15 @@ _OPEN = frozenset({"01", "04", "05", "08", "09", "0B"})  # established, or being
 
 
 @dataclass(slots=True)
-class Strays:
+class BypassDetector:
     """Counts, for each arm, the connections of its service to `places`: to what its proxy stands before.
 
     A service has no business there, so that one sight is proof.
     """
 
-    places: frozenset[Place]
+    places: frozenset[Address]
     services: Mapping[str, Child]  # by arm, each in a namespace of its own
-    _closed: dict[str, frozenset[Socket]] = field(default_factory=dict)
+    _closed: dict[str, frozenset[SocketEnds]] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, int | None]:
         """Those that are open, and those that the service has closed since the last call; None: not known.
@@ -43,7 +43,7 @@ class Strays:
 
     def _look(self, arm: str, service: Child) -> int | None:
         # Asked before and after: the pid of one that has ended may be a stranger's.
-        there = connections(service.pid, self.places) if service.running else None
+        there = read_connections(service.pid, self.places) if service.running else None
         if there is None or not service.running:
             return None
         closed = frozenset(socket for state, socket in there if state == _TIME_WAIT)
@@ -52,9 +52,9 @@ class Strays:
         return sum(state in _OPEN for state, _ in there) + len(closed - before)
 
 
-def connections(pid: int, places: Iterable[Place]) -> list[tuple[str, Socket]] | None:
+def read_connections(pid: int, places: Iterable[Address]) -> list[tuple[str, SocketEnds]] | None:
     """State and ends of each TCP socket to one of these places in the namespace of a process; None: it is gone."""
-    peers = {written for place in places for written in _written(place)}
+    peers = {written for place in places for written in _kernel_notation(place)}
     found, tables = [], 0
     for table in _TABLES:
         with suppress(OSError):  # the process has ended, or there is no IPv6
@@ -66,7 +66,7 @@ def connections(pid: int, places: Iterable[Place]) -> list[tuple[str, Socket]] |
     return found if tables else None
 
 
-def _written(place: Place) -> Iterator[str]:
+def _kernel_notation(place: Address) -> Iterator[str]:
     """Words of 32 bits as this machine holds them, in hexadecimal digits; an IPv4 address may stand in an IPv6 one."""
     address, port = ipaddress.IPv4Address(place[0]), place[1]
     for packed in (address.packed, bytes(10) + b"\xff\xff" + address.packed):

@@ -11,12 +11,12 @@ from brokenpipe.plan.project import Project
 from brokenpipe.stack.postgres.certificates import Certificates
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK
-from brokenpipe.stack.stack import Step
-from brokenpipe.stack.target_environment import environment_of
+from brokenpipe.stack.stack import StepCallback
+from brokenpipe.stack.target_environment import target_environment
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
+class StackSpec:
     """The plan, where its files are and what is recorded goes, who clears up after it, and who is told.
 
     Logs go to `report`/logs; the witness and the proxies write into `report`, in the files of that part.
@@ -27,15 +27,15 @@ class Footing:
     target_folder: Path
     report: Path
     janitor: Janitor
-    on_step: Step
+    on_step: StepCallback
     part: int = 1
-    armed: bool = False
+    rst_on_close: bool = False
     """Connections end by RST from the first on, else by FIN."""
     host: str = LOOPBACK
     """Where targets of the local stack listen."""
     engine: str | None = None
     """The Docker engine of containers; None: the active one."""
-    filters: bool = True
+    packet_filters: bool = True
     """Whether containers are made ready to lose packets, if the plan wants that: it takes root."""
 
     @property
@@ -43,7 +43,7 @@ class Footing:
         return self.report / "logs"
 
     @property
-    def links(self) -> Path:
+    def links_path(self) -> Path:
         """Where the proxies write."""
         return first_file(self.report, "links", self.part)
 
@@ -54,4 +54,4 @@ class Footing:
 
     def environment(self, arm: str, certificates: Certificates | None) -> dict[str, str]:
         """Of an arm's target, without the DSN."""
-        return environment_of(self.plan, arm, self.report, self.part, certificates)
+        return target_environment(self.plan, arm, self.report, self.part, certificates)

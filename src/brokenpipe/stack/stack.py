@@ -14,21 +14,21 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.target import Service
 
-Step = Callable[[str], None]  # told what is being done, for the display
+StepCallback = Callable[[str], None]  # told what is being done, for the display
 
 # For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
 CONNECTIONS_PER_ARM = 60
 SENTINELS_PER_ARM = 1  # sessions of the arm's role that no limit of the arm counts
-CONNECTIONS_OF_OURS = 20
+HARNESS_CONNECTIONS = 20
 
 
-def connections_for(plan: Plan) -> int:
+def required_connections(plan: Plan) -> int:
     """How many connections the Postgres behind all arms must allow."""
     of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
-    return (of_arm + SENTINELS_PER_ARM) * len(plan.scenario.arms) + CONNECTIONS_OF_OURS
+    return (of_arm + SENTINELS_PER_ARM) * len(plan.scenario.arms) + HARNESS_CONNECTIONS
 
 
-def databases_for(plan: Plan, server: Postgres) -> Mapping[str, Database]:
+def create_databases(plan: Plan, server: Postgres) -> Mapping[str, Database]:
     """An empty database for each arm, with as much room as the plan gives it."""
     scenario = plan.scenario
     made = {
@@ -50,17 +50,17 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack. `scratch` starts a Postgres for probes; `our_host` is where Toxiproxy reaches the harness."""
+    """A running stack. `scratch_postgres` starts a Postgres for probes; `harness_host`: where Toxiproxy reaches us."""
 
     postgres: Postgres
     toxiproxy: ToxiproxyServer
     arms: Mapping[str, Arm]
-    scratch: Callable[[], AbstractContextManager[Postgres]]
-    our_host: str
+    scratch_postgres: Callable[[], AbstractContextManager[Postgres]]
+    harness_host: str
     pgbouncer: PgBouncer | None = None
-    strays: Callable[[], Mapping[str, int | None]] | None = None
+    count_bypasses: Callable[[], Mapping[str, int | None]] | None = None
     """Of each arm, how many connections its service has had past its proxy since the last call, as far as it can be
-    seen at the service; None: it can be seen at Postgres, which has `postgres_clients` and others."""
+    seen at the service; None: it can be seen at Postgres, which has `postgres_client_pid` and others."""
 
     @property
     def versions(self) -> dict[str, str]:
@@ -75,6 +75,6 @@ class Stack:
         }
 
     @property
-    def postgres_clients(self) -> int:
+    def postgres_client_pid(self) -> int:
         """The process through which all arms reach Postgres."""
         return self.pgbouncer.child.pid if self.pgbouncer else self.toxiproxy.child.pid

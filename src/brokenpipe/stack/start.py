@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from brokenpipe.stack.local import local_stack
-from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Stack
 
 
-def stack_on(footing: Footing) -> AbstractContextManager[Stack]:
+def start_stack(spec: StackSpec) -> AbstractContextManager[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts. Raises StackError for what did not start.
 
     Of containers also UsageError, for an engine that is not on this machine, and EngineError.
     """
-    if footing.plan.stack == "compose":
+    if spec.plan.stack == "compose":
         from brokenpipe.stack.compose import compose_stack  # the Docker SDK takes 0.2 s to import
 
-        return compose_stack(footing)
-    return local_stack(footing)
+        return compose_stack(spec)
+    return local_stack(spec)

@@ -33,7 +33,7 @@ class Service:
 
 
 @contextmanager
-def service(
+def start_service(
     target: Target,
     *,
     arm: str,
@@ -76,7 +76,7 @@ def wait_ready(started: Service, target: Target) -> None:
     """
     url = started.url + target.ready
     left_s = started.started + target.ready_timeout_s - time.monotonic()
-    answer = poll(lambda: _answer(url, started.child), timeout_s=max(left_s, 0.1), every_s=0.05)
+    answer = poll(lambda: _is_ready(url, started.child), timeout_s=max(left_s, 0.1), every_s=0.05)
     if answer is None:
         raise TargetNotReady(
             f"{started.child.name}: {url} did not answer 200 within {target.ready_timeout_s:g} s",
@@ -85,7 +85,7 @@ def wait_ready(started: Service, target: Target) -> None:
         )
 
 
-class _OwnAddress(requests.Session):
+class _SameOriginSession(requests.Session):
     """A client that follows redirects within the service, and asks nobody else."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -102,7 +102,7 @@ class _OwnAddress(requests.Session):
         return target
 
 
-def _answer(url: str, process: Child) -> bool | None:
+def _is_ready(url: str, process: Child) -> bool | None:
     if not process.running:
         raise TargetNotReady(
             f"{process.name} ended with {process.exit_text} before it was ready",
@@ -111,7 +111,7 @@ def _answer(url: str, process: Child) -> bool | None:
         )
     try:
         # No proxies from the shell's environment: this request must not leave the machine.
-        with _OwnAddress() as session:
+        with _SameOriginSession() as session:
             session.trust_env = False
             return True if session.get(url, timeout=2).status_code == 200 else None
     except requests.RequestException:

@@ -15,7 +15,7 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.witness import environment as witness_environment
 
 
-def dsn_through(proxy: Proxy, database: Database, target: Target, certificates: Certificates | None) -> str:
+def dsn_via_proxy(proxy: Proxy, database: Database, target: Target, certificates: Certificates | None) -> str:
     """A database by way of its arm's proxy, as the target writes such things."""
     return target.dsn.format(
         user=database.user,
@@ -23,11 +23,11 @@ def dsn_through(proxy: Proxy, database: Database, target: Target, certificates: 
         host=proxy.host,
         port=proxy.port,
         database=database.name,
-        **(certificates.of_client if certificates else NO_TLS),
+        **(certificates.client_parameters if certificates else NO_TLS),
     )
 
 
-def environment_of(
+def target_environment(
     plan: Plan, arm: str, report: Path, part: int, certificates: Certificates | None
 ) -> dict[str, str]:
     """The target's own variables, the scenario's and the arm's over them, what is passed on, and those of the witness.

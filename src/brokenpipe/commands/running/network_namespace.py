@@ -34,10 +34,10 @@ def enter_namespace(plan: Plan, project: Project) -> None:
     from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
     if plan.stack == "compose":
-        namespace.find_way_into_containers()
+        namespace.find_container_entry_method()
         return
-    if namespace.entered():
-        namespace.furnish()
+    if namespace.is_inside():
+        namespace.set_up()
         return
     toxiproxy_binary(project.proxies)  # Go modules can be fetched from outside of the namespace only
     namespace.enter([sys.executable, *sys.orig_argv[1:]])

@@ -51,11 +51,11 @@ def run_web(
 
 def _port(requested: int | None) -> int:
     """Locust's default port if it is free, else any. Raises UsageError if the requested port is taken."""
-    from brokenpipe.stack.processes.ports import free_port, taken
+    from brokenpipe.stack.processes.ports import free_port, is_taken
 
     if requested is None:
-        return free_port() if taken(DEFAULT_PORT) else DEFAULT_PORT
-    if taken(requested):
+        return free_port() if is_taken(DEFAULT_PORT) else DEFAULT_PORT
+    if is_taken(requested):
         raise UsageError(
             f"--web-port {requested}: another program listens on that port of 127.0.0.1",
             remedy="Name another one, or leave --web-port out: a free one is found then.",

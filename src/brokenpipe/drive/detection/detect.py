@@ -105,7 +105,7 @@ def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -
     (toxic,) = fault.toxics()
 
     def hit() -> bool | None:
-        counts = proxy.told(toxic.name)
+        counts = proxy.read_back(toxic.name)
         return True if counts["cut"] >= since_ns else None
 
     try:

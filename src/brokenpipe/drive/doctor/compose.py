@@ -20,8 +20,8 @@ from brokenpipe.plan.target import parse_target
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.scratch import scratch_folder
 from brokenpipe.stack.processes.watched_janitor import janitor
-from brokenpipe.stack.spec import Footing
-from brokenpipe.stack.start import stack_on
+from brokenpipe.stack.spec import StackSpec
+from brokenpipe.stack.start import start_stack
 
 TARGET = "agent"  # the sample, whose image `make images` makes
 
@@ -48,11 +48,13 @@ def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
         folder = running.enter_context(scratch_folder("brokenpipe-doctor-", janitor_))
         started = time.monotonic()
         try:
-            stack = running.enter_context(stack_on(_stack_spec(project, folder, janitor_, engine)))
+            stack = running.enter_context(start_stack(_stack_spec(project, folder, janitor_, engine)))
             up_s = time.monotonic() - started
             versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
             yield CheckResult("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
-            results = self_test_faults(every_fault(), stack.toxiproxy, stack.scratch, our_host=stack.our_host)
+            results = self_test_faults(
+                every_fault(), stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
+            )
             commit_results = self_test_commits(every_fault(), stack.toxiproxy, stack.postgres)
         except StackError as error:
             yield failed_check("stack in containers", error)
@@ -60,7 +62,7 @@ def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
         yield from fault_results(results, commit_results)
 
 
-def _stack_spec(project: Project, folder: Path, janitor_: Janitor, engine: str | None) -> Footing:
+def _stack_spec(project: Project, folder: Path, janitor_: Janitor, engine: str | None) -> StackSpec:
     target = project.target_folder(TARGET)
     scenario = {
         "title": "Is this machine able to measure?",
@@ -77,7 +79,7 @@ def _stack_spec(project: Project, folder: Path, janitor_: Janitor, engine: str |
         target=parse_target(target),
         stack="compose",
     )
-    return Footing(
+    return StackSpec(
         plan,
         project=project,
         target_folder=target,

@@ -15,7 +15,7 @@ from brokenpipe.drive.self_test.wire import SelfTestResult, self_test_faults
 from brokenpipe.errors import NamespaceError, StackError
 from brokenpipe.faults import Fault, fault_kinds, registry
 from brokenpipe.plan.project import Project
-from brokenpipe.stack.packet_loss.namespace import find_way, find_way_into_containers
+from brokenpipe.stack.packet_loss.namespace import find_container_entry_method, find_entry_method
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.scratch import scratch_folder
@@ -52,7 +52,7 @@ def check_fault_plugins() -> Iterator[CheckResult]:
 def _check_packet_drop() -> CheckResult:
     """Always passed: packet_drop is one fault of many, and a scenario that needs it checks it itself."""
     try:
-        way = find_way()
+        way = find_entry_method()
     except NamespaceError as error:
         said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
         return CheckResult("fault packet_drop", True, said)
@@ -65,7 +65,7 @@ def _check_packet_drop() -> CheckResult:
 
 def _packet_drop_in_containers() -> str:
     try:
-        find_way_into_containers()
+        find_container_entry_method()
     except NamespaceError:
         return "not with --stack compose, which takes root and nsenter"
     return "with --stack compose, too"

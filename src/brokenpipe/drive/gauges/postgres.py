@@ -80,10 +80,10 @@ class PostgresSampler:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._before = _ActivitySnapshot({}, frozenset())
 
-    def samples(self, proxy_pid: int, strays: Mapping[str, int | None] | None = None) -> list[Record]:
-        """One for each arm, and one for the whole server. `strays`: as a stack's, if it can tell."""
+    def samples(self, proxy_pid: int, bypasses: Mapping[str, int | None] | None = None) -> list[Record]:
+        """One for each arm, and one for the whole server. `bypasses`: as a stack's, if it can tell."""
         try:
-            return list(self._sample(proxy_pid, strays))
+            return list(self._sample(proxy_pid, bypasses))
         except psycopg.Error:
             self.close()
             return []
@@ -93,7 +93,7 @@ class PostgresSampler:
             self._connection.close()
             self._connection = None
 
-    def _sample(self, proxy_pid: int, strays: Mapping[str, int | None] | None) -> Iterator[Record]:
+    def _sample(self, proxy_pid: int, bypasses: Mapping[str, int | None] | None) -> Iterator[Record]:
         if self._connection is None:
             self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
         of_proxy = _local_ports(proxy_pid)
@@ -119,7 +119,7 @@ class PostgresSampler:
                 idle_in_transaction=sum(state.startswith("idle in transaction") for state in states),
                 transactions=counts.get(database, (None, None))[0],
                 worked=len(mine & worked),
-                direct=seen if strays is None else strays.get(arm),
+                direct=seen if bypasses is None else bypasses.get(arm),
                 killed=counts.get(database, (None, None))[1],
             )
         yield ConnectionSlots(now, used, allowed)  # type: ignore[arg-type]

@@ -110,8 +110,8 @@ def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop:
         while not over:
             over = stop.wait(EVERY_S)
             with ignoring_lack_of_files():
-                strays = stack.strays() if stack.strays else None
-                for record in database.samples(stack.postgres_clients, strays):
+                bypasses = stack.count_bypasses() if stack.count_bypasses else None
+                for record in database.samples(stack.postgres_client_pid, bypasses):
                     log.write(record)
     database.close()
 
@@ -123,7 +123,7 @@ def _check_toxiproxy(server: ToxiproxyServer, doubts: Writer, stop: threading.Ev
         while not stop.wait(EVERY_S):
             turn += 1
             try:
-                server.answers(turn)
+                server.check_answer(turn)
             except ProxyHung as hung:
                 if not silent:
                     doubts.write(RecordedDoubt.of(Code.PROXY_HUNG, hung.message))

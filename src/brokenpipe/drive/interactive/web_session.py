@@ -70,12 +70,12 @@ from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.processes.janitor import Janitor
-from brokenpipe.stack.processes.ports import LOOPBACK, poll, taken
+from brokenpipe.stack.processes.ports import LOOPBACK, is_taken, poll
 from brokenpipe.stack.processes.scratch import scratch_folder
 from brokenpipe.stack.processes.watched_janitor import janitor
-from brokenpipe.stack.spec import Footing
+from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Stack
-from brokenpipe.stack.start import stack_on
+from brokenpipe.stack.start import start_stack
 
 POLL_S = 0.1
 PAGE_TIMEOUT_S = 30.0  # for Locust to serve its page
@@ -177,7 +177,7 @@ class _WebSession:
         plan = self._config.plan
         self._set_state("preparing", "starting")
         try:
-            with stack_on(self._stack_spec(folder)) as stack:
+            with start_stack(self._stack_spec(folder)) as stack:
                 self._set_state("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
                 self_tests = list(self_test_records(faults, stack))
@@ -194,15 +194,15 @@ class _WebSession:
             if (folder / "experiment.ndjson").exists():
                 self._report(folder)
 
-    def _stack_spec(self, folder: Path) -> Footing:
-        return Footing(
+    def _stack_spec(self, folder: Path) -> StackSpec:
+        return StackSpec(
             self._config.plan,
             project=self._config.project,
             target_folder=self._config.sources.target_folder,
             report=folder,
             janitor=self._janitor,
             on_step=partial(self._set_state, "preparing"),
-            armed=first_ending(self._config.plan.scenario.phases) != "fin",
+            rst_on_close=first_ending(self._config.plan.scenario.phases) != "fin",
             engine=self._config.engine,
         )
 
@@ -364,7 +364,7 @@ def _recording_end(log: Writer, fsyncer: Fsyncer) -> Iterator[None]:
 def _wait_for_page(load: LocustProcess, port: int) -> None:
     def there() -> bool | None:
         load.check()
-        return taken(port) or None
+        return is_taken(port) or None
 
     if not poll(there, timeout_s=PAGE_TIMEOUT_S, every_s=POLL_S):
         raise StackError(f"locust: its page did not come up on port {port} within {PAGE_TIMEOUT_S:g} s")

@@ -69,7 +69,7 @@ def _cut_and_count(
 ) -> CommitTestResult:
     table = sql.Identifier(f"commit_probe_{time.monotonic_ns()}")
     with (
-        server.scratch_proxy((postgres.host, postgres.port), armed=fault.armed) as proxy,
+        server.scratch_proxy((postgres.host, postgres.port), rst_on_close=fault.armed) as proxy,
         psycopg.connect(postgres.dsn(), autocommit=True) as direct,
     ):
         direct.execute(sql.SQL("CREATE TABLE {} (n int)").format(table))

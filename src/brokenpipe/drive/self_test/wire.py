@@ -64,14 +64,14 @@ def self_test_faults(
     scratch: ScratchPostgres,
     *,
     wire_of: Callable[[Proxy], ProxyControl] = _same_proxy,
-    our_host: str = LOOPBACK,
+    harness_host: str = LOOPBACK,
 ) -> list[SelfTestResult]:
     """Test every different fault in every situation: faults of the wire, then faults of the server.
 
     Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
     fault at the server up to a second, one after the other, on a Postgres of their own that `scratch` starts.
     `wire_of` returns what the faults are injected on: in tests, another object than the proxy itself.
-    `our_host` is the address of this process as seen from the server.
+    `harness_host` is the address of this process as seen from the server.
 
     Raises StackError when a server fails.
     """
@@ -79,7 +79,7 @@ def self_test_faults(
     # One after the other: a starting Postgres would delay what the sockets see.
     return [
         *_test_wire_faults(
-            [fault for fault in different if fault.place == "wire"], server, wire_of, our_host
+            [fault for fault in different if fault.place == "wire"], server, wire_of, harness_host
         ),
         *_test_server_faults(
             [fault for fault in different if fault.place == "server"], server, scratch, wire_of
@@ -116,15 +116,19 @@ def _missed_by_chance(result: SelfTestResult, observed: Observation | str) -> bo
 
 
 def _test_wire_faults(
-    faults: Sequence[Fault], server: ToxiproxyServer, wire_of: Callable[[Proxy], ProxyControl], our_host: str
+    faults: Sequence[Fault],
+    server: ToxiproxyServer,
+    wire_of: Callable[[Proxy], ProxyControl],
+    harness_host: str,
 ) -> list[SelfTestResult]:
     cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
         return []
     with ExitStack() as proxies:
-        upstream = proxies.enter_context(echo_server(our_host))
+        upstream = proxies.enter_context(echo_server(harness_host))
         scratches = [
-            proxies.enter_context(server.scratch_proxy(upstream, armed=fault.armed)) for fault, _ in cases
+            proxies.enter_context(server.scratch_proxy(upstream, rst_on_close=fault.armed))
+            for fault, _ in cases
         ]
         observations = [
             partial(_observe, fault, situation, proxy, wire_of(proxy))

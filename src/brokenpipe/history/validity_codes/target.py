@@ -118,7 +118,7 @@ TARGET: Mapping[Code, DoubtKind] = {
     Code.OUT_OF_MEMORY: DoubtKind(
         "the kernel ended a process in a container, because that had used up the memory it may have",
         "unknown",
-        "Find out what takes so much (logs/containers.log says when), or raise its mem_limit in compose/pieces.yaml.",
+        "Find out what takes so much (logs/containers.log says when), or raise its mem_limit in compose/services.yaml.",
         stands="nothing",
     ),
     Code.CONTAINER_PAUSED: DoubtKind(

@@ -29,7 +29,7 @@ _PIDS = Path("/proc/self/ns/pid")
 def labels(run_id: str) -> dict[str, str]:
     """What everything of a run of this process is marked with."""
     born = psutil.Process().create_time()
-    return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {born:.2f} {_where()}"}
+    return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {born:.2f} {_pid_namespace()}"}
 
 
 def sweep(client: Any, run_id: str) -> bool:
@@ -38,12 +38,12 @@ def sweep(client: Any, run_id: str) -> bool:
     containers = client.api.containers(all=True, quiet=True, filters=mine)
     with ThreadPoolExecutor(len(containers) or 1, "sweep") as sweepers:
         removed = [
-            sweepers.submit(_gone, client.api.remove_container, each["Id"], v=True, force=True)
+            sweepers.submit(_remove, client.api.remove_container, each["Id"], v=True, force=True)
             for each in containers
         ]
     networks = client.api.networks(filters=mine)
     for network in networks:
-        _gone(client.api.remove_network, network["Id"])
+        _remove(client.api.remove_network, network["Id"])
     for each in removed:
         each.result()  # an engine that cannot be reached has removed nothing
     return bool(containers or networks)
@@ -54,14 +54,14 @@ def sweep_dead(client: Any) -> None:
     ours = {"label": RUN_LABEL}
     found = [each["Labels"] for each in client.api.containers(all=True, filters=ours)]
     found += [each["Labels"] for each in client.api.networks(filters=ours)]
-    for run_id in {each[RUN_LABEL] for each in found if _dead(each)}:
+    for run_id in {each[RUN_LABEL] for each in found if _is_orphaned(each)}:
         sweep(client, run_id)
 
 
-def _dead(marked: Mapping[str, str]) -> bool:
+def _is_orphaned(marked: Mapping[str, str]) -> bool:
     try:
         pid, born, where = marked[OWNER_LABEL].split()
-        if where != _where():
+        if where != _pid_namespace():
             return False
         owner = psutil.Process(int(pid))
         alive = abs(owner.create_time() - float(born)) < 0.02 and owner.status() != psutil.STATUS_ZOMBIE
@@ -72,12 +72,12 @@ def _dead(marked: Mapping[str, str]) -> bool:
     return not alive
 
 
-def _where() -> str:
+def _pid_namespace() -> str:
     """Which pids these are: another namespace has the same ones for other processes."""
     return str(_PIDS.stat().st_ino) if _PIDS.exists() else "here"
 
 
-def _gone(remove: Any, *arguments: object, **options: object) -> None:
+def _remove(remove: Any, *arguments: object, **options: object) -> None:
     with suppress(APIError):  # somebody else removes it, too; or it is still being made, and is met again
         remove(*arguments, **options)
 

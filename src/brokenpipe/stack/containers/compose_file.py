@@ -1,4 +1,4 @@
-"""The compose file of one run: the pieces of compose/pieces.yaml, one service for each arm, at addresses known before.
+"""The compose file of one run: services of compose/services.yaml, one for each arm, at addresses chosen beforehand.
 
     198.18.n.1   this machine: the harness, Locust, the echo server of probes
     198.18.n.2   Postgres         .3  Toxiproxy         .4  a Postgres for probes, made when there is something to probe
@@ -25,7 +25,7 @@ from pathlib import Path
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.secrets.passed_variables import passed_names
 from brokenpipe.redaction import is_secret, secret_values
-from brokenpipe.stack.pgbouncer.config import Files
+from brokenpipe.stack.pgbouncer.config import PgBouncerFiles
 from brokenpipe.stack.postgres.certificates import Certificates
 from brokenpipe.stack.postgres.cluster import SETTINGS
 
@@ -33,21 +33,21 @@ POSTGRES_PORT = 5432
 API_PORT = 8474
 TARGET_PORT = 8000
 PGBOUNCER_PORT = 6432
-POSTGRES_IMAGE = "postgres:17-bookworm"  # these, as in compose/pieces.yaml
+POSTGRES_IMAGE = "postgres:17-bookworm"  # these, as in compose/services.yaml
 TOXIPROXY_IMAGE = "brokenpipe/toxiproxy:2.12.0"
 AGENT_IMAGE = "brokenpipe/agent:1"
 PGBOUNCER_IMAGE = "brokenpipe/pgbouncer:1.24"
 SCRATCH = "scratch"  # the profile and the service of the Postgres for probes
-_SET_ASIDE = ipaddress.ip_network("198.18.0.0/15")
-_SECRET = "postgres_password"  # noqa: S105
+_BENCHMARK_NETWORK = ipaddress.ip_network("198.18.0.0/15")
+_PASSWORD_SECRET = "postgres_password"  # noqa: S105
 _FIRST_ARM = 10
-SERVER_FILES = Path("/var/lib/postgresql/data/tls")  # they belong to the server, and it alone reads them
-RULES = Path("pg_hba.conf")
-HOST_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # nobody who does not encrypt
+TLS_FOLDER = Path("/var/lib/postgresql/data/tls")  # they belong to the server, and it alone reads them
+HBA_FILE = Path("pg_hba.conf")
+HBA_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # nobody who does not encrypt
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class NetworkAddresses:
     """Who is where in the network of a run."""
 
     network: ipaddress.IPv4Network
@@ -82,18 +82,20 @@ class Addresses:
         return str(self.network[_FIRST_ARM + index])
 
 
-def free_network(taken: Iterable[ipaddress.IPv4Network]) -> Addresses:
+def choose_network(taken: Iterable[ipaddress.IPv4Network]) -> NetworkAddresses:
     """One of the networks set aside that overlaps with none of these; drawn, so that two runs hardly meet."""
     taken = tuple(taken)
     free = [
-        each for each in _SET_ASIDE.subnets(new_prefix=24) if not any(each.overlaps(other) for other in taken)
+        each
+        for each in _BENCHMARK_NETWORK.subnets(new_prefix=24)
+        if not any(each.overlaps(other) for other in taken)
     ]
     assert isinstance(free[0], ipaddress.IPv4Network)
-    return Addresses(random.SystemRandom().choice(free))  # type: ignore[arg-type]
+    return NetworkAddresses(random.SystemRandom().choice(free))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets:
+class SecretFiles:
     """Where the secrets of a run are: the superuser's password, each arm's DSN as an env file, PgBouncer's users.
 
     Those that a service is given by its variables are in none: see `Layout.secret_variables`.
@@ -109,19 +111,19 @@ class Secrets:
         return self.folder / f"{arm}.env"
 
     @property
-    def pgbouncer(self) -> Files:
-        return Files(self.folder)
+    def pgbouncer(self) -> PgBouncerFiles:
+        return PgBouncerFiles(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ComposeLayout:
     """What the compose file of a run is made of. Folders are the same inside the containers as outside."""
 
     plan: Plan
     project: str
-    pieces: Path
-    addresses: Addresses
-    secrets: Secrets
+    services_file: Path
+    addresses: NetworkAddresses
+    secrets: SecretFiles
     labels: Mapping[str, str]
     report: Path
     links: Path
@@ -138,26 +140,27 @@ class Layout:
     def secret_variables(self) -> dict[str, str]:
         """What the program that reads this file has to have in its environment: values that the file only names."""
         return {
-            _secret_name(self, arm, name): value
+            _secret_variable(self, arm, name): value
             for arm, environment in self.environments.items()
             for name, value in environment.items()
-            if self._hides(arm, name)
+            if self._is_secret(arm, name)
         }
 
     def secrets_of(self, arm: str) -> tuple[str, ...]:
         """What is to be kept out of the log of an arm's service."""
         return secret_values(self.environments[arm], passed_names(self.plan, arm))
 
-    def _hides(self, arm: str, name: str) -> bool:
+    def _is_secret(self, arm: str, name: str) -> bool:
         return name in passed_names(self.plan, arm) or is_secret(name, self.environments[arm][name])
 
     def document(self) -> dict[str, object]:
         """The whole file."""
         services = {
-            place_of("postgres"): self._place("postgres", self.addresses.postgres),
+            address_holder("postgres"): self._address_holder("postgres", self.addresses.postgres),
             "postgres": self._postgres("postgres", self._tls()),
             # Nothing is encrypted there: probes read what it says on a plain socket.
-            place_of(SCRATCH): self._place(SCRATCH, self.addresses.scratch) | {"profiles": [SCRATCH]},
+            address_holder(SCRATCH): self._address_holder(SCRATCH, self.addresses.scratch)
+            | {"profiles": [SCRATCH]},
             SCRATCH: self._postgres(SCRATCH, {}) | {"profiles": [SCRATCH]},
             "toxiproxy": self._toxiproxy(),
             **({"pgbouncer": self._pgbouncer()} if self.plan.scenario.pgbouncer else {}),
@@ -174,56 +177,56 @@ class Layout:
         return {
             "services": services,
             "networks": {"wire": network},
-            "secrets": {_SECRET: {"file": str(self.secrets.password)}},
+            "secrets": {_PASSWORD_SECRET: {"file": str(self.secrets.password)}},
         }
 
-    def _piece(self, piece: str, service: str, address: str | None) -> dict[str, object]:
+    def _service(self, piece: str, service: str, address: str | None) -> dict[str, object]:
         """One at an address of its own, or, without, where its place is."""
         network: dict[str, object] = (
             {"networks": {"wire": {"ipv4_address": address}}}
             if address
-            else {"network_mode": f"service:{place_of(service)}"}
+            else {"network_mode": f"service:{address_holder(service)}"}
         )
         return {
-            "extends": {"file": str(self.pieces), "service": piece},
+            "extends": {"file": str(self.services_file), "service": piece},
             "container_name": self.container(service),
             "labels": dict(self.labels),
             **network,
         }
 
-    def _place(self, service: str, address: str) -> dict[str, object]:
+    def _address_holder(self, service: str, address: str) -> dict[str, object]:
         """Who has the address of a server: a container that is away has none, and a connect to it hangs."""
-        return self._piece("place", place_of(service), address)
+        return self._service("address_holder", address_holder(service), address)
 
     def _tls(self) -> dict[str, str]:
         if self.certificates is None:
             return {}
         outside = self.certificates
         inside = Certificates(
-            outside.authority, SERVER_FILES / outside.server.name, SERVER_FILES / outside.key.name
+            outside.authority, TLS_FOLDER / outside.server.name, TLS_FOLDER / outside.key.name
         )
-        return {**inside.of_server, "hba_file": str(SERVER_FILES / RULES.name)}
+        return {**inside.server_settings, "hba_file": str(TLS_FOLDER / HBA_FILE.name)}
 
     def _postgres(self, service: str, more: Mapping[str, str]) -> dict[str, object]:
         settings = {**SETTINGS, "max_connections": str(self.max_connections), **more}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return self._piece("postgres", service, None) | {
+        return self._service("postgres", service, None) | {
             "command": ["postgres", *options],
-            "environment": {"POSTGRES_PASSWORD_FILE": f"/run/secrets/{_SECRET}"},
-            "secrets": [_SECRET],
+            "environment": {"POSTGRES_PASSWORD_FILE": f"/run/secrets/{_PASSWORD_SECRET}"},
+            "secrets": [_PASSWORD_SECRET],
         }
 
     def _toxiproxy(self) -> dict[str, object]:
         place = self.addresses.toxiproxy
-        return self._piece("toxiproxy", "toxiproxy", place) | {
-            "user": _ourselves(),
+        return self._service("toxiproxy", "toxiproxy", place) | {
+            "user": _current_user(),
             "command": ["-host", place, "-port", str(API_PORT), "-links", str(self.links)],
             "volumes": [_mount(self.report, read_only=False)],
         }
 
     def _pgbouncer(self) -> dict[str, object]:
         files = self.secrets.pgbouncer
-        return self._piece("pgbouncer", "pgbouncer", self.addresses.pgbouncer) | {
+        return self._service("pgbouncer", "pgbouncer", self.addresses.pgbouncer) | {
             "command": [str(files.config)],
             "volumes": [_mount(files.config), _mount(files.users)],
         }
@@ -231,13 +234,15 @@ class Layout:
     def _agent(self, arm: str, address: str) -> dict[str, object]:
         target = self.plan.target
         command = target.argv(python="python", host=address, port=str(TARGET_PORT))
-        return self._piece("agent", f"agent-{arm}", address) | {
+        return self._service("agent", f"agent-{arm}", address) | {
             "image": target.image or AGENT_IMAGE,
-            "user": _ourselves(),
-            "command": [_literally(part) for part in command],
+            "user": _current_user(),
+            "command": [_escape_dollars(part) for part in command],
             "working_dir": str(self.target_folder),
             "environment": {
-                name: f"${{{_secret_name(self, arm, name)}}}" if self._hides(arm, name) else _literally(value)
+                name: f"${{{_secret_variable(self, arm, name)}}}"
+                if self._is_secret(arm, name)
+                else _escape_dollars(value)
                 for name, value in self.environments[arm].items()
             },
             "env_file": [str(self.secrets.dsn(arm))],
@@ -250,12 +255,12 @@ class Layout:
         }
 
 
-def _secret_name(layout: Layout, arm: str, name: str) -> str:
+def _secret_variable(layout: ComposeLayout, arm: str, name: str) -> str:
     """The variable of the program that reads the file, for one of an arm: arms differ in their values."""
     return f"BROKENPIPE_ARM{list(layout.environments).index(arm)}_{name}"
 
 
-def place_of(service: str) -> str:
+def address_holder(service: str) -> str:
     """The service that has the address of another."""
     return f"{service}-place"
 
@@ -264,11 +269,11 @@ def _mount(path: Path, *, read_only: bool = True) -> dict[str, object]:
     return {"type": "bind", "source": str(path), "target": str(path), "read_only": read_only}
 
 
-def _ourselves() -> str:
+def _current_user() -> str:
     """What they write belongs to whoever runs this."""
     return f"{os.getuid()}:{os.getgid()}"
 
 
-def _literally(text: str) -> str:
+def _escape_dollars(text: str) -> str:
     """Compose would put variables of its own in the place of `$NAME`."""
     return text.replace("$", "$$")

@@ -27,7 +27,7 @@ START_TIMEOUT_S = 20.0  # measured: 0.4 s on two quiet cores
 
 
 @dataclass(frozen=True, slots=True)
-class Contained(Child):
+class ContainerProcess(Child):
     """A running container. `pid` is that of its first process, as this machine counts."""
 
     engine: Engine = field(kw_only=True)
@@ -66,7 +66,7 @@ class Contained(Child):
 
 
 @contextmanager
-def contained(
+def container_process(
     name: str,
     container: str,
     engine: Engine,
@@ -76,7 +76,7 @@ def contained(
     stop_signal: int = signal.SIGTERM,
     stop_timeout_s: float = 3.0,
     secrets: Sequence[str] = (),
-) -> Iterator[Contained]:
+) -> Iterator[ContainerProcess]:
     """Start a container that was created, and have it run for as long as the block lasts. It is not removed.
 
     `secrets` are kept out of its log.
@@ -87,14 +87,14 @@ def contained(
     with child(
         name, argv, log_path=log_path, janitor=janitor, env=engine.environment, secrets=secrets
     ) as attached:
-        running = Contained(
+        running = ContainerProcess(
             name,
             log_path,
             attached.popen,
             attached.pump,
             engine=engine,
             container=container,
-            root_pid=_root_pid(attached, container, engine),
+            root_pid=_wait_for_root_pid(attached, container, engine),
         )
         try:
             yield running
@@ -102,7 +102,7 @@ def contained(
             running.stop(stop_signal, stop_timeout_s)
 
 
-def _root_pid(attached: Child, container: str, engine: Engine) -> int:
+def _wait_for_root_pid(attached: Child, container: str, engine: Engine) -> int:
     pid = poll(
         lambda: engine.root_pid(container) or (0 if not attached.running else None), timeout_s=START_TIMEOUT_S
     )

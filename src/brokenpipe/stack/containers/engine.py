@@ -52,7 +52,7 @@ class Engine:
     @property
     def version(self) -> str:
         """Docker's own."""
-        return str(_answered(lambda: self.client.api.version()["Version"]))
+        return str(_call(lambda: self.client.api.version()["Version"]))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,61 +64,61 @@ class Engine:
 
     def root_pid(self, container: str) -> int | None:
         """The pid, as this machine counts, of a container's first process; None if it does not run."""
-        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        state = _call(lambda: self.client.api.inspect_container(container)["State"])
         return state["Pid"] or None
 
     def subnets(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """Of every network that it has."""
         configured = [
             each
-            for network in _answered(self.client.api.networks)
+            for network in _call(self.client.api.networks)
             for each in (network.get("IPAM") or {}).get("Config") or ()
         ]
         return [ipaddress.ip_network(each["Subnet"]) for each in configured if "." in each.get("Subnet", "")]
 
     def ran_out_of_memory(self, container: str) -> bool:
         """Did the kernel end something in it because it had used up its memory?"""
-        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        state = _call(lambda: self.client.api.inspect_container(container)["State"])
         return bool(state["OOMKilled"])
 
     def memory_limit(self, container: str) -> int | None:
         """In bytes; None without one, or if nobody can tell any more. Raises nothing."""
         with suppress(APIError, EngineError):
-            host = _answered(lambda: self.client.api.inspect_container(container)["HostConfig"])
+            host = _call(lambda: self.client.api.inspect_container(container)["HostConfig"])
             return host["Memory"] or None
         return None
 
     def start(self, container: str) -> None:
         """One that nobody listens to."""
-        self._tell(self.client.api.start, container)
+        self._control(self.client.api.start, container)
 
     def signal(self, container: str, number: int) -> None:
         """Send a signal to its first process; one that has ended gets none."""
         with suppress(APIError):  # 409: it does not run
-            _answered(lambda: self.client.api.kill(container, signal=number))
+            _call(lambda: self.client.api.kill(container, signal=number))
 
     def pause(self, container: str) -> None:
         """Have all its processes stand still."""
-        self._tell(self.client.api.pause, container)
+        self._control(self.client.api.pause, container)
 
     def unpause(self, container: str) -> None:
         """Have them go on; nothing if they do."""
-        state = _answered(lambda: self.client.api.inspect_container(container)["State"])
+        state = _call(lambda: self.client.api.inspect_container(container)["State"])
         if state["Paused"]:
-            self._tell(self.client.api.unpause, container)
+            self._control(self.client.api.unpause, container)
 
-    def _tell(self, do: Callable[[str], object], container: str) -> None:
+    def _control(self, do: Callable[[str], object], container: str) -> None:
         try:
-            _answered(lambda: do(container))
+            _call(lambda: do(container))
         except APIError as error:
-            raise _silent(error) from error
+            raise _call_error(error) from error
 
     def remove(self, container: str) -> None:
         """With its volumes, however it is."""
         with suppress(APIError):  # somebody does so already
             self.client.api.remove_container(container, v=True, force=True)
 
-    def put(self, container: str, folder: PurePath, files: Mapping[str, bytes]) -> None:
+    def copy_to_volume(self, container: str, folder: PurePath, files: Mapping[str, bytes]) -> None:
         """Files that only POSTGRES_UID can read, in a folder made for them in a volume of the container."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -129,16 +129,16 @@ class Engine:
                 entry.size = len(content or b"")
                 tar.addfile(entry, io.BytesIO(content or b""))
         try:
-            _answered(lambda: self.client.api.put_archive(container, str(folder.parent), packed.getvalue()))
+            _call(lambda: self.client.api.put_archive(container, str(folder.parent), packed.getvalue()))
         except APIError as error:
-            raise _silent(error) from error
+            raise _call_error(error) from error
 
-    def require(self, images: Sequence[str], on_step: Callable[[str], None]) -> None:
+    def require_images(self, images: Sequence[str], on_step: Callable[[str], None]) -> None:
         """Have these images here, from their registry if they have one. Raises EngineError."""
         for image in images:
             try:
-                _answered(lambda image=image: self.client.images.get(image))  # type: ignore[misc]
-            except _Missing:
+                _call(lambda image=image: self.client.images.get(image))  # type: ignore[misc]
+            except _MissingImage:
                 on_step(f"fetching {image}")
                 self._fetch(image)
 
@@ -153,11 +153,13 @@ class Engine:
         except (DockerException, OSError) as error:
             raise EngineError(
                 f"there is no image {image} on the engine at {self.endpoint}, and its registry does not give it: "
-                f"{_brief(error)}",
+                f"{_shorten(error)}",
                 remedy="Run `make images`: where no registry can be reached, it makes one in its place.",
             ) from error
 
-    def create(self, project: str, file: Path, services: Sequence[str], variables: Mapping[str, str]) -> None:
+    def create_containers(
+        self, project: str, file: Path, services: Sequence[str], variables: Mapping[str, str]
+    ) -> None:
         """Make containers, and the network they are in, without starting them. Raises EngineError.
 
         `variables` are what the file names without giving a value.
@@ -185,7 +187,7 @@ class Engine:
             )
 
 
-class _Missing(Exception):
+class _MissingImage(Exception):
     """There is no such image."""
 
 
@@ -196,7 +198,7 @@ def find_engine(named: str | None = None) -> Engine:
     """
     if not shutil.which("docker"):
         raise EngineError("there is no program `docker` on PATH", remedy=_HOW_TO_START)
-    endpoint = named or _active()
+    endpoint = named or _active_endpoint()
     if not named and "://" not in endpoint:
         raise UsageError(
             f"DOCKER_HOST={endpoint}: is no address of a Docker engine",
@@ -215,10 +217,10 @@ def find_engine(named: str | None = None) -> Engine:
         with suppress(DockerException, OSError):
             engine.client.close()
         raise EngineError(
-            f"no Docker engine answers at {endpoint}: {_brief(error)}", remedy=_HOW_TO_START
+            f"no Docker engine answers at {endpoint}: {_shorten(error)}", remedy=_HOW_TO_START
         ) from error
     for compose in _COMPOSE:
-        if version := _told([*compose, "version", "--short"], engine.environment):
+        if version := _output_of([*compose, "version", "--short"], engine.environment):
             return replace(engine, compose=compose, compose_version=version)
     raise EngineError(
         "there is neither `docker compose` nor `docker-compose`: the plug-in is missing",
@@ -226,7 +228,7 @@ def find_engine(named: str | None = None) -> Engine:
     )
 
 
-def _active() -> str:
+def _active_endpoint() -> str:
     """The endpoint of DOCKER_HOST, or of the active context.
 
     Raises EngineError for a context that Docker does not know: what somebody has chosen is not replaced in silence.
@@ -234,7 +236,7 @@ def _active() -> str:
     if chosen := os.environ.get("DOCKER_HOST"):
         return chosen
     form = "{{.Endpoints.docker.Host}}"
-    told = _told(["docker", "context", "inspect", "--format", form], dict(os.environ))
+    told = _output_of(["docker", "context", "inspect", "--format", form], dict(os.environ))
     if not told and (context := os.environ.get("DOCKER_CONTEXT")):
         raise EngineError(
             f"DOCKER_CONTEXT={context}: `docker context inspect` knows no such context",
@@ -243,7 +245,7 @@ def _active() -> str:
     return told or _LOCAL + "/var/run/docker.sock"
 
 
-def _told(argv: Sequence[str], environment: dict[str, str]) -> str:
+def _output_of(argv: Sequence[str], environment: dict[str, str]) -> str:
     try:
         done = subprocess.run(
             argv, env=environment, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
@@ -253,22 +255,22 @@ def _told(argv: Sequence[str], environment: dict[str, str]) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _answered(call: Callable[[], T]) -> T:
+def _call(call: Callable[[], T]) -> T:
     try:
         return call()
     except ImageNotFound as error:
-        raise _Missing from error
+        raise _MissingImage from error
     except APIError:
         raise
     except (DockerException, OSError) as error:
-        raise _silent(error) from error
+        raise _call_error(error) from error
 
 
-def _silent(error: Exception) -> EngineError:
+def _call_error(error: Exception) -> EngineError:
     return EngineError(
-        f"the Docker engine refused a call: {_brief(error)}", remedy="See its log: has it ended?"
+        f"the Docker engine refused a call: {_shorten(error)}", remedy="See its log: has it ended?"
     )
 
 
-def _brief(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

@@ -36,22 +36,22 @@ CHANGES: Mapping[str, Change] = {
     "unpause": "unpaused",
 }
 _SERVICE = "com.docker.compose.service"  # the label by which compose says what a container is
-_AGAIN_S = 0.5
-_LATE_NS = 60_000_000_000  # told later than that: the wall clock was set in between
+_RECONNECT_S = 0.5
+_MAX_DELAY_NS = 60_000_000_000  # told later than that: the wall clock was set in between
 
 
 @contextmanager
-def recording(engine: Engine, run_id: str, *, history: Path, log: Path) -> Iterator[None]:
+def recording_events(engine: Engine, run_id: str, *, history: Path, log: Path) -> Iterator[None]:
     """Record what happens to the containers of a run for as long as the block lasts. Raises RecordingError."""
     with open_writer(history, "containers") as records:
-        listener = Listener(engine, run_id, records, log)
+        listener = EventRecorder(engine, run_id, records, log)
         try:
             yield
         finally:
             listener.close()
 
 
-class Listener:
+class EventRecorder:
     """A thread that hears of containers, beginning now; an engine that breaks off is asked again for the rest."""
 
     def __init__(self, engine: Engine, run_id: str, records: Writer, log: Path) -> None:
@@ -59,7 +59,7 @@ class Listener:
         self._filters = {"type": "container", "label": f"{RUN_LABEL}={run_id}", "event": list(CHANGES)}
         self._records = records
         self._log = log
-        self._heard_ns = time.time_ns()
+        self._last_event_ns = time.time_ns()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._streams = ExitStack()
@@ -68,10 +68,10 @@ class Listener:
 
     def close(self) -> None:
         self._stop.set()
-        self.break_off()
+        self.close_stream()
         self._thread.join(timeout=5)
 
-    def break_off(self) -> None:
+    def close_stream(self) -> None:
         """End the stream of events, as an engine does that is started anew."""
         with self._lock:
             self._streams.close()
@@ -83,27 +83,27 @@ class Listener:
                 # ValueError: half an event, or a stream that was closed while it was read.
                 with suppress(DockerException, requests.RequestException, OSError, ValueError):
                     for event in self._stream():
-                        self._take(event)
-                self.break_off()
-                self._stop.wait(_AGAIN_S)
+                        self._record(event)
+                self.close_stream()
+                self._stop.wait(_RECONNECT_S)
 
     def _stream(self) -> Iterator[dict[str, Any]]:
-        since = f"{self._heard_ns // 10**9}.{self._heard_ns % 10**9:09d}"
+        since = f"{self._last_event_ns // 10**9}.{self._last_event_ns % 10**9:09d}"
         client = docker.APIClient(base_url=self._engine.endpoint)
         with self._lock:
             self._streams.callback(client.close)
         events = client.events(since=since, filters=self._filters, decode=True)
         with self._lock:
-            self._streams.callback(_end, events)
+            self._streams.callback(_close_events, events)
         if self._stop.is_set():
-            self.break_off()
+            self.close_stream()
         found: Iterator[dict[str, Any]] = events
         return found
 
-    def _take(self, event: Mapping[str, Any]) -> None:
+    def _record(self, event: Mapping[str, Any]) -> None:
         wall_ns, said = int(event["timeNano"]), event["Actor"]["Attributes"]
         t = monotonic_at(wall_ns)
-        self._heard_ns = max(self._heard_ns, wall_ns + 1)
+        self._last_event_ns = max(self._last_event_ns, wall_ns + 1)
         change = CHANGES.get(event["Action"])
         service = said.get(_SERVICE)
         if change is None or service is None:
@@ -116,7 +116,7 @@ class Listener:
             log.write(f"{datetime.fromtimestamp(wall_ns / 1e9, UTC):%H:%M:%S.%f} {record}\n")
 
 
-def _end(events: Any) -> None:
+def _close_events(events: Any) -> None:
     """Have who reads it read its end. One that has ended by itself has no socket any more."""
     with suppress(DockerException, OSError, AttributeError):
         events.close()
@@ -130,4 +130,4 @@ def monotonic_at(wall_ns: int) -> int:
         readings.append((time.monotonic_ns() - before, before, wall))
     _, now, wall = min(readings)
     ago = wall - wall_ns
-    return now - ago if 0 <= ago < _LATE_NS else now
+    return now - ago if 0 <= ago < _MAX_DELAY_NS else now

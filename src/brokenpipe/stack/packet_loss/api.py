@@ -8,31 +8,31 @@ from brokenpipe.errors import ProxyError
 from brokenpipe.stack.packet_loss import namespace, nftables
 
 
-class Packets(Protocol):
+class PacketFilter(Protocol):
     """The packet filter that a proxy's packets meet."""
 
     @property
-    def can_be_lost(self) -> bool:
+    def is_available(self) -> bool:
         """Whether it is ours to change."""
 
-    def lose(self, proxy: str, port: int, on: bool, /) -> None:
+    def set_loss(self, proxy: str, port: int, on: bool, /) -> None:
         """Lose every packet between clients and this proxy, or none any more. Raises ProxyError."""
 
 
-class PacketsHere:
+class OwnPacketFilter:
     """Those in the network namespace that the harness itself is in, if it is one of the run's own."""
 
     @property
-    def can_be_lost(self) -> bool:
-        return namespace.entered()
+    def is_available(self) -> bool:
+        return namespace.is_inside()
 
-    def lose(self, proxy: str, port: int, on: bool, /) -> None:
-        if not self.can_be_lost:
-            raise cannot_be_lost(proxy)
-        nftables.dropping(port, on)
+    def set_loss(self, proxy: str, port: int, on: bool, /) -> None:
+        if not self.is_available:
+            raise packet_loss_error(proxy)
+        nftables.set_packet_loss(port, on)
 
 
-def cannot_be_lost(proxy: str) -> ProxyError:
+def packet_loss_error(proxy: str) -> ProxyError:
     """What is said where no filter is ours."""
     return ProxyError(
         f"{proxy}: packets are only dropped in a network namespace of the run's own, and this is none",

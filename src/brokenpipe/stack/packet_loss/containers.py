@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 
 from brokenpipe.errors import NamespaceError
 from brokenpipe.stack.packet_loss import nftables
-from brokenpipe.stack.packet_loss.api import cannot_be_lost
-from brokenpipe.stack.packet_loss.namespace import OWN
-from brokenpipe.stack.packet_loss.nftables import Within
+from brokenpipe.stack.packet_loss.api import packet_loss_error
+from brokenpipe.stack.packet_loss.namespace import CURRENT_NETNS
+from brokenpipe.stack.packet_loss.nftables import NetNs
 from brokenpipe.stack.processes.process import Child
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerPackets:
+class ContainerPacketFilter:
     """Those between Toxiproxy's container, which is at `host`, and those of the agents. They satisfy Packets.
 
     `wanted`: has the run a use for it? Else no namespace is entered.
@@ -35,14 +35,14 @@ class ContainerPackets:
 
     host: str
     wanted: bool
-    _entered: dict[str | None, Within] = field(default_factory=dict)  # by arm; Toxiproxy's has none
+    _netns: dict[str | None, NetNs] = field(default_factory=dict)  # by arm; Toxiproxy's has none
 
     @property
-    def can_be_lost(self) -> bool:
+    def is_available(self) -> bool:
         return self.wanted
 
     @contextmanager
-    def furnished(self, started: AbstractContextManager[Child], arm: str | None = None) -> Iterator[Child]:
+    def with_rules(self, started: AbstractContextManager[Child], arm: str | None = None) -> Iterator[Child]:
         """Start a container, the agent's of that arm or Toxiproxy's, and lay out the rules for as long as it runs.
 
         Raises NamespaceError or ProxyError where that cannot be done.
@@ -51,25 +51,27 @@ class ContainerPackets:
             if not self.wanted:
                 yield child
                 return
-            with _namespace(child) as within:
-                nftables.tell(nftables.rules(self.host), what=f"the network of {child.name}", within=within)
-                self._entered[arm] = within
+            with _open_netns(child) as netns:
+                nftables.run_nft(
+                    nftables.drop_rules(self.host), what=f"the network of {child.name}", netns=netns
+                )
+                self._netns[arm] = netns
                 try:
                     yield child
                 finally:
-                    del self._entered[arm]
+                    del self._netns[arm]
 
-    def lose(self, proxy: str, port: int, on: bool, /) -> None:
+    def set_loss(self, proxy: str, port: int, on: bool, /) -> None:
         """At both ends at the same time: a proxy has the name of its arm, and one for probes has none."""
-        ends = [self._entered[end] for end in (None, proxy) if end in self._entered]
+        ends = [self._netns[end] for end in (None, proxy) if end in self._netns]
         if not ends:
-            raise cannot_be_lost(proxy)
+            raise packet_loss_error(proxy)
         with ThreadPoolExecutor(len(ends), "filter") as changing:
-            list(changing.map(lambda within: nftables.dropping(port, on, within), ends))
+            list(changing.map(lambda netns: nftables.set_packet_loss(port, on, netns), ends))
 
 
 @contextmanager
-def _namespace(child: Child) -> Iterator[Within]:
+def _open_netns(child: Child) -> Iterator[NetNs]:
     """A container's. Held open, it stays the one that was looked at, whatever becomes of the container and its pid."""
     try:
         file = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY)
@@ -80,11 +82,11 @@ def _namespace(child: Child) -> Iterator[Within]:
             details=child.last_lines(),
         ) from error
     try:
-        if os.path.samestat(os.fstat(file), OWN.stat()):
+        if os.path.samestat(os.fstat(file), CURRENT_NETNS.stat()):
             raise NamespaceError(
                 f"{child.name}: its container is in the network of this machine, whose packet filter is not ours",
-                remedy="Use compose/pieces.yaml as it is: no container needs the network of this machine.",
+                remedy="Use compose/services.yaml as it is: no container needs the network of this machine.",
             )
-        yield Within(file)
+        yield NetNs(file)
     finally:
         os.close(file)

@@ -26,41 +26,41 @@ from brokenpipe.errors import NamespaceError
 from brokenpipe.stack.packet_loss import nftables
 from brokenpipe.stack.processes.ports import LOOPBACK
 
-LEFT_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
+OUTER_VARIABLE = "BROKENPIPE_LEFT_NAMESPACE"
 """Names the network namespace that this program has left for one of its own."""
 
-OWN = Path("/proc/self/ns/net")
+CURRENT_NETNS = Path("/proc/self/ns/net")
 """The network namespace that this program is in."""
 
 _SIOCSIFFLAGS = 0x8914  # <linux/sockios.h>
 _IFF_UP = 0x1  # <linux/if.h>
-TRY_S = 10.0
+TRIAL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class EntryMethod:
     """How to get into a namespace: a command prefix, and what it is called."""
 
     name: str
     prefix: tuple[str, ...]
 
 
-AS_ROOT = Way("as root", ("unshare", "--net", "--"))
-AS_USER = Way("in a user namespace", ("unshare", "--user", "--map-root-user", "--net", "--"))
-INTO_OTHERS = Way("as root", ("nsenter", f"--net={OWN}", "--", *AS_ROOT.prefix))
+AS_ROOT = EntryMethod("as root", ("unshare", "--net", "--"))
+AS_USER = EntryMethod("in a user namespace", ("unshare", "--user", "--map-root-user", "--net", "--"))
+INTO_CONTAINERS = EntryMethod("as root", ("nsenter", f"--net={CURRENT_NETNS}", "--", *AS_ROOT.prefix))
 """Tried on our own, which belongs to root of this machine as those of its containers do; the filter on a fresh one."""
 
 
-def entered() -> bool:
+def is_inside() -> bool:
     """Is this program in a namespace of its own?"""
-    left = os.environ.get(LEFT_VARIABLE)
-    return bool(left) and _namespace() not in {"", left}
+    left = os.environ.get(OUTER_VARIABLE)
+    return bool(left) and _netns_id() not in {"", left}
 
 
-def find_way() -> Way:
+def find_entry_method() -> EntryMethod:
     """The first way that works here, tried with all that a run needs. Raises NamespaceError."""
-    _require("unshare", "nft")
-    return _first(
+    _require_programs("unshare", "nft")
+    return _first_working(
         (AS_ROOT, AS_USER) if os.geteuid() == 0 else (AS_USER,),
         "packets cannot be dropped here: the kernel gives no network namespace with a packet filter",
         remedy="Run as root, or allow user namespaces (sysctl user.max_user_namespaces, user.max_net_namespaces, "
@@ -68,31 +68,31 @@ def find_way() -> Way:
     )
 
 
-def find_way_into_containers() -> Way:
+def find_container_entry_method() -> EntryMethod:
     """How to lose packets in the namespace of a container, tried on namespaces of ours. Raises NamespaceError."""
-    _require("nsenter", "unshare", "nft")
-    return _first(
-        (INTO_OTHERS,),
+    _require_programs("nsenter", "unshare", "nft")
+    return _first_working(
+        (INTO_CONTAINERS,),
         "packets cannot be dropped in containers here: only root of this machine may enter their networks",
         remedy="Run as root, or leave --stack compose out (the local stack needs no root where the kernel allows user "
         "namespaces), or use black_hole.",
     )
 
 
-def _require(*programs: str) -> None:
+def _require_programs(*programs: str) -> None:
     """Raises NamespaceError if one of them is not installed."""
-    if missing := [name for name in programs if not _found(name)]:
+    if missing := [name for name in programs if not _find_program(name)]:
         raise NamespaceError(
             f"packets cannot be dropped here: there is no {' and no '.join(missing)}",
             remedy="Install nftables and util-linux (Linux only), or use the fault black_hole.",
         )
 
 
-def _first(ways: Sequence[Way], message: str, *, remedy: str) -> Way:
+def _first_working(ways: Sequence[EntryMethod], message: str, *, remedy: str) -> EntryMethod:
     """The first of these that works. Raises NamespaceError, with what was tried."""
     tried = []
     for way in ways:
-        problem = _problem(way)
+        problem = _try_method(way)
         if problem is None:
             return way
         tried.append(f"{way.name}: {' '.join(way.prefix)} nft -f -: {problem}")
@@ -104,14 +104,14 @@ def enter(command: Sequence[str]) -> NoReturn:
 
     Before anything was started, since what runs already stays where it is.
     """
-    way = find_way()
-    os.environ[LEFT_VARIABLE] = _namespace()
+    way = find_entry_method()
+    os.environ[OUTER_VARIABLE] = _netns_id()
     sys.stdout.flush()
     sys.stderr.flush()
     os.execvp(way.prefix[0], [*way.prefix, *command])  # noqa: S606
 
 
-def furnish() -> None:
+def set_up() -> None:
     """Once in the namespace: bring its loopback up and lay out the packet filter.
 
     Raises NamespaceError or ProxyError.
@@ -123,19 +123,19 @@ def furnish() -> None:
         raise NamespaceError(
             f"the loopback of the run's namespace does not come up: {error.strerror}"
         ) from error
-    nftables.tell(nftables.rules(LOOPBACK), what="the run's namespace")
+    nftables.run_nft(nftables.drop_rules(LOOPBACK), what="the run's namespace")
 
 
-def _problem(way: Way) -> str | None:
+def _try_method(way: EntryMethod) -> str | None:
     """Why it does not work, in the words of what was tried; None: it does."""
-    nft = nftables.program() or "nft"
+    nft = nftables.find_nft() or "nft"
     try:
         done = subprocess.run(
             [*way.prefix, nft, "-f", "-"],
-            input=nftables.rules(LOOPBACK),
+            input=nftables.drop_rules(LOOPBACK),
             capture_output=True,
             text=True,
-            timeout=TRY_S,
+            timeout=TRIAL_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -145,12 +145,12 @@ def _problem(way: Way) -> str | None:
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
 
 
-def _found(name: str) -> str | None:
-    return nftables.program() if name == "nft" else shutil.which(name)
+def _find_program(name: str) -> str | None:
+    return nftables.find_nft() if name == "nft" else shutil.which(name)
 
 
-def _namespace() -> str:
+def _netns_id() -> str:
     try:
-        return str(OWN.readlink())
+        return str(CURRENT_NETNS.readlink())
     except OSError:  # no Linux
         return ""

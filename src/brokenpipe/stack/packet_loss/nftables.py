@@ -22,7 +22,7 @@ TIMEOUT_S = 5.0  # measured: 30 ms
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class NetNs:
     """In which namespace rules are laid out and changed: one that an open file stands for; None: our own."""
 
     file: int | None = None
@@ -38,10 +38,10 @@ class Within:
         return () if self.file is None else (self.file,)
 
 
-OURS = Within()
+CURRENT = NetNs()
 
 
-def rules(host: str) -> str:
+def drop_rules(host: str) -> str:
     """Those of a namespace in which nothing is lost yet. Proxies are at that address: no other port is meant."""
     return f"""
 table {_TABLE} {{
@@ -55,12 +55,12 @@ table {_TABLE} {{
 """
 
 
-def program() -> str | None:
+def find_nft() -> str | None:
     """Where nft is, if it is installed: often in a folder that only root has on its PATH."""
     return shutil.which("nft", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")))
 
 
-def dropping(port: int, on: bool, within: Within = OURS) -> None:
+def set_packet_loss(port: int, on: bool, netns: NetNs = CURRENT) -> None:
     """Lose every packet to and from this port from now on, or none any more. Raises ProxyError.
 
     The caller knows that the filter is ours to change. One call is one transaction of the kernel's: it has happened
@@ -68,15 +68,15 @@ def dropping(port: int, on: bool, within: Within = OURS) -> None:
     """
     element = f"element {_TABLE} dropped {{ {port} }}"
     told = f"add {element}\n" + ("" if on else f"delete {element}\n")  # delete alone wants it to be there
-    tell(told, what=f"port {port}", within=within)
+    run_nft(told, what=f"port {port}", netns=netns)
 
 
-def tell(told: str, *, what: str, within: Within = OURS) -> None:
+def run_nft(told: str, *, what: str, netns: NetNs = CURRENT) -> None:
     """Have nft carry this out. Raises ProxyError, in which `what` says of what."""
     try:
         done = subprocess.run(
-            [*within.prefix, program() or "nft", "-f", "-"],
-            pass_fds=within.inherited,
+            [*netns.prefix, find_nft() or "nft", "-f", "-"],
+            pass_fds=netns.inherited,
             input=told,
             capture_output=True,
             text=True,

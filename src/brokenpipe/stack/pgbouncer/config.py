@@ -19,7 +19,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class PgBouncerFiles:
     """Both of them, in a folder that nobody else can enter."""
 
     folder: Path
@@ -46,14 +46,14 @@ class Files:
         """
         host, port = address
         places = {each.name: f"host={each.server.host} port={each.server.port}" for each in databases}
-        written = configuration(settings, version, places, host=host, port=port, users_file=str(self.users))
+        written = pgbouncer_ini(settings, version, places, host=host, port=port, users_file=str(self.users))
         logins = {each.user: each.password for each in databases} | {ADMIN: password}
-        for path, text in ((self.config, written), (self.users, users(logins))):
+        for path, text in ((self.config, written), (self.users, auth_file(logins))):
             path.touch(mode=0o600)
             path.write_text(text)
 
 
-def configuration(
+def pgbouncer_ini(
     settings: PgBouncerSettings,
     version: str,
     databases: Mapping[str, str],
@@ -67,7 +67,7 @@ def configuration(
     `databases`: where each is, in libpq's words, such as "host=127.0.0.1 port=5432". Raises PgBouncerError when that
     version does not know what is asked of it.
     """
-    knows_prepared = _numbers(version) >= MIN_VERSION_FOR_PREPARED
+    knows_prepared = _major_and_minor(version) >= MIN_VERSION_FOR_PREPARED
     if settings.max_prepared_statements and not knows_prepared:
         raise PgBouncerError(
             f"max_prepared_statements = {settings.max_prepared_statements} needs PgBouncer "
@@ -96,10 +96,10 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-def users(passwords: Mapping[str, str]) -> str:
+def auth_file(passwords: Mapping[str, str]) -> str:
     """An auth_file. In plain text: by these PgBouncer knows its clients, and logs in to Postgres itself."""
     return "".join(f'"{name}" "{password}"\n' for name, password in passwords.items())
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _major_and_minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])

@@ -22,26 +22,26 @@ import psycopg
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings as Settings
-from brokenpipe.stack.pgbouncer.config import ADMIN, Files
+from brokenpipe.stack.pgbouncer.config import ADMIN, PgBouncerFiles
 from brokenpipe.stack.postgres.database import Database
-from brokenpipe.stack.processes.drop_root import runner
+from brokenpipe.stack.processes.drop_root import unprivileged_runner
 from brokenpipe.stack.processes.janitor import Janitor
-from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, is_taken, poll
 from brokenpipe.stack.processes.process import Child, child
 from brokenpipe.stack.processes.scratch import scratch_folder
 from brokenpipe.stack.proxy.proxy import Address
 
 BINARY_VARIABLE = "BROKENPIPE_PGBOUNCER_BIN"
 READY_TIMEOUT_S = 10.0  # measured: 30 ms
-_OF_THE_SYSTEM = "/usr/sbin"  # where Debian puts it, which is not on the PATH of ordinary users
-_HOW_TO_GET_ONE = (
+_SYSTEM_FOLDER = "/usr/sbin"  # where Debian puts it, which is not on the PATH of ordinary users
+_INSTALL_REMEDY = (
     "Install it (Debian: apt-get install pgbouncer; macOS: brew install pgbouncer), "
     f"or name one in {BINARY_VARIABLE}."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class PgBouncerProgram:
     """A PgBouncer that can be started. `version` is such as 1.24.1."""
 
     path: Path
@@ -61,24 +61,24 @@ class PgBouncer:
     )
 
 
-def find_program() -> Program:
+def find_program() -> PgBouncerProgram:
     """The PgBouncer that would be started. Raises PgBouncerError when there is none, or it is none."""
     named = os.environ.get(BINARY_VARIABLE)
     if named:
         path = Path(named) / "pgbouncer" if Path(named).is_dir() else Path(named)
     else:
-        found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:{_OF_THE_SYSTEM}")
+        found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDER}")
         if found is None:
-            raise PgBouncerError("no program called pgbouncer on this machine", remedy=_HOW_TO_GET_ONE)
+            raise PgBouncerError("no program called pgbouncer on this machine", remedy=_INSTALL_REMEDY)
         path = Path(found)
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10)
         version = re.search(r"^PgBouncer (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PgBouncerError(f"{path}: cannot be started: {error}", remedy=_HOW_TO_GET_ONE) from error
+        raise PgBouncerError(f"{path}: cannot be started: {error}", remedy=_INSTALL_REMEDY) from error
     if version is None:
-        raise PgBouncerError(f"{path}: says no version of PgBouncer", remedy=_HOW_TO_GET_ONE)
-    return Program(path, version[1])
+        raise PgBouncerError(f"{path}: says no version of PgBouncer", remedy=_INSTALL_REMEDY)
+    return PgBouncerProgram(path, version[1])
 
 
 @contextmanager
@@ -91,42 +91,42 @@ def pgbouncer(
     """
     program = find_program()
     with scratch_folder("brokenpipe-pgbouncer-", janitor) as folder, ExitStack() as running:
-        launch = _Launch(settings, program, tuple(databases), folder, log_path, janitor)
-        yield launch.started(running)
+        launch = _PgBouncerLaunch(settings, program, tuple(databases), folder, log_path, janitor)
+        yield launch.start(running)
 
 
 @dataclass(frozen=True, slots=True)
-class _Launch:
+class _PgBouncerLaunch:
     """What is started, and with what."""
 
     settings: Settings
-    program: Program
+    program: PgBouncerProgram
     databases: tuple[Database, ...]
     folder: Path
     log_path: Path
     janitor: Janitor
 
-    def started(self, running: ExitStack) -> PgBouncer:
+    def start(self, running: ExitStack) -> PgBouncer:
         """One that answers; on another port if a stranger took the first one."""
         password = secrets.token_urlsafe(18)
         for attempts_left in reversed(range(START_ATTEMPTS)):
             port = free_port()
             with ExitStack() as attempt:
                 process = attempt.enter_context(self._process(port, password))
-                told = greeting_of(process, (LOOPBACK, port), password)
+                told = query_pgbouncer_info(process, (LOOPBACK, port), password)
                 if not told:
-                    if attempts_left and taken(port):
+                    if attempts_left and is_taken(port):
                         continue
-                    raise not_ready(process, f"; {BINARY_VARIABLE} names another PgBouncer")
+                    raise start_error(process, f"; {BINARY_VARIABLE} names another PgBouncer")
                 running.enter_context(attempt.pop_all())
                 return PgBouncer(LOOPBACK, port, self.program.version, process, told.max_prepared_statements)
         raise AssertionError("the last attempt returns or raises")
 
     def _process(self, port: int, password: str) -> AbstractContextManager[Child]:
-        run_as, files = runner(), Files(self.folder)
+        run_as, files = unprivileged_runner(), PgBouncerFiles(self.folder)
         files.write(self.settings, self.program.version, self.databases, (LOOPBACK, port), password)
         for path in (files.config, files.users, files.folder):
-            run_as.own(path)
+            run_as.chown(path)
         return child(
             "pgbouncer",
             [*run_as.prefix, str(self.program.path), str(files.config)],
@@ -138,18 +138,18 @@ class _Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class PgBouncerInfo:
     """What a PgBouncer tells its administrator: its version, such as 1.24.1, and a setting whose default changed."""
 
     version: str
     max_prepared_statements: str | None
 
 
-def greeting_of(process: Child, address: Address, password: str) -> Greeting | None:
+def query_pgbouncer_info(process: Child, address: Address, password: str) -> PgBouncerInfo | None:
     """None if it does not answer within some time, or ends."""
     host, port = address
 
-    def answers() -> Greeting | bool | None:
+    def answers() -> PgBouncerInfo | bool | None:
         if not process.running:
             return False
         console = f"postgresql://{ADMIN}:{password}@{host}:{port}/pgbouncer"
@@ -159,13 +159,13 @@ def greeting_of(process: Child, address: Address, password: str) -> Greeting | N
                 config = {str(row[0]): str(row[1]) for row in admin.execute("SHOW CONFIG").fetchall()}
         except psycopg.Error:
             return None
-        return Greeting(str(said).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
+        return PgBouncerInfo(str(said).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
 
     told = poll(answers, timeout_s=READY_TIMEOUT_S)
-    return told if isinstance(told, Greeting) else None
+    return told if isinstance(told, PgBouncerInfo) else None
 
 
-def not_ready(process: Child, besides: str = "") -> PgBouncerError:
+def start_error(process: Child, besides: str = "") -> PgBouncerError:
     """Why there is none. `besides` is said after where the log is."""
     what = (
         f"did not answer within {READY_TIMEOUT_S:g} s" if process.running else f"ended: {process.exit_text}"

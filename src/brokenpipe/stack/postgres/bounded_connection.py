@@ -18,14 +18,14 @@ from typing import Any
 
 import psycopg
 
-CONNECT_S = 2  # the least that libpq knows; measured: 10 ms
-LOOK_S = 0.5
+CONNECT_TIMEOUT_S = 2  # the least that libpq knows; measured: 10 ms
+POLL_INTERVAL_S = 0.5
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def connected(
+def connect_bounded(
     dsn: str, *, within_s: float, in_vain: Callable[[], bool] = lambda: False, **options: Any
 ) -> Iterator[Connection]:
     """A connection for as long as the block lasts, and no longer than `within_s` once it is open.
@@ -33,21 +33,21 @@ def connected(
     `in_vain` is asked now and then: if so, it is over at once. `options` are psycopg.connect's. Raises psycopg.Error.
     """
     with (
-        psycopg.connect(dsn, connect_timeout=CONNECT_S, **options) as connection,
-        _cut_off(connection, within_s, in_vain),
+        psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, **options) as connection,
+        _time_limit(connection, within_s, in_vain),
     ):
         yield connection
 
 
 @contextmanager
-def _cut_off(connection: Connection, within_s: float, in_vain: Callable[[], bool]) -> Iterator[None]:
+def _time_limit(connection: Connection, within_s: float, in_vain: Callable[[], bool]) -> Iterator[None]:
     # A descriptor of its own: the number of the driver's may belong to another socket by then.
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
         over = threading.Event()
 
         def guard() -> None:
             until = time.monotonic() + within_s
-            while not over.wait(min(LOOK_S, within_s)):
+            while not over.wait(min(POLL_INTERVAL_S, within_s)):
                 if time.monotonic() >= until or in_vain():
                     with suppress(OSError):
                         same.shutdown(socket.SHUT_RDWR)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from brokenpipe.stack.processes.ports import LOOPBACK
 
-LASTS = timedelta(days=30)  # longer than any soak
-MODE = "verify-full"
-NAMES = (LOOPBACK, "localhost")
+VALIDITY = timedelta(days=30)  # longer than any soak
+SSL_MODE = "verify-full"
+LOOPBACK_NAMES = (LOOPBACK, "localhost")
 NO_TLS = {"sslmode": "disable", "sslrootcert": ""}  # what a client without certificates is told
 
 
@@ -32,23 +32,23 @@ class Certificates:
     key: Path
 
     @property
-    def of_server(self) -> Mapping[str, str]:
+    def server_settings(self) -> Mapping[str, str]:
         """The settings with which Postgres speaks TLS."""
         return {"ssl": "on", "ssl_cert_file": str(self.server), "ssl_key_file": str(self.key)}
 
     @property
-    def of_client(self) -> Mapping[str, str]:
+    def client_parameters(self) -> Mapping[str, str]:
         """With which parameters of a connection string a client encrypts and checks who answers."""
-        return {"sslmode": MODE, "sslrootcert": str(self.authority)}
+        return {"sslmode": SSL_MODE, "sslrootcert": str(self.authority)}
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The same as environment variables, which libpq and asyncpg read where a connection string says nothing."""
-        return {f"PG{name.upper()}": value for name, value in self.of_client.items()}
+        return {f"PG{name.upper()}": value for name, value in self.client_parameters.items()}
 
 
 def make_certificates(
-    folder: Path, names: Sequence[str] = NAMES, *, until: datetime | None = None
+    folder: Path, names: Sequence[str] = LOOPBACK_NAMES, *, until: datetime | None = None
 ) -> Certificates:
     """Make an authority and let it certify a server that is reached by these names and addresses.
 
@@ -57,7 +57,7 @@ def make_certificates(
     import trustme  # a tenth of a second, for those who ask for TLS
 
     authority = trustme.CA()
-    issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + LASTS)
+    issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + VALIDITY)
     made = certificates_in(folder)
     made.authority.write_bytes(authority.cert_pem.bytes())
     made.server.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
@@ -71,7 +71,7 @@ def certificates_in(folder: Path) -> Certificates:
     return Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
 
 
-def demand_tls(data: Path) -> None:
+def require_tls(data: Path) -> None:
     """Let nobody into the cluster in this folder over TCP who does not encrypt."""
     rules = data / "pg_hba.conf"
     rules.write_text(re.sub(r"^host\b", "hostssl", rules.read_text(), flags=re.MULTILINE))

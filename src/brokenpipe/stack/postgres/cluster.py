@@ -18,9 +18,9 @@ from functools import cache
 from pathlib import Path
 
 from brokenpipe.errors import PostgresError
-from brokenpipe.stack.postgres.certificates import Certificates, demand_tls, make_certificates
-from brokenpipe.stack.postgres.template import copy_template, keep_template, template_folder
-from brokenpipe.stack.processes.drop_root import Runner, runner
+from brokenpipe.stack.postgres.certificates import Certificates, make_certificates, require_tls
+from brokenpipe.stack.postgres.template import copy_template, save_template, template_folder
+from brokenpipe.stack.processes.drop_root import UnprivilegedRunner, unprivileged_runner
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.process import Child, child
 
@@ -29,10 +29,10 @@ USER = "brokenpipe"
 INITIALISE_TIMEOUT_S = 60.0  # measured: 0.35 s
 
 # Shared memory inside the data folder, so that removing the folder is enough.
-_MEMORY = ("dynamic_shared_memory_type", "mmap")
+_SHARED_MEMORY = ("dynamic_shared_memory_type", "mmap")
 # No flushing: the disk is not what is measured, and a server killed without an operating-system crash loses nothing
 # by it. Without synchronous_commit it would: what is committed could still be in its memory.
-SETTINGS = dict([_MEMORY]) | {
+SETTINGS = dict([_SHARED_MEMORY]) | {
     "shared_buffers": "64MB",
     "fsync": "off",
     "synchronous_commit": "on",
@@ -49,8 +49,8 @@ class Cluster:
 
     data: Path
     programs: Path
-    run_as: Runner
-    first_password: str
+    run_as: UnprivilegedRunner
+    initial_password: str
     """With which it starts the first time."""
     password: str
     """With which it goes on."""
@@ -60,7 +60,7 @@ class Cluster:
         return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
 
 
-def binaries() -> Path:
+def find_binaries() -> Path:
     """The folder of Postgres's programs. Raises PostgresError when there is none."""
     if named := os.environ.get(BINARIES_VARIABLE):
         folder = Path(named)
@@ -87,39 +87,39 @@ def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
 
     Raises PostgresError when it cannot be initialised.
     """
-    cluster = _filled(_laid_out(folder, tls=tls), janitor)
+    cluster = _fill(_prepare_folder(folder, tls=tls), janitor)
     if cluster.certificates:
-        demand_tls(cluster.data)
+        require_tls(cluster.data)
     return cluster
 
 
-def _filled(cluster: Cluster, janitor: Janitor) -> Cluster:
+def _fill(cluster: Cluster, janitor: Janitor) -> Cluster:
     """With data: a copy of the template, or else what initdb makes, of which a template is kept."""
-    template = _template(cluster.programs)
+    template = _template_path(cluster.programs)
     password = copy_template(template, cluster.data) if template else None
-    cluster.run_as.own(cluster.data)
+    cluster.run_as.chown(cluster.data)
     if password:
-        return replace(cluster, first_password=password)
+        return replace(cluster, initial_password=password)
     _initialise(cluster, janitor)
     if template:
-        keep_template(template, cluster.data, cluster.first_password, janitor)
+        save_template(template, cluster.data, cluster.initial_password, janitor)
     return cluster
 
 
-def _laid_out(folder: Path, *, tls: bool) -> Cluster:
-    run_as = runner()
+def _prepare_folder(folder: Path, *, tls: bool) -> Cluster:
+    run_as = unprivileged_runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    found = binaries()
-    programs = run_as.readable(found.parent, folder) / found.name
+    found = find_binaries()
+    programs = run_as.make_readable(found.parent, folder) / found.name
     certificates = make_certificates(folder) if tls else None
     if certificates:
-        run_as.own(certificates.key)
+        run_as.chown(certificates.key)
     first, later = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
     return Cluster(data, programs, run_as, first, later, certificates)
 
 
-def _template(programs: Path) -> Path | None:
+def _template_path(programs: Path) -> Path | None:
     """That of this version of Postgres. Programs that a user names may do what they like: there is none of theirs."""
     if os.environ.get(BINARIES_VARIABLE):
         return None
@@ -129,8 +129,8 @@ def _template(programs: Path) -> Path | None:
 
 def _initialise(cluster: Cluster, janitor: Janitor) -> None:
     password_file = cluster.data.parent / "password"
-    password_file.write_text(cluster.first_password)
-    cluster.run_as.own(password_file)
+    password_file.write_text(cluster.initial_password)
+    cluster.run_as.chown(password_file)
     options = [f"--pwfile={password_file}", *_initdb_options(cluster.programs)]
     with child(
         "initdb",
@@ -142,10 +142,10 @@ def _initialise(cluster: Cluster, janitor: Janitor) -> None:
         try:
             initdb.popen.wait(INITIALISE_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise _not_initialised(initdb, f"no end after {INITIALISE_TIMEOUT_S:.0f} s") from error
+            raise _initdb_error(initdb, f"no end after {INITIALISE_TIMEOUT_S:.0f} s") from error
     password_file.unlink()
     if initdb.popen.returncode != 0:
-        raise _not_initialised(initdb, initdb.exit_text)
+        raise _initdb_error(initdb, initdb.exit_text)
 
 
 def _initdb_options(programs: Path) -> list[str]:
@@ -153,7 +153,7 @@ def _initdb_options(programs: Path) -> list[str]:
     major = re.search(r"\d+", _initdb_version(programs))
     if major and int(major[0]) >= 16:  # before, it took no settings
         # For the servers that initdb itself starts: killed, they would leave files in /dev/shm.
-        options += option(*_MEMORY)
+        options += option(*_SHARED_MEMORY)
     return options
 
 
@@ -172,7 +172,7 @@ def option(name: str, value: str) -> tuple[str, str]:
     return "-c", f"{name}={value}"
 
 
-def _not_initialised(initdb: Child, what: str) -> PostgresError:
+def _initdb_error(initdb: Child, what: str) -> PostgresError:
     return PostgresError(
         f"initdb could not make a database: {what}",
         remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres, TMPDIR another place.",

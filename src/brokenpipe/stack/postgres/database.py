@@ -12,20 +12,24 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.bounded_connection import connect_bounded
 from brokenpipe.stack.postgres.certificates import Certificates
 from brokenpipe.stack.processes.ports import poll
 
 NO_ARMS_DATABASE = "postgres"  # every server has it; a session there counts for no arm's limit
 CONNECTION_LIMIT = "connection_limit"  # no setting of the server's, but an attribute of a database
-ANSWER_S = 5.0  # for a statement of ours; measured: some ms
-_TAKES_EFFECT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
+STATEMENT_TIMEOUT_S = 5.0  # for a statement of ours; measured: some ms
+_EFFECT_TIMEOUT_S = 3.0  # a reload is a signal, not an answer; measured: 5 ms
 _REMEDY = "See logs/postgres.log; nothing measured since is valid."
 
-_COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+_COUNT_SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+)
 _LIMIT = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
-_SHOWN = "SELECT setting, source FROM pg_settings WHERE name = %s"  # in the setting's own unit: 1000, not 1s
-_TERMINATE = """
+_SETTING = (
+    "SELECT setting, source FROM pg_settings WHERE name = %s"  # in the setting's own unit: 1000, not 1s
+)
+_TERMINATE_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE (datname = %s OR usename = %s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
@@ -47,7 +51,12 @@ class DatabaseServer(Protocol):
     def dsn_of(self, user: str, password: str, database: str) -> str: ...
 
     def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self,
+        mode: StopMode,
+        away_s: float,
+        *,
+        on_stopped: Callable[[], None],
+        on_listening: Callable[[], None],
     ) -> None:
         """Stop it and start it again."""
 
@@ -88,11 +97,11 @@ class Database:
         The owner's sessions in other databases are the sentinels.
         """
         with self._admin() as admin:
-            admin.execute(_TERMINATE, (self.name, self.user))
+            admin.execute(_TERMINATE_SESSIONS, (self.name, self.user))
 
     def sessions(self) -> int:
         """How many sessions it has now."""
-        return self._number(_COUNT)
+        return self._number(_COUNT_SESSIONS)
 
     def connection_limit(self) -> int:
         """How many connections it may have now; -1: as many as the server allows."""
@@ -117,15 +126,21 @@ class Database:
         self._wait_for(setting, value)
 
     def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self,
+        mode: StopMode,
+        away_s: float,
+        *,
+        on_stopped: Callable[[], None],
+        on_listening: Callable[[], None],
     ) -> None:
         """Stop the whole server and start it again, for all databases that it has.
 
-        `gone` and `back` are for who stands before the server. A PgBouncer there stays, and so nobody calls them.
+        `on_stopped` and `on_listening` are for proxies in front of the server. A PgBouncer in between keeps listening:
+        then they are not called.
         """
         if self.pooled:
-            gone = back = _nothing
-        self.server.restart(mode, away_s, gone=gone, back=back)
+            on_stopped = on_listening = _do_nothing
+        self.server.restart(mode, away_s, on_stopped=on_stopped, on_listening=on_listening)
 
     def pause(self) -> None:
         """Have the whole server stand still, for all databases that it has."""
@@ -143,13 +158,14 @@ class Database:
         elsewhere = self.server.dsn_of(self.user, self.password, NO_ARMS_DATABASE)
 
         def there() -> bool | None:
-            with _connected(elsewhere) as session:
-                shown, source = session.execute(_SHOWN, (setting,)).fetchone() or ("", "")
+            with _connect(elsewhere) as session:
+                shown, source = session.execute(_SETTING, (setting,)).fetchone() or ("", "")
             return True if (source == "default" if value is None else shown == value) else None
 
-        if poll(there, timeout_s=_TAKES_EFFECT_S) is None:
+        if poll(there, timeout_s=_EFFECT_TIMEOUT_S) is None:
             raise PostgresError(
-                f"{self.name}: {setting} is not {value or 'back'} {_TAKES_EFFECT_S:g} s later", remedy=_REMEDY
+                f"{self.name}: {setting} is not {value or 'back'} {_EFFECT_TIMEOUT_S:g} s later",
+                remedy=_REMEDY,
             )
 
     def _number(self, query: str) -> int:
@@ -158,18 +174,18 @@ class Database:
         return int(str(row[0])) if row else 0
 
     def _admin(self) -> AbstractContextManager[psycopg.Connection[tuple[object, ...]]]:
-        return _connected(self.server.dsn())
+        return _connect(self.server.dsn())
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
 @contextmanager
-def _connected(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def _connect(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A session for as long as the block lasts. Raises PostgresError when there is none, or it ends in the block."""
     try:
-        with connected(dsn, within_s=ANSWER_S, autocommit=True) as session:
+        with connect_bounded(dsn, within_s=STATEMENT_TIMEOUT_S, autocommit=True) as session:
             yield session
     except psycopg.Error as error:
         what = "refused" if error.sqlstate else "cannot be reached"

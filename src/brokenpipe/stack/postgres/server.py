@@ -19,12 +19,12 @@ from psycopg import sql
 
 from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
-from brokenpipe.stack.postgres.bounded_connection import connected
+from brokenpipe.stack.postgres.bounded_connection import connect_bounded
 from brokenpipe.stack.postgres.certificates import Certificates, remedy_without_tls
 from brokenpipe.stack.postgres.cluster import SETTINGS, USER, Cluster, make_cluster, option
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.janitor import Janitor
-from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, poll, taken
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, is_taken, poll
 from brokenpipe.stack.processes.process import Child, child
 from brokenpipe.stack.processes.scratch import scratch_folder
 
@@ -32,14 +32,14 @@ READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 STOP_SIGNALS: Mapping[StopMode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
-_EXEMPTIONS = {
+_SUPERUSER_SETTINGS = {
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
     "default_transaction_read_only": "off",
 }
 
-_PLACES = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}  # no socket files
+_ADDRESS_SETTINGS = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}  # no socket files
 
 
 class Postgres:
@@ -48,7 +48,7 @@ class Postgres:
     `child` is its process, another one after a restart.
     """
 
-    def __init__(self, launch: Launch, child: Child, version: str, running: ExitStack) -> None:
+    def __init__(self, launch: PostgresLaunch, child: Child, version: str, running: ExitStack) -> None:
         self.host = launch.host
         self.port = launch.port
         self.version = version
@@ -60,7 +60,7 @@ class Postgres:
         self._running = running
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._still = False
+        self._paused = False
 
     def dsn(self, database: str = "postgres", *, host: str | None = None, port: int | None = None) -> str:
         """A connection string that goes straight to the server, past any proxy, unless a proxy's place is given."""
@@ -90,48 +90,53 @@ class Postgres:
 
     def _create(self, name: str, password: str, most: int) -> None:
         owner = sql.Identifier(name)
-        with connected(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
+        with connect_bounded(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
             login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-            connection.execute(login.format(owner, _encrypted(connection, name, password)))
+            connection.execute(login.format(owner, _encrypt_password(connection, name, password)))
             create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
             connection.execute(create.format(owner, owner, sql.Literal(most)))
 
     def restart(
-        self, mode: StopMode, away_s: float, *, gone: Callable[[], None], back: Callable[[], None]
+        self,
+        mode: StopMode,
+        away_s: float,
+        *,
+        on_stopped: Callable[[], None],
+        on_listening: Callable[[], None],
     ) -> None:
-        """Stop it, call `gone`, start it after `away_s` on the same port, call `back` when it listens.
+        """Stop it, call `on_stopped`, start it after `away_s` on the same port, call `on_listening` when it listens.
 
         Returns when it is ready. Raises PostgresError.
         """
         with self._lock:
             self._stop(mode)
             try:
-                gone()
+                on_stopped()
                 self._closing.wait(away_s)
             finally:  # whatever went wrong out there, it is started again
                 try:
-                    self.child = self._running.enter_context(self._launch.started())
+                    self.child = self._running.enter_context(self._launch.start())
                     poll(self._listens, timeout_s=READY_TIMEOUT_S, every_s=0.003)
                 finally:
-                    back()
+                    on_listening()
             _wait_ready(self.dsn(), self.child)
 
     def pause(self) -> None:
         """Have all its processes stand still: connections open, and nobody answers. Raises StackError."""
         with self._lock:
-            self._still = True  # before it is: whatever goes wrong in between is undone
+            self._paused = True  # before it is: whatever goes wrong in between is undone
             self.child.freeze()
 
     def resume(self) -> None:
         """Have them go on. Returns when it answers. Raises StackError."""
         with self._lock:
-            if self._still:
-                self._wake()
+            if self._paused:
+                self._resume_processes()
                 _wait_ready(self.dsn(), self.child)
 
-    def _wake(self) -> None:
+    def _resume_processes(self) -> None:
         self.child.thaw()
-        self._still = False
+        self._paused = False
 
     def _stop(self, mode: StopMode) -> None:
         if mode == "kill":
@@ -158,11 +163,11 @@ class Postgres:
         """End it, once a restart that is under way is over, which is then cut short. One that stands still is woken."""
         self._closing.set()
         with self._lock, self._running:
-            if self._still:
-                self._wake()
+            if self._paused:
+                self._resume_processes()
 
 
-class Launch(Protocol):
+class PostgresLaunch(Protocol):
     """How to start a server on its data, each time in the same way and at the same address."""
 
     @property
@@ -178,12 +183,12 @@ class Launch(Protocol):
     def certificates(self) -> Certificates | None:
         """With which it speaks TLS, if it does."""
 
-    def started(self) -> AbstractContextManager[Child]:
+    def start(self) -> AbstractContextManager[Child]:
         """Its process, for as long as the block lasts. Raises StackError."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Launch:
+class _LocalPostgresLaunch:
     """A child process on a cluster of our own."""
 
     cluster: Cluster
@@ -201,10 +206,10 @@ class _Launch:
     def certificates(self) -> Certificates | None:
         return self.cluster.certificates
 
-    def started(self) -> AbstractContextManager[Child]:
-        settings = SETTINGS | _PLACES
+    def start(self) -> AbstractContextManager[Child]:
+        settings = SETTINGS | _ADDRESS_SETTINGS
         if self.certificates:
-            settings |= self.certificates.of_server
+            settings |= self.certificates.server_settings
         settings |= {"port": str(self.port), "max_connections": str(self.max_connections)}
         options = [part for setting in settings.items() for part in option(*setting)]
         return child(
@@ -229,34 +234,34 @@ def postgres(
     """
     with scratch_folder("brokenpipe-pg-", janitor) as folder:
         cluster = make_cluster(folder, janitor, tls=tls)
-        server = _started(cluster, log_path, janitor, max_connections)
+        server = _start_local(cluster, log_path, janitor, max_connections)
         try:
             yield server
         finally:
             server.close()
 
 
-def _started(cluster: Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
+def _start_local(cluster: Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
     """A server that answers; on another port if a stranger took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
-        launch = _Launch(cluster, free_port(), max_connections, log_path, janitor)
+        launch = _LocalPostgresLaunch(cluster, free_port(), max_connections, log_path, janitor)
         try:
-            return launched(launch, cluster.first_password)
+            return start_server(launch, cluster.initial_password)
         except PostgresError:
-            if not (attempts_left and taken(launch.port)):
+            if not (attempts_left and is_taken(launch.port)):
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def launched(launch: Launch, first_password: str | None = None) -> Postgres:
-    """A server that answers. Whoever gets it closes it. `first_password`: the one that it comes up with, if another.
+def start_server(launch: PostgresLaunch, initial_password: str | None = None) -> Postgres:
+    """A server that answers. Whoever gets it closes it. `initial_password`: the one that it comes up with, if another.
 
     Raises PostgresError when it does not come up.
     """
-    first = first_password or launch.password
+    first = initial_password or launch.password
     dsn = _dsn(USER, first, (launch.host, launch.port), "postgres", launch.certificates)
     with ExitStack() as running:
-        server = running.enter_context(launch.started())
+        server = running.enter_context(launch.start())
         version = _wait_ready(dsn, server)
         _prepare_superuser(dsn, launch.password)
         return Postgres(launch, server, version, running.pop_all())
@@ -265,7 +270,7 @@ def launched(launch: Launch, first_password: str | None = None) -> Postgres:
 def _dsn(
     user: str, password: str, place: tuple[str, int], database: str, certificates: Certificates | None
 ) -> str:
-    checked = f"?{urlencode(certificates.of_client)}" if certificates else ""
+    checked = f"?{urlencode(certificates.client_parameters)}" if certificates else ""
     return f"postgresql://{user}:{password}@{place[0]}:{place[1]}/{database}{checked}"
 
 
@@ -274,10 +279,10 @@ def _prepare_superuser(dsn: str, password: str) -> None:
 
     A role's settings go before the server's.
     """
-    with connected(dsn, within_s=READY_TIMEOUT_S, autocommit=True) as connection:
+    with connect_bounded(dsn, within_s=READY_TIMEOUT_S, autocommit=True) as connection:
         change = sql.SQL("ALTER ROLE {} PASSWORD {}")
-        connection.execute(change.format(sql.Identifier(USER), _encrypted(connection, USER, password)))
-        for setting, value in _EXEMPTIONS.items():
+        connection.execute(change.format(sql.Identifier(USER), _encrypt_password(connection, USER, password)))
+        for setting, value in _SUPERUSER_SETTINGS.items():
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET {} = {}").format(
                     sql.Identifier(USER), sql.Identifier(setting), sql.Literal(value)
@@ -285,7 +290,7 @@ def _prepare_superuser(dsn: str, password: str) -> None:
             )
 
 
-def _encrypted(connection: psycopg.Connection[Any], role: str, password: str) -> sql.Literal:
+def _encrypt_password(connection: psycopg.Connection[Any], role: str, password: str) -> sql.Literal:
     """Encrypted here: a statement that fails stands in the server's log as it was sent."""
     secret = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     return sql.Literal(secret.decode())
@@ -295,13 +300,13 @@ def _wait_ready(dsn: str, server: Child) -> str:
     """The server's version, once it answers."""
     version = poll(lambda: _version(dsn, server), timeout_s=READY_TIMEOUT_S)
     if version is None:
-        raise _not_ready(server, f"did not answer within {READY_TIMEOUT_S:.0f} s")
+        raise _start_error(server, f"did not answer within {READY_TIMEOUT_S:.0f} s")
     return version
 
 
 def _version(dsn: str, server: Child) -> str | None:
     if not server.running:
-        raise _not_ready(server, f"ended while starting: {server.exit_text}")
+        raise _start_error(server, f"ended while starting: {server.exit_text}")
     try:
         with psycopg.connect(dsn, connect_timeout=2) as connection:
             return str(connection.info.parameter_status("server_version"))
@@ -309,7 +314,7 @@ def _version(dsn: str, server: Child) -> str | None:
         return None
 
 
-def _not_ready(server: Child, what: str) -> PostgresError:
+def _start_error(server: Child, what: str) -> PostgresError:
     lines = server.last_lines()
     remedy = remedy_without_tls(lines) or f"The whole log is {server.log_path}."
     return PostgresError(f"postgres {what}", remedy=remedy, details=lines)

@@ -57,7 +57,7 @@ def copy_template(template: Path, data: Path) -> str | None:
     return None
 
 
-def keep_template(template: Path, data: Path, password: str, janitor: Janitor) -> None:
+def save_template(template: Path, data: Path, password: str, janitor: Janitor) -> None:
     """Keep a copy of `data`, which no server has used yet. Without room for it, or leave, none is kept."""
     if not template.is_absolute():  # there is no home
         return

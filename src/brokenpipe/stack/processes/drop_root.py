@@ -19,19 +19,19 @@ _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
+class UnprivilegedRunner:
     """`prefix` goes before each command; `owner` must own the data folder (None: whoever we are)."""
 
     prefix: tuple[str, ...] = ()
     owner: int | None = None
 
-    def own(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Give a file, or a folder with all that is in it, to whoever the commands run as."""
         if self.owner is not None:
             for each in (path, *path.rglob("*")):
                 os.chown(each, self.owner, self.owner, follow_symlinks=False)
 
-    def readable(self, installation: Path, folder: Path) -> Path:
+    def make_readable(self, installation: Path, folder: Path) -> Path:
         """The installation, or a copy of it in `folder` that the unprivileged user can reach."""
         if self.owner is None:
             return installation
@@ -41,21 +41,21 @@ class Runner:
         return copy
 
 
-def runner() -> Runner:
+def unprivileged_runner() -> UnprivilegedRunner:
     """How to start Postgres from here. Raises PostgresError when there is no way to give up root."""
     if os.geteuid() != 0:
-        return Runner()
+        return UnprivilegedRunner()
     if _works(_NAMESPACE):
-        return Runner(_NAMESPACE)
+        return UnprivilegedRunner(_NAMESPACE)
     return setpriv_runner()
 
 
-def setpriv_runner() -> Runner:
+def setpriv_runner() -> UnprivilegedRunner:
     """The second choice: another uid. Raises PostgresError when that does not work either."""
     uid = pwd.getpwnam("nobody").pw_uid
     prefix = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--")
     if _works(prefix):
-        return Runner(prefix, owner=uid)
+        return UnprivilegedRunner(prefix, owner=uid)
     raise PostgresError(
         "Postgres refuses to run as root, and neither `unshare --user` nor `setpriv` works here",
         remedy="Run as an ordinary user, or install util-linux.",

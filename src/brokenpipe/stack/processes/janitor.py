@@ -36,9 +36,9 @@ from typing import Protocol
 import psutil
 
 RUN_VARIABLE = "BROKENPIPE_RUN"  # every process of a run carries it; its value is the run's own
-PATIENCE_S = 4.0  # the promise is that nothing outlives the harness by more than 5 s
+SWEEP_TIMEOUT_S = 4.0  # the promise is that nothing outlives the harness by more than 5 s
 _IPC_RMID = 0  # <sys/ipc.h>, on Linux and macOS alike
-GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measured: under 1 s
+POSTGRES_GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measured: under 1 s
 
 
 class Janitor(Protocol):
@@ -50,13 +50,13 @@ class Janitor(Protocol):
     def pid(self) -> int:
         """Of its process, to see whether it lives; 0: it has none."""
 
-    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+    def register_process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Have this process ended by that signal when the harness is gone."""
 
-    def folder(self, path: Path) -> None:
+    def register_folder(self, path: Path) -> None:
         """Have this folder removed then."""
 
-    def command(self, argv: Sequence[str]) -> None:
+    def register_command(self, argv: Sequence[str]) -> None:
         """Have this program run then, for what is no process of ours: containers."""
 
     def check(self) -> None:
@@ -69,13 +69,13 @@ class NoJanitor:
     run_id = "none"
     pid = 0
 
-    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+    def register_process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         pass
 
-    def folder(self, path: Path) -> None:
+    def register_folder(self, path: Path) -> None:
         pass
 
-    def command(self, argv: Sequence[str]) -> None:
+    def register_command(self, argv: Sequence[str]) -> None:
         pass
 
     def check(self) -> None:
@@ -86,7 +86,7 @@ class NoJanitor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Registered:
+class _RegisteredProcess:
     pid: int
     born: float
     signal: int
@@ -101,9 +101,9 @@ class _Registered:
 
 
 @dataclass(slots=True)
-class _Duties:
+class _CleanupTasks:
     run_id: str = ""
-    processes: list[_Registered] = field(default_factory=list)
+    processes: list[_RegisteredProcess] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     commands: list[list[str]] = field(default_factory=list)
 
@@ -120,7 +120,7 @@ class _Duties:
             elif "command" in undo:
                 self.commands.append(undo["command"])
             else:
-                self.processes.append(_Registered(undo["pid"], undo["born"], undo["signal"]))
+                self.processes.append(_RegisteredProcess(undo["pid"], undo["born"], undo["signal"]))
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:
@@ -129,7 +129,7 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _marked(run_id: str) -> Iterator[psutil.Process]:
+def _processes_of_run(run_id: str) -> Iterator[psutil.Process]:
     """Everything whose environment carries the run's id, whoever its parent is by now."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -137,26 +137,26 @@ def _marked(run_id: str) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _ask(process: psutil.Process, number: int) -> None:
+def _request_end(process: psutil.Process, number: int) -> None:
     """Send it a signal that it is to act upon. One that stands still would never hear it, so all of them are woken."""
     process.send_signal(number)
     for each in _tree(process):
         each.resume()
 
 
-def _sweep_processes(duties: _Duties) -> None:
+def _sweep_processes(duties: _CleanupTasks) -> None:
     gentle = [duty for duty in duties.processes if duty.signal != signal.SIGKILL]
     for duty in gentle:
         with suppress(psutil.Error):
             if process := duty.find():
-                _ask(process, duty.signal)
+                _request_end(process, duty.signal)
     started, seen_nothing = time.monotonic(), False
-    while time.monotonic() - started < PATIENCE_S:
+    while time.monotonic() - started < SWEEP_TIMEOUT_S:
         ending = {p.pid for duty in gentle if (root := duty.find()) for p in _tree(root)}
-        if time.monotonic() - started > GRACE_S:
+        if time.monotonic() - started > POSTGRES_GRACE_S:
             ending = set()
         left = [p for duty in duties.processes if (root := duty.find()) for p in _tree(root)]
-        left += list(_marked(duties.run_id))
+        left += list(_processes_of_run(duties.run_id))
         # Asked twice: what the harness was just starting when it died carries the id a moment later.
         if not left and seen_nothing:
             return
@@ -169,16 +169,16 @@ def _sweep_processes(duties: _Duties) -> None:
 
 
 @contextmanager
-def _undoing(commands: list[list[str]]) -> Iterator[None]:
+def _running_commands(commands: list[list[str]]) -> Iterator[None]:
     """Programs that undo what is no process, beside what happens in the block."""
     undoing = [subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) for argv in commands]
     yield
     for each in undoing:
         with suppress(subprocess.TimeoutExpired):
-            each.wait(PATIENCE_S)
+            each.wait(SWEEP_TIMEOUT_S)
 
 
-def _at_work_in(folder: Path) -> Iterator[psutil.Process]:
+def _processes_using(folder: Path) -> Iterator[psutil.Process]:
     """A backend of Postgres hides its environment, and has no parent of ours any more once its postmaster is gone."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -188,7 +188,7 @@ def _at_work_in(folder: Path) -> Iterator[psutil.Process]:
 
 def remove(folder: Path) -> None:
     """Remove a folder with what still works in it, and the shared memory of a Postgres that was killed there."""
-    for process in _at_work_in(folder.resolve()):
+    for process in _processes_using(folder.resolve()):
         with suppress(psutil.Error):
             process.kill()
     for lock in folder.glob("*/postmaster.pid"):
@@ -202,9 +202,9 @@ def remove(folder: Path) -> None:
 def _main() -> None:
     for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(deaf_to, signal.SIG_IGN)
-    duties = _Duties()
+    duties = _CleanupTasks()
     duties.read(sys.stdin)
-    with _undoing(duties.commands):
+    with _running_commands(duties.commands):
         _sweep_processes(duties)
     for folder in duties.folders:
         remove(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class OpenFileLimits:
     """Of one process. `soft` is in force; each process may raise its own up to `hard`. None: there is no limit."""
 
     soft: int | None
@@ -20,10 +20,10 @@ class Limits:
         return self.hard if can_be_raised() else self.soft
 
 
-def limits() -> Limits:
+def open_file_limits() -> OpenFileLimits:
     """Of this process, which its children begin with."""
-    soft, hard = (None if each == resource.RLIM_INFINITY else each for each in _limits())
-    return Limits(soft, hard)
+    soft, hard = (None if each == resource.RLIM_INFINITY else each for each in _rlimits())
+    return OpenFileLimits(soft, hard)
 
 
 def can_be_raised() -> bool:
@@ -33,11 +33,11 @@ def can_be_raised() -> bool:
 
 def raise_limit(pid: int) -> None:
     """Let a child of ours have as many as the system allows. One that has ended needs none."""
-    _, hard = _limits()
+    _, hard = _rlimits()
     if can_be_raised():
         with suppress(ProcessLookupError, PermissionError):
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _limits() -> tuple[int, int]:
+def _rlimits() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)

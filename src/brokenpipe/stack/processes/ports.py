@@ -15,11 +15,11 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
-LOWEST, ENOUGH = 10_240, 5_000  # above what is usually installed; fewer would soon be used up
-_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT, MIN_PORTS = 10_240, 5_000  # above what is usually installed; fewer would soon be used up
+_EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 START_ATTEMPTS = 3  # of a server on a free port of ours, while strangers keep taking it first
 
-_handed_out: set[int] = set()
+_given_ports: set[int] = set()
 
 
 def free_port() -> int:
@@ -32,27 +32,27 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, _candidate()))
             port: int = probe.getsockname()[1]
-            if port not in _handed_out:  # nobody may have bound it yet
-                _handed_out.add(port)
+            if port not in _given_ports:  # nobody may have bound it yet
+                _given_ports.add(port)
                 return port
 
 
 def _candidate() -> int:
     """A port to try; 0: whichever the kernel likes."""
-    below = outgoing().start - LOWEST
-    return LOWEST + secrets.randbelow(below) if below >= ENOUGH else 0
+    below = ephemeral_ports().start - LOWEST_PORT
+    return LOWEST_PORT + secrets.randbelow(below) if below >= MIN_PORTS else 0
 
 
 @cache
-def outgoing() -> range:
+def ephemeral_ports() -> range:
     """The ports that outgoing connections get here. Empty where nobody tells."""
     with suppress(OSError, ValueError):
-        low, high = map(int, _OUTGOING.read_text(encoding="ascii").split())
+        low, high = map(int, _EPHEMERAL_RANGE.read_text(encoding="ascii").split())
         return range(low, high + 1)
     return range(0)
 
 
-def taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
     """Does somebody listen on that port now? What lingers of earlier connections does not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -68,18 +68,18 @@ class Port(Protocol):
 
     port: int
 
-    def shared(self) -> AbstractContextManager[None]:
+    def allow_listener(self) -> AbstractContextManager[None]:
         """Somebody may begin to listen on it, for as long as the block lasts."""
 
     def release(self) -> None:
         """Give it up. May be called again."""
 
 
-class HeldPort:
+class ReservedPort:
     """A port of the loopback that stays ours while nobody listens there: connects are refused, strangers get no bind.
 
     It is held by a socket that is bound and never listens. On Linux a server of ours may listen there all the same
-    if both sockets allow it at the moment of its bind (SO_REUSEADDR, which Go's listeners have): see `shared`.
+    if both sockets allow it at the moment of its bind (SO_REUSEADDR, which Go's listeners have): see `allow_listener`.
     Elsewhere that cannot be, and the port is merely one that was free.
     """
 
@@ -94,7 +94,7 @@ class HeldPort:
             self.port = free_port()
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
+    def allow_listener(self) -> Iterator[None]:
         """Somebody may begin to listen on it, for as long as the block lasts."""
         self._allow(True)
         try:
@@ -110,13 +110,13 @@ class HeldPort:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(yes))
 
 
-class PortInside:
+class ContainerPort:
     """A port of a container that only ours listens in: nobody else can take it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def shared(self) -> AbstractContextManager[None]:
+    def allow_listener(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def release(self) -> None:

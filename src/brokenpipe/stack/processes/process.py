@@ -16,9 +16,9 @@ from typing import IO
 from brokenpipe.errors import StackError
 from brokenpipe.redaction import REDACTED
 from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor
-from brokenpipe.stack.processes.process_tree import freeze, kill, kill_all, members, outlived, thaw, wake
+from brokenpipe.stack.processes.process_tree import freeze, kill, kill_all, members, resume, survivors, thaw
 
-AFTER_PARENT_S = 0.5  # for children to end by themselves
+ORPHAN_TIMEOUT_S = 0.5  # for children to end by themselves
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
 
 
@@ -80,14 +80,14 @@ class Child:
             return
         family = members(self.pid)
         self.signal(signal_number)
-        wake(family)
+        resume(family)
         try:
             self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
             kill_all(family := [*family, *members(self.pid)])
             self.signal(signal.SIGKILL)  # of a container, only the engine may
             self.popen.wait()
-        kill_all(outlived(family, AFTER_PARENT_S))
+        kill_all(survivors(family, ORPHAN_TIMEOUT_S))
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -139,12 +139,12 @@ def child(
         ) from error
     assert popen.stdout is not None
     pump = threading.Thread(
-        target=_pump, args=(popen.stdout, log_path, secrets), name=f"log of {name}", daemon=True
+        target=_copy_output, args=(popen.stdout, log_path, secrets), name=f"log of {name}", daemon=True
     )
     running = Child(name, log_path, popen, pump)
     try:
         pump.start()
-        janitor.process(popen.pid, undo_signal)
+        janitor.register_process(popen.pid, undo_signal)
         yield running
     finally:
         running.stop(stop_signal, stop_timeout_s)
@@ -152,7 +152,7 @@ def child(
         pump.join(timeout=1.0)
 
 
-def _pump(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ()) -> None:
+def _copy_output(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ()) -> None:
     """Copy output to the log until the child ends, whatever becomes of the log; without secrets.
 
     A child whose output nobody takes would block on it, and one that writes into a closed pipe would die of it.
@@ -180,16 +180,18 @@ def without_secrets(chunks: Iterator[bytes], secrets: Sequence[str]) -> Iterator
         text = held + chunk
         for secret in hidden:
             text = text.replace(secret, REDACTED.encode())
-        held = next((text[-n:] for n in _lengths(text, hidden) if _begins(text[-n:], hidden)), b"")
+        held = next(
+            (text[-n:] for n in _suffix_lengths(text, hidden) if _starts_secret(text[-n:], hidden)), b""
+        )
         yield text[: len(text) - len(held)]
     if held:
         yield held
 
 
-def _lengths(text: bytes, secrets: Sequence[bytes]) -> range:
+def _suffix_lengths(text: bytes, secrets: Sequence[bytes]) -> range:
     longest = max((len(secret) for secret in secrets), default=1)
     return range(min(longest - 1, len(text)), 0, -1)
 
 
-def _begins(end: bytes, secrets: Sequence[bytes]) -> bool:
+def _starts_secret(end: bytes, secrets: Sequence[bytes]) -> bool:
     return any(secret.startswith(end) for secret in secrets)

@@ -20,7 +20,7 @@ def scratch_folder(prefix: str, janitor: Janitor, *, inside: Path | None = None)
     """
     try:
         folder = (inside or Path(tempfile.gettempdir())) / f"{prefix}{secrets.token_hex(6)}"
-        janitor.folder(folder)
+        janitor.register_folder(folder)
         folder.mkdir(mode=0o700)
     except OSError as error:
         raise StackError(

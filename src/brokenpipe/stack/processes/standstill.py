@@ -16,12 +16,12 @@ import psutil
 
 from brokenpipe.errors import StackError
 
-PATIENCE_S = 8.0  # a fault that makes a server stand still is tried for less
-LOOK_EVERY_S = 0.5
+MAX_STOPPED_S = 8.0  # a fault that makes a server stand still is tried for less
+CHECK_INTERVAL_S = 0.5
 
 
 @dataclass(slots=True)
-class _Guard:
+class _StandstillGuard:
     """Looks at all that this process has started, and ends what has stood still for too long."""
 
     patience_s: float
@@ -32,7 +32,7 @@ class _Guard:
         now = time.monotonic()
         # Those below one that was ended are nobody's children any more, and stand still as before.
         known = {*psutil.Process().children(recursive=True), *self._since}
-        self._since = {process: self._since.get(process, now) for process in known if _stands(process)}
+        self._since = {process: self._since.get(process, now) for process in known if _is_stopped(process)}
         for process, since in self._since.items():
             if now - since >= self.patience_s:
                 self._end(process)
@@ -44,12 +44,12 @@ class _Guard:
             self.ended.append(f"process {process.pid} ({name})")
 
     def run(self, over: threading.Event) -> None:
-        while not over.wait(LOOK_EVERY_S):
+        while not over.wait(CHECK_INTERVAL_S):
             with suppress(psutil.Error):
                 self.look()
 
 
-def _stands(process: psutil.Process) -> bool:
+def _is_stopped(process: psutil.Process) -> bool:
     """Whether a signal has stopped it. One that is looked at with a debugger is left alone."""
     with suppress(psutil.Error):
         return bool(process.status() == psutil.STATUS_STOPPED)
@@ -57,9 +57,9 @@ def _stands(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def ending_what_stands_still(patience_s: float = PATIENCE_S) -> Iterator[None]:
+def ending_stopped_processes(patience_s: float = MAX_STOPPED_S) -> Iterator[None]:
     """For as long as the block lasts. Raises StackError if something failed after a process had to be ended."""
-    guard, over = _Guard(patience_s), threading.Event()
+    guard, over = _StandstillGuard(patience_s), threading.Event()
     thread = threading.Thread(target=guard.run, args=(over,), name="guard", daemon=True)
     thread.start()
     try:

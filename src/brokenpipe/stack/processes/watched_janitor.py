@@ -17,12 +17,12 @@ import psutil
 
 from brokenpipe.errors import StackError
 from brokenpipe.shortages import ignoring_lack_of_files
-from brokenpipe.stack.processes.janitor import PATIENCE_S, Janitor
+from brokenpipe.stack.processes.janitor import SWEEP_TIMEOUT_S, Janitor
 
 SCRIPT = Path(__file__).with_name("janitor.py")
-LOOK_EVERY_S = 0.5  # whether it is still there
-SHORT_LIFE_S = 5.0
-MOST_DEATHS = 3  # after short lives, until it is given up
+CHECK_INTERVAL_S = 0.5  # whether it is still there
+MIN_LIFE_S = 5.0
+MAX_DEATHS = 3  # after short lives, until it is given up
 
 
 class WatchedJanitor:
@@ -36,22 +36,22 @@ class WatchedJanitor:
         self._lines = [_line(run_id=run_id)]
         self._began = time.monotonic()
         self._deaths = 0  # one soon after the other
-        self._process = _started(self._lines)
+        self._process = _start_process(self._lines)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+    def register_process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Have this process ended by `signal_number` when the harness is gone."""
         with suppress(psutil.NoSuchProcess):  # already gone: nothing to undo
             self._tell(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
 
-    def folder(self, path: Path) -> None:
+    def register_folder(self, path: Path) -> None:
         """Have this folder removed when the harness is gone."""
         self._tell(folder=str(path))
 
-    def command(self, argv: Sequence[str]) -> None:
+    def register_command(self, argv: Sequence[str]) -> None:
         """Have this program run when the harness is gone, for what is no process of ours: containers."""
         self._tell(command=list(argv))
 
@@ -65,7 +65,7 @@ class WatchedJanitor:
 
     def watch(self, over: threading.Event) -> None:
         """Replace it whenever it is gone, until `over`."""
-        while not over.wait(LOOK_EVERY_S):
+        while not over.wait(CHECK_INTERVAL_S):
             with self._lock, ignoring_lack_of_files():
                 self._replace_if_gone()
 
@@ -78,7 +78,7 @@ class WatchedJanitor:
         with suppress(BrokenPipeError):
             process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=PATIENCE_S + 1)
+            process.wait(timeout=SWEEP_TIMEOUT_S + 1)
 
     def _tell(self, **undo: object) -> None:
         line = _line(**undo)
@@ -94,18 +94,18 @@ class WatchedJanitor:
         """With one that is told all over again. One that stands still would sweep nothing, so it goes as well."""
         if self._failure is not None:
             return
-        ended, stopped = self._process.poll() is not None, _stands_still(self._process.pid)
+        ended, stopped = self._process.poll() is not None, _is_stopped(self._process.pid)
         if not (ended or stopped or broken):
             return
-        _end(self._process)
+        _kill(self._process)
         now = time.monotonic()
-        self._deaths = self._deaths + 1 if now - self._began < SHORT_LIFE_S else 0
+        self._deaths = self._deaths + 1 if now - self._began < MIN_LIFE_S else 0
         self._began = now
-        if self._deaths >= MOST_DEATHS:
-            self._failure = OSError(f"{MOST_DEATHS} of them ended within {SHORT_LIFE_S:g} s each")
+        if self._deaths >= MAX_DEATHS:
+            self._failure = OSError(f"{MAX_DEATHS} of them ended within {MIN_LIFE_S:g} s each")
             return
         try:
-            self._process = _started(self._lines)
+            self._process = _start_process(self._lines)
             what = "stood still" if stopped else "ended"
             self._on_replaced(
                 f"the janitor of this run {what}; another, which knows all that it knew, has taken its place"
@@ -132,7 +132,7 @@ def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) ->
         watched.end()
 
 
-def _started(lines: Sequence[str]) -> subprocess.Popen[str]:
+def _start_process(lines: Sequence[str]) -> subprocess.Popen[str]:
     """The process, told all that. Raises OSError, after which there is none."""
     process = subprocess.Popen(
         [sys.executable, "-I", SCRIPT],
@@ -145,7 +145,7 @@ def _started(lines: Sequence[str]) -> subprocess.Popen[str]:
     try:
         _write(process, lines)
     except OSError:
-        _end(process)
+        _kill(process)
         raise
     return process
 
@@ -156,7 +156,7 @@ def _write(process: subprocess.Popen[str], lines: Iterable[str]) -> None:
     process.stdin.flush()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
     """One that was killed by us sweeps nothing."""
     process.kill()
     process.wait()
@@ -169,7 +169,7 @@ def _line(**undo: object) -> str:
     return json.dumps(undo) + "\n"
 
 
-def _stands_still(pid: int) -> bool:
+def _is_stopped(pid: int) -> bool:
     with suppress(psutil.Error):
         return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     return False

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 CALL_TIMEOUT_S = 2.0  # a call takes 2 to 5 ms; one that hangs behind a stuck connection never returns
 _NO_HTTP_PROXY: Mapping[str, None] = {"http": None, "all": None}
-_REFUSED: tuple[type[Exception], ...] = (InvalidToxic, NotFound, ProxyExists)
-_BUSY_FOR_EVER = 503  # the server's own handler gave up after 25 s: it is hung
+_REFUSAL_ERRORS: tuple[type[Exception], ...] = (InvalidToxic, NotFound, ProxyExists)
+_SERVICE_UNAVAILABLE = 503  # the server's own handler gave up after 25 s: it is hung
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class ToxiproxyApi:
         """What the server says it is: the cheapest way to hear whether it answers."""
         return _parsed(_VERSION, self._call(self._consumer.get, "/version")).version
 
-    def proxy(self, name: str) -> ProxyState:
+    def read_proxy(self, name: str) -> ProxyState:
         """What the server holds under that name, read anew."""
         return _parsed(_PROXY, self._call(self._consumer.get, f"/proxies/{name}"))
 
@@ -122,9 +122,9 @@ class ToxiproxyApi:
             raise ProxyError(
                 f"{where}: the server cannot be reached", remedy="See its log: has it ended?"
             ) from error
-        except _REFUSED as error:
+        except _REFUSAL_ERRORS as error:
             raise ProxyError(f"{where}: refused: {_text(error.args[0])}") from error
-        if response.status_code == _BUSY_FOR_EVER:
+        if response.status_code == _SERVICE_UNAVAILABLE:
             raise _hung(f"{where}: answered 503 after {response.elapsed.total_seconds():.1f} s")
         if not response.ok:
             raise ProxyError(f"{where}: answered {response.status_code}: {_text(response.content)}")

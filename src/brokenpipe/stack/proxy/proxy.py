@@ -14,14 +14,14 @@ from dataclasses import replace
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import Toxic, neutral_toxics
-from brokenpipe.stack.packet_loss.api import Packets, PacketsHere
+from brokenpipe.stack.packet_loss.api import OwnPacketFilter, PacketFilter
 from brokenpipe.stack.postgres.database import Database
-from brokenpipe.stack.processes.ports import HeldPort, Port
+from brokenpipe.stack.processes.ports import Port, ReservedPort
 from brokenpipe.stack.proxy.api import ProxyState, ToxicState, ToxiproxyApi
 
 Address = tuple[str, int]
 
-_ARMED = ToxicState("armed", "reset_peer", "upstream", toxicity=0.0, attributes={"timeout": 0})
+_RST_ON_CLOSE = ToxicState("armed", "reset_peer", "upstream", toxicity=0.0, attributes={"timeout": 0})
 _KILL_SWITCH = "kill_switch"
 
 
@@ -41,13 +41,13 @@ class Proxy:
         upstream: Address,
         *,
         toxics: Sequence[Toxic] | None = None,
-        armed: bool = False,
+        rst_on_close: bool = False,
         database: Database | None = None,
         port: Port | None = None,
-        packets: Packets | None = None,
+        packets: PacketFilter | None = None,
     ) -> None:
         self.name = name
-        self._packets = packets or PacketsHere()
+        self._packets = packets or OwnPacketFilter()
         self._database = database
         self.host = api.host
         self._api = api
@@ -55,21 +55,21 @@ class Proxy:
         self._neutral = tuple(
             ToxicState(t.name, t.type, t.stream, toxicity=1.0, attributes=dict(t.neutral)) for t in toxics
         )
-        self._held = port or HeldPort()
+        self._reserved = port or ReservedPort()
         self._wanted = ProxyState(
             name,
-            listen=f"{self.host}:{self._held.port}",
+            listen=f"{self.host}:{self._reserved.port}",
             upstream=f"{upstream[0]}:{upstream[1]}",
             enabled=False,
-            toxics=self._neutral + ((_ARMED,) if armed else ()),
+            toxics=self._neutral + ((_RST_ON_CLOSE,) if rst_on_close else ()),
         )
-        self._told = {t.name: t.told for t in toxics}
+        self._reported = {t.name: t.reported for t in toxics}
         self._lock = threading.RLock()
 
     @property
     def port(self) -> int:
         """The port clients connect to. It outlives restarts of the server, and is ours when nobody listens there."""
-        return self._held.port
+        return self._reserved.port
 
     @property
     def server(self) -> Database:
@@ -79,20 +79,20 @@ class Proxy:
         return self._database
 
     @property
-    def armed(self) -> bool:
+    def rst_on_close(self) -> bool:
         """Do connections that open now end by RST?"""
-        return _ARMED in self._wanted.toxics
+        return _RST_ON_CLOSE in self._wanted.toxics
 
     def create(self) -> None:
         """Create it on the server, neutral, with the arming it had, and let it listen."""
         with self._lock:
-            armed = (_ARMED,) if self.armed else ()
-            self._wanted = replace(self._wanted, enabled=False, toxics=self._neutral + armed)
+            ending = (_RST_ON_CLOSE,) if self.rst_on_close else ()
+            self._wanted = replace(self._wanted, enabled=False, toxics=self._neutral + ending)
             self._api.create_proxy(self.name, listen=self._wanted.listen, upstream=self._wanted.upstream)
             for toxic in self._wanted.toxics:
                 self._api.add_toxic(self.name, toxic)
             self._compare()
-            if self._packets.can_be_lost:
+            if self._packets.is_available:
                 self.drop(False)
             self.accept()
 
@@ -104,7 +104,7 @@ class Proxy:
 
     def release(self) -> None:
         """Give up its port. The server may be gone already."""
-        self._held.release()
+        self._reserved.release()
 
     def refuse(self) -> None:
         """Close every connection and refuse new ones. Nobody else can listen on the port meanwhile (on Linux)."""
@@ -113,7 +113,7 @@ class Proxy:
 
     def accept(self) -> None:
         """Listen, always on the same port."""
-        with self._lock, self._held.shared():
+        with self._lock, self._reserved.allow_listener():
             self._enabled(True)
 
     def _enabled(self, on: bool) -> None:
@@ -139,11 +139,11 @@ class Proxy:
     def drop(self, on: bool, /) -> None:
         """Lose every packet between clients and this proxy, or none any more. In namespaces of the run's only."""
         with self._lock:
-            self._packets.lose(self.name, self.port, on)
+            self._packets.set_loss(self.name, self.port, on)
 
-    def told(self, toxic: str) -> Mapping[str, int]:
+    def read_back(self, toxic: str) -> Mapping[str, int]:
         """All attributes of a toxic on this proxy, read anew, with those that it sets itself."""
-        for each in self._api.proxy(self.name).toxics:
+        for each in self._api.read_proxy(self.name).toxics:
             if each.name == toxic:
                 return each.attributes
         raise ProxyError(f"{self.name}: there is no toxic {toxic} on this proxy")
@@ -156,8 +156,8 @@ class Proxy:
         with self._lock:
             self.update(_KILL_SWITCH, generation=self._toxic(_KILL_SWITCH).attributes["generation"] + 1)
 
-    def arm(self, armed: bool) -> None:
-        """Decide how connections that open from now on end: by RST if armed, else by FIN.
+    def set_rst_on_close(self, on: bool) -> None:
+        """Choose how connections that open from now on end: by RST if `on`, else by FIN.
 
         Toxiproxy sets a socket's linger time to 0 only while a connection starts, and only if a `reset_peer`
         toxic is there at that moment; with toxicity 0 it does nothing else. Its *presence* is the switch, so
@@ -169,14 +169,14 @@ class Proxy:
         Connections that are open already keep what they were opened with: kill them to be sure.
         """
         with self._lock:
-            if armed == self.armed:
+            if on == self.rst_on_close:
                 return
-            if armed:
-                self._api.add_toxic(self.name, _ARMED)
-                toxics = (*self._wanted.toxics, _ARMED)
+            if on:
+                self._api.add_toxic(self.name, _RST_ON_CLOSE)
+                toxics = (*self._wanted.toxics, _RST_ON_CLOSE)
             else:
-                self._api.delete_toxic(self.name, _ARMED.name)
-                toxics = tuple(each for each in self._wanted.toxics if each is not _ARMED)
+                self._api.delete_toxic(self.name, _RST_ON_CLOSE.name)
+                toxics = tuple(each for each in self._wanted.toxics if each is not _RST_ON_CLOSE)
             self._wanted = replace(self._wanted, toxics=toxics)
             self._compare()
 
@@ -191,7 +191,7 @@ class Proxy:
 
     def _compare(self) -> None:
         """Read the whole proxy back. The server takes a misspelt attribute for 0 and says 200."""
-        found = self._api.proxy(self.name)
+        found = self._api.read_proxy(self.name)
         found = replace(found, toxics=tuple(self._as_set(toxic) for toxic in found.toxics))
         wanted = replace(self._wanted, toxics=_by_name(self._wanted.toxics))
         if replace(found, toxics=_by_name(found.toxics)) != wanted:
@@ -203,7 +203,7 @@ class Proxy:
 
     def _as_set(self, toxic: ToxicState) -> ToxicState:
         """The toxic without what it sets itself."""
-        told = self._told.get(toxic.name, ())
+        told = self._reported.get(toxic.name, ())
         return replace(toxic, attributes={k: v for k, v in toxic.attributes.items() if k not in told})
 
 

@@ -10,10 +10,18 @@ from pathlib import Path
 
 from brokenpipe.errors import ProxyError
 from brokenpipe.faults import Toxic
-from brokenpipe.stack.packet_loss.api import Packets
+from brokenpipe.stack.packet_loss.api import PacketFilter
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.janitor import Janitor
-from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, HeldPort, Port, free_port, poll, taken
+from brokenpipe.stack.processes.ports import (
+    LOOPBACK,
+    START_ATTEMPTS,
+    Port,
+    ReservedPort,
+    free_port,
+    is_taken,
+    poll,
+)
 from brokenpipe.stack.processes.process import Child, child
 from brokenpipe.stack.proxy.api import ToxiproxyApi
 from brokenpipe.stack.proxy.proxy import Address, Proxy
@@ -34,8 +42,8 @@ class ToxiproxyServer:
         self,
         api: ToxiproxyApi,
         launch: Callable[[], AbstractContextManager[Child]],
-        new_port: NewPort = HeldPort,
-        packets: Packets | None = None,
+        new_port: NewPort = ReservedPort,
+        packets: PacketFilter | None = None,
     ) -> None:
         self._api = api
         self._launch = launch
@@ -43,7 +51,7 @@ class ToxiproxyServer:
         self._packets = packets
         self._process = ExitStack()
         self._proxies: list[Proxy] = []
-        self._scratches = 0
+        self._scratch_count = 0
         self.version = ""
         self.child: Child
 
@@ -61,13 +69,13 @@ class ToxiproxyServer:
         """All that were made and not deleted: what a restart brings back."""
         return tuple(self._proxies)
 
-    def proxy(
+    def create_proxy(
         self,
         name: str,
         upstream: Address,
         *,
         toxics: Sequence[Toxic] | None = None,
-        armed: bool = False,
+        rst_on_close: bool = False,
         database: Database | None = None,
     ) -> Proxy:
         """A new proxy in front of `upstream` (host, port), listening on a free port, its toxics neutral.
@@ -77,8 +85,8 @@ class ToxiproxyServer:
         Raises ProxyError, for example when the name is taken.
         """
         proxy = Proxy(
-            self._api, name, upstream, toxics=toxics, armed=armed, database=database, port=self._new_port(),
-            packets=self._packets,
+            self._api, name, upstream, toxics=toxics, rst_on_close=rst_on_close, database=database,
+            port=self._new_port(),            packets=self._packets,
         )  # fmt: skip
         try:
             proxy.create()
@@ -90,11 +98,12 @@ class ToxiproxyServer:
 
     @contextmanager
     def scratch_proxy(
-        self, upstream: Address, *, armed: bool = False, database: Database | None = None
+        self, upstream: Address, *, rst_on_close: bool = False, database: Database | None = None
     ) -> Iterator[Proxy]:
         """A proxy for a probe, deleted after it."""
-        self._scratches += 1
-        proxy = self.proxy(f"scratch_{self._scratches}", upstream, armed=armed, database=database)
+        self._scratch_count += 1
+        name = f"scratch_{self._scratch_count}"
+        proxy = self.create_proxy(name, upstream, rst_on_close=rst_on_close, database=database)
         try:
             yield proxy
         finally:
@@ -137,10 +146,10 @@ class ToxiproxyServer:
             return self._api.version()
         return None
 
-    def answers(self, turn: int = 0) -> None:
+    def check_answer(self, turn: int = 0) -> None:
         """Ask it for one of its proxies, another at each turn. Raises ProxyHung, or ProxyError."""
         if self._proxies:
-            self._api.proxy(self._proxies[turn % len(self._proxies)].name)
+            self._api.read_proxy(self._proxies[turn % len(self._proxies)].name)
 
     def stop(self) -> None:
         """End the process and wait for its end."""
@@ -153,7 +162,7 @@ class ToxiproxyServer:
             proxy.release()
 
 
-def _process(
+def _start_process(
     binary: Path, api_port: int, log_path: Path, janitor: Janitor, links_path: Path | None
 ) -> AbstractContextManager[Child]:
     _require_free(api_port)
@@ -166,7 +175,7 @@ def _process(
 
 def _require_free(port: int) -> None:
     """Nobody else may listen here: another Toxiproxy would answer in the place of ours, which could not start."""
-    if taken(port):
+    if is_taken(port):
         raise ProxyError(
             f"toxiproxy: port {port} for its API cannot be had: somebody listens there",
             remedy="End what listens there, or choose another port.",
@@ -188,25 +197,27 @@ def toxiproxy_server(
 
     Raises ProxyError when it does not come up, StackError when the binary cannot be started.
     """
-    server = _started(binary, api_port, log_path, janitor, links_path)
+    server = _start_on_free_port(binary, api_port, log_path, janitor, links_path)
     try:
         yield server
     finally:
         server.close()
 
 
-def _started(
+def _start_on_free_port(
     binary: Path, api_port: int | None, log_path: Path, janitor: Janitor, links_path: Path | None
 ) -> ToxiproxyServer:
     """A server that answers; if nobody asked for a certain port, on another when a stranger took the first."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         api = ToxiproxyApi(api_port or free_port())
-        server = ToxiproxyServer(api, partial(_process, binary, api.port, log_path, janitor, links_path))
+        server = ToxiproxyServer(
+            api, partial(_start_process, binary, api.port, log_path, janitor, links_path)
+        )
         try:
             server.start()
         except BaseException as error:
             server.stop()
-            lost_a_race = isinstance(error, ProxyError) and not api_port and taken(server.api_port)
+            lost_a_race = isinstance(error, ProxyError) and not api_port and is_taken(server.api_port)
             if not (lost_a_race and attempts_left):
                 raise
         else:

