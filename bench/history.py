@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from brokenpipe.faults import SocketKill
 from brokenpipe.history import records
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
@@ -133,20 +134,21 @@ def _experiment(folder: Path, calm: int, episodes: int) -> None:
                 strike = t0 + EPISODE_NS // 2 if name == "kill" else None
                 _line(file, records.Episode(name, n - first, t0, t0 + EPISODE_NS, strike, counts=True))
                 for arm in ARMS if strike else ():
-                    act = (
-                        strike or 0,
-                        (strike or 0) + 3_000_000,
-                        "inject",
-                        "socket_kill · reset",
-                        arm,
-                        name,
-                        n - first,
-                    )
-                    _line(acts, records.FaultAction(*act))  # type: ignore[arg-type]
-                    landing = ("socket_kill · reset", arm, name, n - first, "reset", "reset", 2.0, True)
-                    _line(acts, records.FaultDetection(strike or 0, *landing))
+                    _strike(acts, strike or 0, arm, name, n - first)
             _line(file, records.PhaseEdge(BASE + last * EPISODE_NS, name, "end"))
         _line(file, records.Finish(BASE + episodes * EPISODE_NS, "done"))
+
+
+def _strike(file: IO[str], t: int, arm: str, phase: str, n: int) -> None:
+    kill = SocketKill()
+    act = records.FaultAction(
+        t, t + 3_000_000, "inject", kill.name, arm, phase, n, parameters=kill.parameters
+    )
+    landing = records.FaultDetection(
+        t, kill.name, arm, phase, n, "reset", "reset", 2.0, True, kill.parameters, "injection"
+    )
+    _line(file, act)
+    _line(file, landing)
 
 
 def _documents(folder: Path, calm: int, strikes: int) -> None:

@@ -36,6 +36,9 @@ type linkLog struct {
 	armOfGoroutine map[uint64]string
 }
 
+// historyFormat is the FORMAT of brokenpipe/history/records.py.
+const historyFormat = 2
+
 // side is an end of a link.
 type side int
 
@@ -66,7 +69,8 @@ type line struct {
 	WallNS   int64  `json:"wall_ns,omitempty"`
 	PID      int    `json:"pid,omitempty"`
 	Writer   string `json:"writer,omitempty"`
-	Arm      string `json:"arm,omitempty"` // the proxy's name
+	Format   int    `json:"format,omitempty"` // of the history, in the clock only
+	Arm      string `json:"arm,omitempty"`    // the proxy's name
 	Port     int    `json:"port,omitempty"`
 	ClosedBy string `json:"ender,omitempty"`
 	Toxic    string `json:"toxic,omitempty"`
@@ -82,7 +86,9 @@ func newLinkLog(path string, output zerolog.LevelWriter) (*linkLog, error) {
 		output: output, file: file, disabled: func(string) bool { return false }, lastAccepted: map[string]*link{},
 		armOfToxic: map[toxics.Toxic]string{}, armOfGoroutine: map[uint64]string{},
 	}
-	l.write(line{Kind: "clock", T: monotonicNS(), WallNS: time.Now().UnixNano(), PID: os.Getpid(), Writer: "toxiproxy"})
+	now := line{Kind: "clock", T: monotonicNS(), WallNS: time.Now().UnixNano(), PID: os.Getpid()}
+	now.Writer, now.Format = "toxiproxy", historyFormat
+	l.write(now)
 	return l, nil
 }
 

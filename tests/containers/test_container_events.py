@@ -60,7 +60,7 @@ class Played:
     def act(self, action: str, fault: str) -> tuple[int, int]:
         """From when to when it lasted: it is one, and noted for each arm."""
         acts = self.run.history("nemesis.ndjson", "act")
-        mine = [each for each in acts if each["action"] == action and each["fault"].startswith(fault)]
+        mine = [each for each in acts if each["action"] == action and each["fault"] == fault]
         assert len(mine) == len(WAYS)
         return min(each["t0"] for each in mine), max(each["t1"] for each in mine)
 

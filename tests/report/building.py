@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from tests.report.synthetic_runs import ARMS, PHASES, Plan, cell_of, laid_out, timelines
 
+from brokenpipe.history.records import SelfTest
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import FailureGroup, Findings
-from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad
+from brokenpipe.measure.model.validity import Health, ProcessLoad
 from brokenpipe.measure.model.verdict import ArmCost, ArmTotals, Check, Comparison, Recommendation, Verdict
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
@@ -122,13 +123,13 @@ CHECKS = (
 )  # fmt: skip
 
 CONTRACT = (
-    ContractResult("socket_kill reset", "idle", "reset within 20 ms", "ECONNRESET", 3.1, held=True),
-    ContractResult("socket_kill reset", "fresh", "accepted and answered", "answered", 0.9, held=True),
-    ContractResult("socket_kill reset", "mid-transfer", "reset within 20 ms", "ECONNRESET", 4.4, held=True),
-    ContractResult(
-        "latency 25 ms downstream", "idle", "answer 25–27 ms later", "25.6 ms later", 25.6, held=True
+    SelfTest(0, "socket_kill reset", "idle", "reset within 20 ms", "ECONNRESET", 3.1, held=True),
+    SelfTest(0, "socket_kill reset", "fresh", "accepted and answered", "answered", 0.9, held=True),
+    SelfTest(0, "socket_kill reset", "mid-transfer", "reset within 20 ms", "ECONNRESET", 4.4, held=True),
+    SelfTest(
+        0, "latency 25 ms downstream", "idle", "answer 25–27 ms later", "25.6 ms later", 25.6, held=True
     ),
-    ContractResult("idle_reset 1000 ms", "idle", "reset after 1000–1020 ms", "ECONNRESET", 1001.4, held=True),
+    SelfTest(0, "idle_reset 1000 ms", "idle", "reset after 1000–1020 ms", "ECONNRESET", 1001.4, held=True),
 )
 
 

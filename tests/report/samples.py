@@ -7,12 +7,13 @@ from dataclasses import replace
 from tests.report.building import CHECKS, HOSTILE, build
 from tests.report.synthetic_runs import ARMS, PHASES, Plan
 
+from brokenpipe.history.records import SelfTest
 from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException
 from brokenpipe.measure.model.arm_phase import LatencyPercentiles
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.series import Timelines
-from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad, ValidityWarning
+from brokenpipe.measure.model.validity import Health, ProcessLoad, ValidityWarning
 from brokenpipe.measure.model.verdict import ArmTotals, BaselineComparison, Check, Recommendation, Verdict
 
 
@@ -138,7 +139,7 @@ def hostile() -> Findings:
         notes=(HOSTILE,),
         failures=(group,), checks=(replace(CHECKS[0], arm=HOSTILE, phase=HOSTILE, bound=HOSTILE, **text),),
         warnings=(ValidityWarning(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
-        contract_results=(ContractResult(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
+        contract_results=(SelfTest(0, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
         best=Recommendation(HOSTILE, "plain", ArmTotals(9, 3, 3, 3), ArmTotals(9, 1, 1, 1),
             0.66, None, (HOSTILE,), None, HOSTILE),
         health=replace(found.health, processes=(ProcessLoad(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),

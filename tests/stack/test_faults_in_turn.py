@@ -107,8 +107,8 @@ def test_every_act_was_done(run: Run) -> None:
     assert [act for act in acts if act["error"]] == []
     held = set(FAULTY) - {"backend_kill", "restart"}
     by_kind = {
-        kind: sorted(act["arm"] for act in acts if (act["action"], act["fault"][:14]) == kind)
-        for kind in (("inject", "server_restart"), ("inject", "refuse · every"[:14]))
+        kind: sorted(act["arm"] for act in acts if (act["action"], act["fault"]) == kind)
+        for kind in (("inject", "server_restart"), ("inject", "refuse"))
     }
     assert list(by_kind.values()) == [["plain", "pre_ping"]] * 2
     assert sum(act["action"] == "heal" for act in acts) == 2 * len(held)
@@ -128,9 +128,7 @@ def test_a_restart_of_ours_is_no_death(run: Run) -> None:
     assert doubts.isdisjoint(
         {"postgres_died", "target_died", "toxiproxy_died", "act_failed", "proxy_restarted"}
     )
-    (restart, *_) = (
-        act for act in run.history("nemesis.ndjson", "act") if act["fault"].startswith("server_restart")
-    )
+    (restart, *_) = (act for act in run.history("nemesis.ndjson", "act") if act["fault"] == "server_restart")
     for kind in ("postgres", "process"):
         gauges = run.history("gauges.ndjson", kind)
         assert any(

@@ -90,6 +90,7 @@ class Recorded:
         (folder / "plan.json").write_text(plan_json, encoding="utf-8")
         environment = {"cores": 2, "command": "brokenpipe run by_hand", "versions": {"locust": "2"}}
         (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+        self._faults = {phase.name: phase.fault for phase in plan.phases if phase.fault}
         self._writers: dict[str, Writer] = {}
         self._writer("experiment")
         with (folder / "experiment.ndjson").open(encoding="utf-8") as file:
@@ -196,6 +197,7 @@ class Recorded:
                     seen="reset" if landed else "alive",
                     after_ms=2.0 + n if landed else None,
                     landed=landed,
+                    timed_from="injection",
                 )
             )
 
@@ -315,11 +317,14 @@ class Recorded:
         (self.folder / "links.ndjson").write_text(json.dumps(clock) + "\n", encoding="utf-8")
 
     def act(
-        self, arm: str, action: str, fault: str, at: float, phase: str, episode: int | None = None
+        self, arm: str, action: str, fault: str | None, at: float, phase: str, episode: int | None = None
     ) -> None:
-        """One act of the nemesis, which takes 2 ms."""
+        """One act of the nemesis, which takes 2 ms. The parameters of its fault are those of the plan's phase."""
         t0, t1 = self.at(at), self.at(at + 0.002)
-        self.nemesis(records.FaultAction(t0, t1, action, fault, arm, phase, episode))  # type: ignore[arg-type]
+        planned = self._faults.get(phase)
+        parameters = planned.parameters if planned and planned.name == fault else None
+        act = records.FaultAction(t0, t1, action, fault, arm, phase, episode, parameters=parameters)  # type: ignore[arg-type]
+        self.nemesis(act)
 
     def connect(self, arm: str, at: float) -> None:
         self.witness(arm, k="connect", t=self.at(at), port=40_000, ms=5.0)

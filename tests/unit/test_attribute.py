@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         recorded.phase("steady", [(0, 2, None), (2, 4, None)])
         recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
         for n, at in enumerate((5.0, 6.0)):
-            recorded.act("plain", "inject", "socket_kill \u00b7 reset", at, "kill", n)
+            recorded.act("plain", "inject", "socket_kill", at, "kill", n)
         recorded.requests("plain", [9])
         recorded.finish()
         yield recorded
@@ -128,7 +128,7 @@ def test_a_port_is_another_link_after_it_was_opened_again(run: Recorded) -> None
 @pytest.mark.parametrize("action", ["renew", "clear"])
 def test_our_own_kill_between_phases_is_not_the_fault(run: Recorded, action: str) -> None:
     """What the harness renewed before the phase, or cleared away in histories of before, is not blamed on its fault."""
-    run.act("plain", action, "none", 4.2, "kill")
+    run.act("plain", action, None, 4.2, "kill")
     opened(run, 1)
     cut(run, 4.203)
     fails(run, 4.6, CLOSED, dead_at_checkout=True)
@@ -175,7 +175,7 @@ def test_having_to_connect_for_a_sister_is_collateral(run: Recorded) -> None:
 
 def test_silence_ends_a_connection_as_well(run: Recorded) -> None:
     """Forgotten before it was handed out: its first statement met a stale connection, though the socket lives."""
-    run.act("plain", "inject", "idle_drop \u00b7 after 100 ms idle", 1, "steady")
+    run.act("plain", "inject", "idle_drop", 1, "steady")
     opened(run, 0.5)
     run.proxy("link_silenced", 2.0, arm="plain", port=PORT, toxic="idle_drop", reason="idle")
     fails(run, 2.5, [link("builtins.TimeoutError")])
@@ -187,12 +187,12 @@ def test_silence_ends_a_connection_as_well(run: Recorded) -> None:
 
 def test_waiting_behind_others_that_hang_is_secondary(run: Recorded) -> None:
     """The pool is exhausted because another request hangs on a silenced link; without that it is owed to nothing."""
-    run.act("plain", "inject", "idle_drop \u00b7 after 100 ms idle", 1, "steady")
+    run.act("plain", "inject", "idle_drop", 1, "steady")
     opened(run, 0.5, PORT + 1)
     run.proxy("link_silenced", 2.2, arm="plain", port=PORT + 1, toxic="idle_drop", reason="idle")
     stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
     run.witness("plain", k="stall", t=run.at(2.8), **stall)
-    run.act("plain", "heal", "idle_drop \u00b7 after 100 ms idle", 2.4, "steady")
+    run.act("plain", "heal", "idle_drop", 2.4, "steady")
     fails(run, 3.1, EXHAUSTED, "checkout", port=None, handed=None)
     (one,) = of(run)
     assert (one.relation, one.fault, one.phase, one.episode) == (Relation.SECONDARY, "idle_drop", "steady", 1)
@@ -207,8 +207,8 @@ def test_an_exhausted_pool_without_a_fault_is_owed_to_nothing(run: Recorded) -> 
 
 def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
     """No link is there to tell; the fault was, and it makes just this. After it was healed, it does not."""
-    run.act("plain", "inject", "refuse \u00b7 every connection", 1, "steady")
-    run.act("plain", "heal", "refuse \u00b7 every connection", 2, "steady")
+    run.act("plain", "inject", "refuse", 1, "steady")
+    run.act("plain", "heal", "refuse", 2, "steady")
     opened(run, 0.1, PORT + 1)
     fails(run, 1.5, REFUSED, "connect", port=None, handed=None)
     fails(run, 2.5, REFUSED, "connect", port=None, handed=None)
@@ -227,8 +227,8 @@ def test_refused_while_the_proxy_refuses(run: Recorded) -> None:
 )
 def test_what_a_server_that_stands_still_makes(run: Recorded, chain: Any, where: str) -> None:
     """Whoever waits for it in vain owes that to it, though no link was cut or silenced; whoever was ended does not."""
-    run.act("plain", "inject", "server_pause \u00b7 all its processes", 1, "steady")
-    run.act("plain", "heal", "server_pause \u00b7 all its processes", 2, "steady")
+    run.act("plain", "inject", "server_pause", 1, "steady")
+    run.act("plain", "heal", "server_pause", 2, "steady")
     opened(run, 0.5)
     fails(run, 1.5, chain, where)
     (owed,) = of(run)
@@ -238,8 +238,8 @@ def test_what_a_server_that_stands_still_makes(run: Recorded, chain: Any, where:
 
 def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Recorded) -> None:
     """Given up in the pool's queue: that the service got a connection later, and failed with it, changes nothing."""
-    run.act("plain", "inject", "server_pause \u00b7 all its processes", 0.5, "steady")
-    run.act("plain", "heal", "server_pause \u00b7 all its processes", 2.9, "steady")
+    run.act("plain", "inject", "server_pause", 0.5, "steady")
+    run.act("plain", "heal", "server_pause", 2.9, "steady")
     error = {"where": "statement", "t": run.at(3.1), "began": run.at(3.0), "port": PORT, "chain": RESET}
     request = run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
     run.witness("plain", k="stall", t=run.at(1.6), id=request, act="checkout", since=run.at(1.05), port=None)
@@ -253,10 +253,10 @@ def test_what_went_wrong_afterwards_does_not_hide_what_a_user_waited_for(run: Re
 
 def test_what_began_in_a_fault_and_ended_after_it_is_owed_to_it(run: Recorded) -> None:
     """Begun in the last block of a silence, ended by its healing after that block: direct, and of that block."""
-    run.act("plain", "inject", "black_hole \u00b7 in both directions", 0.1, "steady")
+    run.act("plain", "inject", "black_hole", 0.1, "steady")
     opened(run, 0.05)
     run.proxy("link_silenced", 0.102, arm="plain", port=PORT, toxic="black_hole", reason="swallowed")
-    run.act("plain", "heal", "black_hole \u00b7 in both directions", 4.0, "steady")
+    run.act("plain", "heal", "black_hole", 4.0, "steady")
     cut(run, 4.003, toxic="black_hole")
     said = {"where": "statement", "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
     times = {"t": run.at(4.01), "began": run.at(3.6), "handed": run.at(3.59)}
@@ -270,8 +270,8 @@ def test_waiting_behind_those_who_hang_on_after_the_healing(
     run: Recorded, told: float, tie: Relation
 ) -> None:
     """Packets come late after a loss. To wait for a connection of those who still hang is owed to it, else to none."""
-    run.act("plain", "inject", "packet_drop \u00b7 in both directions", 1, "steady")
-    run.act("plain", "heal", "packet_drop \u00b7 in both directions", 3.0, "steady")
+    run.act("plain", "inject", "packet_drop", 1, "steady")
+    run.act("plain", "heal", "packet_drop", 3.0, "steady")
     opened(run, 0.5, PORT + 1)
     stall = {"act": "statement", "since": run.at(2.3), "port": PORT + 1, "id": "User-77"}
     run.witness("plain", k="stall", t=run.at(told), **stall)
@@ -358,7 +358,7 @@ def test_the_proxy_knows_first(run: Recorded) -> None:
     assert ([failure.state for failure in found(run)], one.state) == (["in use"], "stale")
 
 
-FORGETS = "idle_reset \u00b7 reset at the next byte after 300 ms idle"
+FORGETS = "idle_reset"
 
 
 def test_what_was_forgotten_before_it_was_handed_out_was_stale(run: Recorded) -> None:

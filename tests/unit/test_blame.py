@@ -21,7 +21,7 @@ def test_who_makes_others_wait_for_longer_than_a_latency_takes_is_not_slow_becau
     slow = {"name": "slow", "fault": {"name": "latency", "ms": ms}, "seconds": 4}
     with Recorded(tmp_path / "run", scenario(slow)) as run:
         run.phase("slow", [(0, 2, None), (2, 4, None)])
-        run.act("plain", "inject", f"latency \u00b7 {ms} ms", 0, "slow")
+        run.act("plain", "inject", "latency", 0, "slow")
         run.requests("plain", [9])
         run.finish()
         opened(run, 0.1, PORT + 9)
@@ -43,9 +43,9 @@ def limited(tmp_path: Path) -> Iterator[Recorded]:
     with Recorded(tmp_path / "limited", scenario(*phases)) as recorded:
         recorded.phase("late", [(0, 2, None), (2, 4, None)])
         recorded.phase("limit", [(4, 6, None), (6, 8, None)])
-        recorded.act("plain", "inject", "latency \u00b7 20 ms downstream", -0.5, "late")
-        recorded.act("plain", "heal", "latency \u00b7 20 ms downstream", 3.9, "limit")
-        recorded.act("plain", "inject", "server_setting \u00b7 statement_timeout 300 ms", 3.95, "limit")
+        recorded.act("plain", "inject", "latency", -0.5, "late")
+        recorded.act("plain", "heal", "latency", 3.9, "limit")
+        recorded.act("plain", "inject", "server_setting", 3.95, "limit")
         recorded.requests("plain", [9])
         recorded.finish()
         yield recorded
@@ -93,8 +93,8 @@ def test_a_session_keeps_a_limit_until_its_next_statement(
     limit = {"name": "server_setting", "setting": "idle_in_transaction_session_timeout", "after_ms": 300}
     with Recorded(tmp_path / "run", scenario({"name": "limit", "fault": limit, "seconds": 2})) as run:
         run.phase("limit", [(0, 2, None)])
-        run.act("plain", "inject", "server_setting \u00b7 idle in transaction 300 ms", 0.0, "limit")
-        run.act("plain", "heal", "server_setting \u00b7 idle in transaction 300 ms", 2.1, "limit")
+        run.act("plain", "inject", "server_setting", 0.0, "limit")
+        run.act("plain", "heal", "server_setting", 2.1, "limit")
         run.requests("plain", [9])
         run.finish()
         opened(run, 0.1)
@@ -116,7 +116,7 @@ def test_a_pooler_remembers_a_server_that_it_did_not_reach(tmp_path: Path, at: f
     )
     with Recorded(tmp_path / "run", pooled) as run:
         run.phase("restart", [(0, 4, 0.5)])
-        run.act("plain", "inject", "server_restart \u00b7 fast", 0.5, "restart", 0)
+        run.act("plain", "inject", "server_restart", 0.5, "restart", 0)
         run.requests("plain", [9])
         run.finish()
         opened(run, 0.1)

@@ -121,10 +121,8 @@ ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "a server that was restarted with its postmaster": lambda run: warning_cases.crashed(
         run, postmaster=True
     ),
-    "sessions that the nemesis terminated": lambda run: warning_cases.killed(
-        run, act="backend_kill · pg_terminate_backend"
-    ),
-    "sessions that ended with the server": lambda run: warning_cases.killed(run, act="server_restart · fast"),
+    "sessions that the nemesis terminated": lambda run: warning_cases.killed(run, act="backend_kill"),
+    "sessions that ended with the server": lambda run: warning_cases.killed(run, act="server_restart"),
     "containers": _containers,
     "a pool that recycles all the time": lambda run: warning_cases.opened(run, *(n / 4 for n in range(44))),
     "a start no slower than a machine is": lambda run: warning_cases.slow_start(run, 58),

@@ -28,9 +28,9 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
     """A phase without a fault (0 to 10 s), one with 150 ms of latency (10 to 20 s); one process, always watched."""
     with Recorded(tmp_path / "run", scenario(CALM, SLOW, arms=("plain",))) as recorded:
         recorded.phase("calm", [(0, 5, None), (5, 10, None)])
-        recorded.act("plain", "inject", "latency \u00b7 150 ms", 10, "slow")
+        recorded.act("plain", "inject", "latency", 10, "slow")
         recorded.phase("slow", [(10, 15, None), (15, 20, None)])
-        recorded.act("plain", "heal", "latency \u00b7 150 ms", 20, "slow")
+        recorded.act("plain", "heal", "latency", 20, "slow")
         for second in range(20):
             loop_late(recorded, second + 0.9, 2)
         opened(recorded, 0.5)
@@ -145,9 +145,9 @@ def test_a_standstill_in_the_lead_in_empties_a_pool_as_well(tmp_path: Path) -> N
     """What was given up before the phase counts is paid for by requests that do count."""
     with Recorded(tmp_path / "run", scenario(CALM, SLOW, arms=("plain",))) as run:
         run.phase("calm", [(0, 5, None)])
-        run.act("plain", "inject", "latency \u00b7 150 ms", 8, "slow")
+        run.act("plain", "inject", "latency", 8, "slow")
         run.phase("slow", [(10, 15, None), (15, 20, None)])
-        run.act("plain", "heal", "latency \u00b7 150 ms", 20, "slow")
+        run.act("plain", "heal", "latency", 20, "slow")
         opened(run, 0.5)
         run.connect("plain", 0.5)
         run.requests("plain", [1, 2, 11, 12])

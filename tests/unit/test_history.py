@@ -95,7 +95,10 @@ def _comes_back(history: History, kind: type[Record], *, full: bool) -> None:
     table = _table(kind)
     assert list(table.columns) == [field.name for field in dataclasses.fields(kind)]
     rows = [row for one in (table, *narrow) for row in history.rows(_columns(one, table))]
-    expected = dataclasses.astuple(_record(kind, full=full))
+    expected = tuple(
+        json.dumps(value, separators=(",", ":")) if value and table.columns[name] == "JSON" else value
+        for name, value in dataclasses.asdict(_record(kind, full=full)).items()
+    )
     assert rows.count(expected) == 1
     found = rows[rows.index(expected)]
     assert [type(value) for value in found] == [type(value) for value in expected]

@@ -98,15 +98,15 @@ def test_deeds(run: Recorded) -> None:
     """Acts of one moment on several arms are one deed; what is held lasts until it is healed."""
     lookout = LiveReader(run.folder, ARMS)
     for arm in ARMS:
-        run.act(arm, "inject", "socket_kill · reset", 3, "kill", 0)
+        run.act(arm, "inject", "socket_kill", 3, "kill", 0)
     run.land("plain", "kill", 1)
     run.land("pre_ping", "kill", 1, missed=1)
-    run.act("plain", "inject", "latency · 25 ms downstream", 6, "slow")
+    run.act("plain", "inject", "latency", 6, "slow")
     lookout.look(run.at(7))
     kill, latency = lookout.deeds()
     assert (kill.arms, kill.held, kill.landed, kill.watched) == (ARMS, False, 1, 2)
     assert (latency.arms, latency.held, latency.ended) == (("plain",), True, None)
-    run.act("plain", "heal", "latency · 25 ms downstream", 8, "slow")
+    run.act("plain", "heal", "latency", 8, "slow")
     lookout.look(run.at(9))
     assert lookout.deeds()[1].ended == run.at(8)
 

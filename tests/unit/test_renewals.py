@@ -22,8 +22,8 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         recorded.phase("steady", [(0, 2, None), (2, 4, None)])
         recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
         for arm in ("plain", "pre_ping"):
-            recorded.act(arm, "renew", "none", 4.2, "kill")
-            recorded.act(arm, "inject", "socket_kill \u00b7 reset", 5.0, "kill", 0)
+            recorded.act(arm, "renew", None, 4.2, "kill")
+            recorded.act(arm, "inject", "socket_kill", 5.0, "kill", 0)
         recorded.requests("plain", [1])
         recorded.finish()
         yield recorded

@@ -29,7 +29,7 @@ def calm_and_kill(recorded: Recorded) -> None:
     recorded.phase("steady", [(0, 2, None), (2, 4, None)])
     recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
     for n, at in enumerate((5.0, 6.0)):
-        recorded.act("plain", "inject", "socket_kill \u00b7 reset", at, "kill", n)
+        recorded.act("plain", "inject", "socket_kill", at, "kill", n)
     recorded.requests("plain", [9])
     recorded.finish()
 
@@ -118,7 +118,7 @@ def test_a_strike_on_a_first_statement_is_in_use(run: Recorded, known: bool) -> 
 
 def test_a_session_ended_in_its_first_statement_is_in_use(run: Recorded) -> None:
     """A fault at the server that ends sessions was there: its link was ended by the server for that."""
-    run.act("plain", "inject", "backend_kill \u00b7 every session", 2.519, "steady", 1)
+    run.act("plain", "inject", "backend_kill", 2.519, "steady", 1)
     forgets(run, 2.5)
     ((failure, one),) = explained(run)
     assert (failure.state, one.fault) == ("in use", "backend_kill")

@@ -30,7 +30,7 @@ def recorded(folder: Path, seen: WitnessCoverage, *, failing: int = 4, **how: An
     run = Recorded(folder, scenario(KILL | {"episodes": 1}))
     run.probe()
     run.phase("kill", [(0, 2, 0.5)])
-    run.act("plain", "inject", "socket_kill · reset", 0.5, "kill", 0)
+    run.act("plain", "inject", "socket_kill", 0.5, "kill", 0)
     for arm in ("plain", "pre_ping"):
         run.land(arm, "kill", 1)
         look(run, arm, seen)

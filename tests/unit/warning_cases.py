@@ -130,11 +130,11 @@ def paused(run: Recorded) -> None:
 
 def by_the_nemesis(run: Recorded) -> None:
     """Each within its act, or a little beside it, as the clock of an engine may be."""
-    run.act("plain", "inject", "server_restart · kill", 13.6, "kill")
+    run.act("plain", "inject", "server_restart", 13.6, "kill")
     run.container(13.61, "postgres", "ended", exit_code=137)
-    run.act("plain", "inject", "server_pause · all its processes", 14.6, "kill")
+    run.act("plain", "inject", "server_pause", 14.6, "kill")
     run.container(14.59, "postgres", "paused")
-    run.act("plain", "restart", "none", 14.8, "kill")
+    run.act("plain", "restart", None, 14.8, "kill")
     run.container(14.8, "toxiproxy", "ended", exit_code=137)
 
 

@@ -192,7 +192,7 @@ def test_the_certificate_looks_into_the_database(
     """Every way of cutting holds what it promises, and one that does nothing is noticed."""
     faults = [CommitCut(), CommitCut(lost="commit"), CommitCut(how="fin")]
     probes = self_test_commits([*faults, faults[0]], server, database)
-    assert [(probe.parameters, probe.held) for probe in probes] == [(str(fault), True) for fault in faults]
+    assert [(probe.fault_text, probe.held) for probe in probes] == [(str(fault), True) for fault in faults]
     nothing = self_test_commits(faults, server, database, wire_of=lambda _: InertProxy())
     assert [probe.held for probe in nothing] == [False, False, False]
     assert "committed, the client hears of it" in nothing[0].seen

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 from brokenpipe.drive.detection.detect import (
     Detection,
@@ -24,17 +23,15 @@ from brokenpipe.drive.detection.detect import (
 )
 from brokenpipe.errors import ProxyHung, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.records import FaultAction, FaultDetection, RecordedDoubt
+from brokenpipe.history.records import Action, FaultAction, FaultDetection, RecordedDoubt
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import Phase
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
-Action = Literal["renew", "clear", "inject", "heal", "restart"]
 SENTINELS_OPEN_S = 2.0  # to open the sentinels of a strike: measured about 5 ms
 ROUND_TRIPS_S = 3.0  # for the round trips of all arms without a fault: measured about 10 ms each
-NO_FAULT = "none"  # in the history: the fault of an action that belongs to none
 EVERY_ARM: tuple[str, ...] = ()  # empty `arms` mean every arm, as in a scenario
 
 
@@ -85,7 +82,7 @@ class Nemesis:
             proxy.kill()
 
         if others := self.arms_to_renew(fault, arms):
-            self._act_on_arms("renew", NO_FAULT, phase, None, renew_one, others)
+            self._act_on_arms("renew", None, phase, None, renew_one, others)
         return others
 
     def time_round_trips(self) -> None:
@@ -107,10 +104,10 @@ class Nemesis:
         if fault.shared:
             everywhere = tuple(self.proxies.values())
             self._act_once_for_all(
-                "inject", str(fault), phase, episode, lambda: fault.inject_everywhere(everywhere)
+                "inject", fault, phase, episode, lambda: fault.inject_everywhere(everywhere)
             )
         else:
-            self._act_on_arms("inject", str(fault), phase, episode, fault.inject, arms)
+            self._act_on_arms("inject", fault, phase, episode, fault.inject, arms)
         return before
 
     def heal(self, phase: str) -> None:
@@ -120,9 +117,9 @@ class Nemesis:
             fault, arms = held.fault, held.arms
             if fault.shared:
                 anywhere = next(iter(self.proxies.values()))
-                self._act_once_for_all("heal", str(fault), phase, None, partial(fault.heal, anywhere))
+                self._act_once_for_all("heal", fault, phase, None, partial(fault.heal, anywhere))
             else:
-                self._act_on_arms("heal", str(fault), phase, None, fault.heal, arms)
+                self._act_on_arms("heal", fault, phase, None, fault.heal, arms)
 
     def strike(
         self, fault: Fault, phase: str, episode: int, until: float, arms: tuple[str, ...] = EVERY_ARM
@@ -158,7 +155,7 @@ class Nemesis:
 
     def end_all_connections(self, phase: str = "end") -> None:
         """End every connection. This counts as no strike."""
-        self._act_on_arms("clear", NO_FAULT, phase, None, lambda proxy: proxy.kill())
+        self._act_on_arms("clear", None, phase, None, lambda proxy: proxy.kill())
 
     def join(self) -> None:
         """Wait for every detection that is still running."""
@@ -177,7 +174,7 @@ class Nemesis:
             self.log.write(
                 FaultDetection(
                     t=time.monotonic_ns(),
-                    fault=str(fault),
+                    fault=fault.name,
                     arm=arm,
                     phase=phase,
                     episode=episode,
@@ -185,6 +182,8 @@ class Nemesis:
                     seen=seen.seen,
                     after_ms=seen.after_ms,
                     landed=seen.landed,
+                    parameters=fault.parameters,
+                    timed_from=fault.expected_effect.since,
                 )
             )
 
@@ -193,7 +192,7 @@ class Nemesis:
     def _act_on_arms(
         self,
         action: Action,
-        fault: str,
+        fault: Fault | None,
         phase: str,
         episode: int | None,
         do: Callable[[Proxy], None],
@@ -210,7 +209,7 @@ class Nemesis:
         self._record_errors([problem for each in done if (problem := each.result())], phase, episode)
 
     def _act_once_for_all(
-        self, action: Action, fault: str, phase: str, episode: int | None, do: Callable[[], None]
+        self, action: Action, fault: Fault | None, phase: str, episode: int | None, do: Callable[[], None]
     ) -> None:
         """Act once on what all arms share, and record the action for each arm."""
         t0, problem = time.monotonic_ns(), self.pool.submit(_error_of, do).result()
@@ -221,7 +220,7 @@ class Nemesis:
     def _record_action(
         self,
         action: Action,
-        fault: str,
+        fault: Fault | None,
         phase: str,
         episode: int | None,
         arm: str,
@@ -232,7 +231,15 @@ class Nemesis:
         t1 = time.monotonic_ns()
         self.log.write(
             FaultAction(
-                t0, t1, action=action, fault=fault, arm=arm, phase=phase, episode=episode, error=error
+                t0,
+                t1,
+                action=action,
+                fault=fault.name if fault else None,
+                arm=arm,
+                phase=phase,
+                episode=episode,
+                error=error,
+                parameters=fault.parameters if fault else None,
             )
         )
 
@@ -249,7 +256,7 @@ class Nemesis:
         self._held = [held for held in self._held if held.fault.place != "wire"]
         for arm in self.proxies:
             t1 = time.monotonic_ns()
-            act = FaultAction(t0, t1, action="restart", fault=NO_FAULT, arm=arm, phase=phase, episode=episode)
+            act = FaultAction(t0, t1, action="restart", fault=None, arm=arm, phase=phase, episode=episode)
             self.log.write(act)
 
     def _record_doubt(self, problem: StackError, phase: str) -> None:

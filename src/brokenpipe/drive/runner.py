@@ -18,7 +18,7 @@ from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.drive.run_folder import locked, point_latest_at, write_environment
-from brokenpipe.drive.self_test.commit import SITUATION, self_test_commits
+from brokenpipe.drive.self_test.commit import self_test_commits
 from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.drive.timeline import Outcome, TimelinePlayer
 from brokenpipe.drive.watch.process_states import JANITOR
@@ -223,29 +223,10 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
 
 def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[SelfTest]:
     """Test these faults on this machine and yield the records of the results. Raises StackError."""
-    for probe in self_test_faults(
+    yield from self_test_faults(
         faults, stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
-    ):
-        yield SelfTest(
-            t=time.monotonic_ns(),
-            fault=probe.parameters,
-            situation=probe.situation,
-            expected=str(probe.expected),
-            seen=probe.seen,
-            after_ms=probe.after_ms,
-            held=probe.held,
-        )
-
-    for commit_result in self_test_commits(faults, stack.toxiproxy, stack.postgres):
-        yield SelfTest(
-            t=time.monotonic_ns(),
-            fault=commit_result.parameters,
-            situation=SITUATION,
-            expected=commit_result.expected,
-            seen=commit_result.seen,
-            after_ms=commit_result.after_ms,
-            held=commit_result.held,
-        )
+    )
+    yield from self_test_commits(faults, stack.toxiproxy, stack.postgres)
 
 
 def _load_config(spec: RunSpec, stack: Stack) -> LoadConfig:

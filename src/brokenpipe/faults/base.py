@@ -215,6 +215,11 @@ class Fault(BaseModel):
         return (cls.model_validate(given),)
 
     @property
+    def parameters(self) -> dict[str, object]:
+        """All but its name, as a history holds them."""
+        return self.model_dump(mode="json", exclude={"name"})
+
+    @property
     @abstractmethod
     def parameters_text(self) -> str:
         """Its parameters in a few words, with units."""

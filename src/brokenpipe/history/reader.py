@@ -28,8 +28,10 @@ import psutil
 
 from brokenpipe.errors import ReportError
 from brokenpipe.files import UnfitFile, describe_missing_file, describe_missing_folder
+from brokenpipe.history.format import has_fault_texts
 from brokenpipe.history.plausible import arms_in, history_begin_ns, plausibility_sql, shaped_column_sql
 from brokenpipe.history.resume import merge_parts
+from brokenpipe.history.schema.format_1 import read_as_format_2
 from brokenpipe.history.schema.own import TABLES, VIEWS
 from brokenpipe.history.schema.table import EVERY_FILE, RecordTable
 from brokenpipe.history.worker_clocks import correct_worker_clocks
@@ -113,11 +115,16 @@ def require_report_folder(folder: Path) -> None:
 
 @contextmanager
 def open_history(folder: Path) -> Iterator[History]:
-    """The history in a report folder. Raises ReportError if there is none, or no room to read it in."""
+    """The history in a report folder. Raises ReportError if there is none, or no room, or it has a later format."""
     require_report_folder(folder)
+    fault_texts = has_fault_texts(sorted(folder.glob(EVERY_FILE)))
     with _database(folder) as connection:
         with correct_worker_clocks(sorted(folder.glob(EVERY_FILE))) as ours, merge_parts(ours) as files:
-            _load(connection, folder, files, kept="VIEW" if _is_large(folder) else "TABLE")
+            kept: Literal["VIEW", "TABLE"] = "VIEW" if _is_large(folder) else "TABLE"
+            _load(connection, folder, files, kept=kept)
+            if fault_texts:
+                read_as_format_2(connection, folder, kept)
+            _create_views(connection, kept)
         yield History(folder, connection)
 
 
@@ -186,7 +193,7 @@ def _load(
     *,
     kept: Literal["VIEW", "TABLE"],
 ) -> None:
-    """A table for each group of files, and each kind of line, and what is drawn from several, as a view or a table.
+    """A table for each group of files, and for each kind of line, as a view or a table.
 
     A view takes no room. A table is planned once, where each of some hundred queries would plan the view anew.
     """
@@ -215,6 +222,10 @@ def _load(
         selected += ["witness_arm"] * table.from_witness + ["id_hash"] * table.plain
         parts = (f"SELECT {', '.join(selected)} FROM {source}" for source in sources[table.name])
         connection.execute(f"CREATE {kept} {table.name} AS {' UNION ALL '.join(parts)}")
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, kept: Literal["VIEW", "TABLE"]) -> None:
+    """What is drawn from several tables."""
     for name, query in VIEWS.items():
         connection.execute(f"CREATE {kept} {name} AS {query}")
 

@@ -15,9 +15,9 @@ Each file has one writer, and none is ever rewritten:
     watch.ndjson             the watch     WatchedPart, WatchTick, SilenceEdge, of `silences.py`
 
 Every time is `time.monotonic_ns()`, which all processes of one machine share; a worker's differs by its
-`ClockOffset`. Each file opens with a `Clock` that ties it to the wall clock. Large files go on in further ones, and an
-experiment that was cut off and resumed has files for each part: `file_names.py` says how they are called,
-`resume.py` how their clocks are joined.
+`ClockOffset`. Each file opens with a `Clock`, which ties it to the wall clock and names its format (`format.py`). Large
+files go on in further ones, and an experiment that was cut off and resumed has files for each part: `file_names.py`
+says how they are called, `resume.py` how their clocks are joined.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, Self
 
+from brokenpipe.faults.contract import Since
+from brokenpipe.faults.recorded import describe_fault
 from brokenpipe.history.validity_codes import DOUBTS, Code
+
+FORMAT = 2
+"""Of what is written. 1: a fault was a text that also held its parameters, and a `Clock` had no format."""
 
 RunEnding = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
 """How an experiment ended."""
@@ -53,6 +58,7 @@ class Clock(Record):
     wall_ns: int
     pid: int
     writer: str
+    format: int | None = FORMAT
 
 
 # --- experiment.ndjson ------------------------------------------------------------------------------
@@ -108,7 +114,10 @@ class RecordedDoubt(Record):
 
 @dataclass(frozen=True, slots=True)
 class SelfTest(Record):
-    """One situation of one fault's contract, tried on raw sockets before the experiment."""
+    """One situation of one fault's contract, tried on raw sockets before the experiment.
+
+    `parameters` are those that were tried, with shorter times than the plan's.
+    """
 
     KIND: ClassVar[str] = "probe"
     t: int
@@ -118,6 +127,15 @@ class SelfTest(Record):
     seen: str
     after_ms: float | None
     held: bool
+    parameters: Mapping[str, object] | None = None
+
+    @property
+    def fault_text(self) -> str:
+        return describe_fault(self.fault, self.parameters)
+
+    def __str__(self) -> str:
+        outcome = "held" if self.held else f"did not hold: expected {self.expected}"
+        return f"{self.fault_text}, {self.situation}: {outcome}; seen {self.seen} at {self.after_ms:.1f} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +179,36 @@ class Finish(Record):
 # --- nemesis.ndjson ---------------------------------------------------------------------------------
 
 
+Action = Literal["renew", "clear", "inject", "heal", "restart"]
+
+
 @dataclass(frozen=True, slots=True)
 class FaultAction(Record):
     """One thing the nemesis did to one arm, with the time before and after the call.
 
-    `renew` ends connections so that others are opened, which end in another way; `clear` ends them when the load is
-    over. Histories of before have `arm` or `disarm` and `clear` before every phase.
+    `fault` is its name, `parameters` are its own. `renew` ends connections so that others are opened, which end in
+    another way; `clear` ends them when the load is over. These two and `restart` belong to no fault. Older histories
+    have `arm` or `disarm`, and `clear` before every phase.
     """
 
     KIND: ClassVar[str] = "act"
     t0: int
     t1: int
-    action: Literal["arm", "disarm", "renew", "clear", "inject", "heal", "restart"]
-    fault: str
+    action: Action
+    fault: str | None
     arm: str
     phase: str
     episode: int | None
     error: str | None = None
+    parameters: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FaultDetection(Record):
-    """What a raw socket of the harness saw of a strike. A fault that it did not see did not land."""
+    """What a raw socket of the harness saw of a strike. A fault that it did not see did not land.
+
+    `expected` is for readers; `timed_from` says what `after_ms` counts from.
+    """
 
     KIND: ClassVar[str] = "landing"
     t: int
@@ -194,6 +220,8 @@ class FaultDetection(Record):
     seen: str
     after_ms: float | None
     landed: bool
+    parameters: Mapping[str, object] | None = None
+    timed_from: Since | None = None
 
 
 # --- requests.ndjson --------------------------------------------------------------------------------

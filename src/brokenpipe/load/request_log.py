@@ -79,7 +79,7 @@ class RequestLog:
         clock = Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer="load")
         self._lines.append(
             f'{{"k":"{clock.KIND}","t":{clock.t},"wall_ns":{clock.wall_ns},"pid":{clock.pid},'
-            f'"writer":{quote(clock.writer)}}}\n'
+            f'"writer":{quote(clock.writer)},"format":{clock.format}}}\n'
         )
         self.flush()
 

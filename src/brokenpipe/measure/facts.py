@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from brokenpipe.history.reader import History
+from brokenpipe.history.records import SelfTest
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
 from brokenpipe.measure.attribution.event_loop import with_loop_lag
 from brokenpipe.measure.attribution.idle_connections import refine_by_pings
@@ -21,7 +22,7 @@ from brokenpipe.measure.failures.witness_coverage import (
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.attribution import Attribution
 from brokenpipe.measure.model.findings import PhaseFinding, SwallowedErrors
-from brokenpipe.measure.model.validity import ArrivalCounts, ContractResult, Health
+from brokenpipe.measure.model.validity import ArrivalCounts, Health
 from brokenpipe.measure.model.write_counts import WriteAudit
 from brokenpipe.measure.run_metadata import end_reason, plan_of, recorded_environment
 from brokenpipe.measure.stats.intervals import ERROR
@@ -63,7 +64,7 @@ class Facts:
     swallowed: tuple[SwallowedErrors, ...]
     write_audits: Mapping[str, WriteAudit]  # by arm
     health: Health
-    contract_results: tuple[ContractResult, ...]
+    contract_results: tuple[SelfTest, ...]
     estimator: Estimator
     witness_coverage: Mapping[str, WitnessCoverage]  # by arm, what the witness saw
 

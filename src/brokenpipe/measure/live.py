@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brokenpipe.faults.recorded import describe_fault
 from brokenpipe.history.records import NEVER_SENT
 from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.live_view import RECENT_S, ArmSnapshot, FaultEvent
@@ -92,8 +93,8 @@ class LiveReader:
         found: list[FaultEvent] = []
         open_: dict[str, int] = {}  # fault → its place in `found`
         for act in self._acts:
-            fault, action = act["fault"], act["action"]
-            if action == "inject":
+            action, fault = act["action"], act["fault"] and _fault_text(act)
+            if action == "inject" and fault:
                 before = found[-1] if found else None
                 if (
                     before
@@ -197,7 +198,7 @@ class LiveReader:
             ]
         return FaultEvent(
             t=t,
-            fault=act["fault"],
+            fault=_fault_text(act),
             phase=act["phase"],
             arms=arms,
             held=held,
@@ -206,6 +207,10 @@ class LiveReader:
             watched=len(seen),
             error=error or act["error"],
         )
+
+
+def _fault_text(act: RecordLine) -> str:
+    return describe_fault(act["fault"], act.get("parameters"))
 
 
 def _end_of(line: RecordLine) -> int:

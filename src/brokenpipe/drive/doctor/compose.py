@@ -55,11 +55,11 @@ def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
             results = self_test_faults(
                 every_fault(), stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
             )
-            commit_results = self_test_commits(every_fault(), stack.toxiproxy, stack.postgres)
+            results += self_test_commits(every_fault(), stack.toxiproxy, stack.postgres)
         except StackError as error:
             yield failed_check("stack in containers", error)
             return
-        yield from fault_results(results, commit_results)
+        yield from fault_results(results)
 
 
 def _stack_spec(project: Project, folder: Path, janitor_: Janitor, engine: str | None) -> StackSpec:

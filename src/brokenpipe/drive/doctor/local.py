@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from brokenpipe.drive.doctor.machine import CheckResult, check_machine
-from brokenpipe.drive.self_test.commit import SITUATION, CommitTestResult, self_test_commits
-from brokenpipe.drive.self_test.wire import SelfTestResult, self_test_faults
+from brokenpipe.drive.self_test.commit import COMMITTING, self_test_commits
+from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.errors import NamespaceError, StackError
 from brokenpipe.faults import Fault, fault_kinds, registry
+from brokenpipe.history.records import SelfTest
 from brokenpipe.plan.project import Project
 from brokenpipe.stack.packet_loss.namespace import find_container_entry_method, find_entry_method
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -97,34 +98,34 @@ def _check_faults(
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=janitor_))
         if database is None:
             scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=janitor_)
-            results, commit_results = (
-                self_test_faults([each for each in faults if each.place == "wire"], server, scratch),
-                [],
-            )
+            results = self_test_faults([each for each in faults if each.place == "wire"], server, scratch)
         else:
             results = self_test_faults(faults, server, lambda: nullcontext(database))
-            commit_results = self_test_commits(faults, server, database)
+            results += self_test_commits(faults, server, database)
     except StackError as error:
         yield failed_check("Toxiproxy", error)
         return
     yield CheckResult("Toxiproxy", True, f"{server.version}, API on 127.0.0.1:{server.api_port}")
-    yield from fault_results(results, commit_results)
+    yield from fault_results(results)
 
 
-def fault_results(
-    results: Sequence[SelfTestResult], commit_results: Sequence[CommitTestResult]
-) -> Iterator[CheckResult]:
+def fault_results(results: Sequence[SelfTest]) -> Iterator[CheckResult]:
     """A result for each fault that was tested."""
-    for fault in dict.fromkeys(result.parameters for result in results):
-        mine = [result for result in results if result.parameters == fault]
+    by_fault: dict[str, list[SelfTest]] = {}
+    for result in results:
+        by_fault.setdefault(result.fault_text, []).append(result)
+    for fault, mine in by_fault.items():
         yield CheckResult(
             f"fault {fault}",
             all(result.held for result in mine),
-            "; ".join(f"{p.situation.replace('_', ' ')}: {p.seen} at {p.after_ms:.0f} ms" for p in mine),
+            "; ".join(map(_observation, mine)),
             _TRY_AGAIN,
         )
-    for cut in commit_results:
-        yield CheckResult(f"fault {cut.parameters}", cut.held, f"{SITUATION}: {cut.seen}", _TRY_AGAIN)
+
+
+def _observation(result: SelfTest) -> str:
+    when = f" at {result.after_ms:.0f} ms" if result.situation != COMMITTING else ""
+    return f"{result.situation.replace('_', ' ')}: {result.seen}{when}"
 
 
 _TRY_AGAIN = "This machine cannot measure that fault now: try again at rest."

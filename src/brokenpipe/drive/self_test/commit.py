@@ -10,36 +10,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from brokenpipe.faults import CommitCut, Fault, ProxyControl
+from brokenpipe.history.records import SelfTest
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
-SITUATION = "committing"
+COMMITTING = "committing"
 CONNECT_TIMEOUT_S = 2
 EXPECTED = {
     "reply": "committed, the client hears nothing; the next commit passes",
     "commit": "not committed, the client hears nothing; the next commit passes",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CommitTestResult:
-    """Result of one self-test of commit_cut: what was expected and what was seen."""
-
-    parameters: str
-    expected: str
-    seen: str
-    after_ms: float
-
-    @property
-    def held(self) -> bool:
-        return self.seen == self.expected
 
 
 def self_test_commits(
@@ -48,7 +34,7 @@ def self_test_commits(
     postgres: Postgres,
     *,
     wire_of: Callable[[Proxy], ProxyControl] = lambda proxy: proxy,
-) -> list[CommitTestResult]:
+) -> list[SelfTest]:
     """Test each different commit_cut among the faults. Raises ProxyError when the server refuses."""
     cuts = [fault for fault in dict.fromkeys(faults) if isinstance(fault, CommitCut)]
     return [_test_commit(fault, server, postgres, wire_of) for fault in cuts]
@@ -56,17 +42,17 @@ def self_test_commits(
 
 def _test_commit(
     fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], ProxyControl]
-) -> CommitTestResult:
+) -> SelfTest:
     try:
         return _cut_and_count(fault, server, postgres, wire_of)
     except psycopg.Error as error:
         seen = f"nothing: {' '.join(str(error).split())}"
-        return CommitTestResult(str(fault), EXPECTED[fault.lost], seen, 0.0)
+        return _result_of(fault, seen, 0.0)
 
 
 def _cut_and_count(
     fault: CommitCut, server: ToxiproxyServer, postgres: Postgres, wire_of: Callable[[Proxy], ProxyControl]
-) -> CommitTestResult:
+) -> SelfTest:
     table = sql.Identifier(f"commit_probe_{time.monotonic_ns()}")
     with (
         server.scratch_proxy((postgres.host, postgres.port), rst_on_close=fault.armed) as proxy,
@@ -86,7 +72,21 @@ def _cut_and_count(
         f"{'' if there else 'not '}committed, the client hears {'of it' if heard else 'nothing'}; "
         f"the next commit {'passes' if passed else 'is cut, too'}"
     )
-    return CommitTestResult(str(fault), EXPECTED[fault.lost], seen, after_ms)
+    return _result_of(fault, seen, after_ms)
+
+
+def _result_of(fault: CommitCut, seen: str, after_ms: float) -> SelfTest:
+    expected = EXPECTED[fault.lost]
+    return SelfTest(
+        time.monotonic_ns(),
+        fault.name,
+        COMMITTING,
+        expected,
+        seen,
+        after_ms,
+        seen == expected,
+        fault.parameters,
+    )
 
 
 def _insert(dsn: str, table: sql.Identifier, before_commit: Callable[[], None]) -> bool:

@@ -10,10 +10,10 @@ fault that does not meet its contract makes the verdict of an experiment unknown
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from functools import partial
 
 from brokenpipe.drive.detection.detect import login_target_of
@@ -21,6 +21,7 @@ from brokenpipe.drive.observers.socket_observers import OBSERVERS, Observation
 from brokenpipe.drive.self_test.echo_server import echo_server
 from brokenpipe.drive.self_test.server import observe_at_server
 from brokenpipe.faults import Fault, ProxyControl, Situation, SocketExpectation
+from brokenpipe.history.records import SelfTest
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -28,27 +29,6 @@ from brokenpipe.stack.proxy.server import ToxiproxyServer
 
 _ATTEMPTS = 5  # where a miss can be chance; any other miss counts at once
 _AT_ONCE = 16  # mostly waiting; with all of them at once, sockets were seen to end 100 ms late
-
-
-@dataclass(frozen=True, slots=True)
-class SelfTestResult:
-    """Result of testing one fault in one situation: what was expected and what a plain socket saw.
-
-    `parameters`: the fault as tested, with its times shortened to a second at most.
-    `after_ms` counts from what `expected.since` names.
-    """
-
-    fault: str
-    parameters: str
-    situation: Situation
-    expected: SocketExpectation
-    seen: str
-    after_ms: float
-    held: bool
-
-    def __str__(self) -> str:
-        outcome = "held" if self.held else f"did not hold: expected {self.expected}"
-        return f"{self.parameters}, {self.situation}: {outcome}; seen {self.seen} at {self.after_ms:.1f} ms"
 
 
 def _same_proxy(proxy: Proxy) -> ProxyControl:
@@ -65,7 +45,7 @@ def self_test_faults(
     *,
     wire_of: Callable[[Proxy], ProxyControl] = _same_proxy,
     harness_host: str = LOOPBACK,
-) -> list[SelfTestResult]:
+) -> list[SelfTest]:
     """Test every different fault in every situation: faults of the wire, then faults of the server.
 
     Takes half a second for strikes and delays; for an idle limit half as long again as the limit; for each
@@ -92,7 +72,7 @@ def _test_server_faults(
     server: ToxiproxyServer,
     scratch: ScratchPostgres,
     wire_of: Callable[[Proxy], ProxyControl],
-) -> list[SelfTestResult]:
+) -> list[SelfTest]:
     if not faults:
         return []
     with scratch() as running:
@@ -101,18 +81,19 @@ def _test_server_faults(
             return [result for fault in faults for result in _test_server_fault(fault, proxy, wire_of(proxy))]
 
 
-def _test_server_fault(fault: Fault, proxy: Proxy, wire: ProxyControl) -> list[SelfTestResult]:
+def _test_server_fault(fault: Fault, proxy: Proxy, wire: ProxyControl) -> list[SelfTest]:
     for _ in range(_ATTEMPTS):
         observed = observe_at_server(fault, wire, login_target_of(proxy))
         results = [_result_of(fault, situation, seen) for situation, seen in observed.items()]
-        missed = [result for result in results if not result.held]
-        if not missed or not all(_missed_by_chance(result, observed[result.situation]) for result in missed):
+        missed = [situation for result, situation in zip(results, observed, strict=True) if not result.held]
+        if not missed or not all(_missed_by_chance(fault, each, observed[each]) for each in missed):
             break
     return results
 
 
-def _missed_by_chance(result: SelfTestResult, observed: Observation | str) -> bool:
-    return not isinstance(observed, str) and result.expected.missed_by_chance(observed.seen, observed.after_s)
+def _missed_by_chance(fault: Fault, situation: Situation, observed: Observation | str) -> bool:
+    expected: SocketExpectation = getattr(fault.contract, situation)
+    return not isinstance(observed, str) and expected.missed_by_chance(observed.seen, observed.after_s)
 
 
 def _test_wire_faults(
@@ -120,7 +101,7 @@ def _test_wire_faults(
     server: ToxiproxyServer,
     wire_of: Callable[[Proxy], ProxyControl],
     harness_host: str,
-) -> list[SelfTestResult]:
+) -> list[SelfTest]:
     cases = [(fault, situation) for fault in faults for situation in OBSERVERS]
     if not cases:
         return []
@@ -147,24 +128,24 @@ def _retry_alone(
     observe: Callable[[], Observation | str], case: tuple[Fault, Situation], observed: Observation | str
 ) -> Observation | str:
     """Repeat an observation alone while it may have missed by chance."""
-    expected: SocketExpectation = getattr(case[0].contract, case[1])
     for _ in range(_ATTEMPTS):
-        if isinstance(observed, str) or not expected.missed_by_chance(observed.seen, observed.after_s):
+        if not _missed_by_chance(*case, observed):
             break
         observed = observe()
     return observed
 
 
-def _result_of(fault: Fault, situation: Situation, observed: Observation | str) -> SelfTestResult:
+def _result_of(fault: Fault, situation: Situation, observed: Observation | str) -> SelfTest:
     expected: SocketExpectation = getattr(fault.contract, situation)
-    return SelfTestResult(
+    return SelfTest(
+        t=time.monotonic_ns(),
         fault=fault.name,
-        parameters=str(fault),
         situation=situation,
-        expected=expected,
+        expected=str(expected),
         seen=observed if isinstance(observed, str) else observed.seen,
         after_ms=0.0 if isinstance(observed, str) else observed.after_s * 1000,
         held=not isinstance(observed, str) and expected.met_by(observed.seen, observed.after_s),
+        parameters=fault.parameters,
     )
 
 

@@ -20,7 +20,7 @@ TABLES = (
         "clocks",
         EVERY_FILE,
         "clock",
-        {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR"},
+        {"t": "BIGINT", "wall_ns": "BIGINT", "pid": "INTEGER", "writer": "VARCHAR", "format": "INTEGER"},
     ),
     RecordTable(
         "phase_edges", "experiment*.ndjson", "phase", {"t": "BIGINT", "name": "VARCHAR", "edge": "VARCHAR"}
@@ -65,6 +65,7 @@ TABLES = (
             "seen": "VARCHAR",
             "after_ms": "DOUBLE",
             "held": "BOOLEAN",
+            "parameters": "JSON",
         },
     ),
     RecordTable(
@@ -103,6 +104,7 @@ TABLES = (
             "phase": "VARCHAR",
             "episode": "INTEGER",
             "error": "VARCHAR",
+            "parameters": "JSON",
         },
     ),
     RecordTable(
@@ -119,6 +121,8 @@ TABLES = (
             "seen": "VARCHAR",
             "after_ms": "DOUBLE",
             "landed": "BOOLEAN",
+            "parameters": "JSON",
+            "timed_from": "VARCHAR",
         },
     ),
     RecordTable(
@@ -281,6 +285,6 @@ VIEWS: Mapping[str, str] = {
             ) WHERE t >= c.t)
         AND NOT EXISTS (
             FROM acts a WHERE c.t BETWEEN a.t0 - 250000000 AND a.t1 + 250000000
-            AND ((c.service = 'postgres' AND a.fault LIKE 'server_%')
+            AND ((c.service = 'postgres' AND a.fault IN ('server_pause', 'server_restart', 'server_setting'))
                  OR (c.service = 'toxiproxy' AND a.action = 'restart')))""",
 }

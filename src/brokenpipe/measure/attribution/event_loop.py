@@ -178,7 +178,7 @@ def reconnects_after_standstill(
     }
 
     def ended_by(arm: str, port: int, t: int) -> ConnectionEnd | None:
-        return (FaultWindow(EVENT_LOOP, "", "", None, t, t), t) if (arm, port, t) in given_up else None
+        return (FaultWindow(EVENT_LOOP, None, "", None, t, t), t) if (arm, port, t) in given_up else None
 
     return failed_reconnects(history, ended_by).keys()
 

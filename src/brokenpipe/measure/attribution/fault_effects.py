@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brokenpipe.error_class import ErrorClass
-from brokenpipe.faults import Fault
 from brokenpipe.faults.idle_reset import IdleReset
 from brokenpipe.faults.latency import Latency
 from brokenpipe.faults.server_setting import ServerSetting
@@ -51,9 +50,8 @@ _END_AT_THE_SERVER = frozenset({"refuse", "backend_kill", "server_restart"})
 
 @dataclass(frozen=True, slots=True)
 class FaultEffects:
-    """The faults of a plan, by phase. For a fault that is not in the plan, only its kind is known."""
+    """What active faults can do, and a pooler after them. Of one whose parameters are unknown, only its kind is."""
 
-    faults: Mapping[str, Fault]
     pooler_retries_ns: int = (
         0  # for so long a pooler tells clients of a server that it could not reach before
     )
@@ -87,7 +85,7 @@ class FaultEffects:
 
     def could_delay(self, window: FaultWindow, act: str, took_ns: int | None) -> bool:
         """Whether it is at least half of an operation's time: all of it under silence, round trips under a latency."""
-        fault = self._fault(window)
+        fault = window.injected
         if not isinstance(fault, Latency):
             return window.fault == "latency" or window.fault in SILENT_FAULTS
         if took_ns is None:
@@ -97,16 +95,16 @@ class FaultEffects:
 
     def delay_ns(self, window: FaultWindow) -> int:
         """By how much it delays one round trip."""
-        fault = self._fault(window)
+        fault = window.injected
         return (fault.ms + fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
 
     def least_delay_ns(self, window: FaultWindow) -> int:
         """By how much it delays one round trip at least."""
-        fault = self._fault(window)
+        fault = window.injected
         return max(0, fault.ms - fault.jitter_ms) * 1_000_000 if isinstance(fault, Latency) else 0
 
     def _could_end_while_connecting(self, window: FaultWindow, took_ns: int | None) -> bool:
-        fault = self._fault(window)
+        fault = window.injected
         if isinstance(fault, IdleReset) and took_ns is not None:
             return took_ns + SLACK_NS >= fault.after_ms * 1_000_000
         return window.fault in _END_WHILE_CONNECTING
@@ -122,19 +120,13 @@ class FaultEffects:
         return took_ns + SLACK_NS >= (setting.after_ms or 0) * 1_000_000
 
     def _setting(self, window: FaultWindow) -> ServerSetting | None:
-        fault = self._fault(window)
+        fault = window.injected
         return fault if isinstance(fault, ServerSetting) else None
-
-    def _fault(self, window: FaultWindow) -> Fault | None:
-        fault = self.faults.get(window.phase)
-        return fault if fault is not None and fault.name == window.fault else None
 
 
 def fault_effects(history: History) -> FaultEffects:
-    """The effects of the faults of the plan that was run."""
+    """The effects of faults in the run with its plan's pooler."""
     plan = Plan.model_validate(history.document("plan.json"), strict=False)
     pooler = plan.scenario.pgbouncer
     retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0
-    return FaultEffects(
-        {phase.name: phase.fault for phase in plan.scenario.phases if phase.fault}, retries_ns
-    )
+    return FaultEffects(retries_ns)

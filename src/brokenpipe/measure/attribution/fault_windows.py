@@ -17,6 +17,7 @@ from itertools import islice
 
 from brokenpipe.faults import Fault
 from brokenpipe.faults.contract import SERVER_LATE_S
+from brokenpipe.faults.recorded import parse_fault
 from brokenpipe.history.reader import History
 
 SLACK_NS = 5_000_000  # from an act to its effect on a socket or its log line
@@ -36,10 +37,13 @@ _AT_SERVER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FaultWindow:
-    """`fault` is its name; `begins` and `ends` are monotonic nanoseconds. `episode`: of a strike."""
+    """`fault` is its name; `begins` and `ends` are monotonic nanoseconds. `episode`: of a strike.
+
+    `injected` is the fault with its parameters; None: they are not known, or it is none of ours.
+    """
 
     fault: str
-    detail: str
+    injected: Fault | None
     phase: str
     episode: int | None
     begins: int
@@ -76,7 +80,9 @@ class FaultWindows:
         )
 
 
-_ACTS = "SELECT arm, action, fault, phase, episode, t0, t1 FROM acts WHERE error IS NULL ORDER BY t0"
+_ACTS = """
+SELECT arm, action, fault, parameters, phase, episode, t0, t1 FROM acts WHERE error IS NULL ORDER BY t0
+"""
 _ENDING_ACTIONS = frozenset({"heal", "renew", "clear", "restart", "inject"})
 _HARNESS_ACTIONS = frozenset({"renew", "clear", "restart"})
 _FOR_EVER = 2**63 - 1
@@ -85,17 +91,17 @@ _FOR_EVER = 2**63 - 1
 def fault_windows(history: History) -> FaultWindows:
     """The windows of each arm, from the acts of the nemesis."""
     by_arm: dict[str, list[FaultWindow]] = defaultdict(list)
-    acts: dict[str, list[tuple[str, str, str, int | None, int, int]]] = defaultdict(list)
+    acts: dict[str, list[tuple[str, str, str | None, str, int | None, int, int]]] = defaultdict(list)
     for arm, *act in history.rows(_ACTS):
         acts[arm].append(tuple(act))
     for arm, done in acts.items():
-        for n, (action, fault, phase, episode, t0, t1) in enumerate(done):
-            name = fault.partition(" ")[0]
+        for n, (action, fault, parameters, phase, episode, t0, t1) in enumerate(done):
             if action in _HARNESS_ACTIONS:
-                by_arm[arm].append(FaultWindow(HARNESS, "", phase, None, t0, t1))
-            elif action == "inject":
-                over = (later[5] for later in islice(done, n + 1, None) if later[0] in _ENDING_ACTIONS)
-                late_ns = SERVER_SLACK_NS if name in _AT_SERVER else 0
-                ends = t1 + late_ns if name in _MOMENTARY else next(over, _FOR_EVER)
-                by_arm[arm].append(FaultWindow(name, fault, phase, episode, t0, ends))
+                by_arm[arm].append(FaultWindow(HARNESS, None, phase, None, t0, t1))
+            elif action == "inject" and fault:
+                over = (later[6] for later in islice(done, n + 1, None) if later[0] in _ENDING_ACTIONS)
+                late_ns = SERVER_SLACK_NS if fault in _AT_SERVER else 0
+                ends = t1 + late_ns if fault in _MOMENTARY else next(over, _FOR_EVER)
+                injected = parse_fault(fault, parameters)
+                by_arm[arm].append(FaultWindow(fault, injected, phase, episode, t0, ends))
     return FaultWindows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})

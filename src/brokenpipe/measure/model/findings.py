@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from brokenpipe.history.records import SelfTest
 from brokenpipe.measure.failures.error_classes import ChainedException
 from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
@@ -17,7 +18,7 @@ from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.series import Timelines
-from brokenpipe.measure.model.validity import ArrivalCounts, ContractResult, Health, ValidityWarning
+from brokenpipe.measure.model.validity import ArrivalCounts, Health, ValidityWarning
 from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
 from brokenpipe.measure.model.write_counts import WriteAudit
 
@@ -100,7 +101,7 @@ class Findings:
     failures: tuple[FailureGroup, ...]
     timelines: Timelines
     health: Health
-    contract_results: tuple[ContractResult, ...]
+    contract_results: tuple[SelfTest, ...]
     best: Recommendation | None
     costs: Mapping[str, ArmCost]  # by arm, without the control; empty without a phase that has no fault
     environment: Mapping[str, str]  # versions, machine: label → value

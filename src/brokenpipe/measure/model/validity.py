@@ -74,18 +74,6 @@ class ArrivalCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class ContractResult:
-    """Result of one self-test of a fault: what a raw socket saw before the experiment."""
-
-    fault: str
-    situation: str
-    expected: str
-    seen: str
-    after_ms: float | None
-    held: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ValidityWarning:
     """A reason not to trust a run (a doubt). `unknown`: no check that depends on it may pass."""
 

@@ -27,7 +27,7 @@ SELECT arm, sum(more)::BIGINT FROM (
     FROM postgres_gauges WHERE killed IS NOT NULL WINDOW w AS (PARTITION BY arm ORDER BY t)
 ) g WHERE more > 0 AND t >= ? AND NOT EXISTS (
     FROM acts a WHERE a.t0 <= g.t AND a.t1 >= g.before - ?
-    AND (a.fault LIKE 'server_restart%' OR (a.fault LIKE 'backend_kill%' AND a.arm = g.arm))
+    AND (a.fault = 'server_restart' OR (a.fault = 'backend_kill' AND a.arm = g.arm))
 ) GROUP BY arm ORDER BY arm
 """
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
+from brokenpipe.faults.recorded import parse_parameters
 from brokenpipe.history.reader import History
+from brokenpipe.history.records import SelfTest
 from brokenpipe.history.schema.table import EVERY_FILE
 from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
 from brokenpipe.measure.model.arm_phase import ArmPhase
-from brokenpipe.measure.model.validity import ContractResult, Health, ProcessLoad
+from brokenpipe.measure.model.validity import Health, ProcessLoad
 from brokenpipe.measure.time_series.charts import experiment_begin
 from brokenpipe.measure.validity.memory import memory_by_process
 
@@ -37,7 +39,7 @@ def health(history: History, *, cores: int, arms: Sequence[str], workers: int) -
     (lag,) = history.one("SELECT max(ms) FROM lags WHERE t BETWEEN ? AND ?", (begin, end))
     landings, landed, after = history.one(
         "SELECT count(*), count(*) FILTER (landed), "
-        "median(after_ms) FILTER (landed AND expected LIKE '%after injection') FROM landings"
+        "median(after_ms) FILTER (landed AND timed_from = 'injection') FROM landings"
     )
     over_time = memory_by_process(history, arms, experiment_begin(history))
     private = {(one.role, one.arm): one.peak_bytes for one in over_time if one.private}
@@ -68,14 +70,18 @@ def _workers(history: History, count: int) -> Iterator[WorkerClock]:
         yield clocks.get(name, WorkerClock(name, 0, None, 0))
 
 
-def contract_results(history: History) -> tuple[ContractResult, ...]:
-    """The self-test results of the faults, from before the experiment."""
+def contract_results(history: History) -> tuple[SelfTest, ...]:
+    """The self-tests of the faults, from before the experiment. Their `t` counts from its first record."""
+    begin = experiment_begin(history)
     # An experiment that was resumed has self-tests for each part; the last of equal lines stands for all.
     rows = history.rows(
-        "SELECT fault, situation, expected, seen, after_ms, held FROM probes QUALIFY row_number() "
-        "OVER (PARTITION BY fault, situation, held ORDER BY t DESC) = 1 ORDER BY t, fault, situation"
+        "SELECT parameters, t, fault, situation, expected, seen, after_ms, held FROM probes QUALIFY row_number() "
+        "OVER (PARTITION BY fault, parameters, situation, held ORDER BY t DESC) = 1 ORDER BY t, fault, situation"
     )
-    return tuple(ContractResult(*row) for row in rows)
+    return tuple(
+        SelfTest(t - begin, fault, situation, expected, seen, after_ms, held, parse_parameters(parameters))
+        for parameters, t, fault, situation, expected, seen, after_ms, held in rows
+    )
 
 
 def undetected_strikes(

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
+from brokenpipe.history.records import SelfTest
 from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import UNEQUAL
 from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
 from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
-from brokenpipe.measure.model.validity import ContractResult, Health, ValidityWarning
+from brokenpipe.measure.model.validity import Health, ValidityWarning
 from brokenpipe.measure.silences.warnings import silence_warnings
 from brokenpipe.measure.tables.requests import select_with_episode
 from brokenpipe.measure.validity.containers import container_warnings
@@ -35,7 +36,7 @@ def run_warnings(
     cells: Mapping[ArmPhase, ArmPhaseStats],
     seen: Mapping[str, WitnessCoverage],
     health: Health,
-    contract: tuple[ContractResult, ...],
+    contract: tuple[SelfTest, ...],
 ) -> tuple[ValidityWarning, ...]:
     """Every warning about this run."""
     begun = tuple(dict.fromkeys(name for _, name in cells))
@@ -71,7 +72,7 @@ def _unreadable(history: History) -> Iterator[ValidityWarning]:
         yield ValidityWarning.of(Code.LINES_UNREADABLE, f"{plural(lines, 'line')} of {files} cannot be read")
 
 
-def _contract(contract: tuple[ContractResult, ...], faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
+def _contract(contract: tuple[SelfTest, ...], faulty: tuple[str, ...]) -> Iterator[ValidityWarning]:
     if faulty and not contract:
         yield ValidityWarning.of(
             Code.CONTRACT_NOT_PROBED, "no fault was tried on a raw socket before the experiment"
@@ -80,7 +81,7 @@ def _contract(contract: tuple[ContractResult, ...], faulty: tuple[str, ...]) -> 
         if not probe.held:
             yield ValidityWarning.of(
                 Code.CONTRACT_NOT_HELD,
-                f"{probe.fault} did not do what it says on a raw socket ({probe.situation}): "
+                f"{probe.fault_text} did not do what it says on a raw socket ({probe.situation}): "
                 f"expected {probe.expected}, seen {probe.seen}",
             )
 

@@ -14,6 +14,8 @@ import threading
 import time
 from typing import Any
 
+HISTORY_FORMAT = 2  # FORMAT of brokenpipe/history/records.py
+
 now = time.monotonic_ns
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: no text can break the encoding
@@ -59,7 +61,8 @@ class _NdjsonFile:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._identity = _identity(self._descriptor)
         clock = {"k": "clock", "t": now(), "wall_ns": time.time_ns(), "pid": os.getpid()}
-        os.write(self._descriptor, _encode({**clock, "writer": f"witness {arm}"}).encode("ascii") + b"\n")
+        clock |= {"writer": f"witness {arm}", "format": HISTORY_FORMAT}
+        os.write(self._descriptor, _encode(clock).encode("ascii") + b"\n")
 
     def _forget(self) -> None:
         """In a forked child: the parent's file is not ours, and its lock may have been held."""
