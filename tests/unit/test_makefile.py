@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from brokenpipe.stack.proxy.toolchain import BUILD_FLAGS
+
 MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
 
 
@@ -13,3 +15,18 @@ def test_every_command_is_phony() -> None:
     commands = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
     (phony,) = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert commands - set(phony.split()) == set()
+
+
+def test_the_early_build_fills_the_cache_of_the_real_one() -> None:
+    """Go's cache is filled with the flags with which the server is built: with others all would be compiled twice."""
+    assert f"GO_FLAGS := {' '.join(BUILD_FLAGS)}\n" in MAKEFILE
+    assert "go build $(GO_FLAGS) -o /dev/null ." in MAKEFILE
+    assert "CGO_ENABLED=0" in MAKEFILE
+
+
+def test_only_what_is_no_run_asks_for_the_packages_of_tests() -> None:
+    """`make loadtest` and the other commands of a user install no packages of tests."""
+    needs = dict(re.findall(r"^([a-z]+): (setup|develop)\b", MAKEFILE, re.MULTILINE))
+    developed = {command for command, need in needs.items() if need == "develop"}
+    assert developed == {"truth", "silence", "sabotage", "test", "bench", "lint", "format"}
+    assert needs["loadtest"] == "setup"

@@ -9,35 +9,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.workflows.actionlint import built_actionlint
 from tests.workflows.steps import REPOSITORY, WORKFLOWS, carry_out, script, steps, workflow
 
-from brokenpipe.stack.proxy.toolchain import find_go
-
-ACTIONLINT = "v1.7.7"
-PROXIES = REPOSITORY / "proxies"
 NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
 INSTALL = "What a bare Debian lacks"
 
 
 @pytest.fixture(scope="session")
 def actionlint() -> Path:
-    """Built from its Go module once, with the Go that builds the proxy, and kept beside that."""
-    folder = PROXIES / ".build" / f"actionlint-{ACTIONLINT}"
-    program = folder / "actionlint"
-    if not program.exists():
-        go = find_go(PROXIES)
-        done = subprocess.run(
-            [go.program, "install", f"github.com/rhysd/actionlint/cmd/actionlint@{ACTIONLINT}"],
-            env={**go.environment, "GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=170,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"actionlint cannot be built here: {done.stdout[-300:]}")
-    return program
+    """The program; where it cannot be built, the reason why not."""
+    try:
+        return built_actionlint()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"actionlint cannot be built here: {error.stdout[-300:]}")
 
 
 def _lint(actionlint: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
