@@ -23,8 +23,8 @@ from brokenpipe.load.config import LoadConfig
 from brokenpipe.load.messages import WorkerClockOffset, encode
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.stack.builder import stop_together
 from brokenpipe.stack.containers.cleanup import sweep
-from brokenpipe.stack.local import stop_together
 from brokenpipe.stack.processes.ports import poll
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from brokenpipe.stack.processes.ports import Address
 from brokenpipe.stack.processes.process import Child
 
-Address = tuple[str, int]
 SocketEnds = tuple[str, str]  # both ends, as the kernel writes them
 
 _TABLES = ("tcp", "tcp6")

@@ -1,114 +1,82 @@
-"""The whole stack as child processes: one Postgres, one Toxiproxy, a database, a proxy and a target for each arm.
-
-load ──▶ target of an arm ──▶ proxy of that arm ──▶ [PgBouncer ──▶] Postgres
-"""
+"""A stack in child processes: targets listen on the host of the spec, everything else on the loopback."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
 from brokenpipe.plan.secrets.passed_variables import passed_names
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.stack.pgbouncer.server import PgBouncer, pgbouncer
 from brokenpipe.stack.postgres.database import Database
-from brokenpipe.stack.postgres.server import postgres
-from brokenpipe.stack.processes.ports import LOOPBACK
-from brokenpipe.stack.processes.process import Child
-from brokenpipe.stack.processes.standstill import ending_stopped_processes
-from brokenpipe.stack.proxy.proxy import Address
+from brokenpipe.stack.postgres.server import Postgres, postgres
+from brokenpipe.stack.processes.ports import LOOPBACK, Address
 from brokenpipe.stack.proxy.server import ToxiproxyServer, toxiproxy_server
 from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
+from brokenpipe.stack.runtime import DatabaseAccess
 from brokenpipe.stack.spec import StackSpec
-from brokenpipe.stack.stack import Arm, Stack, create_databases, required_connections
-from brokenpipe.stack.target import STOP_TIMEOUT_S, start_service, wait_ready
-from brokenpipe.stack.target_environment import dsn_via_proxy
+from brokenpipe.stack.stack import required_connections
+from brokenpipe.stack.target import Service, start_service
 
 
 @contextmanager
-def local_stack(spec: StackSpec) -> Iterator[Stack]:
-    """Everything the plan needs, ready, for as long as the block lasts.
-
-    Targets listen on the spec's host, everything else on the loopback. Raises StackError for what did not start.
-    """
-    plan, logs, janitor, on_step = spec.plan, spec.logs, spec.janitor, spec.on_step
-    logs.mkdir(parents=True, exist_ok=True)
-    tls, limit = plan.scenario.postgres.tls, required_connections(plan)
-    with ExitStack() as running:
-        with ending_stopped_processes():
-            on_step("building the Toxiproxy server")
-            binary = toxiproxy_binary(spec.project.proxies, janitor)
-            on_step("starting Postgres")
-            server = postgres(log_path=logs / "postgres.log", janitor=janitor, max_connections=limit, tls=tls)
-            database = running.enter_context(server)
-            databases = create_databases(plan, database)
-            pooler = _start_pgbouncer(spec, databases, running)
-            on_step("starting Toxiproxy")
-            proxies = toxiproxy_server(
-                binary, log_path=logs / "toxiproxy.log", janitor=janitor, links_path=spec.links_path
-            )
-            toxiproxy = running.enter_context(proxies)
-            on_step(f"starting {len(plan.scenario.arms)} targets")
-            place = pooler or database
-            ground = _LocalBuilder(spec, databases, (place.host, place.port), toxiproxy)
-            arms = {name: running.enter_context(ground.arm(name)) for name in plan.scenario.arms}
-            for arm in arms.values():  # all were started first, so that they come up together
-                wait_ready(arm.service, plan.target)
-        try:
-            scratch = partial(postgres, log_path=logs / "postgres-scratch.log", janitor=janitor)
-            yield Stack(database, toxiproxy, arms, scratch, LOOPBACK, pooler)
-        finally:
-            stop_together([arm.service.child for arm in arms.values()])
-
-
-def _start_pgbouncer(
-    spec: StackSpec, databases: Mapping[str, Database], running: ExitStack
-) -> PgBouncer | None:
-    """A PgBouncer before these databases, if the plan wants one."""
-    settings = spec.plan.scenario.pgbouncer
-    if settings is None:
-        return None
-    spec.on_step("starting PgBouncer")
-    log_path, servers = spec.logs / "pgbouncer.log", tuple(databases.values())
-    return running.enter_context(pgbouncer(settings, servers, log_path=log_path, janitor=spec.janitor))
-
-
-def stop_together(targets: Sequence[Child]) -> None:
-    """Eight services that take three seconds each to end take three seconds."""
-    with ThreadPoolExecutor(len(targets), "end") as enders:
-        ended = [enders.submit(target.stop, signal.SIGTERM, STOP_TIMEOUT_S) for target in targets]
-    for each in ended:
-        each.result()
+def local_runtime(spec: StackSpec) -> Iterator[LocalRuntime]:
+    """The Toxiproxy server is built first, if that has not happened yet. Raises ToolchainError."""
+    spec.on_step("building the Toxiproxy server")
+    yield LocalRuntime(spec, toxiproxy_binary(spec.project.proxies, spec.janitor))
 
 
 @dataclass(frozen=True, slots=True)
-class _LocalBuilder:
-    """What every arm stands on."""
+class LocalRuntime:
+    """Starts each part as a child process of the harness. It satisfies Runtime."""
 
     spec: StackSpec
-    databases: Mapping[str, Database]
-    upstream: Address
-    toxiproxy: ToxiproxyServer
+    binary: Path
+    harness_host: str = LOOPBACK
+    bypass_addresses: frozenset[Address] = frozenset()
 
-    @contextmanager
-    def arm(self, name: str) -> Iterator[Arm]:
-        """One arm, started but not yet ready."""
-        spec, own_database = self.spec, self.databases[name]
-        target, certificates = spec.plan.target, own_database.server.certificates
-        proxy = self.toxiproxy.create_proxy(name, self.upstream, database=own_database)
-        proxy.set_rst_on_close(spec.rst_on_close)
-        with start_service(
-            target,
-            arm=name,
+    def postgres(self) -> AbstractContextManager[Postgres]:
+        spec = self.spec
+        return postgres(
+            log_path=spec.logs / "postgres.log",
+            janitor=spec.janitor,
+            max_connections=required_connections(spec.plan),
+            tls=spec.plan.scenario.postgres.tls,
+        )
+
+    def scratch_postgres(self) -> AbstractContextManager[Postgres]:
+        return postgres(log_path=self.spec.logs / "postgres-scratch.log", janitor=self.spec.janitor)
+
+    def pgbouncer(
+        self, settings: PgBouncerSettings, databases: Sequence[Database]
+    ) -> AbstractContextManager[PgBouncer]:
+        log_path = self.spec.logs / "pgbouncer.log"
+        return pgbouncer(settings, databases, log_path=log_path, janitor=self.spec.janitor)
+
+    def toxiproxy(self) -> AbstractContextManager[ToxiproxyServer]:
+        spec = self.spec
+        return toxiproxy_server(
+            self.binary,
+            log_path=spec.logs / "toxiproxy.log",
+            janitor=spec.janitor,
+            links_path=spec.links_path,
+        )
+
+    def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Service]]:
+        return {arm: self._target(arm, reached) for arm, reached in access.items()}
+
+    def _target(self, arm: str, access: DatabaseAccess) -> AbstractContextManager[Service]:
+        spec = self.spec
+        return start_service(
+            spec.plan.target,
+            arm=arm,
             folder=spec.target_folder,
-            dsn=dsn_via_proxy(proxy, own_database, target, certificates),
-            env=spec.environment(name, certificates),
-            log_path=spec.logs / f"target-{name}.log",
+            dsn=access.dsn,
+            env=spec.environment(arm, access.certificates),
+            log_path=spec.logs / f"target-{arm}.log",
             janitor=spec.janitor,
             host=spec.host,
-            passed=passed_names(spec.plan, name),
-        ) as started:
-            yield Arm(name, own_database.name, proxy, started)
+            passed=passed_names(spec.plan, arm),
+        )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.pgbouncer.server import PgBouncer
-from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
@@ -26,16 +25,6 @@ def required_connections(plan: Plan) -> int:
     """How many connections the Postgres behind all arms must allow."""
     of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
     return (of_arm + SENTINELS_PER_ARM) * len(plan.scenario.arms) + HARNESS_CONNECTIONS
-
-
-def create_databases(plan: Plan, server: Postgres) -> Mapping[str, Database]:
-    """An empty database for each arm, with as much room as the plan gives it."""
-    scenario = plan.scenario
-    made = {
-        arm: server.create_database(f"arm_{arm}", scenario.postgres.service_connections)
-        for arm in scenario.arms
-    }
-    return {arm: replace(each, pooled=scenario.pgbouncer is not None) for arm, each in made.items()}
 
 
 @dataclass(frozen=True, slots=True)

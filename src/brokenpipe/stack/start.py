@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from brokenpipe.stack.local import local_stack
+from brokenpipe.stack.builder import build_stack
+from brokenpipe.stack.local import local_runtime
 from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Stack
 
@@ -15,7 +16,7 @@ def start_stack(spec: StackSpec) -> AbstractContextManager[Stack]:
     Of containers also UsageError, for an engine that is not on this machine, and EngineError.
     """
     if spec.plan.stack == "compose":
-        from brokenpipe.stack.compose import compose_stack  # the Docker SDK takes 0.2 s to import
+        from brokenpipe.stack.compose import compose_runtime  # the Docker SDK takes 0.2 s to import
 
-        return compose_stack(spec)
-    return local_stack(spec)
+        return build_stack(spec, compose_runtime(spec))
+    return build_stack(spec, local_runtime(spec))

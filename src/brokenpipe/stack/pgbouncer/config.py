@@ -9,7 +9,7 @@ from pathlib import Path
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.plan.settings.pgbouncer import MIN_VERSION_FOR_PREPARED, PgBouncerSettings
 from brokenpipe.stack.postgres.database import Database
-from brokenpipe.stack.proxy.proxy import Address
+from brokenpipe.stack.processes.ports import Address
 
 ADMIN = "pgbouncer_admin"
 _REMEDY = (

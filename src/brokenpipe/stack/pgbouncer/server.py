@@ -26,10 +26,9 @@ from brokenpipe.stack.pgbouncer.config import ADMIN, PgBouncerFiles
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.drop_root import unprivileged_runner
 from brokenpipe.stack.processes.janitor import Janitor
-from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, free_port, is_taken, poll
+from brokenpipe.stack.processes.ports import LOOPBACK, START_ATTEMPTS, Address, free_port, is_taken, poll
 from brokenpipe.stack.processes.process import Child, child
 from brokenpipe.stack.processes.scratch import scratch_folder
-from brokenpipe.stack.proxy.proxy import Address
 
 BINARY_VARIABLE = "BROKENPIPE_PGBOUNCER_BIN"
 READY_TIMEOUT_S = 10.0  # measured: 30 ms
@@ -50,7 +49,7 @@ class PgBouncerProgram:
 
 @dataclass(frozen=True, slots=True)
 class PgBouncer:
-    """A running PgBouncer. Made by `pgbouncer`, or in a container by `compose_stack`."""
+    """A running PgBouncer. Made by `pgbouncer`, or in a container by `ComposeRuntime`."""
 
     host: str
     port: int

@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
+Address = tuple[str, int]  # host and port
+
 LOOPBACK = "127.0.0.1"
 LOWEST_PORT, MIN_PORTS = 10_240, 5_000  # above what is usually installed; fewer would soon be used up
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")

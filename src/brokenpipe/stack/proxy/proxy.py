@@ -16,10 +16,8 @@ from brokenpipe.errors import ProxyError
 from brokenpipe.faults import Toxic, neutral_toxics
 from brokenpipe.stack.packet_loss.api import OwnPacketFilter, PacketFilter
 from brokenpipe.stack.postgres.database import Database
-from brokenpipe.stack.processes.ports import Port, ReservedPort
+from brokenpipe.stack.processes.ports import Address, Port, ReservedPort
 from brokenpipe.stack.proxy.api import ProxyState, ToxicState, ToxiproxyApi
-
-Address = tuple[str, int]
 
 _RST_ON_CLOSE = ToxicState("armed", "reset_peer", "upstream", toxicity=0.0, attributes={"timeout": 0})
 _KILL_SWITCH = "kill_switch"

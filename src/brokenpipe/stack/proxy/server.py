@@ -16,6 +16,7 @@ from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import (
     LOOPBACK,
     START_ATTEMPTS,
+    Address,
     Port,
     ReservedPort,
     free_port,
@@ -24,7 +25,7 @@ from brokenpipe.stack.processes.ports import (
 )
 from brokenpipe.stack.processes.process import Child, child
 from brokenpipe.stack.proxy.api import ToxiproxyApi
-from brokenpipe.stack.proxy.proxy import Address, Proxy
+from brokenpipe.stack.proxy.proxy import Proxy
 
 NewPort = Callable[[], Port]
 

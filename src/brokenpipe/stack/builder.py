@@ -1,0 +1,140 @@
+"""The order in which a stack starts, the same for local processes and containers.
+
+    Postgres ─▶ a database per arm ─▶ [PgBouncer] ─┐
+    Toxiproxy ─────────────────────────────────────┴─▶ a proxy per arm ─▶ a target per arm ─▶ all targets ready
+
+What stands to the right needs what stands to its left. Parts end in the opposite order, the targets side by side.
+
+    load ──▶ target of an arm ──▶ proxy of that arm ──▶ [PgBouncer ──▶] Postgres
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from brokenpipe.stack.bypass_detector import BypassDetector
+from brokenpipe.stack.pgbouncer.server import PgBouncer
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.process import Child
+from brokenpipe.stack.processes.standstill import ending_stopped_processes
+from brokenpipe.stack.proxy.proxy import Proxy
+from brokenpipe.stack.proxy.server import ToxiproxyServer
+from brokenpipe.stack.runtime import DatabaseAccess, Runtime
+from brokenpipe.stack.spec import StackSpec
+from brokenpipe.stack.stack import Arm, Stack
+from brokenpipe.stack.target import STOP_TIMEOUT_S, Service, wait_ready
+from brokenpipe.stack.target_environment import dsn_via_proxy
+
+Part = TypeVar("Part")
+
+
+@contextmanager
+def build_stack(spec: StackSpec, prepared: AbstractContextManager[Runtime]) -> Iterator[Stack]:
+    """A stack in the runtime that `prepared` gives: ready, and running for as long as the block lasts.
+
+    Raises StackError for what did not start.
+    """
+    spec.logs.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as running:
+        with ending_stopped_processes():
+            stack = _Builder(spec, running.enter_context(prepared), running).start()
+        try:
+            yield stack
+        finally:
+            stop_together([arm.service.child for arm in stack.arms.values()])
+
+
+def stop_together(targets: Sequence[Child]) -> None:
+    """Stop them side by side: eight targets that take three seconds each to end take three seconds."""
+    with ThreadPoolExecutor(len(targets), "stop") as executor:
+        stops = [executor.submit(target.stop, signal.SIGTERM, STOP_TIMEOUT_S) for target in targets]
+    for stop in stops:
+        stop.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    """Starts the parts of one stack; `running` ends them."""
+
+    spec: StackSpec
+    runtime: Runtime
+    running: ExitStack
+
+    def start(self) -> Stack:
+        postgres = self._start("Postgres", self.runtime.postgres())
+        databases = self._create_databases(postgres)
+        pgbouncer = self._start_pgbouncer(databases)
+        toxiproxy = self._start("Toxiproxy", self.runtime.toxiproxy())
+        proxies = self._create_proxies(databases, pgbouncer or postgres, toxiproxy)
+        services = self._start_targets(databases, proxies)
+        return Stack(
+            postgres,
+            toxiproxy,
+            {name: Arm(name, databases[name].name, proxies[name], services[name]) for name in databases},
+            self.runtime.scratch_postgres,
+            self.runtime.harness_host,
+            pgbouncer,
+            self._bypass_detector(services),
+        )
+
+    def _start(self, name: str, part: AbstractContextManager[Part]) -> Part:
+        self.spec.on_step(f"starting {name}")
+        return self.running.enter_context(part)
+
+    def _create_databases(self, server: Postgres) -> Mapping[str, Database]:
+        """An empty database for each arm, with the connection limit of the plan."""
+        scenario = self.spec.plan.scenario
+        limit, pooled = scenario.postgres.service_connections, scenario.pgbouncer is not None
+        return {
+            arm: replace(server.create_database(f"arm_{arm}", limit), pooled=pooled) for arm in scenario.arms
+        }
+
+    def _start_pgbouncer(self, databases: Mapping[str, Database]) -> PgBouncer | None:
+        settings = self.spec.plan.scenario.pgbouncer
+        if settings is None:
+            return None
+        return self._start("PgBouncer", self.runtime.pgbouncer(settings, tuple(databases.values())))
+
+    def _create_proxies(
+        self, databases: Mapping[str, Database], upstream: Postgres | PgBouncer, toxiproxy: ToxiproxyServer
+    ) -> Mapping[str, Proxy]:
+        return {
+            arm: toxiproxy.create_proxy(
+                arm,
+                (upstream.host, upstream.port),
+                rst_on_close=self.spec.rst_on_close,
+                database=database,
+            )
+            for arm, database in databases.items()
+        }
+
+    def _start_targets(
+        self, databases: Mapping[str, Database], proxies: Mapping[str, Proxy]
+    ) -> Mapping[str, Service]:
+        """All are started before the first is waited for, so that they come up together."""
+        target = self.spec.plan.target
+        self.spec.on_step(f"starting {len(databases)} targets")
+        access = {arm: self._access(databases[arm], proxies[arm]) for arm in databases}
+        starts = self.runtime.targets(access)
+        services = {arm: self.running.enter_context(start) for arm, start in starts.items()}
+        for service in services.values():
+            wait_ready(service, target)
+        return services
+
+    def _access(self, database: Database, proxy: Proxy) -> DatabaseAccess:
+        certificates = database.server.certificates
+        return DatabaseAccess(
+            dsn_via_proxy(proxy, database, self.spec.plan.target, certificates), certificates
+        )
+
+    def _bypass_detector(self, services: Mapping[str, Service]) -> BypassDetector | None:
+        addresses = self.runtime.bypass_addresses
+        if not addresses:
+            return None
+        return BypassDetector(addresses, {arm: service.child for arm, service in services.items()})

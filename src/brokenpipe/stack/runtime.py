@@ -1,0 +1,57 @@
+"""What the start of a stack asks of the place where its parts run: local processes, or containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
+from brokenpipe.stack.pgbouncer.server import PgBouncer
+from brokenpipe.stack.postgres.certificates import Certificates
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import Address
+from brokenpipe.stack.proxy.server import ToxiproxyServer
+from brokenpipe.stack.target import Service
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccess:
+    """How the target of one arm reaches its database: through the arm's proxy, with TLS if there are certificates."""
+
+    dsn: str
+    certificates: Certificates | None
+
+
+class Runtime(Protocol):
+    """Starts the parts of a stack. Each part runs for as long as its context manager is open.
+
+    Every method raises StackError, or one of its subclasses, for a part that did not start.
+    """
+
+    @property
+    def harness_host(self) -> str:
+        """The address at which Toxiproxy reaches the harness."""
+
+    @property
+    def bypass_addresses(self) -> frozenset[Address]:
+        """Where connections of a target would bypass its proxy unseen by Postgres; empty: Postgres sees them."""
+
+    def postgres(self) -> AbstractContextManager[Postgres]:
+        """The server of all arms, ready."""
+
+    def scratch_postgres(self) -> AbstractContextManager[Postgres]:
+        """A server of its own for probes, ready."""
+
+    def pgbouncer(
+        self, settings: PgBouncerSettings, databases: Sequence[Database]
+    ) -> AbstractContextManager[PgBouncer]:
+        """A PgBouncer in front of these databases, ready."""
+
+    def toxiproxy(self) -> AbstractContextManager[ToxiproxyServer]:
+        """The Toxiproxy server, ready, without any proxy."""
+
+    def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Service]]:
+        """The target of each arm: started when its context manager is entered, and not yet ready then."""

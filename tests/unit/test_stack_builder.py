@@ -1,0 +1,169 @@
+"""The order in which a stack starts and ends, on a runtime that starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.unit.recorded import STEADY, TARGET, scenario
+
+from brokenpipe.errors import PostgresError, StackError
+from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.project import Project
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
+from brokenpipe.stack import builder
+from brokenpipe.stack.bypass_detector import BypassDetector
+from brokenpipe.stack.postgres.database import Database
+from brokenpipe.stack.processes.janitor import NoJanitor
+from brokenpipe.stack.runtime import DatabaseAccess
+from brokenpipe.stack.spec import StackSpec
+
+DIRECT, POOLED = 5432, 6432
+
+
+@dataclass
+class FakeRuntime:
+    """Writes down what starts and what ends, and what each part was given."""
+
+    log: list[str] = field(default_factory=list)
+    fails: str = ""
+    harness_host: str = "127.0.0.1"
+    bypass_addresses: frozenset[tuple[str, int]] = frozenset()
+    rst_on_close: set[bool] = field(default_factory=set)
+    access: Mapping[str, DatabaseAccess] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str, **values: Any) -> Iterator[Any]:
+        if name == self.fails:
+            raise PostgresError(f"{name} does not start")
+        self.log.append(f"start {name}")
+        try:
+            yield SimpleNamespace(host="10.0.0.1", **values)
+        finally:
+            self.log.append(f"end {name}")
+
+    def postgres(self) -> AbstractContextManager[Any]:
+        server = SimpleNamespace(certificates=None)
+
+        def create(name: str, _limit: int | None) -> Database:
+            self.log.append(f"create {name}")
+            return Database(server, name, "secret")  # type: ignore[arg-type]
+
+        return self.part("postgres", port=DIRECT, create_database=create)
+
+    scratch_postgres = postgres
+
+    def pgbouncer(
+        self, _settings: PgBouncerSettings, databases: Sequence[Database]
+    ) -> AbstractContextManager[Any]:
+        assert [(each.name, each.pooled) for each in databases] == [
+            ("arm_plain", True),
+            ("arm_pre_ping", True),
+        ]
+        return self.part("pgbouncer", port=POOLED)
+
+    def toxiproxy(self) -> AbstractContextManager[Any]:
+        def create(name: str, upstream: tuple[str, int], *, rst_on_close: bool, database: Database) -> Any:
+            self.log.append(f"proxy {name} to {upstream[1]}, {database.name}")
+            self.rst_on_close.add(rst_on_close)
+            return SimpleNamespace(host="10.0.0.2", port=20_000 + len(name))
+
+        return self.part("toxiproxy", create_proxy=create)
+
+    def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Any]]:
+        self.access = access
+        return {
+            arm: self.part(
+                arm, child=SimpleNamespace(stop=lambda *_, arm=arm: self.log.append(f"stop {arm}"))
+            )
+            for arm in access
+        }
+
+
+@pytest.fixture(autouse=True)
+def _ready_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "wait_ready", lambda _service, _target: None)
+
+
+@contextmanager
+def _given(runtime: FakeRuntime) -> Iterator[Any]:
+    yield runtime
+
+
+def spec(folder: Path, **pgbouncer: Any) -> StackSpec:
+    wanted = scenario(STEADY)
+    if pgbouncer:
+        wanted = wanted.model_copy(update={"pgbouncer": PgBouncerSettings(**pgbouncer)})
+    plan = Plan(stem="x", scenario=wanted, target=TARGET)
+    return StackSpec(
+        plan, Project(folder), folder, folder, NoJanitor(), lambda _: None, rst_on_close=bool(pgbouncer)
+    )
+
+
+def test_each_part_starts_after_what_it_needs(tmp_path: Path) -> None:
+    """Databases before proxies, proxies before targets; it ends in the opposite order, targets first and together."""
+    runtime = FakeRuntime()
+    with builder.build_stack(spec(tmp_path), _given(runtime)) as stack:
+        assert runtime.log == [
+            "start postgres",
+            "create arm_plain",
+            "create arm_pre_ping",
+            "start toxiproxy",
+            "proxy plain to 5432, arm_plain",
+            "proxy pre_ping to 5432, arm_pre_ping",
+            "start plain",
+            "start pre_ping",
+        ]
+        assert {name: arm.database for name, arm in stack.arms.items()} == {
+            "plain": "arm_plain",
+            "pre_ping": "arm_pre_ping",
+        }
+        assert (stack.pgbouncer, stack.count_bypasses, runtime.rst_on_close) == (None, None, {False})
+        assert {arm: each.dsn for arm, each in runtime.access.items()} == {
+            "plain": "10.0.0.2:20005",
+            "pre_ping": "10.0.0.2:20008",
+        }
+        del runtime.log[:]
+    assert sorted(runtime.log[:2]) == ["stop plain", "stop pre_ping"]
+    assert runtime.log[2:] == ["end pre_ping", "end plain", "end toxiproxy", "end postgres"]
+
+
+def test_a_pgbouncer_is_in_front_of_the_databases(tmp_path: Path) -> None:
+    """Proxies lead to it instead of to Postgres."""
+    runtime = FakeRuntime()
+    with builder.build_stack(spec(tmp_path, pool_mode="transaction"), _given(runtime)) as stack:
+        assert stack.pgbouncer
+        assert [line for line in runtime.log if line.startswith("proxy")] == [
+            "proxy plain to 6432, arm_plain",
+            "proxy pre_ping to 6432, arm_pre_ping",
+        ]
+        assert runtime.log.index("start pgbouncer") > runtime.log.index("create arm_pre_ping")
+        assert runtime.rst_on_close == {True}
+
+
+def test_bypasses_are_looked_for_where_postgres_cannot_see_them(tmp_path: Path) -> None:
+    """At the addresses of the runtime, by the sockets of every target."""
+    runtime = FakeRuntime(bypass_addresses=frozenset({("10.0.0.1", DIRECT)}))
+    with builder.build_stack(spec(tmp_path), _given(runtime)) as stack:
+        assert isinstance(stack.count_bypasses, BypassDetector)
+        assert stack.count_bypasses.services.keys() == {"plain", "pre_ping"}
+
+
+@pytest.mark.parametrize("part", ["toxiproxy", "pre_ping"])
+def test_what_had_started_ends_when_a_later_part_fails(part: str, tmp_path: Path) -> None:
+    """The error of that part is the one that is raised."""
+    runtime = FakeRuntime(fails=part)
+    with (
+        pytest.raises(StackError, match=f"{part} does not start"),
+        builder.build_stack(spec(tmp_path), _given(runtime)),
+    ):
+        raise AssertionError("it must not get here")
+    started = [line.removeprefix("start ") for line in runtime.log if line.startswith("start ")]
+    ended = [line.removeprefix("end ") for line in runtime.log if line.startswith("end ")]
+    assert ended == started[::-1]
+    assert "postgres" in ended
