@@ -115,6 +115,7 @@ class Postgres:
                 self._closing.wait(away_s)
             finally:  # whatever went wrong out there, it is started again
                 try:
+                    self._running.close()  # the process that has ended
                     self.child = self._running.enter_context(self._launch.start())
                     poll(self._listens, timeout_s=READY_TIMEOUT_S, every_s=0.003)
                 finally:

@@ -86,7 +86,9 @@ class NoJanitor:
 
 
 @dataclass(frozen=True, slots=True)
-class _RegisteredProcess:
+class RegisteredProcess:
+    """A process to be ended. `born` tells it from a later one with the same pid."""
+
     pid: int
     born: float
     signal: int
@@ -103,7 +105,7 @@ class _RegisteredProcess:
 @dataclass(slots=True)
 class _CleanupTasks:
     run_id: str = ""
-    processes: list[_RegisteredProcess] = field(default_factory=list)
+    processes: list[RegisteredProcess] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     commands: list[list[str]] = field(default_factory=list)
 
@@ -120,7 +122,9 @@ class _CleanupTasks:
             elif "command" in undo:
                 self.commands.append(undo["command"])
             else:
-                self.processes.append(_RegisteredProcess(undo["pid"], undo["born"], undo["signal"]))
+                # A soak restarts servers for days: processes that have ended need no cleanup.
+                self.processes = [each for each in self.processes if each.find()]
+                self.processes.append(RegisteredProcess(undo["pid"], undo["born"], undo["signal"]))
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:

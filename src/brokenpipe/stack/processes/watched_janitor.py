@@ -17,7 +17,7 @@ import psutil
 
 from brokenpipe.errors import StackError
 from brokenpipe.shortages import ignoring_lack_of_files
-from brokenpipe.stack.processes.janitor import SWEEP_TIMEOUT_S, Janitor
+from brokenpipe.stack.processes.janitor import SWEEP_TIMEOUT_S, Janitor, RegisteredProcess
 
 SCRIPT = Path(__file__).with_name("janitor.py")
 CHECK_INTERVAL_S = 0.5  # whether it is still there
@@ -83,7 +83,7 @@ class WatchedJanitor:
     def _tell(self, **undo: object) -> None:
         line = _line(**undo)
         with self._lock:
-            self._lines.append(line)
+            self._lines = [*filter(_is_needed, self._lines), line]
             try:
                 _write(self._process, [line])
             except BrokenPipeError:
@@ -167,6 +167,14 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _line(**undo: object) -> str:
     return json.dumps(undo) + "\n"
+
+
+def _is_needed(line: str) -> bool:
+    """Whether a janitor that takes over must know of it: not of a process that has ended."""
+    task = json.loads(line)
+    if "pid" not in task:
+        return True
+    return RegisteredProcess(task["pid"], task["born"], task["signal"]).find() is not None
 
 
 def _is_stopped(pid: int) -> bool:
