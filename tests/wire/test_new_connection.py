@@ -76,7 +76,7 @@ def test_a_connection_ends_when_its_time_is_over(running: Postgres, how: str) ->
         connect_bounded(
             running.dsn(),
             within_s=1.0 if how == "time" else 2 * HANG_S,
-            in_vain=lambda: how == "vain" and time.monotonic() - began > 1.0,
+            give_up=lambda: how == "vain" and time.monotonic() - began > 1.0,
         ) as session,
         stopped(session.info.backend_pid),
     ):

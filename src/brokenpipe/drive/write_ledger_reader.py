@@ -170,7 +170,7 @@ def _read_rows(dsn: str, statement: str, give_up: Callable[[], bool]) -> Iterato
     """Each key with its count, a few thousand rows in memory at a time."""
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
     with connect_bounded(
-        dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, in_vain=give_up, options=options
+        dsn, within_s=STATEMENT_TIMEOUT_S + 1.0, give_up=give_up, options=options
     ) as connection:
         connection.read_only = True
         with connection.cursor("ledger") as cursor:

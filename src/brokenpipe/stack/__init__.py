@@ -1,1 +1,1 @@
-"""What runs: Postgres, Toxiproxy, one target for each arm, and the janitor that ends them all."""
+"""The stack under test: Postgres, Toxiproxy, one target for each arm, and the janitor that ends them all."""

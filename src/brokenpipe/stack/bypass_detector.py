@@ -1,7 +1,7 @@
-"""The connections of a network namespace, read from outside: /proc/PID/net of any process in it.
+"""Detects connections that bypass a proxy, by the socket tables of a service's network namespace.
 
-The kernel lets everybody read it. So a service in a container is seen to go past its proxy by its own sockets, though
-nobody else's table has them: https://docs.kernel.org/networking/proc_net_tcp.html.
+The kernel lets every user read /proc/PID/net of any process. A service in a container is in a namespace of its own, so
+its sockets are in no other table: https://docs.kernel.org/networking/proc_net_tcp.html.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ _OPEN = frozenset({"01", "04", "05", "08", "09", "0B"})  # established, or being
 
 @dataclass(slots=True)
 class BypassDetector:
-    """Counts, for each arm, the connections of its service to `places`: to what its proxy stands before.
+    """Counts, for each arm, the connections of its service to `addresses`, which are those behind its proxy.
 
-    A service has no business there, so that one sight is proof.
+    A service reaches them through its proxy only, so one such connection is proof of a bypass.
     """
 
-    places: frozenset[Address]
+    addresses: frozenset[Address]
     services: Mapping[str, Child]  # by arm, each in a namespace of its own
     _closed: dict[str, frozenset[SocketEnds]] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, int | None]:
-        """Those that are open, and those that the service has closed since the last call; None: not known.
+        """Connections that are open, and those closed by the service since the last call; None: not known.
 
-        A service that opens one for each request may have none open at any look.
+        Closed ones count because a service that connects for each request may have none open at the moment of a call.
         """
-        return {arm: self._look(arm, child) for arm, child in self.services.items()}
+        return {arm: self._count(arm, child) for arm, child in self.services.items()}
 
-    def _look(self, arm: str, service: Child) -> int | None:
-        # Asked before and after: the pid of one that has ended may be a stranger's.
-        there = read_connections(service.pid, self.places) if service.running else None
-        if there is None or not service.running:
+    def _count(self, arm: str, service: Child) -> int | None:
+        # Checked before and after: the pid of one that has ended may be a stranger's.
+        sockets = read_connections(service.pid, self.addresses) if service.running else None
+        if sockets is None or not service.running:
             return None
-        closed = frozenset(socket for state, socket in there if state == _TIME_WAIT)
+        closed = frozenset(socket for state, socket in sockets if state == _TIME_WAIT)
         before = self._closed.get(arm, closed)
         self._closed[arm] = closed
-        return sum(state in _OPEN for state, _ in there) + len(closed - before)
+        return sum(state in _OPEN for state, _ in sockets) + len(closed - before)
 
 
-def read_connections(pid: int, places: Iterable[Address]) -> list[tuple[str, SocketEnds]] | None:
-    """State and ends of each TCP socket to one of these places in the namespace of a process; None: it is gone."""
-    peers = {written for place in places for written in _kernel_notation(place)}
+def read_connections(pid: int, addresses: Iterable[Address]) -> list[tuple[str, SocketEnds]] | None:
+    """State and ends of each TCP socket to one of these addresses in the namespace of a process; None: it ended."""
+    peers = {written for address in addresses for written in _kernel_notation(address)}
     found, tables = [], 0
     for table in _TABLES:
         with suppress(OSError):  # the process has ended, or there is no IPv6
@@ -66,9 +66,9 @@ def read_connections(pid: int, places: Iterable[Address]) -> list[tuple[str, Soc
     return found if tables else None
 
 
-def _kernel_notation(place: Address) -> Iterator[str]:
+def _kernel_notation(address: Address) -> Iterator[str]:
     """Words of 32 bits as this machine holds them, in hexadecimal digits; an IPv4 address may stand in an IPv6 one."""
-    address, port = ipaddress.IPv4Address(place[0]), place[1]
-    for packed in (address.packed, bytes(10) + b"\xff\xff" + address.packed):
+    host, port = ipaddress.IPv4Address(address[0]), address[1]
+    for packed in (host.packed, bytes(10) + b"\xff\xff" + host.packed):
         words = struct.unpack(f"={len(packed) // 4}I", packed)
         yield "".join(f"{word:08X}" for word in words) + f":{port:04X}"

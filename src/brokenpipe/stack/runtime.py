@@ -1,4 +1,4 @@
-"""What the start of a stack asks of the place where its parts run: local processes, or containers."""
+"""The interface by which the builder starts the parts of a stack, as local processes or as containers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from brokenpipe.stack.target import Service
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccess:
-    """How the target of one arm reaches its database: through the arm's proxy, with TLS if there are certificates."""
+    """The way of one arm's target to its database: through the arm's proxy, with TLS if there are certificates."""
 
     dsn: str
     certificates: Certificates | None
@@ -37,7 +37,7 @@ class Runtime(Protocol):
 
     @property
     def bypass_addresses(self) -> frozenset[Address]:
-        """Where connections of a target would bypass its proxy unseen by Postgres; empty: Postgres sees them."""
+        """Addresses behind the proxies whose clients Postgres cannot tell apart; empty: it can."""
 
     def postgres(self) -> AbstractContextManager[Postgres]:
         """The server of all arms, ready."""

@@ -1,4 +1,4 @@
-"""What a stack stands on, wherever it runs: there before any of it is started, and still there afterwards."""
+"""Inputs for starting a stack, the same for local processes and containers: plan, folders, janitor."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from brokenpipe.stack.target_environment import target_environment
 
 @dataclass(frozen=True, slots=True)
 class StackSpec:
-    """The plan, where its files are and what is recorded goes, who clears up after it, and who is told.
+    """The plan, the folders that are read and written, the janitor, and `on_step` for the display.
 
-    Logs go to `report`/logs; the witness and the proxies write into `report`, in the files of that part.
+    Logs go to `report`/logs; the witness and the proxies write into `report`, in the files of this part.
     """
 
     plan: Plan
@@ -32,11 +32,11 @@ class StackSpec:
     rst_on_close: bool = False
     """Connections end by RST from the first on, else by FIN."""
     host: str = LOOPBACK
-    """Where targets of the local stack listen."""
+    """The address on which targets of the local stack listen."""
     engine: str | None = None
     """The Docker engine of containers; None: the active one."""
     packet_filters: bool = True
-    """Whether containers are made ready to lose packets, if the plan wants that: it takes root."""
+    """Whether containers get the packet filters that packet_drop needs. That takes root."""
 
     @property
     def logs(self) -> Path:
@@ -44,14 +44,14 @@ class StackSpec:
 
     @property
     def links_path(self) -> Path:
-        """Where the proxies write."""
+        """The file in which the proxies record their links."""
         return first_file(self.report, "links", self.part)
 
     @property
     def container_events(self) -> Path:
-        """Where it goes what the engine says of containers."""
+        """The file in which events of containers are recorded."""
         return first_file(self.report, "containers", self.part)
 
     def environment(self, arm: str, certificates: Certificates | None) -> dict[str, str]:
-        """Of an arm's target, without the DSN."""
+        """Environment variables of an arm's target, without the DSN."""
         return target_environment(self.plan, arm, self.report, self.part, certificates)

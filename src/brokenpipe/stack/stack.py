@@ -1,4 +1,4 @@
-"""What a running stack consists of, wherever it runs: one Postgres, one Toxiproxy, and the arms."""
+"""The parts of a running stack: one Postgres, one Toxiproxy, and the arms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenpipe.stack.proxy.proxy import Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 from brokenpipe.stack.target import Service
 
-StepCallback = Callable[[str], None]  # told what is being done, for the display
+StepCallback = Callable[[str], None]  # called with a few words about each step of the start, for the display
 
 # For each worker of a target: SQLAlchemy's defaults allow 5 + 10, a scenario may ask for more.
 CONNECTIONS_PER_ARM = 60
@@ -22,14 +22,14 @@ HARNESS_CONNECTIONS = 20
 
 
 def required_connections(plan: Plan) -> int:
-    """How many connections the Postgres behind all arms must allow."""
+    """Number of connections that the Postgres behind all arms must allow."""
     of_arm = max(CONNECTIONS_PER_ARM, plan.scenario.postgres.max_connections or 0)
     return (of_arm + SENTINELS_PER_ARM) * len(plan.scenario.arms) + HARNESS_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What one arm consists of."""
+    """One arm: its database, proxy and target."""
 
     name: str
     database: str
@@ -48,12 +48,12 @@ class Stack:
     harness_host: str
     pgbouncer: PgBouncer | None = None
     count_bypasses: Callable[[], Mapping[str, int | None]] | None = None
-    """Of each arm, how many connections its service has had past its proxy since the last call, as far as it can be
-    seen at the service; None: it can be seen at Postgres, which has `postgres_client_pid` and others."""
+    """Counts, for each arm, the connections of its service past its proxy since the last call; None for an arm: not
+    known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pid`."""
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of the servers in it, and what depends on a version: the value of a setting whose default changed."""
+        """Versions of the servers, and a setting of PgBouncer whose default depends on its version."""
         versions = {"postgres": self.postgres.version, "toxiproxy": self.toxiproxy.version}
         if self.pgbouncer is None:
             return versions
@@ -65,5 +65,5 @@ class Stack:
 
     @property
     def postgres_client_pid(self) -> int:
-        """The process through which all arms reach Postgres."""
+        """The process through which all arms connect to Postgres."""
         return self.pgbouncer.child.pid if self.pgbouncer else self.toxiproxy.child.pid

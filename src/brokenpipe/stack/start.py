@@ -1,4 +1,4 @@
-"""Where a stack runs, as its plan says: in child processes or in containers. The same Stack either way."""
+"""Starts a stack in child processes or in containers, as its plan says. It gives the same Stack either way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenpipe.stack.stack import Stack
 def start_stack(spec: StackSpec) -> AbstractContextManager[Stack]:
     """Everything the plan needs, ready, for as long as the block lasts. Raises StackError for what did not start.
 
-    Of containers also UsageError, for an engine that is not on this machine, and EngineError.
+    In containers it also raises UsageError, for an engine that is not on this machine, and EngineError.
     """
     if spec.plan.stack == "compose":
         from brokenpipe.stack.compose import compose_runtime  # the Docker SDK takes 0.2 s to import

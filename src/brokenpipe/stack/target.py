@@ -86,16 +86,16 @@ def wait_ready(started: Service, target: Target) -> None:
 
 
 class _SameOriginSession(requests.Session):
-    """A client that follows redirects within the service, and asks nobody else."""
+    """An HTTP client that follows redirects within the service, and to no other address."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Raises RedirectError for an address of another scheme, host or port."""
         target = super().get_redirect_target(resp)
         if target is not None:
-            asked, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-            if (asked.scheme, asked.netloc) != (there.scheme, there.netloc):
+            asked, location = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+            if (asked.scheme, asked.netloc) != (location.scheme, location.netloc):
                 raise RedirectError(
-                    f"the service redirects {asked.path} to {there.geturl()}, which is not its own address "
+                    f"the service redirects {asked.path} to {location.geturl()}, which is not its own address "
                     f"({asked.scheme}://{asked.netloc}): nothing is requested there",
                     remedy="Let `ready` in target.toml be a path that the service answers by itself.",
                 )

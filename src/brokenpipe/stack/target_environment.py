@@ -1,4 +1,4 @@
-"""What a target is told by its environment: where its database is, the arm's settings, and the witness."""
+"""The environment of a target: the DSN of its database, the settings of its arm, and the witness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brokenpipe.witness import environment as witness_environment
 
 
 def dsn_via_proxy(proxy: Proxy, database: Database, target: Target, certificates: Certificates | None) -> str:
-    """A database by way of its arm's proxy, as the target writes such things."""
+    """The DSN of a database through its arm's proxy, in the form that the target wants."""
     return target.dsn.format(
         user=database.user,
         password=database.password,

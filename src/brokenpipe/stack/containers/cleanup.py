@@ -1,7 +1,7 @@
-"""What runs of ours have on a Docker engine, found by its labels: containers with their volumes, and networks.
+"""Removes the containers, volumes and networks of runs from a Docker engine, found by their labels.
 
-Whoever ends a run removes them. Of a run that was killed the janitor does, which starts this file as a script, and
-what even that left is removed when the next run starts. So it must not import anything of ours.
+A run that ends removes its own. After one that was killed the janitor does, which starts this file as a script: so it
+must not import anything of ours. What is still left is removed when the next run starts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PIDS = Path("/proc/self/ns/pid")
 
 
 def labels(run_id: str) -> dict[str, str]:
-    """What everything of a run of this process is marked with."""
+    """The labels of everything that belongs to a run of this process."""
     born = psutil.Process().create_time()
     return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {born:.2f} {_pid_namespace()}"}
 
@@ -78,7 +78,7 @@ def _pid_namespace() -> str:
 
 
 def _remove(remove: Any, *arguments: object, **options: object) -> None:
-    with suppress(APIError):  # somebody else removes it, too; or it is still being made, and is met again
+    with suppress(APIError):  # it is being removed already, or still being created, and is found again
         remove(*arguments, **options)
 
 

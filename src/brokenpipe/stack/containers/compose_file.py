@@ -5,9 +5,9 @@
     198.18.n.5   PgBouncer, with [pgbouncer]
     198.18.n.10  the first arm, and so on
 
-198.18.0.0/15 is set aside for measuring (RFC 2544), so nobody should live there. The network is internal: nothing in
-it has a way out, and nothing is published; who is on this machine reaches the containers at their own addresses, with
-no translation of addresses in between that could turn an RST into a FIN.
+198.18.0.0/15 is set aside for measuring (RFC 2544), so no other network should use it. This one is internal: it has no
+way out, and nothing is published. Programs on this machine reach the containers at their own addresses, with no
+translation of addresses in between that could turn an RST into a FIN.
 
 There are no secrets in it: they are in files of the run's scratch folder, which it names, and in variables of the
 program that reads it, which it names, too.
@@ -43,12 +43,12 @@ _PASSWORD_SECRET = "postgres_password"  # noqa: S105
 _FIRST_ARM = 10
 TLS_FOLDER = Path("/var/lib/postgresql/data/tls")  # they belong to the server, and it alone reads them
 HBA_FILE = Path("pg_hba.conf")
-HBA_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # nobody who does not encrypt
+HBA_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # TLS only
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddresses:
-    """Who is where in the network of a run."""
+    """Addresses of the parts in the network of a run."""
 
     network: ipaddress.IPv4Network
 
@@ -74,16 +74,16 @@ class NetworkAddresses:
 
     @property
     def behind_proxies(self) -> frozenset[tuple[str, int]]:
-        """Where nobody but Toxiproxy has any business."""
+        """Addresses to which only Toxiproxy connects."""
         return frozenset({(self.postgres, POSTGRES_PORT), (self.pgbouncer, PGBOUNCER_PORT)})
 
     def arm(self, index: int) -> str:
-        """Counted from 0."""
+        """Address of an arm's target. `index` counts from 0."""
         return str(self.network[_FIRST_ARM + index])
 
 
 def choose_network(taken: Iterable[ipaddress.IPv4Network]) -> NetworkAddresses:
-    """One of the networks set aside that overlaps with none of these; drawn, so that two runs hardly meet."""
+    """A benchmark network that overlaps with none of these; chosen at random, so that two runs rarely collide."""
     taken = tuple(taken)
     free = [
         each
@@ -96,9 +96,9 @@ def choose_network(taken: Iterable[ipaddress.IPv4Network]) -> NetworkAddresses:
 
 @dataclass(frozen=True, slots=True)
 class SecretFiles:
-    """Where the secrets of a run are: the superuser's password, each arm's DSN as an env file, PgBouncer's users.
+    """Files with the secrets of a run: the superuser's password, each arm's DSN as an env file, PgBouncer's users.
 
-    Those that a service is given by its variables are in none: see `Layout.secret_variables`.
+    Secrets among the variables of a service are in none of them: see `ComposeLayout.secret_variables`.
     """
 
     folder: Path
@@ -117,7 +117,7 @@ class SecretFiles:
 
 @dataclass(frozen=True, slots=True)
 class ComposeLayout:
-    """What the compose file of a run is made of. Folders are the same inside the containers as outside."""
+    """Content of the compose file of a run. Folders have the same path inside the containers as outside."""
 
     plan: Plan
     project: str
@@ -134,11 +134,11 @@ class ComposeLayout:
     certificates: Certificates | None  # outside; inside, the server has its own in SERVER_FILES
 
     def container(self, service: str) -> str:
-        """What the container of a service is called."""
+        """Name of a service's container."""
         return f"{self.project}-{service}"
 
     def secret_variables(self) -> dict[str, str]:
-        """What the program that reads this file has to have in its environment: values that the file only names."""
+        """Environment for the program that reads the file: secrets that the file names without their value."""
         return {
             _secret_variable(self, arm, name): value
             for arm, environment in self.environments.items()
@@ -147,7 +147,7 @@ class ComposeLayout:
         }
 
     def secrets_of(self, arm: str) -> tuple[str, ...]:
-        """What is to be kept out of the log of an arm's service."""
+        """Values that must not appear in the log of an arm's service."""
         return secret_values(self.environments[arm], passed_names(self.plan, arm))
 
     def _is_secret(self, arm: str, name: str) -> bool:
@@ -181,7 +181,7 @@ class ComposeLayout:
         }
 
     def _service(self, piece: str, service: str, address: str | None) -> dict[str, object]:
-        """One at an address of its own, or, without, where its place is."""
+        """A service at an address of its own; without one, in the network of its address holder."""
         network: dict[str, object] = (
             {"networks": {"wire": {"ipv4_address": address}}}
             if address
@@ -195,7 +195,7 @@ class ComposeLayout:
         }
 
     def _address_holder(self, service: str, address: str) -> dict[str, object]:
-        """Who has the address of a server: a container that is away has none, and a connect to it hangs."""
+        """A container that keeps the address of a server: while that is away, a connect is refused."""
         return self._service("address_holder", address_holder(service), address)
 
     def _tls(self) -> dict[str, str]:
@@ -261,7 +261,7 @@ def _secret_variable(layout: ComposeLayout, arm: str, name: str) -> str:
 
 
 def address_holder(service: str) -> str:
-    """The service that has the address of another."""
+    """Name of the service that keeps the address of another one."""
     return f"{service}-place"
 
 
@@ -270,10 +270,10 @@ def _mount(path: Path, *, read_only: bool = True) -> dict[str, object]:
 
 
 def _current_user() -> str:
-    """What they write belongs to whoever runs this."""
+    """User and group of this process: files that containers write belong to them."""
     return f"{os.getuid()}:{os.getgid()}"
 
 
 def _escape_dollars(text: str) -> str:
-    """Compose would put variables of its own in the place of `$NAME`."""
+    """Compose would replace `$NAME` by a variable of its own."""
     return text.replace("$", "$$")

@@ -40,7 +40,7 @@ class ContainerProcess(Child):
 
     @property
     def exit_text(self) -> str:
-        """How it ended, in words."""
+        """A short text about its end, with the exit code."""
         code = self.popen.poll()
         if code is None:
             return "no end"
@@ -53,11 +53,11 @@ class ContainerProcess(Child):
         self.engine.signal(self.container, number)
 
     def freeze(self) -> None:
-        """Have all its processes stand still, by the kernel's freezer. Raises EngineError."""
+        """Pause all its processes with the kernel's freezer. Raises EngineError."""
         self.engine.pause(self.container)
 
     def thaw(self) -> None:
-        """Have all of them go on. Raises EngineError."""
+        """Resume all its processes. Raises EngineError."""
         self.engine.unpause(self.container)
 
     def kill(self) -> None:
@@ -77,11 +77,12 @@ def container_process(
     stop_timeout_s: float = 3.0,
     secrets: Sequence[str] = (),
 ) -> Iterator[ContainerProcess]:
-    """Start a container that was created, and have it run for as long as the block lasts. It is not removed.
+    """Start a container that was created, and run it for as long as the block lasts. It is not removed.
 
     `secrets` are kept out of its log.
 
-    The janitor ends the attached program only: whoever created the container tells it of that. Raises EngineError.
+    The janitor is given the attached program only: the container was registered before it was created.
+    Raises EngineError.
     """
     argv = ["docker", "start", "--attach", container]
     with child(

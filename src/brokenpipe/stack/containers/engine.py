@@ -1,4 +1,4 @@
-"""The Docker engine that a stack in containers runs on: on this machine, unless somebody names another."""
+"""The Docker engine that a stack in containers runs on: on this machine, unless another one is named."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Engine:
 
     @property
     def version(self) -> str:
-        """Docker's own."""
+        """The version of Docker."""
         return str(_call(lambda: self.client.api.version()["Version"]))
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the program `docker` needs to speak to this engine and to no other."""
+        """Environment of the program `docker` with which it uses this engine and no other."""
         kept = ("PATH", "HOME", "DOCKER_CONFIG", "TMPDIR")
         return {name: os.environ[name] for name in kept if name in os.environ} | {
             "DOCKER_HOST": self.endpoint
@@ -68,7 +68,7 @@ class Engine:
         return state["Pid"] or None
 
     def subnets(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-        """Of every network that it has."""
+        """The subnet of every network of this engine."""
         configured = [
             each
             for network in _call(self.client.api.networks)
@@ -82,14 +82,14 @@ class Engine:
         return bool(state["OOMKilled"])
 
     def memory_limit(self, container: str) -> int | None:
-        """In bytes; None without one, or if nobody can tell any more. Raises nothing."""
+        """Memory limit of a container in bytes; None without one, or if the container is gone. Raises nothing."""
         with suppress(APIError, EngineError):
             host = _call(lambda: self.client.api.inspect_container(container)["HostConfig"])
             return host["Memory"] or None
         return None
 
     def start(self, container: str) -> None:
-        """One that nobody listens to."""
+        """Start a container without attaching to its output."""
         self._control(self.client.api.start, container)
 
     def signal(self, container: str, number: int) -> None:
@@ -98,11 +98,11 @@ class Engine:
             _call(lambda: self.client.api.kill(container, signal=number))
 
     def pause(self, container: str) -> None:
-        """Have all its processes stand still."""
+        """Pause all processes of a container."""
         self._control(self.client.api.pause, container)
 
     def unpause(self, container: str) -> None:
-        """Have them go on; nothing if they do."""
+        """Resume all processes of a container, if it is paused."""
         state = _call(lambda: self.client.api.inspect_container(container)["State"])
         if state["Paused"]:
             self._control(self.client.api.unpause, container)
@@ -114,8 +114,8 @@ class Engine:
             raise _call_error(error) from error
 
     def remove(self, container: str) -> None:
-        """With its volumes, however it is."""
-        with suppress(APIError):  # somebody does so already
+        """Remove a container with its volumes, whatever its state."""
+        with suppress(APIError):  # it is being removed already
             self.client.api.remove_container(container, v=True, force=True)
 
     def copy_to_volume(self, container: str, folder: PurePath, files: Mapping[str, bytes]) -> None:
@@ -134,7 +134,7 @@ class Engine:
             raise _call_error(error) from error
 
     def require_images(self, images: Sequence[str], on_step: Callable[[str], None]) -> None:
-        """Have these images here, from their registry if they have one. Raises EngineError."""
+        """Pull those of these images that are not here. Raises EngineError."""
         for image in images:
             try:
                 _call(lambda image=image: self.client.images.get(image))  # type: ignore[misc]
@@ -231,18 +231,18 @@ def find_engine(named: str | None = None) -> Engine:
 def _active_endpoint() -> str:
     """The endpoint of DOCKER_HOST, or of the active context.
 
-    Raises EngineError for a context that Docker does not know: what somebody has chosen is not replaced in silence.
+    Raises EngineError for a context that Docker does not know: a choice of the user is not replaced in silence.
     """
     if chosen := os.environ.get("DOCKER_HOST"):
         return chosen
     form = "{{.Endpoints.docker.Host}}"
-    told = _output_of(["docker", "context", "inspect", "--format", form], dict(os.environ))
-    if not told and (context := os.environ.get("DOCKER_CONTEXT")):
+    active = _output_of(["docker", "context", "inspect", "--format", form], dict(os.environ))
+    if not active and (context := os.environ.get("DOCKER_CONTEXT")):
         raise EngineError(
             f"DOCKER_CONTEXT={context}: `docker context inspect` knows no such context",
             remedy="Unset it, or name one that `docker context ls` lists.",
         )
-    return told or _LOCAL + "/var/run/docker.sock"
+    return active or _LOCAL + "/var/run/docker.sock"
 
 
 def _output_of(argv: Sequence[str], environment: dict[str, str]) -> str:

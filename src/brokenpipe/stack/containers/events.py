@@ -1,4 +1,4 @@
-"""What becomes of a run's containers, as the engine tells it: into the history, and in words into a log.
+"""Records events of a run's containers, as the engine reports them: in the history, and in words in a log.
 
 engine ──▶ its events ──▶ a thread of ours ──▶ containers.ndjson
                                          └───▶ logs/containers.log
@@ -37,7 +37,7 @@ CHANGES: Mapping[str, Change] = {
 }
 _SERVICE = "com.docker.compose.service"  # the label by which compose says what a container is
 _RECONNECT_S = 0.5
-_MAX_DELAY_NS = 60_000_000_000  # told later than that: the wall clock was set in between
+_MAX_DELAY_NS = 60_000_000_000  # a longer delay means that the wall clock was set in between
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def recording_events(engine: Engine, run_id: str, *, history: Path, log: Path) -
 
 
 class EventRecorder:
-    """A thread that hears of containers, beginning now; an engine that breaks off is asked again for the rest."""
+    """A thread that records events from now on; after a broken stream it asks the engine for the rest."""
 
     def __init__(self, engine: Engine, run_id: str, records: Writer, log: Path) -> None:
         self._engine = engine
@@ -101,29 +101,29 @@ class EventRecorder:
         return found
 
     def _record(self, event: Mapping[str, Any]) -> None:
-        wall_ns, said = int(event["timeNano"]), event["Actor"]["Attributes"]
+        wall_ns, attributes = int(event["timeNano"]), event["Actor"]["Attributes"]
         t = monotonic_at(wall_ns)
         self._last_event_ns = max(self._last_event_ns, wall_ns + 1)
         change = CHANGES.get(event["Action"])
-        service = said.get(_SERVICE)
+        service = attributes.get(_SERVICE)
         if change is None or service is None:
             return
         limit = self._engine.memory_limit(event["Actor"]["ID"]) if change == "out_of_memory" else None
-        code = int(said["exitCode"]) if "exitCode" in said else None
-        record = ContainerEvent(t, service, change, code, said.get("signal"), limit)
+        code = int(attributes["exitCode"]) if "exitCode" in attributes else None
+        record = ContainerEvent(t, service, change, code, attributes.get("signal"), limit)
         self._records.write(record)
         with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.fromtimestamp(wall_ns / 1e9, UTC):%H:%M:%S.%f} {record}\n")
 
 
 def _close_events(events: Any) -> None:
-    """Have who reads it read its end. One that has ended by itself has no socket any more."""
+    """Close a stream, so that its reader returns. One that has ended by itself has no socket any more."""
     with suppress(DockerException, OSError, AttributeError):
         events.close()
 
 
 def monotonic_at(wall_ns: int) -> int:
-    """What the monotonic clock showed at a moment of the wall clock that is just over. It is never later than now."""
+    """The monotonic time of a recent moment of the wall clock. It is never later than now."""
     readings = []
     for _ in range(3):
         before, wall = time.monotonic_ns(), time.time_ns()

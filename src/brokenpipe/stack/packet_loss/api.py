@@ -1,4 +1,4 @@
-"""Who can have the packets of a proxy lost: the run's own network namespace, those of its containers, or nobody."""
+"""Packet loss between clients and a proxy: in the run's own network namespace, or in those of its containers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from brokenpipe.stack.packet_loss import namespace, nftables
 
 
 class PacketFilter(Protocol):
-    """The packet filter that a proxy's packets meet."""
+    """The packet filter in front of a proxy."""
 
     @property
     def is_available(self) -> bool:
-        """Whether it is ours to change."""
+        """Whether this run may change it."""
 
     def set_loss(self, proxy: str, port: int, on: bool, /) -> None:
         """Lose every packet between clients and this proxy, or none any more. Raises ProxyError."""
 
 
 class OwnPacketFilter:
-    """Those in the network namespace that the harness itself is in, if it is one of the run's own."""
+    """The filter of the harness's network namespace, available if that is one of the run's own."""
 
     @property
     def is_available(self) -> bool:
@@ -33,7 +33,7 @@ class OwnPacketFilter:
 
 
 def packet_loss_error(proxy: str) -> ProxyError:
-    """What is said where no filter is ours."""
+    """The error where no filter is available."""
     return ProxyError(
         f"{proxy}: packets are only dropped in a network namespace of the run's own, and this is none",
         remedy="Run a scenario that has a phase with packet_drop.",

@@ -1,4 +1,4 @@
-"""Packets that are lost between containers: root of this machine lays out the rules in their network namespaces.
+"""Packet loss between containers: root of this machine sets the rules in their network namespaces.
 
     agent ──▶ │ ──▶ Toxiproxy      rules in its namespace: what the agent sends does not come in
     agent ◀── │ ◀── Toxiproxy      rules in the agent's: what it is answered does not come in
@@ -6,8 +6,8 @@
 No container is given a right for it, and no rule of this machine's own is touched. So what a proxy sends to a raw
 socket of the harness, on this machine, comes in; but a proxy that hears nothing has little to say.
 
-A namespace, and the rules with it, is gone when its container has ended and the harness has let go of it, whatever way
-that went. A container that is started again has another.
+A namespace, and the rules with it, is gone when its container has ended and the harness has closed it, however that
+happened. A container that is started again has another.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from brokenpipe.stack.processes.process import Child
 
 @dataclass(frozen=True, slots=True)
 class ContainerPacketFilter:
-    """Those between Toxiproxy's container, which is at `host`, and those of the agents. They satisfy Packets.
+    """The filters between Toxiproxy's container, at address `host`, and those of the agents. It satisfies PacketFilter.
 
-    `wanted`: has the run a use for it? Else no namespace is entered.
+    `wanted`: whether the run drops packets. If not, no namespace is entered.
     """
 
     host: str
@@ -62,7 +62,7 @@ class ContainerPacketFilter:
                     del self._netns[arm]
 
     def set_loss(self, proxy: str, port: int, on: bool, /) -> None:
-        """At both ends at the same time: a proxy has the name of its arm, and one for probes has none."""
+        """Change both ends at the same time. A proxy has the name of its arm; one for probes has no agent."""
         ends = [self._netns[end] for end in (None, proxy) if end in self._netns]
         if not ends:
             raise packet_loss_error(proxy)
@@ -72,7 +72,7 @@ class ContainerPacketFilter:
 
 @contextmanager
 def _open_netns(child: Child) -> Iterator[NetNs]:
-    """A container's. Held open, it stays the one that was looked at, whatever becomes of the container and its pid."""
+    """The namespace of a container. Open, it stays the same whatever happens to the container and its pid."""
     try:
         file = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY)
     except OSError as error:

@@ -39,7 +39,7 @@ TRIAL_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class EntryMethod:
-    """How to get into a namespace: a command prefix, and what it is called."""
+    """A way to enter a fresh namespace: a command prefix, and its name in messages."""
 
     name: str
     prefix: tuple[str, ...]
@@ -52,13 +52,13 @@ INTO_CONTAINERS = EntryMethod("as root", ("nsenter", f"--net={CURRENT_NETNS}", "
 
 
 def is_inside() -> bool:
-    """Is this program in a namespace of its own?"""
+    """Whether this program is in a namespace of its own."""
     left = os.environ.get(OUTER_VARIABLE)
     return bool(left) and _netns_id() not in {"", left}
 
 
 def find_entry_method() -> EntryMethod:
-    """The first way that works here, tried with all that a run needs. Raises NamespaceError."""
+    """The first method that works here, tried with all that a run needs. Raises NamespaceError."""
     _require_programs("unshare", "nft")
     return _first_working(
         (AS_ROOT, AS_USER) if os.geteuid() == 0 else (AS_USER,),
@@ -69,7 +69,7 @@ def find_entry_method() -> EntryMethod:
 
 
 def find_container_entry_method() -> EntryMethod:
-    """How to lose packets in the namespace of a container, tried on namespaces of ours. Raises NamespaceError."""
+    """The method to drop packets in the namespace of a container, tried on our own. Raises NamespaceError."""
     _require_programs("nsenter", "unshare", "nft")
     return _first_working(
         (INTO_CONTAINERS,),
@@ -89,7 +89,7 @@ def _require_programs(*programs: str) -> None:
 
 
 def _first_working(ways: Sequence[EntryMethod], message: str, *, remedy: str) -> EntryMethod:
-    """The first of these that works. Raises NamespaceError, with what was tried."""
+    """The first of these methods that works. Raises NamespaceError, which lists all that were tried."""
     tried = []
     for way in ways:
         problem = _try_method(way)
@@ -100,9 +100,9 @@ def _first_working(ways: Sequence[EntryMethod], message: str, *, remedy: str) ->
 
 
 def enter(command: Sequence[str]) -> NoReturn:
-    """Become this command in a fresh namespace: same process, same terminal. Raises NamespaceError.
+    """Replace this program by a command in a fresh namespace: same process, same terminal. Raises NamespaceError.
 
-    Before anything was started, since what runs already stays where it is.
+    Call it before anything is started: processes that run already stay in the old namespace.
     """
     way = find_entry_method()
     os.environ[OUTER_VARIABLE] = _netns_id()
@@ -112,7 +112,7 @@ def enter(command: Sequence[str]) -> NoReturn:
 
 
 def set_up() -> None:
-    """Once in the namespace: bring its loopback up and lay out the packet filter.
+    """Inside the namespace, bring its loopback up and set the packet filter.
 
     Raises NamespaceError or ProxyError.
     """
@@ -127,7 +127,7 @@ def set_up() -> None:
 
 
 def _try_method(way: EntryMethod) -> str | None:
-    """Why it does not work, in the words of what was tried; None: it does."""
+    """The first line of the error of this method; None: it works."""
     nft = nftables.find_nft() or "nft"
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a PgBouncer is told: its pgbouncer.ini, and the file of those who may log in."""
+"""The configuration of a PgBouncer: its pgbouncer.ini and its auth_file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class PgBouncerFiles:
-    """Both of them, in a folder that nobody else can enter."""
+    """Both files, in a folder that only this user can enter."""
 
     folder: Path
 

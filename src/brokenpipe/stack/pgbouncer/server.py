@@ -96,7 +96,7 @@ def pgbouncer(
 
 @dataclass(frozen=True, slots=True)
 class _PgBouncerLaunch:
-    """What is started, and with what."""
+    """Inputs for starting a PgBouncer."""
 
     settings: Settings
     program: PgBouncerProgram
@@ -106,19 +106,19 @@ class _PgBouncerLaunch:
     janitor: Janitor
 
     def start(self, running: ExitStack) -> PgBouncer:
-        """One that answers; on another port if a stranger took the first one."""
+        """A PgBouncer that answers; on another port if another program took the first one."""
         password = secrets.token_urlsafe(18)
         for attempts_left in reversed(range(START_ATTEMPTS)):
             port = free_port()
             with ExitStack() as attempt:
                 process = attempt.enter_context(self._process(port, password))
-                told = query_pgbouncer_info(process, (LOOPBACK, port), password)
-                if not told:
+                info = query_pgbouncer_info(process, (LOOPBACK, port), password)
+                if not info:
                     if attempts_left and is_taken(port):
                         continue
                     raise start_error(process, f"; {BINARY_VARIABLE} names another PgBouncer")
                 running.enter_context(attempt.pop_all())
-                return PgBouncer(LOOPBACK, port, self.program.version, process, told.max_prepared_statements)
+                return PgBouncer(LOOPBACK, port, self.program.version, process, info.max_prepared_statements)
         raise AssertionError("the last attempt returns or raises")
 
     def _process(self, port: int, password: str) -> AbstractContextManager[Child]:
@@ -138,14 +138,14 @@ class _PgBouncerLaunch:
 
 @dataclass(frozen=True, slots=True)
 class PgBouncerInfo:
-    """What a PgBouncer tells its administrator: its version, such as 1.24.1, and a setting whose default changed."""
+    """Answers of a PgBouncer's console: its version, such as 1.24.1, and a setting whose default changed."""
 
     version: str
     max_prepared_statements: str | None
 
 
 def query_pgbouncer_info(process: Child, address: Address, password: str) -> PgBouncerInfo | None:
-    """None if it does not answer within some time, or ends."""
+    """Query the console once it answers; None if it ends, or does not answer in time."""
     host, port = address
 
     def answers() -> PgBouncerInfo | bool | None:
@@ -154,18 +154,18 @@ def query_pgbouncer_info(process: Child, address: Address, password: str) -> PgB
         console = f"postgresql://{ADMIN}:{password}@{host}:{port}/pgbouncer"
         try:
             with closing(psycopg.connect(console, autocommit=True, connect_timeout=2)) as admin:
-                (said,) = admin.execute("SHOW VERSION").fetchone() or ("",)
+                (version,) = admin.execute("SHOW VERSION").fetchone() or ("",)
                 config = {str(row[0]): str(row[1]) for row in admin.execute("SHOW CONFIG").fetchall()}
         except psycopg.Error:
             return None
-        return PgBouncerInfo(str(said).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
+        return PgBouncerInfo(str(version).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
 
-    told = poll(answers, timeout_s=READY_TIMEOUT_S)
-    return told if isinstance(told, PgBouncerInfo) else None
+    info = poll(answers, timeout_s=READY_TIMEOUT_S)
+    return info if isinstance(info, PgBouncerInfo) else None
 
 
 def start_error(process: Child, besides: str = "") -> PgBouncerError:
-    """Why there is none. `besides` is said after where the log is."""
+    """The error for a PgBouncer that did not start. `besides` follows the place of its log."""
     what = (
         f"did not answer within {READY_TIMEOUT_S:g} s" if process.running else f"ended: {process.exit_text}"
     )

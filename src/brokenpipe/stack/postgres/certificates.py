@@ -1,8 +1,8 @@
 """A certificate authority for one run, and the certificate that it gives a server.
 
-    authority.pem     what a client trusts, and nobody else's      read by every client
-    server.pem        who the server is, signed by the authority   read by the server
-    server.key        by which it proves that                      read by the server alone
+    authority.pem     the only authority that a client trusts      read by every client
+    server.pem        identity of the server, signed by the authority   read by the server
+    server.key        its private key                                 read by the server alone
 
 The authority's own key is never written down, so that nothing else can be signed with it.
 """
@@ -20,12 +20,12 @@ from brokenpipe.stack.processes.ports import LOOPBACK
 VALIDITY = timedelta(days=30)  # longer than any soak
 SSL_MODE = "verify-full"
 LOOPBACK_NAMES = (LOOPBACK, "localhost")
-NO_TLS = {"sslmode": "disable", "sslrootcert": ""}  # what a client without certificates is told
+NO_TLS = {"sslmode": "disable", "sslrootcert": ""}  # parameters of a client without certificates
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Where the files are."""
+    """Paths of the certificate files."""
 
     authority: Path
     server: Path
@@ -38,7 +38,7 @@ class Certificates:
 
     @property
     def client_parameters(self) -> Mapping[str, str]:
-        """With which parameters of a connection string a client encrypts and checks who answers."""
+        """Parameters of a connection string with which a client encrypts and verifies the server."""
         return {"sslmode": SSL_MODE, "sslrootcert": str(self.authority)}
 
     @property
@@ -54,7 +54,7 @@ def make_certificates(
 
     `until`: when the server's certificate expires, LASTS from now by default. Raises OSError.
     """
-    import trustme  # a tenth of a second, for those who ask for TLS
+    import trustme  # it takes a tenth of a second, and only TLS needs it
 
     authority = trustme.CA()
     issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + VALIDITY)
@@ -67,18 +67,18 @@ def make_certificates(
 
 
 def certificates_in(folder: Path) -> Certificates:
-    """Those that were made there."""
+    """The certificates in this folder."""
     return Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
 
 
 def require_tls(data: Path) -> None:
-    """Let nobody into the cluster in this folder over TCP who does not encrypt."""
+    """Refuse TCP connections without TLS in the cluster in this folder."""
     rules = data / "pg_hba.conf"
     rules.write_text(re.sub(r"^host\b", "hostssl", rules.read_text(), flags=re.MULTILINE))
 
 
 def remedy_without_tls(log: Sequence[str]) -> str | None:
-    """What to do about a server that was built without TLS, if that is what its log says."""
+    """The remedy for a server that was built without TLS, if its log says so."""
     if any("SSL is not supported by this build" in line for line in log):
         return "Name the programs of one that has it in BROKENPIPE_PG_BIN, or leave tls out of [postgres]."
     return None

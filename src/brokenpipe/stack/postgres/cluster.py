@@ -51,9 +51,9 @@ class Cluster:
     programs: Path
     run_as: UnprivilegedRunner
     initial_password: str
-    """With which it starts the first time."""
+    """The superuser's password at the first start."""
     password: str
-    """With which it goes on."""
+    """The superuser's password of this run."""
     certificates: Certificates | None  # None: no TLS
 
     def command(self, program: str, *arguments: str) -> list[str]:
@@ -83,7 +83,7 @@ def find_binaries() -> Path:
 
 
 def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
-    """An empty one in this folder. `tls`: it lets nobody in who does not encrypt.
+    """An empty cluster in this folder. `tls`: it refuses connections without TLS.
 
     Raises PostgresError when it cannot be initialised.
     """
@@ -94,7 +94,7 @@ def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
 
 
 def _fill(cluster: Cluster, janitor: Janitor) -> Cluster:
-    """With data: a copy of the template, or else what initdb makes, of which a template is kept."""
+    """Fill the data folder from the template, or else by initdb, whose result is saved as the template."""
     template = _template_path(cluster.programs)
     password = copy_template(template, cluster.data) if template else None
     cluster.run_as.chown(cluster.data)
@@ -120,7 +120,7 @@ def _prepare_folder(folder: Path, *, tls: bool) -> Cluster:
 
 
 def _template_path(programs: Path) -> Path | None:
-    """That of this version of Postgres. Programs that a user names may do what they like: there is none of theirs."""
+    """The template of this version of Postgres. There is none for programs that the user names: they may change."""
     if os.environ.get(BINARIES_VARIABLE):
         return None
     made_so = f"{platform.machine()} {_initdb_version(programs)} {_initdb_options(programs)}"
@@ -159,7 +159,7 @@ def _initdb_options(programs: Path) -> list[str]:
 
 @cache
 def _initdb_version(programs: Path) -> str:
-    """As it says it; nothing if it cannot be started, and starting it says why."""
+    """The version that initdb prints; empty if it cannot be started, which is reported when it is needed."""
     asked = [str(programs / "initdb"), "--version"]
     try:
         return subprocess.run(asked, capture_output=True, text=True, check=False).stdout

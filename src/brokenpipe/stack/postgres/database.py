@@ -1,4 +1,4 @@
-"""One database of a server, with an owner of its own who is no superuser: what an arm lives in."""
+"""The database of one arm, whose owner is an ordinary role and no superuser."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class DatabaseServer(Protocol):
         """Stop it and start it again."""
 
     def pause(self) -> None:
-        """Have all its processes stand still."""
+        """Pause all its processes."""
 
     def resume(self) -> None:
-        """Have them go on. Returns when it answers."""
+        """Resume its processes. Returns when it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,14 @@ class Database:
     limit: int = -1
     """Connections that its owner may have; -1: as many as the server allows."""
     pooled: bool = False
-    """Whether a PgBouncer stands between it and its proxy."""
+    """Whether a PgBouncer is between it and its proxy."""
 
     @property
     def user(self) -> str:
         return self.name
 
     def dsn(self) -> str:
-        """As its owner, straight to the server."""
+        """A connection string of its owner, straight to the server."""
         return self.server.dsn_of(self.user, self.password, self.name)
 
     def terminate(self) -> None:
@@ -100,11 +100,11 @@ class Database:
             admin.execute(_TERMINATE_SESSIONS, (self.name, self.user))
 
     def sessions(self) -> int:
-        """How many sessions it has now."""
+        """Number of its sessions now."""
         return self._number(_COUNT_SESSIONS)
 
     def connection_limit(self) -> int:
-        """How many connections it may have now; -1: as many as the server allows."""
+        """Its connection limit now; -1: as many as the server allows."""
         return self._number(_LIMIT)
 
     def set(self, setting: str, value: str | None) -> None:
@@ -143,11 +143,11 @@ class Database:
         self.server.restart(mode, away_s, on_stopped=on_stopped, on_listening=on_listening)
 
     def pause(self) -> None:
-        """Have the whole server stand still, for all databases that it has."""
+        """Pause the whole server, with all its databases."""
         self.server.pause()
 
     def resume(self) -> None:
-        """Have it go on; until it answers."""
+        """Resume the server. Returns when it answers."""
         self.server.resume()
 
     def _wait_for(self, setting: str, value: str | None) -> None:
@@ -157,12 +157,12 @@ class Database:
         """
         elsewhere = self.server.dsn_of(self.user, self.password, NO_ARMS_DATABASE)
 
-        def there() -> bool | None:
+        def in_force() -> bool | None:
             with _connect(elsewhere) as session:
                 shown, source = session.execute(_SETTING, (setting,)).fetchone() or ("", "")
             return True if (source == "default" if value is None else shown == value) else None
 
-        if poll(there, timeout_s=_EFFECT_TIMEOUT_S) is None:
+        if poll(in_force, timeout_s=_EFFECT_TIMEOUT_S) is None:
             raise PostgresError(
                 f"{self.name}: {setting} is not {value or 'back'} {_EFFECT_TIMEOUT_S:g} s later",
                 remedy=_REMEDY,

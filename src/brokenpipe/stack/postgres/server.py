@@ -63,9 +63,9 @@ class Postgres:
         self._paused = False
 
     def dsn(self, database: str = "postgres", *, host: str | None = None, port: int | None = None) -> str:
-        """A connection string that goes straight to the server, past any proxy, unless a proxy's place is given."""
-        place = (host or self.host, port or self.port)
-        return _dsn(self.user, self.password, place, database, self.certificates)
+        """A connection string that goes straight to the server, unless the address of a proxy is given."""
+        address = (host or self.host, port or self.port)
+        return _dsn(self.user, self.password, address, database, self.certificates)
 
     def dsn_of(self, user: str, password: str, database: str) -> str:
         return _dsn(user, password, (self.host, self.port), database, self.certificates)
@@ -78,23 +78,23 @@ class Postgres:
 
         Raises PostgresError.
         """
-        password, most = secrets.token_urlsafe(18), -1 if limit is None else limit
+        password, limit = secrets.token_urlsafe(18), -1 if limit is None else limit
         try:
-            self._create(name, password, most)
+            self._create(name, password, limit)
         except psycopg.Error as error:
             raise PostgresError(
                 f"the database {name} could not be created: {error}",
                 remedy="Look at the server's own log in the folder of the report, logs/postgres.log.",
             ) from error
-        return Database(self, name, password, most)
+        return Database(self, name, password, limit)
 
-    def _create(self, name: str, password: str, most: int) -> None:
+    def _create(self, name: str, password: str, limit: int) -> None:
         owner = sql.Identifier(name)
         with connect_bounded(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
             login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
             connection.execute(login.format(owner, _encrypt_password(connection, name, password)))
             create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
-            connection.execute(create.format(owner, owner, sql.Literal(most)))
+            connection.execute(create.format(owner, owner, sql.Literal(limit)))
 
     def restart(
         self,
@@ -113,7 +113,7 @@ class Postgres:
             try:
                 on_stopped()
                 self._closing.wait(away_s)
-            finally:  # whatever went wrong out there, it is started again
+            finally:  # it is started again even if on_stopped raises
                 try:
                     self._running.close()  # the process that has ended
                     self.child = self._running.enter_context(self._launch.start())
@@ -123,13 +123,13 @@ class Postgres:
             _wait_ready(self.dsn(), self.child)
 
     def pause(self) -> None:
-        """Have all its processes stand still: connections open, and nobody answers. Raises StackError."""
+        """Pause all its processes: connections stay open and get no answer. Raises StackError."""
         with self._lock:
-            self._paused = True  # before it is: whatever goes wrong in between is undone
+            self._paused = True  # set first, so that a failure in between is undone by resume
             self.child.freeze()
 
     def resume(self) -> None:
-        """Have them go on. Returns when it answers. Raises StackError."""
+        """Resume its processes. Returns when it answers. Raises StackError."""
         with self._lock:
             if self._paused:
                 self._resume_processes()
@@ -153,7 +153,7 @@ class Postgres:
             ) from error
 
     def _listens(self) -> bool | None:
-        """Does it accept connections, or has it ended? It is asked by connecting: binding could get in its way."""
+        """True once it accepts connections, False if it has ended. Tried by connecting: a bind could take its port."""
         if not self.child.running:
             return False
         with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
@@ -161,7 +161,7 @@ class Postgres:
         return None
 
     def close(self) -> None:
-        """End it, once a restart that is under way is over, which is then cut short. One that stands still is woken."""
+        """End the server. A restart under way is cut short first; a paused server is resumed."""
         self._closing.set()
         with self._lock, self._running:
             if self._paused:
@@ -169,7 +169,7 @@ class Postgres:
 
 
 class PostgresLaunch(Protocol):
-    """How to start a server on its data, each time in the same way and at the same address."""
+    """Starts a server on its data, each time in the same way and at the same address."""
 
     @property
     def host(self) -> str: ...
@@ -182,7 +182,7 @@ class PostgresLaunch(Protocol):
 
     @property
     def certificates(self) -> Certificates | None:
-        """With which it speaks TLS, if it does."""
+        """Its certificates, if it uses TLS."""
 
     def start(self) -> AbstractContextManager[Child]:
         """Its process, for as long as the block lasts. Raises StackError."""
@@ -230,7 +230,7 @@ def postgres(
 ) -> Iterator[Postgres]:
     """A server for as long as the block lasts. Ready when it answers a query.
 
-    `tls`: it lets nobody in who does not encrypt, with a certificate of its own for this run.
+    `tls`: it refuses connections without TLS; its certificate is made for this run.
     Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
     with scratch_folder("brokenpipe-pg-", janitor) as folder:
@@ -243,7 +243,7 @@ def postgres(
 
 
 def _start_local(cluster: Cluster, log_path: Path, janitor: Janitor, max_connections: int) -> Postgres:
-    """A server that answers; on another port if a stranger took the first one."""
+    """A server that answers; on another port if another program took the first one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         launch = _LocalPostgresLaunch(cluster, free_port(), max_connections, log_path, janitor)
         try:
@@ -255,7 +255,7 @@ def _start_local(cluster: Cluster, log_path: Path, janitor: Janitor, max_connect
 
 
 def start_server(launch: PostgresLaunch, initial_password: str | None = None) -> Postgres:
-    """A server that answers. Whoever gets it closes it. `initial_password`: the one that it comes up with, if another.
+    """A server that answers; the caller closes it. `initial_password`: its password at this start, if another one.
 
     Raises PostgresError when it does not come up.
     """
@@ -269,10 +269,10 @@ def start_server(launch: PostgresLaunch, initial_password: str | None = None) ->
 
 
 def _dsn(
-    user: str, password: str, place: tuple[str, int], database: str, certificates: Certificates | None
+    user: str, password: str, address: tuple[str, int], database: str, certificates: Certificates | None
 ) -> str:
     checked = f"?{urlencode(certificates.client_parameters)}" if certificates else ""
-    return f"postgresql://{user}:{password}@{place[0]}:{place[1]}/{database}{checked}"
+    return f"postgresql://{user}:{password}@{address[0]}:{address[1]}/{database}{checked}"
 
 
 def _prepare_superuser(dsn: str, password: str) -> None:

@@ -1,8 +1,7 @@
 """The data of an empty Postgres, made once by initdb and copied for every run: copying takes a quarter of the time.
 
-It lies in the user's cache folder, where nobody else may look, and with it the password of its superuser: whoever
-starts a copy gives that another one. A template of which anything is missing, as after a clean-up of old files, is
-thrown away.
+It lies in the user's cache folder, which is closed to other users, together with the password of its superuser: a copy
+gets another one when it is started. A template with missing files, as after a clean-up of old files, is deleted.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _CONTENT = "content.json"
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What is in a template."""
+    """Password and size of a template."""
 
     password: str
     files: int
@@ -38,7 +37,7 @@ class _Content:
 
 
 def template_folder(name: str) -> Path:
-    """Where the template of that name is, or would be."""
+    """Path of the template of that name, whether or not it exists."""
     return platformdirs.user_cache_path("brokenpipe") / name
 
 

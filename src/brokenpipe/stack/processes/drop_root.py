@@ -1,4 +1,4 @@
-"""How to run Postgres from a root shell, which it refuses: a command prefix that gives up root.
+"""A command prefix that gives up root: Postgres refuses to run as root.
 
 First choice: a user namespace, in which root is uid 1000. The files stay where they are and belong to root.
 Where the kernel forbids that: the uid of `nobody`, on a copy of the installation that it may read.
@@ -20,13 +20,13 @@ _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 @dataclass(frozen=True, slots=True)
 class UnprivilegedRunner:
-    """`prefix` goes before each command; `owner` must own the data folder (None: whoever we are)."""
+    """`prefix` goes before each command; `owner` must own the data folder (None: the current user)."""
 
     prefix: tuple[str, ...] = ()
     owner: int | None = None
 
     def chown(self, path: Path) -> None:
-        """Give a file, or a folder with all that is in it, to whoever the commands run as."""
+        """Give a file, or a folder with all that is in it, to the user that runs the commands."""
         if self.owner is not None:
             for each in (path, *path.rglob("*")):
                 os.chown(each, self.owner, self.owner, follow_symlinks=False)
@@ -42,7 +42,7 @@ class UnprivilegedRunner:
 
 
 def unprivileged_runner() -> UnprivilegedRunner:
-    """How to start Postgres from here. Raises PostgresError when there is no way to give up root."""
+    """The prefix for starting Postgres from here. Raises PostgresError when there is no way to give up root."""
     if os.geteuid() != 0:
         return UnprivilegedRunner()
     if _works(_NAMESPACE):

@@ -1,12 +1,12 @@
-"""One process per run that undoes everything when the harness is gone, however it went.
+"""One process per run that cleans up when the harness is gone, however it ended.
 
-The harness starts it first and hands it one undo line for each process and folder, over a pipe whose
+The harness starts it first and writes it one line for each process and folder to be cleaned up, over a pipe whose
 writing end no other process holds. The pipe's end is the signal: the harness closed it, or was killed
-and the kernel did. The janitor lives in a session of its own and is deaf to INT, TERM and HUP.
+and the kernel did. The janitor lives in a session of its own and ignores INT, TERM and HUP.
 
     register a folder ──▶ start what fills it ──▶ register the process ──▶ ... ──▶ EOF ──▶ sweep
 
-A janitor that ends is replaced by one that is told all over again; a run without one does not go on.
+A janitor that ends is replaced by one that gets all lines again; a run without a janitor does not go on.
 
 Order of a sweep: commands that undo what is no process (containers) are started; a postmaster gets SIGQUIT, with
 which it removes its backends itself (they call setsid, so killing its group would miss them); everything else gets
@@ -42,29 +42,29 @@ POSTGRES_GRACE_S = 2.5  # for Postgres to end its backends after SIGQUIT; measur
 
 
 class Janitor(Protocol):
-    """Who is told what must be undone. `run_id` marks the run's processes."""
+    """Registry of everything that must be cleaned up after a run. `run_id` marks the run's processes."""
 
     run_id: str
 
     @property
     def pid(self) -> int:
-        """Of its process, to see whether it lives; 0: it has none."""
+        """The pid of the janitor's process; 0: it has none."""
 
     def register_process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
-        """Have this process ended by that signal when the harness is gone."""
+        """End this process by that signal when the harness is gone."""
 
     def register_folder(self, path: Path) -> None:
-        """Have this folder removed then."""
+        """Remove this folder when the harness is gone."""
 
     def register_command(self, argv: Sequence[str]) -> None:
-        """Have this program run then, for what is no process of ours: containers."""
+        """Run this program when the harness is gone. It cleans up what is no process: containers."""
 
     def check(self) -> None:
-        """Raises StackError if there is none any more, so that nothing may go on."""
+        """Raises StackError if the janitor has ended for good: the run must not go on without one."""
 
 
 class NoJanitor:
-    """Nobody: for a caller that is content with context managers, such as a test."""
+    """A janitor that does nothing, for a caller that relies on context managers alone, such as a test."""
 
     run_id = "none"
     pid = 0
@@ -112,19 +112,19 @@ class _CleanupTasks:
     def read(self, lines: Iterable[str]) -> None:
         for line in lines:
             try:
-                undo = json.loads(line)
+                task = json.loads(line)
             except ValueError:  # the harness died in the middle of this line
                 continue
-            if "run_id" in undo:
-                self.run_id = undo["run_id"]
-            elif "folder" in undo:
-                self.folders.append(Path(undo["folder"]))
-            elif "command" in undo:
-                self.commands.append(undo["command"])
+            if "run_id" in task:
+                self.run_id = task["run_id"]
+            elif "folder" in task:
+                self.folders.append(Path(task["folder"]))
+            elif "command" in task:
+                self.commands.append(task["command"])
             else:
                 # A soak restarts servers for days: processes that have ended need no cleanup.
                 self.processes = [each for each in self.processes if each.find()]
-                self.processes.append(RegisteredProcess(undo["pid"], undo["born"], undo["signal"]))
+                self.processes.append(RegisteredProcess(task["pid"], task["born"], task["signal"]))
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:
@@ -134,7 +134,7 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
 
 
 def _processes_of_run(run_id: str) -> Iterator[psutil.Process]:
-    """Everything whose environment carries the run's id, whoever its parent is by now."""
+    """Processes whose environment carries the run's id, whatever their parent is by now."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(RUN_VARIABLE) == run_id:
@@ -142,25 +142,25 @@ def _processes_of_run(run_id: str) -> Iterator[psutil.Process]:
 
 
 def _request_end(process: psutil.Process, number: int) -> None:
-    """Send it a signal that it is to act upon. One that stands still would never hear it, so all of them are woken."""
+    """Send a signal that the process handles. A stopped process handles none, so all of its tree are resumed."""
     process.send_signal(number)
     for each in _tree(process):
         each.resume()
 
 
-def _sweep_processes(duties: _CleanupTasks) -> None:
-    gentle = [duty for duty in duties.processes if duty.signal != signal.SIGKILL]
-    for duty in gentle:
+def _sweep_processes(tasks: _CleanupTasks) -> None:
+    gentle = [each for each in tasks.processes if each.signal != signal.SIGKILL]
+    for each in gentle:
         with suppress(psutil.Error):
-            if process := duty.find():
-                _request_end(process, duty.signal)
+            if process := each.find():
+                _request_end(process, each.signal)
     started, seen_nothing = time.monotonic(), False
     while time.monotonic() - started < SWEEP_TIMEOUT_S:
-        ending = {p.pid for duty in gentle if (root := duty.find()) for p in _tree(root)}
+        ending = {p.pid for each in gentle if (root := each.find()) for p in _tree(root)}
         if time.monotonic() - started > POSTGRES_GRACE_S:
             ending = set()
-        left = [p for duty in duties.processes if (root := duty.find()) for p in _tree(root)]
-        left += list(_processes_of_run(duties.run_id))
+        left = [p for each in tasks.processes if (root := each.find()) for p in _tree(root)]
+        left += list(_processes_of_run(tasks.run_id))
         # Asked twice: what the harness was just starting when it died carries the id a moment later.
         if not left and seen_nothing:
             return
@@ -174,10 +174,10 @@ def _sweep_processes(duties: _CleanupTasks) -> None:
 
 @contextmanager
 def _running_commands(commands: list[list[str]]) -> Iterator[None]:
-    """Programs that undo what is no process, beside what happens in the block."""
-    undoing = [subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) for argv in commands]
+    """Programs that clean up what is no process run beside the block."""
+    running = [subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) for argv in commands]
     yield
-    for each in undoing:
+    for each in running:
         with suppress(subprocess.TimeoutExpired):
             each.wait(SWEEP_TIMEOUT_S)
 
@@ -204,13 +204,13 @@ def remove(folder: Path) -> None:
 
 
 def _main() -> None:
-    for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(deaf_to, signal.SIG_IGN)
-    duties = _CleanupTasks()
-    duties.read(sys.stdin)
-    with _running_commands(duties.commands):
-        _sweep_processes(duties)
-    for folder in duties.folders:
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    tasks = _CleanupTasks()
+    tasks.read(sys.stdin)
+    with _running_commands(tasks.commands):
+        _sweep_processes(tasks)
+    for folder in tasks.folders:
         remove(folder)
 
 

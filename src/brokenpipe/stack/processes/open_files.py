@@ -1,4 +1,4 @@
-"""How many files a process may have open: each connection is one, and a process without any left opens no other."""
+"""Limits of open files: each connection is one, and a process at its limit opens no more."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OpenFileLimits:
-    """Of one process. `soft` is in force; each process may raise its own up to `hard`. None: there is no limit."""
+    """Limits of one process. `soft` is in force; each process may raise its own up to `hard`. None: no limit."""
 
     soft: int | None
     hard: int | None
 
     @property
     def reachable(self) -> int | None:
-        """What a child of ours can have."""
+        """The number that a child of ours can have."""
         return self.hard if can_be_raised() else self.soft
 
 
 def open_file_limits() -> OpenFileLimits:
-    """Of this process, which its children begin with."""
+    """Limits of this process, with which its children begin."""
     soft, hard = (None if each == resource.RLIM_INFINITY else each for each in _rlimits())
     return OpenFileLimits(soft, hard)
 

@@ -27,27 +27,27 @@ _given_ports: set[int] = set()
 def free_port() -> int:
     """A port that nothing listens on at this moment, and never the same one twice.
 
-    Whoever binds it may, rarely, lose a race against a stranger: see `taken`. Ports that the kernel gives to outgoing
+    The caller may, rarely, lose a race against another program: see `taken`. Ports that the kernel gives to outgoing
     connections are left out where that is known: with hundreds of those, one of them wins such a race now and then.
     """
     while True:
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, _candidate()))
             port: int = probe.getsockname()[1]
-            if port not in _given_ports:  # nobody may have bound it yet
+            if port not in _given_ports:  # another caller may not have bound it yet
                 _given_ports.add(port)
                 return port
 
 
 def _candidate() -> int:
-    """A port to try; 0: whichever the kernel likes."""
+    """A port to try; 0: one that the kernel chooses."""
     below = ephemeral_ports().start - LOWEST_PORT
     return LOWEST_PORT + secrets.randbelow(below) if below >= MIN_PORTS else 0
 
 
 @cache
 def ephemeral_ports() -> range:
-    """The ports that outgoing connections get here. Empty where nobody tells."""
+    """The ports that outgoing connections get here. Empty where that is not known."""
     with suppress(OSError, ValueError):
         low, high = map(int, _EPHEMERAL_RANGE.read_text(encoding="ascii").split())
         return range(low, high + 1)
@@ -55,7 +55,7 @@ def ephemeral_ports() -> range:
 
 
 def is_taken(port: int) -> bool:
-    """Does somebody listen on that port now? What lingers of earlier connections does not count."""
+    """Whether a listener is on that port now. Remains of earlier connections do not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,19 +66,19 @@ def is_taken(port: int) -> bool:
 
 
 class Port(Protocol):
-    """A port for a listener of ours, which nobody else takes while it does not listen."""
+    """A port for a listener of ours, which no other program can take while it does not listen."""
 
     port: int
 
     def allow_listener(self) -> AbstractContextManager[None]:
-        """Somebody may begin to listen on it, for as long as the block lasts."""
+        """Allow a listener to bind it, for as long as the block lasts."""
 
     def release(self) -> None:
         """Give it up. May be called again."""
 
 
 class ReservedPort:
-    """A port of the loopback that stays ours while nobody listens there: connects are refused, strangers get no bind.
+    """A port of the loopback that stays ours without a listener: connects are refused, other programs cannot bind it.
 
     It is held by a socket that is bound and never listens. On Linux a server of ours may listen there all the same
     if both sockets allow it at the moment of its bind (SO_REUSEADDR, which Go's listeners have): see `allow_listener`.
@@ -97,7 +97,7 @@ class ReservedPort:
 
     @contextmanager
     def allow_listener(self) -> Iterator[None]:
-        """Somebody may begin to listen on it, for as long as the block lasts."""
+        """Allow a listener to bind it, for as long as the block lasts."""
         self._allow(True)
         try:
             yield
@@ -113,7 +113,7 @@ class ReservedPort:
 
 
 class ContainerPort:
-    """A port of a container that only ours listens in: nobody else can take it."""
+    """A port in a container of ours: no other program is in there to take it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -126,7 +126,7 @@ class ContainerPort:
 
 
 def poll(attempt: Callable[[], T | None], *, timeout_s: float, every_s: float = 0.02) -> T | None:
-    """What `attempt` returns once it is not None, or None after `timeout_s`."""
+    """The first result of `attempt` that is not None, or None after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while (result := attempt()) is None and time.monotonic() < deadline:
         time.sleep(every_s)

@@ -16,7 +16,15 @@ from typing import IO
 from brokenpipe.errors import StackError
 from brokenpipe.redaction import REDACTED
 from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor
-from brokenpipe.stack.processes.process_tree import freeze, kill, kill_all, members, resume, survivors, thaw
+from brokenpipe.stack.processes.process_tree import (
+    freeze,
+    kill,
+    kill_all,
+    resume,
+    survivors,
+    thaw,
+    with_descendants,
+)
 
 ORPHAN_TIMEOUT_S = 0.5  # for children to end by themselves
 LOG_CAP_BYTES = 4_000_000  # one stale connection prints 130 lines of traceback; a soak meets thousands
@@ -41,7 +49,7 @@ class Child:
 
     @property
     def exit_text(self) -> str:
-        """How it ended, in words."""
+        """A short text about its end: signal or exit code."""
         code = self.popen.poll()
         if code is None:
             return "no end"
@@ -60,11 +68,11 @@ class Child:
         self.popen.send_signal(number)
 
     def freeze(self) -> None:
-        """Have it and every process below it stand still. Raises StackError if one goes on."""
+        """Pause it and every process below it. Raises StackError if one goes on."""
         freeze(self.pid)
 
     def thaw(self) -> None:
-        """Have all of them go on."""
+        """Resume all of them."""
         thaw(self.pid)
 
     def kill(self) -> None:
@@ -72,22 +80,22 @@ class Child:
         kill(self.pid)
 
     def stop(self, signal_number: int, timeout_s: float) -> None:
-        """Ask it to end, then end it, with all that it has started.
+        """Request its end by a signal, then kill it, with all that it has started.
 
-        Who stands still is woken, for it would not hear that it is to end; and who outlives its parent is ended.
+        Stopped processes are resumed: they would not handle the signal. Processes that outlive their parent are killed.
         """
         if not self.running:  # its number may be another's by now
             return
-        family = members(self.pid)
+        processes = with_descendants(self.pid)
         self.signal(signal_number)
-        resume(family)
+        resume(processes)
         try:
             self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            kill_all(family := [*family, *members(self.pid)])
+            kill_all(processes := [*processes, *with_descendants(self.pid)])
             self.signal(signal.SIGKILL)  # of a container, only the engine may
             self.popen.wait()
-        kill_all(survivors(family, ORPHAN_TIMEOUT_S))
+        kill_all(survivors(processes, ORPHAN_TIMEOUT_S))
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -114,9 +122,8 @@ def child(
     """Run `argv` for as long as the block lasts.
 
     `env` is the whole environment (default: `clean_environment()`); `secrets` are kept out of its log. `stop_signal`
-    ends it at the end of the block, `undo_signal` is what the janitor uses if the harness dies first. The child leads a
-    session of its own, so a Ctrl-C in the terminal reaches the harness only, which decides the order in which things
-    end.
+    ends it at the end of the block; the janitor uses `undo_signal` if the harness dies first. The child leads a session
+    of its own, so a Ctrl-C in the terminal reaches the harness only, which decides the order in which parts end.
 
     Raises StackError when the program cannot be started.
     """
@@ -155,7 +162,7 @@ def child(
 def _copy_output(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ()) -> None:
     """Copy output to the log until the child ends, whatever becomes of the log; without secrets.
 
-    A child whose output nobody takes would block on it, and one that writes into a closed pipe would die of it.
+    A child whose output is not read would block on it, and one that writes into a closed pipe would die of it.
     """
     with source, ExitStack() as logs:
         log = None
@@ -173,7 +180,7 @@ def _copy_output(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ())
 
 
 def without_secrets(chunks: Iterator[bytes], secrets: Sequence[str]) -> Iterator[bytes]:
-    """The same output with something else in the place of each secret, also of one that two reads have cut in two."""
+    """The output with each secret replaced, also one that is split between two reads."""
     hidden = [secret.encode() for secret in secrets]
     held = b""  # the end of the last read, if a secret could begin with it
     for chunk in chunks:

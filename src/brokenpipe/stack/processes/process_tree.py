@@ -1,6 +1,6 @@
-"""A process with all that it has started, as one: made to stand still, to go on, or to end at once.
+"""Pauses, resumes and kills a process together with all processes that it has started.
 
-The parent stands still first: from then on no child is added, and none is told of what happens to the others.
+The parent is paused first: from then on no child is added, and no child is notified of the end of another.
 """
 
 from __future__ import annotations
@@ -19,63 +19,59 @@ _STOPPED = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}) | _END
 
 
 def freeze(root: int) -> list[psutil.Process]:
-    """Have them all stand still: who they are. Raises StackError if one does not."""
+    """Pause them all, and return them. Raises StackError if one goes on."""
 
-    def still() -> list[psutil.Process] | None:
-        family = with_descendants(root)
-        going = [each for each in family if _status(each) not in _STOPPED]
+    def paused() -> list[psutil.Process] | None:
+        processes = with_descendants(root)
+        going = [each for each in processes if _status(each) not in _STOPPED]
         _for_each(psutil.Process.suspend, going)
-        return None if going else family
+        return None if going else processes
 
-    family = poll(still, timeout_s=_EFFECT_TIMEOUT_S, every_s=0.001)
-    if family is None:
+    processes = poll(paused, timeout_s=_EFFECT_TIMEOUT_S, every_s=0.001)
+    if processes is None:
         thaw(root)
         raise StackError(
             f"process {root}: not all processes of it stand still {_EFFECT_TIMEOUT_S:g} s after they were told to",
             remedy="See what they wait for: ps -eo pid,ppid,stat,wchan,cmd.",
         )
-    return family
+    return processes
 
 
 def thaw(root: int) -> None:
-    """Have them all go on."""
+    """Resume them all."""
     _for_each(psutil.Process.resume, with_descendants(root))
 
 
 def kill(root: int) -> None:
     """End them all, and return when they are gone: frozen first, so that no child learns of its parent's end."""
-    family = freeze(root)
-    kill_all(family)
+    processes = freeze(root)
+    kill_all(processes)
 
 
-def members(root: int) -> list[psutil.Process]:
-    """A process with all that it has started; of one that has ended, nobody: its children have other parents."""
-    return with_descendants(root)
+def resume(processes: Iterable[psutil.Process]) -> None:
+    """Resume those that are stopped: a stopped process handles no signal but SIGKILL."""
+    _for_each(psutil.Process.resume, processes)
 
 
-def resume(family: Iterable[psutil.Process]) -> None:
-    """Have those go on that stand still: such a one hears no signal but the one that ends it at once."""
-    _for_each(psutil.Process.resume, family)
-
-
-def kill_all(family: Sequence[psutil.Process]) -> None:
+def kill_all(processes: Sequence[psutil.Process]) -> None:
     """End those that are still there, and return when they are gone."""
-    left = [each for each in family if _status(each) not in _ENDED]
+    left = [each for each in processes if _status(each) not in _ENDED]
     _for_each(psutil.Process.kill, left)
     poll(lambda: all(_status(each) in _ENDED for each in left) or None, timeout_s=_EFFECT_TIMEOUT_S)
 
 
-def survivors(family: Sequence[psutil.Process], patience_s: float) -> list[psutil.Process]:
-    """Those that are still there after a while in which they might have ended by themselves."""
+def survivors(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Processes that have not ended by themselves within `timeout_s`."""
 
     def left() -> list[psutil.Process]:
-        return [each for each in family if _status(each) not in _ENDED]
+        return [each for each in processes if _status(each) not in _ENDED]
 
-    poll(lambda: None if left() else True, timeout_s=patience_s)
+    poll(lambda: None if left() else True, timeout_s=timeout_s)
     return left()
 
 
 def with_descendants(root: int) -> list[psutil.Process]:
+    """A process with all that it has started; empty if it has ended: its children have other parents then."""
     with suppress(psutil.Error):
         parent = psutil.Process(root)
         return [parent, *parent.children(recursive=True)]

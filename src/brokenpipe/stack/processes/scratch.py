@@ -1,4 +1,4 @@
-"""A temporary folder that the janitor knows of before it exists, so that no moment is left to die in."""
+"""A temporary folder that is registered with the janitor before it exists, so that it is removed in any case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brokenpipe.stack.processes.janitor import Janitor, remove
 
 @contextmanager
 def scratch_folder(prefix: str, janitor: Janitor, *, inside: Path | None = None) -> Iterator[Path]:
-    """A fresh folder that nobody else may enter, gone with the block; `inside` TMPDIR by default.
+    """A fresh folder for this user alone, removed after the block; `inside` TMPDIR by default.
 
     Raises StackError.
     """

@@ -1,7 +1,7 @@
-"""Nobody waits for a process that stands still: while something starts, one that was stopped from outside is ended.
+"""While a stack starts, a process that was stopped from outside is killed, so that the start does not hang.
 
-Whoever waits for it gets an answer by that, in whatever call, and the error says what was the matter. Once a run is
-under way the watch sees to it (`drive/watch/watch.py`), which ends nothing.
+The call that waits for it then fails, and the error names the process. During a run `drive/watch/watch.py` reports
+such processes instead, and kills none.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import psutil
 
 from brokenpipe.errors import StackError
 
-MAX_STOPPED_S = 8.0  # a fault that makes a server stand still is tried for less
+MAX_STOPPED_S = 8.0  # longer than the self-test of a fault that pauses a server
 CHECK_INTERVAL_S = 0.5
 
 
 @dataclass(slots=True)
 class _StandstillGuard:
-    """Looks at all that this process has started, and ends what has stood still for too long."""
+    """Looks at all that this process has started, and kills what has been stopped for too long."""
 
     patience_s: float
     ended: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class _StandstillGuard:
 
     def look(self) -> None:
         now = time.monotonic()
-        # Those below one that was ended are nobody's children any more, and stand still as before.
+        # Children of a process that was killed are no descendants any more, and still stopped: they stay known.
         known = {*psutil.Process().children(recursive=True), *self._since}
         self._since = {process: self._since.get(process, now) for process in known if _is_stopped(process)}
         for process, since in self._since.items():
@@ -50,7 +50,7 @@ class _StandstillGuard:
 
 
 def _is_stopped(process: psutil.Process) -> bool:
-    """Whether a signal has stopped it. One that is looked at with a debugger is left alone."""
+    """Whether a signal has stopped it. A process under a debugger is left alone."""
     with suppress(psutil.Error):
         return bool(process.status() == psutil.STATUS_STOPPED)
     return False

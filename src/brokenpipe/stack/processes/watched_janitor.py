@@ -1,4 +1,4 @@
-"""The harness's side of the janitor: it is told what must be undone, watched, and replaced if it ends."""
+"""The harness's side of the janitor: registers what must be cleaned up, watches the process and replaces it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_DEATHS = 3  # after short lives, until it is given up
 
 
 class WatchedJanitor:
-    """The harness's side of a janitor: all that it was told, so that another can take its place. Safe for threads."""
+    """A janitor's process with all lines that were written to it, for a process that replaces it. Safe for threads."""
 
     def __init__(self, run_id: str, on_replaced: Callable[[str], None]) -> None:
         self.run_id = run_id
@@ -35,7 +35,7 @@ class WatchedJanitor:
         self._failure: Exception | None = None
         self._lines = [_line(run_id=run_id)]
         self._began = time.monotonic()
-        self._deaths = 0  # one soon after the other
+        self._deaths = 0  # each soon after the one before
         self._process = _start_process(self._lines)
 
     @property
@@ -43,17 +43,17 @@ class WatchedJanitor:
         return self._process.pid
 
     def register_process(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
-        """Have this process ended by `signal_number` when the harness is gone."""
+        """End this process by `signal_number` when the harness is gone."""
         with suppress(psutil.NoSuchProcess):  # already gone: nothing to undo
-            self._tell(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
+            self._register(pid=pid, born=psutil.Process(pid).create_time(), signal=int(signal_number))
 
     def register_folder(self, path: Path) -> None:
-        """Have this folder removed when the harness is gone."""
-        self._tell(folder=str(path))
+        """Remove this folder when the harness is gone."""
+        self._register(folder=str(path))
 
     def register_command(self, argv: Sequence[str]) -> None:
-        """Have this program run when the harness is gone, for what is no process of ours: containers."""
-        self._tell(command=list(argv))
+        """Run this program when the harness is gone. It cleans up what is no process: containers."""
+        self._register(command=list(argv))
 
     def check(self) -> None:
         """Raises StackError if there is no janitor any more."""
@@ -80,8 +80,8 @@ class WatchedJanitor:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=SWEEP_TIMEOUT_S + 1)
 
-    def _tell(self, **undo: object) -> None:
-        line = _line(**undo)
+    def _register(self, **task: object) -> None:
+        line = _line(**task)
         with self._lock:
             self._lines = [*filter(_is_needed, self._lines), line]
             try:
@@ -91,7 +91,7 @@ class WatchedJanitor:
         self.check()
 
     def _replace_if_gone(self, *, broken: bool = False) -> None:
-        """With one that is told all over again. One that stands still would sweep nothing, so it goes as well."""
+        """Replace a janitor that has ended, or is stopped and cleans up nothing, by one that gets all lines again."""
         if self._failure is not None:
             return
         ended, stopped = self._process.poll() is not None, _is_stopped(self._process.pid)
@@ -110,7 +110,7 @@ class WatchedJanitor:
             self._on_replaced(
                 f"the janitor of this run {what}; another, which knows all that it knew, has taken its place"
             )
-        except Exception as error:  # noqa: BLE001  # whatever it is, a thread has nobody else to tell
+        except Exception as error:  # noqa: BLE001  # a thread has no caller that could handle it
             self._failure = error
 
 
@@ -118,7 +118,7 @@ class WatchedJanitor:
 def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) -> Iterator[Janitor]:
     """The janitor of one run, for as long as the block lasts; its sweep is awaited at the end.
 
-    It is watched: one that ends, or stands still, is replaced, and `on_replaced` is called with a sentence about it, in
+    A janitor that ends, or is stopped, is replaced, and `on_replaced` is called with a sentence about it, in
     a thread of its own.
     """
     watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
@@ -133,7 +133,7 @@ def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) ->
 
 
 def _start_process(lines: Sequence[str]) -> subprocess.Popen[str]:
-    """The process, told all that. Raises OSError, after which there is none."""
+    """A janitor's process to which all lines were written. After an OSError there is none."""
     process = subprocess.Popen(
         [sys.executable, "-I", SCRIPT],
         stdin=subprocess.PIPE,
@@ -157,7 +157,7 @@ def _write(process: subprocess.Popen[str], lines: Iterable[str]) -> None:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """One that was killed by us sweeps nothing."""
+    """Kill a janitor before its pipe closes, so that it cleans up nothing."""
     process.kill()
     process.wait()
     assert process.stdin is not None
@@ -165,12 +165,12 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.stdin.close()
 
 
-def _line(**undo: object) -> str:
-    return json.dumps(undo) + "\n"
+def _line(**task: object) -> str:
+    return json.dumps(task) + "\n"
 
 
 def _is_needed(line: str) -> bool:
-    """Whether a janitor that takes over must know of it: not of a process that has ended."""
+    """Whether a replacement needs this line: not if it names a process that has ended."""
     task = json.loads(line)
     if "pid" not in task:
         return True

