@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every image of the stack in containers: official bases from a registry, or stand-ins for them where none can be
+# Makes every image of the stack in containers: official bases from a registry, or stand-ins for them where none can be
 # reached (base-images.sh), and ours on top of those. What is there already is not made again. `make images` runs this.
 #
 # Usage: compose/images.sh [bases]       bases: only those, which need nothing of this repository's set-up

@@ -1,6 +1,6 @@
-"""What a stack by hand needs besides containers: a database and a proxy for each arm that is named.
+"""Creates a database and a proxy for each arm of the stack in compose.yaml.
 
-An arm is NAME, or NAME=HOST:PORT where its proxy leads elsewhere than to Postgres.
+An argument is the NAME of an arm, or NAME=HOST:PORT if its proxy leads elsewhere than to Postgres.
 """
 
 import json
@@ -11,17 +11,19 @@ import psycopg
 from psycopg import sql
 
 FIRST_PORT = 20_001
-arms = {name: place or "postgres:5432" for name, _, place in (each.partition("=") for each in sys.argv[1:])}
+arms = {
+    name: upstream or "postgres:5432" for name, _, upstream in (each.partition("=") for each in sys.argv[1:])
+}
 
 with psycopg.connect("host=postgres user=brokenpipe dbname=postgres", autocommit=True) as admin:
-    there = {name for (name,) in admin.execute("SELECT datname FROM pg_database")}
+    existing = {name for (name,) in admin.execute("SELECT datname FROM pg_database")}
     for arm in arms:
-        if arm not in there:
+        if arm not in existing:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(arm)))
 
 proxies = [
-    {"name": arm, "listen": f"0.0.0.0:{port}", "upstream": place, "enabled": True}
-    for port, (arm, place) in enumerate(arms.items(), FIRST_PORT)
+    {"name": arm, "listen": f"0.0.0.0:{port}", "upstream": upstream, "enabled": True}
+    for port, (arm, upstream) in enumerate(arms.items(), FIRST_PORT)
 ]
 request = urllib.request.Request(
     "http://toxiproxy:8474/populate",

@@ -55,15 +55,15 @@ class BypassDetector:
 def read_connections(pid: int, addresses: Iterable[Address]) -> list[tuple[str, SocketEnds]] | None:
     """State and ends of each TCP socket to one of these addresses in the namespace of a process; None: it ended."""
     peers = {written for address in addresses for written in _kernel_notation(address)}
-    found, tables = [], 0
+    matches, tables = [], 0
     for table in _TABLES:
         with suppress(OSError):  # the process has ended, or there is no IPv6
             lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
             tables += 1
-            for _, ours, peer, state, *_ in map(str.split, lines):
+            for _, local, peer, state, *_ in map(str.split, lines):
                 if peer in peers:
-                    found.append((state, (ours, peer)))
-    return found if tables else None
+                    matches.append((state, (local, peer)))
+    return matches if tables else None
 
 
 def _kernel_notation(address: Address) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _write_secrets(layout: ComposeLayout) -> None:
         layout.secrets.dsn(arm).touch()
 
 
-def _make_layout(spec: StackSpec, hidden: SecretFiles, engine: Engine) -> ComposeLayout:
+def _make_layout(spec: StackSpec, secret_files: SecretFiles, engine: Engine) -> ComposeLayout:
     plan, run_id = spec.plan, spec.janitor.run_id
     services_file = spec.project.root / "compose" / "services.yaml"
     if not services_file.is_file():
@@ -110,14 +110,14 @@ def _make_layout(spec: StackSpec, hidden: SecretFiles, engine: Engine) -> Compos
         )
     addresses = _choose_addresses(engine)
     # The server answers at its own address, and at that of the proxies in front of it.
-    both = (addresses.postgres, addresses.toxiproxy)
-    certificates = make_certificates(hidden.folder, both) if plan.scenario.postgres.tls else None
+    names = (addresses.postgres, addresses.toxiproxy)
+    certificates = make_certificates(secret_files.folder, names) if plan.scenario.postgres.tls else None
     return ComposeLayout(
         plan=plan,
         project=f"brokenpipe-{run_id}",
         services_file=services_file.resolve(),
         addresses=addresses,
-        secrets=hidden,
+        secrets=secret_files,
         labels=cleanup.labels(run_id),
         report=spec.report,
         links=spec.links_path,
@@ -131,14 +131,14 @@ def _make_layout(spec: StackSpec, hidden: SecretFiles, engine: Engine) -> Compos
 
 def _choose_addresses(engine: Engine) -> NetworkAddresses:
     """A network that neither this machine nor the engine has."""
-    taken = [
+    used = [
         ipaddress.ip_interface(f"{each.address}/{each.netmask or 32}").network
         for addresses in psutil.net_if_addrs().values()
         for each in addresses
         if each.family.name == "AF_INET"
     ]
     return choose_network(
-        each for each in [*taken, *engine.subnets()] if isinstance(each, ipaddress.IPv4Network)
+        each for each in [*used, *engine.subnets()] if isinstance(each, ipaddress.IPv4Network)
     )
 
 
@@ -237,8 +237,8 @@ class ComposeRuntime:
 
     @contextmanager
     def _target(self, arm: str, index: int) -> Iterator[Service]:
-        hidden = self.layout.secrets_of(arm)
-        container = self.container(f"target of arm {arm}", f"agent-{arm}", secrets=hidden)
+        secret_values = self.layout.secrets_of(arm)
+        container = self.container(f"target of arm {arm}", f"agent-{arm}", secrets=secret_values)
         with self.packets.with_rules(container, arm) as child:
             url = f"http://{self.layout.addresses.arm(index)}:{TARGET_PORT}"
             yield Service(arm, url, child, time.monotonic())

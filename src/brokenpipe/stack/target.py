@@ -92,11 +92,11 @@ class _SameOriginSession(requests.Session):
         """Raises RedirectError for an address of another scheme, host or port."""
         target = super().get_redirect_target(resp)
         if target is not None:
-            asked, location = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-            if (asked.scheme, asked.netloc) != (location.scheme, location.netloc):
+            requested, location = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+            if (requested.scheme, requested.netloc) != (location.scheme, location.netloc):
                 raise RedirectError(
-                    f"the service redirects {asked.path} to {location.geturl()}, which is not its own address "
-                    f"({asked.scheme}://{asked.netloc}): nothing is requested there",
+                    f"the service redirects {requested.path} to {location.geturl()}, which is not its own address "
+                    f"({requested.scheme}://{requested.netloc}): nothing is requested there",
                     remedy="Let `ready` in target.toml be a path that the service answers by itself.",
                 )
         return target

@@ -35,7 +35,7 @@ def target_environment(
     Raises UsageError if a variable that is to be passed on is not set.
     """
     tls = certificates.environment if certificates else {}
-    chosen = {
+    variables = {
         **tls,
         **plan.target.env,
         **plan.scenario.env,
@@ -43,10 +43,10 @@ def target_environment(
         **passed_variables(plan, arm),
     }
     if not plan.target.witness:
-        return chosen
-    pythonpath = chosen.get("PYTHONPATH", "")
-    hidden = {*passed_names(plan, arm), *(name for name in chosen if is_secret_name(name))}
+        return variables
+    pythonpath = variables.get("PYTHONPATH", "")
+    secrets = {*passed_names(plan, arm), *(name for name in variables if is_secret_name(name))}
     return {
-        **chosen,
-        **witness_environment(arm, report, pythonpath=pythonpath, suffix=part_suffix(part), secrets=hidden),
+        **variables,
+        **witness_environment(arm, report, pythonpath=pythonpath, suffix=part_suffix(part), secrets=secrets),
     }

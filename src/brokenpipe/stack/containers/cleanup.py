@@ -28,20 +28,20 @@ _PIDS = Path("/proc/self/ns/pid")
 
 def labels(run_id: str) -> dict[str, str]:
     """The labels of everything that belongs to a run of this process."""
-    born = psutil.Process().create_time()
-    return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {born:.2f} {_pid_namespace()}"}
+    created = psutil.Process().create_time()
+    return {RUN_LABEL: run_id, OWNER_LABEL: f"{os.getpid()} {created:.2f} {_pid_namespace()}"}
 
 
 def sweep(client: Any, run_id: str) -> bool:
     """Remove what that run has on the engine; was there anything?"""
-    mine = {"label": f"{RUN_LABEL}={run_id}"}
-    containers = client.api.containers(all=True, quiet=True, filters=mine)
+    filters = {"label": f"{RUN_LABEL}={run_id}"}
+    containers = client.api.containers(all=True, quiet=True, filters=filters)
     with ThreadPoolExecutor(len(containers) or 1, "sweep") as sweepers:
         removed = [
             sweepers.submit(_remove, client.api.remove_container, each["Id"], v=True, force=True)
             for each in containers
         ]
-    networks = client.api.networks(filters=mine)
+    networks = client.api.networks(filters=filters)
     for network in networks:
         _remove(client.api.remove_network, network["Id"])
     for each in removed:
@@ -51,20 +51,20 @@ def sweep(client: Any, run_id: str) -> bool:
 
 def sweep_dead(client: Any) -> None:
     """Remove what runs have left whose harness is gone. Those of harnesses that cannot be seen from here are left."""
-    ours = {"label": RUN_LABEL}
-    found = [each["Labels"] for each in client.api.containers(all=True, filters=ours)]
-    found += [each["Labels"] for each in client.api.networks(filters=ours)]
-    for run_id in {each[RUN_LABEL] for each in found if _is_orphaned(each)}:
+    filters = {"label": RUN_LABEL}
+    labelled = [each["Labels"] for each in client.api.containers(all=True, filters=filters)]
+    labelled += [each["Labels"] for each in client.api.networks(filters=filters)]
+    for run_id in {each[RUN_LABEL] for each in labelled if _is_orphaned(each)}:
         sweep(client, run_id)
 
 
-def _is_orphaned(marked: Mapping[str, str]) -> bool:
+def _is_orphaned(owner_labels: Mapping[str, str]) -> bool:
     try:
-        pid, born, where = marked[OWNER_LABEL].split()
-        if where != _pid_namespace():
+        pid, created, namespace = owner_labels[OWNER_LABEL].split()
+        if namespace != _pid_namespace():
             return False
         owner = psutil.Process(int(pid))
-        alive = abs(owner.create_time() - float(born)) < 0.02 and owner.status() != psutil.STATUS_ZOMBIE
+        alive = abs(owner.create_time() - float(created)) < 0.02 and owner.status() != psutil.STATUS_ZOMBIE
     except (KeyError, ValueError):  # not by this version
         return False
     except psutil.NoSuchProcess:

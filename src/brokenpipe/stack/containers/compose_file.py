@@ -217,10 +217,10 @@ class ComposeLayout:
         }
 
     def _toxiproxy(self) -> dict[str, object]:
-        place = self.addresses.toxiproxy
-        return self._service("toxiproxy", "toxiproxy", place) | {
+        address = self.addresses.toxiproxy
+        return self._service("toxiproxy", "toxiproxy", address) | {
             "user": _current_user(),
-            "command": ["-host", place, "-port", str(API_PORT), "-links", str(self.links)],
+            "command": ["-host", address, "-port", str(API_PORT), "-links", str(self.links)],
             "volumes": [_mount(self.report, read_only=False)],
         }
 

@@ -57,8 +57,8 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """Environment of the program `docker` with which it uses this engine and no other."""
-        kept = ("PATH", "HOME", "DOCKER_CONFIG", "TMPDIR")
-        return {name: os.environ[name] for name in kept if name in os.environ} | {
+        names = ("PATH", "HOME", "DOCKER_CONFIG", "TMPDIR")
+        return {name: os.environ[name] for name in names if name in os.environ} | {
             "DOCKER_HOST": self.endpoint
         }
 

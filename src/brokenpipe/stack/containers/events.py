@@ -97,8 +97,8 @@ class EventRecorder:
             self._streams.callback(_close_events, events)
         if self._stop.is_set():
             self.close_stream()
-        found: Iterator[dict[str, Any]] = events
-        return found
+        decoded: Iterator[dict[str, Any]] = events
+        return decoded
 
     def _record(self, event: Mapping[str, Any]) -> None:
         wall_ns, attributes = int(event["timeNano"]), event["Actor"]["Attributes"]

@@ -53,7 +53,7 @@ class ContainerPacketFilter:
                 return
             with _open_netns(child) as netns:
                 nftables.run_nft(
-                    nftables.drop_rules(self.host), what=f"the network of {child.name}", netns=netns
+                    nftables.drop_rules(self.host), subject=f"the network of {child.name}", netns=netns
                 )
                 self._netns[arm] = netns
                 try:

@@ -53,8 +53,8 @@ INTO_CONTAINERS = EntryMethod("as root", ("nsenter", f"--net={CURRENT_NETNS}", "
 
 def is_inside() -> bool:
     """Whether this program is in a namespace of its own."""
-    left = os.environ.get(OUTER_VARIABLE)
-    return bool(left) and _netns_id() not in {"", left}
+    outer = os.environ.get(OUTER_VARIABLE)
+    return bool(outer) and _netns_id() not in {"", outer}
 
 
 def find_entry_method() -> EntryMethod:
@@ -88,14 +88,14 @@ def _require_programs(*programs: str) -> None:
         )
 
 
-def _first_working(ways: Sequence[EntryMethod], message: str, *, remedy: str) -> EntryMethod:
+def _first_working(methods: Sequence[EntryMethod], message: str, *, remedy: str) -> EntryMethod:
     """The first of these methods that works. Raises NamespaceError, which lists all that were tried."""
     tried = []
-    for way in ways:
-        problem = _try_method(way)
+    for method in methods:
+        problem = _try_method(method)
         if problem is None:
-            return way
-        tried.append(f"{way.name}: {' '.join(way.prefix)} nft -f -: {problem}")
+            return method
+        tried.append(f"{method.name}: {' '.join(method.prefix)} nft -f -: {problem}")
     raise NamespaceError(message, remedy=remedy, details=tuple(tried))
 
 
@@ -104,11 +104,11 @@ def enter(command: Sequence[str]) -> NoReturn:
 
     Call it before anything is started: processes that run already stay in the old namespace.
     """
-    way = find_entry_method()
+    method = find_entry_method()
     os.environ[OUTER_VARIABLE] = _netns_id()
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execvp(way.prefix[0], [*way.prefix, *command])  # noqa: S606
+    os.execvp(method.prefix[0], [*method.prefix, *command])  # noqa: S606
 
 
 def set_up() -> None:
@@ -123,15 +123,15 @@ def set_up() -> None:
         raise NamespaceError(
             f"the loopback of the run's namespace does not come up: {error.strerror}"
         ) from error
-    nftables.run_nft(nftables.drop_rules(LOOPBACK), what="the run's namespace")
+    nftables.run_nft(nftables.drop_rules(LOOPBACK), subject="the run's namespace")
 
 
-def _try_method(way: EntryMethod) -> str | None:
+def _try_method(method: EntryMethod) -> str | None:
     """The first line of the error of this method; None: it works."""
     nft = nftables.find_nft() or "nft"
     try:
         done = subprocess.run(
-            [*way.prefix, nft, "-f", "-"],
+            [*method.prefix, nft, "-f", "-"],
             input=nftables.drop_rules(LOOPBACK),
             capture_output=True,
             text=True,

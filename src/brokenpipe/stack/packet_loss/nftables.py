@@ -68,11 +68,11 @@ def set_packet_loss(port: int, on: bool, netns: NetNs = CURRENT) -> None:
     """
     element = f"element {_TABLE} dropped {{ {port} }}"
     script = f"add {element}\n" + ("" if on else f"delete {element}\n")  # delete alone wants it to be there
-    run_nft(script, what=f"port {port}", netns=netns)
+    run_nft(script, subject=f"port {port}", netns=netns)
 
 
-def run_nft(script: str, *, what: str, netns: NetNs = CURRENT) -> None:
-    """Run a script of nft. Raises ProxyError, whose message names `what`."""
+def run_nft(script: str, *, subject: str, netns: NetNs = CURRENT) -> None:
+    """Run a script of nft. Raises ProxyError, whose message names `subject`."""
     try:
         done = subprocess.run(
             [*netns.prefix, find_nft() or "nft", "-f", "-"],
@@ -88,7 +88,7 @@ def run_nft(script: str, *, what: str, netns: NetNs = CURRENT) -> None:
         output, failed = str(error), True
     if failed:
         raise ProxyError(
-            f"the packet filter did not change for {what}",
+            f"the packet filter did not change for {subject}",
             remedy="`brokenpipe doctor` says whether packets can be dropped here.",
             details=tuple(output.splitlines()[:3]),
         )

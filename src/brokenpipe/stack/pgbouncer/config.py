@@ -45,8 +45,10 @@ class PgBouncerFiles:
         Raises PgBouncerError as `configuration` does.
         """
         host, port = address
-        places = {each.name: f"host={each.server.host} port={each.server.port}" for each in databases}
-        written = pgbouncer_ini(settings, version, places, host=host, port=port, users_file=str(self.users))
+        addresses = {each.name: f"host={each.server.host} port={each.server.port}" for each in databases}
+        written = pgbouncer_ini(
+            settings, version, addresses, host=host, port=port, users_file=str(self.users)
+        )
         logins = {each.user: each.password for each in databases} | {ADMIN: password}
         for path, text in ((self.config, written), (self.users, auth_file(logins))):
             path.touch(mode=0o600)
@@ -64,16 +66,12 @@ def pgbouncer_ini(
 ) -> str:
     """A pgbouncer.ini for that version, such as 1.24.1.
 
-    `databases`: where each is, in libpq's words, such as "host=127.0.0.1 port=5432". Raises PgBouncerError when that
-    version does not know what is asked of it.
+    `databases`: the address of each, in libpq's words, such as "host=127.0.0.1 port=5432". Raises PgBouncerError when
+    that version does not know one of the settings.
     """
     knows_prepared = _major_and_minor(version) >= MIN_VERSION_FOR_PREPARED
     if settings.max_prepared_statements and not knows_prepared:
-        raise PgBouncerError(
-            f"max_prepared_statements = {settings.max_prepared_statements} needs PgBouncer "
-            f"{'.'.join(map(str, MIN_VERSION_FOR_PREPARED))} or newer, and this one is {version}",
-            remedy=_REMEDY,
-        )
+        raise _too_old(settings.max_prepared_statements, version)
     values: dict[str, str | int] = {
         "listen_addr": host,
         "listen_port": port,
@@ -91,9 +89,17 @@ def pgbouncer_ini(
     }
     if knows_prepared and settings.max_prepared_statements is not None:  # else it is PgBouncer's own default
         values["max_prepared_statements"] = settings.max_prepared_statements
-    lines = ["[databases]", *(f"{name} = {place}" for name, place in databases.items())]
+    lines = ["[databases]", *(f"{name} = {address}" for name, address in databases.items())]
     lines += ["", "[pgbouncer]", *(f"{name} = {value}" for name, value in values.items())]
     return "\n".join(lines) + "\n"
+
+
+def _too_old(max_prepared_statements: int, version: str) -> PgBouncerError:
+    return PgBouncerError(
+        f"max_prepared_statements = {max_prepared_statements} needs PgBouncer "
+        f"{'.'.join(map(str, MIN_VERSION_FOR_PREPARED))} or newer, and this one is {version}",
+        remedy=_REMEDY,
+    )
 
 
 def auth_file(passwords: Mapping[str, str]) -> str:

@@ -66,10 +66,10 @@ def find_program() -> PgBouncerProgram:
     if named:
         path = Path(named) / "pgbouncer" if Path(named).is_dir() else Path(named)
     else:
-        found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDER}")
-        if found is None:
+        installed = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDER}")
+        if installed is None:
             raise PgBouncerError("no program called pgbouncer on this machine", remedy=_INSTALL_REMEDY)
-        path = Path(found)
+        path = Path(installed)
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10)
         version = re.search(r"^PgBouncer (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
@@ -148,7 +148,7 @@ def query_pgbouncer_info(process: Child, address: Address, password: str) -> PgB
     """Query the console once it answers; None if it ends, or does not answer in time."""
     host, port = address
 
-    def answers() -> PgBouncerInfo | bool | None:
+    def query() -> PgBouncerInfo | bool | None:
         if not process.running:
             return False
         console = f"postgresql://{ADMIN}:{password}@{host}:{port}/pgbouncer"
@@ -160,17 +160,17 @@ def query_pgbouncer_info(process: Child, address: Address, password: str) -> PgB
             return None
         return PgBouncerInfo(str(version).removeprefix("PgBouncer "), config.get("max_prepared_statements"))
 
-    info = poll(answers, timeout_s=READY_TIMEOUT_S)
+    info = poll(query, timeout_s=READY_TIMEOUT_S)
     return info if isinstance(info, PgBouncerInfo) else None
 
 
 def start_error(process: Child, besides: str = "") -> PgBouncerError:
     """The error for a PgBouncer that did not start. `besides` follows the place of its log."""
-    what = (
+    reason = (
         f"did not answer within {READY_TIMEOUT_S:g} s" if process.running else f"ended: {process.exit_text}"
     )
     return PgBouncerError(
-        f"pgbouncer {what}",
+        f"pgbouncer {reason}",
         remedy=f"The whole log is {process.log_path}{besides}.",
         details=process.last_lines(),
     )

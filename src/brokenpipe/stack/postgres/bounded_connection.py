@@ -43,21 +43,21 @@ def connect_bounded(
 @contextmanager
 def _time_limit(connection: Connection, within_s: float, give_up: Callable[[], bool]) -> Iterator[None]:
     # A descriptor of its own: the number of the driver's may belong to another socket by then.
-    with socket.socket(fileno=os.dup(connection.fileno())) as same:
-        over = threading.Event()
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        closed = threading.Event()
 
-        def guard() -> None:
+        def enforce() -> None:
             until = time.monotonic() + within_s
-            while not over.wait(min(POLL_INTERVAL_S, within_s)):
+            while not closed.wait(min(POLL_INTERVAL_S, within_s)):
                 if time.monotonic() >= until or give_up():
                     with suppress(OSError):
-                        same.shutdown(socket.SHUT_RDWR)
+                        duplicate.shutdown(socket.SHUT_RDWR)
                     return
 
-        thread = threading.Thread(target=guard, name="time limit of a connection", daemon=True)
+        thread = threading.Thread(target=enforce, name="time limit of a connection", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            closed.set()
             thread.join()

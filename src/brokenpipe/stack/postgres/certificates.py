@@ -57,13 +57,13 @@ def make_certificates(
     import trustme  # it takes a tenth of a second, and only TLS needs it
 
     authority = trustme.CA()
-    issued = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + VALIDITY)
-    made = certificates_in(folder)
-    made.authority.write_bytes(authority.cert_pem.bytes())
-    made.server.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-    made.key.touch(mode=0o600, exist_ok=False)  # before there is anything in it to read
-    made.key.write_bytes(issued.private_key_pem.bytes())
-    return made
+    certificate = authority.issue_cert(*names, not_after=until or datetime.now(UTC) + VALIDITY)
+    files = certificates_in(folder)
+    files.authority.write_bytes(authority.cert_pem.bytes())
+    files.server.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+    files.key.touch(mode=0o600, exist_ok=False)  # before there is anything in it to read
+    files.key.write_bytes(certificate.private_key_pem.bytes())
+    return files
 
 
 def certificates_in(folder: Path) -> Certificates:

@@ -110,21 +110,21 @@ def _prepare_folder(folder: Path, *, tls: bool) -> Cluster:
     run_as = unprivileged_runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    found = find_binaries()
-    programs = run_as.make_readable(found.parent, folder) / found.name
+    binaries = find_binaries()
+    programs = run_as.make_readable(binaries.parent, folder) / binaries.name
     certificates = make_certificates(folder) if tls else None
     if certificates:
         run_as.chown(certificates.key)
-    first, later = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
-    return Cluster(data, programs, run_as, first, later, certificates)
+    initial, password = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    return Cluster(data, programs, run_as, initial, password, certificates)
 
 
 def _template_path(programs: Path) -> Path | None:
     """The template of this version of Postgres. There is none for programs that the user names: they may change."""
     if os.environ.get(BINARIES_VARIABLE):
         return None
-    made_so = f"{platform.machine()} {_initdb_version(programs)} {_initdb_options(programs)}"
-    return template_folder(f"postgres-{hashlib.sha256(made_so.encode()).hexdigest()[:16]}")
+    origin = f"{platform.machine()} {_initdb_version(programs)} {_initdb_options(programs)}"
+    return template_folder(f"postgres-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
 
 def _initialise(cluster: Cluster, janitor: Janitor) -> None:
@@ -160,9 +160,9 @@ def _initdb_options(programs: Path) -> list[str]:
 @cache
 def _initdb_version(programs: Path) -> str:
     """The version that initdb prints; empty if it cannot be started, which is reported when it is needed."""
-    asked = [str(programs / "initdb"), "--version"]
+    argv = [str(programs / "initdb"), "--version"]
     try:
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
 
@@ -172,9 +172,9 @@ def option(name: str, value: str) -> tuple[str, str]:
     return "-c", f"{name}={value}"
 
 
-def _initdb_error(initdb: Child, what: str) -> PostgresError:
+def _initdb_error(initdb: Child, reason: str) -> PostgresError:
     return PostgresError(
-        f"initdb could not make a database: {what}",
+        f"initdb could not make a database: {reason}",
         remedy=f"See its last lines; {BINARIES_VARIABLE} chooses another Postgres, TMPDIR another place.",
         details=initdb.last_lines(),
     )

@@ -159,8 +159,8 @@ class Database:
 
         def in_force() -> bool | None:
             with _connect(elsewhere) as session:
-                shown, source = session.execute(_SETTING, (setting,)).fetchone() or ("", "")
-            return True if (source == "default" if value is None else shown == value) else None
+                current, source = session.execute(_SETTING, (setting,)).fetchone() or ("", "")
+            return True if (source == "default" if value is None else current == value) else None
 
         if poll(in_force, timeout_s=_EFFECT_TIMEOUT_S) is None:
             raise PostgresError(
@@ -188,5 +188,5 @@ def _connect(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         with connect_bounded(dsn, within_s=STATEMENT_TIMEOUT_S, autocommit=True) as session:
             yield session
     except psycopg.Error as error:
-        what = "refused" if error.sqlstate else "cannot be reached"
-        raise PostgresError(f"postgres: {what}: {' '.join(str(error).split())}", remedy=_REMEDY) from error
+        reason = "refused" if error.sqlstate else "cannot be reached"
+        raise PostgresError(f"postgres: {reason}: {' '.join(str(error).split())}", remedy=_REMEDY) from error

@@ -259,8 +259,8 @@ def start_server(launch: PostgresLaunch, initial_password: str | None = None) ->
 
     Raises PostgresError when it does not come up.
     """
-    first = initial_password or launch.password
-    dsn = _dsn(USER, first, (launch.host, launch.port), "postgres", launch.certificates)
+    password = initial_password or launch.password
+    dsn = _dsn(USER, password, (launch.host, launch.port), "postgres", launch.certificates)
     with ExitStack() as running:
         server = running.enter_context(launch.start())
         version = _wait_ready(dsn, server)
@@ -271,8 +271,8 @@ def start_server(launch: PostgresLaunch, initial_password: str | None = None) ->
 def _dsn(
     user: str, password: str, address: tuple[str, int], database: str, certificates: Certificates | None
 ) -> str:
-    checked = f"?{urlencode(certificates.client_parameters)}" if certificates else ""
-    return f"postgresql://{user}:{password}@{address[0]}:{address[1]}/{database}{checked}"
+    parameters = f"?{urlencode(certificates.client_parameters)}" if certificates else ""
+    return f"postgresql://{user}:{password}@{address[0]}:{address[1]}/{database}{parameters}"
 
 
 def _prepare_superuser(dsn: str, password: str) -> None:
@@ -315,7 +315,7 @@ def _version(dsn: str, server: Child) -> str | None:
         return None
 
 
-def _start_error(server: Child, what: str) -> PostgresError:
+def _start_error(server: Child, reason: str) -> PostgresError:
     lines = server.last_lines()
     remedy = remedy_without_tls(lines) or f"The whole log is {server.log_path}."
-    return PostgresError(f"postgres {what}", remedy=remedy, details=lines)
+    return PostgresError(f"postgres {reason}", remedy=remedy, details=lines)

@@ -50,8 +50,8 @@ def copy_template(template: Path, data: Path) -> str | None:
         shutil.copytree(template / "data", data, symlinks=True, dirs_exist_ok=True)
         if _Content.of(data, content.password) == content:
             return content.password
-    for spoilt in (template, data):
-        shutil.rmtree(spoilt, ignore_errors=True)
+    for folder in (template, data):
+        shutil.rmtree(folder, ignore_errors=True)
     data.mkdir(mode=0o700)
     return None
 
@@ -63,9 +63,9 @@ def save_template(template: Path, data: Path, password: str, janitor: Janitor) -
     with suppress(OSError, StackError):
         template.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with scratch_folder("fresh-", janitor, inside=template.parent) as fresh:
-            whole = fresh / "whole"
-            whole.mkdir(mode=0o700)
-            shutil.copytree(data, whole / "data", symlinks=True)
+            complete = fresh / "whole"
+            complete.mkdir(mode=0o700)
+            shutil.copytree(data, complete / "data", symlinks=True)
             content = asdict(_Content.of(data, password))
-            (whole / _CONTENT).write_text(json.dumps(content), encoding="utf-8")
-            whole.rename(template)  # if another run was faster, this fails and its template stays
+            (complete / _CONTENT).write_text(json.dumps(content), encoding="utf-8")
+            complete.rename(template)  # if another run was faster, this fails and its template stays

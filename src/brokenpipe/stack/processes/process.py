@@ -100,8 +100,8 @@ class Child:
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """A small environment: what a program needs to run at all, and nothing else of the shell's."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra or {})
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ} | dict(extra or {})
 
 
 @contextmanager
@@ -128,22 +128,7 @@ def child(
     Raises StackError when the program cannot be started.
     """
     environment = dict(clean_environment() if env is None else env) | {RUN_VARIABLE: janitor.run_id}
-    try:
-        popen = subprocess.Popen(
-            list(argv),
-            env=environment,
-            cwd=cwd,
-            pass_fds=tuple(pass_fds),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise StackError(
-            f"{name}: {argv[0]} cannot be started: {error.strerror}",
-            remedy="Check that the program exists and may be executed.",
-        ) from error
+    popen = _popen(name, argv, environment, cwd, pass_fds)
     assert popen.stdout is not None
     pump = threading.Thread(
         target=_copy_output, args=(popen.stdout, log_path, secrets), name=f"log of {name}", daemon=True
@@ -159,6 +144,31 @@ def child(
         pump.join(timeout=1.0)
 
 
+def _popen(
+    name: str,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path | None,
+    pass_fds: Sequence[int],
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=environment,
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StackError(
+            f"{name}: {argv[0]} cannot be started: {error.strerror}",
+            remedy="Check that the program exists and may be executed.",
+        ) from error
+
+
 def _copy_output(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ()) -> None:
     """Copy output to the log until the child ends, whatever becomes of the log; without secrets.
 
@@ -168,31 +178,31 @@ def _copy_output(source: IO[bytes], log_path: Path, secrets: Sequence[str] = ())
         log = None
         with suppress(OSError):
             log = logs.enter_context(log_path.open("ab", buffering=0))
-        left = LOG_CAP_BYTES
+        remaining = LOG_CAP_BYTES
         for chunk in without_secrets(iter(partial(os.read, source.fileno(), 65_536), b""), secrets):
-            if log is None or left <= 0:
+            if log is None or remaining <= 0:
                 continue
             with suppress(OSError):  # the disk is full: the history says so, the child must not notice
-                log.write(chunk[:left])
-                left -= len(chunk)
-                if left <= 0:
+                log.write(chunk[:remaining])
+                remaining -= len(chunk)
+                if remaining <= 0:
                     log.write(f"\n… log capped at {LOG_CAP_BYTES:,} bytes\n".encode())
 
 
 def without_secrets(chunks: Iterator[bytes], secrets: Sequence[str]) -> Iterator[bytes]:
     """The output with each secret replaced, also one that is split between two reads."""
-    hidden = [secret.encode() for secret in secrets]
-    held = b""  # the end of the last read, if a secret could begin with it
+    encoded = [secret.encode() for secret in secrets]
+    pending = b""  # the end of the last read, if a secret could begin with it
     for chunk in chunks:
-        text = held + chunk
-        for secret in hidden:
+        text = pending + chunk
+        for secret in encoded:
             text = text.replace(secret, REDACTED.encode())
-        held = next(
-            (text[-n:] for n in _suffix_lengths(text, hidden) if _starts_secret(text[-n:], hidden)), b""
+        pending = next(
+            (text[-n:] for n in _suffix_lengths(text, encoded) if _starts_secret(text[-n:], encoded)), b""
         )
-        yield text[: len(text) - len(held)]
-    if held:
-        yield held
+        yield text[: len(text) - len(pending)]
+    if pending:
+        yield pending
 
 
 def _suffix_lengths(text: bytes, secrets: Sequence[bytes]) -> range:

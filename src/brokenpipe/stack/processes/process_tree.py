@@ -23,9 +23,9 @@ def freeze(root: int) -> list[psutil.Process]:
 
     def paused() -> list[psutil.Process] | None:
         processes = with_descendants(root)
-        going = [each for each in processes if _status(each) not in _STOPPED]
-        _for_each(psutil.Process.suspend, going)
-        return None if going else processes
+        running = [each for each in processes if _status(each) not in _STOPPED]
+        _for_each(psutil.Process.suspend, running)
+        return None if running else processes
 
     processes = poll(paused, timeout_s=_EFFECT_TIMEOUT_S, every_s=0.001)
     if processes is None:
@@ -55,19 +55,19 @@ def resume(processes: Iterable[psutil.Process]) -> None:
 
 def kill_all(processes: Sequence[psutil.Process]) -> None:
     """End those that are still there, and return when they are gone."""
-    left = [each for each in processes if _status(each) not in _ENDED]
-    _for_each(psutil.Process.kill, left)
-    poll(lambda: all(_status(each) in _ENDED for each in left) or None, timeout_s=_EFFECT_TIMEOUT_S)
+    remaining = [each for each in processes if _status(each) not in _ENDED]
+    _for_each(psutil.Process.kill, remaining)
+    poll(lambda: all(_status(each) in _ENDED for each in remaining) or None, timeout_s=_EFFECT_TIMEOUT_S)
 
 
 def survivors(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
     """Processes that have not ended by themselves within `timeout_s`."""
 
-    def left() -> list[psutil.Process]:
+    def remaining() -> list[psutil.Process]:
         return [each for each in processes if _status(each) not in _ENDED]
 
-    poll(lambda: None if left() else True, timeout_s=timeout_s)
-    return left()
+    poll(lambda: None if remaining() else True, timeout_s=timeout_s)
+    return remaining()
 
 
 def with_descendants(root: int) -> list[psutil.Process]:

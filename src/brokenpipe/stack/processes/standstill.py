@@ -31,8 +31,10 @@ class _StandstillGuard:
     def look(self) -> None:
         now = time.monotonic()
         # Children of a process that was killed are no descendants any more, and still stopped: they stay known.
-        known = {*psutil.Process().children(recursive=True), *self._since}
-        self._since = {process: self._since.get(process, now) for process in known if _is_stopped(process)}
+        candidates = {*psutil.Process().children(recursive=True), *self._since}
+        self._since = {
+            process: self._since.get(process, now) for process in candidates if _is_stopped(process)
+        }
         for process, since in self._since.items():
             if now - since >= self.patience_s:
                 self._end(process)
@@ -43,8 +45,8 @@ class _StandstillGuard:
             process.kill()
             self.ended.append(f"process {process.pid} ({name})")
 
-    def run(self, over: threading.Event) -> None:
-        while not over.wait(CHECK_INTERVAL_S):
+    def run(self, done: threading.Event) -> None:
+        while not done.wait(CHECK_INTERVAL_S):
             with suppress(psutil.Error):
                 self.look()
 
@@ -59,8 +61,8 @@ def _is_stopped(process: psutil.Process) -> bool:
 @contextmanager
 def ending_stopped_processes(patience_s: float = MAX_STOPPED_S) -> Iterator[None]:
     """For as long as the block lasts. Raises StackError if something failed after a process had to be ended."""
-    guard, over = _StandstillGuard(patience_s), threading.Event()
-    thread = threading.Thread(target=guard.run, args=(over,), name="guard", daemon=True)
+    guard, done = _StandstillGuard(patience_s), threading.Event()
+    thread = threading.Thread(target=guard.run, args=(done,), name="guard", daemon=True)
     thread.start()
     try:
         yield
@@ -73,5 +75,5 @@ def ending_stopped_processes(patience_s: float = MAX_STOPPED_S) -> Iterator[None
             details=(f"what came of it: {error}",),
         ) from error
     finally:
-        over.set()
+        done.set()
         thread.join()

@@ -63,9 +63,9 @@ class WatchedJanitor:
                 remedy="Run again, and find out what ends processes here.",
             ) from self._failure
 
-    def watch(self, over: threading.Event) -> None:
+    def watch(self, done: threading.Event) -> None:
         """Replace it whenever it is gone, until `over`."""
-        while not over.wait(CHECK_INTERVAL_S):
+        while not done.wait(CHECK_INTERVAL_S):
             with self._lock, ignoring_lack_of_files():
                 self._replace_if_gone()
 
@@ -106,9 +106,9 @@ class WatchedJanitor:
             return
         try:
             self._process = _start_process(self._lines)
-            what = "stood still" if stopped else "ended"
+            state = "stood still" if stopped else "ended"
             self._on_replaced(
-                f"the janitor of this run {what}; another, which knows all that it knew, has taken its place"
+                f"the janitor of this run {state}; another, which knows all that it knew, has taken its place"
             )
         except Exception as error:  # noqa: BLE001  # a thread has no caller that could handle it
             self._failure = error
@@ -121,13 +121,13 @@ def janitor(run_id: str, on_replaced: Callable[[str], None] = lambda _: None) ->
     A janitor that ends, or is stopped, is replaced, and `on_replaced` is called with a sentence about it, in
     a thread of its own.
     """
-    watched, over = WatchedJanitor(run_id, on_replaced), threading.Event()
-    watcher = threading.Thread(target=watched.watch, args=(over,), name="watch of the janitor", daemon=True)
+    watched, done = WatchedJanitor(run_id, on_replaced), threading.Event()
+    watcher = threading.Thread(target=watched.watch, args=(done,), name="watch of the janitor", daemon=True)
     watcher.start()
     try:
         yield watched
     finally:
-        over.set()
+        done.set()
         watcher.join()
         watched.end()
 

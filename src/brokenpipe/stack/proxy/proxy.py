@@ -189,14 +189,14 @@ class Proxy:
 
     def _compare(self) -> None:
         """Read the whole proxy back. The server takes a misspelt attribute for 0 and says 200."""
-        found = self._api.read_proxy(self.name)
-        found = replace(found, toxics=tuple(self._as_set(toxic) for toxic in found.toxics))
+        actual = self._api.read_proxy(self.name)
+        actual = replace(actual, toxics=tuple(self._as_set(toxic) for toxic in actual.toxics))
         wanted = replace(self._wanted, toxics=_by_name(self._wanted.toxics))
-        if replace(found, toxics=_by_name(found.toxics)) != wanted:
+        if replace(actual, toxics=_by_name(actual.toxics)) != wanted:
             raise ProxyError(
                 f"{self.name}: the server does not hold what it was told",
                 remedy="Nothing measured through this proxy is valid; restart the server.",
-                details=(f"wanted: {wanted}", f"found:  {found}"),
+                details=(f"wanted: {wanted}", f"found:  {actual}"),
             )
 
     def _as_set(self, toxic: ToxicState) -> ToxicState:

@@ -101,14 +101,14 @@ def _sources(proxies_dir: Path) -> list[Path]:
 
 def _required_version(proxies_dir: Path) -> tuple[int, ...]:
     """The Go version that go.mod requires, for example (1, 23, 0)."""
-    found = re.search(r"^go (\S+)$", (proxies_dir / "go.mod").read_text(), re.MULTILINE)
-    return _version(found[1]) if found else (1,)
+    match = re.search(r"^go (\S+)$", (proxies_dir / "go.mod").read_text(), re.MULTILINE)
+    return _version(match[1]) if match else (1,)
 
 
 def _version(text: str) -> tuple[int, ...]:
     """The numbers of a version such as `1.26.8`, `go1.24rc1`: (1, 26, 8), (1, 24)."""
-    found = re.match(r"(?:go)?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    match = re.match(r"(?:go)?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
 def _first_new_enough(required: tuple[int, ...]) -> Go:
@@ -119,9 +119,9 @@ def _first_new_enough(required: tuple[int, ...]) -> Go:
         if version >= required:
             return candidate
         rejected.append(f"{candidate.program} is Go {_version_text(version) or 'of unknown version'}")
-    wanted = f"Go {_version_text(required)} or newer"
+    requirement = f"Go {_version_text(required)} or newer"
     raise ToolchainError(
-        f"The Toxiproxy server cannot be built: it needs {wanted}; there is none on PATH or as a package",
+        f"The Toxiproxy server cannot be built: it needs {requirement}; there is none on PATH or as a package",
         remedy=_INSTALL_REMEDY,
         details=tuple(rejected),
     )
