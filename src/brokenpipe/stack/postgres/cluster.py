@@ -110,8 +110,8 @@ def _prepare_folder(folder: Path, *, tls: bool) -> Cluster:
     run_as = unprivileged_runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    binaries = find_binaries()
-    programs = run_as.make_readable(binaries.parent, folder) / binaries.name
+    programs_folder = find_binaries()
+    programs = run_as.make_readable(programs_folder.parent, folder) / programs_folder.name
     certificates = make_certificates(folder) if tls else None
     if certificates:
         run_as.chown(certificates.key)
