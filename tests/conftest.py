@@ -14,7 +14,19 @@ from brokenpipe.errors import NamespaceError
 from brokenpipe.stack.packet_loss import namespace
 
 TESTS = Path(__file__).parent
-LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}
+LONGEST = (
+    "sabotage/test_sabotage.py",
+    "workflows/test_nights.py",
+    "stack/test_interrupt.py",
+    "stack/test_pgbouncer.py",
+    "stack/test_faults_in_turn.py",
+    "stack/test_secrets.py",
+    "strangers/test_servers.py",
+    "strangers/test_threads.py",
+    "stack/test_forgotten.py",
+    "stack/test_packet_drop.py",
+)  # files that take a minute and more, the longest first
+LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}  # folders of whole runs
 MARKS = {
     "containers": "low_load",
     "wire": "low_load",
@@ -35,9 +47,10 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Low load beside what a raw socket sees of a fault, or none if its file says so. Planted truth runs alone.
 
-    Whole runs come first, in an order that chance gave them: what takes a minute shall not begin when all else is over.
+    Whole runs come first, the longest files before the others, which keep the order that chance gave them: what takes a
+    minute shall not begin when all else is over.
     """
-    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
+    items.sort(key=lambda item: _turn(item.path.relative_to(TESTS)))
     for item in items:
         mark = MARKS.get(item.path.relative_to(TESTS).parts[0])
         if mark and not item.get_closest_marker("exclusive"):
@@ -50,6 +63,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if being_made and any("engine" in getattr(item, "fixturenames", ()) for item in session.items):
         with Path(being_made).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def _turn(path: Path) -> int:
+    if str(path) in LONGEST:
+        return LONGEST.index(str(path))
+    return len(LONGEST) + (path.parts[0] not in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -33,20 +33,21 @@ from brokenpipe.plan.plan import Plan
 HOWS = ("kill -9", "SIGTERM", "a full disk")
 HANDED_OVER_S = 1.0  # what was answered longer ago than this must be there
 DISK = "size=24m"
+STEADY_S = 4
 PHASES = """
 [[phases]]
 name = "steady"
-seconds = 4
+seconds = {steady_s}
 
 [[phases]]
 name = "kill"
-fault = { name = "socket_kill" }
+fault = {{ name = "socket_kill" }}
 episodes = 2
 every_s = 0.5
 
 [[phases]]
 name = "idle"
-fault = { name = "idle_reset", after_ms = 300 }
+fault = {{ name = "idle_reset", after_ms = 300 }}
 episodes = 2
 quiet_s = 0.5
 burst_s = 0.3
@@ -93,12 +94,12 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def soak_scenario(folder: Path, project: Path) -> Path:
+def soak_scenario(folder: Path, project: Path, steady_s: int = STEADY_S) -> Path:
     """Two arms of a service that keeps books of its answers."""
     arms = "\n".join(f'{arm} = {{ LEDGER = "{folder / f"answers-{arm}"}" }}' for arm in ARMS)
     return write_scenario(
         folder / "soak.toml",
-        PHASES,
+        PHASES.format(steady_s=steady_s),
         target="listed",
         locustfile=project / "scenarios" / "locustfile.py",
         arms=arms,
@@ -116,7 +117,7 @@ def cut_one(
     with starter.start("soak", scenario, *options, cwd=project, reports=disk / "reports", judge=False) as run:
         began = time.monotonic()
         moment(run)
-        answered = _answered(starter.folder)
+        answered = answers(starter.folder)
         with suppress(subprocess.TimeoutExpired):
             run.popen.wait(HANDED_OVER_S)
         after_s, ended_before = time.monotonic() - began, run.popen.poll() is not None
@@ -133,11 +134,17 @@ def cut_one(
     folders = [path for path in run.reports.glob("*/*") if path.is_dir() and not path.is_symlink()]
     if not folders or not (folders[0] / "experiment.ndjson").is_file():
         return Cut(
-            how, after_s, doing, 0, len(answered), "nothing recorded", (*wrong, *_missing(answered, set()))
+            how,
+            after_s,
+            doing,
+            0,
+            len(answered),
+            "nothing recorded",
+            (*wrong, *missing_answers(answered, set())),
         )
     folder = folders[0]
     finished = len(episodes(folder))
-    wrong += _missing(answered, _ended(folder))
+    wrong += missing_answers(answered, ended_requests(folder))
     outcome, more = resume(starter, project, folder)
     return Cut(how, after_s, doing, finished, len(answered), outcome, (*wrong, *more))
 
@@ -202,11 +209,11 @@ def _how_it_ended(folder: Path) -> object:
     return next((each["how"] for each in lines(folder, "experiment.ndjson", "finish")), "cut off")
 
 
-def _ended(folder: Path) -> set[tuple[object, object]]:
+def ended_requests(folder: Path) -> set[tuple[object, object]]:
     return {(each["arm"], each["id"]) for each in lines(folder, "requests*.ndjson", "end")}
 
 
-def _answered(folder: Path) -> set[tuple[object, object]]:
+def answers(folder: Path) -> set[tuple[object, object]]:
     """What the service says that it has answered. Requests of ours that only try the service carry no such id."""
     found = set()
     for arm in ARMS:
@@ -218,7 +225,7 @@ def _answered(folder: Path) -> set[tuple[object, object]]:
     return found
 
 
-def _missing(answered: set[tuple[object, object]], ended: set[tuple[object, object]]) -> list[str]:
+def missing_answers(answered: set[tuple[object, object]], ended: set[tuple[object, object]]) -> list[str]:
     lost = sorted(map(str, answered - ended))
     return (
         [f"{len(lost)} answers of more than a second ago are not in the history: {lost[:3]}"] if lost else []

@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from tests.stack.interrupted_soaks import (
+    HANDED_OVER_S,
+    answers,
+    ended_requests,
+    episodes,
+    fill,
+    missing_answers,
+    resume,
+    soak_scenario,
+)
+from tests.stack.interrupted_soaks import small_disk as small_file_system
 from tests.stack.runs import BROKENPIPE, LONG, Run, Starter, eventually, write_scenario
 
 from brokenpipe.stack.processes.janitor import NoJanitor
@@ -17,32 +30,15 @@ from brokenpipe.stack.processes.process import child
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes: room for one report."""
+    """A file system that can be full without harm to others."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "small", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"mounting is forbidden here: {done.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no byte."""
-    ballast = disk / "ballast"
-    with ballast.open("ab", buffering=0) as file:
+    with ExitStack() as mounted:
         try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return ballast
+            disk = mounted.enter_context(small_file_system(tmp_path))
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"mounting is forbidden here: {error}")
+        yield disk
 
 
 def _scenario(brokenpipe: Starter, project: Path) -> Path:
@@ -77,25 +73,37 @@ def test_a_disk_that_is_full_from_the_start(brokenpipe: Starter, project: Path, 
 
 
 def test_a_disk_that_fills_up_in_mid_run(brokenpipe: Starter, project: Path, small_disk: Path) -> None:
-    """The run ends with 3, and the service never knew; with room again, what was recorded can be reported."""
-    ledger = brokenpipe.folder / "ledger"
+    """The soak ends with 3, and the service never knew; with room again it is reported, and resumed to its end."""
     reports = small_disk / "reports"
-    scenario = _scenario(brokenpipe, project)
-    with brokenpipe.start("run", scenario, "--reports", reports, cwd=project, reports=reports) as run:
-        run.wait_for("long")
-        # Its first connection was cut when the phase began, as in every arm; that is no matter here.
-        before = eventually(lambda: len(_lines(ledger)) > 10 and _lines(ledger), "no request arrived")
+    # Nothing is struck before the disk is full.
+    scenario = soak_scenario(brokenpipe.folder, project, steady_s=8)
+    options = ("--duration", "22s", "--users", "3", "--reports", reports)
+    with brokenpipe.start("soak", scenario, *options, cwd=project, reports=reports) as run:
+        eventually(lambda: _some_episode(run), "no episode ended", timeout_s=150)
+        answered = answers(brokenpipe.folder)
+        with suppress(subprocess.TimeoutExpired):
+            run.popen.wait(HANDED_OVER_S)
+        before = _outcomes(brokenpipe.folder)
         ballast = fill(small_disk)
         run.end()
     _assert_it_says(run, run.folder)
-    after = _lines(ledger)[len(before) :]
-    assert len(after) > 2
-    assert [line for line in after if line.endswith("failed")] == []
+    after = _outcomes(brokenpipe.folder)
+    assert after["fine"] > before["fine"] + 2
+    assert after["failed"] == before["failed"]
+    assert not missing_answers(answered, ended_requests(run.folder))
     _the_report_can_be_made(run, ballast)
+    assert resume(brokenpipe, project, run.folder) == ("resumed", [])
 
 
-def _lines(ledger: Path) -> list[str]:
-    return ledger.read_text().splitlines() if ledger.is_file() else []
+def _some_episode(run: Run) -> bool:
+    assert run.popen.poll() is None, run.out
+    return any(episodes(path) for path in run.reports.glob("*/[0-9]*"))
+
+
+def _outcomes(folder: Path) -> Counter[str]:
+    """What became of the requests of both arms, by the books of the service."""
+    lines = (line for path in folder.glob("answers-*") for line in path.read_text().splitlines())
+    return Counter(line.split()[-1] for line in lines)
 
 
 def _the_report_can_be_made(run: Run, ballast: Path) -> None:

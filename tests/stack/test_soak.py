@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from tests.stack.interrupted_soaks import cut_one, episodes, lines, small_disk, soak_scenario
+from tests.stack.interrupted_soaks import cut_one, episodes, lines, soak_scenario
 from tests.stack.runs import BROKENPIPE, Run, Starter, eventually
 
 DURATION = "20s"  # of which one round takes 14
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that can be full without harm to others."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    with small_disk(tmp_path) as disk:
-        yield disk
 
 
 def _say(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -64,12 +53,6 @@ def test_killed_and_resumed(brokenpipe: Starter, project: Path, tmp_path: Path) 
     again = _say("resume", folder, cwd=project)
     assert again.returncode == 2
     assert "this run was finished" in again.stderr
-
-
-def test_a_full_disk_and_resumed(brokenpipe: Starter, project: Path, disk: Path) -> None:
-    """It ends with an error and 3; with room again it goes on to the end."""
-    cut = cut_one(brokenpipe, project, disk, "a full disk", _some_episodes, DURATION)
-    assert (cut.outcome, cut.wrong) == ("resumed", ()), str(cut)
 
 
 def test_what_cannot_be_resumed(project: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,30 +46,57 @@ def _scenario(folder: Path, name: str, phases: str) -> Path:
     )
 
 
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One process of the load. Three episodes, and then three more: the limit is six."""
-    folder = tmp_path_factory.mktemp("until_decided")
-    scenario = _scenario(folder, "open", STEADY.replace("2", "4") + BURSTS + EXPECT)
-    return Starter(folder).run(scenario, "--until-decided", "--at-most", "6")
+@dataclass(frozen=True)
+class Loads:
+    """The same users twice: from one process, and from two workers."""
+
+    one: Run
+    two: Run
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two workers, of which one is killed in the last phase."""
-    folder = tmp_path_factory.mktemp("workers")
-    phases = BURSTS.replace("episodes = 3", "episodes = 6") + STEADY.replace("2", "5")
-    options = ("--workers", "2", "--reports", folder / "reports")
-    with Starter(folder).start("run", _scenario(folder, "lost", phases), *options) as run:
+def loads(tmp_path_factory: pytest.TempPathFactory) -> Loads:
+    """Both, side by side: neither asks much of the machine."""
+    with (
+        _one(tmp_path_factory.mktemp("until_decided")) as one,
+        _two(tmp_path_factory.mktemp("workers")) as two,
+    ):
         eventually(
-            lambda: run.popen.poll() is not None or _phase_began(run, "steady"),
+            lambda: two.popen.poll() is not None or _phase_began(two, "steady"),
             "the phase did not begin",
             timeout_s=START_S,
         )
-        assert run.popen.poll() is None, run.out
-        os.kill(_worker(run, "w2"), signal.SIGKILL)
-        run.end()
-    return run
+        assert two.popen.poll() is None, two.out
+        os.kill(_worker(two, "w2"), signal.SIGKILL)
+        two.end()
+        one.end()
+    return Loads(one, two)
+
+
+def _one(folder: Path) -> AbstractContextManager[Run]:
+    """One process of the load. Three episodes, and then three more: the limit is six."""
+    scenario = _scenario(folder, "open", STEADY.replace("2", "4") + BURSTS + EXPECT)
+    options = ("--until-decided", "--at-most", "6", "--reports", folder / "reports")
+    return Starter(folder).start("run", scenario, *options)
+
+
+def _two(folder: Path) -> AbstractContextManager[Run]:
+    """Two workers, of which one is killed in the last phase."""
+    phases = BURSTS.replace("episodes = 3", "episodes = 6") + STEADY.replace("2", "5")
+    options = ("--workers", "2", "--reports", folder / "reports")
+    return Starter(folder).start("run", _scenario(folder, "lost", phases), *options)
+
+
+@pytest.fixture
+def one(loads: Loads) -> Run:
+    """From one process."""
+    return loads.one
+
+
+@pytest.fixture
+def two(loads: Loads) -> Run:
+    """From two workers."""
+    return loads.two
 
 
 def _worker(run: Run, name: str) -> int:

@@ -1,7 +1,13 @@
-"""Flask, pg8000, Django and a forked pool in threads of gunicorn: nobody sees a request, the difference is plain."""
+"""Flask, pg8000, Django and a forked pool in threads of gunicorn: nobody sees a request, the difference is plain.
+
+The run has eight arms, the most that one looks at in one table: what eight arms have to show is asked of it, too.
+"""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import pytest
 from tests.strangers.asked import IS_TOLD, NO_FAULT, SecondQuestion, Stranger
 from tests.strangers.told import Report
 
@@ -69,3 +75,26 @@ class TestPreloadedPool(Stranger):
         failed = {arm: report.total(arm, "failed", ["kills"]) for arm in ("forked", "worker")}
         assert failed["forked"] == report.total("forked", "requests", ["kills"]) > 0
         assert failed["worker"] < report.total("worker", "requests", ["kills"])
+
+
+class TestEightArms:
+    """Each has its own service, proxy, database and users."""
+
+    pytestmark: ClassVar = pytest.mark.low_load
+
+    def test_each_is_asked(self, report: Report) -> None:
+        """In the steady phase all are answered, and in the first phase of strikes nobody is forgotten."""
+        assert len(report.arms) == 8
+        for arm in report.arms:
+            assert report.total(arm, "requests", ["steady"]) > 5
+            assert report.total(arm, "failed", ["steady"]) == 0
+            assert report.total(arm, "requests", ["kills"]) > 5
+
+    def test_the_health_of_all_is_told(self, report: Report) -> None:
+        """Gauges of every process, and in the report a line of how busy it was."""
+        gauged = {(each["role"], each["arm"]) for each in report.history.of("process")}
+        others = {("harness", None), ("load", None), ("toxiproxy", None), ("postgres", None)}
+        assert gauged == others | {("target", arm) for arm in report.arms}
+        health = report.page.partition('id="health-title"')[2].partition("</section>")[0].lower()
+        for who in ("load", "toxiproxy", "postgres", "machine", *report.arms):
+            assert who in health, f"{who} is not in the health of the instrument"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.conftest import MARKS
+from tests.conftest import LONGEST, MARKS
 
 REPOSITORY = Path(__file__).parents[2]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
@@ -19,12 +19,28 @@ def _folders(variable: str) -> set[str]:
     return set(found[1].split())
 
 
-@pytest.mark.parametrize("mark", ["low_load", "exclusive"])
-def test_every_folder_with_a_marked_test_is_read(mark: str) -> None:
-    """A mark takes a test out of the first pass, so that the pass of that mark has to find it."""
+def _marked(mark: str) -> set[str]:
+    """The folders in which a test has that mark."""
     marked = {folder for folder, given in MARKS.items() if given == mark}
     for path in REPOSITORY.glob("tests/*/**/test_*.py"):
         if re.search(rf"\bmark\.{mark}\b", path.read_text(encoding="utf-8")):
             marked.add(path.relative_to(REPOSITORY).parts[1])
+    return marked
+
+
+@pytest.mark.parametrize("mark", ["low_load", "exclusive"])
+def test_every_folder_with_a_marked_test_is_read(mark: str) -> None:
+    """A mark takes a test out of the first pass, so that the pass of that mark has to find it."""
+    marked = _marked(mark)
     assert marked <= _folders(mark.upper())
     assert all((REPOSITORY / "tests" / folder).is_dir() for folder in marked)
+
+
+def test_who_starts_no_server_has_no_mark() -> None:
+    """These folders are read whole, beside the first pass: a test of theirs in another pass would run twice."""
+    assert not (_marked("low_load") | _marked("exclusive")) & _folders("NO_SERVER")
+
+
+def test_the_longest_files_are_there() -> None:
+    """A name that nobody has any more would let what takes long begin late."""
+    assert [name for name in LONGEST if not (REPOSITORY / "tests" / name).is_file()] == []

@@ -58,13 +58,18 @@ def broken_service_is_not_judged(report: Report) -> Iterator[str]:
 
 
 def all_different_failures_are_told(report: Report) -> Iterator[str]:
-    """That an arm failed far less, or far more, than the control under a fault is said above the table."""
+    """That an arm failed far less, or far more, than the control under a fault is said above the table.
+
+    Of its phase, or of all faults together. Where several services share a run, it is said of the best of them.
+    """
     control = report.summary["control"]
+    faulty = [phase for arm, phase, _ in report.cells() if arm == control and report.fault(phase)]
+    in_all = sum(len(report.history.failed(control, phase)) for phase in faulty)
     said = " ".join([report.summary["sentence"], *report.summary["evidence"]])
     for arm, phase, _ in report.cells():
         if arm == control or not report.fault(phase) or (control, phase) not in places(report):
             continue
         some, others = len(report.history.failed(arm, phase)), len(report.history.failed(control, phase))
-        told = re.search(rf"\b{arm}\b|(instead of|failed and) {others} of", said)
+        told = re.search(rf"\b{arm}\b|(instead of|failed and) ({others}|{in_all}) of", said)
         if min(some, others) == 0 and max(some, others) >= 10 and not told:
             yield f"{arm} failed {some} and {control} {others} in {phase}, and no sentence says so"
