@@ -18,6 +18,8 @@ LONGEST = (
     "sabotage/test_sabotage.py",
     "workflows/test_nights.py",
     "stack/test_interrupt.py",
+    "containers/test_compose_stack.py",
+    "containers/test_every_way.py",
     "stack/test_pgbouncer.py",
     "stack/test_faults_in_turn.py",
     "stack/test_secrets.py",
@@ -25,6 +27,7 @@ LONGEST = (
     "strangers/test_threads.py",
     "stack/test_forgotten.py",
     "stack/test_packet_drop.py",
+    "web/test_web_ui.py",
 )  # files that take a minute and more, the longest first
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}  # folders of whole runs
 MARKS = {
