@@ -50,8 +50,9 @@ def agents(start_agent, server, toxiproxy) -> Iterator[dict[str, tuple[Agent, Pr
         yield {name: start.result() for name, start in started.items()}
 
 
-def _written(agent: Agent, proxy: Proxy, lost: str) -> tuple[int, int]:
+def _written(service: tuple[Agent, Proxy], lost: str) -> tuple[int, int]:
     """The status of a write whose commit was cut, and how often it is there."""
+    agent, proxy = service
     CommitCut(lost=lost).inject(proxy)  # type: ignore[arg-type]
     answer = agent.post("/memories", {"key": lost, "text": "likes tea"})
     ((count,),) = agent.query(f"SELECT count(*) FROM memories WHERE key = '{lost}'")
@@ -62,7 +63,7 @@ def _written(agent: Agent, proxy: Proxy, lost: str) -> tuple[int, int]:
 def test_a_commit_that_is_cut(agents, driver):
     """Never: an error, whatever was done. Naive: twice there if the reply was lost. Keyed: once there in any case."""
     outcomes = {
-        retry: [_written(*agents[f"{driver} {retry}"], lost) for lost in ("reply", "commit")]
+        retry: [_written(agents[f"{driver} {retry}"], lost) for lost in ("reply", "commit")]
         for retry in RETRIES
     }
     assert outcomes == {

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -46,10 +47,10 @@ class Database:
     certificates: Certificates
 
     def connect(self, **options: str) -> psycopg.Connection:
-        options = {"password": PASSWORD, **options}
+        given: dict[str, Any] = {"password": PASSWORD, **options}
         port = self.runs.published(5432)
         return psycopg.connect(
-            host=LOOPBACK, port=port, user="brokenpipe", dbname="arm", connect_timeout=5, **options
+            host=LOOPBACK, port=port, user="brokenpipe", dbname="arm", connect_timeout=5, **given
         )
 
 
@@ -197,8 +198,9 @@ def test_pgbouncer_knows_prepared_statements(database: Database, tmp_path: Path)
         connection = eventually(lambda: _open(pooler, dsn), "PgBouncer to answer")
         with closing(connection):
             asked = [
-                connection.execute("SELECT pg_backend_pid(), %s::int", [n], prepare=True).fetchone()
+                row
                 for n in (1, 2, 3)
+                for row in connection.execute("SELECT pg_backend_pid(), %s::int", [n], prepare=True)
             ]
         assert [n for _, n in asked if n] == [1, 2, 3]
         assert len({backend for backend, _ in asked}) > 1

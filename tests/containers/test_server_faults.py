@@ -71,12 +71,21 @@ def running(found: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ):
         addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         host = docker("inspect", "--format", addresses, place.name)
-        settings = ("POSTGRES_USER=brokenpipe", "POSTGRES_DB=postgres", f"POSTGRES_PASSWORD={password}")
-        settings += ("POSTGRES_INITDB_ARGS=--auth=scram-sha-256 --no-sync",)
-        settings += ("PGDATA=/var/lib/postgresql/data/cluster",)
-        options = ("--label=brokenpipe.test", "--user=postgres", f"--network=container:{place.name}")
-        options += tuple(f"--env={each}" for each in settings)
-        options += ("--volume=/var/lib/postgresql/data", "--tmpfs=/var/run/postgresql:mode=1777")
+        settings = (
+            "POSTGRES_USER=brokenpipe",
+            "POSTGRES_DB=postgres",
+            f"POSTGRES_PASSWORD={password}",
+            "POSTGRES_INITDB_ARGS=--auth=scram-sha-256 --no-sync",
+            "PGDATA=/var/lib/postgresql/data/cluster",
+        )
+        options = (
+            "--label=brokenpipe.test",
+            "--user=postgres",
+            f"--network=container:{place.name}",
+            *(f"--env={each}" for each in settings),
+            "--volume=/var/lib/postgresql/data",
+            "--tmpfs=/var/run/postgresql:mode=1777",
+        )
         made = docker("create", *CONFINED, *options, POSTGRES).splitlines()[-1]
         try:
             log_path = tmp_path_factory.mktemp("server") / "postgres.log"

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from tests.ground_truth.scripts import Play, by_phase
 from tests.ground_truth.truth import Planted, Told, planted, read_books, read_holds, read_strikes
 
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import open_history
-from brokenpipe.measure.attribution.engine import Attribution, Relation, attribute_failures
+from brokenpipe.measure.attribution.engine import attribute_failures
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures
+from brokenpipe.measure.model.attribution import Attribution, Relation
 from brokenpipe.measure.tables.requests import create_request_tables
 
 NOT_LOOKED_AT = "not looked at"
@@ -40,13 +42,13 @@ class Aspect(StrEnum):
     PREVENTABLE = "Whether pre-ping or recycling could have prevented it"
 
 
-_UNKNOWN = {
-    Aspect.CLASS: {ErrorClass.UNEXPLAINED},
-    Aspect.MOMENT: {RequestStage.UNKNOWN, RequestStage.AFTER_REST},
-    Aspect.TIE: {Relation.UNKNOWN},
-    Aspect.FAULT: {"none"},
-    Aspect.STRIKE: {"None"},
-    Aspect.PREVENTABLE: {"not known"},
+_UNKNOWN: Mapping[Aspect, frozenset[str]] = {
+    Aspect.CLASS: frozenset({ErrorClass.UNEXPLAINED}),
+    Aspect.MOMENT: frozenset({RequestStage.UNKNOWN, RequestStage.AFTER_REST}),
+    Aspect.TIE: frozenset({Relation.UNKNOWN}),
+    Aspect.FAULT: frozenset({"none"}),
+    Aspect.STRIKE: frozenset({"None"}),
+    Aspect.PREVENTABLE: frozenset({"not known"}),
 }
 
 
@@ -177,7 +179,7 @@ def _arms(folder: Path) -> Sequence[str]:
     return list(json.loads((folder / "plan.json").read_text())["scenario"]["arms"])
 
 
-def _lines(path: Path, kind: str) -> Iterator[Mapping[str, object]]:
+def _lines(path: Path, kind: str) -> Iterator[Mapping[str, Any]]:
     for line in path.read_text().splitlines():
         record = json.loads(line)
         if record["k"] == kind:

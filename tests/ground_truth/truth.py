@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.ground_truth.scripts import CONNECT_TIMEOUT_S, LONG_S, PATIENCE_S, POOL_TIMEOUT_S, Play
 
 from brokenpipe.error_class import ErrorClass as E
-from brokenpipe.measure.attribution.engine import Relation
 from brokenpipe.measure.failures.request_stage import RequestStage as P
+from brokenpipe.measure.model.attribution import Relation
 
 EDGE_NS = 10_000_000  # a strike so near to the edge of a step may have hit either of the two
 SERVER_EDGE_NS = 250_000_000  # a session that is terminated ends some time after the call

@@ -46,7 +46,12 @@ class Bench:
         with self.load(locustfile, **changes) as load:
             load.wait_ready()
             load.open()
-            eventually(lambda: load.check() or until(), "the server saw too few requests", timeout_s)
+
+            def seen() -> bool:
+                load.check()
+                return until()
+
+            eventually(seen, "the server saw too few requests", timeout_s)
             load.drain(5.0)
             load.stop()
 

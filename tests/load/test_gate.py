@@ -47,7 +47,7 @@ def test_forty_users_are_released_at_once(bench):
         load.open()
         eventually(bench.saw(40), "no load")
         load.stop()
-    first = {}
+    first: dict[tuple[str, str], int] = {}
     for start in bench.starts():
         first.setdefault((start["arm"], start["id"].rsplit("-", 1)[0]), start["t"])
     assert len(first) == 40

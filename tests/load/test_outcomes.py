@@ -35,7 +35,7 @@ def locust_says(bench, row: str) -> list[str]:
     ]
 
 
-def outcomes(bench, row: str) -> set[tuple]:
+def outcomes(bench, row: str) -> set[tuple[int, str]]:
     return {(end["status"], end["failure"]) for end in bench.ends(row)}
 
 

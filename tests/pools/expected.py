@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from brokenpipe.error_class import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
@@ -32,9 +33,9 @@ def as_(
     return Expected(truth, phase, by_driver, last, says or {})
 
 
-EOF_ALL: dict[str, E | str] = dict.fromkeys(DRIVERS, E.EOF)
-LOST: dict[str, E | str] = {
+EOF_ALL: dict[str, Any] = dict.fromkeys(DRIVERS, E.EOF)
+LOST: dict[str, Any] = {
     "asyncpg": E.EOF,
     "psycopg2": E.EOF,
 }  # psycopg alone keeps the server's last words
-MUTE: dict[str, E | str] = {"psycopg2": E.EOF}
+MUTE: dict[str, Any] = {"psycopg2": E.EOF}

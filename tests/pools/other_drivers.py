@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from brokenpipe.error_class import ErrorClass as E
 
@@ -18,7 +19,7 @@ OTHERS = ("pg8000", "psqlpy", "pipeline", "executemany")
 REPAIRED = "it connects again by itself"
 
 _LIMITED = [["set statement_timeout = '50ms'", "select pg_sleep(20)"]]
-_IN_A_PIPELINE = {
+_IN_A_PIPELINE: dict[str, list[Any]] = {
     str(_LIMITED): [["set statement_timeout = '50ms'", "MANY"]],
     str(IDLE): [ONE, "GATE", ["MANY"]],
     str(HELD): [["select 1", "GATE", "MANY"]],

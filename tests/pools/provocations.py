@@ -5,6 +5,8 @@ docs/error-classes.md is this table, printed by page.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 from brokenpipe.error_class import ErrorClass as E
 from brokenpipe.measure.failures.request_stage import RequestStage as P
 
@@ -31,7 +33,7 @@ from .unreachable_dsns import (
 )
 
 TLS = {"asyncpg": {"ssl": "require"}, "psycopg": {"sslmode": "require"}, "psycopg2": {"sslmode": "require"}}
-TWO_SECONDS = {
+TWO_SECONDS: dict[str, dict[str, Any]] = {
     "asyncpg": {"timeout": 0.3},
     "psycopg": {"connect_timeout": 2},
     "psycopg2": {"connect_timeout": 2},

@@ -73,7 +73,7 @@ def _failures(
 
 
 def _group(state: str, by_arm: dict[str, int], by_phase: dict[str, int]) -> FailureGroup:
-    chain = (
+    chain: tuple[ChainedException, ...] = (
         ChainedException(
             "sqlalchemy.exc.DBAPIError",
             "(sqlalchemy.dialects.postgresql.asyncpg.Error) <class 'asyncpg.exceptions."
@@ -90,9 +90,7 @@ def _group(state: str, by_arm: dict[str, int], by_phase: dict[str, int]) -> Fail
             "08003",
             None,
         ),
-        ChainedException(
-            "builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", None, "ECONNRESET"
-        ),
+        ChainedException("builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", None, 104),
     )
     if state == "stale":
         chain = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.report.building import CHECKS, HOSTILE, build
 from tests.report.synthetic_runs import ARMS, PHASES, Plan
@@ -128,10 +129,10 @@ def hostile() -> Findings:
     arms = {HOSTILE: {HOSTILE: HOSTILE}, "plain": {}}
     plans = (Plan(HOSTILE, HOSTILE, 18, strikes=12, stale=0.01, in_use=0.03), PHASES[0])
     found = build(arms, plans)
-    text = {"text": HOSTILE}
+    text: dict[str, Any] = {"text": HOSTILE}
     group = replace(
         found.failures[0], error_class=HOSTILE, example_arm=HOSTILE, example_request=HOSTILE,
-        example_id=HOSTILE, chain=(ChainedException(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        example_id=HOSTILE, chain=(ChainedException(HOSTILE, HOSTILE, HOSTILE, 104),),
     )  # fmt: skip
     return replace(
         found, stem=HOSTILE, title=HOSTILE, question=HOSTILE, target=HOSTILE, sentence=HOSTILE,

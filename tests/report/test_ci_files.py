@@ -148,6 +148,7 @@ def test_metrics_are_lines_of_name_unit_value_range(tmp_path: Path) -> None:
     assert len({line["name"] for line in found}) == len(found)
     (rate,) = (line for line in found if line["name"] == "default · socket_kill · plain · broken-pipe rate")
     cell = findings.cell("plain", "socket_kill")
+    assert cell.broken_pipe_rate is not None
     assert (rate["unit"], rate["value"]) == ("%", pytest.approx(cell.broken_pipe_rate * 100))
     assert cell.ci95 is not None
     assert rate["range"] == f"{cell.ci95.low * 100:.4g}–{cell.ci95.high * 100:.4g}"

@@ -86,7 +86,7 @@ def play(folder: Path, cells: Sequence[Cell]) -> Outcome:
     project, scenario = lay_out(folder, cells)
     with _disks(folder, cells) as disks:
         reports = folder / "reports"
-        command = ("run", scenario, "--reports", reports, *options(cells))
+        command: tuple[str | Path, ...] = ("run", scenario, "--reports", reports, *options(cells))
         with Starter(folder).start(*command, cwd=project, judge=False) as run:
             exit_code, wall_s, missed = _sabotaged(run, cells, disks | {Part.LOAD_WORKER: scenario.parent})
             for disk in disks.values():

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -211,7 +212,7 @@ def test_summaries_of_strangers_are_skipped(tmp_path: Path, monkeypatch: pytest.
         place.mkdir(parents=True)
         day = {**sample, "started": f"2026-03-0{n + 1}T00:00:00Z"}
         (place / "summary.json").write_text(json.dumps(day), encoding="utf-8")
-    strange = [
+    strange: list[Any] = [
         None,
         [],
         {**sample, "started": "0001-01-01T00:00:00"},

@@ -157,6 +157,7 @@ def _service(driver: str, where: Mapping[Silence, str], folder: Path) -> Iterato
         popen.wait()
         ear.join()
         for pipe in (popen.stdin, popen.stdout):
+            assert pipe is not None
             pipe.close()
 
 

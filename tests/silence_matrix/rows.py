@@ -53,8 +53,8 @@ class Cell:
 
     driver: str
     row: str
-    silence: str
-    situation: str
+    silence: Silence
+    situation: Situation
     after_s: float | None = None
     error: str = ""
 

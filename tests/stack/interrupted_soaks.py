@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run by hand, only this folder is on the path
 
@@ -190,7 +191,7 @@ def _unplayed(folder: Path) -> Iterator[str]:
                 yield f"episode {n} of {phase} was played {played[phase, n]} times"
 
 
-def lines(folder: Path, files: str, kind: str) -> Iterator[dict[str, object]]:
+def lines(folder: Path, files: str, kind: str) -> Iterator[dict[str, Any]]:
     """The records of a kind in all parts and segments; torn lines are none."""
     for path in sorted(folder.glob(files)):
         for line in path.read_bytes().splitlines():
@@ -209,13 +210,13 @@ def _how_it_ended(folder: Path) -> object:
     return next((each["how"] for each in lines(folder, "experiment.ndjson", "finish")), "cut off")
 
 
-def ended_requests(folder: Path) -> set[tuple[object, object]]:
+def ended_requests(folder: Path) -> set[tuple[str, str]]:
     return {(each["arm"], each["id"]) for each in lines(folder, "requests*.ndjson", "end")}
 
 
-def answers(folder: Path) -> set[tuple[object, object]]:
+def answers(folder: Path) -> set[tuple[str, str]]:
     """What the service says that it has answered. Requests of ours that only try the service carry no such id."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for arm in ARMS:
         books = folder / f"answers-{arm}"
         for line in books.read_text().splitlines() if books.is_file() else ():
@@ -225,7 +226,7 @@ def answers(folder: Path) -> set[tuple[object, object]]:
     return found
 
 
-def missing_answers(answered: set[tuple[object, object]], ended: set[tuple[object, object]]) -> list[str]:
+def missing_answers(answered: set[tuple[str, str]], ended: set[tuple[str, str]]) -> list[str]:
     lost = sorted(map(str, answered - ended))
     return (
         [f"{len(lost)} answers of more than a second ago are not in the history: {lost[:3]}"] if lost else []

@@ -100,7 +100,7 @@ def kill_one(starter: Starter, moment: Callable[[Run], None], stack: str = "loca
     scenario = agent_scenario(starter.folder)
     unused_before = unused_volumes() if stack == "compose" else frozenset()
     reports = starter.folder / "reports"
-    arguments = ("run", scenario, "--stack", stack, "--reports", reports, *options)
+    arguments: tuple[str | Path, ...] = ("run", scenario, "--stack", stack, "--reports", reports, *options)
     with starter.start(*arguments, judge=False) as run:
         began = time.monotonic()
         moment(run)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
 
@@ -138,7 +136,7 @@ def test_a_restart_of_ours_is_no_death(run: Run) -> None:
         )
 
 
-def test_the_links_tell_who_ended_them(run: Path) -> None:
+def test_the_links_tell_who_ended_them(run: Run) -> None:
     """Killed by the server, cut by a toxic, closed by the client: the log of links knows all three."""
     enders = {link["ender"] for link in run.history("links.ndjson", "link_ended") if link["arm"] == "plain"}
     assert {"server", "toxic", "client"} <= enders

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 
 import psutil
@@ -46,7 +47,7 @@ with janitor("test-of-janitors", on_replaced=lambda text: print("replaced", undo
 def test_one_that_is_gone_is_replaced(tmp_path: Path, how: signal.Signals) -> None:
     """Killed, or made to stand still: when the harness is killed after that, nothing is left all the same."""
     folder = tmp_path / "of-the-run"
-    argv = [sys.executable, "-c", HARNESS, folder]
+    argv = [sys.executable, "-c", HARNESS, str(folder)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as harness:
         assert harness.stdout is not None
         first, sleeper = map(psutil.Process, map(int, harness.stdout.readline().split()))
@@ -81,7 +82,7 @@ def test_a_replacement_is_on_record(tmp_path: Path) -> None:
 def test_a_run_without_one_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If it cannot be replaced, what the harness shows next ends the run, as a stack that did not start does: 4."""
     with janitor("test-of-the-end") as undo:
-        monkeypatch.setattr(module.sys, "executable", "/no/such/python")
+        monkeypatch.setattr(sys, "executable", "/no/such/python")
         psutil.Process(undo.pid).kill()
         assert poll(lambda: _refuses(undo) or None, timeout_s=20)
         progress = Progress(message="", elapsed_s=0.0, total_s=1.0)
@@ -101,14 +102,14 @@ def test_those_that_end_at_once_are_given_up(monkeypatch: pytest.MonkeyPatch) ->
     """A janitor that cannot live is not started for ever."""
     monkeypatch.setattr(module, "CHECK_INTERVAL_S", 0.01)
     with janitor("test-of-short-lives") as undo:
-        monkeypatch.setattr(module.sys, "executable", "/bin/true")
+        monkeypatch.setattr(sys, "executable", "/bin/true")
         psutil.Process(undo.pid).kill()
         assert poll(lambda: _refuses(undo) or None, timeout_s=20)
 
 
 def test_one_that_ends_while_it_is_told_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a process nor its pipe is left over, which Python would complain of somewhere else."""
-    monkeypatch.setattr(module.sys, "executable", "/bin/true")
+    monkeypatch.setattr(sys, "executable", "/bin/true")
     before = {child.pid for child in psutil.Process().children()}
     with pytest.raises(BrokenPipeError):
         module._start_process(["line\n"] * 100_000)  # more than a pipe holds
@@ -124,7 +125,7 @@ def test_many_threads_tell_it_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     with janitor("test-of-threads") as undo:
         folders = [[Path(f"/{n}/{'x' * 200}/{each}") for each in range(200)] for n in range(16)]
         threads = [
-            threading.Thread(target=lambda some=some: [undo.register_folder(each) for each in some])
+            threading.Thread(target=lambda some=some: deque(map(undo.register_folder, some), maxlen=0))
             for some in folders
         ]
         for thread in threads:

@@ -79,7 +79,9 @@ def test_a_daemon_that_a_target_left_behind_goes_too(tmp_path: Path) -> None:
     tmp.mkdir()
     leftovers = Leftovers(tmp)
     with _harness(DAEMON_ONLY, log, tmp) as harness:
-        daemon = eventually(lambda: log.is_file() and log.read_text().strip(), "the daemon did not start")
+        daemon = eventually(
+            lambda: log.read_text().strip() if log.is_file() else None, "the daemon did not start"
+        )
         eventually(lambda: psutil.Process(int(daemon)).ppid() != harness.pid, "it is no daemon")
         leftovers.note(harness.pid)
         harness.send_signal(signal.SIGKILL)

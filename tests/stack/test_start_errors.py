@@ -201,7 +201,7 @@ def test_a_postgres_without_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (programs / "postgres").chmod(0o755)
     monkeypatch.setenv(cluster.BINARIES_VARIABLE, str(programs))
     start = postgres.postgres(log_path=tmp_path / "log", janitor=NoJanitor(), tls=True)
-    with pytest.raises(postgres.PostgresError, match="ended while starting") as refusal:
+    with pytest.raises(PostgresError, match="ended while starting") as refusal:
         start.__enter__()
     assert "leave tls out of [postgres]" in refusal.value.remedy
 
@@ -241,7 +241,7 @@ def test_postgres_gives_up_when_every_port_is_taken(tmp_path: Path, monkeypatch:
     with _a_stranger() as port:
         monkeypatch.setattr(postgres, "free_port", lambda: port)
         start = postgres.postgres(log_path=tmp_path / "log", janitor=NoJanitor())
-        with pytest.raises(postgres.PostgresError, match="ended while starting") as refusal:
+        with pytest.raises(PostgresError, match="ended while starting") as refusal:
             start.__enter__()
     assert any("Address already in use" in line for line in refusal.value.details)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -61,11 +62,12 @@ def test_a_spoilt_template_is_thrown_away(tmp_path: Path, spoil: str) -> None:
     template.save_template(kept, data, "secret", NoJanitor())
     assert template.copy_template(kept, tmp_path / "whole") == "secret"
     assert (tmp_path / "whole" / "base" / "1").read_text() == "one"
-    {
+    spoilt: dict[str, Callable[[], object]] = {
         "a file": (kept / "data" / "base" / "1").unlink,
         "a byte": lambda: (kept / "data" / "PG_VERSION").write_text("1"),
         "the content": lambda: (kept / "content.json").write_text("null"),
-    }[spoil]()
+    }
+    spoilt[spoil]()
     assert template.copy_template(kept, copy) is None
     assert not kept.exists()
     assert list(copy.iterdir()) == []

@@ -1,10 +1,12 @@
-"""Failed requests of a recorded run, and what each is owed to."""
+"""Failed requests of a recorded run, and the cause of each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.unit.recorded import Recorded, link
+from tests.unit.recorded import KILL, STEADY, Recorded, link, scenario
 
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection
@@ -25,7 +27,7 @@ def fails(run: Recorded, at: float, chain: Any, where: str = "statement", **erro
 
 
 def of(run: Recorded) -> list[Attribution]:
-    """What the failures are owed to, in order."""
+    """The causes of the failures, in order."""
     with open_history(run.folder) as history:
         create_request_tables(history, limit_s=1)
         return list(attribute_failures(history, failures(history)))
@@ -53,3 +55,22 @@ def forgotten(run: Recorded, at: float, next_byte: float, port: int = PORT) -> N
 def cut(run: Recorded, at: float, toxic: str = "kill_switch", port: int = PORT) -> None:
     run.proxy("link_cut", at, arm="plain", port=port, toxic=toxic, reason="killed")
     run.proxy("link_ended", at, arm="plain", port=port, ender="toxic")
+
+
+def found(run: Recorded) -> list[FailedRequest]:
+    """The failures themselves, in order."""
+    with open_history(run.folder) as history:
+        create_request_tables(history, limit_s=1)
+        return list(failures(history))
+
+
+def kills_of_plain(tmp_path: Path) -> Iterator[Recorded]:
+    """A calm phase of two blocks (0 to 4 s), then two kills (at 5 s and 6 s, in episodes of one second)."""
+    with Recorded(tmp_path / "run", scenario(STEADY, KILL)) as recorded:
+        recorded.phase("steady", [(0, 2, None), (2, 4, None)])
+        recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
+        for n, at in enumerate((5.0, 6.0)):
+            recorded.act("plain", "inject", "socket_kill", at, "kill", n)
+        recorded.requests("plain", [9])
+        recorded.finish()
+        yield recorded

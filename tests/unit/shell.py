@@ -13,7 +13,7 @@ from brokenpipe import cli
 from brokenpipe.commands import console
 
 # The command line is put together once, not for each call: that takes longer than most commands do.
-testing._get_command = cache(testing._get_command)
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]
 
 COLUMNS = 400  # wide enough that no path of a temporary folder is broken in two
 

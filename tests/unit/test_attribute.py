@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,40 +12,22 @@ from tests.unit.attribution_cases import (
     cut,
     explained,
     fails,
-    forgotten,
+    found,
+    kills_of_plain,
     of,
     opened,
 )
-from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, STEADY, Recorded, link, scenario
+from tests.unit.recorded import CLOSED, REFUSED, RESET, Recorded, link
 
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
 from brokenpipe.measure.failures.request_stage import RequestStage
-from brokenpipe.measure.failures.root_cause import FailedRequest, failures
+from brokenpipe.measure.failures.root_cause import failures
 from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.measure.tables.requests import create_request_tables
 
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Recorded]:
-    """A calm phase of two blocks (0 to 4 s), then two kills (at 5 s and 6 s, in episodes of one second)."""
-    with Recorded(tmp_path / "run", scenario(STEADY, KILL)) as recorded:
-        recorded.phase("steady", [(0, 2, None), (2, 4, None)])
-        recorded.phase("kill", [(4.5, 5.5, 5.0), (5.5, 6.5, 6.0)])
-        for n, at in enumerate((5.0, 6.0)):
-            recorded.act("plain", "inject", "socket_kill", at, "kill", n)
-        recorded.requests("plain", [9])
-        recorded.finish()
-        yield recorded
-
-
-def found(run: Recorded) -> list[FailedRequest]:
-    """The failures themselves, in order."""
-    with open_history(run.folder) as history:
-        create_request_tables(history, limit_s=1)
-        return list(failures(history))
-
+run = pytest.fixture(name="run")(kills_of_plain)
 
 ENDED = [link("psycopg.OperationalError", "server closed the connection unexpectedly")]
 
@@ -295,42 +275,6 @@ def test_a_history_without_links_goes_by_time_and_says_so(run: Recorded) -> None
     assert second.relation is Relation.UNKNOWN
 
 
-def test_what_came_after_a_user_had_given_up_is_no_cause(run: Recorded) -> None:
-    """The service went on and failed to connect, a second after its user had left: nobody waited for that."""
-    error = {"where": "connect", "t": run.at(3.4), "began": run.at(3.0), "port": None, "chain": REFUSED}
-    run.request("plain", 1.0, 1000, failure="timeout", errors=[error])
-    (failure,), (one,) = found(run), of(run)
-    assert failure.error_class is ErrorClass.TIMEOUT
-    assert (one.relation, one.stage) == (Relation.UNKNOWN, RequestStage.UNKNOWN)
-
-
-def test_what_a_user_gave_up_waiting_for_is_told_by_its_end(run: Recorded) -> None:
-    """The statement that was under way then failed later, when its link was cut: that is what it hung in."""
-    said = {"where": "statement", "port": PORT, "dead_at_checkout": False, "dead": False, "statement": 1}
-    times = {"t": run.at(4.4), "began": run.at(1.1), "handed": run.at(1.05)}
-    run.request(
-        "plain", 1.0, 1000, failure="timeout", errors=[{**said, **times, "transaction": 0, "chain": RESET}]
-    )
-    (failure,), (one,) = found(run), of(run)
-    assert failure.error_class is ErrorClass.TIMEOUT
-    assert one.stage is RequestStage.MID_STATEMENT
-
-
-@pytest.mark.parametrize(
-    ("left", "error_class"), [("KeyError", "application error"), (None, "connection reset")]
-)
-def test_a_rollback_is_a_cause_if_nothing_else_left_the_service(
-    run: Recorded, left: str | None, error_class: str
-) -> None:
-    """An exception of the service's own made it roll back, on a connection that had just died: it failed by itself."""
-    request = run.request("plain", 1.0, 40, status=500, failure="status")
-    rollback = {"where": "rollback", "t": run.at(1.03), "began": run.at(1.02), "port": PORT, "chain": RESET}
-    raised = [link(f"builtins.{left}")] if left else RESET
-    times = {"t0": run.at(1.0), "t1": run.at(1.04), "status": None, "failed": True}
-    run.witness("plain", k="request", id=request, checkouts=[], errors=[rollback], raised=raised, **times)
-    assert [failure.error_class for failure in found(run)] == [error_class]
-
-
 def test_where_the_pool_pings_a_ping_has_not_helped(run: Recorded) -> None:
     """It was alive when it was pinged, and dead when it was handed out: nobody prevents that by pinging."""
     opened(run, 1)
@@ -356,43 +300,6 @@ def test_the_proxy_knows_first(run: Recorded) -> None:
     fails(run, 5.2, CLOSED)
     ((one, _),) = explained(run)
     assert ([failure.state for failure in found(run)], one.state) == (["in use"], "stale")
-
-
-FORGETS = "idle_reset"
-
-
-def test_what_was_forgotten_before_it_was_handed_out_was_stale(run: Recorded) -> None:
-    """Its socket looked alive, and the first byte was answered by RST: the proxy had given it up long before."""
-    run.act("plain", "inject", FORGETS, 1, "steady")
-    opened(run, 1.2)
-    forgotten(run, 2.0, next_byte=2.521)
-    fails(run, 2.5, RESET)
-    ((failure, one),) = explained(run)
-    assert (one.relation, one.fault, one.phase, one.episode) == (Relation.DIRECT, "idle_reset", "steady", 1)
-    assert (failure.state, one.stage) == ("stale", RequestStage.STALE)
-    assert (one.pre_ping, one.preventable) == (True, True)
-
-
-def test_what_is_forgotten_while_a_request_holds_it_is_in_use(run: Recorded) -> None:
-    """It was good when it was handed out, and forgotten between two statements: no ping at checkout could know."""
-    run.act("plain", "inject", FORGETS, 1, "steady")
-    opened(run, 1.2)
-    forgotten(run, 2.515, next_byte=2.521)
-    fails(run, 2.5, RESET)
-    ((failure, one),) = explained(run)
-    assert (failure.state, one.stage) == ("in use", RequestStage.BETWEEN)
-    assert one.preventable is False
-
-
-def test_a_strike_on_a_forgotten_link_is_the_strike(run: Recorded) -> None:
-    """Forgotten, and then cut by the strike before anybody spoke: stale for both reasons, owed to what ended it."""
-    run.act("plain", "inject", FORGETS, 1, "steady")
-    opened(run, 1.2)
-    run.proxy("link_forgotten", 2.0, arm="plain", port=PORT, toxic="idle_reset", reason="idle")
-    cut(run, 5.003)
-    fails(run, 5.2, CLOSED, dead_at_checkout=True, dead=True)
-    ((failure, one),) = explained(run)
-    assert (one.fault, failure.state) == ("socket_kill", "stale")
 
 
 def test_a_stall_that_is_over_is_no_moment(run: Recorded) -> None:

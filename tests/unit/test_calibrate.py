@@ -108,7 +108,7 @@ def test_nothing_recorded_yet(tmp_path: Path) -> None:
 
 def test_the_interval_is_exact() -> None:
     """None of 60: 1 − 0.025^(1/60) = 6.0 %. Of nothing, nothing is known."""
-    assert Proportion(0, 60).interval == Interval(0.0, pytest.approx(1 - 0.025 ** (1 / 60)))
+    assert Proportion(0, 60).interval == Interval(0.0, pytest.approx(1 - 0.025 ** (1 / 60)))  # type: ignore[arg-type]
     assert Proportion(0, 0).interval is None
 
 

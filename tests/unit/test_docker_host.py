@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import docker as docker_package
 import pytest
 from docker.errors import DockerException
 
 from brokenpipe.errors import EngineError, UsageError
-from brokenpipe.stack.containers import engine
 from brokenpipe.stack.containers.engine import find_engine
 
 
@@ -32,7 +32,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(engine.docker, "DockerClient", Nobody)
+    monkeypatch.setattr(docker_package, "DockerClient", Nobody)
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
 

@@ -93,7 +93,7 @@ def test_a_resumed_history_may_have_both_formats(run: Recorded) -> None:
 
     rewrite(run.folder / "nemesis.ndjson", first_part)
     with open_history(run.folder) as history:
-        rows = dict(history.rows("SELECT fault, max(parameters) FROM acts GROUP BY fault"))
+        rows: dict[str, str] = dict(history.rows("SELECT fault, max(parameters) FROM acts GROUP BY fault"))
     assert json.loads(rows["latency"])["ms"] == 150
     assert json.loads(rows["socket_kill"]) == {"how": "fin"}
 

@@ -22,11 +22,8 @@ from brokenpipe.history.schema.table import RecordTable
 from brokenpipe.history.writer import open_writer
 
 # By name: of a dataclass with slots there are two classes, the one that was written down and the one that is used.
-KINDS = list(
-    {
-        kind.KIND: kind for kind in (*Record.__subclasses__(), ledger.LedgerEntry, ledger.LedgerSummary)
-    }.values()
-)
+_WRITTEN: list[type[Any]] = [*Record.__subclasses__(), ledger.LedgerEntry, ledger.LedgerSummary]
+KINDS = list({kind.KIND: kind for kind in _WRITTEN}.values())
 MOVING = (records.Resumed, records.ClockOffset)
 LATE = 2**59  # nanoseconds on a machine that has been up for 18 years: no column may be too narrow
 WITNESS_SITE = Path(__file__).parents[2] / "src" / "brokenpipe" / "witness" / "site"
@@ -235,7 +232,7 @@ def test_a_file_opens_with_a_clock(tmp_path: Path) -> None:
     path = tmp_path / "nemesis.ndjson"
     for how in ("done", "failed"):
         with open_writer(path, "nemesis") as writer:
-            writer.write(records.Finish(t=1, how=how))  # type: ignore[arg-type]
+            writer.write(records.Finish(t=1, how=how))
     first, *others = _lines(path)
     assert (first["k"], first["writer"]) == ("clock", "nemesis")
     assert abs(first["wall_ns"] / 1e9 - path.stat().st_mtime) < 60

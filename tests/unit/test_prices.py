@@ -67,9 +67,9 @@ def test_what_each_setting_caught_threw_away_and_added(run: Recorded) -> None:
         run.close("plain", 3, dead=False, pool_invalidated=True)
     run.close("plain", 3, after="error")  # a request saw that one
     assert price(run.measured()).mechanisms == (
-        Mechanism("pre-ping", 1, 0, pytest.approx((100 + 20 + 5) / 100)),
-        Mechanism("recycle", 2, 1, pytest.approx(3 * 5 / 100)),
-        Mechanism("invalidation", 0, 3, pytest.approx(3 * 5 / 100)),
+        Mechanism("pre-ping", 1, 0, pytest.approx((100 + 20 + 5) / 100)),  # type: ignore[arg-type]
+        Mechanism("recycle", 2, 1, pytest.approx(3 * 5 / 100)),  # type: ignore[arg-type]
+        Mechanism("invalidation", 0, 3, pytest.approx(3 * 5 / 100)),  # type: ignore[arg-type]
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
 from brokenpipe.history import records
+from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.validity import ValidityWarning
 
 HOLE = {"name": "hole", "fault": {"name": "black_hole"}, "seconds": 12}
@@ -108,7 +109,7 @@ def test_waits_that_outlast_a_fault(tmp_path: Path) -> None:
         run.phase("hole", [(n, n + 2, None) for n in range(0, 12, 2)])
         run.requests("plain", [0.1])
         doubt_record = records.RecordedDoubt.of(
-            records.Code.NOT_DRAINED, "requests were still under way", phase="hole"
+            Code.NOT_DRAINED, "requests were still under way", phase="hole"
         )
         run.experiment(doubt_record)
         doubt = _doubt(run, "not_drained")

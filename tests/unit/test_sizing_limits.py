@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.unit.recorded import STEADY, Recorded, error, link, scenario
 from tests.unit.test_advise import advise, flat
-from tests.unit.test_sizing import BLOCKS, USE, gauge, sized, tally
+from tests.unit.test_knee import USE
+from tests.unit.test_sizing import BLOCKS, gauge, sized, tally
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.sizing.curve import PoolSize, Sufficiency, find_knee, sizing_curve

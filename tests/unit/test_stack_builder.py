@@ -52,7 +52,7 @@ class FakeRuntime:
 
         def create(name: str, _limit: int | None) -> Database:
             self.log.append(f"create {name}")
-            return Database(server, name, "secret")  # type: ignore[arg-type]
+            return Database(server, name, "secret")
 
         return self.part("postgres", port=DIRECT, create_database=create)
 

@@ -60,7 +60,7 @@ def test_silent_episodes_change_nothing(counts: tuple[list[int], list[int]], dat
 @pytest.mark.parametrize(("k", "high"), [(2, 0.7764), (5, 0.4507), (12, 0.2209), (59, 0.0495)])
 def test_nothing_in_k_episodes(k: int, high: float) -> None:
     """The exact bound 1 − 0.05^(1/k); at 59 the well-known "three over n" is reached: below 5 %."""
-    assert _interval([0] * k, [10] * k) == Interval(0.0, pytest.approx(high, abs=5e-5))
+    assert _interval([0] * k, [10] * k) == Interval(0.0, pytest.approx(high, abs=5e-5))  # type: ignore[arg-type]
 
 
 @given(st.integers(2, 500), st.integers(1, 100), st.floats(0, 1))

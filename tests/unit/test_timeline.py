@@ -322,7 +322,12 @@ def test_what_stands_still_is_not_waited_for(played: Played) -> None:
 def test_a_run_whose_time_is_over_does_not_wait_for_what_stands_still(played: Played) -> None:
     """It ends a few seconds later, healed, with the edge of the phase that it was in: however long it took to start."""
     clock = played.notes.clock
-    played.nemesis.strike = lambda *_: clock.sleep(6) or clock.monotonic_ns()  # type: ignore[method-assign]
+
+    def strike_slowly(*_: object) -> int:
+        clock.sleep(6)
+        return clock.monotonic_ns()
+
+    played.nemesis.strike = strike_slowly  # type: ignore[method-assign]
     played.watch = Hung(clock, since=clock.now + 12)
     began, clock.now = clock.now, clock.now + 60
     strikes = {"name": "kill", "fault": {"name": "socket_kill"}, "episodes": 40, "every_s": 1.0}

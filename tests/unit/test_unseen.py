@@ -37,7 +37,7 @@ def recorded(folder: Path, seen: WitnessCoverage, *, failing: int = 4, **how: An
         run.requests(arm, [0.1, 0.2, 1.0, 1.2])
     opened(run, 0.05)
     for n in range(failing):
-        run.request("plain", 0.6 + n / 100, **{"status": 500, "failure": "status"} | how)
+        run.request("plain", 0.6 + n / 100, **{"status": 500, "failure": "status", **how})
     run.finish()
     return run
 
@@ -157,7 +157,7 @@ def test_whatever_a_client_saw_is_no_cause(tmp_path: Path, how: dict[str, Any]) 
 
 def test_a_wrong_result_is_known_to_its_client(tmp_path: Path) -> None:
     """The answer to another question: no witness is needed to say what that is."""
-    how = {"status": 200, "failure": "declared", "error": "wrong result: 7 instead of 8"}
+    how: dict[str, Any] = {"status": 200, "failure": "declared", "error": "wrong result: 7 instead of 8"}
     with recorded(tmp_path, WitnessCoverage.NO_FILE, **how) as run:
         findings = run.measured()
     assert (findings.cell("plain", "kill").unexplained, findings.cell("plain", "kill").known_broken) == (0, 0)

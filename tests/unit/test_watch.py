@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from brokenpipe.drive.gauges.sampler import SampledProcess
-from brokenpipe.drive.watch import process_states
 from brokenpipe.drive.watch import watch as watch_module
 from brokenpipe.drive.watch.process_states import JANITOR, ProcessStates, SilenceKey
 from brokenpipe.drive.watch.watch import Watch
@@ -96,7 +95,7 @@ def test_nobody_has_ended_because_there_is_no_descriptor(
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "no descriptor")
 
-    monkeypatch.setattr(process_states.os, "open", refuse)
+    monkeypatch.setattr("brokenpipe.drive.watch.process_states.os.open", refuse)
     with pytest.raises(OSError, match="no descriptor"):
         list(states.check())
 

@@ -30,10 +30,7 @@ def test_every_user_has_one_worker(of: int, users: list[int]) -> None:
     shards = [Shard(number, of) for number in range(of)]
     before, held = 0, [0] * of
     for count in users:
-        dealt = [
-            list(takewhile(lambda number, count=count: number < count, shard.user_numbers(before)))
-            for shard in shards
-        ]
+        dealt = [list(takewhile(count.__gt__, shard.user_numbers(before))) for shard in shards]
         assert sorted(number for numbers in dealt for number in numbers) == list(range(count))
         assert [len(numbers) for numbers in dealt] == [shard.user_count(count, before) for shard in shards]
         held = [sum(both) for both in zip(held, map(len, dealt), strict=True)]

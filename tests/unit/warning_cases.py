@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from tests.unit.recorded import KILL, STEADY, Recorded, scenario
 
@@ -94,12 +95,12 @@ def killed(run: Recorded, *, act: str | None = None) -> None:
         run.act("plain", "inject", act, 5.5, "steady")
 
 
-def not_sent(run: Recorded, kind: str) -> None:
+def not_sent(run: Recorded, kind: Literal["no_files", "no_ports", "no_memory"]) -> None:
     """A request that Locust could not send: it counts nowhere, although the scenario expects no failed one."""
     text = "OSError: [Errno 24] Too many open files"
     run.load(
         records.RequestEnd(run.at(1.1), "plain", "POST /chat", "User-0", 1.0, 0, failure=kind, error=text)
-    )  # type: ignore[arg-type]
+    )
 
 
 def damage(run: Recorded) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -32,7 +33,11 @@ SHOWS = {
     "black_hole": "failed",
     "latency": "p95",
 }
-PARAMETERS = {"idle_reset": {"after_ms": 100}, "idle_drop": {"after_ms": 100}, "latency": {"ms": 400}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "idle_reset": {"after_ms": 100},
+    "idle_drop": {"after_ms": 100},
+    "latency": {"ms": 400},
+}
 
 
 @pytest.mark.parametrize("fault", SHOWS)
@@ -176,7 +181,7 @@ def test_only_this_machine_is_served(sitting: Sitting) -> None:
     listeners = {
         each.laddr.ip
         for each in psutil.net_connections("tcp")
-        if each.status == "LISTEN" and each.laddr.port == port
+        if each.status == "LISTEN" and each.laddr and each.laddr.port == port
     }
     assert listeners == {"127.0.0.1"}
 

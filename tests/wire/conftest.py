@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def start_server(binary: Path, tmp_path: Path) -> Iterator[StartServer]:
     """A server of the test's own, to be broken at will."""
     with ExitStack() as servers:
 
-        def start(**options: int) -> ToxiproxyServer:
+        def start(**options: Any) -> ToxiproxyServer:
             return servers.enter_context(
                 toxiproxy_server(binary, log_path=tmp_path / "own.log", janitor=NoJanitor(), **options)
             )

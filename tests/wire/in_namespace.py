@@ -195,7 +195,7 @@ def main(folder: Path) -> None:
             "refused late, psycopg2": partial(refused_late, psycopg2.connect),
             "refused late, asyncpg": partial(refused_late, lambda dsn: asyncio.run(asyncpg.connect(dsn))),
         }
-        found = {
+        found: dict[str, Any] = {
             "probed": probed(server, folder, really=True),
             "on nothing": probed(server, folder, really=False),
         }

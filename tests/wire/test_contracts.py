@@ -118,7 +118,7 @@ def test_the_certificate_tells_at_once_from_at_the_next_byte(
             self.proxy.update(toxic, **attributes)
 
     faults = [IdleReset(after_ms=200), IdleReset(after_ms=200, when="next_packet")]
-    probes = self_test_faults(faults, server, scratch, wire_of=Otherwise)
+    probes = self_test_faults(faults, server, scratch, wire_of=Otherwise)  # type: ignore[arg-type]
     promised = [probe for probe in probes if not probe.expected.startswith("alive")]
     assert len(promised) == 4
     assert [str(probe) for probe in promised if probe.held] == []

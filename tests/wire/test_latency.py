@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from typing import Literal
 
 import pytest
 
@@ -18,7 +19,9 @@ MS = 1_000_000
 
 @pytest.mark.parametrize("direction", ["upstream", "downstream"])
 @pytest.mark.parametrize("ms", [5, 50])
-def test_a_round_trip_takes_that_much_longer(make_proxy, open_socket, ms: int, direction: str) -> None:
+def test_a_round_trip_takes_that_much_longer(
+    make_proxy, open_socket, ms: int, direction: Literal["upstream", "downstream"]
+) -> None:
     """The median round trip is never shorter than the delay and at most 2 ms longer; healed, it is short."""
     proxy = make_proxy()
     fault = Latency(ms=ms, direction=direction)

@@ -37,7 +37,7 @@ def test_a_server_that_stands_still_ends_all_the_same(tmp_path: Path, end: str) 
     """Woken by a clean end, and by the janitor of a harness that was killed: neither waits for somebody to heal it."""
     script = tmp_path / "paused.py"
     script.write_text(PAUSED)
-    argv = [sys.executable, script, tmp_path / "postgres.log", end]
+    argv = [sys.executable, str(script), str(tmp_path / "postgres.log"), end]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
         assert harness.stdin is not None
         assert harness.stdout is not None

@@ -90,7 +90,7 @@ def test_a_go_that_is_too_old_is_named(module: Path, monkeypatch: pytest.MonkeyP
     (module / "go.mod").write_text("module tiny\n\ngo 1.999.0\n")
     with pytest.raises(ToolchainError, match=r"1\.999\.0") as caught:
         toxiproxy_binary(module)
-    assert shutil.which("go") in caught.value.details[0]
+    assert str(shutil.which("go")) in caught.value.details[0]
 
 
 def test_no_network_is_told_as_that(module: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

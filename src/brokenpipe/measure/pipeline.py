@@ -88,11 +88,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,
         arrivals=facts.arrivals,
-        notes=(
-            *_completeness_notes(facts),
-            *_too_short_notes(history, facts),
-            *interim_analysis_notes(facts.plan.looks, facts.cells),
-        ),
+        notes=tuple(_notes(history, facts)),
         comparisons=decided.comparisons,
         episode_stats=decided.episode_stats,
         machine=decided.machine,
@@ -112,6 +108,12 @@ def _shared_variables(plan: Plan) -> dict[str, str]:
 
 def _baseline_label(baseline: Baseline | None) -> str | None:
     return f"{baseline.name} of {baseline.started}" if baseline else None
+
+
+def _notes(history: History, facts: Facts) -> Iterator[str]:
+    yield from _completeness_notes(facts)
+    yield from _too_short_notes(history, facts)
+    yield from interim_analysis_notes(facts.plan.looks, facts.cells)
 
 
 def _too_short_notes(history: History, facts: Facts) -> Iterator[str]:

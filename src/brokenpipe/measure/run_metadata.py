@@ -13,7 +13,6 @@ from brokenpipe.errors import ReportError
 from brokenpipe.files import UnfitFile, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.history.records import RunEnding
-from brokenpipe.measure.code_versions import code_revisions
 from brokenpipe.plan.errors.location import key_of
 from brokenpipe.plan.plan import STACK_NAMES, Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
@@ -109,6 +108,22 @@ def end_reason(history: History) -> str:
     )
     how = str(rows[0][0]) if rows else ""
     return how if how in get_args(RunEnding) else "cut off"
+
+
+def code_revisions(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The revision of each code that was run, "0c54fae2f5f8 with changes 91ab03d": of the service, its users, and ours.
+
+    What git did not know is not there.
+    """
+    code = environment.get("code")
+    if not isinstance(code, Mapping):
+        return {}
+    return {str(what): _revision_text(found) for what, found in code.items() if isinstance(found, Mapping)}
+
+
+def _revision_text(found: Mapping[str, Any]) -> str:
+    revision = str(found.get("revision"))[:12]
+    return f"{revision} with changes {str(found['changes'])[:7]}" if found.get("changes") else revision
 
 
 def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:

@@ -77,7 +77,7 @@ class AsyncDatabase:
         return self.engine.pool
 
     def session(self) -> AbstractAsyncContextManager[RequestSession]:
-        return self.sessions()
+        return self.sessions()  # type: ignore[return-value]  # generic run_sync against generic run_sync
 
     async def transact(self, function: Callable[[Connection], None]) -> None:
         async with self.engine.begin() as connection:

@@ -51,7 +51,7 @@ class Keepalives(NamedTuple):
 
     idle_s: int
     interval_s: int
-    count: int
+    probes: int
 
 
 class Names(StrEnum):

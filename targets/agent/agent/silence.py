@@ -27,7 +27,7 @@ def libpq_arguments(settings: Settings) -> dict[str, int]:
             "keepalives": 1,
             "keepalives_idle": keepalives.idle_s,
             "keepalives_interval": keepalives.interval_s,
-            "keepalives_count": keepalives.count,
+            "keepalives_count": keepalives.probes,
         }
     return arguments
 
@@ -57,6 +57,6 @@ def _socket_options(settings: Settings) -> Mapping[SocketOption, int]:
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
             (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): keepalives.idle_s,
             (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): keepalives.interval_s,
-            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): keepalives.count,
+            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): keepalives.probes,
         }
     return options

@@ -148,7 +148,7 @@ def _perform(connection, step, pause):
             connection.exec_driver_sql(step)
 
 
-MAKE = {"psycopg2": InThread, "pg8000": InThread, "pipeline": InPipeline, "psqlpy": InPsqlpy}
+MAKE: dict = {"psycopg2": InThread, "pg8000": InThread, "pipeline": InPipeline, "psqlpy": InPsqlpy}
 
 
 @asynccontextmanager

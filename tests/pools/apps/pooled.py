@@ -33,7 +33,7 @@ if "PING_RAISES" in os.environ:
     def _ping(connection):
         raise OSError("no route")
 
-    engine.dialect.do_ping = _ping
+    vars(engine.dialect)["do_ping"] = _ping
 
 
 async def at_gate():
@@ -71,7 +71,10 @@ async def in_turn():
 async def detached():
     """The first is taken out of the pool, which has room for another then."""
     async with engine.connect() as connection:
-        await (await connection.get_raw_connection()).driver_connection.execute("select 1")
+        driver_connection = (await connection.get_raw_connection()).driver_connection
+        assert driver_connection is not None
+        await driver_connection.execute("select 1")
+        assert connection.sync_connection is not None
         connection.sync_connection.connection.detach()
         await select()
 

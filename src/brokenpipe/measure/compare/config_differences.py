@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from brokenpipe.measure.code_versions import code_revisions
 from brokenpipe.measure.compare.loaded_run import RecordedRun
 from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.run_metadata import code_revisions
 from brokenpipe.plan.plan import Plan
 from brokenpipe.redaction import PASSED, is_redacted, without_numbers
 

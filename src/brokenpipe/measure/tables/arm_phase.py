@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from brokenpipe.history.reader import History
@@ -105,52 +105,80 @@ def arm_phase_stats(
 ) -> dict[ArmPhase, ArmPhaseStats]:
     """Compute the table. `errors`: of each phase, the share of its intervals that may miss the truth."""
     latencies, by_request = _latencies(history)
-    masked, prices = masked_and_costs(history)
-    broken_events = {place: episodes.broken for place, episodes in by_place.items()}
-    failed_events = {place: episodes.failed for place, episodes in by_place.items()}
+    masked, costs = masked_and_costs(history)
+    intervals = _Intervals(by_place, errors)
     lasted = _seconds(history)
     failed_at: dict[ArmPhase, list[FailedRequest]] = defaultdict(list)
     for failure in failures:
         failed_at[failure.arm, failure.phase].append(failure)
-    found = {}
-    for place, episodes in by_place.items():
-        arm, phase = place
-        broken = [f for f in failed_at[place] if f.broken]
-        states = Counter(f.state for f in broken)
-        requests = sum(episodes.requests)
-        unexplained = sum(not f.cause_known for f in failed_at[place])
-        # With a witness the broken ones are known at least; without, any of these failures may be one.
-        unknowable = unexplained > 0 and arm not in witnessed
-        found[place] = ArmPhaseStats(
-            arm=arm,
-            phase=phase,
-            requests=requests,
-            failed=len(failed_at[place]),
-            broken=len(broken),
-            stale=states["stale"],
-            in_use=states["in use"],
-            after_rest=states["after rest"],
-            rest_s=rest_range_s(broken),
-            elsewhere=states[""],
-            unexplained=unexplained,
-            broken_pipe_rate=len(broken) / requests if requests and not unknowable else None,
-            ci95=None
-            if unknowable
-            else rate_interval_at(phase, broken_events, by_place, place, errors[phase]),
-            episodes=len(episodes.numbers),
-            latency_ms=latencies.get(place, LatencyPercentiles(None, None, None)),
-            latency_by_request=by_request.get(place, {}),
-            failed_by_class=dict(Counter(f.error_class.value for f in failed_at[place])),
-            recovery_s=(),
-            masked=masked.get(place, MaskedDisconnects()) if arm in witnessed else None,
-            pool_cost=prices.get(place) if arm in witnessed else None,
-            broken_per_episode=None
-            if unknowable
-            else mean_per_episode(place, broken_events, by_place, errors),
-            failed_per_episode=mean_per_episode(place, failed_events, by_place, errors),
+    return {
+        (arm, phase): replace(
+            _failure_stats((arm, phase), failed_at[arm, phase], intervals, witnessed=arm in witnessed),
+            latency_ms=latencies.get((arm, phase), LatencyPercentiles(None, None, None)),
+            latency_by_request=by_request.get((arm, phase), {}),
+            masked=masked.get((arm, phase), MaskedDisconnects()) if arm in witnessed else None,
+            pool_cost=costs.get((arm, phase)) if arm in witnessed else None,
             seconds=lasted.get((phase, arm), lasted.get((phase, None))),
         )
-    return found
+        for arm, phase in by_place
+    }
+
+
+class _Intervals:
+    """Rates and means of episodes with their intervals, in every arm and phase."""
+
+    def __init__(self, by_place: Mapping[ArmPhase, EpisodeCounts], errors: Mapping[str, float]) -> None:
+        self.by_place = by_place
+        self._errors = errors
+        self._broken = {place: episodes.broken for place, episodes in by_place.items()}
+        self._failed = {place: episodes.failed for place, episodes in by_place.items()}
+
+    def broken_rate(self, place: ArmPhase) -> Interval | None:
+        return rate_interval_at(place[1], self._broken, self.by_place, place, self._errors[place[1]])
+
+    def broken_per_episode(self, place: ArmPhase) -> PerEpisode | None:
+        return mean_per_episode(place, self._broken, self.by_place, self._errors)
+
+    def failed_per_episode(self, place: ArmPhase) -> PerEpisode | None:
+        return mean_per_episode(place, self._failed, self.by_place, self._errors)
+
+
+def _failure_stats(
+    place: ArmPhase, failed: Sequence[FailedRequest], intervals: _Intervals, *, witnessed: bool
+) -> ArmPhaseStats:
+    """Requests of an arm and phase and their failures; the rest of the statistics is left open."""
+    arm, phase = place
+    episodes = intervals.by_place[place]
+    requests = sum(episodes.requests)
+    broken = [failure for failure in failed if failure.broken]
+    states = Counter(failure.state for failure in broken)
+    unexplained = sum(not failure.cause_known for failure in failed)
+    # With a witness the broken ones are known at least; without, any of these failures may be one.
+    knowable = witnessed or unexplained == 0
+    return ArmPhaseStats(
+        arm=arm,
+        phase=phase,
+        requests=requests,
+        failed=len(failed),
+        broken=len(broken),
+        stale=states["stale"],
+        in_use=states["in use"],
+        after_rest=states["after rest"],
+        rest_s=rest_range_s(broken),
+        elsewhere=states[""],
+        unexplained=unexplained,
+        broken_pipe_rate=len(broken) / requests if requests and knowable else None,
+        ci95=intervals.broken_rate(place) if knowable else None,
+        episodes=len(episodes.numbers),
+        latency_ms=LatencyPercentiles(None, None, None),
+        latency_by_request={},
+        failed_by_class=dict(Counter(failure.error_class.value for failure in failed)),
+        recovery_s=(),
+        masked=None,
+        pool_cost=None,
+        broken_per_episode=intervals.broken_per_episode(place) if knowable else None,
+        failed_per_episode=intervals.failed_per_episode(place),
+    )
 
 
 # Read once for both: `name` is NULL for all requests together.

@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-open_connections = {}
-asked = Counter()
+open_connections: dict = {}
+asked: Counter = Counter()
 
 
 class Known(H11Protocol):

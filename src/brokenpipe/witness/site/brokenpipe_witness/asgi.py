@@ -93,7 +93,7 @@ def _request_id(scope: Any) -> str | None:
     if scope["type"] == "http":
         for name, value in scope["headers"]:
             if name == _REQUEST_ID:
-                return value.decode("latin-1")
+                return str(value, "latin-1")
     return None
 
 

@@ -35,7 +35,7 @@ class _Finder:
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find and finder is not self else None
+            spec: ModuleSpec | None = find(name, path, target) if find and finder is not self else None
             if spec is not None:
                 self._run_action_after_exec(spec)
                 return spec
@@ -45,6 +45,8 @@ class _Finder:
     def _run_action_after_exec(self, spec: ModuleSpec) -> None:
         """Shadow `exec_module` on this one loader. Its type stays, so resources and sources still work."""
         loader, name = spec.loader, spec.name
+        if loader is None:  # a folder without `__init__.py`: nothing is executed
+            return
         real = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
@@ -55,7 +57,7 @@ class _Finder:
                 if action is not None:
                     never_raises(action)()
 
-        loader.exec_module = exec_module
+        vars(loader)["exec_module"] = exec_module
 
 
 _FINDER = _Finder()

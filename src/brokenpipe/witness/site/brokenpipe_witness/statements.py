@@ -81,11 +81,9 @@ def _on_error(context: Any) -> None:
         info.incident = "cancelled" if is_cancelled(error) else "error"
     if request is not None:
         checkout = info.checkout if info else None
-        during_statement = (
-            context.statement is not None or context.execution_context is not None or checkout is None
-        )
+        during_statement = context.statement is not None or context.execution_context is not None
         request.add_error(
-            "statement" if during_statement else checkout.operation,
+            "statement" if during_statement or checkout is None else checkout.operation,
             error,
             described,
             port=info.port if info else None,

@@ -45,7 +45,7 @@ END $$
 
 books = os.open(os.environ["BOOKS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 turns = itertools.count()
-engines = {}
+engines: dict = {}
 
 
 def note(**line):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-idle = []
+idle: list = []
 counts = {"asked": 0, "failed": 0}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-idle = []
+idle: list = []
 lock = threading.Lock()
 counts = {"asked": 0, "failed": 0}
 

@@ -13,7 +13,7 @@ import os
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-kept = {}
+kept: dict = {}
 
 
 async def app(scope, receive, send):

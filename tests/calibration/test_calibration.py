@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 from scipy import stats
-from tests.unit import known_truths
-from tests.unit.known_truths import EPISODES, LOOKS, PAIRS, POWERED, Counted
-from tests.unit.simulated_episodes import MODELS
+from tests.calibration import known_truths
+from tests.calibration.known_truths import EPISODES, LOOKS, PAIRS, POWERED, Counted
+from tests.calibration.simulated_episodes import MODELS
 
 from brokenpipe.measure.stats.intervals import ERROR
 

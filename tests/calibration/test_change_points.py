@@ -43,7 +43,7 @@ def test_noise_has_no_change_points() -> None:
 def test_a_step_among_noise_is_found_where_it_is() -> None:
     """Four standard deviations more in the last six of twenty nights: in nine pages of ten, within a night."""
     draw = np.random.default_rng(2)
-    found = []
+    found: list[int] = []
     for _ in range(20):
         page = _page(draw, 20) | {"step": [50 + 20 * (n >= 14) + float(draw.normal(0, 5)) for n in range(20)]}
         found += change_points(page)["step"]
@@ -78,7 +78,9 @@ def test_too_few_runs_never_change() -> None:
         assert bool(change_points({"step": step} | others)["step"]) is seen, n
     assert runs_after(needed - 1, series) is None
     assert runs_after(needed, series) == needed // 2
-    assert runs_after(60, series) < 10 < needed
+    later = runs_after(60, series)
+    assert later is not None
+    assert later < 10 < needed
 
 
 def test_what_never_varies_is_not_asked() -> None:

@@ -9,6 +9,7 @@ an outage breaks every request of an episode or hardly any (`outage`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ def episodes(model: str, draw: np.random.Generator, shape: Shape) -> Drawn:
     return MODELS[model](draw, shape), draw.integers(30, 61, shape).astype(float)
 
 
+@cache
 def true_rate(model: str) -> float:
     """What an endless run would show."""
     broken, requests = episodes(model, np.random.default_rng(99), (1, 1_000_000))

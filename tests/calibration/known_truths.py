@@ -1,16 +1,17 @@
 """Experiments with a known truth, drawn a thousand times, and how often the statistics are right about them.
 
-Run by hand, `python -m tests.unit.known_truths` prints the figures that stand in docs/calibration.md.
+Run by hand, `python -m tests.calibration.known_truths` prints the figures that stand in docs/calibration.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from tests.unit.simulated_episodes import MODELS, Array, episodes, true_rate
+from tests.calibration.simulated_episodes import MODELS, Array, episodes, true_rate
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.verdict import RankedBy
@@ -87,6 +88,7 @@ def covered_differences(arm: str | None, control: str) -> Counted:
     return _covered(mine - theirs, truth)
 
 
+@cache
 def _mean_rate(model: str) -> float:
     return float(np.divide(*episodes(model, np.random.default_rng(98), (1, 1_000_000))).mean())
 
