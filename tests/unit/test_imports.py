@@ -1,33 +1,51 @@
-"""Imports of the witness, which import-linter does not see: it is no package of ours, but of its services."""
+"""What is imported when: a command answers before it loads what another one needs. Modules are counted, not time."""
 
 from __future__ import annotations
 
-import ast
-from graphlib import TopologicalSorter
-from pathlib import Path
+import json
+import subprocess
+import sys
 
-import brokenpipe.witness
+import pytest
 
-NAME = "brokenpipe_witness"
-PACKAGE = Path(brokenpipe.witness.__file__).parent / "site" / NAME
+MEASURING = {"bokeh", "docker", "duckdb", "jinja2", "junitparser", "numpy", "pandas", "scipy"}
+DRIVING = {"psycopg", "psutil", "requests", "toxiproxy", "trustme"}
+LOADING = {"gevent", "locust"}
+RUN = """
+import brokenpipe.cli, brokenpipe.commands.running.execute as execute
+from brokenpipe.commands.signals import InterruptHandler
+
+def over(spec):
+    print(__import__("json").dumps(sorted(__import__("sys").modules)))
+    raise SystemExit
+
+import brokenpipe.drive.runner as runner
+runner.run_experiment = over
+__import__("sys").argv = ["brokenpipe", "run", "quick", "--reports", {reports!r}]
+brokenpipe.cli.main()
+"""
 
 
-def _imported(path: Path) -> set[str]:
-    """The modules of the witness that a module of it imports, wherever in its text."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.level or node.module == NAME):
-            found |= {node.module or ""} if node.level and node.module else {each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{NAME}."):
-            found.add(str(node.module).removeprefix(f"{NAME}."))
-        elif isinstance(node, ast.Import):
-            found |= {each.name.removeprefix(f"{NAME}.") for each in node.names}
-    return found
+def _loaded(script: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout, done.stderr
+    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_no_module_of_the_witness_imports_itself_by_way_of_others() -> None:
-    """Its modules can be put in an order in which each imports earlier ones only."""
-    modules = {path.stem: path for path in PACKAGE.glob("*.py")}
-    graph = {name: _imported(path) & modules.keys() for name, path in modules.items()}
-    assert sum(map(len, graph.values())) > len(graph)  # imports were found
-    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
+@pytest.fixture(scope="module")
+def commands() -> set[str]:
+    return _loaded("import brokenpipe.cli, json, sys; print(json.dumps(sorted(sys.modules)))")
+
+
+def test_help_loads_nothing_that_drives_or_measures(commands: set[str]) -> None:
+    """`brokenpipe --help` knows the commands and their options, which a scenario's faults are part of, and no more."""
+    assert commands & (MEASURING | DRIVING | LOADING) == set()
+
+
+def test_a_run_loads_nothing_that_measures(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Until its load is over, the run's process has loaded neither what measures nor what draws; Locust never."""
+    loaded = _loaded(RUN.format(reports=str(tmp_path_factory.mktemp("reports"))))
+    assert loaded & (MEASURING | LOADING) == set()
+    assert loaded >= {"psycopg", "toxiproxy"}  # what drives is there

@@ -88,6 +88,7 @@ class TimelinePlayer:
     def _play_all(self) -> Outcome:
         played = dict(self.played_before)
         self._planned_end = time.monotonic() + self._forecast_s(self.episode_ranges)
+        self.total_s = self._planned_end - self.started
         episode_ranges = self.episode_ranges or self._extend(played)
         warm_up_s = WARM_UP_S
         while episode_ranges:

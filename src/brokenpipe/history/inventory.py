@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from brokenpipe.history.reader import History
 from brokenpipe.history.schema.table import EVERY_FILE
+
+if TYPE_CHECKING:  # it brings DuckDB, and a run only writes
+    from brokenpipe.history.reader import History
 
 PLAN = "plan.json"
 _PIECE = 1_048_576

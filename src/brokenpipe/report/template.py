@@ -84,6 +84,14 @@ def _environment() -> Environment:
     return environment
 
 
+def prepare() -> None:
+    """Read and compile ahead what the page of a run consists of."""
+    _scripts()
+    for name in _environment().list_templates(extensions=["j2"]):
+        if not name.startswith("web/"):
+            _environment().get_template(name)
+
+
 def to_inline_json(value: object) -> Markup:
     """Write JSON that is harmless inside a `<script type="application/json">`, whatever its strings say."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -13,6 +13,9 @@ from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import FailureGroup, Findings, PhaseFinding
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
+from brokenpipe.report import labels
+
+to_one_line, strip_phase_name = labels.to_one_line, labels.strip_phase_name
 
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
@@ -61,19 +64,6 @@ def describe_size(findings: Findings) -> str:
     if findings.arrivals_per_s is not None:
         return f"{arms} × {findings.arrivals_per_s:g} arrivals/s"
     return f"{arms} × {formatting.plural(findings.users_per_arm, 'user')}"
-
-
-def to_one_line(text: str) -> str:
-    """Keep a text on one line and harmless to a terminal: control characters and escapes become `?`."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
-
-
-def strip_phase_name(fault: str, phase: str) -> str:
-    """Say a fault, `name · manner`, beside the name of its phase: without what the phase's name says already."""
-    rest = fault.removeprefix(phase)
-    return (
-        fault if rest and rest[0].isidentifier() else rest.strip(" ·")
-    )  # the phase `idle` is not in `idle_reset`
 
 
 def describe_fault(phase: PhaseFinding) -> str:

@@ -43,12 +43,12 @@ def set_baseline(run: Path, folder: Path) -> None:
 
 def store_baseline(run: Path, baseline: Baseline | None) -> None:
     """Store the baseline in the folder of the run, whose report then needs no other folder. Raises RecordingError."""
+    if baseline is None:
+        return
     from brokenpipe.drive.run_folder import write_error
     from brokenpipe.measure.regression.baseline import BASELINE_FILE
     from brokenpipe.report.writer import write_baseline
 
-    if baseline is None:
-        return
     try:
         write_baseline(baseline, run / BASELINE_FILE)
     except OSError as error:

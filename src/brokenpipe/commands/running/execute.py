@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brokenpipe.commands import console
 from brokenpipe.commands.reporting.baseline import store_baseline
-from brokenpipe.commands.reporting.report import report_after_failure, write_report
+from brokenpipe.commands.reporting.report import report_after_failure
+from brokenpipe.commands.running.report_process import ReportProcess
 from brokenpipe.commands.signals import EXIT_UNKNOWN, InterruptHandler
 from brokenpipe.errors import BrokenpipeError
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
+from brokenpipe.progress import Progress
 
 if TYPE_CHECKING:  # what drives and measures is slow to import, and `--help` does without
     from brokenpipe.drive.runner import RunSpec
@@ -36,14 +38,13 @@ def execute_run(
     def make_spec() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
         from brokenpipe.drive.runner import RunSpec
-        from brokenpipe.measure.pipeline import open_phases
 
         folder = new_report_folder(reports, plan.stem)
         folders.append(folder)
         write_plan(folder, plan, sources)
         store_baseline(folder, baseline)
         return RunSpec(
-            plan, sources, project, folder, command_line(), open_phases=open_phases,
+            plan, sources, project, folder, command_line(), open_phases=_open_phases,
             master_bind=master_bind, engine=engine,
         )  # fmt: skip
 
@@ -52,6 +53,13 @@ def execute_run(
         return _run_and_report(make_spec)
     finally:
         _remove_if_not_begun(folders)
+
+
+def _open_phases(folder: Path) -> Collection[str]:
+    """Imported when it is asked for first: most runs never ask, and it brings all that measures."""
+    from brokenpipe.measure.pipeline import open_phases
+
+    return open_phases(folder)
 
 
 def _remove_if_not_begun(folders: Sequence[Path]) -> None:
@@ -69,10 +77,9 @@ def resume_run(
     def make_spec() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line
         from brokenpipe.drive.runner import RunSpec
-        from brokenpipe.measure.pipeline import open_phases
 
         return RunSpec(
-            state.plan, sources, project, folder, command_line(), open_phases=open_phases,
+            state.plan, sources, project, folder, command_line(), open_phases=_open_phases,
             part=state.part, remaining=state.remaining, played=state.played, engine=engine,
         )  # fmt: skip
 
@@ -80,23 +87,35 @@ def resume_run(
 
 
 def _run_and_report(make_spec: Callable[[], RunSpec]) -> int:
-    from brokenpipe.drive.runner import Terminated, run_experiment
-    from brokenpipe.report.terminal.progress import display_for
+    from brokenpipe.drive.runner import Terminated
 
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
         spec = make_spec()
         try:
-            with console.converting_shortages(), display_for(console.out) as display:
-                run_experiment(replace(spec, on_progress=display.show))
-                interrupts.finishing = True  # from here on a signal does not stop the report
+            with ReportProcess() as report:
+                _run(spec, report, interrupts)
+                code = report.write_report(spec.folder)
         except BrokenpipeError as error:
+            if interrupts.finishing:  # the run was over, and its report could not be made
+                raise
             interrupts.finishing = True
             console.print_error(error)
             report_after_failure(spec.folder)
             code = error.exit_code
-        else:
-            code = write_report(spec.folder)
     except Terminated:  # before the run began
         console.err.print("terminated")
     return code if interrupts.exit_code is None else interrupts.exit_code
+
+
+def _run(spec: RunSpec, report: ReportProcess, interrupts: InterruptHandler) -> None:
+    from brokenpipe.drive.runner import run_experiment
+    from brokenpipe.report.terminal.progress import display_for
+
+    def show(progress: Progress) -> None:
+        display.show(progress)
+        report.prepare(progress)
+
+    with console.converting_shortages(), display_for(console.out) as display:
+        run_experiment(replace(spec, on_progress=show))
+        interrupts.finishing = True  # from here on a signal does not stop the report

@@ -14,21 +14,21 @@ from rich.text import Text
 
 from brokenpipe import formatting
 from brokenpipe.progress import ArmProgress, Progress, ProgressDisplay
-from brokenpipe.report import texts
+from brokenpipe.report import labels
 
 
 def describe_activity(progress: Progress) -> str:
     """Say in a few words what is going on: the phase, its fault and episode, or the message."""
     if not progress.phase:
-        return texts.to_one_line(progress.message) or "starting"
+        return labels.to_one_line(progress.message) or "starting"
     parts = [progress.phase]
-    if fault := texts.strip_phase_name(progress.fault, progress.phase):
+    if fault := labels.strip_phase_name(progress.fault, progress.phase):
         parts.append(fault)
     if progress.episode:
         parts.append(f"episode {progress.episode} of {progress.episodes}")
     if progress.message:
         parts.append(progress.message)
-    return texts.to_one_line(" · ".join(parts))
+    return labels.to_one_line(" · ".join(parts))
 
 
 def describe_remaining_time(progress: Progress) -> str:
@@ -57,7 +57,7 @@ def _arms(arms: tuple[ArmProgress, ...]) -> RenderableType:
     grid.add_row("", *(Text(head, style="dim") for head in ("requests", "failed", "lately")))
     for arm in arms:
         grid.add_row(
-            Text(texts.to_one_line(arm.arm)),
+            Text(labels.to_one_line(arm.arm)),
             f"{arm.ended:,}",
             Text(f"{arm.failed:,}", style="red" if arm.failed else "dim"),
             Text(f"+{arm.failed_lately:,}" if arm.failed_lately else "", style="bold red"),
@@ -135,14 +135,14 @@ class LineDisplay:
         if ended.phase and ended.arms:
             self._line(
                 ended.elapsed_s,
-                f"{texts.to_one_line(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
+                f"{labels.to_one_line(ended.phase)} ended: " + ", ".join(map(self._since, ended.arms)),
             )
 
     def _since(self, arm: ArmProgress) -> str:
         before = self._before.get(arm.arm)
         ended, failed = (before.ended, before.failed) if before else (0, 0)
         waiting = f", {arm.started - arm.ended} unanswered yet" if arm.started > arm.ended else ""
-        return f"{texts.to_one_line(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
+        return f"{labels.to_one_line(arm.arm)} {arm.failed - failed} of {arm.ended - ended} failed{waiting}"
 
     def _line(self, at_s: float, text: str) -> None:
         self._console.print(f"[{at_s:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

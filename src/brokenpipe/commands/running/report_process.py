@@ -1,0 +1,90 @@
+"""The process that makes the report of a run: by the time the run is over, it has imported all that this takes.
+
+    run         ──last seconds──▶ starts it ──▶ … ──▶ tells it the folder ──▶ waits for its exit code
+    the report  imports, on idle processors only ──▶ waits ──▶ measures, writes, prints
+
+Its end of the pipe also says that the run's process is gone: nothing then waits for the report, and it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from brokenpipe.commands.reporting.report import write_report
+from brokenpipe.progress import Progress
+
+LEAD_S = 6.0  # its imports take 2 s of a processor
+
+
+class ReportProcess:
+    """Makes the report of one run in a process of its own or, where that cannot be started or ended, in this one."""
+
+    def __init__(self) -> None:
+        self._popen: subprocess.Popen[str] | None = None
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it if it still waits to be told."""
+        if self._popen is not None:
+            self._popen.kill()
+            with suppress(OSError):  # what was not read is of no use
+                self._popen.communicate()
+
+    def prepare(self, progress: Progress) -> None:
+        """Start it if the end of the run is near. Returns at once."""
+        near = 0 < progress.total_s < progress.elapsed_s + LEAD_S
+        if near and progress.episode and not self._begun:
+            self._begun = True
+            with suppress(OSError):
+                self._popen = _started()
+        elif self._popen is not None and not progress.phase:  # the load is over
+            _give_way(self._popen.pid, False)
+
+    def write_report(self, folder: Path) -> int:
+        """Make the report. Returns the exit code of the verdict, or of an error that was printed."""
+        code = self._tell(folder)
+        return write_report(folder) if code is None else code
+
+    def _tell(self, folder: Path) -> int | None:
+        """The exit code of the prepared process; None: there is none, or it was killed."""
+        if self._popen is None or self._popen.stdin is None:
+            return None
+        sys.stdout.flush()
+        _give_way(self._popen.pid, False)
+        try:
+            self._popen.stdin.write(json.dumps(str(folder.absolute())) + "\n")
+            self._popen.stdin.flush()
+        except OSError:
+            return None
+        code = self._popen.wait()
+        return code if code >= 0 else None
+
+
+def _started() -> subprocess.Popen[str]:
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "brokenpipe.commands.reporting.prepared_report"],
+        stdin=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a Ctrl-C reaches the run only, which decides what it ends
+    )
+    _give_way(popen.pid, True)
+    return popen
+
+
+def _give_way(pid: int, idle: bool) -> None:
+    """While the load plays it runs on idle processors only. Where the system knows no such thing, as everybody."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE if idle else os.SCHED_OTHER, os.sched_param(0))
