@@ -49,7 +49,7 @@ def test_a_toxic_that_is_not_there_is_refused(make_proxy) -> None:
 def test_an_attribute_the_server_drops_is_noticed(server, echo) -> None:
     """The server accepts a toxic with a misspelt attribute, and ignores it; reading back shows that."""
     misspelt = Toxic("it", "latency", "downstream", {"latncy": 25})
-    with pytest.raises(ProxyError, match="does not hold what it was told"):
+    with pytest.raises(ProxyError, match="does not hold the state that was set"):
         server.create_proxy("misspelt", echo, toxics=[misspelt])
 
 
@@ -57,7 +57,7 @@ def test_a_change_behind_its_back_is_noticed(server, make_proxy) -> None:
     """If somebody else changes any toxic of the proxy, the next change says so."""
     proxy = make_proxy()
     ToxiproxyApi(server.api_port).update_toxic(proxy.name, "latency_upstream", {"latency": 7})
-    with pytest.raises(ProxyError, match="does not hold what it was told"):
+    with pytest.raises(ProxyError, match="does not hold the state that was set"):
         proxy.kill()
 
 
@@ -80,7 +80,7 @@ def test_a_name_can_be_given_once(server, echo, make_proxy) -> None:
 
 def test_a_taken_api_port_is_an_error_that_says_so(server, start_server) -> None:
     """Another server on the port is not mistaken for ours, although it answers as ours would."""
-    with pytest.raises(ProxyError, match=f"port {server.api_port} for its API cannot be had"):
+    with pytest.raises(ProxyError, match=f"port {server.api_port} for its API is taken"):
         start_server(api_port=server.api_port)
 
 

@@ -74,13 +74,13 @@ class _Builder:
         proxies = self._create_proxies(databases, pgbouncer or postgres, toxiproxy)
         services = self._start_targets(databases, proxies)
         return Stack(
-            postgres,
-            toxiproxy,
-            {name: Arm(name, databases[name].name, proxies[name], services[name]) for name in databases},
-            self.runtime.scratch_postgres,
-            self.runtime.harness_host,
-            pgbouncer,
-            self._bypass_detector(services),
+            postgres=postgres,
+            toxiproxy=toxiproxy,
+            arms={arm: Arm(arm, databases[arm].name, proxies[arm], services[arm]) for arm in databases},
+            scratch_postgres=self.runtime.scratch_postgres,
+            harness_host=self.runtime.harness_host,
+            pgbouncer=pgbouncer,
+            count_bypasses=self._bypass_detector(services),
         )
 
     def _start(self, name: str, part: AbstractContextManager[Part]) -> Part:

@@ -42,7 +42,7 @@ class BypassDetector:
         return {arm: self._count(arm, child) for arm, child in self.services.items()}
 
     def _count(self, arm: str, service: Child) -> int | None:
-        # Checked before and after: the pid of one that has ended may be a stranger's.
+        # Checked before and after: the pid of one that has ended may belong to another one.
         sockets = read_connections(service.pid, self.addresses) if service.running else None
         if sockets is None or not service.running:
             return None

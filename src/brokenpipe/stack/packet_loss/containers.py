@@ -4,7 +4,7 @@
     agent ◀── │ ◀── Toxiproxy      rules in the agent's: what it is answered does not come in
 
 No container is given a right for it, and no rule of this machine's own is touched. So what a proxy sends to a raw
-socket of the harness, on this machine, comes in; but a proxy that hears nothing has little to say.
+socket of the harness, on this machine, comes in; but a proxy that receives nothing sends little.
 
 A namespace, and the rules with it, is gone when its container has ended and the harness has closed it, however that
 happened. A container that is started again has another.

@@ -2,7 +2,7 @@
 
     brokenpipe run … ──▶ unshare --net ──▶ the same command again, and all that it starts
 
-Losing packets takes the kernel's packet filter, and a load test has no business in that of the machine. In a fresh
+Losing packets takes the kernel's packet filter, and a load test must not change that of the machine. In a fresh
 namespace no rule of anybody else can be met, and nothing can leave the machine. It ends with the last process in it,
 and the rules with it, whatever way the run went. Without root a user namespace lends the rights for it, where the
 kernel allows that.

@@ -4,8 +4,8 @@
     client      x── sport ∈ dropped ── proxy of an arm        and neither is what it is answered
 
 Unlike a toxic this is real loss: nothing is acknowledged, the sender's own kernel retransmits and at last gives up.
-Filtered is what comes in, since whoever sends must believe that its packets have left. So where client and proxy are in
-namespaces of their own, both have the rules.
+Incoming packets are filtered, because a sender must believe that its packets have left. So where client and proxy are
+in namespaces of their own, both have the rules.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class Postgres:
             self.child.popen.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
             raise PostgresError(
-                f"postgres: no end {STOP_TIMEOUT_S:g} s after it was told to stop ({mode})",
+                f"postgres: no end {STOP_TIMEOUT_S:g} s after the signal to stop ({mode})",
                 remedy="See logs/postgres.log.",
             ) from error
 

@@ -27,7 +27,7 @@ _given_ports: set[int] = set()
 def free_port() -> int:
     """A port that nothing listens on at this moment, and never the same one twice.
 
-    The caller may, rarely, lose a race against another program: see `taken`. Ports that the kernel gives to outgoing
+    The caller may, rarely, lose a race against another program: see `is_taken`. Ports that the kernel gives to outgoing
     connections are left out where that is known: with hundreds of those, one of them wins such a race now and then.
     """
     while True:

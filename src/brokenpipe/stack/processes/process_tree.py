@@ -31,7 +31,7 @@ def freeze(root: int) -> list[psutil.Process]:
     if processes is None:
         thaw(root)
         raise StackError(
-            f"process {root}: not all processes of it stand still {_EFFECT_TIMEOUT_S:g} s after they were told to",
+            f"process {root}: not all of its processes are stopped {_EFFECT_TIMEOUT_S:g} s after SIGSTOP",
             remedy="See what they wait for: ps -eo pid,ppid,stat,wchan,cmd.",
         )
     return processes

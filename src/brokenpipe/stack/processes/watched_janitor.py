@@ -59,7 +59,7 @@ class WatchedJanitor:
         """Raises StackError if there is no janitor any more."""
         if self._failure is not None:
             raise StackError(
-                "the janitor of this run ended and cannot be replaced: nobody would clean up after it",
+                "the janitor of this run ended and cannot be replaced: nothing would clean up after it",
                 remedy="Run again, and find out what ends processes here.",
             ) from self._failure
 

@@ -194,7 +194,7 @@ class Proxy:
         wanted = replace(self._wanted, toxics=_by_name(self._wanted.toxics))
         if replace(actual, toxics=_by_name(actual.toxics)) != wanted:
             raise ProxyError(
-                f"{self.name}: the server does not hold what it was told",
+                f"{self.name}: the server does not hold the state that was set",
                 remedy="Nothing measured through this proxy is valid; restart the server.",
                 details=(f"wanted: {wanted}", f"found:  {actual}"),
             )

@@ -178,7 +178,7 @@ def _require_free(port: int) -> None:
     """Refuse a port with another listener: another Toxiproxy would answer instead of ours, which could not start."""
     if is_taken(port):
         raise ProxyError(
-            f"toxiproxy: port {port} for its API cannot be had: somebody listens there",
+            f"toxiproxy: port {port} for its API is taken: another program listens there",
             remedy="End what listens there, or choose another port.",
         )
 
