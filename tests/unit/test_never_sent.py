@@ -132,7 +132,7 @@ def test_limits_that_will_do() -> None:
     with pytest.raises(StackError):
         check_open_files(plan(users=400), OpenFileLimits(soft=256, hard=1024))
     with pytest.raises(
-        StackError, match="Toxiproxy needs up to 560 open files in one process, for 260 connections"
+        StackError, match="Toxiproxy needs up to 568 open files in one process, for 264 connections"
     ):
         check_open_files(plan(users=1), OpenFileLimits(soft=256, hard=512))
     with pytest.raises(StackError, match="the harness"):

@@ -89,8 +89,8 @@ class Standstills:
         return spans[first:last]
 
 
-class _Timer(NamedTuple):
-    """What one time limit of a service has in common wherever it runs out."""
+class _TimeLimitKey(NamedTuple):
+    """One time limit of a service, by what its failures have in common."""
 
     arm: str
     request_name: str
@@ -105,8 +105,8 @@ class TimeLimits:
     timer measures is not known.
     """
 
-    shortest_operations: Mapping[_Timer, int]
-    shortest_requests: Mapping[_Timer, int]
+    shortest_operations: Mapping[_TimeLimitKey, int]
+    shortest_requests: Mapping[_TimeLimitKey, int]
 
     def ran_out_within(self, failure: FailedRequest, delay_ns: int) -> bool:
         """Whether a delay of its operation is enough for its timer to fire, with or without a standstill."""
@@ -120,8 +120,8 @@ class TimeLimits:
 
 def read_time_limits(failures: Sequence[FailedRequest]) -> TimeLimits:
     """Read the limits from the failures of an experiment."""
-    operations: dict[_Timer, int] = {}
-    requests: dict[_Timer, int] = {}
+    operations: dict[_TimeLimitKey, int] = {}
+    requests: dict[_TimeLimitKey, int] = {}
     for failure in failures:
         since, until = _waiting_span(failure)
         timer = _timer(failure)
@@ -130,8 +130,8 @@ def read_time_limits(failures: Sequence[FailedRequest]) -> TimeLimits:
     return TimeLimits(operations, requests)
 
 
-def _timer(failure: FailedRequest) -> _Timer:
-    return _Timer(failure.arm, failure.name, failure.error_class)
+def _timer(failure: FailedRequest) -> _TimeLimitKey:
+    return _TimeLimitKey(failure.arm, failure.name, failure.error_class)
 
 
 def _waiting_span(failure: FailedRequest) -> tuple[int, int]:
