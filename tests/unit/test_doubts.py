@@ -74,16 +74,55 @@ RAISED: Mapping[Code, Callable[[Recorded], None]] = {
 }
 
 
-@pytest.mark.parametrize("code", RAISED)
-def test_what_raises_a_doubt(run: Recorded, code: Code) -> None:
-    """It raises this one and no other, with the remedy and the consequence of the list."""
-    RAISED[code](run)
+# What lies in other files, or at other times, and does not explain each other, stands together in one history.
+TOGETHER: tuple[frozenset[Code], ...] = (
+    frozenset(
+        {
+            Code.LOAD_STOPPED, Code.TOXIPROXY_STOPPED, Code.SERVICE_STOPPED, Code.PGBOUNCER_HUNG, Code.POSTGRES_HUNG,
+            Code.HARNESS_STOPPED, Code.JANITOR_LOST,
+        }
+    ),
+    frozenset(
+        {
+            Code.GENERATOR_SATURATED, Code.CLOCKS_APART, Code.CONTRACT_NOT_HELD, Code.GENERATOR_OUT_OF_FILES,
+            Code.MACHINE_SATURATED, Code.WITNESS_TROUBLE, Code.OUT_OF_MEMORY, Code.LINES_UNREADABLE,
+            Code.SESSIONS_TERMINATED,
+        }
+    ),
+    frozenset(
+        {
+            Code.GENERATOR_STARVED, Code.GENERATOR_OUT_OF_PORTS, Code.BYPASSES_PROXY, Code.POSTGRES_CRASHED,
+            Code.MACHINE_BUSY,
+        }
+    ),
+    frozenset(
+        {
+            Code.GENERATOR_LAGGED, Code.GENERATOR_OUT_OF_MEMORY, Code.NO_DATABASE_TRAFFIC, Code.MACHINE_THROTTLED,
+            Code.UNEQUAL_LOAD,
+        }
+    ),
+    frozenset({Code.POSTGRES_FULL, Code.MACHINE_STOLEN, Code.CLOCK_JUMPED, Code.WARM_UP_SHORT, Code.OUT_OF_FILES}),
+    frozenset({Code.POSTGRES_NEARLY_FULL, Code.CONTAINER_PAUSED, Code.MACHINE_SUSPENDED}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("codes", TOGETHER, ids=lambda codes: ", ".join(sorted(codes)))
+def test_what_raises_a_doubt(run: Recorded, codes: frozenset[Code]) -> None:
+    """Each cause raises its doubt and no other, with the remedy and the consequence of the list."""
+    for code in sorted(codes):
+        RAISED[code](run)
     findings = measured(run)
-    assert codes_of(findings) == {code}
+    assert codes_of(findings) == codes
     for warning in findings.warnings:
-        assert (warning.remedy, warning.unknown) == (DOUBTS[code].remedy, DOUBTS[code].unknown)
-    expected = Verdict.UNKNOWN if DOUBTS[code].unknown else Verdict.PASS
-    assert findings.verdict is expected
+        kind = DOUBTS[Code(warning.code)]
+        assert (warning.remedy, warning.unknown) == (kind.remedy, kind.unknown)
+    unknown = any(DOUBTS[code].unknown for code in codes)
+    assert findings.verdict is (Verdict.UNKNOWN if unknown else Verdict.PASS)
+
+
+def test_each_cause_is_in_one_history() -> None:
+    """None is left out, and none is tried beside itself."""
+    assert sorted(code for codes in TOGETHER for code in codes) == sorted(RAISED)
 
 
 def _a_generator_at_work(run: Recorded) -> None:
@@ -108,25 +147,48 @@ def _containers(run: Recorded) -> None:
     warning_cases.taken_down(run)
 
 
+def _a_service_at_work(run: Recorded) -> None:
+    """Its pool recycles all the time, and its sessions touch no table."""
+    warning_cases.postgres(run, each_s=0, worked=1)
+    warning_cases.opened(run, *(n / 4 for n in range(44)))
+
+
+def _much_at_once(run: Recorded) -> None:
+    """The generator, the machine and the database have little room, containers end on purpose, a line is cut off."""
+    _a_generator_at_work(run)
+    warning_cases.machine(run, busy=0.55, stolen=0.04, throttled=0.04)
+    warning_cases.postgres(run, used=89)
+    _containers(run)
+    warning_cases.cut_off(run)
+
+
+def _a_server_that_was_restarted(run: Recorded) -> None:
+    """With its postmaster; the machine has no quota, and sessions are too short to be seen."""
+    _a_machine_without_a_quota(run)
+    warning_cases.postgres(run, each_s=1)
+    warning_cases.crashed(run, postmaster=True)
+
+
+def _sessions_ended_by_the_nemesis(run: Recorded) -> None:
+    """Beside them one arm had somewhat fewer requests."""
+    warning_cases.killed(run, act="backend_kill")
+    run.requests("plain", [13.2, 13.3, 13.4, 13.6])
+
+
+def _sessions_that_ended_with_the_server(run: Recorded) -> None:
+    """Beside them a start no slower than a machine is."""
+    warning_cases.killed(run, act="server_restart")
+    warning_cases.slow_start(run, 58)
+
+
 # What lies in other files, or at other times, stands together: each doubt would be seen beside the others.
 ALMOST: Mapping[str, Callable[[Recorded], None]] = {
     "nothing": lambda _: None,
-    "a last line that was cut off": warning_cases.cut_off,
-    "a generator at work": _a_generator_at_work,
-    "a machine at work": lambda run: warning_cases.machine(run, busy=0.55, stolen=0.04, throttled=0.04),
-    "a machine without a quota": _a_machine_without_a_quota,
-    "a database at work": lambda run: warning_cases.postgres(run, used=89),
-    "sessions too short to be seen": lambda run: warning_cases.postgres(run, each_s=1),
-    "sessions that touch no table": lambda run: warning_cases.postgres(run, each_s=0, worked=1),
-    "a server that was restarted with its postmaster": lambda run: warning_cases.crashed(
-        run, postmaster=True
-    ),
-    "sessions that the nemesis terminated": lambda run: warning_cases.killed(run, act="backend_kill"),
-    "sessions that ended with the server": lambda run: warning_cases.killed(run, act="server_restart"),
-    "containers": _containers,
-    "a pool that recycles all the time": lambda run: warning_cases.opened(run, *(n / 4 for n in range(44))),
-    "a start no slower than a machine is": lambda run: warning_cases.slow_start(run, 58),
-    "somewhat fewer requests": lambda run: run.requests("plain", [13.2, 13.3, 13.4, 13.6]),
+    "much at once": _much_at_once,
+    "a server that was restarted": _a_server_that_was_restarted,
+    "sessions that the nemesis terminated": _sessions_ended_by_the_nemesis,
+    "sessions that ended with the server": _sessions_that_ended_with_the_server,
+    "a service at work": _a_service_at_work,
 }
 
 

@@ -77,25 +77,24 @@ def test_it_is_counted_by_itself_with_its_rest(run: Recorded) -> None:
     assert told.rest_s == (0.8, 1.2)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        {"rest_ms": None},  # histories of before
-        {"rest_ms": 20.0},  # a pool under load
-        {"statement": 2},
-        {"transaction": 1},
-        {"chain": SHUTDOWN},  # the server has said why: it was there to say it
-        {"began": 1.4},  # the statement had run for 1.1 s
-    ],
-    ids=str,
+DIED_IN_USE: tuple[dict[str, Any], ...] = (
+    {"rest_ms": None},  # histories of before
+    {"rest_ms": 20.0},  # a pool under load
+    {"statement": 2},
+    {"transaction": 1},
+    {"chain": SHUTDOWN},  # the server has said why: it was there to say it
+    {"began_s_ago": 1.1},  # the statement had run for 1.1 s
 )
-def test_in_use_stays_in_use(run: Recorded, error: dict[str, Any]) -> None:
+
+
+def test_in_use_stays_in_use(run: Recorded) -> None:
     """What did not end with the first byte after a rest, or with a reason, died under its request."""
-    if "began" in error:
-        error = {"began": run.at(error["began"]), "handed": run.at(1.3)}
-    forgets(run, 2.5, **error)
-    ((failure, _),) = explained(run)
-    assert failure.state == "in use"
+    for n, error in enumerate(DIED_IN_USE):
+        at = 1.7 + 0.4 * n
+        if "began_s_ago" in error:
+            error = {"began": run.at(at - error["began_s_ago"]), "handed": run.at(at - 1.2)}  # noqa: PLW2901
+        forgets(run, at, **error)
+    assert [failure.state for failure, _ in explained(run)] == ["in use"] * len(DIED_IN_USE)
 
 
 def test_a_busy_service_hears_late_of_it(run: Recorded) -> None:
@@ -160,7 +159,8 @@ def test_pings_that_prove_nothing(run: Recorded, why_not: str) -> None:
         pings(run, 2.6, arm="plain")
     else:
         pings(run, 2.6, dead=True if why_not == "a dead socket" else None)
-    assert (cell(run).stale, cell(run).after_rest) == (0, 1)
+    told = cell(run)
+    assert (told.stale, told.after_rest) == (0, 1)
 
 
 def test_an_arm_that_met_no_fault_proves_nothing(tmp_path: Path) -> None:

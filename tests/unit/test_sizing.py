@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +29,14 @@ BLOCKS = 8
 ARMS = {"small": 2, "fitting": 4, "large": 8}
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Recorded]:
+@contextmanager
+def recording(folder: Path) -> Iterator[Recorded]:
     """Eight blocks of 2 s; each arm is asked twice a block, and holds a connection for a second each time.
 
     In the small pool every second request waits for 900 ms, and one gives up; one is refused in the large one.
     """
     phase = {**STEADY, "seconds": 2.0 * BLOCKS}
-    with Recorded(tmp_path / "sizing" / "20260101T000000Z", scenario(phase, arms=tuple(ARMS))) as recorded:
+    with Recorded(folder / "sizing" / "20260101T000000Z", scenario(phase, arms=tuple(ARMS))) as recorded:
         recorded.phase("steady", [(2.0 * n, 2.0 * n + 2, None) for n in range(BLOCKS)])
         for arm, size in ARMS.items():
             recorded.connect(arm, 0.1)
@@ -50,6 +51,20 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         recorded.request("large", 5.0, 10, errors=[error("connect", NO_ROOM)])
         recorded.finish()
         yield recorded
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Recorded]:
+    """Such a history of the test's own, to be added to."""
+    with recording(tmp_path) as recorded:
+        yield recorded
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """What it adds up to, measured once for all tests that add nothing."""
+    with recording(tmp_path_factory.mktemp("sizing")) as recorded:
+        return recorded.measured()
 
 
 def gauge(run: Recorded, arm: str, at: float, *, size: int, out: int, pid: int = 77) -> None:
@@ -82,9 +97,9 @@ def sized(findings: Findings) -> Sizing:
 # --- from the history -----------------------------------------------------------------------------------
 
 
-def test_waits_are_those_of_everyone_who_asked(run: Recorded) -> None:
+def test_waits_are_those_of_everyone_who_asked(findings: Findings) -> None:
     """Listed waits, those too short to be listed, and whoever gave up: each is one checkout."""
-    pools = run.measured().pools
+    pools = findings.pools
     small, large = pools["small", "steady"], pools["large", "steady"]
     assert (small.checkouts, small.gave_up) == (2 * BLOCKS + 1, 1)
     assert (small.wait_p50_ms, small.wait_p95_ms, small.wait_p99_ms) == (900.0, 1000.0, 1000.0)
@@ -93,9 +108,9 @@ def test_waits_are_those_of_everyone_who_asked(run: Recorded) -> None:
     assert set(large.episode_p95_ms) == {0.0}
 
 
-def test_what_is_in_use_follows_littles_law(run: Recorded) -> None:
+def test_what_is_in_use_follows_littles_law(findings: Findings) -> None:
     """Two holds of a second each in two seconds are one connection in use on average; at most there were three."""
-    use = run.measured().pools["large", "steady"]
+    use = findings.pools["large", "steady"]
     assert (use.mean_out, use.peak_out, use.seconds) == (pytest.approx(1.0), 3, 2.0 * BLOCKS)
     assert (use.processes, use.size, use.most, use.timeout_s) == (1, 8, 8, 1.0)
 
@@ -158,9 +173,9 @@ def test_a_history_that_does_not_list_waits_says_nothing(run: Recorded) -> None:
     assert sizing_curve(findings) is None  # two sizes are no curve
 
 
-def test_the_knee_is_the_smallest_pool_in_which_nobody_waits(run: Recorded) -> None:
+def test_the_knee_is_the_smallest_pool_in_which_nobody_waits(findings: Findings) -> None:
     """The small pool is short, the next one is enough; the larger one is too, although Postgres refused somebody."""
-    sizing = sized(run.measured())
+    sizing = sized(findings)
     assert [(size.arm, size.sufficiency.value) for size in sizing.sizes] == [
         ("small", "short"), ("fitting", "enough"), ("large", "enough"),
     ]  # fmt: skip
@@ -172,16 +187,14 @@ def test_the_knee_is_the_smallest_pool_in_which_nobody_waits(run: Recorded) -> N
     assert "The knee is at 4 connections" in knee_sentence(sizing)
 
 
-def test_sizes_are_seen_not_read_from_variables(run: Recorded) -> None:
+def test_sizes_are_seen_not_read_from_variables(findings: Findings) -> None:
     """The scenario's arms say nothing of a pool's size: the witness does."""
-    findings = run.measured()
     assert all(not any("POOL_SIZE" in name for name in env) for env in findings.arms.values())
     assert [size.most for size in sized(findings).sizes] == [2, 4, 8]
 
 
-def test_rules_are_held_against_the_knee(run: Recorded) -> None:
+def test_rules_are_held_against_the_knee(findings: Findings) -> None:
     """Three in use at most: the rule says four, which is the knee; the average of one says two, which is short."""
-    findings = run.measured()
     most, average = check_rules(findings, sized(findings))
     assert (most.agrees, average.agrees) == (True, False)
     assert "the knee itself" in most.measured
@@ -207,19 +220,18 @@ def test_rules_are_held_against_the_knee(run: Recorded) -> None:
     ],
 )
 def test_rules_about_max_connections(
-    run: Recorded, most: int, room: tuple[bool, str], peak: tuple[bool, str], ceiling: tuple[bool, str]
+    findings: Findings, most: int, room: tuple[bool, str], peak: tuple[bool, str], ceiling: tuple[bool, str]
 ) -> None:
     """Refused in the pool of eight alone: right if Postgres has room for five or three, wrong if for seventeen."""
-    findings = replace(run.measured(), max_connections=most)
-    found = check_rules(findings, sized(findings))
+    told = replace(findings, max_connections=most)
+    found = check_rules(told, sized(told))
     for rule, (agrees, words) in zip((found[0], found[1], found[3]), (room, peak, ceiling), strict=True):
         assert rule.agrees is agrees, rule
         assert words in rule.measured.replace("\u202f", " "), rule
 
 
-def test_the_runs_own_numbers_get_what_was_measured(run: Recorded) -> None:
+def test_the_runs_own_numbers_get_what_was_measured(findings: Findings) -> None:
     """Nothing is scaled then; for twice the arrivals it is."""
-    findings = run.measured()
     sizing = sized(findings)
     own = measured_demand(findings, sizing)
     assert own is not None
@@ -232,9 +244,9 @@ def test_the_runs_own_numbers_get_what_was_measured(run: Recorded) -> None:
     assert twice.pool_size == 8  # users of a closed load wait: in proportion
 
 
-def test_the_summary_tells_the_curve(run: Recorded) -> None:
+def test_the_summary_tells_the_curve(findings: Findings) -> None:
     """`summary.json` has the knee, every size, and of each cell how its pools were used."""
-    told = summary(run.measured())
+    told = summary(findings)
     sizing = told["sizing"]
     assert isinstance(sizing, dict)
     assert (sizing["knee"], sizing["known"], sizing["why"]) == (4, True, None)
