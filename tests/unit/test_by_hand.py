@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from tests.unit.recorded import STEADY, TARGET, scenario
-from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Log, Notes
+from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Log, Notes, fake_session
 
-from brokenpipe.drive import timeline
+from brokenpipe.drive import run_session, timeline
 from brokenpipe.drive.interactive import manual_run
 from brokenpipe.drive.interactive.command_queue import Command, CommandQueue
 from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.nemesis import nemesis
+from brokenpipe.drive.watch.watch import NoSilenceMonitor
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.history import records
 from brokenpipe.load.web_messages import CommandName, CommandRequest
@@ -86,15 +87,11 @@ class Hand:
             self.on_certify()
 
         ManualRun(
+            session=fake_session(self.nemesis, self.log, NoSilenceMonitor(), 1.0),
             plan=Plan(stem="hand", scenario=scenario(STEADY), target=TARGET, by_hand=True),
-            load=self.nemesis.load,  # type: ignore[arg-type]
-            nemesis=self.nemesis,  # type: ignore[arg-type]
-            log=self.log,  # type: ignore[arg-type]
-            check_alive=lambda _: None,
             commands=self.commands,
             on_plan=self.plans.append,
             self_test=certify,
-            drain_s=1.0,
         ).run()
 
     @property
@@ -111,7 +108,7 @@ class Hand:
 @pytest.fixture
 def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     notes = Notes(Clock())
-    for module in (manual_run, timeline):
+    for module in (manual_run, run_session, timeline):
         monkeypatch.setattr(module, "time", notes.clock)
     desk = IdleCommandQueue(("plain", "pre_ping"), running=True, users=2)
     desk.clock = notes.clock

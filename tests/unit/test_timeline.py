@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from tests.unit.recorded import scenario
 
-from brokenpipe.drive import timeline
+from brokenpipe.drive import run_session, timeline
 from brokenpipe.drive.renewal import LEAST_WAIT_S
+from brokenpipe.drive.run_session import RunSession
 from brokenpipe.drive.timeline import WARM_UP_S, TimelinePlayer
 from brokenpipe.drive.watch import wait_limit
-from brokenpipe.drive.watch.wait_limit import WaitLimit
 from brokenpipe.drive.watch.watch import NoSilenceMonitor
+from brokenpipe.drive.write_ledger_reader import NoLedgerReader
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
@@ -132,6 +133,12 @@ class Log:
         self.lines.append(record)
 
 
+def fake_session(nemesis: FakeNemesis, log: Log, watch: Any, drain_s: float) -> RunSession:
+    """A session in which everything only takes note."""
+    parts: dict[str, Any] = {"load": nemesis.load, "nemesis": nemesis, "log": log, "watch": watch}
+    return RunSession(**parts, ledger=NoLedgerReader(), check_alive=lambda _: None, drain_s=drain_s)
+
+
 @dataclass
 class Played:
     """A timeline that was played, and what there is of it."""
@@ -146,17 +153,12 @@ class Played:
     def play(self, *phases: Mapping[str, Any], isolate: bool = False) -> str:
         plan = scenario(*phases).model_copy(update={"isolate": isolate})
         return TimelinePlayer(
+            session=fake_session(self.nemesis, self.log, self.watch, PATIENCE_S + 1),
             scenario=plan,
             episode_ranges=[EpisodeRange(phase, 0, phase.count) for phase in plan.phases],
-            load=self.load,  # type: ignore[arg-type]
-            nemesis=self.nemesis,  # type: ignore[arg-type]
-            log=self.log,  # type: ignore[arg-type]
-            check_alive=lambda _: None,
             on_progress=self.shown.append,
-            drain_s=PATIENCE_S + 1,
             started=self.notes.clock.now,
             total_s=0,
-            wait_limit=WaitLimit(self.watch),
         ).run()
 
     def episodes(self, phase: str) -> list[tuple[float, float]]:
@@ -175,7 +177,7 @@ class Played:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     notes = Notes(Clock())
-    for module in (timeline, wait_limit):
+    for module in (timeline, run_session, wait_limit):
         monkeypatch.setattr(module, "time", notes.clock)
     load = FakeLoad(notes)
     return Played(notes, Log(), load, FakeNemesis(notes, load))

@@ -72,7 +72,7 @@ def serve_stack(
 ) -> None:
     """Keep the stack until SIGTERM: the process behind `up`."""
     from brokenpipe.drive.detached_stack import serve
-    from brokenpipe.drive.runner import Terminated
+    from brokenpipe.drive.run_session import Terminated
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated

@@ -25,7 +25,7 @@ import psutil
 
 from brokenpipe import atomic_write
 from brokenpipe.drive.run_folder import write_error
-from brokenpipe.drive.runner import Terminated
+from brokenpipe.drive.run_session import Terminated
 from brokenpipe.errors import StackError, UsageError
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from brokenpipe.drive.gauges.liveness import LivenessCheck
-from brokenpipe.drive.gauges.sampler import SampledProcess, sampling
 from brokenpipe.drive.locust.process import LocustProcess, locust_process
-from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.drive.run_folder import locked, point_latest_at, write_environment
+from brokenpipe.drive.run_session import (
+    Ending,
+    Recording,
+    RunSession,
+    ledger_begun,
+    load_config,
+    recording,
+    run_session,
+)
 from brokenpipe.drive.self_test.commit import self_test_commits
 from brokenpipe.drive.self_test.wire import self_test_faults
 from brokenpipe.drive.timeline import Outcome, TimelinePlayer
-from brokenpipe.drive.watch.process_states import JANITOR
-from brokenpipe.drive.watch.wait_limit import WaitLimit
-from brokenpipe.drive.watch.watch import SilenceMonitor, Watch, watching
-from brokenpipe.drive.write_ledger_reader import LedgerReader, open_ledger
 from brokenpipe.errors import UsageError
 from brokenpipe.faults import Fault
 from brokenpipe.history.file_names import first_file, last_part
-from brokenpipe.history.fsync import Fsyncer, syncing
-from brokenpipe.history.inventory import compute_checksums, list_files
-from brokenpipe.history.records import ClockOffset, Finish, RecordedDoubt, Resumed, SelfTest
+from brokenpipe.history.fsync import Fsyncer
+from brokenpipe.history.records import ClockOffset, RecordedDoubt, Resumed, SelfTest
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import Writer, open_writer
+from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import Bind, LoadConfig
-from brokenpipe.load.messages import Notice, WorkerClockOffset
+from brokenpipe.load.messages import WorkerClockOffset
 from brokenpipe.plan.endings import first_ending
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.project import Project
@@ -46,19 +44,12 @@ from brokenpipe.stack.processes.ports import LOOPBACK
 from brokenpipe.stack.processes.standstill import ending_stopped_processes
 from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import StackSpec
-from brokenpipe.stack.stack import Arm, Stack
+from brokenpipe.stack.stack import Stack
 from brokenpipe.stack.start import start_stack
 
 LOAD_READY_S = 60.0
 WORKERS_JOIN_S = 600.0  # time to start workers on other machines
 START_UP_S = 6.0  # measured with four arms; only for the forecast
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt it is no error, so that nothing catches it by accident."""
-
-
-Ending = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,33 +123,22 @@ def _require_next_part(spec: RunSpec) -> None:
 
 def _record_run(spec: RunSpec) -> Ending:
     """Run the experiment in a folder that is locked for this process."""
-    ending: Ending = "failed"
-    with syncing(spec.folder) as fsyncer, open_writer(spec.file("experiment"), "experiment") as log:
-        try:
-            if spec.part == 1:
-                point_latest_at(spec.folder)
-            else:
-                log.write(Resumed(t=time.monotonic_ns(), part=spec.part, command=spec.command))
-            outcome: Outcome = "done"
-            if spec.episode_ranges or spec.plan.looks:  # else all was played, and only its end is missing
-                with janitor(secrets.token_hex(8), partial(record_janitor_replaced, log)) as run_janitor:
-                    show = partial(_check_then_show, fsyncer, run_janitor, spec.on_progress)
-                    outcome = _execute(replace(spec, on_progress=show), run_janitor, log)
-            ending = outcome
-        except KeyboardInterrupt:
-            ending = "interrupted"
-        except Terminated:
-            ending = "terminated"
-        finally:
-            write_finish(log, ending, fsyncer)
-    return ending
+    with recording(spec.folder, spec.part, absorb_signals=True) as run:
+        if spec.part == 1:
+            point_latest_at(spec.folder)
+        else:
+            run.log.write(Resumed(t=time.monotonic_ns(), part=spec.part, command=spec.command))
+        run.ending = _play_recorded(spec, run)
+    return run.ending
 
 
-def write_finish(log: Writer, ending: Ending, fsyncer: Fsyncer) -> None:
-    """Write the last line of the history: how the run ended, and the files written beside it. Raises RecordingError."""
-    files = list_files(log.path.parent, but=log.path, seen=fsyncer.sizes)
-    sums = compute_checksums(log.path.parent, files, log.path)
-    log.write(Finish(t=time.monotonic_ns(), how=ending, files=files, checksums=sums))
+def _play_recorded(spec: RunSpec, run: Recording) -> Outcome:
+    """Play what remains of the experiment."""
+    if not spec.episode_ranges and not spec.plan.looks:
+        return "done"  # all was played, and only its end is missing
+    with janitor(secrets.token_hex(8), partial(record_janitor_replaced, run.log)) as run_janitor:
+        show = partial(_check_then_show, run.fsyncer, run_janitor, spec.on_progress)
+        return _execute(replace(spec, on_progress=show), run_janitor, run.log)
 
 
 def record_janitor_replaced(log: Writer, text: str) -> None:
@@ -179,10 +159,9 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
     check_open_files(spec.plan)
     with (
         start_stack(_stack_spec(spec, run_janitor)) as stack,
-        _open_ledger(spec, stack, log) as ledger,
+        ledger_begun(spec.plan, spec.sources, spec.folder, stack, log, spec.part) as ledger,
     ):
         with ending_stopped_processes():
-            ledger.begin()
             if spec.part == 1:
                 write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
             spec.report_step("probing what each fault does on this machine")
@@ -199,9 +178,10 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
         ) as load:
             with ending_stopped_processes():
                 _wait_for_users(spec, load)
-            with watching_run(stack, load, run_janitor, spec.file("watch")) as watch:
-                outcome = _play(spec, stack, load, ledger, watch, log)
-            record_notices(load.notices, log)
+            with run_session(
+                spec.plan, spec.folder, stack, load, ledger, log, run_janitor, spec.part
+            ) as session:
+                outcome = _play(spec, session)
         spec.report_step("stopping")
         return outcome
 
@@ -230,17 +210,12 @@ def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[SelfTes
 
 
 def _load_config(spec: RunSpec, stack: Stack) -> LoadConfig:
-    scenario = spec.plan.scenario
-    return LoadConfig(
-        locustfile=spec.sources.locustfile,
-        arms={name: arm.service.url for name, arm in stack.arms.items()},
-        users=scenario.load.users,
-        seed=scenario.seed,
-        requests_path=spec.file("requests"),
-        time_limit_s=scenario.load.timeout_s,
-        arrivals_per_s=scenario.load.arrivals_per_s,
+    urls = {name: arm.service.url for name, arm in stack.arms.items()}
+    workers = spec.plan.scenario.load.workers
+    return replace(
+        load_config(spec.plan, spec.sources, urls, spec.file("requests")),
         part=spec.part,
-        workers=scenario.load.workers if scenario.load.workers > 1 or spec.master_bind else 0,
+        workers=workers if workers > 1 or spec.master_bind else 0,
     )
 
 
@@ -260,47 +235,21 @@ def _record_offset(log: Writer, measured: WorkerClockOffset) -> None:
     log.write(ClockOffset(time.monotonic_ns(), measured.worker, measured.offset_ns, measured.error_ns))
 
 
-def _open_ledger(spec: RunSpec, stack: Stack, log: Writer) -> AbstractContextManager[LedgerReader]:
-    target_toml = spec.sources.target_folder / "target.toml"
-    return open_ledger(spec.plan.target.ledger, target_toml, stack, spec.file("ledger"), log)
-
-
-def _play(
-    spec: RunSpec,
-    stack: Stack,
-    load: LocustProcess,
-    ledger: LedgerReader,
-    watch: SilenceMonitor,
-    log: Writer,
-) -> Outcome:
-    scenario = spec.plan.scenario
-    proxies = {name: arm.proxy for name, arm in stack.arms.items()}
-    databases = {name: arm.database for name, arm in stack.arms.items()}
-    with (
-        open_writer(spec.file("nemesis"), "nemesis") as acts,
-        open_writer(spec.file("gauges"), "probe") as gauges,
-        sampling(sampled_processes(stack, load), databases, stack, gauges, log),
-        nemesis(proxies, stack.toxiproxy, acts, log) as actor,
-    ):
-        outcome = TimelinePlayer(
-            scenario=scenario,
-            episode_ranges=spec.episode_ranges,
-            played_before=spec.played,
-            load=load,
-            nemesis=actor,
-            log=log,
-            check_alive=LivenessCheck(stack, log),
-            on_progress=spec.on_progress,
-            drain_s=scenario.load.timeout_s + 1.0,
-            started=spec.started,
-            total_s=spec.total_s,
-            next_ranges=_extension(spec),
-            wait_limit=WaitLimit(watch),
-        ).run()
-        if spec.plan.target.ledger:
-            spec.report_step("reading the ledger")
-        ledger.end(actor.end_all_connections, partial(watch.silent_for_s, {"postgres"}))
-        return outcome
+def _play(spec: RunSpec, session: RunSession) -> Outcome:
+    outcome = TimelinePlayer(
+        session=session,
+        scenario=spec.plan.scenario,
+        episode_ranges=spec.episode_ranges,
+        played_before=spec.played,
+        on_progress=spec.on_progress,
+        started=spec.started,
+        total_s=spec.total_s,
+        next_ranges=_extension(spec),
+    ).run()
+    if spec.plan.target.ledger:
+        spec.report_step("reading the ledger")
+    session.end()
+    return outcome
 
 
 def _extension(spec: RunSpec) -> Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None:
@@ -331,41 +280,3 @@ def _next_analysis(spec: RunSpec, played: Mapping[str, int]) -> Sequence[Episode
         return ()
     spec.report_step("looking whether everything is decided")
     return next_ranges(plan.scenario, plan.looks, played, spec.open_phases(spec.folder))
-
-
-def record_notices(notices: Iterable[Notice], log: Writer) -> None:
-    """Record what the load noticed about the locustfile, as doubts."""
-    for notice in notices:
-        log.write(RecordedDoubt.of(Code(f"load_{notice.code}"), notice.text))
-
-
-def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]:
-    """Every process that is sampled."""
-    return [
-        SampledProcess("harness", None, os.getpid),
-        SampledProcess("load", None, lambda: load.pid),
-        *(
-            SampledProcess(f"worker {name}", None, partial(int, pid))
-            for name, pid in load.worker_pids.items()
-        ),
-        SampledProcess("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
-        *(
-            [SampledProcess("pgbouncer", None, partial(int, stack.pgbouncer.child.pid))]
-            if stack.pgbouncer
-            else []
-        ),
-        SampledProcess("postgres", None, lambda: stack.postgres.child.pid),
-        *(SampledProcess("target", arm.name, partial(_target_pid, arm)) for arm in stack.arms.values()),
-    ]
-
-
-def watching_run(
-    stack: Stack, load: LocustProcess, run_janitor: Janitor, path: Path
-) -> AbstractContextManager[Watch]:
-    """Watch every process of this run for as long as the block lasts."""
-    janitor_ = SampledProcess(JANITOR, None, lambda: run_janitor.pid)
-    return watching([*sampled_processes(stack, load), janitor_], stack, path)
-
-
-def _target_pid(arm: Arm) -> int:
-    return arm.service.child.pid

@@ -19,13 +19,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from brokenpipe.drive.broken_service import failing_arms
-from brokenpipe.drive.locust.process import LocustProcess
-from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.renewal import RenewalWait, not_back_warning
+from brokenpipe.drive.run_session import RunSession
 from brokenpipe.drive.watch.wait_limit import PartHungError, WaitLimit
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.sequential import EpisodeRange
@@ -58,25 +55,24 @@ class TimelinePlayer:
     number of episodes of each phase, and returns what to play next; it is called again until it returns nothing.
     """
 
+    session: RunSession
     scenario: Scenario
     episode_ranges: Sequence[EpisodeRange]
-    load: LocustProcess
-    nemesis: Nemesis
-    log: Writer
-    check_alive: Callable[[str | None], None]
     on_progress: Callable[[Progress], None]
-    drain_s: float  # how long requests may take to end once the gate is closed
     started: float  # of the whole run, on the monotonic clock: what `total_s` counts from
     total_s: float
     next_ranges: Callable[[Mapping[str, int]], Sequence[EpisodeRange]] | None = None
     played_before: Mapping[str, int] = field(default_factory=dict)  # episodes of each phase, of earlier parts
     stop_on_failing_service: bool = True  # stop after a phase without a fault in which a service fails
-    wait_limit: WaitLimit = field(default_factory=WaitLimit)
     _planned_end: float = math.inf  # counted from the first phase: starting up may take any time
     _phase: Phase | None = None
     _episodes: int = 0
     _episode: int = 0
     _failed_counts: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
+    _wait_limit: WaitLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._wait_limit = WaitLimit(self.session.watch)
 
     def run(self) -> Outcome:
         """Play all episodes. Raises UsageError, StackError or RecordingError when it cannot go on."""
@@ -93,10 +89,10 @@ class TimelinePlayer:
         warm_up_s = WARM_UP_S
         while episode_ranges:
             for episode_range in episode_ranges:
-                before = self.load.progress
+                before = self.session.load.progress
                 self._play(episode_range, warm_up_s)
                 if self.stop_on_failing_service and failing_arms(
-                    episode_range.phase, before, self.load.progress
+                    episode_range.phase, before, self.session.load.progress
                 ):
                     self._pause()
                     return "stopped"
@@ -111,7 +107,7 @@ class TimelinePlayer:
         phase = episode_range.phase
         self._phase, self._episode, self._episodes = phase, 0, episode_range.first + episode_range.count
         self._enter_phase(phase, warm_up_s)
-        self._record_phase_begin(phase)
+        self.session.record_phase(phase.name, "begin", time.monotonic_ns())
         try:
             _PLAYERS[phase.pattern](self, episode_range)
         except (TimelineAborted, PartHungError):
@@ -121,14 +117,14 @@ class TimelinePlayer:
 
     def _end_phase(self, phase: Phase) -> None:
         """End a phase: heal while requests still wait, and only then let them end."""
-        self.load.close()
+        self.session.load.close()
         if phase.fault and (phase.fault.deferred or phase.fault.contract.idle.seen == "delayed"):
-            self.nemesis.join()  # their detection takes as long as an episode, or longer
-        self.nemesis.heal(phase.name)
-        self.wait_limit.server_is_held = False
+            self.session.nemesis.join()  # their detection takes as long as an episode, or longer
+        self.session.nemesis.heal(phase.name)
+        self._wait_limit.server_is_held = False
         over = time.monotonic_ns()
-        self.nemesis.join()
-        self.log.write(records.PhaseEdge(t=over, name=phase.name, edge="end"))
+        self.session.nemesis.join()
+        self.session.record_phase(phase.name, "end", over)
 
     def _extend(self, played: Mapping[str, int]) -> Sequence[EpisodeRange]:
         if self.next_ranges is None:
@@ -146,10 +142,12 @@ class TimelinePlayer:
 
     def _enter_phase(self, phase: Phase, warm_up_s: float) -> None:
         """Prepare a phase while the load is drained, then let users act for a while that does not count."""
-        renewed = self.nemesis.prepare(phase)
-        self.load.open()
+        renewed = self.session.nemesis.prepare(phase)
+        self.session.load.open()
         if renewed:
-            self._wait_for_renewal(phase, renewed)
+            self.session.wait_for_renewal(
+                renewed, phase.name, self._wait_a_moment, give_up=self._wait_limit.should_give_up
+            )
         self._wait(time.monotonic() + warm_up_s + max(phase.burst_s or 0.0, SETTLE_S))
         if phase.settles_s:
             self._inject_held(phase)
@@ -157,38 +155,23 @@ class TimelinePlayer:
         if phase.pattern is Pattern.BURSTS:
             self._pause()
 
-    def _wait_for_renewal(self, phase: Phase, renewed: tuple[str, ...]) -> None:
-        """Wait until each arm with renewed connections has answered; record a doubt for each that does not."""
-        returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
-        while missing := returning.missing(time.monotonic(), self.load.progress):
-            if returning.timed_out(time.monotonic()) or self.wait_limit.should_give_up():
-                for arm in missing:
-                    self.log.write(not_back_warning(arm, phase.name))
-                return
-            self._wait(time.monotonic() + PROGRESS_EVERY_S)
-
     def _inject_held(self, phase: Phase) -> int | None:
         """Inject the held fault of the phase. Returns when; None: the phase holds no fault."""
         if phase.fault is None or phase.fault.momentary:
             return None
-        self.wait_limit.server_is_held = phase.fault.place == "server"
-        return self.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
+        self._wait_limit.server_is_held = phase.fault.place == "server"
+        return self.session.nemesis.inject(phase.fault, phase.name, arms=phase.arms)
 
     def _pause(self) -> None:
         """Close the gate and wait until no request is in flight; record a doubt if some still are."""
         since = time.monotonic()
-        drained = self.load.drain(self.drain_s, self.wait_limit.should_give_up)
-        self.wait_limit.raise_if_hung(since - self._planned_end)
+        waited_s = self.session.drain(self._wait_limit.should_give_up)
+        self._wait_limit.raise_if_hung(since - self._planned_end)
         if self._phase is None:
             return
         self.on_progress(self._progress())  # with the results of its last requests
-        if not drained:
-            waited_s = round(time.monotonic() - since, 1)
-            text = f"requests were still under way {waited_s:g} s after the load paused"
-            self.log.write(records.RecordedDoubt.of(Code.NOT_DRAINED, text, phase=self._phase.name))
-
-    def _record_phase_begin(self, phase: Phase) -> None:
-        self.log.write(records.PhaseEdge(t=time.monotonic_ns(), name=phase.name, edge="begin"))
+        if waited_s is not None:
+            self.session.record_not_drained(waited_s, self._phase.name)
 
     # --- the three patterns -------------------------------------------------------------------------
 
@@ -204,10 +187,10 @@ class TimelinePlayer:
                 self._wait(t0 / 1e9 + phase.lead_s)
                 origin = self._inject_held(phase) or t0
             if phase.fault:
-                self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
+                self.session.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
             t1 = origin + round((i + 1) * phase.episode_s * 1e9)
             self._wait(t1 / 1e9)
-            self._record_episode(phase, n, t0, t1, None)
+            self.session.record_episode(phase.name, n, t0, t1, None)
             t0 = t1
 
     def _play_isolated_blocks(self, episode_range: EpisodeRange) -> None:
@@ -215,22 +198,22 @@ class TimelinePlayer:
 
         A drift during the phase then affects all arms alike (ABBA order).
         """
-        phase, arms = episode_range.phase, tuple(self.nemesis.proxies)
+        phase, arms = episode_range.phase, tuple(self.session.nemesis.proxies)
         for i in range(episode_range.count):
             self._pause()
             n = self._begin_episode(episode_range, i)
             if phase.fault:
-                self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
-                self.nemesis.join()  # no traffic but that of the arm under test
+                self.session.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
+                self.session.nemesis.join()  # no traffic but that of the arm under test
             for arm in arms if n % 2 == 0 else reversed(arms):
                 self._pause()
-                self.load.open(
+                self.session.load.open(
                     (arm,), arrival_seed_index=FIRST_ISOLATED_SEED_INDEX + n
                 )  # what arrives is the same in every arm
                 self._wait(time.monotonic() + LEAD_IN_S)
                 t0 = time.monotonic_ns()
                 self._wait(time.monotonic() + phase.episode_s)
-                self._record_episode(phase, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
+                self.session.record_episode(phase.name, n, t0, t0 + round(phase.episode_s * 1e9), None, arm)
 
     def _play_strikes(self, episode_range: EpisodeRange) -> None:
         phase, begin, begin_ns = episode_range.phase, time.monotonic(), time.monotonic_ns()
@@ -241,11 +224,11 @@ class TimelinePlayer:
             t1 = begin_ns + round((i + 1) * phase.episode_s * 1e9)
             self._wait(begin + (i + 0.5) * phase.episode_s)
             over = begin + (i + 1) * phase.episode_s
-            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
+            strike = self.session.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
             if strike >= t1:
                 self._record_late_strike(phase, n)
             self._wait(begin + (i + 1) * phase.episode_s)
-            self._record_episode(phase, n, t0, t1, strike)
+            self.session.record_episode(phase.name, n, t0, t1, strike)
 
     def _begin_episode(self, episode_range: EpisodeRange, i: int) -> int:
         """The number of the i-th episode of a range: numbers continue from earlier ranges of the phase."""
@@ -255,7 +238,7 @@ class TimelinePlayer:
     def _record_late_strike(self, phase: Phase, n: int) -> None:
         """Record a doubt: a strike after the end of its episode breaks requests of another one."""
         text = f"strike {n + 1} of {phase.name} came after the end of its episode"
-        self.log.write(records.RecordedDoubt.of(Code.STRIKE_LATE, text, phase=phase.name))
+        self.session.log.write(records.RecordedDoubt.of(Code.STRIKE_LATE, text, phase=phase.name))
 
     def _play_bursts(self, episode_range: EpisodeRange) -> None:
         phase = episode_range.phase
@@ -266,19 +249,19 @@ class TimelinePlayer:
             n = self._begin_episode(episode_range, i)
             t0, begin = time.monotonic_ns(), time.monotonic()
             strike = self._play_quiet_part(phase, n, begin + phase.quiet_s)
-            self.load.open()
+            self.session.load.open()
             back = time.monotonic_ns()
             self._wait(begin + phase.quiet_s + phase.burst_s)
             if i + 1 < episode_range.count:
                 self._pause_between_bursts(phase)
-            self._record_episode(
-                phase, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike
+            self.session.record_episode(
+                phase.name, n, t0, time.monotonic_ns(), back if strike is None and phase.fault else strike
             )
 
     def _pause_between_bursts(self, phase: Phase) -> None:
         """Pause users between two bursts. Where requests hang until the fault is healed, do not wait for them."""
         if phase.fault and not phase.fault.momentary and phase.fault.contract.mid_transfer.seen == "silence":
-            self.load.close()
+            self.session.load.close()
         else:
             self._pause()
 
@@ -289,34 +272,30 @@ class TimelinePlayer:
             assert phase.quiet_s is not None
             self._wait(until - (1 - STRIKE_AT_SHARE_OF_QUIET) * phase.quiet_s)
             over = until + (phase.burst_s or 0.0)
-            strike = self.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
+            strike = self.session.nemesis.strike(phase.fault, phase.name, n, over, phase.arms)
         elif phase.fault:
-            self.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
+            self.session.nemesis.check_held_fault(phase.fault, phase.name, n, phase.arms)
         self._wait(until)
         return strike
 
-    def _record_episode(
-        self, phase: Phase, n: int, t0: int, t1: int, strike: int | None, arm: str | None = None
-    ) -> None:
-        self.log.write(
-            records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True, arm=arm)
-        )
-
     # --- waiting ------------------------------------------------------------------------------------
+
+    def _wait_a_moment(self) -> None:
+        self._wait(time.monotonic() + PROGRESS_EVERY_S)
 
     def _wait(self, until: float) -> None:
         """Sleep until then; meanwhile show the progress, and check the load and every server."""
         left = 1.0
         while left > 0:
             begun = time.monotonic()
-            self.load.check()
-            self.check_alive(self._phase.name if self._phase else None)
+            self.session.load.check()
+            self.session.check_alive(self._phase.name if self._phase else None)
             self.on_progress(self._progress())
-            self.wait_limit.raise_if_hung(begun - self._planned_end)
+            self._wait_limit.raise_if_hung(begun - self._planned_end)
             left = until - time.monotonic()
             nap_s = max(0.0, min(left, PROGRESS_EVERY_S))
             time.sleep(nap_s)
-            self.wait_limit.record_if_late(begun, nap_s)
+            self._wait_limit.record_if_late(begun, nap_s)
 
     def _progress(self) -> Progress:
         phase = self._phase
@@ -332,7 +311,7 @@ class TimelinePlayer:
         )
 
     def _arm_progress(self) -> tuple[ArmProgress, ...]:
-        now, counts = time.monotonic(), self.load.progress
+        now, counts = time.monotonic(), self.session.load.progress
         self._failed_counts.append((now, {arm: count.failed for arm, count in counts.items()}))
         while self._failed_counts[0][0] < now - RECENT_S:
             self._failed_counts.popleft()

@@ -87,7 +87,7 @@ def resume_run(
 
 
 def _run_and_report(make_spec: Callable[[], RunSpec]) -> int:
-    from brokenpipe.drive.runner import Terminated
+    from brokenpipe.drive.run_session import Terminated
 
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:

@@ -19,7 +19,7 @@ def run_web(
     """Serve the pages until Ctrl-C or SIGTERM; every run is reported before the end. Returns the exit code."""
     from brokenpipe.drive.interactive.web_session import WebSessionConfig, serve_web_session
     from brokenpipe.drive.run_folder import command_line
-    from brokenpipe.drive.runner import Terminated
+    from brokenpipe.drive.run_session import Terminated
     from brokenpipe.measure.live import LiveReader
     from brokenpipe.report.web.page import web_page
 

@@ -20,14 +20,11 @@ from dataclasses import dataclass, field, replace
 
 from brokenpipe.drive.interactive.command_queue import Command, CommandQueue
 from brokenpipe.drive.interactive.manual_phases import NO_FAULT_PHASE, ManualPhases
-from brokenpipe.drive.locust.process import LocustProcess
-from brokenpipe.drive.nemesis import Nemesis
-from brokenpipe.drive.renewal import RenewalWait, not_back_warning
+from brokenpipe.drive.run_session import RunSession
 from brokenpipe.drive.timeline import WARM_UP_S, TimelineAborted, TimelinePlayer
 from brokenpipe.faults import Fault
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
-from brokenpipe.history.writer import Writer
 from brokenpipe.plan.phases import BLOCK_S, SETTLE_S, Phase
 from brokenpipe.plan.plan import Plan
 from brokenpipe.progress import Progress
@@ -50,15 +47,11 @@ class ManualRun:
     `activity` is what is going on, in words for the page.
     """
 
+    session: RunSession
     plan: Plan
-    load: LocustProcess
-    nemesis: Nemesis
-    log: Writer
-    check_alive: Callable[[str | None], None]
     commands: CommandQueue
     on_plan: Callable[[Plan], None]
     self_test: Callable[[Fault], None]
-    drain_s: float
     activity: str = "starting"
     playing: Progress | None = None
     _users: int = 0  # of each arm, as last recorded
@@ -73,8 +66,8 @@ class ManualRun:
     def run(self) -> None:
         """Run until Stop is pressed. Raises StackError, UsageError or RecordingError when it cannot go on."""
         self._users = self.plan.scenario.load.users
-        self.nemesis.time_round_trips()
-        self.load.open()
+        self.session.nemesis.time_round_trips()
+        self.session.load.open()
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(WARM_UP_S + SETTLE_S))
         while self.commands.stop_requested_at is None:
             command = self.commands.take_next(POLL_S)
@@ -82,7 +75,7 @@ class ManualRun:
             if command:
                 self._carry_out(command)
         self._leave(self.commands.stop_requested_at)
-        self.nemesis.heal(self.phase or NO_FAULT_PHASE.name)
+        self.session.nemesis.heal(self.phase or NO_FAULT_PHASE.name)
         self.commands.finish(held=None)
 
     # --- commands ------------------------------------------------------------------------------------
@@ -101,18 +94,18 @@ class ManualRun:
         if self.commands.stop_requested_at is not None:
             return
         self._leave(begin)
-        self._record_phase(phase, "begin", begin)
+        self.session.record_phase(phase.name, "begin", begin)
         n = self._phases.next_episode(phase)
         tail_s = max(AFTER_STRIKE_S, fault.min_interval_s)
         self.activity = f"{fault} struck"
-        strike = self.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, command.arms)
+        strike = self.session.nemesis.strike(fault, phase.name, n, time.monotonic() + tail_s, command.arms)
         self._wait(strike + _ns(tail_s))
-        self.nemesis.join()
+        self.session.nemesis.join()
         if fault.deferred:
-            self.nemesis.heal(phase.name)
+            self.session.nemesis.heal(phase.name)
         end = min(time.monotonic_ns(), self.commands.stop_requested_at or time.monotonic_ns())
-        self._record_episode(phase, n, begin, end, strike)
-        self._record_phase(phase, "end", end)
+        self.session.record_episode(phase.name, n, begin, end, strike)
+        self.session.record_phase(phase.name, "end", end)
         self._enter(NO_FAULT_PHASE, end)
 
     def _hold(self, command: Command) -> None:
@@ -121,7 +114,7 @@ class ManualRun:
         if self.commands.stop_requested_at is not None:
             return
         self._leave(time.monotonic_ns())
-        self.nemesis.inject(command.fault, phase.name, arms=command.arms)
+        self.session.nemesis.inject(command.fault, phase.name, arms=command.arms)
         self._enter(phase, time.monotonic_ns())
         self.activity = f"{command.fault} is held"
 
@@ -129,7 +122,7 @@ class ManualRun:
         assert self._phase is not None
         name = self._phase.name
         self._leave(time.monotonic_ns())
-        self.nemesis.heal(name)
+        self.session.nemesis.heal(name)
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _play(self, _: Command) -> None:
@@ -140,24 +133,20 @@ class ManualRun:
         self._publish_plan()
         try:
             TimelinePlayer(
+                session=replace(self.session, check_alive=self._check_not_aborted),
                 scenario=scenario,
                 episode_ranges=episode_ranges,
-                load=self.load,
-                nemesis=self.nemesis,
-                log=self.log,
-                check_alive=self._check_not_aborted,
                 on_progress=self._show_progress,
-                drain_s=self.drain_s,
                 started=time.monotonic(),
                 total_s=scenario.forecast_s,
                 stop_on_failing_service=False,  # the page shows what fails, and can abort
             ).run()
         except TimelineAborted:
-            self.nemesis.heal(NO_FAULT_PHASE.name)
+            self.session.nemesis.heal(NO_FAULT_PHASE.name)
         self.playing = None
         if self.commands.stop_requested_at is None:
             self._drain()
-            self.load.open()
+            self.session.load.open()
             self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _ignore(self, _: Command) -> None:
@@ -171,7 +160,7 @@ class ManualRun:
         self.self_test(fault)
         phase = self._phases.phase_for(fault, arms)
         self._publish_plan()
-        if self.nemesis.arms_to_renew(fault, arms):
+        if self.session.nemesis.arms_to_renew(fault, arms):
             self._leave(time.monotonic_ns())
             self._renew(phase)
         return phase
@@ -181,31 +170,27 @@ class ManualRun:
         assert phase.fault is not None
         self.activity = f"opening connections anew, to end by {'RST' if phase.fault.armed else 'FIN'}"
         self._drain()
-        renewed = self.nemesis.renew(phase.fault, phase.name, phase.arms)
-        self.nemesis.time_round_trips()
-        self.load.open()
-        returning = RenewalWait(renewed, time.monotonic(), self.load.progress)
-        while (
-            missing := returning.missing(time.monotonic(), self.load.progress)
-        ) and not self.commands.stop_requested_at:
-            if returning.timed_out(time.monotonic()):
-                for arm in missing:
-                    self.log.write(not_back_warning(arm, phase.name))
-                break
-            self._wait(time.monotonic_ns() + _ns(POLL_S))
+        renewed = self.session.nemesis.renew(phase.fault, phase.name, phase.arms)
+        self.session.nemesis.time_round_trips()
+        self.session.load.open()
+        self.session.wait_for_renewal(
+            renewed,
+            phase.name,
+            lambda: self._wait(time.monotonic_ns() + _ns(POLL_S)),
+            stopped=lambda: self.commands.stop_requested_at is not None,
+        )
         self._enter(NO_FAULT_PHASE, time.monotonic_ns() + _ns(SETTLE_S))
 
     def _drain(self) -> None:
         """Close the gate and wait until no request is in flight; record a doubt if some still are."""
-        if not self.load.drain(self.drain_s):
-            text = f"requests were still under way {self.drain_s:g} s after the load paused"
-            self.log.write(records.RecordedDoubt.of(Code.NOT_DRAINED, text, phase=NO_FAULT_PHASE.name))
+        if (waited_s := self.session.drain()) is not None:
+            self.session.record_not_drained(waited_s, NO_FAULT_PHASE.name)
 
     def _enter(self, phase: Phase, at: int) -> None:
         self._wait(at)
         at = min(at, time.monotonic_ns())  # Stop may have been pressed meanwhile
         self._phase, self._since = phase, at
-        self._record_phase(phase, "begin", at)
+        self.session.record_phase(phase.name, "begin", at)
         self.activity = "hands off"
         self._check_held_fault()
 
@@ -214,34 +199,34 @@ class ManualRun:
         if self._phase is None:
             return
         phase, self._phase = self._phase, None
-        self.nemesis.join()
+        self.session.nemesis.join()
         at = max(at, self._since)
         if phase.fault and at > self._since:
-            self._record_episode(phase, self._phases.next_episode(phase), self._since, at, None)
-        self._record_phase(phase, "end", at)
+            self._record_block(phase, at)
+        self.session.record_phase(phase.name, "end", at)
         self._publish_plan()
 
     def _poll(self) -> None:
         """Check load, processes and users, and record each block that is over."""
-        self.load.check()
+        self.session.load.check()
         self._count_users()
-        self.check_alive(self.phase or None)
+        self.session.check_alive(self.phase or None)
         while self._phase and time.monotonic_ns() >= self._since + _ns(BLOCK_S):
             over = self._since + _ns(BLOCK_S)
-            self._record_episode(self._phase, self._phases.next_episode(self._phase), self._since, over, None)
+            self._record_block(self._phase, over)
             self._since = over
             self._check_held_fault()
 
     def _count_users(self) -> None:
         if self.commands.users != self._users:
             text = f"each arm has {self.commands.users} users instead of {self._users}"
-            self.log.write(records.RecordedDoubt.of(Code.USERS_CHANGED, text))
+            self.session.log.write(records.RecordedDoubt.of(Code.USERS_CHANGED, text))
             self._users = self.commands.users
 
     def _check_held_fault(self) -> None:
         if self._phase and self._phase.fault:
             n = self._phases.episodes(self._phase)
-            self.nemesis.check_held_fault(self._phase.fault, self._phase.name, n, self._phase.arms)
+            self.session.nemesis.check_held_fault(self._phase.fault, self._phase.name, n, self._phase.arms)
 
     def _wait(self, until_ns: int) -> None:
         while (
@@ -250,19 +235,16 @@ class ManualRun:
             self._poll()
             time.sleep(min(left_s, POLL_S))
 
+    def _record_block(self, phase: Phase, end: int) -> None:
+        self.session.record_episode(phase.name, self._phases.next_episode(phase), self._since, end, None)
+
     def _publish_plan(self) -> None:
         self.on_plan(self._phases.plan_so_far(self.plan))
-
-    def _record_phase(self, phase: Phase, edge: str, at: int) -> None:
-        self.log.write(records.PhaseEdge(t=at, name=phase.name, edge="begin" if edge == "begin" else "end"))
-
-    def _record_episode(self, phase: Phase, n: int, t0: int, t1: int, strike: int | None) -> None:
-        self.log.write(records.Episode(phase=phase.name, n=n, t0=t0, t1=t1, strike=strike, counts=True))
 
     # --- while the timeline is played ---------------------------------------------------------------
 
     def _check_not_aborted(self, phase: str | None) -> None:
-        self.check_alive(phase)
+        self.session.check_alive(phase)
         if self.commands.stop_requested_at is not None or self.commands.take_pending("break_off"):
             raise TimelineAborted
 

@@ -15,12 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from brokenpipe.drive.gauges.liveness import LivenessCheck
-from brokenpipe.drive.gauges.sampler import sampling
 from brokenpipe.drive.interactive.command_queue import CommandQueue
 from brokenpipe.drive.interactive.live_state import (
     LiveSourceFactory,
@@ -31,7 +29,6 @@ from brokenpipe.drive.interactive.live_state import (
 from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.interactive.report_worker import ReportWorker
 from brokenpipe.drive.locust.process import LocustProcess, locust_process
-from brokenpipe.drive.nemesis import nemesis
 from brokenpipe.drive.run_folder import (
     locked,
     new_report_folder,
@@ -40,22 +37,12 @@ from brokenpipe.drive.run_folder import (
     write_environment,
     write_plan,
 )
-from brokenpipe.drive.runner import (
-    Ending,
-    Terminated,
-    record_notices,
-    sampled_processes,
-    self_test_records,
-    watching_run,
-    write_finish,
-)
-from brokenpipe.drive.write_ledger_reader import open_ledger
+from brokenpipe.drive.run_session import Terminated, ledger_begun, load_config, recording, run_session
+from brokenpipe.drive.runner import self_test_records
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
-from brokenpipe.history.file_names import first_file
-from brokenpipe.history.fsync import Fsyncer, syncing
 from brokenpipe.history.records import SelfTest
-from brokenpipe.history.writer import Writer, open_writer
+from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import LoadConfig, Web
 from brokenpipe.load.web_messages import (
     AllUsersStopped,
@@ -158,18 +145,10 @@ class _WebSession:
         return new_report_folder(self._config.reports, self._config.plan.stem)
 
     def _load_config(self) -> LoadConfig:
-        scenario = self._config.plan.scenario
-        return LoadConfig(
-            locustfile=self._config.sources.locustfile,
-            # Placeholders: each run has its own. All different, or Locust would show one host.
-            arms={arm: f"http://{LOOPBACK}:{n}" for n, arm in enumerate(scenario.arms, 1)},
-            users=scenario.load.users,
-            seed=scenario.seed,
-            requests_path=Path(os.devnull),
-            time_limit_s=scenario.load.timeout_s,
-            arrivals_per_s=scenario.load.arrivals_per_s,
-            web=Web(self._config.port, str(self._page)),
-        )
+        # Placeholders: each run has its own. All different, or Locust would show one host.
+        urls = {arm: f"http://{LOOPBACK}:{n}" for n, arm in enumerate(self._config.plan.scenario.arms, 1)}
+        config = load_config(self._config.plan, self._config.sources, urls, Path(os.devnull))
+        return replace(config, web=Web(self._config.port, str(self._page)))
 
     # --- one run after the other --------------------------------------------------------------------
 
@@ -233,56 +212,32 @@ class _WebSession:
         self._session.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
-        with (
-            locked(folder),
-            syncing(folder) as fsyncer,
-            open_writer(first_file(folder, "experiment"), "experiment") as log,
-            _recording_end(log, fsyncer),
-        ):
+        with locked(folder), recording(folder) as run:
             point_latest_at(folder)
             for probe in self_tests:
-                log.write(probe)
+                run.log.write(probe)
             self._folder = folder
-            self._play(folder, plan, stack, load, log)
+            self._play(folder, plan, stack, load, run.log)
+            run.ending = "done"
 
     def _play(self, folder: Path, plan: Plan, stack: Stack, load: LocustProcess, log: Writer) -> None:
-        proxies = {name: arm.proxy for name, arm in stack.arms.items()}
-        databases = {name: arm.database for name, arm in stack.arms.items()}
-        target_toml = self._config.sources.target_folder / "target.toml"
-        certified = {fault.shortened() for phase in plan.scenario.phases if (fault := phase.fault)}
         source = self._config.live_source(folder, tuple(plan.scenario.arms))
         self._live_state = LiveStateBuilder(
             self._session, self._commands, source, folder.name, time.monotonic_ns()
         )
-
-        def certify(fault: Fault) -> None:
-            if fault.shortened() not in certified:
-                certified.add(fault.shortened())
-                for probe in self_test_records([fault], stack):
-                    log.write(probe)
-
         with (
-            open_ledger(plan.target.ledger, target_toml, stack, first_file(folder, "ledger"), log) as ledger,
-            open_writer(first_file(folder, "nemesis"), "nemesis") as acts,
-            open_writer(first_file(folder, "gauges"), "probe") as gauges,
-            sampling(sampled_processes(stack, load), databases, stack, gauges, log),
-            watching_run(stack, load, self._janitor, first_file(folder, "watch")) as watch_,
-            nemesis(proxies, stack.toxiproxy, acts, log) as actor,
+            ledger_begun(plan, self._config.sources, folder, stack, log) as ledger,
+            run_session(plan, folder, stack, load, ledger, log, self._janitor) as session,
         ):
-            ledger.begin()
             self._set_state("starting", "users are on their way")
             load.open()
             self._wait_ready(load)
             manual_run = ManualRun(
+                session=session,
                 plan=plan,
-                load=load,
-                nemesis=actor,
-                log=log,
-                check_alive=LivenessCheck(stack, log),
                 commands=self._commands,
                 on_plan=lambda changed: write_plan(folder, changed, self._config.sources),
-                self_test=certify,
-                drain_s=plan.scenario.load.timeout_s + 1.0,
+                self_test=_self_tester(plan, stack, log),
             )
             self._live_state.manual_run = manual_run
             with self._accepting_commands(load):
@@ -290,8 +245,7 @@ class _WebSession:
             self._set_state("reporting", "waiting for the last user")
             if not poll(lambda: self._commands.stopped or None, timeout_s=STOPPED_TIMEOUT_S, every_s=POLL_S):
                 load.check()
-            ledger.end(actor.end_all_connections, partial(watch_.silent_for_s, {"postgres"}))
-            record_notices(load.notices, log)
+            session.end()
 
     @contextmanager
     def _accepting_commands(self, load: LocustProcess) -> Iterator[None]:
@@ -344,21 +298,17 @@ class _WebSession:
                 self._commands.confirm_stopped()
 
 
-@contextmanager
-def _recording_end(log: Writer, fsyncer: Fsyncer) -> Iterator[None]:
-    """Record how the run ended, as the last line."""
-    ending: Ending = "failed"
-    try:
-        yield
-        ending = "done"
-    except KeyboardInterrupt:
-        ending = "interrupted"
-        raise
-    except Terminated:
-        ending = "terminated"
-        raise
-    finally:
-        write_finish(log, ending, fsyncer)
+def _self_tester(plan: Plan, stack: Stack, log: Writer) -> Callable[[Fault], None]:
+    """A function that tests a fault on this machine, the first time; those of the scenario are tested already."""
+    tested = {phase.fault.shortened() for phase in plan.scenario.phases if phase.fault}
+
+    def self_test(fault: Fault) -> None:
+        if fault.shortened() not in tested:
+            tested.add(fault.shortened())
+            for probe in self_test_records([fault], stack):
+                log.write(probe)
+
+    return self_test
 
 
 def _wait_for_page(load: LocustProcess, port: int) -> None:
