@@ -73,17 +73,19 @@ def test_a_sitting_in_containers(tmp_path: Path) -> None:
         assert ready
         sitting = Sitting(run, ready[1], reports)
         _press(sitting, "/swarm", data={"user_count": "2", "spawn_rate": "2"})
-        eventually(lambda: sitting.state["now"].get("doing") == "hands off", "nobody is there")
+        eventually(lambda: sitting.state["current"].get("activity") == "hands off", "nobody is there")
 
         _press(
             sitting,
-            "/brokenpipe/ask",
-            json={"what": "strike", "fault": {"name": "socket_kill"}, "arms": ["plain"]},
+            "/brokenpipe/commands",
+            json={"command": "strike", "fault": {"name": "socket_kill"}, "arms": ["plain"]},
         )
-        assert sitting.newest("socket_kill", 0)["seen"] == "1 of 1"
+        assert sitting.newest("socket_kill", 0)["detected"] == "1 of 1"
         restart = {"name": "server_restart", "away_ms": 300}
-        _press(sitting, "/brokenpipe/ask", json={"what": "strike", "fault": restart, "arms": ["plain"]})
-        assert sitting.newest("server_restart", 1)["seen"] == "1 of 1"
+        _press(
+            sitting, "/brokenpipe/commands", json={"command": "strike", "fault": restart, "arms": ["plain"]}
+        )
+        assert sitting.newest("server_restart", 1)["detected"] == "1 of 1"
 
         folder = sitting.folders[-1]
         _press(sitting, "/stop")

@@ -82,13 +82,13 @@ def test_what_is_right_is_done_in_order() -> None:
     assert _ask(desk, "hold", {**LATENCY, "jitter_ms": ""}, "plain", "pre_ping") is None
     strike, hold = desk.take_next(0), desk.take_next(0)
     assert strike
-    assert (strike.what, str(strike.fault), strike.arms) == (
+    assert (strike.name, str(strike.fault), strike.arms) == (
         "strike",
         "socket_kill · reset",
         ("plain",),
     )
     assert hold
-    assert (hold.what, str(hold.fault), hold.arms) == ("hold", "latency · 25 ms downstream", ())
+    assert (hold.name, str(hold.fault), hold.arms) == ("hold", "latency · 25 ms downstream", ())
 
 
 def test_one_fault_at_a_time() -> None:

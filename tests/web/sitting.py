@@ -122,17 +122,17 @@ class Sitting:
         return page.inner_text("#answer")
 
     def newest(self, fault: str, after: int) -> dict[str, Any]:
-        """What was done of a fault, once there are more deeds than that."""
+        """What was done of a fault, once there are more events than that."""
 
         def done() -> dict[str, Any] | None:
-            deeds: list[dict[str, Any]] = self.state["deeds"]
-            return deeds[0] if len(deeds) > after and deeds[0]["fault"].startswith(fault) else None
+            events: list[dict[str, Any]] = self.state["fault_events"]
+            return events[0] if len(events) > after and events[0]["fault"].startswith(fault) else None
 
-        return eventually(done, f"nobody did {fault}: {self.state['deeds'][:3]}", timeout_s=PATIENCE_S)
+        return eventually(done, f"nobody did {fault}: {self.state['fault_events'][:3]}", timeout_s=PATIENCE_S)
 
     def heal(self, page: Page) -> None:
         """Heal what is held, and wait as long as a failure takes until it is told."""
-        if self.state["now"].get("held"):
+        if self.state["current"].get("held"):
             self.press(page, "heal")
         time.sleep(LINGERS * LOOK_S)
 
@@ -153,7 +153,7 @@ class Sitting:
             state = self.state
             arms = state["tables"].get("arms", [])
             counts = [(row["broken"], row["failed"]) for row in arms]
-            well = state["now"].get("doing") == "hands off" and all(row["p95"] != "–" for row in arms)
+            well = state["current"].get("activity") == "hands off" and all(row["p95"] != "–" for row in arms)
             seen.append(counts if well and counts else None)
             if len(seen) == LINGERS and counts and all(each == counts for each in seen):
                 return True
@@ -194,7 +194,12 @@ def sitting_at(starter: Starter) -> Iterator[Sitting]:
         run.wait_for(READY.pattern.replace("^", "(?m)^", 1), timeout_s=90)
         found = READY.search(run.out)
         assert found
-        yield Sitting(run, found[1], reports)
+        sitting = Sitting(run, found[1], reports)
+        state = sitting.state
+        assert (state["state"], state["message"]) == ("ready", "press Start"), (
+            "the header shows both: no word twice"
+        )
+        yield sitting
 
 
 def _phase(n: int, fault: str) -> str:

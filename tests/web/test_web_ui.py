@@ -43,7 +43,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fault", SHOWS)
 def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, page: Page, fault: str) -> None:
     """Struck or held by hand on one arm: its figures get worse on the page while the other's do not."""
-    what, spared, deeds = SHOWS[fault], sitting.arm(SPARED), len(sitting.state["deeds"])
+    what, spared, events = SHOWS[fault], sitting.arm(SPARED), len(sitting.state["fault_events"])
     sitting.choose(page, fault, **PARAMETERS.get(fault, {}))
     strikes = fault in {"socket_kill", "commit_cut"}
     felt = (
@@ -52,7 +52,7 @@ def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, pag
         else grows(lambda: int(sitting.arm(STRUCK)[what]))
     )
     assert "at once" in sitting.press(page, "strike" if strikes else "hold")
-    assert sitting.newest(fault, deeds)["arms"] == [STRUCK]
+    assert sitting.newest(fault, events)["arms"] == [STRUCK]
     if strikes:  # one may find nobody at work
         for _ in range(5):
             if _within(felt, 4.0):
@@ -63,12 +63,12 @@ def test_a_fault_on_one_arm_is_felt_there_and_nowhere_else(sitting: Sitting, pag
         assert float(sitting.arm(STRUCK)["rate"].split()[0]) > 0, sitting.arm(STRUCK)
     if not strikes:
         page.locator("#state", has_text=f"{fault}").wait_for()
-        page.locator("#deeds tr.on", has_text=fault).wait_for()
+        page.locator("#fault-events tr.on", has_text=fault).wait_for()
     sitting.heal(page)
     after = sitting.arm(SPARED)
     assert (after["broken"], after["failed"]) == (spared["broken"], spared["failed"])
-    newest = sitting.newest(fault, deeds)
-    landed, watched = newest["seen"].split(" of ")
+    newest = sitting.newest(fault, events)
+    landed, watched = newest["detected"].split(" of ")
     assert landed == watched != "0", newest
 
 
@@ -96,14 +96,14 @@ def test_users_are_the_total_and_equal(sitting: Sitting, page: Page) -> None:
 
 def test_a_form_that_is_wrong_says_so_in_the_page(sitting: Sitting, page: Page) -> None:
     """The message names the field, what was found and what is allowed; and nothing happens to anybody."""
-    deeds = len(sitting.state["deeds"])
+    events = len(sitting.state["fault_events"])
     sitting.choose(page, "latency", ms=0)
     assert sitting.press(page, "hold") == "fault.ms: found 0; must be 1 or more"
     sitting.choose(page, "server_restart")
     assert "all arms share" in sitting.press(page, "strike")
     sitting.choose(page, "socket_kill", arms=())
     assert "at least one" in sitting.press(page, "strike")
-    assert len(sitting.state["deeds"]) == deeds
+    assert len(sitting.state["fault_events"]) == events
 
 
 FORGED = """async (url) => {
@@ -112,7 +112,8 @@ FORGED = """async (url) => {
     await post("/stop", "", "text/plain");
     await post("/stats/reset", "", "text/plain");
     await post("/swarm", "user_count=100&spawn_rate=100", "application/x-www-form-urlencoded");
-    await post("/brokenpipe/ask", JSON.stringify({ what: "strike", fault: { name: "socket_kill" } }), "text/plain");
+    const strike = { command: "strike", fault: { name: "socket_kill" } };
+    await post("/brokenpipe/commands", JSON.stringify(strike), "text/plain");
     const form = document.createElement("form");
     Object.assign(form, { method: "post", action: url + "/stop", target: "frame" });
     document.body.append(Object.assign(document.createElement("iframe"), { name: "frame" }), form);
@@ -148,7 +149,7 @@ def _another_page() -> Iterator[str]:
 
 def test_another_page_can_do_nothing(sitting: Sitting, page: Page) -> None:
     """A page that somebody has open beside ours can neither start, stop nor strike, nor read what we show."""
-    deeds = len(sitting.state["deeds"])
+    events = len(sitting.state["fault_events"])
     with _another_page() as address:
         other = page.context.new_page()
         other.goto(address)
@@ -156,13 +157,13 @@ def test_another_page_can_do_nothing(sitting: Sitting, page: Page) -> None:
         other.wait_for_timeout(1000)
         other.close()
     assert sitting.state["state"] == "running"
-    assert len(sitting.state["deeds"]) == deeds
+    assert len(sitting.state["fault_events"]) == events
     said = requests.get(f"{sitting.url}/stats/requests", timeout=10).json()
     assert said["user_count"] == 8
     assert said["stats"][-1]["num_requests"] > 0, "/stats/reset has been obeyed"
 
 
-@pytest.mark.parametrize("path", ["/swarm", "/stop", "/stats/reset", "/user", "/brokenpipe/ask"])
+@pytest.mark.parametrize("path", ["/swarm", "/stop", "/stats/reset", "/user", "/brokenpipe/commands"])
 def test_a_request_without_an_origin_of_ours_is_refused(sitting: Sitting, path: str) -> None:
     """Every route that changes something, Locust's own too: no origin, another one, or another name of this host."""
     port = sitting.url.rpartition(":")[2]

@@ -2,13 +2,13 @@
 
 Shared by both ends, so nothing of Locust is imported here.
 
-    harness ──▶ load   {"aim": {"arms": {"plain": URL}, "requests": PATH}}   a stack is ready for the next run
-                       {"show": {...}}                                       the new state for the pages
-                       {"answer": 7, "refusal": null | TEXT}                 the reply to `ask`
-    load ──▶ harness   {"swarm": 10}        users for each arm: Start was pressed, or their number changed
-                       {"halting": TIME}    Stop was pressed: users end from now on
-                       {"halted": true}     no user is left, and every request is logged
-                       {"ask": 7, "what": "strike", "fault": {...}, "arms": ["plain"]}
+    harness ──▶ load   {"run_targets": {"arms": {"plain": URL}, "requests": PATH}}   a stack is ready for the next run
+                       {"state": {...}}                                the new state for the pages
+                       {"reply": 7, "refusal": null | TEXT}            the reply to request 7
+    load ──▶ harness   {"users": 10}       users for each arm: Start was pressed, or their number changed
+                       {"stopping": TIME}  Stop was pressed: users end from now on
+                       {"stopped": true}   no user is left, and every request is logged
+                       {"request": 7, "command": "strike", "fault": {...}, "arms": ["plain"]}
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class RunTargets:
     requests_path: str
 
     def to_json(self) -> dict[str, object]:
-        return {"aim": {"arms": dict(self.arms), "requests": self.requests_path}}
+        return {"run_targets": {"arms": dict(self.arms), "requests": self.requests_path}}
 
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
     """A new state for the pages: JSON from the harness, which the load does not read."""
 
-    scene: Mapping[str, Any]
+    state: Mapping[str, Any]
 
     def to_json(self) -> dict[str, object]:
-        return {"show": dict(self.scene)}
+        return {"state": dict(self.state)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CommandReply:
     refusal: str | None
 
     def to_json(self) -> dict[str, object]:
-        return {"answer": self.number, "refusal": self.refusal}
+        return {"reply": self.number, "refusal": self.refusal}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class UserCountChanged:
     users: int
 
     def to_json(self) -> dict[str, object]:
-        return {"swarm": self.users}
+        return {"users": self.users}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class StopRequested:
     t: int
 
     def to_json(self) -> dict[str, object]:
-        return {"halting": self.t}
+        return {"stopping": self.t}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class AllUsersStopped:
     """No user is left, and all their requests are on disk."""
 
     def to_json(self) -> dict[str, object]:
-        return {"halted": True}
+        return {"stopped": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,17 @@ class CommandRequest:
     """A command from a page. `arms` empty: all of them."""
 
     number: int
-    what: CommandName
+    command: CommandName
     fault: Mapping[str, Any] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        return {"ask": self.number, "what": self.what, "fault": dict(self.fault), "arms": list(self.arms)}
+        return {
+            "request": self.number,
+            "command": self.command,
+            "fault": dict(self.fault),
+            "arms": list(self.arms),
+        }
 
 
 WebCommand = RunTargets | StateUpdate | CommandReply
@@ -101,20 +106,20 @@ WebEvent = UserCountChanged | StopRequested | AllUsersStopped | CommandRequest
 def parse_web_command(message: Mapping[str, Any]) -> WebCommand | None:
     """The command to the web UI in a message of the harness; None for any other message."""
     match message:
-        case {"aim": {"arms": arms, "requests": path}}:
+        case {"run_targets": {"arms": arms, "requests": path}}:
             return RunTargets(arms, path)
-        case {"show": scene}:
-            return StateUpdate(scene)
-        case {"answer": number, "refusal": refusal}:
+        case {"state": state}:
+            return StateUpdate(state)
+        case {"reply": number, "refusal": refusal}:
             return CommandReply(number, refusal)
     return None
 
 
 WEB_EVENT_PARSERS: dict[str, Callable[[Any], WebEvent]] = {
-    "swarm": lambda message: UserCountChanged(message["swarm"]),
-    "halting": lambda message: StopRequested(message["halting"]),
-    "halted": lambda _: AllUsersStopped(),
-    "ask": lambda message: CommandRequest(
-        message["ask"], message["what"], message["fault"], tuple(message["arms"])
+    "users": lambda message: UserCountChanged(message["users"]),
+    "stopping": lambda message: StopRequested(message["stopping"]),
+    "stopped": lambda _: AllUsersStopped(),
+    "request": lambda message: CommandRequest(
+        message["request"], message["command"], message["fault"], tuple(message["arms"])
     ),
 }

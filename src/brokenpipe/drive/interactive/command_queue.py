@@ -30,7 +30,7 @@ MAX_PENDING = 5  # strikes that were clicked ahead
 class Command:
     """A command from the page. Empty `arms`: all arms."""
 
-    what: CommandName
+    name: CommandName
     fault: Fault | None = None
     arms: tuple[str, ...] = ()
 
@@ -52,11 +52,11 @@ class CommandQueue:
     _pending: deque[Command] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def submit(self, ask: CommandRequest) -> str | None:
+    def submit(self, request: CommandRequest) -> str | None:
         """Accept a command, or return the reason why not."""
         with self._changed:
             try:
-                command = self._parse(ask)
+                command = self._parse(request)
             except ValueError as error:
                 return str(error)
             if refusal := self._refusal(command):
@@ -98,8 +98,8 @@ class CommandQueue:
             if not self._pending or self.stop_requested_at is not None:
                 return None
             self._current = self._pending.popleft()
-            self.held = self._current.fault if self._current.what == "hold" else self.held
-            self.playing = self._current.what == "play"
+            self.held = self._current.fault if self._current.name == "hold" else self.held
+            self.playing = self._current.name == "play"
             return self._current
 
     def finish(self, *, held: Fault | None) -> None:
@@ -107,39 +107,39 @@ class CommandQueue:
         with self._changed:
             self.held, self.playing, self._current = held, False, None
 
-    def take_pending(self, what: CommandName) -> bool:
+    def take_pending(self, name: CommandName) -> bool:
         """Remove every pending command of this kind; whether there was one."""
         with self._changed:
-            waiting = [command for command in self._pending if command.what == what]
+            waiting = [command for command in self._pending if command.name == name]
             for command in waiting:
                 self._pending.remove(command)
         return bool(waiting)
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _parse(self, ask: CommandRequest) -> Command:
+    def _parse(self, request: CommandRequest) -> Command:
         """The command of a form. Raises ValueError with what is wrong, in the words of the form."""
-        fault = _fault_of(ask.fault) if ask.what in {"strike", "hold"} else None
-        if unknown := [arm for arm in ask.arms if arm not in self.arms]:
+        fault = _fault_of(request.fault) if request.command in {"strike", "hold"} else None
+        if unknown := [arm for arm in request.arms if arm not in self.arms]:
             raise ValueError(f"no such arm: {unknown[0]}; there are {', '.join(self.arms)}")
-        arms = () if set(ask.arms) == set(self.arms) else ask.arms
+        arms = () if set(request.arms) == set(self.arms) else request.arms
         if fault:
             _check_phase(fault, arms)
             if self.tls and fault.parses_protocol:
                 raise ValueError(f"{fault.name} {UNREADABLE_OVER_TLS}")
-        return Command(ask.what, fault, arms)
+        return Command(request.command, fault, arms)
 
     def _refusal(self, command: Command) -> str | None:
         """The first reason to refuse a command."""
         held, playing = self._will_hold(), self._will_play()
-        acts = command.what in {"strike", "hold", "play"}
+        acts = command.name in {"strike", "hold", "play"}
         reasons = {
             "no run is on: press Start on Locust's page first": not self.running
             or self.stop_requested_at is not None,
-            "the timeline is not being played": command.what == "break_off" and not playing,
+            "the timeline is not being played": command.name == "break_off" and not playing,
             "the scenario's timeline is being played: break it off first, or wait for its end": playing
-            and (acts or command.what == "heal"),
-            "nothing is held": command.what == "heal" and not held,
+            and (acts or command.name == "heal"),
+            "nothing is held": command.name == "heal" and not held,
             f"{held} is held: heal it first, so that whatever breaks has one cause": acts
             and held is not None,
             f"{MAX_PENDING} commands are waiting already": acts and len(self._pending) >= MAX_PENDING,
@@ -151,13 +151,13 @@ class CommandQueue:
         """The fault that is held once every accepted command is done."""
         held = self.held
         for command in self._accepted():
-            if command.what in {"hold", "heal"}:
+            if command.name in {"hold", "heal"}:
                 held = command.fault
         return held
 
     def _will_play(self) -> bool:
         """Whether the timeline is being played, or will be."""
-        return self.playing or any(command.what == "play" for command in self._accepted())
+        return self.playing or any(command.name == "play" for command in self._accepted())
 
     def _accepted(self) -> list[Command]:
         """The current command and the pending ones, in order."""
@@ -169,8 +169,8 @@ def _unsuitable(command: Command, packet_loss_available: bool) -> dict[str, bool
         return {}
     name, strikes = command.fault.name, command.fault.momentary
     return {
-        f"{name} is no strike: it is held until it is healed": command.what == "strike" and not strikes,
-        f"{name} happens at one moment: strike it": command.what == "hold" and strikes,
+        f"{name} is no strike: it is held until it is healed": command.name == "strike" and not strikes,
+        f"{name} happens at one moment: strike it": command.name == "hold" and strikes,
         f"{name} takes network namespaces that were made ready for it: by hand those of --stack compose, with a "
         "scenario that has it; or hold a black_hole": command.fault.in_namespace
         and not packet_loss_available,

@@ -42,18 +42,23 @@ class SessionState:
             "run": None,
             "point": None,
             "tables": {},
-            "shades": {},
-            "deeds": [],
-            "now": {},
+            "fault_bands": {},
+            "fault_events": [],
+            "current": {},
         }
         timeline = [
-            {"name": phase.name, "fault": str(phase.fault or ""), "how": phase.describe(), "on": False}
+            {
+                "name": phase.name,
+                "fault": str(phase.fault or ""),
+                "description": phase.describe(),
+                "active": False,
+            }
             for phase in self.plan.scenario.phases
         ]
         return {
             **seen,
             "state": self.state,
-            "said": self.message,
+            "message": self.message,
             "reports": list(self.reports),
             "timeline": timeline,
             **more,
@@ -84,19 +89,19 @@ class LiveStateBuilder:
                 "arms": [_row(arm, snapshot) for arm, snapshot in snapshots.items()],
                 "faults": self._faults(events),
             },
-            shades=_fault_bands(events, self.started_ns, now),
-            deeds=[self._event(event, now) for event in reversed(events)],
-            now=self._now(),
+            fault_bands=_fault_bands(events, self.started_ns, now),
+            fault_events=[self._event(event, now) for event in reversed(events)],
+            current=self._current(),
         )
         for entry in seen["timeline"]:
             playing = self.manual_run.playing if self.manual_run else None
-            entry["on"] = playing is not None and playing.phase == entry["name"]
+            entry["active"] = playing is not None and playing.phase == entry["name"]
         return seen
 
-    def _now(self) -> dict[str, object]:
+    def _current(self) -> dict[str, object]:
         playing = self.manual_run.playing if self.manual_run else None
         return {
-            "doing": self.manual_run.activity if self.manual_run else self.session.message,
+            "activity": self.manual_run.activity if self.manual_run else self.session.message,
             "phase": (playing.phase if playing else self.manual_run.phase) if self.manual_run else "",
             "held": str(self.commands.held) if self.commands.held else "",
             "playing": self.commands.playing,
@@ -108,14 +113,14 @@ class LiveStateBuilder:
         point: dict[str, float | None] = {"t": round((now - self.started_ns) / 1e9, 2)}
         for n, snapshot in enumerate(snapshots.values()):
             rate = None if snapshot.rate is None else 100 * snapshot.rate
-            for what, value in (
+            for curve, value in (
                 ("rate", rate),
                 ("p95", snapshot.p95_ms),
                 ("out", snapshot.pool_out),
                 ("postgres", snapshot.postgres),
                 ("masked", snapshot.masked),
             ):
-                point[f"{what}_{n}"] = value
+                point[f"{curve}_{n}"] = value
         return point
 
     def _event(self, event: FaultEvent, now: int) -> dict[str, object]:
@@ -124,9 +129,9 @@ class LiveStateBuilder:
             "fault": event.fault,
             "arms": self._arms(event),
             "phase": event.phase,
-            "on": event.held and event.ended is None,
+            "active": event.held and event.ended is None,
             "lasted_s": round(((event.ended or now) - event.t) / 1e9, 1) if event.held else None,
-            "seen": f"{event.landed} of {event.watched}" if event.watched else "",
+            "detected": f"{event.landed} of {event.watched}" if event.watched else "",
             "error": event.error or "",
         }
 
@@ -137,14 +142,16 @@ class LiveStateBuilder:
 
     def _faults(self, events: Sequence[FaultEvent]) -> list[dict[str, str]]:
         """The rows of the tab: what is on now, what was done, and the timeline."""
-        current = self._now()
-        rows = [{"what": f"NOW: {current['doing']}", "phase": str(current["phase"]), "arms": "", "when": ""}]
+        current = self._current()
+        rows = [
+            {"event": f"NOW: {current['activity']}", "phase": str(current["phase"]), "arms": "", "time": ""}
+        ]
         rows += [
             {
-                "what": event.fault + (f" failed: {event.error}" if event.error else ""),
+                "event": event.fault + (f" failed: {event.error}" if event.error else ""),
                 "phase": event.phase,
                 "arms": ", ".join(self._arms(event)),
-                "when": f"{(event.t - self.started_ns) / 1e9:.1f} s"
+                "time": f"{(event.t - self.started_ns) / 1e9:.1f} s"
                 + (
                     ""
                     if not event.held
@@ -157,10 +164,10 @@ class LiveStateBuilder:
         ]
         rows += [
             {
-                "what": f"timeline: {phase.fault or 'no fault'}",
+                "event": f"timeline: {phase.fault or 'no fault'}",
                 "phase": phase.name,
                 "arms": ", ".join(phase.arms),
-                "when": phase.describe(),
+                "time": phase.describe(),
             }
             for phase in self.session.plan.scenario.phases
         ]
@@ -182,27 +189,27 @@ def _row(arm: str, snapshot: ArmSnapshot) -> dict[str, object]:
 
 
 def _fault_bands(events: Sequence[FaultEvent], started_ns: int, now: int) -> dict[str, list[object]]:
-    bands: dict[str, list[object]] = {"x0": [], "x1": [], "what": []}
+    bands: dict[str, list[object]] = {"x0": [], "x1": [], "label": []}
     for event in events:
         begin = (event.t - started_ns) / 1e9
         end = ((event.ended or now) - started_ns) / 1e9 if event.held else begin + STRIKE_BAND_S
         bands["x0"].append(begin)
         bands["x1"].append(end)
-        bands["what"].append(f"{event.fault} · {', '.join(event.arms)}")
+        bands["label"].append(f"{event.fault} · {', '.join(event.arms)}")
     return bands
 
 
 @contextmanager
-def publishing(load: LocustProcess, scene: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+def publishing(load: LocustProcess, state: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
     """Send the state for as long as the block lasts. A load that has ended is reported elsewhere."""
     over = threading.Event()
 
     def send() -> None:
         with suppress(BrokenpipeError):
             while not over.wait(EVERY_S):
-                load.send_to_web(StateUpdate(_finite(scene())))
+                load.send_to_web(StateUpdate(_finite(state())))
 
-    thread = threading.Thread(target=send, name="scene", daemon=True)
+    thread = threading.Thread(target=send, name="web state", daemon=True)
     thread.start()
     try:
         yield

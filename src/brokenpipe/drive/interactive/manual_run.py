@@ -82,7 +82,7 @@ class ManualRun:
 
     def _carry_out(self, command: Command) -> None:
         try:
-            _ACTIONS[command.what](self, command)
+            _ACTIONS[command.name](self, command)
         finally:
             self.commands.finish(held=self._phase.fault if self._phase else None)
 

@@ -163,7 +163,7 @@ class _WebSession:
                 self._commands.reset()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
                 load.send_to_web(RunTargets(urls, str(folder / "requests.ndjson")))
-                self._set_state("ready", "ready: press Start")
+                self._set_state("ready", "press Start")
                 self._config.on_message(f"ready: {self._config.url}")
                 self._wait_for_start(load)
                 self._record(folder, stack, load, self_tests)
@@ -271,25 +271,25 @@ class _WebSession:
 
     # --- the pages ----------------------------------------------------------------------------------
 
-    def _set_state(self, state: str, said: str) -> None:
-        self._session.state, self._session.message = state, said
+    def _set_state(self, state: str, message: str) -> None:
+        self._session.state, self._session.message = state, message
 
     def _state(self) -> dict[str, object]:
         for entry in self._session.reports:
             entry["state"] = self._reporter.state(Path(str(entry["page"])).parent)
-        watcher = self._live_state
-        return watcher.build() if watcher else self._session.build()
+        live_state = self._live_state
+        return live_state.build() if live_state else self._session.build()
 
-    def _on_message(self, news: WebEvent) -> None:
+    def _on_message(self, message: WebEvent) -> None:
         """Handle a message of Locust's page. Called in the thread that reads the load's messages."""
-        match news:
+        match message:
             case CommandRequest():
-                refusal = self._commands.submit(news)
-                if refusal is None and news.what == "report" and self._folder:
+                refusal = self._commands.submit(message)
+                if refusal is None and message.command == "report" and self._folder:
                     folder = self._folder
                     threading.Thread(target=self._reporter.make, args=(folder,), daemon=True).start()
                 if self._load:
-                    self._load.send_to_web(CommandReply(news.number, refusal))
+                    self._load.send_to_web(CommandReply(message.number, refusal))
             case UserCountChanged(users=users):
                 self._commands.set_users(users)
             case StopRequested(t=t):

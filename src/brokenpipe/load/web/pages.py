@@ -39,9 +39,9 @@ _TABLES: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
             ("postgres", "Postgres connections"),
         ],
     ),
-    "faults": ("Faults", [("what", "What"), ("phase", "Phase"), ("arms", "Arms"), ("when", "When")]),
+    "faults": ("Faults", [("event", "What"), ("phase", "Phase"), ("arms", "Arms"), ("time", "When")]),
 }
-_OF_RUN = ("tables", "shades", "deeds")
+_KEYS_OF_RUN = ("tables", "fault_bands", "fault_events")
 _BAR = """
 <style>.MuiFormControl-root:has(input[name="host"]) {{ display: none }}</style>
 <nav style="font:14px system-ui,sans-serif;background:#10231c;color:#dfe9e4;padding:7px 16px;display:flex;gap:20px">
@@ -57,7 +57,9 @@ class WebRuns(Protocol):
     def ready(self) -> bool:
         """True if Start may be pressed or the number of users changed."""
 
-    def ask(self, what: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]) -> str | None:
+    def send_command(
+        self, command: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]
+    ) -> str | None:
         """Send a command to the harness. Returns why it refuses; None: it will be carried out."""
 
 
@@ -68,20 +70,20 @@ class WebPages:
         self._web_runs = web_runs
         self._web = web
         self._arms = arms
-        self._scene: Mapping[str, Any] = {"state": "preparing", "said": "", "reports": [], "tables": {}}
+        self._state: Mapping[str, Any] = {"state": "preparing", "message": "", "reports": [], "tables": {}}
         self._points: deque[Mapping[str, Any]] = deque(maxlen=MAX_POINTS)
         self._run: str | None = None
 
-    def show(self, scene: Mapping[str, Any]) -> None:
+    def show(self, state: Mapping[str, Any]) -> None:
         """Set the newest state. Its `point` is added to the charts, which are cleared at the start of a run."""
-        if scene["run"] is None:  # between two runs, what the last one showed stays
-            scene = {**scene, **{key: self._scene.get(key, {}) for key in _OF_RUN}}
-        elif scene["run"] != self._run:
-            self._run = scene["run"]
+        if state["run"] is None:  # between two runs, what the last one showed stays
+            state = {**state, **{key: self._state.get(key, {}) for key in _KEYS_OF_RUN}}
+        elif state["run"] != self._run:
+            self._run = state["run"]
             self._points.clear()
-        if scene["point"]:
-            self._points.append(scene["point"])
-        self._scene = scene
+        if state["point"]:
+            self._points.append(state["point"])
+        self._state = state
 
     def attach(self, web_ui: Any) -> None:
         """Add everything to Locust's application, and put the origin check in front of all of it."""
@@ -104,8 +106,8 @@ class WebPages:
 
     def _not_yet(self) -> Response | None:
         if request.path == "/swarm" and not self._web_runs.ready:
-            said = self._scene["said"] or "the stack for the next run is being prepared"
-            return jsonify({"success": False, "message": f"Not yet: {said}. Try again in some seconds."})
+            message = self._state["message"] or "the stack for the next run is being prepared"
+            return jsonify({"success": False, "message": f"Not yet: {message}. Try again in some seconds."})
         return None
 
     def _extend(self, response: Response) -> Response:
@@ -113,7 +115,7 @@ class WebPages:
             bar = _BAR.format(prefix=PREFIX, arms=len(self._arms))
             response.set_data(response.get_data(as_text=True).replace("<body>", f"<body>{bar}", 1))
         elif request.path == "/stats/requests" and isinstance(response.json, dict):
-            extended = [{"key": key, "data": self._scene["tables"].get(key, [])} for key in _TABLES]
+            extended = [{"key": key, "data": self._state["tables"].get(key, [])} for key in _TABLES]
             response.set_data(json.dumps({**response.json, "extended_stats": extended}))
         return response
 
@@ -121,40 +123,40 @@ class WebPages:
 
     def _blueprint(self) -> Blueprint:
         ours = Blueprint("brokenpipe", __name__, url_prefix=PREFIX)
-        ours.get("/")(self._page)
-        ours.get("/state")(self._state)
-        ours.get("/series")(self._series)
-        ours.get("/reports/<int:number>")(self._report)
-        ours.post("/ask")(self._ask)
+        ours.get("/")(self._get_page)
+        ours.get("/state")(self._get_state)
+        ours.get("/series")(self._get_series)
+        ours.get("/reports/<int:number>")(self._get_report)
+        ours.post("/commands")(self._post_command)
         return ours
 
-    def _page(self) -> Response:
+    def _get_page(self) -> Response:
         return send_file(self._web.page, mimetype="text/html", max_age=0)
 
-    def _state(self) -> Response:
-        return jsonify({key: part for key, part in self._scene.items() if key != "point"})
+    def _get_state(self) -> Response:
+        return jsonify({key: part for key, part in self._state.items() if key != "point"})
 
-    def _series(self) -> Response:
+    def _get_series(self) -> Response:
         columns: dict[str, list[Any]] = {}
         for point in self._points:
             for name, value in point.items():
                 columns.setdefault(name, []).append(value)
         return jsonify(columns)
 
-    def _report(self, number: int) -> Response | tuple[str, int]:
+    def _get_report(self, number: int) -> Response | tuple[str, int]:
         """A report of this web session, by its index in the list."""
-        reports = self._scene["reports"]
+        reports = self._state["reports"]
         page = Path(reports[number]["page"]) if number < len(reports) else None
         if page is None or not page.is_file():
             return "There is no report of that run yet.", 404
         return send_file(page, mimetype="text/html", max_age=0)
 
-    def _ask(self) -> tuple[Response, int]:
-        asked = request.get_json(silent=True) if (request.content_length or 0) <= MAX_REQUEST_BYTES else None
-        if not isinstance(asked, dict) or asked.get("what") not in COMMAND_NAMES:
-            return jsonify({"refusal": f"asked for nothing that there is: {', '.join(COMMAND_NAMES)}"}), 400
-        fault, arms = asked.get("fault") or {}, asked.get("arms") or []
+    def _post_command(self) -> tuple[Response, int]:
+        body = request.get_json(silent=True) if (request.content_length or 0) <= MAX_REQUEST_BYTES else None
+        if not isinstance(body, dict) or body.get("command") not in COMMAND_NAMES:
+            return jsonify({"refusal": f"no such command; there are {', '.join(COMMAND_NAMES)}"}), 400
+        fault, arms = body.get("fault") or {}, body.get("arms") or []
         if not isinstance(fault, dict) or not all(isinstance(arm, str) for arm in arms):
             return jsonify({"refusal": "fault is an object, arms a list of names"}), 400
-        refusal = self._web_runs.ask(asked["what"], fault, tuple(arms))
+        refusal = self._web_runs.send_command(body["command"], fault, tuple(arms))
         return jsonify({"refusal": refusal}), 409 if refusal else 202

@@ -83,17 +83,19 @@ class WebRunController:
         match message:
             case RunTargets(arms=arms, requests_path=path):
                 self._next_config = replace(self._config, arms=arms, requests_path=Path(path))
-            case StateUpdate(scene=scene):
-                self.pages.show(scene)
+            case StateUpdate(state=state):
+                self.pages.show(state)
             case CommandReply(number=number, refusal=refusal):
                 if waiting := self._pending_replies.pop(number, None):
                     waiting.set(refusal)
 
-    def ask(self, what: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]) -> str | None:
+    def send_command(
+        self, command: CommandName, fault: Mapping[str, Any], arms: tuple[str, ...]
+    ) -> str | None:
         """Send a command to the harness. Returns why it refuses; None: it will be carried out."""
         self._last_request += 1
         self._pending_replies[self._last_request] = answer = AsyncResult()
-        self._control_client.queue(CommandRequest(self._last_request, what, fault, arms))
+        self._control_client.queue(CommandRequest(self._last_request, command, fault, arms))
         try:
             refusal: str | None = answer.get(timeout=REPLY_TIMEOUT_S)
         except Timeout:

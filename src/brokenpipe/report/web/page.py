@@ -67,7 +67,7 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
     )
     names = ["t", *(f"{key}_{n}" for n in range(len(arms)))]
     points.data = {name: [] for name in names}
-    shades = ColumnDataSource({"x0": [], "x1": [], "what": []}, name="shades")
+    bands = ColumnDataSource({"x0": [], "x1": [], "label": []}, name="fault_bands")
     across = DataRange1d(follow="end", follow_interval=SHOWN_S, range_padding=0.02)
     up = DataRange1d(start=0, range_padding=0.15, only_visible=True)
     chart = figure(
@@ -83,7 +83,7 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
     chart.yaxis.formatter = NumeralTickFormatter(format=form)
     if form == "0":  # no two ticks with the same number
         chart.yaxis.ticker = AdaptiveTicker(min_interval=1, num_minor_ticks=0)
-    bands = chart.vstrip("x0", "x1", source=shades, fill_color="#c0392b", fill_alpha=0.14, line_alpha=0)
+    strips = chart.vstrip("x0", "x1", source=bands, fill_color="#c0392b", fill_alpha=0.14, line_alpha=0)
     for n, arm in enumerate(arms):
         chart.line(
             "t",
@@ -94,9 +94,9 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
             line_dash=list(dash_of(n)) or "solid",
             name=arm,
         )
-    # The shades are no part of what the axes must show.
-    across.renderers = up.renderers = [each for each in chart.renderers if each is not bands]
-    chart.add_tools(HoverTool(renderers=[bands], tooltips=[("fault", "@what")]))
+    # The bands are no part of what the axes must show.
+    across.renderers = up.renderers = [each for each in chart.renderers if each is not strips]
+    chart.add_tools(HoverTool(renderers=[strips], tooltips=[("fault", "@label")]))
     return chart
 
 
@@ -105,21 +105,21 @@ def _forms() -> Iterator[dict[str, object]]:
     for kind in fault_kinds():
         yield {
             "name": kind.fault_name(),
-            "says": kind.summary(),
-            "strikes": kind.momentary,
-            "fields": [{"key": key, **_field(told)} for key, told in kind.parameter_schema().items()],
+            "description": kind.summary(),
+            "momentary": kind.momentary,
+            "fields": [{"key": key, **_field(schema)} for key, schema in kind.parameter_schema().items()],
         }
 
 
-def _field(told: dict[str, Any]) -> dict[str, object]:
+def _field(schema: dict[str, Any]) -> dict[str, object]:
     """A number with its limits, or a choice, with the value that the form begins with."""
-    kinds = told.get("anyOf", [told])
+    kinds = schema.get("anyOf", [schema])
     kind = next(each for each in kinds if each.get("type") != "null")
     return {
         "choices": kind.get("enum"),
         "least": kind.get("minimum"),
         "most": kind.get("maximum"),
-        "default": told.get("default", next(iter(told.get("examples", ())), None)),
-        "required": told["required"],
-        "hint": told.get("description", ""),
+        "default": schema.get("default", next(iter(schema.get("examples", ())), None)),
+        "required": schema["required"],
+        "hint": schema.get("description", ""),
     }

@@ -1,10 +1,10 @@
-// Asks the server twice a second what there is, shows it, and sends what somebody wants. Texts are only ever set as text.
+// Gets the state from the server twice a second, shows it, and sends commands. Texts are only ever set as text.
 "use strict";
 (() => {
   const one = (selector) => document.querySelector(selector);
   const forms = JSON.parse(one("#forms").textContent);
   const form = one("#faults form");
-  let scene = null;
+  let state = null;
 
   const chosen = () => forms.find((each) => each.name === form.elements.fault.value);
 
@@ -39,11 +39,11 @@
         return label;
       }),
     );
-    one("#says").textContent = chosen().says;
+    one("#description").textContent = chosen().description;
     enable();
   }
 
-  function wanted() {
+  function formValues() {
     const fault = { name: chosen().name };
     for (const field of chosen().fields) {
       const value = form.elements[`param-${field.key}`].value;
@@ -53,34 +53,34 @@
     return { fault, arms };
   }
 
-  function say(text, refused) {
+  function showReply(text, refused) {
     const answer = one("#answer");
     answer.textContent = text;
     answer.className = refused ? "refused" : "taken";
   }
 
-  async function ask(what, more = {}) {
+  async function send(command, more = {}) {
     try {
-      const response = await fetch("/brokenpipe/ask", {
+      const response = await fetch("/brokenpipe/commands", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ what, ...more }),
+        body: JSON.stringify({ command, ...more }),
       });
-      const said = response.headers.get("Content-Type").includes("json") ? await response.json() : { refusal: await response.text() };
-      const done = { report: "The report is being made." }[what] ?? "It will be done at once.";
-      say(said.refusal ?? done, said.refusal != null);
+      const reply = response.headers.get("Content-Type").includes("json") ? await response.json() : { refusal: await response.text() };
+      const done = { report: "The report is being made." }[command] ?? "It will be done at once.";
+      showReply(reply.refusal ?? done, reply.refusal != null);
     } catch (error) {
-      say("The server of this page does not answer.", true);
+      showReply("The server of this page does not answer.", true);
     }
   }
 
   function enable() {
-    const running = scene?.state === "running";
-    const playing = running && scene.now.playing;
-    const held = running && scene.now.held !== "";
+    const running = state?.state === "running";
+    const playing = running && state.current.playing;
+    const held = running && state.current.held !== "";
     const button = (name) => one(`button[name=${name}]`);
-    button("strike").disabled = !running || playing || held || !chosen().strikes;
-    button("hold").disabled = !running || playing || held || chosen().strikes;
+    button("strike").disabled = !running || playing || held || !chosen().momentary;
+    button("hold").disabled = !running || playing || held || chosen().momentary;
     button("heal").disabled = !held;
     button("play").disabled = !running || playing || held;
     button("break_off").disabled = !playing;
@@ -90,17 +90,17 @@
   // What is shown already stays as it is: a link that is made anew twice a second cannot be relied on to be clicked.
   const shown = {};
   function isNew(place, data) {
-    const said = JSON.stringify(data);
-    const news = shown[place] !== said;
-    shown[place] = said;
-    return news;
+    const text = JSON.stringify(data);
+    const changed = shown[place] !== text;
+    shown[place] = text;
+    return changed;
   }
 
   function rows(table, entries, cells) {
     if (!isNew(table, entries)) return;
     one(`${table} tbody`).replaceChildren(
       ...entries.map((entry) => {
-        const row = element("tr", "", { className: entry.on ? "on" : "" });
+        const row = element("tr", "", { className: entry.active ? "on" : "" });
         row.append(...cells(entry).map((text) => element("td", text)));
         if (entry.error) row.lastChild.className = "failed";
         return row;
@@ -130,25 +130,25 @@
     );
   }
 
-  function show(now) {
-    scene = now;
+  function show(latest) {
+    state = latest;
     one("#lost").hidden = true;
-    const state = one("#state");
-    state.dataset.state = now.state;
-    state.querySelector("b").textContent = now.state;
-    const doing = now.state === "running" ? now.now : {};
-    state.querySelector("span").textContent = [doing.doing ?? now.said, doing.episode && `episode ${doing.episode}`, doing.users && `${doing.users} users an arm`]
+    const header = one("#state");
+    header.dataset.state = latest.state;
+    header.querySelector("b").textContent = latest.state;
+    const current = latest.state === "running" ? latest.current : {};
+    header.querySelector("span").textContent = [current.activity ?? latest.message, current.episode && `episode ${current.episode}`, current.users && `${current.users} users an arm`]
       .filter(Boolean).join(" · ");
-    showArms(now.tables.arms);
-    rows("#deeds", now.deeds.length ? now.deeds : [], (deed) => [
-      `${deed.at_s.toFixed(1)} s`, deed.fault, deed.arms.join(", "),
-      deed.lasted_s == null ? "" : deed.on ? `${deed.lasted_s.toFixed(1)} s, on` : `${deed.lasted_s.toFixed(1)} s`, deed.error || deed.seen,
+    showArms(latest.tables.arms);
+    rows("#fault-events", latest.fault_events.length ? latest.fault_events : [], (event) => [
+      `${event.at_s.toFixed(1)} s`, event.fault, event.arms.join(", "),
+      event.lasted_s == null ? "" : event.active ? `${event.lasted_s.toFixed(1)} s, on` : `${event.lasted_s.toFixed(1)} s`, event.error || event.detected,
     ]);
-    rows("#timeline", now.timeline, (phase) => [phase.name, phase.fault || "none", phase.how]);
-    showReports(now.reports);
+    rows("#timeline", latest.timeline, (phase) => [phase.name, phase.fault || "none", phase.description]);
+    showReports(latest.reports);
     for (const view of Bokeh.documents[0]?.roots() ?? [])
       for (const renderer of view.renderers)
-        if (renderer.data_source?.name === "shades") renderer.data_source.data = now.shades.x0 ? now.shades : { x0: [], x1: [], what: [] };
+        if (renderer.data_source?.name === "fault_bands") renderer.data_source.data = latest.fault_bands.x0 ? latest.fault_bands : { x0: [], x1: [], label: [] };
     enable();
   }
 
@@ -165,12 +165,12 @@
   for (const each of forms) form.elements.fault.append(element("option", each.name, { value: each.name }));
   form.elements.fault.addEventListener("change", fill);
   form.addEventListener("submit", (event) => event.preventDefault());
-  for (const what of ["strike", "hold"]) one(`button[name=${what}]`).addEventListener("click", () => {
-    const wish = wanted();
-    if (wish.arms.length) ask(what, wish);
-    else say("Choose an arm, at least one.", true);
+  for (const command of ["strike", "hold"]) one(`button[name=${command}]`).addEventListener("click", () => {
+    const values = formValues();
+    if (values.arms.length) send(command, values);
+    else showReply("Choose an arm, at least one.", true);
   });
-  for (const what of ["heal", "play", "break_off", "report"]) one(`button[name=${what}]`).addEventListener("click", () => ask(what));
+  for (const command of ["heal", "play", "break_off", "report"]) one(`button[name=${command}]`).addEventListener("click", () => send(command));
   fill();
   poll();
 })();
