@@ -9,19 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from brokenpipe.drive.locust.errors import ended_error, foreign_url_error, not_ready_error, reported_error
 from brokenpipe.drive.locust.worker_process import LOCUST, STOP_TIMEOUT_S, load_worker, require_running
-from brokenpipe.errors import (
-    BrokenpipeError,
-    LocustfileError,
-    RecordingError,
-    RedirectError,
-    StackError,
-    UsageError,
-)
+from brokenpipe.errors import BrokenpipeError
 from brokenpipe.load import config as load_config
 from brokenpipe.load.config import Bind, LoadConfig
 from brokenpipe.load.messages import (
@@ -50,7 +44,6 @@ OnWebMessage = Callable[[WebEvent], None]
 
 WORKER_CHECK_S = 0.5  # between two checks that all workers still start
 GIVE_UP_CHECK_S = 0.5  # between two calls of `give_up`
-EXIT_WAIT_S = 0.5  # from the end of the channel to the end of its process
 
 
 @dataclass(slots=True)
@@ -119,7 +112,7 @@ class LocustProcess:
     def failure(self) -> BrokenpipeError | None:
         """Why the load cannot go on, if it cannot."""
         if self._state.failure is None and self._state.gone and not self._stopping:
-            self._state.failure = self._ended_error()
+            self._state.failure = ended_error(self._process)
         return self._state.failure
 
     def check(self) -> None:
@@ -136,11 +129,7 @@ class LocustProcess:
             if time.monotonic() > deadline:
                 break
         if self._state.ready is None:
-            raise StackError(
-                f"locust: {self._config.total_users} users were not ready within {timeout_s:g} s",
-                remedy="See its log: a user's __init__ may wait for something, or the machine is too busy.",
-                details=self._process.last_lines(),
-            )
+            raise not_ready_error(self._process, self._config.total_users, timeout_s)
         return self._state.ready
 
     def send_to_web(self, message: WebCommand) -> None:
@@ -243,9 +232,9 @@ class LocustProcess:
                 case WorkerClockOffset():
                     self._record_offset(message)
                 case Refused():
-                    state.failure = state.failure or self._foreign_url_error(message)
+                    state.failure = state.failure or foreign_url_error(self._config, message)
                 case Failed(what=what, text=text):
-                    state.failure = state.failure or _load_error(what, text)
+                    state.failure = state.failure or reported_error(what, text)
             self._changed.notify_all()
 
     def _record_offset(self, measured: WorkerClockOffset) -> None:
@@ -254,27 +243,6 @@ class LocustProcess:
             self._on_aligned(measured)
         except BrokenpipeError as error:
             self._state.failure = self._state.failure or error
-
-    def _foreign_url_error(self, refused: Refused) -> UsageError:
-        if refused.redirected_by:
-            return _redirect_error(refused.redirected_by, refused.url, self._config.arms)
-        addresses = ", ".join(self._config.arms.values())
-        return LocustfileError(
-            f"{self._config.locustfile}: asked for {refused.url}, which is not the address of its arm",
-            remedy="Use paths such as /chat: brokenpipe sends requests to the targets that it started, "
-            "and to nothing else.",
-            details=(f"the arms' addresses: {addresses}",),
-        )
-
-    def _ended_error(self) -> StackError:
-        with suppress(Exception):
-            self._process.popen.wait(EXIT_WAIT_S)
-        code = self._process.popen.poll()
-        return StackError(
-            f"locust: the load generator ended by itself ({_exit_text(code)})",
-            remedy=f"See {self._process.log_path}.",
-            details=self._process.last_lines(),
-        )
 
 
 @contextmanager
@@ -300,17 +268,8 @@ def locust_process(
         master = bind or Bind(LOOPBACK, free_port())
         # The order of sets is random as well.
         extra_environment = {**(environment or {}), "PYTHONHASHSEED": str(child_config.seed % 2**32)}
-        process = started.enter_context(
-            child(
-                "locust",
-                _argv(child_config, master),
-                log_path=log_path,
-                janitor=janitor,
-                env=clean_environment({**extra_environment, load_config.VARIABLE: child_config.to_json()}),
-                pass_fds=(theirs.fileno(),),
-                stop_timeout_s=STOP_TIMEOUT_S + 2.0,
-            )
-        )
+        locust = _locust_child(child_config, master, log_path, janitor, extra_environment)
+        process = started.enter_context(locust)
         raise_limit(process.pid)
         theirs.close()  # only the child keeps this end, so that its exit closes the channel
         workers = [
@@ -327,6 +286,21 @@ def locust_process(
                 load.stop()  # all together, with their last records
 
 
+def _locust_child(
+    config: LoadConfig, master: Bind, log_path: Path, janitor: Janitor, environment: Mapping[str, str]
+) -> AbstractContextManager[Child]:
+    """The process of Locust. Its end of the channel is `config.control_fd`."""
+    return child(
+        "locust",
+        _argv(config, master),
+        log_path=log_path,
+        janitor=janitor,
+        env=clean_environment({**environment, load_config.VARIABLE: config.to_json()}),
+        pass_fds=(config.control_fd,),
+        stop_timeout_s=STOP_TIMEOUT_S + 2.0,
+    )
+
+
 def _argv(config: LoadConfig, bind: Bind) -> list[str]:
     users, workers = str(config.total_users), str(config.workers)
     master = ["--master", "--master-bind-host", bind.host, "--master-bind-port", str(bind.port)]
@@ -340,26 +314,3 @@ def _argv(config: LoadConfig, bind: Bind) -> list[str]:
 
 def _web_options(config: LoadConfig) -> list[str]:
     return ["--web-port", str(config.web.port)] if config.web else ["--headless", "--only-summary"]
-
-
-def _redirect_error(arm: str, url: str, arms: Mapping[str, str]) -> RedirectError:
-    return RedirectError(
-        f"the service of arm {arm} redirects to {url}, which is not its own address ({arms.get(arm)}): "
-        "nothing is requested there",
-        remedy="Have it redirect within itself: by a path, or to the host that it was asked by. "
-        "A locustfile that is content with the redirect says allow_redirects=False.",
-    )
-
-
-def _load_error(what: str, text: str) -> BrokenpipeError:
-    if what == "recording":
-        return RecordingError(text, remedy="Make room on that disk and run again; what was recorded is kept.")
-    if what == "workers":
-        return StackError(f"locust: {text}", remedy="See logs/load-w1.log and those beside it.")
-    return LocustfileError(text, remedy="Correct the locustfile; `locust -f FILE --list` loads it alone.")
-
-
-def _exit_text(code: int | None) -> str:
-    if code is None:
-        return "it closed its channel and goes on"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
