@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from tests.unit.recorded import STEADY, TARGET, scenario
-from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Log, Notes, fake_session
+from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Hung, Log, Notes, fake_session
 
 from brokenpipe.drive import run_session, timeline
 from brokenpipe.drive.interactive import manual_run
 from brokenpipe.drive.interactive.command_queue import Command, CommandQueue
 from brokenpipe.drive.interactive.manual_run import ManualRun
 from brokenpipe.drive.nemesis import nemesis
+from brokenpipe.drive.watch import wait_limit
 from brokenpipe.drive.watch.watch import NoSilenceMonitor
 from brokenpipe.faults import AnyFault, Fault
 from brokenpipe.history import records
@@ -75,6 +76,8 @@ class Hand:
     commands: IdleCommandQueue
     plans: list[Plan] = field(default_factory=list)
     on_certify: Callable[[], object] = lambda: None
+    watch: Any = field(default_factory=NoSilenceMonitor)
+    drain_s: float = 1.0
 
     def ask(self, what: CommandName, fault: dict[str, Any] | None = None) -> str | None:
         return self.commands.submit(CommandRequest(1, what, fault or {}))
@@ -87,7 +90,7 @@ class Hand:
             self.on_certify()
 
         ManualRun(
-            session=fake_session(self.nemesis, self.log, NoSilenceMonitor(), 1.0),
+            session=fake_session(self.nemesis, self.log, self.watch, self.drain_s),
             plan=Plan(stem="hand", scenario=scenario(STEADY), target=TARGET, by_hand=True),
             commands=self.commands,
             on_plan=self.plans.append,
@@ -108,7 +111,7 @@ class Hand:
 @pytest.fixture
 def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     notes = Notes(Clock())
-    for module in (manual_run, run_session, timeline):
+    for module in (manual_run, run_session, timeline, wait_limit):
         monkeypatch.setattr(module, "time", notes.clock)
     desk = IdleCommandQueue(("plain", "pre_ping"), running=True, users=2)
     desk.clock = notes.clock
@@ -151,6 +154,17 @@ def test_a_timeline_played_twice(hand: Hand) -> None:
     hand.play()
     assert hand.numbers("steady") == [0, 1, 2, 3]
     assert hand.plans[-1].scenario.phase("steady").count == 4
+
+
+def test_a_timeline_played_by_hand_does_not_wait_for_what_stands_still(hand: Hand) -> None:
+    """As in a run by file: requests that hang on a silent server are not waited for, and the play ends soon."""
+    hand.watch, hand.drain_s = Hung(hand.notes.clock, since=hand.notes.clock.now), 1000.0
+    hand.nemesis.load.hangs = True
+    began = hand.notes.clock.now
+    hand.ask("play")
+    hand.play()
+    planned_s = hand.plans[-1].scenario.forecast_s
+    assert hand.notes.clock.now - began < planned_s + 100.0
 
 
 def test_a_nemesis_heals_all_that_it_injected() -> None:

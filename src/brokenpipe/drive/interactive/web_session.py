@@ -59,6 +59,7 @@ from brokenpipe.plan.project import Project
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK, is_taken, poll
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.processes.standstill import ending_stopped_processes
 from brokenpipe.stack.processes.watched_janitor import janitor
 from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Stack
@@ -159,7 +160,8 @@ class _WebSession:
             with start_stack(self._stack_spec(folder)) as stack:
                 self._set_state("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
-                self_tests = list(self_test_records(faults, stack))
+                with ending_stopped_processes():
+                    self_tests = list(self_test_records(faults, stack))
                 self._commands.reset()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
                 load.send_to_web(RunTargets(urls, str(folder / "requests.ndjson")))
