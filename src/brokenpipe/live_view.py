@@ -49,10 +49,10 @@ class FaultEvent:
 
 
 class LiveSource(Protocol):
-    """Reads what has been added to a history since the last look. `now` is time.monotonic_ns()."""
+    """Reads what has been added to a history since the last call. `now` is time.monotonic_ns()."""
 
-    def look(self, now: int) -> Mapping[str, ArmSnapshot]: ...
+    def read(self, now: int) -> Mapping[str, ArmSnapshot]: ...
 
-    def deeds(self) -> Sequence[FaultEvent]:
+    def fault_events(self) -> Sequence[FaultEvent]:
         """The latest, the newest last."""
         ...

@@ -36,7 +36,7 @@ def _play(run: Recorded) -> None:
 def test_what_is_shown_is_what_will_be_reported(run: Recorded) -> None:
     """Requests, failed, broken, masked and the rate are those of the report, arm by arm."""
     _play(run)
-    seen = LiveReader(run.folder, ARMS).look(run.at(5))
+    seen = LiveReader(run.folder, ARMS).read(run.at(5))
     cells = run.measured().cells
     for arm in ARMS:
         cell, sight = cells[arm, "kill"], seen[arm]
@@ -51,18 +51,18 @@ def test_it_goes_on_where_it_looked_last(run: Recorded) -> None:
     lookout = LiveReader(run.folder, ARMS)
     run.experiment(records.PhaseEdge(t=run.at(1), name="kill", edge="begin"))
     failed = run.request("plain", 2, status=500, failure="status")
-    assert lookout.look(run.at(2.1))["plain"].failed == 0, "it waits for what is said of it"
+    assert lookout.read(run.at(2.1))["plain"].failed == 0, "it waits for what is said of it"
     run.witness(
         "plain", k="request", id=failed, t0=run.at(2), t1=run.at(2.05), failed=True,
         errors=[error("statement", CLOSED, dead=False)], raised=None, waiting=None,
     )  # fmt: skip
     with (run.folder / "requests.ndjson").open("a") as file:
         file.write('{"k":"end","t0":')
-    assert lookout.look(run.at(2.2))["plain"].broken == 1
+    assert lookout.read(run.at(2.2))["plain"].broken == 1
     with (run.folder / "requests.ndjson").open("a") as file:
         file.write(f'{run.at(2.1)},"arm":"plain","name":"POST /chat","id":"User-9","ms":7.5,"status":200}}\n')
-    assert _counts(lookout.look(run.at(2.3))["plain"]) == (2, 1, 1)
-    assert _counts(lookout.look(run.at(2.4))["plain"]) == (2, 1, 1)
+    assert _counts(lookout.read(run.at(2.3))["plain"]) == (2, 1, 1)
+    assert _counts(lookout.read(run.at(2.4))["plain"]) == (2, 1, 1)
 
 
 def test_without_testimony_it_waits_for_a_second_only(run: Recorded) -> None:
@@ -70,8 +70,8 @@ def test_without_testimony_it_waits_for_a_second_only(run: Recorded) -> None:
     lookout = LiveReader(run.folder, ARMS)
     run.experiment(records.PhaseEdge(t=run.at(1), name="kill", edge="begin"))
     run.request("plain", 2, status=500, failure="status")
-    assert _counts(lookout.look(run.at(2.1))["plain"]) == (0, 0, 0)
-    assert _counts(lookout.look(run.at(3.2))["plain"]) == (1, 1, 0)
+    assert _counts(lookout.read(run.at(2.1))["plain"]) == (0, 0, 0)
+    assert _counts(lookout.read(run.at(3.2))["plain"]) == (1, 1, 0)
 
 
 def test_what_happens_between_phases_does_not_count(run: Recorded) -> None:
@@ -80,7 +80,7 @@ def test_what_happens_between_phases_does_not_count(run: Recorded) -> None:
     run.request("plain", 3.5, errors=[error("statement", CLOSED, dead=True)])
     run.requests("plain", [0.5, 2, 3.6])
     run.close("plain", 3.5, pool_invalidated=True)
-    sight = LiveReader(run.folder, ARMS).look(run.at(5))["plain"]
+    sight = LiveReader(run.folder, ARMS).read(run.at(5))["plain"]
     assert _counts(sight) == (1, 0, 0)
     assert sight.masked == 0
 
@@ -89,8 +89,8 @@ def test_lately_is_the_last_seconds(run: Recorded) -> None:
     """Rates and p95 forget; counts do not."""
     _play(run)
     lookout = LiveReader(run.folder, ARMS)
-    assert lookout.look(run.at(5))["plain"].p95_ms == 50
-    later = lookout.look(run.at(5 + RECENT_S))["plain"]
+    assert lookout.read(run.at(5))["plain"].p95_ms == 50
+    later = lookout.read(run.at(5 + RECENT_S))["plain"]
     assert (later.rate, later.p95_ms, later.broken) == (None, None, 2)
 
 
@@ -102,13 +102,13 @@ def test_deeds(run: Recorded) -> None:
     run.land("plain", "kill", 1)
     run.land("pre_ping", "kill", 1, missed=1)
     run.act("plain", "inject", "latency", 6, "slow")
-    lookout.look(run.at(7))
-    kill, latency = lookout.deeds()
+    lookout.read(run.at(7))
+    kill, latency = lookout.fault_events()
     assert (kill.arms, kill.held, kill.landed, kill.watched) == (ARMS, False, 1, 2)
     assert (latency.arms, latency.held, latency.ended) == (("plain",), True, None)
     run.act("plain", "heal", "latency", 8, "slow")
-    lookout.look(run.at(9))
-    assert lookout.deeds()[1].ended == run.at(8)
+    lookout.read(run.at(9))
+    assert lookout.fault_events()[1].ended == run.at(8)
 
 
 def _counts(sight: ArmSnapshot) -> tuple[int, int, int]:

@@ -102,7 +102,7 @@ def test_the_rest_is_judged_without_them(tmp_path: Path) -> None:
         (doubt,) = findings.warnings
         assert doubt.code == Code.GENERATOR_OUT_OF_FILES
         assert "3 requests were never sent (3 to plain)" in doubt.text
-        sight = LiveReader(run.folder, ["plain"]).look(run.at(4))["plain"]
+        sight = LiveReader(run.folder, ["plain"]).read(run.at(4))["plain"]
         assert sight.failed == 0
         run.request("plain", 1.2, status=500, failure="status")
         assert run.measured().verdict is Verdict.FAIL

@@ -76,7 +76,7 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
             )
         ) as stack,
     ):
-        note = StackInfo(
+        info = StackInfo(
             pid=os.getpid(),
             born=psutil.Process().create_time(),
             scenario=plan.stem,
@@ -85,7 +85,7 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
             toxiproxy=f"http://{stack.toxiproxy.host}:{stack.toxiproxy.api_port}",
             postgres=f"{stack.postgres.host}:{stack.postgres.port}",
         )
-        atomic_write.write_text(folder / "note.json", json.dumps(asdict(note)))
+        atomic_write.write_text(folder / "note.json", json.dumps(asdict(info)))
         try:
             with suppress(Terminated, KeyboardInterrupt):
                 while True:
@@ -100,9 +100,9 @@ def _ignore_step(_step: str) -> None:
 
 def up(project: Project, arguments: list[str]) -> StackInfo:
     """Start a stack in a daemon. Raises UsageError if one is running, StackError if it does not start."""
-    if standing := read_info(project):
+    if running := read_info(project):
         raise UsageError(
-            f"a stack of {standing.scenario} stands already (process {standing.pid})",
+            f"a stack of {running.scenario} stands already (process {running.pid})",
             remedy="Use it, or end it with `brokenpipe down`.",
         )
     folder = daemon_folder(project)
@@ -118,18 +118,18 @@ def up(project: Project, arguments: list[str]) -> StackInfo:
                 start_new_session=True,
             )
     try:
-        note = poll(lambda: _info_of(project, daemon), timeout_s=START_TIMEOUT_S, every_s=0.1)
+        info = poll(lambda: _info_of(project, daemon), timeout_s=START_TIMEOUT_S, every_s=0.1)
     except BaseException:  # Ctrl-C: the stack is not wanted any more
         _end_daemon(daemon)
         raise
-    if note is None or daemon.poll() is not None:
+    if info is None or daemon.poll() is not None:
         _end_daemon(daemon)
         raise StackError(
             "the stack did not come up",
             remedy=f"See {folder / 'keeper.log'} and {folder / 'logs'}.",
             details=tuple((folder / "keeper.log").read_text(errors="replace").splitlines()[-12:]),
         )
-    return note
+    return info
 
 
 @contextmanager
@@ -171,8 +171,8 @@ def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
 
 
 def _info_of(project: Project, daemon: subprocess.Popen[bytes]) -> StackInfo | None:
-    note = read_info(project)
-    return note or (_DAEMON_ENDED if daemon.poll() is not None else None)
+    info = read_info(project)
+    return info or (_DAEMON_ENDED if daemon.poll() is not None else None)
 
 
 _DAEMON_ENDED = StackInfo(0, 0.0, "", {}, {}, "", "")
@@ -182,30 +182,30 @@ def read_info(project: Project) -> StackInfo | None:
     """The running stack, or None."""
     path = daemon_folder(project) / "note.json"
     try:
-        note = StackInfo(**json.loads(path.read_text()))
-        daemon = psutil.Process(note.pid)
-        alive = abs(daemon.create_time() - note.born) < 0.01 and daemon.status() != psutil.STATUS_ZOMBIE
+        info = StackInfo(**json.loads(path.read_text()))
+        daemon = psutil.Process(info.pid)
+        alive = abs(daemon.create_time() - info.born) < 0.01 and daemon.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
-    return note if alive else None
+    return info if alive else None
 
 
 def down(project: Project) -> StackInfo | None:
     """End the running stack and wait for its end; None if there is none. Raises StackError."""
-    note = read_info(project)
-    if note is None:
+    info = read_info(project)
+    if info is None:
         return None
     try:
-        daemon = psutil.Process(note.pid)
+        daemon = psutil.Process(info.pid)
         daemon.send_signal(signal.SIGTERM)
     except psutil.NoSuchProcess:
-        return note  # it has just ended
+        return info  # it has just ended
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while daemon.is_running() and daemon.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
             raise StackError(
-                f"the daemon (process {note.pid}) did not end within {STOP_TIMEOUT_S:g} s",
-                remedy=f"`kill -9 {note.pid}`: its janitor takes everything else down.",
+                f"the daemon (process {info.pid}) did not end within {STOP_TIMEOUT_S:g} s",
+                remedy=f"`kill -9 {info.pid}`: its janitor takes everything else down.",
             )
         time.sleep(0.05)
-    return note
+    return info

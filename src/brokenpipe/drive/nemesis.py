@@ -160,8 +160,8 @@ class Nemesis:
     def join(self) -> None:
         """Wait for every detection that is still running."""
         detections, self._detections = self._detections, []
-        for watch in detections:
-            watch.result()
+        for detection in detections:
+            detection.result()
 
     def _proxies_of(self, arms: tuple[str, ...]) -> Mapping[str, Proxy]:
         return {arm: self.proxies[arm] for arm in arms} if arms else self.proxies
@@ -170,7 +170,7 @@ class Nemesis:
         self, arm: str, fault: Fault, phase: str, episode: int, detect: Callable[[], Detection]
     ) -> None:
         def record() -> None:
-            seen = detect()
+            detection = detect()
             self.log.write(
                 FaultDetection(
                     t=time.monotonic_ns(),
@@ -179,9 +179,9 @@ class Nemesis:
                     phase=phase,
                     episode=episode,
                     expected=str(fault.expected_effect),
-                    seen=seen.seen,
-                    after_ms=seen.after_ms,
-                    landed=seen.landed,
+                    seen=detection.seen,
+                    after_ms=detection.after_ms,
+                    landed=detection.landed,
                     parameters=fault.parameters,
                     timed_from=fault.expected_effect.since,
                 )
@@ -205,8 +205,8 @@ class Nemesis:
             self._record_action(action, fault, phase, episode, arm, t0, problem)
             return problem
 
-        done = [self.pool.submit(one, arm, proxy) for arm, proxy in self._proxies_of(arms).items()]
-        self._record_errors([problem for each in done if (problem := each.result())], phase, episode)
+        results = [self.pool.submit(one, arm, proxy) for arm, proxy in self._proxies_of(arms).items()]
+        self._record_errors([error for result in results if (error := result.result())], phase, episode)
 
     def _act_once_for_all(
         self, action: Action, fault: Fault | None, phase: str, episode: int | None, do: Callable[[], None]
@@ -281,13 +281,13 @@ def nemesis(
     """A nemesis for as long as the block lasts; what it holds is healed at the end."""
     pool = ThreadPoolExecutor(max_workers=4 * max(1, len(proxies)), thread_name_prefix="nemesis")
     actor = Nemesis(proxies, server, log, doubts, pool)
-    wait_for_witnesses = False
+    wait_for_detections = False
     try:
         yield actor
-        wait_for_witnesses = True
+        wait_for_detections = True
     finally:
         try:
             actor.heal("end")
         finally:
             # After an error no detection is waited for: it may take a minute, and ends with the server.
-            pool.shutdown(wait=wait_for_witnesses, cancel_futures=True)
+            pool.shutdown(wait=wait_for_detections, cancel_futures=True)

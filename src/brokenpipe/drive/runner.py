@@ -112,11 +112,11 @@ def run_experiment(spec: RunSpec) -> Ending:
 
 def _require_next_part(spec: RunSpec) -> None:
     """Raises UsageError if another command recorded a part after this one was planned, before the lock."""
-    found = last_part(spec.folder)
-    if found != spec.part - 1:
+    recorded = last_part(spec.folder)
+    if recorded != spec.part - 1:
         raise UsageError(
-            f"{spec.folder}: part {spec.part} was to be recorded, and there are {found} parts by now: another command "
-            "has gone on with this run",
+            f"{spec.folder}: part {spec.part} was to be recorded, and there are {recorded} parts by now: another "
+            "command has gone on with this run",
             remedy="Look at what it came to, and resume again if something is left.",
         )
 

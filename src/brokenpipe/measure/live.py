@@ -76,7 +76,7 @@ class LiveReader:
         self._landings: dict[tuple[str, int | None], list[bool]] = defaultdict(list)
         self._phase_spans: list[tuple[int, int]] = []  # of the phases so far: begin and end
 
-    def look(self, now: int) -> Mapping[str, ArmSnapshot]:
+    def read(self, now: int) -> Mapping[str, ArmSnapshot]:
         """Read everything that was written since the last call. `now` is time.monotonic_ns()."""
         for path in sorted(self._folder.glob(EVERY_FILE)):
             writer = path.name.partition(".")[0]  # a long run has several files of each
@@ -88,7 +88,7 @@ class LiveReader:
         self._classify_failures(now)
         return {name: arm.snapshot(now) for name, arm in self._arms.items()}
 
-    def deeds(self) -> tuple[FaultEvent, ...]:
+    def fault_events(self) -> tuple[FaultEvent, ...]:
         """The latest fault events, the newest last. Acts on several arms at one moment are one event."""
         found: list[FaultEvent] = []
         open_: dict[str, int] = {}  # fault → its place in `found`

@@ -22,10 +22,10 @@ _LIFE_S = 3600.0  # an episode lasts no longer
 class SessionSentinel:
     """An open, idle session. A thread waits for its end and records the time."""
 
-    def __init__(self, door: LoginTarget) -> None:
+    def __init__(self, target: LoginTarget) -> None:
         """Raises OSError: LoginFailedError if the other side opens no session."""
         self._closing = ExitStack()
-        self._session = self._closing.enter_context(pg_session(door.address, door.login))
+        self._session = self._closing.enter_context(pg_session(target.address, target.login))
         self._ended = threading.Event()
         self._event: SocketEvent | OSError | None = None
         self._reader = threading.Thread(target=self._read_until_end, name="session sentinel", daemon=True)

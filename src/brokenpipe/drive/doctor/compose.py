@@ -33,12 +33,12 @@ def check_compose(project: Project, engine: str | None) -> Iterator[CheckResult]
     yield from check_machine(project)
     yield from check_fault_plugins()
     try:
-        found = find_engine(engine)
+        docker = find_engine(engine)
     except StackError as error:
         yield failed_check("Docker engine", error)
         return
-    yield CheckResult("Docker engine", True, f"{found.version} at {found.endpoint}")
-    yield CheckResult("compose", True, f"{found.compose_version}, as `{' '.join(found.compose)}`")
+    yield CheckResult("Docker engine", True, f"{docker.version} at {docker.endpoint}")
+    yield CheckResult("compose", True, f"{docker.compose_version}, as `{' '.join(docker.compose)}`")
     yield from _check_stack(project, engine)
 
 

@@ -55,8 +55,8 @@ def _check_packet_drop() -> CheckResult:
     try:
         way = find_entry_method()
     except NamespaceError as error:
-        said = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
-        return CheckResult("fault packet_drop", True, said)
+        text = "; ".join((error.message.removeprefix("packets "), *error.details, error.remedy))
+        return CheckResult("fault packet_drop", True, text)
     return CheckResult(
         "fault packet_drop",
         True,
@@ -82,8 +82,8 @@ def _check_postgres(
     except StackError as error:
         yield failed_check("Postgres", error)
         return None
-    found = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
-    yield CheckResult("Postgres", True, found)
+    finding = f"{server.version}, up in {time.monotonic() - started:.1f} s on 127.0.0.1:{server.port}"
+    yield CheckResult("Postgres", True, finding)
     return server
 
 
@@ -98,7 +98,7 @@ def _check_faults(
         server = running.enter_context(toxiproxy_server(binary, log_path=log, janitor=janitor_))
         if database is None:
             scratch = partial(postgres, log_path=folder / "postgres-scratch.log", janitor=janitor_)
-            results = self_test_faults([each for each in faults if each.place == "wire"], server, scratch)
+            results = self_test_faults([fault for fault in faults if fault.place == "wire"], server, scratch)
         else:
             results = self_test_faults(faults, server, lambda: nullcontext(database))
             results += self_test_commits(faults, server, database)

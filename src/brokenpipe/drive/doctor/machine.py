@@ -80,10 +80,12 @@ def _check_timing() -> Iterator[CheckResult]:
         )
         stolen = f"{gauge.stolen:.0%} stolen by a hypervisor"
         yield CheckResult("processor ours", gauge.stolen <= STOLEN, stolen, "Run on a quieter machine.")
-        found = "no quota" if gauge.throttled is None else f"used up in {gauge.throttled:.0%} of its periods"
-        yield CheckResult("processor quota", (gauge.throttled or 0.0) <= THROTTLED, found, _QUOTA)
-    found = f"a sleep of 10 ms ended {worst_s * 1e3:.1f} ms late at worst"
-    yield CheckResult("punctual", worst_s < MAX_WAKE_DELAY_S, found, _END_OTHER_PROGRAMS)
+        finding = (
+            "no quota" if gauge.throttled is None else f"used up in {gauge.throttled:.0%} of its periods"
+        )
+        yield CheckResult("processor quota", (gauge.throttled or 0.0) <= THROTTLED, finding, _QUOTA)
+    finding = f"a sleep of 10 ms ended {worst_s * 1e3:.1f} ms late at worst"
+    yield CheckResult("punctual", worst_s < MAX_WAKE_DELAY_S, finding, _END_OTHER_PROGRAMS)
     drift_s = ((after.wall_ns - before.wall_ns) - (after.t - before.t)) / 1e9
     yield CheckResult(
         "clocks in step",
@@ -96,15 +98,15 @@ def _check_timing() -> Iterator[CheckResult]:
 def _check_open_files() -> CheckResult:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = limit == resource.RLIM_INFINITY
-    found = "no limit" if unlimited else f"{limit} for each process"
+    finding = "no limit" if unlimited else f"{limit} for each process"
     remedy = f"Raise it, for example with ulimit -n {4 * MIN_OPEN_FILES}."
-    return CheckResult("open files", unlimited or limit >= MIN_OPEN_FILES, found, remedy)
+    return CheckResult("open files", unlimited or limit >= MIN_OPEN_FILES, finding, remedy)
 
 
 def _check_ports() -> CheckResult:
     """Check that the loopback has as many free ports as the largest experiment needs."""
     try:
-        found = {free_port() for _ in range(PORTS)}
+        ports = {free_port() for _ in range(PORTS)}
     except (StackError, OSError) as error:
         return CheckResult("free ports", False, f"{error}", "Free some: see net.ipv4.ip_local_port_range.")
-    return CheckResult("free ports", True, f"at least {len(found)} on 127.0.0.1")
+    return CheckResult("free ports", True, f"at least {len(ports)} on 127.0.0.1")

@@ -80,7 +80,7 @@ class LiveStateBuilder:
     def build(self) -> dict[str, Any]:
         now = time.monotonic_ns()
         self._builds += 1
-        snapshots, events = self.source.look(now), self.source.deeds()
+        snapshots, events = self.source.read(now), self.source.fault_events()
         point = self._point(snapshots, now) if self._builds % POINT_EVERY == 1 else None
         seen = self.session.build(
             run=self.name,

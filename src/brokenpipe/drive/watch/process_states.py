@@ -51,7 +51,7 @@ class ProcessStates:
             state = _state(pid)
             if state is not None:
                 children.setdefault(state[1], []).append(pid)
-        owners = {each.current_pid(): each for each in self.parts}
+        owners = {part.current_pid(): part for part in self.parts}
         self._members = dict(_descendants(os.getpid(), None, children, owners))
 
     def check(self) -> Iterator[SilenceKey]:

@@ -90,13 +90,13 @@ class Watch:
         edge = "begin" if silent else "end"
         self._log.write(SilenceEdge(since, edge, key.part, key.arm, key.pid, key.how))  # type: ignore[arg-type]
 
-    def record_states(self, standing: Collection[SilenceKey], t: int) -> None:
+    def record_states(self, stopped: Collection[SilenceKey], t: int) -> None:
         """Note the processes that stand still at `t`; all others do not. Raises RecordingError."""
         with self._lock:
             before = [key for key in self._silent if key.how in PROCESS_SILENCES]
         for key in before:
-            self.record(key, t, silent=key in standing)
-        for key in standing:
+            self.record(key, t, silent=key in stopped)
+        for key in stopped:
             self.record(key, t, silent=True)
 
     def record_late(self, since: int, until: int) -> None:
