@@ -53,7 +53,7 @@ def web_page(plan: Plan) -> str:
         document=Markup(script),  # noqa: S704 - Bokeh's, of names that NAME allows
         charts=[(heading, unit, Markup(divs[key])) for key, heading, unit, _ in _CHARTS],  # noqa: S704
         arms=[(arm, PALETTE[n % COLOURS]) for n, arm in enumerate(arms)],
-        faults=to_inline_json(list(_forms())),
+        faults=to_inline_json(list(fault_forms())),
     )
 
 
@@ -100,7 +100,7 @@ def _chart(key: str, form: str, arms: tuple[str, ...]) -> Any:
     return chart
 
 
-def _forms() -> Iterator[dict[str, object]]:
+def fault_forms() -> Iterator[dict[str, object]]:
     """Every fault with its parameters, as a form needs them."""
     for kind in fault_kinds():
         yield {
