@@ -121,7 +121,14 @@ class RedirectError(UsageError):
 
 
 class PluginError(UsageError):
-    """An installed distribution registers a fault under an entry point that gives no usable one."""
+    """An installed distribution registers a fault under an entry point that gives no usable one.
+
+    `fault` is the name under which it does.
+    """
+
+    def __init__(self, fault: str, message: str, *, remedy: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(message, remedy=remedy, details=details)
+        self.fault = fault
 
 
 class StackError(BrokenpipeError):

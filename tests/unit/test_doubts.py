@@ -281,6 +281,7 @@ def test_every_doubt_is_tested() -> None:
     service = {Code.SERVICE_BROKEN}  # in test_broken_service.py
     repeated = {Code.REQUESTS_REPEATED}  # in test_leaving.py
     silences = {Code.GAUGES_SILENT}  # in test_silences.py
+    outcomes |= {Code.FAULT_NOT_INSTALLED}  # in test_fault_not_installed.py
     memory = {Code.MEMORY_GREW, Code.RESUMED}  # in test_memory.py and test_parts.py
     memory |= {
         Code.HISTORY_INCOMPLETE,

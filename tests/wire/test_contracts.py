@@ -16,6 +16,7 @@ from brokenpipe.faults import (
     IdleDrop,
     IdleReset,
     Latency,
+    PacketDrop,
     Refuse,
     ServerPause,
     ServerRestart,
@@ -23,6 +24,7 @@ from brokenpipe.faults import (
     SocketEffect,
     SocketExpectation,
     SocketKill,
+    fault_kinds,
 )
 from brokenpipe.stack.proxy.server import ToxiproxyServer
 
@@ -51,6 +53,11 @@ FAULTS = [
     ServerSetting(setting="connection_limit", connections=3),
     ServerSetting(setting="default_transaction_read_only"),
 ]
+
+
+def test_every_fault_is_held_to_its_contract() -> None:
+    """No fault of the package is missing from the list above, but the one that takes a namespace of its own."""
+    assert {type(fault) for fault in FAULTS} == set(fault_kinds()) - {PacketDrop}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

@@ -13,6 +13,7 @@ from brokenpipe.commands.options import StackKind, engine_for
 from brokenpipe.commands.running.execute import resume_run
 from brokenpipe.commands.running.network_namespace import enter_namespace
 from brokenpipe.errors import UsageError
+from brokenpipe.faults import check_plugins
 from brokenpipe.plan.plan import sources_of
 from brokenpipe.plan.project import find_project
 from brokenpipe.plan.secrets.passed_variables import require_passed
@@ -55,6 +56,12 @@ def resume(
             raise UsageError(
                 f"{report}: was run by hand: what else would have been done is not known",
                 remedy=f"`brokenpipe report {report}` reports what was.",
+            )
+        check_plugins()
+        if unknown := state.plan.scenario.unknown_faults:
+            raise UsageError(
+                f"{report}: its fault {unknown[0]} is not installed here",
+                remedy=f"Install the distribution that has it; `brokenpipe report {report}` names it.",
             )
         if engine is not None and state.plan.stack == "local":
             raise UsageError(

@@ -21,6 +21,7 @@ import brokenpipe
 from brokenpipe import atomic_write
 from brokenpipe.drive.git_revision import revision_of
 from brokenpipe.errors import RecordingError, ReportError, UsageError
+from brokenpipe.faults import registry
 from brokenpipe.history.file_names import first_file
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
@@ -107,7 +108,10 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
 def write_environment(
     folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
 ) -> None:
-    """`environment.json`: versions, revisions of the code, machine, seed, the command that repeats it, and its file."""
+    """`environment.json`: versions, revisions of the code, machine, seed, the command that repeats it, and its file.
+
+    `faults`: those of other distributions, so that another machine can name what it would have to install.
+    """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         versions[package] = metadata.version(package)
@@ -120,6 +124,14 @@ def write_environment(
         "machine": platform.machine(),
         "system": platform.platform(),
         "versions": {**versions, **servers},
+        "faults": {
+            name: {
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "momentary": registry().kinds[name].momentary,
+            }
+            for name, plugin in registry().plugins.items()
+        },
         "code": {
             "target": revision_of(sources.target_folder),
             "locustfile": revision_of(sources.locustfile),

@@ -44,6 +44,9 @@ class Fault(BaseModel):
 
     name: str
 
+    is_known: ClassVar[bool] = True
+    """False: its history names it, and no installed distribution has it, so that nothing else is known of it."""
+
     # --- how it is played -----------------------------------------------------------------------------
 
     momentary: ClassVar[bool]

@@ -109,7 +109,7 @@ def check_plugins() -> None:
     if problems:
         first, *others = problems
         raise PluginError(
-            first.message, remedy=first.remedy, details=tuple(other.message for other in others)
+            first.fault, first.message, remedy=first.remedy, details=tuple(other.message for other in others)
         )
 
 
@@ -155,8 +155,8 @@ _CORRECT = 'Correct {distribution} (docs/faults.md, "A fault of your own"), or u
 
 
 def _problem(entry: EntryPoint, source: Plugin, wrong: str, remedy: str) -> PluginError:
-    where = f"{source.distribution} {source.version}: entry point {entry.name} = {entry.value}"
-    return PluginError(f"{where} of {GROUP}: {wrong}", remedy=remedy.format(distribution=source.distribution))
+    message = f"{source.distribution} {source.version}: entry point {entry.name} = {entry.value} of {GROUP}: {wrong}"
+    return PluginError(entry.name, message, remedy=remedy.format(distribution=source.distribution))
 
 
 def _defects(name: str, found: object, kinds: Mapping[str, type[Fault]]) -> Iterator[str]:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from brokenpipe.errors import ReportError
+from brokenpipe.faults.any_fault import RECORDED
 from brokenpipe.files import UnfitFile, read_bytes
 from brokenpipe.history.reader import REMEDY, History, document
 from brokenpipe.history.records import RunEnding
+from brokenpipe.json_file import read_object
 from brokenpipe.plan.errors.location import key_of
 from brokenpipe.plan.plan import STACK_NAMES, Plan
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan
@@ -29,8 +31,10 @@ def recorded_plan(folder: Path) -> Plan:
 
     Without secrets, also where a version of before has written them down.
     """
+    strikes = frozenset(name for name, source in fault_sources(folder).items() if source.momentary)
     try:
-        return redacted_plan(Plan.model_validate(document(folder, "plan.json"), strict=False))
+        plan = Plan.model_validate(document(folder, "plan.json"), strict=False, context={RECORDED: strikes})
+        return redacted_plan(plan)
     except ValidationError as error:
         raise ReportError(
             f"{folder / 'plan.json'}: this version cannot read it ({error.error_count()} problems)",
@@ -38,6 +42,25 @@ def recorded_plan(folder: Path) -> Plan:
             details=_validation_details(error),
         ) from error
 
+
+class FaultSource(BaseModel):
+    """The distribution that a fault of a run came from, if it was not brokenpipe itself."""
+
+    distribution: str
+    version: str
+    momentary: bool
+
+
+def fault_sources(folder: Path) -> dict[str, FaultSource]:
+    """The faults of other distributions that were installed at the run, as far as that is recorded."""
+    try:
+        recorded = read_object(folder / "environment.json").get("faults")
+        return _FAULT_SOURCES.validate_python(recorded or {})
+    except (UnfitFile, ValidationError):
+        return {}
+
+
+_FAULT_SOURCES = TypeAdapter(dict[str, FaultSource])
 
 _MAX_DETAILS = 10  # mistakes in one file
 

@@ -88,6 +88,8 @@ class Phase(StrictModel):
 
     @model_validator(mode="after")
     def _check_fault(self) -> Self:
+        if self.fault and not self.fault.is_known:
+            return self
         if self.pattern is Pattern.STRIKES and not (self.fault and self.fault.momentary):
             raise ValueError(
                 "episodes + every_s strike a momentary fault such as socket_kill; "
@@ -110,6 +112,8 @@ class Phase(StrictModel):
 
     @model_validator(mode="after")
     def _check_under_load(self) -> Self:
+        if self.fault and not self.fault.is_known:
+            return self
         silent = self.fault is not None and self.fault.contract.mid_transfer.seen == "silence"
         if self.under_load and not (silent and self.pattern is Pattern.BLOCKS):
             *most, last = sorted(faults_with(silences=True))

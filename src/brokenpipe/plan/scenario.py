@@ -118,6 +118,11 @@ class Scenario(StrictModel):
         """Whether packets are lost, for which the run, or its containers, have network namespaces of their own."""
         return any(phase.fault is not None and phase.fault.in_namespace for phase in self.phases)
 
+    @property
+    def unknown_faults(self) -> tuple[str, ...]:
+        """The names of faults that are not installed, in a scenario that was recorded."""
+        return tuple(phase.fault.name for phase in self.phases if phase.fault and not phase.fault.is_known)
+
     def isolates(self, phase: Phase) -> bool:
         """Whether the arms take turns in this phase."""
         return self.isolate and phase.can_be_isolated and len(self.arms) > 1

@@ -65,4 +65,9 @@ FAULTS: Mapping[Code, DoubtKind] = {
         "unknown",
         "Raise the limit (ulimit -n), or lower pool sizes, --users or arms: what was refused is no fault of a setting.",
     ),
+    Code.FAULT_NOT_INSTALLED: DoubtKind(
+        "the report is made where a fault of the run is not installed, so that what it caused cannot be told",
+        "note",
+        "Install the distribution that the text names, and make the report again: `brokenpipe report RUN`.",
+    ),
 }

@@ -55,6 +55,7 @@ class Code(StrEnum):
     TOXIPROXY_DIED = "toxiproxy_died"
     TOXIPROXY_STOPPED = "toxiproxy_stopped"
     OUT_OF_FILES = "out_of_files"
+    FAULT_NOT_INSTALLED = "fault_not_installed"
     # the service and its database
     TARGET_DIED = "target_died"
     TARGET_RESTARTED = "target_restarted"

@@ -123,7 +123,7 @@ def _blocks_database(fault: Fault | None) -> bool:
     """Whether a fault blocks the database while it lasts: what is answered then is answered without it."""
     if fault is None or fault.momentary:
         return False
-    return fault.contract.mid_transfer.seen == "silence" or fault.name == "refuse"
+    return fault.silences or fault.contract.fresh.seen == "refused"
 
 
 def _elsewhere_text(transactions: int) -> str:

@@ -26,6 +26,7 @@ from brokenpipe.measure.validity.machine import machine_warnings
 from brokenpipe.measure.validity.memory import memory_warnings
 from brokenpipe.measure.validity.never_sent import never_sent_warnings
 from brokenpipe.measure.validity.resumed_run import resumption_warnings
+from brokenpipe.measure.validity.unknown_faults import unknown_fault_warnings
 from brokenpipe.measure.validity.warm_up import warm_up_warnings
 from brokenpipe.plan.scenario import Scenario
 
@@ -57,6 +58,7 @@ def run_warnings(
         *_witness(history),
         *_unwitnessed(cells, seen),
         *_expectation_warnings(scenario, cells),
+        *unknown_fault_warnings(history.folder, scenario),
         *resumption_warnings(history),
         *warm_up_warnings(history, scenario, begun),
     )
