@@ -12,6 +12,7 @@ import pytest
 from brokenpipe.drive.doctor.local import check_fault_plugins, every_fault
 from brokenpipe.errors import PluginError, ScenarioError
 from brokenpipe.faults import check_plugins, fault_kind, fault_kinds, neutral_toxics, registry
+from brokenpipe.faults.recorded import parse_fault
 from brokenpipe.faults.registry import BUILT_IN
 from brokenpipe.plan.scenario import parse_scenario
 from brokenpipe.plan.schema import scenario_schema
@@ -22,6 +23,12 @@ PLUGIN = Path(__file__).parents[1] / "fault_plugin"
 Install = Callable[[Path], None]
 
 
+def forget_faults() -> None:
+    """Faults are found anew when one is next asked for."""
+    registry.cache_clear()
+    parse_fault.cache_clear()
+
+
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs the distribution of a folder for one test."""
@@ -30,14 +37,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     def put_on_path(folder: Path) -> None:
         monkeypatch.syspath_prepend(folder)
         invalidate_caches()
-        registry.cache_clear()
+        forget_faults()
 
-    registry.cache_clear()
+    forget_faults()
     yield put_on_path
     for added in set(sys.modules) - modules:
         if added.startswith(("brokenpipe_far", "broken_plugin")):
             del sys.modules[added]
-    registry.cache_clear()
+    forget_faults()
 
 
 @pytest.fixture

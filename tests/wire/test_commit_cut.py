@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from tests.wire.inert import InertProxy
 
-from brokenpipe.drive.detection.detect import detect_commit_cut
+from brokenpipe.drive.detection.detect import detect_deferred_strike
 from brokenpipe.drive.self_test.commit import self_test_commits
 from brokenpipe.faults import CommitCut
 from brokenpipe.stack.postgres.server import Postgres
@@ -178,11 +178,11 @@ def test_a_strike_lands_when_a_commit_was_cut(ground: Ground) -> None:
     fault = CommitCut(lost="commit")
     before_ns = time.monotonic_ns()
     assert not _psycopg(ground.dsn, "landed", lambda: fault.inject(ground.proxy))
-    seen = detect_commit_cut(ground.proxy, fault, before_ns, time.monotonic() + 1)
+    seen = detect_deferred_strike(ground.proxy, fault, before_ns, time.monotonic() + 1)
     assert (seen.seen, seen.landed) == ("cut", True)
     before_ns = time.monotonic_ns()
     fault.inject(ground.proxy)
-    missed = detect_commit_cut(ground.proxy, fault, before_ns, time.monotonic() + 0.2)
+    missed = detect_deferred_strike(ground.proxy, fault, before_ns, time.monotonic() + 0.2)
     assert (missed.seen, missed.after_ms, missed.landed) == ("no commit came", None, False)
 
 

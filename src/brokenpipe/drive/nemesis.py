@@ -15,7 +15,7 @@ from functools import partial
 
 from brokenpipe.drive.detection.detect import (
     Detection,
-    detect_commit_cut,
+    detect_deferred_strike,
     detect_end,
     detect_held,
     open_sentinel_for,
@@ -132,7 +132,7 @@ class Nemesis:
             before = self.inject(fault, phase, episode, arms)
             for arm, proxy in self._proxies_of(arms).items():
                 self._detect_later(
-                    arm, fault, phase, episode, partial(detect_commit_cut, proxy, fault, before, until)
+                    arm, fault, phase, episode, partial(detect_deferred_strike, proxy, fault, before, until)
                 )
             return before
         opened = {

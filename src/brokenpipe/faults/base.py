@@ -156,6 +156,11 @@ class Fault(BaseModel):
         return self.delay_ms
 
     @property
+    def least_delay_ms(self) -> int:
+        """How many milliseconds it adds at least."""
+        return self.delay_ms
+
+    @property
     def ends_connecting_after_ms(self) -> int | None:
         """How long a connect must have taken to end by it; None: it does not."""
         return 0 if self.ends_connecting else None

@@ -65,6 +65,10 @@ class Latency(Fault):
         return self.ms
 
     @property
+    def least_delay_ms(self) -> int:
+        return max(0, self.ms - self.jitter_ms)
+
+    @property
     def most_delay_ms(self) -> int:
         return self.ms + self.jitter_ms
 

@@ -26,7 +26,9 @@ from typing import Any, Literal
 import duckdb
 import psutil
 
+from brokenpipe.error_class import ErrorClass
 from brokenpipe.errors import ReportError
+from brokenpipe.faults import Fault, fault_kinds
 from brokenpipe.files import UnfitFile, describe_missing_file, describe_missing_folder
 from brokenpipe.history.format import has_fault_texts
 from brokenpipe.history.plausible import arms_in, history_begin_ns, plausibility_sql, shaped_column_sql
@@ -226,8 +228,24 @@ def _load(
 
 def _create_views(connection: duckdb.DuckDBPyConnection, kept: Literal["VIEW", "TABLE"]) -> None:
     """What is drawn from several tables."""
+    _create_fault_kinds(connection)
     for name, query in VIEWS.items():
         connection.execute(f"CREATE {kept} {name} AS {query}")
+
+
+def _create_fault_kinds(connection: duckdb.DuckDBPyConnection) -> None:
+    """What the installed faults do, for statements that ask about acts: none of them names a fault."""
+    rows = ", ".join(
+        f"('{kind.fault_name()}', {kind.stops_server}, {_ends_sessions(kind)})" for kind in fault_kinds()
+    )
+    connection.execute(
+        f"CREATE TABLE fault_kinds AS FROM (VALUES {rows}) t(name, stops_server, ends_sessions)"
+    )
+
+
+def _ends_sessions(kind: type[Fault]) -> bool:
+    """Whether Postgres counts sessions as killed by it."""
+    return kind.place == "server" and ErrorClass.SERVER_SHUTDOWN in kind.can_cause
 
 
 def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[RecordTable], list[Path]]]:

@@ -97,8 +97,8 @@ def detect_end(opened: Future[Sentinel | SessionSentinel], fault: Fault, since_n
     return _detect_sentinel_end(opened.result(), fault, since_ns)
 
 
-def detect_commit_cut(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Detection:
-    """Detect whether a deferred strike has cut a commit before `until`, by the counter of its toxic.
+def detect_deferred_strike(proxy: Proxy, fault: Fault, since_ns: int, until: float) -> Detection:
+    """Detect whether a deferred strike has cut a commit before `until`, by what its toxic says of its last cut.
 
     A commit of our own would itself be cut, so no socket is used.
     """

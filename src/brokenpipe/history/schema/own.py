@@ -285,6 +285,6 @@ VIEWS: Mapping[str, str] = {
             ) WHERE t >= c.t)
         AND NOT EXISTS (
             FROM acts a WHERE c.t BETWEEN a.t0 - 250000000 AND a.t1 + 250000000
-            AND ((c.service = 'postgres' AND a.fault IN ('server_pause', 'server_restart', 'server_setting'))
+            AND ((c.service = 'postgres' AND a.fault IN (SELECT name FROM fault_kinds WHERE stops_server))
                  OR (c.service = 'toxiproxy' AND a.action = 'restart')))""",
 }

@@ -22,9 +22,6 @@ class Cause(NamedTuple):
     evidence: str
 
 
-_TOXIC_OF = {"socket_kill": "kill_switch"}  # all others have the fault's own name
-
-
 @dataclass(frozen=True, slots=True)
 class ConnectionFaults:
     """The faults of a run beside its connections through the proxy."""
@@ -75,7 +72,7 @@ class ConnectionFaults:
     def _fault_with_toxic(self, arm: str, toxic: str | None, at: int) -> FaultWindow | None:
         """The last fault that used this toxic. Between phases the harness itself uses `kill_switch`."""
         for window in self.windows.before(arm, at):
-            if _TOXIC_OF.get(window.fault, window.fault) == toxic:
+            if toxic and window.kind and window.kind.recorded_as == toxic:
                 return window
             if window.fault == HARNESS and toxic == "kill_switch":
                 return window

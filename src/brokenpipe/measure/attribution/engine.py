@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from brokenpipe.error_class import ErrorClass
+from brokenpipe.error_class import HANG_CLASSES, ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.connection_faults import Cause, ConnectionFaults
 from brokenpipe.measure.attribution.event_loop import (
@@ -27,7 +27,7 @@ from brokenpipe.measure.attribution.event_loop import (
     reconnects_after_standstill,
 )
 from brokenpipe.measure.attribution.failed_reconnects import failed_reconnects
-from brokenpipe.measure.attribution.fault_effects import HANG_CLASSES, SILENT_FAULTS, fault_effects
+from brokenpipe.measure.attribution.fault_effects import fault_effects, is_silent
 from brokenpipe.measure.attribution.fault_windows import HARNESS, SLACK_NS, FaultWindow, fault_windows
 from brokenpipe.measure.attribution.idle_connections import died_at_first_byte
 from brokenpipe.measure.attribution.prevention import read_prevention
@@ -110,10 +110,25 @@ class Attributor:
             self._by_time_alone,
         )
         cause = next((found for rule in rules if (found := rule(failure, connection))), None)
+        if self._unknown_fault_came_between(failure, cause):
+            return Cause(Relation.UNKNOWN, None, None, "")
         if cause is not None:
             return cause
         followed = self._is_followed(failure, connection)
         return Cause(Relation.UNATTRIBUTED if followed else Relation.UNKNOWN, None, None, "")
+
+    def _unknown_fault_came_between(self, failure: FailedRequest, cause: Cause | None) -> bool:
+        """Whether a fault of which nothing is known came after the cause that was found, and before the failure.
+
+        What the event loop explains, it may explain better only while it is active.
+        """
+        at = _failed_at(failure.operation, failure)
+        unknown = next((each for each in self.windows.before(failure.arm, at) if not each.is_known), None)
+        if unknown is None:
+            return False
+        if cause is not None and cause.relation is Relation.SERVICE:
+            return unknown.overlaps(failure.begin, at)
+        return cause is None or cause.window is None or cause.window.begins < unknown.begins
 
     def _is_followed(self, failure: FailedRequest, connection: ProxyConnection | None) -> bool:
         """Whether the records would lead to a fault if one had caused it: its operation and connection are known.
@@ -162,8 +177,7 @@ class Attributor:
             return False
         active = self.windows.during(failure.arm, failure.begin, _failed_at(failure.operation, failure))
         return not any(
-            window.fault in SILENT_FAULTS
-            or self.time_limits.ran_out_within(failure, self.effects.least_delay_ns(window))
+            is_silent(window) or self.time_limits.ran_out_within(failure, self.effects.least_delay_ns(window))
             for window in active
         )
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from brokenpipe.faults import Fault
+from brokenpipe.faults import Fault, fault_kind
 from brokenpipe.faults.contract import SERVER_LATE_S
 from brokenpipe.faults.recorded import parse_fault
 from brokenpipe.history.reader import History
@@ -24,15 +24,6 @@ SLACK_NS = 5_000_000  # from an act to its effect on a socket or its log line
 # A session ends when it handles a signal; on a busy machine later than its contract promises.
 SERVER_SLACK_NS = int(2.5 * SERVER_LATE_S * 1e9)
 HARNESS = "the harness, between phases"
-
-_MOMENTARY = frozenset(
-    str(kind.model_fields["name"].default)
-    for kind in Fault.__subclasses__()
-    if kind.momentary and not kind.deferred
-)
-_AT_SERVER = frozenset(
-    str(kind.model_fields["name"].default) for kind in Fault.__subclasses__() if kind.place == "server"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,17 @@ class FaultWindow:
     @property
     def momentary(self) -> bool:
         """Whether it strikes and is over, rather than lasting until it is healed."""
-        return self.fault in _MOMENTARY or self.fault == HARNESS
+        return self.fault == HARNESS or _is_strike(self.fault, self.episode)
+
+    @property
+    def kind(self) -> type[Fault] | None:
+        """The fault without its parameters; None: none that is installed has this name."""
+        return fault_kind(self.fault)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what it can do: it is no fault of a distribution that is not installed."""
+        return self.fault == HARNESS or self.kind is not None
 
     def overlaps(self, since: int, until: int) -> bool:
         """Whether it was active at some time between two moments, both in monotonic nanoseconds."""
@@ -100,8 +101,15 @@ def fault_windows(history: History) -> FaultWindows:
                 by_arm[arm].append(FaultWindow(HARNESS, None, phase, None, t0, t1))
             elif action == "inject" and fault:
                 over = (later[6] for later in islice(done, n + 1, None) if later[0] in _ENDING_ACTIONS)
-                late_ns = SERVER_SLACK_NS if fault in _AT_SERVER else 0
-                ends = t1 + late_ns if fault in _MOMENTARY else next(over, _FOR_EVER)
+                kind = fault_kind(fault)
+                late_ns = SERVER_SLACK_NS if kind and kind.place == "server" else 0
+                ends = t1 + late_ns if _is_strike(fault, episode) else next(over, _FOR_EVER)
                 injected = parse_fault(fault, parameters)
                 by_arm[arm].append(FaultWindow(fault, injected, phase, episode, t0, ends))
     return FaultWindows(by_arm, {arm: [window.begins for window in found] for arm, found in by_arm.items()})
+
+
+def _is_strike(fault: str, episode: int | None) -> bool:
+    """Whether it strikes and is over at once. Of a fault that is not installed, only a strike has an episode."""
+    kind = fault_kind(fault)
+    return episode is not None if kind is None else kind.momentary and not kind.deferred

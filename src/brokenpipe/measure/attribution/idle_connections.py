@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History
-from brokenpipe.measure.attribution.fault_effects import FaultEffects
+from brokenpipe.measure.attribution.fault_effects import FaultEffects, spares_active
 from brokenpipe.measure.attribution.fault_windows import FaultWindows
 from brokenpipe.measure.attribution.proxy_connections import ProxyConnection
 from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage
@@ -37,7 +37,6 @@ BY_CHANCE = 0.01
 """How often arms that do not differ may break as unequally before the difference is taken for one."""
 
 _WITHOUT_REASON = frozenset({ErrorClass.RESET, ErrorClass.BROKEN_PIPE, ErrorClass.EOF})
-_SPARE_ACTIVE_CONNECTIONS = frozenset({"latency", "idle_reset", "idle_drop", "server_setting"})
 
 
 def died_at_first_byte(
@@ -59,7 +58,7 @@ def died_at_first_byte(
     if not act.began <= died <= act.began + late_ns:
         return False
     if connection is None:  # a relay before the proxy: what ended its link is not known
-        return all(window.fault in _SPARE_ACTIVE_CONNECTIONS for window in there)
+        return all(map(spares_active, there))
     return not any(effects.could_end(window, idle=False) for window in there)
 
 

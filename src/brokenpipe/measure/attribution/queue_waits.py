@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from brokenpipe.measure.attribution.connection_faults import Cause, ConnectionFaults
-from brokenpipe.measure.attribution.fault_effects import SILENT_FAULTS
+from brokenpipe.measure.attribution.fault_effects import is_delay, is_silent
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.measure.attribution.proxy_connections import ProxyConnection
 from brokenpipe.measure.attribution.slow_operations import Stall, latest
@@ -47,14 +47,14 @@ class QueueWaits:
             if stall.seen_at < began:
                 continue
             active = self.faults.windows.during(arm, stall.since, stall.since)
-            if window := next((each for each in active if each.fault in SILENT_FAULTS), None):
+            if window := next((each for each in active if is_silent(each)), None):
                 return window
         return None
 
     def _holds_up_others(self, window: FaultWindow, arm: str, until: int) -> bool:
         """Whether it holds up other requests. A silent fault holds up all; a latency, those with a record of it."""
-        if window.fault != "latency":
-            return window.fault in SILENT_FAULTS
+        if not is_delay(window):
+            return is_silent(window)
         held_up = (stall for stall in latest(self.stalls[arm], until) if stall.since >= window.begins)
         return any(
             self.faults.effects.could_delay(window, each.kind, max(until, each.seen_at) - each.since)

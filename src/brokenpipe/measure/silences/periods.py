@@ -88,12 +88,11 @@ def _subtract(span: tuple[int, int], begins: int, ends: int) -> Iterator[tuple[i
         yield max(span[0], ends), span[1]
 
 
-_STOPPING_FAULTS = "('server_pause', 'server_restart')"
-_ACTS = f"""
+_ACTS = """
 SELECT i.t0, coalesce((
     SELECT min(h.t1) FROM acts h WHERE h.action = 'heal' AND h.fault = i.fault AND h.arm = i.arm AND h.t0 >= i.t0
 ), i.t1)
-FROM acts i WHERE i.action = 'inject' AND i.fault IN {_STOPPING_FAULTS} ORDER BY i.t0
+FROM acts i WHERE i.action = 'inject' AND i.fault IN (SELECT name FROM fault_kinds WHERE stops_server) ORDER BY i.t0
 """
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brokenpipe.faults import Latency
 from brokenpipe.history.reader import History
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.pool_costs import MaskedDisconnects, Mechanism, PoolCost, RoundTrips
@@ -103,8 +102,8 @@ def _mechanisms(price: PoolCost, found: _Replaced, failed_pings_ms: float) -> tu
 def measure_round_trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost]) -> dict[str, RoundTrips]:
     """Round trips of a ping and of a connect, by arm: what a known latency adds, over that latency."""
     calm = next((phase.name for phase in scenario.phases if phase.fault is None), None)
-    slow = next((phase for phase in scenario.phases if isinstance(phase.fault, Latency)), None)
-    if calm is None or slow is None or not isinstance(slow.fault, Latency):
+    slow = next((phase for phase in scenario.phases if phase.fault and phase.fault.delay_ms), None)
+    if calm is None or slow is None or slow.fault is None:
         return {}
     found = {}
     for arm in scenario.arms:
@@ -112,8 +111,8 @@ def measure_round_trips(scenario: Scenario, prices: Mapping[ArmPhase, PoolCost])
             continue
         before, then = prices.get((arm, calm)), prices.get((arm, slow.name))
         if before and then:
-            ping = _added(before.ping_ms, then.ping_ms, slow.fault.ms)
-            found[arm] = RoundTrips(ping, _added(before.connect_ms, then.connect_ms, slow.fault.ms))
+            ping = _added(before.ping_ms, then.ping_ms, slow.fault.delay_ms)
+            found[arm] = RoundTrips(ping, _added(before.connect_ms, then.connect_ms, slow.fault.delay_ms))
     return found
 
 

@@ -26,8 +26,8 @@ SELECT arm, sum(more)::BIGINT FROM (
     SELECT arm, t, lag(t) OVER w AS before, killed - lag(killed) OVER w AS more
     FROM postgres_gauges WHERE killed IS NOT NULL WINDOW w AS (PARTITION BY arm ORDER BY t)
 ) g WHERE more > 0 AND t >= ? AND NOT EXISTS (
-    FROM acts a WHERE a.t0 <= g.t AND a.t1 >= g.before - ?
-    AND (a.fault = 'server_restart' OR (a.fault = 'backend_kill' AND a.arm = g.arm))
+    FROM acts a JOIN fault_kinds k ON k.name = a.fault
+    WHERE a.t0 <= g.t AND a.t1 >= g.before - ? AND k.ends_sessions AND (k.stops_server OR a.arm = g.arm)
 ) GROUP BY arm ORDER BY arm
 """
 
