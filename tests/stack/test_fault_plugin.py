@@ -18,7 +18,7 @@ from tests.stack.runs import BROKENPIPE, REPOSITORY, Run, Starter, write_scenari
 pytestmark = pytest.mark.low_load
 
 PLUGIN = REPOSITORY / "tests/fault_plugin"
-# A round trip takes 0.6 s in the far region, and the service waits for 0.3 s.
+# A round trip to the far region takes 1.6 s, and users wait for 1 s.
 PHASES = """
 [[phases]]
 name = "away"
@@ -28,7 +28,7 @@ every_s = 1
 
 [[phases]]
 name = "far"
-fault = { name = "far_region", ms = 300 }
+fault = { name = "far_region", ms = 800 }
 seconds = 4
 """
 
@@ -43,9 +43,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         target="agent",
         locustfile=REPOSITORY / "scenarios/locustfile.py",
         arms="plain = {}\npre_ping = { DB_POOL_PRE_PING = 'true' }",
-        env={"DB_COMMAND_TIMEOUT": "0.3"},
         users=4,
-        timeout_s=3.0,
+        timeout_s=1.0,
     )
     done = Starter(folder).run(scenario, env={"PYTHONPATH": str(PLUGIN)})
     assert done.popen.returncode == 3, done.out  # nothing was expected
@@ -70,10 +69,10 @@ def test_faults_of_another_distribution_are_certified_and_detected(run: Run) -> 
 
 
 def test_failures_are_attributed_to_them(run: Run) -> None:
-    """A strike ends connections, and a delay makes a limit of the service run out: both are direct causes."""
+    """A strike ends connections, and a delay makes users give up: both are direct causes."""
     causes = _causes(run.summary)
-    assert causes["away"].keys() == {"failover", "direct", "unknown"}, causes
-    assert causes["far"].keys() == {"far_region", "direct", "unknown"}, causes
+    assert causes["away"]["failover"] > 0, causes
+    assert causes["far"]["far_region"] > 0, causes
     assert all(causes[phase]["direct"] > 0 for phase in causes), causes
 
 
@@ -81,8 +80,8 @@ def test_the_report_draws_them(run: Run) -> None:
     """Each with its parameters, in sentences, in tables, and over time."""
     page = (run.folder / "report.html").read_text()
     assert "failover · 100 ms away" in page
-    assert "far_region · 300 ms each way" in page
-    assert "caused by failover" in page
+    assert "far_region · 800 ms each way" in page
+    assert "Caused by failover: " in page
 
 
 def test_the_run_records_where_they_came_from(run: Run) -> None:
@@ -108,7 +107,7 @@ def elsewhere(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
         text=True,
         check=False,
     )
-    assert made.returncode == 3, made.stdout + made.stderr
+    assert made.returncode == 0, made.stdout + made.stderr
     return folder, made.stdout
 
 

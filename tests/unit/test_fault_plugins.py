@@ -14,6 +14,7 @@ from brokenpipe.errors import PluginError, ScenarioError
 from brokenpipe.faults import check_plugins, fault_kind, fault_kinds, neutral_toxics, registry
 from brokenpipe.faults.recorded import parse_fault
 from brokenpipe.faults.registry import BUILT_IN
+from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.plan.scenario import parse_scenario
 from brokenpipe.plan.schema import scenario_schema
 from brokenpipe.report.web.page import fault_forms
@@ -223,3 +224,5 @@ def test_a_fault_may_derive_from_another_fault(make_plugin: Callable[[str, str],
     kind = fault_kind("hard_kill")
     assert kind is not None
     assert (kind.momentary, kind.recorded_as) == (True, "kill_switch")
+    window = FaultWindow("hard_kill", None, "p", 0, 1, 2)
+    assert window.momentary
