@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from brokenpipe.faults import SocketKill
 from brokenpipe.history import records
+from brokenpipe.history.fast_lines import line_maker, rest_maker
+from brokenpipe.history.records import links, witness
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.target import Target
@@ -23,14 +26,26 @@ NAMES = ("POST /chat", "GET /conversations/{id}", "POST /memories")
 EVERY_NS = 200_000  # five thousand requests a second
 EPISODE_NS = 2_000_000_000
 BASE = 10**13
-CHAIN = [
-    {"type": "sqlalchemy.exc.DBAPIError", "sqlstate": None, "errno": None, "invalidated": True,
-     "text": "(sqlalchemy.dialects.postgresql.asyncpg.Error) connection was closed in the middle of operation"},
-    {"type": "asyncpg.exceptions.ConnectionDoesNotExistError", "sqlstate": "08003", "errno": None,
-     "invalidated": None, "text": "connection was closed in the middle of operation"},
-    {"type": "builtins.ConnectionResetError", "sqlstate": None, "errno": 104, "invalidated": None,
-     "text": "[Errno 104] Connection reset by peer"},
-]  # fmt: skip
+CHAIN = (
+    witness.WitnessException(
+        "sqlalchemy.exc.DBAPIError",
+        "(sqlalchemy.dialects.postgresql.asyncpg.Error) connection was closed in the middle of operation",
+        invalidated=True,
+    ),
+    witness.WitnessException(
+        "asyncpg.exceptions.ConnectionDoesNotExistError",
+        "connection was closed in the middle of operation",
+        "08003",
+    ),
+    witness.WitnessException(
+        "builtins.ConnectionResetError", "[Errno 104] Connection reset by peer", errno=104
+    ),
+)
+START, END, END_REST = (
+    line_maker(records.RequestStart),
+    line_maker(records.RequestEnd),
+    rest_maker(records.RequestEnd),
+)
 
 
 def write(folder: Path, requests: int) -> None:
@@ -40,13 +55,12 @@ def write(folder: Path, requests: int) -> None:
     calm = episodes // 2
     _documents(folder, calm, episodes - calm)
     _experiment(folder, calm, episodes)
-    with _opened(folder, "requests") as log, _opened(folder, "links") as links:
-        witnesses = {arm: _opened(folder, f"witness-{arm}-{n}") for n, arm in enumerate(ARMS)}
-        for file, line in _requests(requests, calm):
-            target = {"requests": log, "links": links}.get(file) or witnesses[file]
-            target.write(line + "\n")
-        for witness in witnesses.values():
-            witness.close()
+    files = {name: _opened(folder, name) for name in ("requests", "links")}
+    files |= {arm: _opened(folder, f"witness-{arm}-{n}") for n, arm in enumerate(ARMS)}
+    for file, line in _requests(requests, calm):
+        files[file].write(line)
+    for each in files.values():
+        each.close()
 
 
 def _requests(requests: int, calm: int) -> Iterator[tuple[str, str]]:
@@ -54,38 +68,28 @@ def _requests(requests: int, calm: int) -> Iterator[tuple[str, str]]:
     times = [round(draws.lognormvariate(3.5, 0.5), 3) for _ in range(9973)]
     for n in range(requests):
         arm, name, t0 = ARMS[n % 4], NAMES[n % 3], BASE + n * EVERY_NS
-        place = f'"arm":"{arm}","name":"{name}","id":"AgentUser-{n % 40}-{n // 40}"'
+        request_id = f"AgentUser-{n % 40}-{n // 40}"
         ms = times[n % 9973]
         if n % 100 == 50 and n * EVERY_NS // EPISODE_NS >= calm:
-            cut = _cut_at(t0)
-            yield (
-                "requests",
-                (
-                    f'{{"k":"end","t0":{t0},{place},"ms":{ms},"status":500,"failure":"status","error":"HTTP 500"}}'
-                ),
-            )
-            yield from _broken(arm, f"AgentUser-{n % 40}-{n // 40}", t0, cut, 10_000 + n // 100 % 50_000)
+            failed = END_REST(failure="status", error="HTTP 500")
+            yield "requests", END(t0, arm, name, request_id, ms, 500, failed)
+            yield from _broken(arm, request_id, t0, _cut_at(t0), 10_000 + n // 100 % 50_000)
         else:
-            yield "requests", f'{{"k":"end","t0":{t0},{place},"ms":{ms},"status":200}}'
+            yield "requests", END(t0, arm, name, request_id, ms, 200)
         if n % 50 == 0:  # under way when the log was handed to the kernel
-            yield (
-                "requests",
-                f'{{"k":"start","t":{t0},"arm":"{arm}","id":"cut-{n}","name":"{name}","key":null}}',
-            )
-            yield (
-                "requests",
-                f'{{"k":"end","t0":{t0},"arm":"{arm}","name":"{name}","id":"cut-{n}","ms":{ms},"status":200,"begun":true}}',
-            )
+            yield "requests", START(t0, arm, f"cut-{n}", name, None)
+            yield "requests", END(t0, arm, name, f"cut-{n}", ms, 200, END_REST(begun=True))
         if n % 1250 == 0:
             for each in ARMS:
-                yield (
-                    each,
-                    (
-                        f'{{"k":"tally","t0":{t0},"t":{t0 + 250_000_000},"requests":312,"checkouts":312,"pings":300,'
-                        f'"ping_ms":420.5,"wait_ms":10.2,"connects":3,"connect_ms":31.5}}'
-                    ),
-                )
-                yield each, f'{{"k":"pool","t":{t0},"size":10,"idle":5,"out":5,"overflow":0}}'
+                yield each, _text(_tally(t0))
+                yield each, _text(witness.WitnessPool(t0, size=10, idle=5, out=5, overflow=0))
+
+
+def _tally(t0: int) -> witness.WitnessTally:
+    return witness.WitnessTally(
+        t0=t0, t=t0 + 250_000_000, requests=312, checkouts=312, pings=300, ping_ms=420.5, wait_ms=10.2, connects=3,
+        connect_ms=31.5,
+    )  # fmt: skip
 
 
 def _cut_at(t: int) -> int:
@@ -98,31 +102,28 @@ def _cut_at(t: int) -> int:
 
 def _broken(arm: str, request_id: str, t0: int, cut: int, port: int) -> Iterator[tuple[str, str]]:
     """A request that got a connection which the strike had cut, and what proxy and witness say of it."""
-    yield "links", f'{{"k":"link_opened","t":{cut - 900_000_000},"arm":"{arm}","port":{port}}}'
-    yield (
-        "links",
-        f'{{"k":"link_cut","t":{cut},"arm":"{arm}","port":{port},"toxic":"kill_switch","reason":"killed"}}',
-    )
-    yield "links", f'{{"k":"link_ended","t":{cut},"arm":"{arm}","port":{port},"ender":"toxic"}}'
+    yield "links", _text(links.LinkOpened(cut - 900_000_000, arm, port))
+    yield "links", _text(links.LinkCut(cut, arm, port, toxic="kill_switch", reason="killed"))
+    yield "links", _text(links.LinkEnded(cut, arm, port, ender="toxic"))
     handed = t0 + 1_000_000
-    checkout: dict[str, Any] = {
-        "t": handed, "port": port, "wait_ms": 0.01, "ping_ms": None, "connect_ms": None, "fresh": False,
-        "dead": True, "held_ms": 3.0, "statements": 1,
-    }  # fmt: skip
-    error: dict[str, Any] = {
-        "t": handed + 1_000_000, "where": "statement", "began": handed + 500_000, "port": port,
-        "dead_at_checkout": True, "dead": True, "handed": handed, "statement": 1, "transaction": 0,
-        "disconnect": True, "chain": CHAIN,
-    }  # fmt: skip
-    request = {
-        "k": "request", "id": request_id, "t0": t0, "t1": handed + 2_000_000, "status": 500, "began": True,
-        "began_t": handed + 1_900_000, "failed": True, "checkouts": [checkout], "errors": [error],
-        "waiting": None, "raised": CHAIN, "pool": {"size": 10, "idle": 5, "out": 5, "overflow": 0},
-    }  # fmt: skip
-    yield arm, json.dumps(request, separators=(",", ":"))
-    close = {"k": "close", "t": handed, "port": port, "age_ms": 950.0, "recycle_ms": None, "dead": True}
-    yield arm, json.dumps({**close, "after": "error", "pool_invalidated": True, "id": request_id})
-    yield arm, f'{{"k":"connect","t":{handed},"port":{port + 1},"ms":10.0,"id":"{request_id}"}}'
+    checkout = witness.WitnessCheckout(
+        t=handed, port=port, wait_ms=0.01, fresh=False, dead=True, held_ms=3.0, statements=1
+    )
+    error = witness.WitnessOperation(
+        t=handed + 1_000_000, where="statement", began=handed + 500_000, port=port, dead_at_checkout=True, dead=True,
+        handed=handed, statement=1, transaction=0, disconnect=True, chain=CHAIN,
+    )  # fmt: skip
+    request = witness.WitnessRequest(
+        id=request_id, t0=t0, t1=handed + 2_000_000, status=500, began=True, began_t=handed + 1_900_000, failed=True,
+        checkouts=[checkout], errors=[asdict(error)], raised=[asdict(link) for link in CHAIN],
+        pool={"size": 10, "idle": 5, "out": 5, "overflow": 0},
+    )  # fmt: skip
+    yield arm, _text(request)
+    close = witness.WitnessClose(
+        t=handed, port=port, age_ms=950.0, dead=True, after="error", pool_invalidated=True, id=request_id
+    )
+    yield arm, _text(close)
+    yield arm, _text(witness.WitnessConnect(handed, port=port + 1, ms=10.0, id=request_id))
 
 
 def _experiment(folder: Path, calm: int, episodes: int) -> None:
@@ -178,4 +179,8 @@ def _opened(folder: Path, name: str) -> IO[str]:
 
 
 def _line(file: IO[str], record: records.Record) -> None:
-    file.write(json.dumps(record.to_json()) + "\n")
+    file.write(_text(record))
+
+
+def _text(record: records.Record) -> str:
+    return json.dumps(record.to_json(), separators=(",", ":")) + "\n"

@@ -36,7 +36,7 @@ type linkLog struct {
 	armOfGoroutine map[uint64]string
 }
 
-// historyFormat is the FORMAT of brokenpipe/history/records.py.
+// historyFormat is the FORMAT of brokenpipe/history/records/base.py.
 const historyFormat = 2
 
 // side is an end of a link.

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 from brokenpipe.errors import ReportError
+from brokenpipe.history.schema.tables import TIME_KEYS
 
 # Keys of monotonic times in every kind of line. Inside of a string a quotation mark has a backslash before it. A time
 # can be negative: a clock counts from where its machine booted, and a worker's may have booted later than ours.
-TIME = re.compile(rb'((?<!\\)"(?:t|t0|t1|strike|began|began_t|since|handed)": ?)(-?\d{1,19})(?!\d)')
+TIME = re.compile(rb'((?<!\\)"(?:%b)": ?)(-?\d{1,19})(?!\d)' % "|".join(sorted(TIME_KEYS)).encode())
 
 
 def shifted_copy(path: Path, by: int, scratch: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from brokenpipe.history.records import Record
+from brokenpipe.history.records.base import Int32, Record, TimeNs
 
 Change = Literal["started", "ended", "out_of_memory", "signalled", "paused", "unpaused"]
 
@@ -28,10 +28,12 @@ class ContainerEvent(Record):
     """
 
     KIND: ClassVar[str] = "container"
-    t: int
+    TABLE: ClassVar[str] = "container_events"
+    FILES: ClassVar[str] = "containers*.ndjson"
+    t: TimeNs
     service: str
     change: Change
-    exit_code: int | None = None  # of one that ended
+    exit_code: Int32 | None = None  # of one that ended
     signal: str | None = None  # by whoever asked the engine to send one
     limit_bytes: int | None = None
 

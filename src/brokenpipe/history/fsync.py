@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from brokenpipe.errors import RecordingError
-from brokenpipe.history.schema.table import EVERY_FILE
+from brokenpipe.history.records import EVERY_FILE
 from brokenpipe.shortages import MORE_FILES, is_out_of_files
 
 _ANOTHER_DISK = "See to that disk (or point --reports at another one) and run again."

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brokenpipe.history.schema.table import EVERY_FILE
+from brokenpipe.history.records import EVERY_FILE
 
 if TYPE_CHECKING:  # it brings DuckDB, and a run only writes
     from brokenpipe.history.reader import History

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from brokenpipe.history.records import Record
+from brokenpipe.history.records.base import Record, TimeNs
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class LedgerEntry(Record):
     """
 
     KIND: ClassVar[str] = "entry"
+    TABLE: ClassVar[str] = "entries"
+    FILES: ClassVar[str] = "ledger*.ndjson"
     arm: str
     edge: Literal["begin", "end"]
     key: str | None
@@ -28,7 +30,9 @@ class LedgerSummary(Record):
     """The line below the entries of one reading. With an `error` they are not complete and say nothing."""
 
     KIND: ClassVar[str] = "balance"
-    t: int
+    TABLE: ClassVar[str] = "balances"
+    FILES: ClassVar[str] = "ledger*.ndjson"
+    t: TimeNs
     arm: str
     edge: Literal["begin", "end"]
     entries: int

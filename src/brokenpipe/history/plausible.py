@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING
 from pathlib import Path
 
-# Registers their records, too.
 from brokenpipe.files import UnfitFile
-from brokenpipe.history import containers, ledger, records, silences  # noqa: F401
+from brokenpipe.history.schema.columns import json_types, required_fields
 from brokenpipe.history.schema.table import RecordTable
+from brokenpipe.history.schema.tables import RECORDS, TIME_KEYS
 from brokenpipe.json_file import read_object
 
 _DAY_NS = 86_400_000_000_000
@@ -27,7 +26,6 @@ _LONGEST_EPISODE_NS = 2 * _DAY_NS
 _LATEST_WALL_NS = 4_000_000_000_000_000_000  # the year 2096
 _HEAD_BYTES = 65_536
 
-TIMES = frozenset({"t", "t0", "t1", "strike", "began_t", "left_t", "since", "handed"})
 _RANGES: Mapping[str, tuple[float, float]] = {
     "BIGINT": (-(2**60), 2**60),
     "INTEGER": (-(10**9), 10**9),
@@ -41,18 +39,6 @@ _OWN_RANGES: Mapping[str, tuple[float, float]] = {
     "ms": (-1e9, 1e9),
 }
 
-_AT_A_TIME = (
-    "tally", "connect", "connect_failed", "ping_failed", "invalidate", "close", "pool", "loop", "repeat", "trouble",
-)  # fmt: skip
-_OF_A_LINK = ("link_opened", "link_ended", "link_cut", "link_silenced", "link_forgotten")
-# Of lines that others write, what is in every one. Of our own the records say it.
-_FOREIGN_FILES = ("witness", "links")
-_FOREIGN: Mapping[str, tuple[str, ...]] = {
-    "request": ("id", "t0"),
-    "stall": ("t", "id"),
-    **dict.fromkeys(_AT_A_TIME, ("t",)),
-    **dict.fromkeys(_OF_A_LINK, ("t", "arm", "port")),
-}
 _OF_AN_ARM = frozenset({"start", "end", "late", "missed", "episode", "postgres"})
 _WORDS: Mapping[str, str] = {
     "phase": "edge IN ('begin', 'end')",
@@ -63,21 +49,13 @@ _WORDS: Mapping[str, str] = {
 }
 _MAY_LACK = frozenset({("clock", "pid"), ("end", "status"), ("resumed", "command")})
 
-_LINK = "STRUCT(type VARCHAR, text VARCHAR, sqlstate VARCHAR, errno BIGINT, invalidated BOOLEAN)"
-_ACT = (
-    'STRUCT(t BIGINT, "where" VARCHAR, act VARCHAR, began BIGINT, since BIGINT, handed BIGINT, port INTEGER, '
-    "dead_at_checkout BOOLEAN, dead BOOLEAN, statement INTEGER, transaction INTEGER, rest_ms DOUBLE, pid BIGINT, "
-    f"on_loop BOOLEAN, holding INTEGER, disconnect BOOLEAN, chain {_LINK}[])"
-)
 # What stands in columns of JSON, as a type, and what must be there.
-_SHAPES = {
-    "errors": (
-        f"{_ACT}[]",
-        'len([e FOR e IN {cast} IF e IS NULL OR e.t IS NULL OR e."where" IS NULL OR e.chain IS NULL]) = 0',
-    ),
-    "raised": (f"{_LINK}[]", "len([e FOR e IN {cast} IF e IS NULL]) = 0"),
-    "waiting": (_ACT, '{cast}.act IS NOT NULL OR {cast}."where" IS NOT NULL'),
-    "chain": (f"{_LINK}[]", "len([e FOR e IN {cast} IF e IS NULL]) = 0"),
+_JSON_TYPES = dict(pair for record in RECORDS for pair in json_types(record))
+_NEEDED = {
+    "errors": 'len([e FOR e IN {cast} IF e IS NULL OR e.t IS NULL OR e."where" IS NULL OR e.chain IS NULL]) = 0',
+    "raised": "len([e FOR e IN {cast} IF e IS NULL]) = 0",
+    "waiting": '{cast}.act IS NOT NULL OR {cast}."where" IS NOT NULL',
+    "chain": "len([e FOR e IN {cast} IF e IS NULL]) = 0",
 }
 
 
@@ -121,9 +99,9 @@ def _of_known_arms(tables: Sequence[RecordTable], arms: Sequence[str]) -> Iterat
 
 def shaped_column_sql(name: str, kind: str) -> str:
     """The column in SQL: of JSON that has a shape, what fits that, which need not be looked at again."""
-    if kind != "JSON" or name not in _SHAPES:
+    if kind != "JSON" or name not in _JSON_TYPES:
         return name
-    cast = f"to_json(TRY_CAST({name} AS {_SHAPES[name][0]}))"
+    cast = f"to_json(TRY_CAST({name} AS {_JSON_TYPES[name]}))"
     return f"CASE WHEN {_is_present_sql(name)} THEN {cast} ELSE {name} END AS {name}"
 
 
@@ -131,11 +109,11 @@ def _conditions(tables: Sequence[RecordTable], columns: Mapping[str, str], begin
     yield "k IS NOT NULL"
     for name, kind in columns.items():
         if kind in _RANGES:
-            is_time = name in TIMES and kind == "BIGINT"
+            is_time = name in TIME_KEYS and kind == "BIGINT"
             around = (begin - _BEFORE_NS, begin + _AFTER_NS)
             low, high = around if is_time else _OWN_RANGES.get(name, _RANGES[kind])
             yield f"({name} IS NULL OR {name} BETWEEN {low} AND {high})"
-        elif kind == "JSON" and name in _SHAPES:
+        elif kind == "JSON" and name in _JSON_TYPES:
             yield _fits_sql(name)
     yield from _of_each_kind(tables, columns)
 
@@ -155,20 +133,9 @@ def _of_each_kind(tables: Sequence[RecordTable], columns: Mapping[str, str]) -> 
 
 
 def _required(table: RecordTable) -> tuple[str, ...]:
-    """The keys that every line of a kind has. What others write may be called as a record of ours is."""
-    kind = table.kind
-    if table.files.startswith(_FOREIGN_FILES):
-        return _FOREIGN.get(kind, ())
-    record = next((each for each in records.Record.__subclasses__() if kind == each.KIND), None)
-    if record is None:
-        return ()
-    fields = record.__dataclass_fields__.values()
-    return tuple(
-        field.name
-        for field in fields
-        if "None" not in str(field.type) and field.default is MISSING and (kind, field.name) not in _MAY_LACK
-        and not str(field.type).startswith("ClassVar")
-    )  # fmt: skip
+    """The keys that every line of a kind has."""
+    needed = required_fields(table.record)
+    return tuple(name for name in needed if (table.kind, name) not in _MAY_LACK)
 
 
 def _is_present_sql(name: str) -> str:
@@ -176,6 +143,6 @@ def _is_present_sql(name: str) -> str:
 
 
 def _fits_sql(name: str) -> str:
-    kind, needed = _SHAPES[name]
+    kind, needed = _JSON_TYPES[name], _NEEDED[name]
     cast = f"TRY_CAST({name} AS {kind})"
     return f"(NOT {_is_present_sql(name)} OR ({cast} IS NOT NULL AND ({needed.format(cast=cast)})))"

@@ -32,10 +32,12 @@ from brokenpipe.faults import Fault, fault_kinds
 from brokenpipe.files import UnfitFile, describe_missing_file, describe_missing_folder
 from brokenpipe.history.format import has_fault_texts
 from brokenpipe.history.plausible import arms_in, history_begin_ns, plausibility_sql, shaped_column_sql
+from brokenpipe.history.records import EVERY_FILE
 from brokenpipe.history.resume import merge_parts
 from brokenpipe.history.schema.format_1 import read_as_format_2
-from brokenpipe.history.schema.own import TABLES, VIEWS
-from brokenpipe.history.schema.table import EVERY_FILE, RecordTable
+from brokenpipe.history.schema.table import RecordTable
+from brokenpipe.history.schema.tables import TABLES
+from brokenpipe.history.schema.views import VIEWS
 from brokenpipe.history.worker_clocks import correct_worker_clocks
 from brokenpipe.json_file import read_object
 from brokenpipe.plain_text import shorten

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from brokenpipe.history.records import Record
+from brokenpipe.history.records.base import Int32, Record, TimeNs
 
 SilenceKind = Literal["stopped", "ended", "no_answer", "late", "no_files"]
 """How a silence was seen. stopped: the kernel says that the process stands still. ended: it is no more. no_answer: a
@@ -18,7 +18,9 @@ class WatchedPart(Record):
     """A part that the watch looks at from now on. `part` as in ProcessGauge, and `janitor`."""
 
     KIND: ClassVar[str] = "watched"
-    t: int
+    TABLE: ClassVar[str] = "watched"
+    FILES: ClassVar[str] = "watch*.ndjson"
+    t: TimeNs
     part: str
     arm: str | None
 
@@ -28,7 +30,9 @@ class WatchTick(Record):
     """The watch looks: once a second. Where this is missing, nobody looked."""
 
     KIND: ClassVar[str] = "look"
-    t: int
+    TABLE: ClassVar[str] = "looks"
+    FILES: ClassVar[str] = "watch*.ndjson"
+    t: TimeNs
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,11 @@ class SilenceEdge(Record):
     """
 
     KIND: ClassVar[str] = "silence"
-    t: int
+    TABLE: ClassVar[str] = "silences"
+    FILES: ClassVar[str] = "watch*.ndjson"
+    t: TimeNs
     edge: Literal["begin", "end"]
     part: str
     arm: str | None
-    pid: int | None
+    pid: Int32 | None
     how: SilenceKind

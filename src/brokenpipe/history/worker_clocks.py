@@ -85,9 +85,7 @@ def _read_clock_offsets(path: Path) -> Iterator[ClockOffset]:
                 with suppress(
                     ValueError, TypeError, RecursionError
                 ):  # torn or damaged, which the reader counts
-                    fields = json.loads(line)
-                    fields.pop("k")
-                    sync = ClockOffset(**fields)
+                    sync = ClockOffset.from_json(json.loads(line))
                     if _is_sound(sync):
                         yield sync
 

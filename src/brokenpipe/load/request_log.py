@@ -1,7 +1,7 @@
 """The request log: every end, and every start whose end is not there yet, with unrounded times.
 
 Locust's own statistics round response times to two digits. This log costs about 2 µs a request: lines are made
-by hand (as `history.records` would make them; a test compares) and reach the kernel five times a second. An end has
+by functions generated from the records (`history/fast_lines.py`) and reach the kernel five times a second. An end has
 all that its start has, so only requests in flight at such a moment have a line for their start.
 """
 
@@ -11,29 +11,37 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as quote  # in C; json.dumps costs ten times as much
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+from brokenpipe.history.fast_lines import line_maker, rest_maker
 from brokenpipe.history.file_names import LARGE_BYTES, segment_file
 from brokenpipe.history.records import (
+    FORMAT,
     NEVER_SENT,
     ArrivalLate,
     ArrivalMissed,
     Clock,
+    FailureKind,
     LoopLag,
     RequestEnd,
     RequestStart,
 )
 
-_END = f'{{"k":"{RequestEnd.KIND}","t0":'
+_clock_line = line_maker(Clock)
+_start_line = line_maker(RequestStart)
+_end_line = line_maker(RequestEnd)
+_end_rest = rest_maker(RequestEnd)
+_lag_line = line_maker(LoopLag)
+_late_line = line_maker(ArrivalLate)
+_missed_line = line_maker(ArrivalMissed)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """`kind` as in `history.records.End`."""
+    """Why a request failed, as `RequestEnd` records it."""
 
-    kind: Literal["status", "transport", "timeout", "declared", "no_files", "no_ports", "no_memory"]
+    kind: FailureKind
     text: str
 
     @property
@@ -69,61 +77,56 @@ class RequestLog:
         self.path = path
         self._send = send
         self._lines: list[str] = []
-        self._arms_and_names: dict[tuple[str, str], str] = {}  # arm and name, as JSON
         self._segment, self._size = 1, 0
         self._open(path)
 
     def _open(self, path: Path) -> None:
         if not self._send:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        clock = Clock(t=time.monotonic_ns(), wall_ns=time.time_ns(), pid=os.getpid(), writer="load")
-        self._lines.append(
-            f'{{"k":"{clock.KIND}","t":{clock.t},"wall_ns":{clock.wall_ns},"pid":{clock.pid},'
-            f'"writer":{quote(clock.writer)},"format":{clock.format}}}\n'
-        )
+        clock = time.monotonic_ns(), time.time_ns(), os.getpid(), "load", FORMAT
+        self._lines.append(_clock_line(*clock))
         self.flush()
 
     def start(self, request: LoggedRequest) -> None:
         """Append the start of a request. Its end may never come."""
-        key = "null" if request.key is None else quote(request.key)
-        self._lines.append(
-            f'{{"k":"{RequestStart.KIND}","t":{request.start_ns},"arm":{quote(request.arm)},"id":{quote(request.id)},'
-            f'"name":{quote(request.name)},"key":{key}}}\n'
-        )
+        self._lines.append(_start_line(request.start_ns, request.arm, request.id, request.name, request.key))
 
-    def end(self, request: LoggedRequest, ms: float, status: int, rest: str = "") -> None:
-        """Append the end of a request: a success, unless `rest` has a failure. Default values are left out."""
-        arm_and_name = request.arm, request.name
-        row = self._arms_and_names.get(arm_and_name)
-        if row is None:
-            row = self._arms_and_names[arm_and_name] = (
-                f'"arm":{quote(request.arm)},"name":{quote(request.name)}'
-            )
-        if request.start_logged:
-            rest = f',"begun":true{rest}'
-        if request.key is not None:
-            rest = f',"key":{quote(request.key)}{rest}'
-        self._lines.append(
-            f'{_END}{request.start_ns},{row},"id":{quote(request.id)},"ms":{ms:.3f},"status":{status}{rest}}}\n'
-        )
+    def end(self, request: LoggedRequest, ms: float, status: int) -> None:
+        """Append the end of a request that succeeded."""
+        if request.start_logged or request.key is not None:
+            self._end_with_more(request, ms, status)
+        else:
+            self._lines.append(_end_line(request.start_ns, request.arm, request.name, request.id, ms, status))
 
-    def failed_end(self, request: LoggedRequest, ms: float, status: int, failure: str, error: str) -> None:
-        """Append the end of a failed request: `failure` is its kind, `error` its text, `status` 0 without an answer."""
-        self.end(request, ms, status, f',"failure":"{failure}","error":{quote(error)}')
+    def failed_end(self, request: LoggedRequest, ms: float, status: int, failure: RequestFailure) -> None:
+        """Append the end of a failed request; `status` is 0 without an answer."""
+        self._end_with_more(request, ms, status, failure.kind, failure.text)
+
+    def _end_with_more(
+        self,
+        request: LoggedRequest,
+        ms: float,
+        status: int,
+        failure: FailureKind | None = None,
+        error: str | None = None,
+    ) -> None:
+        begun = True if request.start_logged else None
+        rest = _end_rest(key=request.key, begun=begun, failure=failure, error=error)
+        self._lines.append(
+            _end_line(request.start_ns, request.arm, request.name, request.id, ms, status, rest)
+        )
 
     def lag(self, t_ns: int, ms: float) -> None:
         """Append by how much the event loop woke late at that moment."""
-        self._lines.append(f'{{"k":"{LoopLag.KIND}","t":{t_ns},"ms":{ms!r}}}\n')
+        self._lines.append(_lag_line(t_ns, ms))
 
     def late(self, due_ns: int, arm: str, request_id: str, ms: float) -> None:
         """Append by how much an arrival that was due at `due_ns` began late."""
-        self._lines.append(
-            f'{{"k":"{ArrivalLate.KIND}","t":{due_ns},"arm":{quote(arm)},"id":{quote(request_id)},"ms":{ms!r}}}\n'
-        )
+        self._lines.append(_late_line(due_ns, arm, request_id, ms))
 
     def missed(self, due_ns: int, arm: str) -> None:
         """Append an arrival that was due at `due_ns` and never began."""
-        self._lines.append(f'{{"k":"{ArrivalMissed.KIND}","t":{due_ns},"arm":{quote(arm)}}}\n')
+        self._lines.append(_missed_line(due_ns, arm))
 
     def close(self) -> None:
         """Close the file. Nothing may be flushed afterwards."""
@@ -132,8 +135,8 @@ class RequestLog:
 
     def flush(self) -> None:
         """Hand all lines to the kernel. Raises OSError when the disk refuses them."""
-        lines, self._lines = self._lines, []
-        data = "".join(lines).encode()
+        data = "".join(self._lines).encode()
+        self._lines.clear()
         self._size += len(data)
         if self._send:
             self._send(data, self._segment)

@@ -87,14 +87,14 @@ class LoadState:
         counts = self.counts_of[request.arm]
         if failure is not None and not failure.sent:
             counts.started -= 1
-            self.log.failed_end(request, ms, status, failure.kind, failure.text)
+            self.log.failed_end(request, ms, status, failure)
             return
         counts.ended += 1
         if failure is None:
             self.log.end(request, ms, status)
         else:
             counts.failed += 1
-            self.log.failed_end(request, ms, status, failure.kind, failure.text)
+            self.log.failed_end(request, ms, status, failure)
 
     def flush(self) -> None:
         """Hand the log to the kernel, with the start of every request in flight. Raises OSError."""

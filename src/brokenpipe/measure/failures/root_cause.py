@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from brokenpipe.error_class import ErrorClass
-from brokenpipe.history.reader import History
+from brokenpipe.history.reader import History, Row
 from brokenpipe.measure.failures.error_classes import ChainedException, chain_of, classify
 from brokenpipe.measure.failures.request_stage import DbOperation, operation_of
 
@@ -46,29 +46,72 @@ class FailedRequest:
     response_began: int | None = None  # None: it did not, or the answer says that it failed
 
 
-_QUERY = """
+@dataclass(frozen=True, slots=True)
+class FailureRecords:
+    """All that is recorded of one failed request. The last six are the witness's; None where it has no such record.
+
+    `begin`, `end` and `response_began` are monotonic nanoseconds. `failed_by` and `error` are the client's reason and
+    its text, `answered` is the status with which the service answered.
+    """
+
+    arm: str
+    phase: str
+    episode: int
+    id: str
+    name: str
+    begin: int
+    end: int
+    status: int
+    failed_by: str
+    error: str | None
+    errors: Sequence[Mapping[str, Any]] | None = None
+    raised: Sequence[Mapping[str, Any]] | None = None
+    waiting: Mapping[str, Any] | None = None
+    stall: Mapping[str, Any] | None = None
+    response_began: int | None = None
+    answered: int | None = None
+
+
+_SOURCES: Mapping[str, str] = {
+    "arm": "o.arm",
+    "phase": "o.phase",
+    "episode": "o.episode",
+    "id": "o.id",
+    "name": "o.name",
+    "begin": "o.t",
+    "end": "coalesce(o.t_end, o.t)",
+    "status": "o.status",
+    "failed_by": "o.failure",
+    "error": "o.error",
+    "errors": "w.errors",
+    "raised": "w.raised",
+    "waiting": "w.waiting",
+    "stall": "h.stall",
+    "response_began": "w.began_t",
+    "answered": "w.status",
+}
+_JSON = ("errors", "raised", "waiting", "stall")
+_QUERY = f"""
 WITH stalled AS (
     SELECT s.witness_arm, s.id, max_by(to_json(s), s.t) AS stall
     FROM stalls s JOIN outcomes o ON o.arm = s.witness_arm AND o.id = s.id AND s.since <= coalesce(o.t_end, o.t)
     WHERE o.failure IS NOT NULL GROUP BY ALL
 )
-SELECT o.arm, o.phase, o.episode, o.id, o.name, o.t, coalesce(o.t_end, o.t), o.status, o.failure, o.error,
-       w.errors, w.raised, w.waiting, h.stall, w.began_t, w.status
+SELECT {", ".join(_SOURCES.values())}
 FROM outcomes o LEFT JOIN testimony w ON o.arm = w.witness_arm AND o.id = w.id
 LEFT JOIN stalled h ON o.arm = h.witness_arm AND o.id = h.id
-WHERE o.failure IS NOT NULL AND (o.phase IS NOT NULL) = {counted}
-ORDER BY o.t
+WHERE o.failure IS NOT NULL
 """
 
 
 def failures(history: History) -> tuple[FailedRequest, ...]:
     """Every failed request that counts, in order of its start."""
-    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=True)))
+    return _read(history, "o.phase IS NOT NULL")
 
 
 def failures_between_phases(history: History) -> tuple[FailedRequest, ...]:
     """Every failed request that does not count, such as those of a lead-in: what follows from them may count."""
-    return tuple(failure_of(row) for row in history.stream(_QUERY.format(counted=False)))
+    return _read(history, "o.phase IS NULL")
 
 
 def with_known_causes(
@@ -90,43 +133,67 @@ def _is_known(error_class: ErrorClass, *, witnessed: bool) -> bool:
     return witnessed or error_class is ErrorClass.WRONG_RESULT
 
 
-def failure_of(row: tuple[Any, ...]) -> FailedRequest:
-    """Build a failed request from a row of the query."""
-    arm, phase, episode, request_id, name, at, end, status, failed_by, error, *testimony, began, answered = (
-        row
-    )
-    given_up = failed_by == "timeout"
-    told = _witness_records(
-        *(None if part is None else json.loads(part) for part in testimony), given_up=given_up
-    )
-    if given_up:
-        told = _known_when_given_up(told, end)
-    elif _is_error(answered) and began is not None:
-        told = _known_when_answered(told, began)
-    root = _root_error(told)
-    words = tuple(tuple(link.items()) for link in (root["chain"] if root else told.raised) or ())
+def _read(history: History, condition: str) -> tuple[FailedRequest, ...]:
+    return tuple(map(_failure_of_row, history.stream(f"{_QUERY} AND {condition} ORDER BY o.t")))
+
+
+def _failure_of_row(row: Row) -> FailedRequest:
+    fields = dict(zip(_SOURCES, row, strict=True))
+    return classify_failure(FailureRecords(**fields | {name: _parsed(fields[name]) for name in _JSON}))
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def classify_failure(recorded: FailureRecords) -> FailedRequest:
+    """The failed request with its root cause."""
+    began, answered_with_error = recorded.response_began, _is_error(recorded.answered)
+    known = _known_in_time(recorded)
+    root = _root_error(known)
+    words = tuple(tuple(link.items()) for link in (root["chain"] if root else known.raised) or ())
     chain, error_class = _classify_chain(words, root["where"] if root else None)
-    if failed_by == "declared" and WRONG_RESULT in (error or "").lower():
+    if recorded.failed_by == "declared" and WRONG_RESULT in (recorded.error or "").lower():
         chain, error_class = (), ErrorClass.WRONG_RESULT
     elif not chain:
-        error_class = _class_without_witness(failed_by, status)
-    act = root or told.waiting
+        error_class = _class_without_witness(recorded.failed_by, recorded.status)
+    act = root or known.waiting
     return FailedRequest(
-        arm=arm,
-        phase=phase,
-        episode=episode,
-        id=request_id,
-        name=name,
-        begin=at,
-        end=end,
+        arm=recorded.arm,
+        phase=recorded.phase,
+        episode=recorded.episode,
+        id=recorded.id,
+        name=recorded.name,
+        begin=recorded.begin,
+        end=recorded.end,
         error_class=error_class,
         state=_state(root),
         broken=error_class.is_disconnect and (root is None or root["where"] not in _BEFORE_USE),
-        chain=chain or (ChainedException(type=f"HTTP {status}" if status else failed_by, text=error or ""),),
+        chain=chain or (_exception_from_client(recorded),),
         operation=operation_of(act) if act else None,
         cause_known=_is_known(error_class, witnessed=bool(chain or act)),
-        response_began=None if _is_error(answered) else _response_began(told, began, end, failed_by),
+        response_began=None
+        if answered_with_error
+        else _response_began(known, began, recorded.end, recorded.failed_by),
     )
+
+
+def _exception_from_client(recorded: FailureRecords) -> ChainedException:
+    kind = f"HTTP {recorded.status}" if recorded.status else recorded.failed_by
+    return ChainedException(type=kind, text=recorded.error or "")
+
+
+def _known_in_time(recorded: FailureRecords) -> _WitnessRecords:
+    """What the witness recorded until the client gave up, or until the service began to answer with an error."""
+    given_up = recorded.failed_by == "timeout"
+    known = _witness_records(
+        recorded.errors, recorded.raised, recorded.waiting, recorded.stall, given_up=given_up
+    )
+    if given_up:
+        return _known_when_given_up(known, recorded.end)
+    if _is_error(recorded.answered) and recorded.response_began is not None:
+        return _known_when_answered(known, recorded.response_began)
+    return known
 
 
 @lru_cache(maxsize=1024)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from brokenpipe.history.reader import History
+from brokenpipe.history.records.witness import WitnessClose
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.pool_costs import MaskedDisconnects, Mechanism, PoolCost, RoundTrips
 from brokenpipe.measure.tables.requests import select_with_episode
@@ -39,20 +40,17 @@ WITH c AS (
 SELECT witness_arm, phase, max(within) FROM c WHERE phase IS NOT NULL GROUP BY ALL
 """
 
-# A connection that the pool closed while it served a checkout, by what made it do so. One that was forgotten on its way
-# looks alive and was not: the proxy's log knows.
-_REPLACED = """
+# Closed connections, counted by all that the rule of `ReplacedConnection` asks. One that was forgotten on its way looks
+# alive and was not: the proxy's log knows.
+_CLOSED = """
 WITH known AS (
     SELECT c.* REPLACE (c.dead OR coalesce(f.t >= o.t, false) AS dead) FROM closed c
     ASOF LEFT JOIN links_forgotten f ON c.witness_arm = f.arm AND c.port = f.port AND c.t >= f.t
     ASOF LEFT JOIN links_opened o ON c.witness_arm = o.arm AND c.port = o.port AND c.t >= o.t
 )
-SELECT witness_arm, phase,
-       CASE WHEN after = 'ping' THEN 'pre-ping'
-            WHEN recycle_ms IS NOT NULL AND age_ms >= recycle_ms THEN 'recycle'
-            WHEN pool_invalidated THEN 'invalidation' END AS mechanism,
-       count(*) FILTER (dead OR after = 'ping'), count(*) FILTER (NOT dead AND after IS NULL)
-FROM known WHERE phase IS NOT NULL AND id IS NOT NULL AND (after IS NULL OR after = 'ping') GROUP BY ALL
+SELECT witness_arm, phase, after, coalesce(age_ms >= recycle_ms, false), coalesce(pool_invalidated, false), dead,
+       count(*)
+FROM known WHERE phase IS NOT NULL AND id IS NOT NULL GROUP BY ALL
 """
 
 _FAILED_PINGS = f"""
@@ -64,12 +62,49 @@ MECHANISMS = ("pre-ping", "recycle", "invalidation")
 _Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by mechanism
 
 
+@dataclass(frozen=True, slots=True)
+class ReplacedConnection:
+    """A connection that the pool closed during a request, by what the pool knew of it.
+
+    `after`: what had failed on it. `too_old`: older than the pool's recycle. `dead`: None if that was not recorded.
+    """
+
+    after: str | None
+    too_old: bool
+    pool_invalidated: bool
+    dead: bool | None
+
+    @property
+    def mechanism(self) -> str | None:
+        """What made the pool replace it at a checkout; None: it was closed for another reason."""
+        if self.after == "ping":
+            return "pre-ping"
+        if self.after is not None:
+            return None
+        return "recycle" if self.too_old else "invalidation" if self.pool_invalidated else None
+
+    @property
+    def masked_disconnect(self) -> bool:
+        """Whether it was dead and was replaced before a request got it."""
+        return self.mechanism is not None and (bool(self.dead) or self.after == "ping")
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it was replaced although it was alive."""
+        return self.mechanism is not None and self.dead is False and self.after is None
+
+
+def replaced_connection(close: WitnessClose) -> ReplacedConnection | None:
+    """Of one line of the witness; None if it was not closed during a request."""
+    if close.id is None:
+        return None
+    too_old = close.recycle_ms is not None and close.age_ms is not None and close.age_ms >= close.recycle_ms
+    return ReplacedConnection(close.after, too_old, bool(close.pool_invalidated), close.dead)
+
+
 def masked_and_costs(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects], dict[ArmPhase, PoolCost]]:
     """Masked disconnects and pool costs of each arm and phase."""
-    replaced: dict[ArmPhase, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for arm, phase, mechanism, dead, healthy in history.rows(_REPLACED):
-        if mechanism is not None:
-            replaced[arm, phase][mechanism] = (dead, healthy)
+    replaced = _replaced(history)
     worst = {(arm, phase): most for arm, phase, most in history.rows(_PEAK_CONNECTS)}
     failed_pings = {(arm, phase): ms for arm, phase, ms in history.rows(_FAILED_PINGS)}
     prices = {}
@@ -79,6 +114,17 @@ def masked_and_costs(history: History) -> tuple[dict[ArmPhase, MaskedDisconnects
         mechanisms = _mechanisms(price, replaced[place], failed_pings.get(place, 0.0))
         prices[place] = replace(price, mechanisms=mechanisms, most_connects_per_s=worst.get(place, 0))
     return {place: _masked(found) for place, found in replaced.items()}, prices
+
+
+def _replaced(history: History) -> dict[ArmPhase, dict[str, tuple[int, int]]]:
+    found: dict[ArmPhase, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for arm, phase, *known, count in history.rows(_CLOSED):
+        one = ReplacedConnection(*known)
+        if one.mechanism is not None:
+            dead, healthy = found[arm, phase].get(one.mechanism, (0, 0))
+            counts = (dead + count * one.masked_disconnect, healthy + count * one.healthy)
+            found[arm, phase][one.mechanism] = counts
+    return found
 
 
 def _masked(found: _Replaced) -> MaskedDisconnects:

@@ -7,8 +7,7 @@ from itertools import product
 
 from brokenpipe.faults.recorded import parse_parameters
 from brokenpipe.history.reader import History
-from brokenpipe.history.records import SelfTest
-from brokenpipe.history.schema.table import EVERY_FILE
+from brokenpipe.history.records import EVERY_FILE, SelfTest
 from brokenpipe.history.worker_clocks import WorkerClock, worker_clocks
 from brokenpipe.measure.model.arm_phase import ArmPhase
 from brokenpipe.measure.model.validity import Health, ProcessLoad

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-HISTORY_FORMAT = 2  # FORMAT of brokenpipe/history/records.py
+HISTORY_FORMAT = 2  # FORMAT of brokenpipe/history/records/base.py
 
 now = time.monotonic_ns
 
