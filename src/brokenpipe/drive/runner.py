@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,12 @@ from brokenpipe.drive.run_session import (
     recording,
     run_session,
 )
-from brokenpipe.drive.self_test.commit import self_test_commits
-from brokenpipe.drive.self_test.wire import self_test_faults
+from brokenpipe.drive.self_test.stack import self_test_on_stack
 from brokenpipe.drive.timeline import Outcome, TimelinePlayer
 from brokenpipe.errors import UsageError
-from brokenpipe.faults import Fault
 from brokenpipe.history.file_names import first_file, last_part
 from brokenpipe.history.fsync import Fsyncer
-from brokenpipe.history.records import ClockOffset, RecordedDoubt, Resumed, SelfTest
+from brokenpipe.history.records import ClockOffset, RecordedDoubt, Resumed
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import Bind, LoadConfig
@@ -166,7 +164,7 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
                 write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
             spec.report_step("probing what each fault does on this machine")
             faults = [phase.fault for phase in spec.plan.scenario.phases if phase.fault]
-            for probe in self_test_records(faults, stack):
+            for probe in self_test_on_stack(faults, stack):
                 log.write(probe)
         spec.report_step("starting Locust")
         with locust_process(
@@ -199,14 +197,6 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
         host=spec.master_bind.host if spec.master_bind else LOOPBACK,
         engine=spec.engine,
     )
-
-
-def self_test_records(faults: Sequence[Fault], stack: Stack) -> Iterator[SelfTest]:
-    """Test these faults on this machine and yield the records of the results. Raises StackError."""
-    yield from self_test_faults(
-        faults, stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
-    )
-    yield from self_test_commits(faults, stack.toxiproxy, stack.postgres)
 
 
 def _load_config(spec: RunSpec, stack: Stack) -> LoadConfig:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from brokenpipe.drive.doctor.local import check_fault_plugins, every_fault, failed_check, fault_results
 from brokenpipe.drive.doctor.machine import CheckResult, check_machine
-from brokenpipe.drive.self_test.commit import self_test_commits
-from brokenpipe.drive.self_test.wire import self_test_faults
+from brokenpipe.drive.self_test.stack import self_test_on_stack
 from brokenpipe.errors import StackError
 from brokenpipe.plan.plan import Plan
 from brokenpipe.plan.project import Project
@@ -52,10 +51,7 @@ def _check_stack(project: Project, engine: str | None) -> Iterator[CheckResult]:
             up_s = time.monotonic() - started
             versions = ", ".join(f"{name} {version}" for name, version in stack.versions.items())
             yield CheckResult("stack in containers", True, f"{versions}, up in {up_s:.1f} s")
-            results = self_test_faults(
-                every_fault(), stack.toxiproxy, stack.scratch_postgres, harness_host=stack.harness_host
-            )
-            results += self_test_commits(every_fault(), stack.toxiproxy, stack.postgres)
+            results = self_test_on_stack(every_fault(), stack)
         except StackError as error:
             yield failed_check("stack in containers", error)
             return

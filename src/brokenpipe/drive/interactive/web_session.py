@@ -38,7 +38,7 @@ from brokenpipe.drive.run_folder import (
     write_plan,
 )
 from brokenpipe.drive.run_session import Terminated, ledger_begun, load_config, recording, run_session
-from brokenpipe.drive.runner import self_test_records
+from brokenpipe.drive.self_test.stack import self_test_on_stack
 from brokenpipe.errors import BrokenpipeError, StackError
 from brokenpipe.faults import Fault
 from brokenpipe.history.records import SelfTest
@@ -161,7 +161,7 @@ class _WebSession:
                 self._set_state("preparing", "probing what each fault does on this machine")
                 faults = [phase.fault for phase in plan.scenario.phases if phase.fault]
                 with ending_stopped_processes():
-                    self_tests = list(self_test_records(faults, stack))
+                    self_tests = self_test_on_stack(faults, stack)
                 self._commands.reset()
                 urls = {name: arm.service.url for name, arm in stack.arms.items()}
                 load.send_to_web(RunTargets(urls, str(folder / "requests.ndjson")))
@@ -307,7 +307,7 @@ def _self_tester(plan: Plan, stack: Stack, log: Writer) -> Callable[[Fault], Non
     def self_test(fault: Fault) -> None:
         if fault.shortened() not in tested:
             tested.add(fault.shortened())
-            for probe in self_test_records([fault], stack):
+            for probe in self_test_on_stack([fault], stack):
                 log.write(probe)
 
     return self_test
