@@ -9,6 +9,15 @@ from brokenpipe.history.records import NEVER_SENT
 # A request is known from its end, which says all that its start says. Where a start was written because the end was
 # not there yet, or before ends said so much, the two belong together by arm and id.
 VIEWS: Mapping[str, str] = {
+    # In which each phase was played: more than one in a soak, or where episodes were added later. `t1` is NULL for one
+    # that was cut off, unless a later part of the experiment begins.
+    "stretches": """
+        SELECT name, t AS t0, CASE edge_after WHEN 'end' THEN t_after ELSE (
+                   SELECT min(r.t) FROM resumptions r WHERE r.t > p.t) END AS t1
+        FROM (
+            SELECT name, edge, t, lead(t) OVER w AS t_after, lead(edge) OVER w AS edge_after
+            FROM phase_edges WINDOW w AS (PARTITION BY name ORDER BY t)
+        ) p WHERE edge = 'begin'""",
     "never_sent": f"SELECT arm, failure, t0 AS t FROM ended WHERE failure IN {NEVER_SENT}",
     "other_requests": f"""
         SELECT arm, id, hash(id) AS id_hash, name, key, t0 AS t, t0 + (ms * 1e6)::BIGINT AS t_end, ms, status,

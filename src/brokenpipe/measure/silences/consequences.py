@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from brokenpipe.formatting import listed
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.silences.periods import SilentPeriod
@@ -38,7 +37,7 @@ def with_silence_reasons(
     if not raised:
         return tuple(warnings)
     silences = [each for each in unexplained_silences(history) if silence_code(each).value in raised]
-    stretches = history.rows(f"SELECT name, t0, t1 FROM ({STRETCHES})")
+    stretches = history.rows("SELECT name, t0, t1 FROM stretches")
     return tuple(_with_reason(each, silences, stretches) for each in warnings)
 
 

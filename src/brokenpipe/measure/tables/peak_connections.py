@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 
-_SERVER = f"""
-WITH p AS ({STRETCHES})
+_SERVER = """
+WITH p AS (FROM stretches)
 SELECT g.arm, p.name, max(g.connections) FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 GROUP BY ALL
 """
 
 # A link that opened before a phase is open in it, until it ends.
-_CLIENT = f"""
-WITH p AS ({STRETCHES}), change AS (
+_CLIENT = """
+WITH p AS (FROM stretches), change AS (
     SELECT arm, t, 1 AS n FROM links_opened UNION ALL SELECT arm, t, -1 FROM links_ended
 ), open AS (
     SELECT arm, t, sum(n) OVER (PARTITION BY arm ORDER BY t, n) AS n,

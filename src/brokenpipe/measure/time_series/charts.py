@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.model.findings import PhaseFinding
 from brokenpipe.measure.model.series import Series, Timelines
 from brokenpipe.measure.time_series.renewals import renewed_connections
@@ -87,7 +86,7 @@ def phase_findings(history: History, scenario: Scenario) -> tuple[PhaseFinding, 
     """The phases that began, with the times of their strikes."""
     begin, end = experiment_begin(history), experiment_end(history)
     stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for name, t0, t1 in history.rows(f"SELECT * FROM ({STRETCHES}) ORDER BY t0"):
+    for name, t0, t1 in history.rows("SELECT name, t0, t1 FROM stretches ORDER BY t0"):
         stretches[name].append(((t0 - begin) / 1e9, ((end if t1 is None else t1) - begin) / 1e9))
     struck = defaultdict(list)
     for name, t0, t1, strike in history.rows(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.series import Series
 
@@ -28,10 +27,9 @@ class FaultAlignedSeries:
     p95_ms: Mapping[str, Series]
 
 
-_ZEROS = f"""
+_ZEROS = """
 CREATE TABLE zeros AS
-WITH stretches AS ({STRETCHES}),
-     begun AS (SELECT e.*, (SELECT max(t0) FROM stretches s WHERE s.name = e.phase AND s.t0 <= e.t0) AS begin
+WITH begun AS (SELECT e.*, (SELECT max(t0) FROM stretches s WHERE s.name = e.phase AND s.t0 <= e.t0) AS begin
                FROM episode_list e WHERE counts),
      struck AS (SELECT phase, count(DISTINCT n) FILTER (strike IS NOT NULL) AS strikes FROM begun GROUP BY phase)
 SELECT phase, n AS episode, strikes, min(CASE WHEN strikes > 0 THEN strike ELSE begin END) AS zero

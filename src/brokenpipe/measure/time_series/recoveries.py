@@ -14,7 +14,6 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.measure.attribution.fault_windows import FaultWindows, fault_windows
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.recovery import (
@@ -82,7 +81,7 @@ def with_recoveries(
     limit_ms = scenario.load.timeout_s * 1000  # the least wait of a request that was never answered
     longest = {(arm, phase): ms for arm, phase, ms in history.rows(_LONGEST, (limit_ms,))}
     begins: dict[str, list[int]] = defaultdict(list)
-    for name, t0 in history.rows(f"SELECT name, t0 FROM ({STRETCHES}) ORDER BY t0"):
+    for name, t0 in history.rows("SELECT name, t0 FROM stretches ORDER BY t0"):
         begins[name].append(t0)
     found = dict(cells)
     strikes = tuple(history.rows(_STRIKES))

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from brokenpipe.faults import Fault
 from brokenpipe.formatting import percent, plural
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.target import FULL, HARDLY_ANY, NEARLY_FULL
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
@@ -20,8 +19,8 @@ from brokenpipe.plan.scenario import Scenario
 SPAN_S = 3.0
 _FEW_REQUESTS = 20
 
-_TRANSACTIONS = f"""
-WITH p AS ({STRETCHES}), stretch AS (
+_TRANSACTIONS = """
+WITH p AS (FROM stretches), stretch AS (
     SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions, sum(g.worked) AS worked,
            max(g.t) - min(g.t) AS span
     FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 WHERE g.worked IS NOT NULL
@@ -83,8 +82,8 @@ def _no_traffic(
             yield ValidityWarning.of(Code.NO_DATABASE_TRAFFIC, text, phase=phase, arm=arm)
 
 
-_SPANS = f"""
-WITH p AS ({STRETCHES}), stretch AS (
+_SPANS = """
+WITH p AS (FROM stretches), stretch AS (
     SELECT g.arm, p.name, max(g.t) - min(g.t) AS span
     FROM p LEFT JOIN postgres_gauges g ON g.t BETWEEN p.t0 AND p.t1 GROUP BY g.arm, p.name, p.t0
 )
@@ -105,8 +104,8 @@ def phases_too_short_to_check(history: History, cells: Mapping[ArmPhase, ArmPhas
     return tuple(dict.fromkeys(phase for _, phase in cells if phase in short & asked))
 
 
-_ASKED = f"""
-WITH p AS ({STRETCHES})
+_ASKED = """
+WITH p AS (FROM stretches)
 SELECT arm, name, sum(transactions)::BIGINT FROM (
     SELECT g.arm, p.name, max(g.transactions) - min(g.transactions) AS transactions
     FROM postgres_gauges g JOIN p ON g.t BETWEEN p.t0 AND p.t1 GROUP BY g.arm, p.name, p.t0

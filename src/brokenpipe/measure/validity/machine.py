@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from brokenpipe.formatting import percent
 from brokenpipe.history.reader import History
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import (
     APART_MS,
@@ -25,8 +24,8 @@ from brokenpipe.history.validity_codes.machine import (
 from brokenpipe.measure.model.validity import Health, ValidityWarning
 
 # A lag is recorded when it is over; it concerns every phase that it reached into.
-_LAGS = f"""
-WITH p AS ({STRETCHES})
+_LAGS = """
+WITH p AS (FROM stretches)
 SELECT p.name, max(l.ms), median(l.ms), count(*)
 FROM p JOIN lags l ON l.t >= p.t0 AND l.t - l.ms * 1000000 < coalesce(p.t1, 9223372036854775807)
 GROUP BY p.name ORDER BY min(p.t0)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from brokenpipe.formatting import plural
 from brokenpipe.history.reader import History
 from brokenpipe.history.records import SelfTest
-from brokenpipe.history.schema.stretches import STRETCHES
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.validity_codes.load import UNEQUAL
 from brokenpipe.history.validity_codes.plan import FEWEST_EPISODES
@@ -96,8 +95,8 @@ def _landing(history: History, scenario: Scenario, faulty: tuple[str, ...]) -> I
             yield ValidityWarning.of(Code.FAULT_DID_NOT_LAND, text, phase=phase, arm=arm)
 
 
-_STILL_WAITING = f"""
-WITH p AS ({STRETCHES})
+_STILL_WAITING = """
+WITH p AS (FROM stretches)
 SELECT r.arm, p.name, count(*) FROM p JOIN requests r
 ON r.t < p.t0 AND (r.t_end IS NULL OR r.t_end > p.t0)
 GROUP BY ALL
