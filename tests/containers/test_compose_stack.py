@@ -64,20 +64,17 @@ RELATIONS = ("direct", "collateral", "secondary", "unattributed")
 
 @dataclass(frozen=True)
 class Played:
-    """A run that is over, and what was seen of its containers while it went on. `local`: the same one without them."""
+    """A run that is over, and what was seen of its containers while it went on."""
 
     run: Run
-    local: Run
     containers: list[dict[str, Any]]
     knocked: str
     left: list[str]
 
 
-@pytest.fixture(scope="module")
-def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """One short experiment with two arms over TLS, from first container to last."""
-    folder = tmp_path_factory.mktemp("compose")
-    scenario = write_scenario(
+def contained(folder: Path) -> Path:
+    """The scenario."""
+    return write_scenario(
         folder / "contained.toml",
         PHASES,
         target="agent",
@@ -85,8 +82,15 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         users=3,
         arms="plain = {}\npre_ping = { DB_POOL_PRE_PING = 'true' }",
     )
-    starter = Starter(folder)
-    with starter.start("run", scenario, "--stack", "compose", "--reports", folder / "reports") as run:
+
+
+@pytest.fixture(scope="module")
+def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """One short experiment with two arms over TLS, from first container to last."""
+    folder = tmp_path_factory.mktemp("compose")
+    with Starter(folder).start(
+        "run", contained(folder), "--stack", "compose", "--reports", folder / "reports"
+    ) as run:
         run.wait_for(r"steady ended", timeout_s=170)
         client = docker.from_env()
         found = [client.api.inspect_container(name) for name in containers_of(run.popen.pid)]
@@ -96,11 +100,16 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         )
         client.close()
         run.end()
-        left = left_by(run.popen.pid)
-    (folder / "here").mkdir()
-    with Starter(folder / "here").start("run", scenario, "--reports", folder / "here" / "reports") as local:
-        local.end()
-        yield Played(run, local, found, said.decode(), left)
+        yield Played(run, found, said.decode(), left_by(run.popen.pid))
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The same experiment without containers."""
+    folder = tmp_path_factory.mktemp("local")
+    with Starter(folder).start("run", contained(folder), "--reports", folder / "reports") as run:
+        run.end()
+        yield run
 
 
 def test_it_is_recorded_to_its_end(played: Played) -> None:
@@ -136,20 +145,20 @@ def test_what_broke_has_its_cause_and_its_link(played: Played) -> None:
     assert {(end["arm"], end["port"]) for end in ended} <= opened
 
 
-def test_every_link_that_opened_has_ended(played: Played) -> None:
+def test_every_link_that_opened_has_ended(played: Played, local: Run) -> None:
     """Each end is on record, whatever address its client had."""
-    for run in (played.run, played.local):
+    for run in (played.run, local):
         opened = Counter(each["arm"] for each in run.history("links.ndjson", "link_opened"))
         ended = Counter(each["arm"] for each in run.history("links.ndjson", "link_ended"))
         assert opened == ended
         assert min(opened.values()) > 2, opened
 
 
-def test_causes_are_those_of_the_local_stack(played: Played) -> None:
+def test_causes_are_those_of_the_local_stack(played: Played, local: Run) -> None:
     """The same scenario fails for the same causes, by the same evidence, in containers and without them."""
-    contained, local = (causes_of(run) for run in (played.run, played.local))
-    assert contained == local
-    assert ("plain", "kill", "direct", "socket_kill") in contained
+    causes = causes_of(played.run)
+    assert causes == causes_of(local)
+    assert ("plain", "kill", "direct", "socket_kill") in causes
 
 
 def causes_of(run: Run) -> set[tuple[str, str, str, str]]:
