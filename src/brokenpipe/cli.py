@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -43,7 +43,8 @@ def _shortened_errors() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = shorten(escape_controls(message), _MAX_REPEATED)  # type: ignore[attr-defined]
+            with suppress(AttributeError):  # of other libraries: there it may be a property
+                error.message = shorten(escape_controls(message), _MAX_REPEATED)  # type: ignore[attr-defined]
         raise
 
 

@@ -73,3 +73,14 @@ def test_one_that_is_told_nothing_is_ended(folder: Path) -> None:
     assert prepared is not None
     assert prepared.returncode == -signal.SIGKILL
     assert not (folder / "report.html").exists()
+
+
+def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
+    """At once, whatever it is importing: nothing waits for a report when the run's process was killed."""
+    with ReportProcess() as report:
+        report.prepare(LAST_EPISODE)
+        prepared = report._popen
+        assert prepared is not None
+        assert prepared.stdin is not None
+        prepared.stdin.close()
+        assert prepared.wait(30) == 0

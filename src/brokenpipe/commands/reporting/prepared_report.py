@@ -8,47 +8,60 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 
-from brokenpipe.commands import console
 from brokenpipe.commands.signals import EXIT_UNKNOWN
-from brokenpipe.errors import BrokenpipeError
 from brokenpipe.shortages import exit_if_short
 
 
 def main() -> int:
-    """Import, wait, report. Returns the exit code; without a word on its input there is nothing to do."""
+    """Import, wait, report. Returns the exit code."""
+    lines: Queue[str] = Queue()
+    threading.Thread(target=_follow_input, args=(lines,), name="input", daemon=True).start()
+    _use_idle_processors_only()
     _import_all()
+    return _report(Path(json.loads(lines.get())))
+
+
+def _follow_input(lines: Queue[str]) -> None:
+    """Take the line with the folder. The end of the input says that the run's process is gone: then end at once."""
     line = sys.stdin.readline()
     if not line:
-        return 0
-    threading.Thread(target=_end_with_the_run, name="end of the run", daemon=True).start()
-    return _report(Path(json.loads(line)))
+        os._exit(0)
+    lines.put(line)
+    sys.stdin.read()
+    os._exit(EXIT_UNKNOWN)
+
+
+def _use_idle_processors_only() -> None:
+    """This thread, until the run's process takes that back. The input is followed on any processor."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _import_all() -> None:
     import duckdb
 
+    from brokenpipe.commands import console
     from brokenpipe.commands.reporting import github_actions
     from brokenpipe.measure import pipeline
     from brokenpipe.report import template, writer
     from brokenpipe.report.index import collection
     from brokenpipe.report.terminal import terminal
 
-    assert all((github_actions, pipeline, writer, collection, terminal))
+    assert all((console, github_actions, pipeline, writer, collection, terminal))
     template.prepare()
     duckdb.connect().close()
     gc.set_threshold(100_000)  # a short life with many objects that last as long
 
 
-def _end_with_the_run() -> None:
-    """Whoever has told it holds the other end of its input as long as somebody waits for the report."""
-    sys.stdin.read()
-    os._exit(EXIT_UNKNOWN)
-
-
 def _report(folder: Path) -> int:
+    from brokenpipe.commands import console
     from brokenpipe.commands.reporting.report import write_report
+    from brokenpipe.errors import BrokenpipeError
 
     try:
         with console.converting_shortages():

@@ -50,7 +50,7 @@ class ReportProcess:
             with suppress(OSError):
                 self._popen = _started()
         elif self._popen is not None and not progress.phase:  # the load is over
-            _give_way(self._popen.pid, False)
+            _use_all_processors(self._popen.pid)
 
     def write_report(self, folder: Path) -> int:
         """Make the report. Returns the exit code of the verdict, or of an error that was printed."""
@@ -62,7 +62,7 @@ class ReportProcess:
         if self._popen is None or self._popen.stdin is None:
             return None
         sys.stdout.flush()
-        _give_way(self._popen.pid, False)
+        _use_all_processors(self._popen.pid)
         try:
             self._popen.stdin.write(json.dumps(str(folder.absolute())) + "\n")
             self._popen.stdin.flush()
@@ -73,18 +73,16 @@ class ReportProcess:
 
 
 def _started() -> subprocess.Popen[str]:
-    popen = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "brokenpipe.commands.reporting.prepared_report"],
         stdin=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a Ctrl-C reaches the run only, which decides what it ends
     )
-    _give_way(popen.pid, True)
-    return popen
 
 
-def _give_way(pid: int, idle: bool) -> None:
-    """While the load plays it runs on idle processors only. Where the system knows no such thing, as everybody."""
+def _use_all_processors(pid: int) -> None:
+    """While the load plays, the process keeps to idle processors by itself (prepared_report.py)."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.sched_setscheduler(pid, os.SCHED_IDLE if idle else os.SCHED_OTHER, os.sched_param(0))
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
