@@ -13,7 +13,7 @@ from bench import hop, plugin, report, witness, workers
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "plugin": ("Our part in Locust", plugin.rows),
     "workers": ("Two workers of the load", workers.rows),
-    "hop": ("One Toxiproxy hop, pgbench select only", hop.rows),
+    "hop": ("One hop through our proxy against stock Toxiproxy, pgbench select only", hop.rows),
     "witness": ("The witness inside a service that only selects a one", witness.rows),
     "report": ("`brokenpipe report`", report.rows),
 }

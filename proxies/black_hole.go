@@ -9,6 +9,7 @@ import "github.com/Shopify/toxiproxy/v2/toxics"
 // is what ends the connections, and no way to stand by: with toxicity 0 it forwards without listening to an update.
 // The end of a source is passed on, or the other side would stay open for ever. Neutral at 0.
 type BlackHole struct {
+	place
 	Swallow int64 `json:"swallow"`
 }
 
@@ -18,7 +19,9 @@ type holeState struct {
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *BlackHole) NewState() interface{} { return &holeState{toxicPipe: newToxicPipe(t)} }
+func (t *BlackHole) NewState() interface{} { return &holeState{toxicPipe: newToxicPipe(t.place)} }
+
+func (t *BlackHole) neutral() bool { return t.Swallow == 0 }
 
 // Pipe implements toxics.Toxic.
 func (t *BlackHole) Pipe(stub *toxics.ToxicStub) {
@@ -33,6 +36,7 @@ func (t *BlackHole) Pipe(stub *toxics.ToxicStub) {
 	}
 	if !state.lost {
 		state.lost, state.held = true, nil
+		state.link.detour()
 		links.silenced(state.link, "black_hole", "swallowed")
 	}
 	swallow(stub)

@@ -16,6 +16,7 @@ import (
 // Only one that passes within a transaction which has written counts: of another there is nothing to doubt. What is
 // encrypted cannot be seen. Neutral while strike is not above cut, which is the last strike that has hit; 0 at first.
 type CommitCut struct {
+	place
 	Strike int64 `json:"strike"`
 
 	cut atomic.Int64
@@ -39,20 +40,23 @@ type commitState struct {
 
 // NewState implements toxics.StatefulToxic.
 func (t *CommitLost) NewState() interface{} {
-	return newCommitState(newToxicPipe(t), client, newClientCommits())
+	return newCommitState(newToxicPipe(t.place), newClientCommits())
 }
 
 // NewState implements toxics.StatefulToxic.
 func (t *ReplyLost) NewState() interface{} {
-	return newCommitState(newToxicPipe(t), server, newServerCommits())
+	return newCommitState(newToxicPipe(t.place), newServerCommits())
 }
 
-// newCommitState sets the side whose end the toxic reports to the link log: these two toxics are on every link, one in
-// each direction, are the first of ours in it, and forward whatever happens behind them.
-func newCommitState(p toxicPipe, of side, commits commitDetector) *commitState {
-	p.side = of
+// newCommitState lets the detector also see what does not pass through the toxic.
+func newCommitState(p toxicPipe, commits commitDetector) *commitState {
+	if p.route != nil {
+		p.route.watch = commits.completesCommit
+	}
 	return &commitState{toxicPipe: p, commits: commits}
 }
+
+func (t *CommitCut) neutral() bool { return t.Strike <= t.cut.Load() }
 
 // Pipe implements toxics.Toxic.
 func (t *CommitLost) Pipe(stub *toxics.ToxicStub) { t.pipe(stub, "commit lost") }

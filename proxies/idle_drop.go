@@ -12,6 +12,7 @@ import (
 // The proxy's kernel still acknowledges the bytes, so this is silence and not packet loss. The end of the source is
 // passed on, or the other side would stay open for ever. Neutral at 0, which means never.
 type IdleDrop struct {
+	place
 	IdleMS int64 `json:"idle_ms"`
 }
 
@@ -21,7 +22,9 @@ type dropState struct {
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *IdleDrop) NewState() interface{} { return &dropState{toxicPipe: newToxicPipe(t)} }
+func (t *IdleDrop) NewState() interface{} { return &dropState{toxicPipe: newToxicPipe(t.place)} }
+
+func (t *IdleDrop) neutral() bool { return t.IdleMS == 0 }
 
 // Pipe implements toxics.Toxic.
 func (t *IdleDrop) Pipe(stub *toxics.ToxicStub) {
@@ -31,6 +34,7 @@ func (t *IdleDrop) Pipe(stub *toxics.ToxicStub) {
 			return
 		}
 		state.expired = true
+		state.link.detour()
 		links.silenced(state.link, "idle_drop", "idle")
 	}
 	swallow(stub)

@@ -17,6 +17,7 @@ import (
 // A toxic sees one direction. On the upstream stream, idle means that the client is silent: an answer that takes
 // longer than the limit to arrive does not count as activity. Neutral at 0, which means never.
 type IdleReset struct {
+	place
 	IdleMS     int64 `json:"idle_ms"`
 	NextPacket int64 `json:"next_packet"`
 }
@@ -27,7 +28,9 @@ type idleState struct {
 }
 
 // NewState implements toxics.StatefulToxic.
-func (t *IdleReset) NewState() interface{} { return &idleState{toxicPipe: newToxicPipe(t)} }
+func (t *IdleReset) NewState() interface{} { return &idleState{toxicPipe: newToxicPipe(t.place)} }
+
+func (t *IdleReset) neutral() bool { return t.IdleMS == 0 }
 
 // Pipe implements toxics.Toxic.
 func (t *IdleReset) Pipe(stub *toxics.ToxicStub) {
@@ -41,6 +44,7 @@ func (t *IdleReset) Pipe(stub *toxics.ToxicStub) {
 			return
 		}
 		state.forgotten = true
+		state.link.detour()
 		links.forgotten(state.link, "idle_reset", "idle")
 	}
 	// Nothing is held here, and nothing is sent on: only the source can end this, or an update interrupt it.

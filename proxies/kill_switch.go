@@ -7,6 +7,7 @@ import "github.com/Shopify/toxiproxy/v2/toxics"
 //
 // Neutral at generation 0.
 type KillSwitch struct {
+	place
 	Generation int64 `json:"generation"`
 }
 
@@ -18,8 +19,11 @@ type killState struct {
 // NewState implements toxics.StatefulToxic. Toxiproxy calls it under the lock that updates take too, so a link is
 // either older than a strike or younger, never in between.
 func (t *KillSwitch) NewState() interface{} {
-	return &killState{toxicPipe: newToxicPipe(t), openedIn: t.Generation}
+	return &killState{toxicPipe: newToxicPipe(t.place), openedIn: t.Generation}
 }
+
+// neutral: once it was raised, what it concerns is gone.
+func (t *KillSwitch) neutral() bool { return true }
 
 // Pipe implements toxics.Toxic.
 func (t *KillSwitch) Pipe(stub *toxics.ToxicStub) {

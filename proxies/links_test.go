@@ -169,7 +169,7 @@ func TestLinksEndWithTheirProxy(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, echo, "kill_switch", false)
 	conns := []net.Conn{w.dialled(), w.dialled(), w.dialled()}
-	w.proxy.Stop()
+	w.proxy.stop()
 	for _, conn := range conns {
 		deadline := time.Now().Add(time.Second)
 		for !strings.HasPrefix(story(linesOf(t, t.Name()), portOf(conn)), "opened ended") {
@@ -188,11 +188,11 @@ func TestLinksTellOfAServerThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	free.Close()
-	proxy := newProxy(t.Name(), free.Addr().String())
-	if err := proxy.Start(); err != nil {
+	proxy := proxyTo(t.Name(), free.Addr().String())
+	if err := proxy.start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(proxy.Stop)
+	t.Cleanup(proxy.stop)
 	conn, err := net.Dial("tcp", proxy.Listen)
 	if err != nil {
 		t.Fatal(err)
@@ -265,10 +265,10 @@ func TestLinksCostNothingWhileBytesPass(t *testing.T) {
 	}()
 	heard := new(counter)
 	proxy := proxyWith(zerolog.New(heard).Level(zerolog.TraceLevel), t.Name(), listener.Addr().String())
-	if err := proxy.Start(); err != nil {
+	if err := proxy.start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(proxy.Stop)
+	t.Cleanup(proxy.stop)
 	w := &wire{t: t, proxy: proxy}
 	conn := w.dialled()
 	before := heard.messages.Load()
@@ -289,8 +289,7 @@ func BenchmarkLink(b *testing.B) {
 			logger := zerolog.New(io.Discard).Level(zerolog.InfoLevel)
 			links = nil
 			if logged {
-				links, _ = newLinkLog(filepath.Join(b.TempDir(), "links"), zerolog.MultiLevelWriter(io.Discard))
-				logger = zerolog.New(links).Level(zerolog.InfoLevel)
+				links, _ = newLinkLog(filepath.Join(b.TempDir(), "links"))
 			}
 			benchmarkLinks(b, logger)
 		})
@@ -317,14 +316,14 @@ func benchmarkLinks(b *testing.B, logger zerolog.Logger) {
 		{"commit_lost", "upstream"}, {"reply_lost", "downstream"}, {"kill_switch", "upstream"}, {"idle_reset", "upstream"},
 	} {
 		add := fmt.Sprintf(`{"type": %q, "stream": %q}`, toxic[0], toxic[1])
-		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(add)); err != nil {
+		if err := proxy.add(add); err != nil {
 			b.Fatal(err)
 		}
 	}
-	if err := proxy.Start(); err != nil {
+	if err := proxy.start(); err != nil {
 		b.Fatal(err)
 	}
-	defer proxy.Stop()
+	defer proxy.stop()
 	b.ResetTimer()
 	for range b.N {
 		conn, err := net.Dial("tcp", proxy.Listen)

@@ -8,13 +8,13 @@ import (
 	"flag"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/log"
 )
@@ -31,29 +31,39 @@ func main() {
 		os.Exit(healthcheck(net.JoinHostPort(*host, strconv.Itoa(*port))))
 	}
 
+	runtime.GOMAXPROCS(threads())
+
 	// A toxic has no logger of its own and writes to the global one; both must go to the same place.
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
 	log.Logger = zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	if *linksPath != "" {
 		var err error
-		if links, err = newLinkLog(*linksPath, zerolog.MultiLevelWriter(os.Stderr)); err != nil {
+		if links, err = newLinkLog(*linksPath); err != nil {
 			log.Fatal().Err(err).Msg("The link log cannot be opened")
 		}
-		log.Logger = zerolog.New(links).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	}
 
 	toxiproxy.Version = libraryVersion()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), log.Logger)
-	if links != nil {
-		links.disabled = func(arm string) bool {
-			proxy, err := server.Collection.Get(arm)
-			return err != nil || !proxy.Enabled
-		}
-	}
-	if err := server.Listen(net.JoinHostPort(*host, strconv.Itoa(*port))); err != nil {
+	if err := newServer(log.Logger).listen(net.JoinHostPort(*host, strconv.Itoa(*port))); err != nil {
 		log.Fatal().Err(err).Msg("The HTTP API cannot listen")
 	}
+}
+
+const (
+	leastThreads = 2
+	perThread    = 4 // processors for each thread beyond the least
+)
+
+// threads is how many threads run Go's code at a time: Go's choice is one for each processor, and each byte that arrives
+// wakes another to look for work that is not there. With a single one, all links and the API wait when a busy machine takes
+// it off its processor, and a kill comes late (docs/decisions/0231-two-threads.md).
+func threads() int {
+	usual := runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") != "" {
+		return usual
+	}
+	return min(usual, max(leastThreads, usual/perThread))
 }
 
 // libraryVersion is the version of the Toxiproxy module linked in. The library calls itself "git" unless its own

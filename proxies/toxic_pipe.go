@@ -15,15 +15,38 @@ import (
 type toxicPipe struct {
 	held     *stream.StreamChunk // taken from Input, not yet taken by Output
 	lastByte time.Time           // when the last chunk left for Output, or when the link opened
-	link     *link               // nil without a link log
-	side     side                // the side whose end it reports; one toxic of each direction does
+	link     *link               // nil for a toxic that was added to open links
+	route    *route              // its direction; nil like the link
 
 	swallow func([]byte) bool // called for each chunk; true: the chunk is not passed on. Nil: all are passed on
 }
 
-// newToxicPipe is for a toxic's NewState only: its link is the one that is being opened.
-func newToxicPipe(of toxics.Toxic) toxicPipe {
-	return toxicPipe{lastByte: time.Now(), link: links.currentLink(of)}
+// place tells where a toxic of ours stands. Toxics embed it.
+type place struct {
+	proxy     *proxy
+	direction stream.Direction
+}
+
+func (p *place) setPlace(known place) { *p = known }
+
+// newToxicPipe is for a toxic's NewState only: its link is the one that starts right now, if its proxy knows the toxic.
+func newToxicPipe(of place) toxicPipe {
+	pipe := toxicPipe{lastByte: time.Now()}
+	if of.proxy != nil {
+		pipe.link = of.proxy.opening
+		pipe.route = pipe.link.routes[of.direction]
+	}
+	return pipe
+}
+
+// silentSince is when the last bytes passed, through this toxic or straight.
+func (p *toxicPipe) silentSince() time.Time {
+	if p.route != nil {
+		if straight := began.Add(time.Duration(p.route.lastByte.Load())); straight.After(p.lastByte) {
+			return straight
+		}
+	}
+	return p.lastByte
 }
 
 type outcome int
@@ -57,7 +80,6 @@ func (p *toxicPipe) forward(stub *toxics.ToxicStub, alarm <-chan time.Time) outc
 			p.held, p.lastByte = nil, time.Now()
 		case chunk := <-input:
 			if chunk == nil {
-				links.recordEnd(p.link, p.side)
 				stub.Close()
 				return ended
 			}
@@ -77,10 +99,10 @@ func (p *toxicPipe) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration
 	}
 	for {
 		// One timer for a whole silence, not one reset for each chunk: if bytes passed meanwhile, look again later.
-		timer := time.NewTimer(time.Until(p.lastByte.Add(limit)))
+		timer := time.NewTimer(time.Until(p.silentSince().Add(limit)))
 		result := p.forward(stub, timer.C)
 		timer.Stop()
-		if result != idleElapsed || time.Since(p.lastByte) >= limit {
+		if result != idleElapsed || time.Since(p.silentSince()) >= limit {
 			return result
 		}
 	}
@@ -90,11 +112,11 @@ func (p *toxicPipe) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration
 // connection was opened armed and with a FIN if not.
 func (p *toxicPipe) cut(stub *toxics.ToxicStub, toxic, reason string) {
 	links.cut(p.link, toxic, reason)
+	p.link.detour()
 	stub.Close()
 	log.Info().Str("toxic", toxic).Str("reason", reason).Msg("Toxic ended a link")
 	// What the source still sends has no destination. If it were not taken, the goroutine that reads the source would be
 	// stuck for ever. This ends when the source is closed.
 	for range stub.Input {
 	}
-	links.recordEnd(p.link, p.side)
 }

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/log"
 )
@@ -35,7 +33,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	log.Logger = zerolog.Nop()
-	if links, err = newLinkLog(filepath.Join(folder, "links.ndjson"), zerolog.MultiLevelWriter(io.Discard)); err != nil {
+	if links, err = newLinkLog(filepath.Join(folder, "links.ndjson")); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -53,7 +51,7 @@ const (
 // wire is a proxy in front of a server, with one toxic on its upstream stream.
 type wire struct {
 	t     *testing.T
-	proxy *toxiproxy.Proxy
+	proxy *proxy
 }
 
 func newWire(t *testing.T, serve func(net.Conn), toxic string, armed bool) *wire {
@@ -73,32 +71,43 @@ func newWire(t *testing.T, serve func(net.Conn), toxic string, armed bool) *wire
 		}
 	}()
 
-	w := &wire{t: t, proxy: newProxy(t.Name(), listener.Addr().String())}
+	w := &wire{t: t, proxy: proxyTo(t.Name(), listener.Addr().String())}
 	w.add(`{"name": "commit_lost", "type": "commit_lost", "stream": "upstream"}`) // these two see a link's end
 	w.add(`{"name": "reply_lost", "type": "reply_lost", "stream": "downstream"}`)
 	w.add(fmt.Sprintf(`{"name": "it", "type": %q, "stream": "upstream"}`, toxic))
 	if armed {
 		w.add(`{"name": "armed", "type": "reset_peer", "stream": "upstream", "toxicity": 0}`)
 	}
-	if err := w.proxy.Start(); err != nil {
+	if err := w.proxy.start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.proxy.Stop)
+	t.Cleanup(w.proxy.stop)
 	return w
 }
 
-func newProxy(name, upstream string) *toxiproxy.Proxy {
-	return proxyWith(zerolog.New(links).Level(zerolog.InfoLevel), name, upstream)
+func proxyTo(name, upstream string) *proxy { return proxyWith(zerolog.Nop(), name, upstream) }
+
+func proxyWith(logger zerolog.Logger, name, upstream string) *proxy {
+	return newProxy(newServer(logger).ApiServer, name, "127.0.0.1:0", upstream)
 }
 
-func proxyWith(logger zerolog.Logger, name, upstream string) *toxiproxy.Proxy {
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), logger)
-	return toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
+// changed runs a change of the toxics as the API does.
+func (p *proxy) changed(anew bool, act func() error) error {
+	var err error
+	p.change(anew, func() { err = act() })
+	return err
+}
+
+func (p *proxy) add(toxic string) error {
+	return p.changed(true, func() error {
+		_, err := p.Toxics.AddToxicJson(strings.NewReader(toxic))
+		return err
+	})
 }
 
 func (w *wire) add(toxic string) {
 	w.t.Helper()
-	if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+	if err := w.proxy.add(toxic); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -109,8 +118,10 @@ func (w *wire) update(attribute string, value int) {
 	done := make(chan error, 1)
 	go func() {
 		body := fmt.Sprintf(`{"attributes": {%q: %d}}`, attribute, value)
-		_, err := w.proxy.Toxics.UpdateToxicJson("it", strings.NewReader(body))
-		done <- err
+		done <- w.proxy.changed(false, func() error {
+			_, err := w.proxy.Toxics.UpdateToxicJson("it", strings.NewReader(body))
+			return err
+		})
 	}()
 	select {
 	case err := <-done:
