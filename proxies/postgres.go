@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"unicode"
 )
 
 // messages cuts one direction of a Postgres connection into its messages, however they were split or joined on the way:
@@ -23,11 +24,12 @@ type messages struct {
 }
 
 const (
-	maxBody    = 64 << 10 // bytes of a body that are kept: a longer statement is recognized by its beginning
-	maxStartup = 10_000   // bytes; Postgres itself refuses a longer opening
-	sslRequest = 80877103
-	gssRequest = 80877104
-	version3   = 3
+	maxBody     = 64 << 10 // bytes of a body that are kept: a longer statement is recognized by its beginning
+	longestWord = 16       // bytes of a word that are looked at
+	maxStartup  = 10_000   // bytes; Postgres itself refuses a longer opening
+	sslRequest  = 80877103
+	gssRequest  = 80877104
+	version3    = 3
 )
 
 // take calls handle for every wanted message that ends within data.
@@ -122,37 +124,43 @@ const (
 
 // kindsOf are the kinds of the statements in a text. A semicolon within a literal cuts too often, which
 // at worst takes a transaction that only reads for one that writes.
-func kindsOf(text []byte) []statementKind {
+func kindsOf(text string) []statementKind {
 	var all []statementKind
-	for _, statement := range bytes.Split(text, []byte(";")) {
-		all = append(all, kindOf(strings.ToUpper(string(statement))))
+	for more := true; more; {
+		var statement string
+		statement, text, more = strings.Cut(text, ";")
+		all = append(all, kindOf(statement))
 	}
 	return all
 }
 
+// word is the first word of a text, in capitals, and what follows it.
+func word(text string) (string, string) {
+	text = strings.TrimLeftFunc(text, unicode.IsSpace)
+	end := strings.IndexFunc(text, unicode.IsSpace)
+	if end < 0 {
+		end = len(text)
+	}
+	return strings.ToUpper(text[:min(end, longestWord)]), text[end:]
+}
+
 func kindOf(statement string) statementKind {
-	words := strings.Fields(statement[:min(len(statement), 200)])
-	if len(words) == 0 {
-		return other
-	}
-	second := ""
-	if len(words) > 1 {
-		second = words[1]
-	}
-	switch words[0] {
+	first, rest := word(statement)
+	switch first {
 	case "BEGIN", "START":
 		return begins
 	case "COMMIT", "END":
-		if second != "PREPARED" {
+		if second, _ := word(rest); second != "PREPARED" {
 			return commits
 		}
 	case "ROLLBACK", "ABORT":
-		if second != "TO" && second != "PREPARED" {
+		if second, _ := word(rest); second != "TO" && second != "PREPARED" {
 			return rollsBack
 		}
 	case "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "CREATE", "ALTER", "DROP", "TRUNCATE":
 		return writes
 	case "WITH":
+		statement = strings.ToUpper(statement)
 		for _, verb := range []string{"INSERT INTO", "UPDATE ", "DELETE FROM", "MERGE INTO"} {
 			if strings.Contains(statement, verb) {
 				return writes
@@ -188,10 +196,10 @@ func (c *clientCommits) completesCommit(data []byte) bool {
 		name, rest := text(body)
 		switch kind {
 		case 'Q': // a simple query
-			committed = c.apply(kindsOf([]byte(name))) || committed
+			committed = c.apply(kindsOf(name)) || committed
 		case 'P': // parse: a name, the statement
 			statement, _ := text(rest)
-			c.prepared[name] = kindsOf([]byte(statement))
+			c.prepared[name] = kindsOf(statement)
 		case 'B': // bind: a portal, the name of a statement
 			statement, _ := text(rest)
 			c.portals[name] = c.prepared[statement]
