@@ -1,4 +1,4 @@
-"""`python -m bench [plugin workers hop witness report]`: all parts or those named. Ends with 1 if one could not run."""
+"""`python -m bench [PART …]`: all parts or those named. Ends with 1 if one could not run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
-from bench import hop, plugin, report, witness, workers
+from bench import hop, plugin, report, setup, start, witness, workers
 
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "plugin": ("Our part in Locust", plugin.rows),
@@ -16,6 +16,8 @@ PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "hop": ("One hop through our proxy against stock Toxiproxy, pgbench select only", hop.rows),
     "witness": ("The witness inside a service that only selects a one", witness.rows),
     "report": ("`brokenpipe report`", report.rows),
+    "start": ("Whole runs, as a user types them", start.rows),
+    "setup": ("From a clone to the first verdict", setup.rows),
 }
 
 

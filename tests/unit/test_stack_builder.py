@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,6 +152,20 @@ def test_bypasses_are_looked_for_where_postgres_cannot_see_them(tmp_path: Path) 
     with builder.build_stack(spec(tmp_path), _given(runtime)) as stack:
         assert isinstance(stack.count_bypasses, BypassDetector)
         assert stack.count_bypasses.services.keys() == {"plain", "pre_ping"}
+
+
+def test_targets_are_waited_for_when_the_caller_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `await_targets` off the stack is given while they start, and waits for all of them when it is asked to."""
+    waited: list[Any] = []
+    monkeypatch.setattr(builder, "wait_ready", lambda service, _target: waited.append(service))
+    with builder.build_stack(spec(tmp_path), _given(FakeRuntime())):
+        assert len(waited) == 2
+    del waited[:]
+    later = replace(spec(tmp_path), await_targets=False)
+    with builder.build_stack(later, _given(FakeRuntime())) as stack:
+        assert waited == []
+        stack.await_targets()
+        assert waited == [arm.service for arm in stack.arms.values()]
 
 
 @pytest.mark.parametrize("part", ["toxiproxy", "pre_ping"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ from brokenpipe.stack.start import start_stack
 
 LOAD_READY_S = 60.0
 WORKERS_JOIN_S = 600.0  # time to start workers on other machines
-START_UP_S = 6.0  # measured with four arms; only for the forecast
+START_UP_S = 4.0  # measured with four arms; only for the forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,23 +158,13 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
     check_open_files(spec.plan)
     with (
         start_stack(_stack_spec(spec, run_janitor)) as stack,
-        ledger_begun(spec.plan, spec.sources, spec.folder, stack, log, spec.part) as ledger,
+        _load(spec, stack, run_janitor, log) as load,
     ):
         with ending_stopped_processes():
             if spec.part == 1:
                 write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
-            spec.report_step("probing what each fault does on this machine")
-            faults = [phase.fault for phase in spec.plan.scenario.phases if phase.fault]
-            for probe in self_test_on_stack(faults, stack):
-                log.write(probe)
-        spec.report_step("starting Locust")
-        with locust_process(
-            _load_config(spec, stack),
-            spec.folder / "logs" / "load.log",
-            run_janitor,
-            on_aligned=partial(_record_offset, log),
-            bind=spec.master_bind,
-        ) as load:
+            _test_faults(spec, stack, load, log)
+        with ledger_begun(spec.plan, spec.sources, spec.folder, stack, log, spec.part) as ledger:
             with ending_stopped_processes():
                 _wait_for_users(spec, load)
             with run_session(
@@ -182,6 +173,34 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
                 outcome = _play(spec, session)
         spec.report_step("stopping")
         return outcome
+
+
+def _load(
+    spec: RunSpec, stack: Stack, run_janitor: Janitor, log: Writer
+) -> AbstractContextManager[LocustProcess]:
+    spec.report_step("starting Locust")
+    return locust_process(
+        _load_config(spec, stack),
+        spec.folder / "logs" / "load.log",
+        run_janitor,
+        on_aligned=partial(_record_offset, log),
+        bind=spec.master_bind,
+    )
+
+
+def _test_faults(spec: RunSpec, stack: Stack, load: LocustProcess, log: Writer) -> None:
+    """Test the faults of the plan while targets and Locust start. Returns when all targets are ready."""
+    spec.report_step("probing what each fault does on this machine")
+    faults = [phase.fault for phase in spec.plan.scenario.phases if phase.fault]
+
+    def settle() -> None:
+        stack.await_targets()
+        if spec.master_bind is None:
+            load.wait_ready(LOAD_READY_S)
+
+    for result in self_test_on_stack(faults, stack, settle):
+        log.write(result)
+    stack.await_targets()
 
 
 def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
@@ -196,6 +215,7 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
         rst_on_close=first_ending(episode_range.phase for episode_range in spec.episode_ranges) == "reset",
         host=spec.master_bind.host if spec.master_bind else LOOPBACK,
         engine=spec.engine,
+        await_targets=False,
     )
 
 

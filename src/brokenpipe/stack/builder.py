@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
+from brokenpipe.plan.target import Target
 from brokenpipe.stack.bypass_detector import BypassDetector
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.database import Database
@@ -44,6 +46,8 @@ def build_stack(spec: StackSpec, prepared: AbstractContextManager[Runtime]) -> I
     with ExitStack() as running:
         with ending_stopped_processes():
             stack = _Builder(spec, running.enter_context(prepared), running).start()
+            if spec.await_targets:
+                stack.await_targets()
         try:
             yield stack
         finally:
@@ -56,6 +60,11 @@ def stop_together(targets: Sequence[Child]) -> None:
         stops = [executor.submit(target.stop, signal.SIGTERM, STOP_TIMEOUT_S) for target in targets]
     for stop in stops:
         stop.result()
+
+
+def _await_targets(services: Mapping[str, Service], target: Target) -> None:
+    for service in services.values():
+        wait_ready(service, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class _Builder:
             harness_host=self.runtime.harness_host,
             pgbouncer=pgbouncer,
             count_bypasses=self._bypass_detector(services),
+            await_targets=partial(_await_targets, services, self.spec.plan.target),
         )
 
     def _start(self, name: str, part: AbstractContextManager[Part]) -> Part:
@@ -118,14 +128,10 @@ class _Builder:
         self, databases: Mapping[str, Database], proxies: Mapping[str, Proxy]
     ) -> Mapping[str, Service]:
         """All are started before the first is waited for, so that they come up together."""
-        target = self.spec.plan.target
         self.spec.on_step(f"starting {len(databases)} targets")
         access = {arm: self._access(databases[arm], proxies[arm]) for arm in databases}
         starts = self.runtime.targets(access)
-        services = {arm: self.running.enter_context(start) for arm, start in starts.items()}
-        for service in services.values():
-            wait_ready(service, target)
-        return services
+        return {arm: self.running.enter_context(start) for arm, start in starts.items()}
 
     def _access(self, database: Database, proxy: Proxy) -> DatabaseAccess:
         certificates = database.server.certificates

@@ -37,6 +37,8 @@ class StackSpec:
     """The Docker engine of containers; None: the active one."""
     packet_filters: bool = True
     """Whether containers get the packet filters that packet_drop needs. That takes root."""
+    await_targets: bool = True
+    """Whether targets are ready when the stack is. Else `Stack.await_targets` waits for them."""
 
     @property
     def logs(self) -> Path:

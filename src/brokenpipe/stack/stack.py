@@ -50,6 +50,8 @@ class Stack:
     count_bypasses: Callable[[], Mapping[str, int | None]] | None = None
     """Counts, for each arm, the connections of its service past its proxy since the last call; None for an arm: not
     known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pid`."""
+    await_targets: Callable[[], None] = lambda: None
+    """Returns when all targets are ready. Raises TargetNotReady or RedirectError."""
 
     @property
     def versions(self) -> dict[str, str]:
