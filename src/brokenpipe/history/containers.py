@@ -34,7 +34,7 @@ class ContainerEvent(Record):
     service: str
     change: Change
     exit_code: Int32 | None = None  # of one that ended
-    signal: str | None = None  # by whoever asked the engine to send one
+    signal: str | None = None  # which the engine was asked to send
     limit_bytes: int | None = None
 
     @property

@@ -1,8 +1,8 @@
 """Syncing a history: what its writers handed to the kernel is on the disk a second later.
 
 A `kill -9` loses nothing that the kernel has. A power cut loses what is not on the disk, so once a second every file
-that grew is synced, whoever writes it: to wait for a disk is nothing that a load generator or a service under test
-should do, and a file can be synced from any process.
+that grew is synced, those of other writers too: a load generator or a service under test should not wait for a disk,
+and a file can be synced from any process.
 """
 
 from __future__ import annotations

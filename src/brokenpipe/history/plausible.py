@@ -1,6 +1,6 @@
 """What a line of a history must be to be read: its values there, of their type, and within what a run can record.
 
-A history may come from anywhere and be damaged in any way. Whoever reads tables relies on this: a time lies within
+A history may come from anywhere and be damaged in any way. What reads the tables relies on this: a time lies within
 weeks of the run's begin, a number is finite, an error of the witness has a place and a chain. A line that is otherwise
 counts as unreadable, which makes a verdict unknown, and is in no table.
 """
@@ -77,7 +77,7 @@ def arms_in(folder: Path) -> tuple[str, ...]:
     """The arms of the plan, as far as it can be read: lines of any other are damaged. Empty: not known."""
     try:
         arms = read_object(folder / "plan.json")["scenario"]["arms"]
-    except (UnfitFile, KeyError, TypeError):  # whoever reads the plan itself says what is wrong with it
+    except (UnfitFile, KeyError, TypeError):  # a plan that cannot be read is reported elsewhere
         return ()
     return tuple(str(arm) for arm in arms) if isinstance(arms, dict) else ()
 

@@ -251,7 +251,7 @@ def _ends_sessions(kind: type[Fault]) -> bool:
 
 
 def _groups(paths: Sequence[Path]) -> Iterator[tuple[list[RecordTable], list[Path]]]:
-    """The files of each writer with the kinds of line that stand in them; last, files of nobody we know."""
+    """The files of each writer with the kinds of line that stand in them; last, files of an unknown writer."""
     everywhere = [table for table in TABLES if table.files == EVERY_FILE]
     rest = set(paths)
     for pattern in dict.fromkeys(table.files for table in TABLES if table.files != EVERY_FILE):

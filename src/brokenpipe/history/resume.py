@@ -1,7 +1,7 @@
 """The parts of an experiment that was cut off and resumed, put on one axis of time.
 
     part 1   ├──────────✂                    the machine may have been started anew in between, and its monotonic
-    part 2                    ├────────┤     clock with it; whoever resumes may have slept over it
+    part 2                    ├────────┤     clock with it; a night may lie between them
     read as  ├──────────┤·5 s·├────────┤
 
 Files are never rewritten: copies of the later parts' files are, with all their times moved. An earlier part's ledger

@@ -27,7 +27,7 @@ class WatchedPart(Record):
 
 @dataclass(frozen=True, slots=True)
 class WatchTick(Record):
-    """The watch looks: once a second. Where this is missing, nobody looked."""
+    """The watch looks: once a second. Where this is missing, nothing was watched."""
 
     KIND: ClassVar[str] = "look"
     TABLE: ClassVar[str] = "looks"
@@ -37,7 +37,7 @@ class WatchTick(Record):
 
 @dataclass(frozen=True, slots=True)
 class SilenceEdge(Record):
-    """One edge of a silence. Without an `end` it lasted as long as anybody looked.
+    """One edge of a silence. Without an `end` it lasted for as long as the part was watched.
 
     `pid`: of the process that stood still; None for what is asked by a connection.
     """

@@ -49,7 +49,7 @@ def read_as_format_2(connection: duckdb.DuckDBPyConnection, folder: Path, kept: 
 
 
 def _faults_in_plan(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Phase, name and parameters, as far as the plan can be read: whoever needs it says what is wrong with it."""
+    """Phase, name and parameters, as far as the plan can be read. A plan that cannot be read is reported elsewhere."""
     try:
         phases = read_object(folder / "plan.json")["scenario"]["phases"]
         for phase in phases:
