@@ -104,14 +104,18 @@ def cell_of(arm: str, env: dict[str, str], plan: Plan, rng: random.Random) -> Ar
             for _ in range(plan.strikes or int(plan.seconds / 2))
         ),
         masked=masked,
-        pool_cost=PoolCost(
-            checkouts=requests * 2,
-            pings=requests * 2 if ping else 0,
-            ping_ms=1.31 + plan.slower_ms * 0.75 if ping else None,
-            wait_ms=0.04,
-            connects=connects,
-            connect_ms=8.7,
-        ),
+        pool_cost=_pool_cost(requests, connects, plan, ping=ping),
+    )
+
+
+def _pool_cost(requests: int, connects: int, plan: Plan, *, ping: bool) -> PoolCost:
+    return PoolCost(
+        checkouts=requests * 2,
+        pings=requests * 2 if ping else 0,
+        ping_ms=1.31 + plan.slower_ms * 0.75 if ping else None,
+        wait_ms=0.04,
+        connects=connects,
+        connect_ms=8.7,
     )
 
 
