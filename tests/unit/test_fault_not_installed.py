@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
         yield recorded
 
 
-def with_sources(run: Recorded, sources: dict[str, object]) -> None:
+def with_sources(run: Recorded, sources: Mapping[str, object]) -> None:
     path = run.folder / "environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "faults": sources}))
 

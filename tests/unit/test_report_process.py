@@ -55,7 +55,12 @@ def test_what_cannot_be_read_is_said_with_its_own_exit_code(
 def test_one_that_is_killed_is_done_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's own process makes the report then."""
     made: list[Path] = []
-    monkeypatch.setattr(report_process, "write_report", lambda folder: made.append(folder) or PASS)
+
+    def write_report(folder: Path) -> int:
+        made.append(folder)
+        return PASS
+
+    monkeypatch.setattr(report_process, "write_report", write_report)
     with ReportProcess() as report:
         report.prepare(LAST_EPISODE)
         assert report._popen is not None
