@@ -94,8 +94,8 @@ def test_the_doctor_the_schema_and_the_form_have_the_faults_of_a_plugin(install:
     ]
     assert scenario_schema()["$defs"]["FarRegion"]["required"] == ["name", "ms"]
     form = {str(each["name"]): each for each in fault_forms()}["far_region"]
-    assert form["strikes"] is False
-    assert form["says"] == "A database in another region: what is sent is late in both directions."
+    assert form["momentary"] is False
+    assert form["description"] == "A database in another region: what is sent is late in both directions."
     assert form["fields"] == [
         {
             "key": "ms",
