@@ -12,6 +12,7 @@ import pytest
 
 from brokenpipe.commands.running.execute import execute_run
 from brokenpipe.drive import run_folder as folders
+from brokenpipe.drive import run_session
 from brokenpipe.drive import runner as runs
 from brokenpipe.errors import ReportError
 from brokenpipe.measure import pipeline as measuring
@@ -27,7 +28,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "plan written": (folders, "write_plan"),
     "environment written": (runs, "write_environment"),
     "folder held": (runs, "locked"),
-    "history begun": (runs, "open_writer"),
+    "history begun": (run_session, "open_writer"),
     "latest moved": (runs, "point_latest_at"),
     "janitor there": (runs, "janitor"),
 }
