@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.unit.recorded import KILL, RESET, Chain, Recorded, error, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import RESET, Chain, Recorded, error
 
 EPISODES = 12
 NONE = (0,) * EPISODES

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from tests.report import samples
 from tests.report.test_terminal import printed
-from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings

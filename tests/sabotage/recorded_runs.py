@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history.inventory import compute_checksums, list_files
 from brokenpipe.history.records import Finish

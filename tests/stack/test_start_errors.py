@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.stack.runs import REPOSITORY, STEADY, Starter, write_scenario
-from tests.unit.recorded import TARGET
+from tests.unit.plans import TARGET
 
 from brokenpipe.errors import PostgresError, StackError, TargetNotReady, ToolchainError
 from brokenpipe.stack.postgres import cluster

@@ -13,7 +13,8 @@ from tests.strangers.claims import causes, failures, prevention, sight, times
 from tests.strangers.counting import within
 from tests.strangers.made import make_report
 from tests.strangers.told import History, Line, Report
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 Doctor = Callable[[Report], Report]
 PLACE = ("plain", "kill")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.unit.recorded import KILL, STEADY, Recorded, link, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import Recorded, link
 
 from brokenpipe.history.reader import open_history
 from brokenpipe.measure.attribution.engine import attribute_failures, refine_by_connection

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded
 from tests.unit.test_sizing import gauge, tally
 from tests.unit.test_sizing import run as recorded_run
 from typer.testing import CliRunner, Result

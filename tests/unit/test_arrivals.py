@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.attribution_cases import CANCELLED, EXHAUSTED, PORT, fails, of, opened
-from tests.unit.recorded import Recorded, link, scenario
+from tests.unit.plans import scenario
+from tests.unit.recorded import Recorded, link
 
 from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings

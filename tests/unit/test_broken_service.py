@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, link, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error, link
 
 from brokenpipe.drive.broken_service import failing_arms
 from brokenpipe.load.messages import Count

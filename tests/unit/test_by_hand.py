@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from tests.unit.recorded import STEADY, TARGET, scenario
+from tests.unit.plans import STEADY, TARGET, scenario
 from tests.unit.test_timeline import Clock, FakeLoad, FakeNemesis, Hung, Log, Notes, fake_session
 
 from brokenpipe.drive import run_session, timeline

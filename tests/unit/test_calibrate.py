@@ -9,7 +9,8 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 from tests.unit.shell import brokenpipe
 
 from brokenpipe.errors import UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
+from tests.unit.plans import KILL, SLOW, STEADY, TARGET, scenario
 
 from brokenpipe.measure.regression.comparability import NotComparable, compare_plans, demand_comparable
 from brokenpipe.plan.plan import Overrides, Plan, apply_overrides

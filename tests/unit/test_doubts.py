@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit import warning_cases
-from tests.unit.recorded import KILL, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import Recorded
 from tests.unit.warning_cases import EXPECT, calm, codes_of, measured
 
 from brokenpipe.history import records

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.recorded import CLOSED, KILL, REFUSED, RESET, Recorded, error, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import CLOSED, REFUSED, RESET, Recorded, error
 
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.pipeline import measure

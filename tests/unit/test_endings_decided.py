@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import scenario
+from tests.unit.plans import scenario
 from tests.unit.test_timeline import Log
 
 from brokenpipe.drive.nemesis import Nemesis, nemesis

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.unit.attribution_cases import EXHAUSTED, of, opened
-from tests.unit.recorded import RESET, Recorded, link, scenario
+from tests.unit.plans import scenario
+from tests.unit.recorded import RESET, Recorded, link
 
 from brokenpipe.measure.model.attribution import Relation
 from brokenpipe.measure.model.findings import Findings

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.attribution_cases import PORT, cut, explained, fails, of, opened
-from tests.unit.recorded import KILL, REFUSED, RESET, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import REFUSED, RESET, Recorded
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 from tests.unit.test_rest import calm_and_kill
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import CLOSED, Recorded, error, scenario
+from tests.unit.plans import scenario
+from tests.unit.recorded import CLOSED, Recorded, error
 from tests.unit.test_sample_report import SAMPLE
 
 from brokenpipe.errors import ReportError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.recorded import KILL, SLOW, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, SLOW, STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError
-from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
+from tests.unit.plans import STEADY, TARGET, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.drive.locust.process import LocustProcess
 from brokenpipe.drive.runner import RunSpec, run_experiment

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import CLOSED, RESET, STEADY, Recorded, link, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import CLOSED, RESET, Recorded, link
 
 from brokenpipe.measure.model.arm_phase import ClientDisconnects
 from brokenpipe.measure.model.findings import Findings

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import CLOSED, KILL, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import CLOSED, Recorded, error
 
 from brokenpipe.history import records
 from brokenpipe.live_view import RECENT_S, ArmSnapshot

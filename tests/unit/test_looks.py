@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import KILL, RESET, STEADY, TARGET, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, TARGET, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.errors import UsageError
 from brokenpipe.measure.model.findings import Findings

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit import warning_cases
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded
 from tests.unit.warning_cases import calm, codes_of
 
 from brokenpipe.errors import ReportError

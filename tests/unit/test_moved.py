@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history.clock_shift import shifted_copy
 from brokenpipe.measure.model.findings import Findings

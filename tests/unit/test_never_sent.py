@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit import warning_cases
-from tests.unit.recorded import TARGET, scenario
+from tests.unit.plans import TARGET, scenario
 from tests.unit.warning_cases import calm, measured
 
 from brokenpipe.drive.open_files import check_open_files

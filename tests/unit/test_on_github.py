@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import RESET, Recorded, error
 from tests.unit.shell import brokenpipe
 
 EXPECT = [{"arm": "plain", "phase": "kill", "metric": "broken", "equals": 0}]

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ReportError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import RESET, STEADY, Recorded, error, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.errors import PgBouncerError
 from brokenpipe.history import records

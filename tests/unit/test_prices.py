@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import SLOW, STEADY, Recorded, scenario
+from tests.unit.plans import SLOW, STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.pool_costs import Mechanism, PoolCost

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import TARGET
+from tests.unit.plans import TARGET
 
 from brokenpipe.errors import RedirectError
 from brokenpipe.stack.processes.process import Child

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import KILL, Recorded, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import Recorded
 from tests.unit.test_recommendation import STALE, _best, _kill, _struck
 
 from brokenpipe.history.validity_codes import Code

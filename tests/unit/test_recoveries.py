@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import KILL, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.verdict import Verdict

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.recorded import KILL, RESET, Recorded, error, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import RESET, Recorded, error
 from tests.unit.shell import brokenpipe
 
 from brokenpipe.formatting import plain

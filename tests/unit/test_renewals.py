@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.attribution_cases import PORT, cut, opened
-from tests.unit.recorded import KILL, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.report import texts

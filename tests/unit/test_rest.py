@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.unit.attribution_cases import PORT, cut, explained, fails, opened
-from tests.unit.recorded import KILL, RESET, STEADY, Recorded, link, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import RESET, Recorded, link
 
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.recorded import KILL, SLOW, STEADY, TARGET, scenario
+from tests.unit.plans import KILL, SLOW, STEADY, TARGET, scenario
 
 from brokenpipe.commands.options import duration_s
 from brokenpipe.drive.runner import RunSpec, rounds_that_fit

@@ -9,7 +9,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import STEADY, TARGET, Recorded, scenario
+from tests.unit.plans import STEADY, TARGET, scenario
+from tests.unit.recorded import Recorded
 from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.commands.options import parse_variables

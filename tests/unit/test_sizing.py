@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, error, link, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded, error, link
 
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.sizing.advice import (

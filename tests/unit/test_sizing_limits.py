@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import STEADY, Recorded, error, link, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded, error, link
 from tests.unit.test_advise import advise, flat
 from tests.unit.test_knee import USE
 from tests.unit.test_sizing import BLOCKS, gauge, sized, tally

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.recorded import STEADY, TARGET, scenario
+from tests.unit.plans import STEADY, TARGET, scenario
 
 from brokenpipe.errors import PostgresError, StackError
 from brokenpipe.plan.plan import Plan

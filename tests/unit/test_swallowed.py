@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorded import CLOSED, REFUSED, RESET, STEADY, Chain, Recorded, link, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import CLOSED, REFUSED, RESET, Chain, Recorded, link
 
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import Verdict

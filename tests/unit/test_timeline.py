@@ -8,7 +8,7 @@ from itertools import count, repeat
 from typing import Any
 
 import pytest
-from tests.unit.recorded import scenario
+from tests.unit.plans import scenario
 
 from brokenpipe.drive import run_session, timeline
 from brokenpipe.drive.renewal import LEAST_WAIT_S

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from tests.report.test_terminal import printed
 from tests.unit.attribution_cases import CANCELLED, PORT, fails, of, opened
-from tests.unit.recorded import KILL, RESET, Recorded, link, scenario
+from tests.unit.plans import KILL, scenario
+from tests.unit.recorded import RESET, Recorded, link
 
 from brokenpipe.measure.failures.request_stage import RequestStage
 from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage

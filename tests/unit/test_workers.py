@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.recorded import STEADY, Recorded, scenario
+from tests.unit.plans import STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from tests.unit.recorded import KILL, STEADY, Recorded, scenario
+from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.recorded import Recorded
 
 from brokenpipe.history import records
 from brokenpipe.measure.model.findings import Findings
