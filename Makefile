@@ -18,7 +18,7 @@ GO       := $(if $(shell command -v go 2> /dev/null),,go)
 GO_FLAGS := -trimpath -buildvcs=false -ldflags=-s -gcflags=all=-dwarf=false
 PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-NO_SERVER := $(addprefix tests/,calibration report unit)
+NO_SERVER := $(addprefix tests/,calibration measure report unit)
 LOW_LOAD  := $(addprefix tests/,containers load silence_matrix stack strangers web wire)
 EXCLUSIVE := $(addprefix tests/,ground_truth stack wire)
 NO_SERVER_CACHE := .pytest_cache/no_server

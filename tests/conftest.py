@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from brokenpipe.errors import NamespaceError
 from brokenpipe.stack.packet_loss import namespace
@@ -36,6 +37,11 @@ MARKS = {
     "silence_matrix": "low_load",
     "ground_truth": "exclusive",
 }  # of every test in these folders that has no mark of its own
+
+
+# A slow machine is no defect of the code, and a test run that cannot be repeated is of no use.
+settings.register_profile("repeatable", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.measure.recorded import RESET, Chain, Recorded, error
 from tests.unit.plans import KILL, scenario
-from tests.unit.recorded import RESET, Chain, Recorded, error
 
 EPISODES = 12
 NONE = (0,) * EPISODES

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 from rich.console import Console
+from tests.measure import test_unseen as unseen
+from tests.measure.recorded import CLOSED, REFUSED, Recorded
 from tests.report.browsing import open_from_disk
 from tests.report.run_pairs import A_FEW, NONE, SOME, recorded
 from tests.report.samples import HOSTILE
-from tests.unit import test_unseen as unseen
 from tests.unit.plans import KILL, SLOW, scenario
-from tests.unit.recorded import CLOSED, REFUSED, Recorded
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.compare.runs import RunsCompared, compare

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 
 import pytest
+from tests.measure.recorded import RESET, Recorded, error
 from tests.report import samples
 from tests.report.test_terminal import printed
 from tests.unit.plans import KILL, scenario
-from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.measure.model.findings import Findings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.measure.recorded import RESET, Recorded, error
 from tests.unit.plans import KILL, STEADY, scenario
-from tests.unit.recorded import RESET, Recorded, error
 
 from brokenpipe.history.inventory import compute_checksums, list_files
 from brokenpipe.history.records import Finish

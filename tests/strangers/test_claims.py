@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.measure.recorded import RESET, Recorded, error
 from tests.strangers import claims
 from tests.strangers.claims import causes, failures, prevention, sight, times
 from tests.strangers.counting import within
 from tests.strangers.made import make_report
 from tests.strangers.told import History, Line, Report
 from tests.unit.plans import KILL, STEADY, scenario
-from tests.unit.recorded import RESET, Recorded, error
 
 Doctor = Callable[[Report], Report]
 PLACE = ("plain", "kill")
