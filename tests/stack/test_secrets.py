@@ -91,7 +91,7 @@ seconds = 2
 
 [[phases]]
 name = "second"
-seconds = 4
+seconds = 8
 
 [[expect]]
 arm = "two"
