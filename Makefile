@@ -95,10 +95,10 @@ test: develop ## Run every test, against real servers
 	@failed=0; log=$$(mktemp); \
 	nice -n 10 $(BIN)/python -m pytest -o cache_dir=$(NO_SERVER_CACHE) --numprocesses 2 --dist loadfile --no-loadscope-reorder $(NO_SERVER) \
 	  > "$$log" 2>&1 & no_server=$$!; \
-	$(BIN)/python -m pytest -m "not exclusive and not low_load" --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -m "not exclusive and not low_load" --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 	  $(addprefix --ignore=,$(NO_SERVER)) || failed=1; \
 	wait $$no_server || failed=1; cat "$$log"; rm "$$log"; \
-	$(BIN)/python -m pytest -m low_load --numprocesses 4 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
+	$(BIN)/python -m pytest -m low_load --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
 	$(BIN)/python -m pytest -m exclusive $(EXCLUSIVE) || failed=1; \
 	exit $$failed
 

@@ -14,6 +14,8 @@ from tests.stack.interrupted_soaks import episodes
 from tests.stack.runs import REPOSITORY, Starter, eventually, write_scenario
 from tests.web.sitting import LOCUSTFILE, PATIENCE_S, READY, Sitting
 
+from brokenpipe.stack.processes.ports import free_port
+
 pytestmark = [pytest.mark.low_load, pytest.mark.usefixtures("engine")]
 
 KILLS = """
@@ -66,7 +68,7 @@ def test_a_sitting_in_containers(tmp_path: Path) -> None:
     (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
     scenario = write_scenario(tmp_path / "hand.toml", KILLS, target="agent", timeout_s=2.0)
     before, reports = unused_volumes(), tmp_path / "reports"
-    options = ("--web", "--stack", "compose", "--reports", reports)
+    options = ("--web", "--web-port", str(free_port()), "--stack", "compose", "--reports", reports)
     with Starter(tmp_path).start("run", scenario, *options) as run:
         run.wait_for(f"(?m){READY.pattern}", timeout_s=120)
         ready = READY.search(run.out)
