@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -153,15 +155,20 @@ def test_every_link_that_opened_has_ended(played: Played, local: Run) -> None:
 
 
 def test_causes_are_those_of_the_local_stack(played: Played, local: Run) -> None:
-    """The same scenario fails for the same causes, by the same evidence, in containers and without them."""
-    causes = causes_of(played.run)
-    assert causes == causes_of(local)
-    assert ("plain", "kill", "direct", "socket_kill") in causes
+    """The same scenario fails for the same causes, by the same evidence, in containers and without them.
+
+    How many fail is chance, and in the protected arm whether any does.
+    """
+    causes, without = causes_of(played.run), causes_of(local)
+    both = causes.keys() & without.keys()
+    assert {place: causes[place] for place in both} == {place: without[place] for place in both}
+    assert both >= {("plain", "kill"), ("plain", "restart"), ("pre_ping", "restart")}
+    assert causes["plain", "kill"] == {("direct", "socket_kill")}
 
 
-def causes_of(run: Run) -> set[tuple[str, str, str, str]]:
-    """Arm, phase, relation and fault of what failed; none by time alone. How many is chance."""
-    found = set()
+def causes_of(run: Run) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """Relation and fault of what failed, by arm and phase; none by time alone."""
+    found = {}
     for arm, stats in run.summary["arms"].items():
         for phase, cell in stats["phases"].items():
             owed = cell["owed"]
@@ -170,8 +177,7 @@ def causes_of(run: Run) -> set[tuple[str, str, str, str]]:
                 continue
             assert owed["by_time_alone"] == 0, (arm, phase)
             relations = [name for name in RELATIONS if owed[name]]
-            found |= {(arm, phase, name, fault) for name in relations for fault in owed["by_fault"]}
-            found |= {(arm, phase, name, "") for name in relations if not owed["by_fault"]}
+            found[arm, phase] = {(name, fault) for name in relations for fault in owed["by_fault"] or [""]}
     return found
 
 
@@ -283,3 +289,6 @@ def test_an_engine_elsewhere_or_nowhere_is_named(
     assert says in answer.said
     assert engine_at in answer.said
     assert not (tmp_path / "r").exists()
+    with warnings.catch_warnings():  # docker's client leaves the sockets open on which it could not connect
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
