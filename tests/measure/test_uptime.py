@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parent
+HERE = Path(__file__).parent
 CLOCKED = [
     "test_workers.py::test_a_worker_on_another_clock_is_read_on_ours[-99777000000000]",
     "test_parts.py::test_all_parts_count_as_one",
@@ -52,11 +52,11 @@ def test_nothing_depends_on_how_long_the_machine_is_up(up_s: int) -> None:
             "-p",
             "no:cacheprovider",
         ),  # no other plugin: loading them takes longer than the tests
-        *(str(UNIT / name) for name in CLOCKED),
+        *(str(HERE / name) for name in CLOCKED),
     ]
     done = subprocess.run(
         [*clock, *tests],
-        cwd=UNIT.parents[1],
+        cwd=HERE.parents[1],
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
