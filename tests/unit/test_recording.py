@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from brokenpipe.drive.run_session import Ending, Terminated, recording
+from brokenpipe.drive.run_session import Terminated, recording
 from brokenpipe.errors import StackError
+from brokenpipe.history.records import RunEnding
 
-ENDINGS: list[tuple[type[BaseException] | None, Ending, Ending]] = [
+ENDINGS: list[tuple[type[BaseException] | None, RunEnding, RunEnding]] = [
     (None, "done", "done"),
     (None, "hung", "hung"),
     (KeyboardInterrupt, "done", "interrupted"),
@@ -20,7 +21,7 @@ ENDINGS: list[tuple[type[BaseException] | None, Ending, Ending]] = [
 ]
 
 
-def _end(folder: Path, error: type[BaseException] | None, ending: Ending, *, absorb_signals: bool) -> None:
+def _end(folder: Path, error: type[BaseException] | None, ending: RunEnding, *, absorb_signals: bool) -> None:
     with recording(folder, absorb_signals=absorb_signals) as run:
         run.ending = ending
         if error:
@@ -29,7 +30,7 @@ def _end(folder: Path, error: type[BaseException] | None, ending: Ending, *, abs
 
 @pytest.mark.parametrize(("error", "ending", "recorded"), ENDINGS)
 def test_the_last_line_says_how_it_ended(
-    tmp_path: Path, error: type[BaseException] | None, ending: Ending, recorded: Ending
+    tmp_path: Path, error: type[BaseException] | None, ending: RunEnding, recorded: RunEnding
 ) -> None:
     """An exception outranks what the run would have said, and it goes on to the caller."""
     with pytest.raises(error) if error else nullcontext():
@@ -42,7 +43,7 @@ def test_the_last_line_says_how_it_ended(
     ("error", "recorded"), [(KeyboardInterrupt, "interrupted"), (Terminated, "terminated")]
 )
 def test_a_signal_can_end_the_recording_alone(
-    tmp_path: Path, error: type[BaseException], recorded: Ending
+    tmp_path: Path, error: type[BaseException], recorded: RunEnding
 ) -> None:
     """A run by file is reported after Ctrl-C: its caller gets no exception, but the ending."""
     _end(tmp_path, error, "done", absorb_signals=True)

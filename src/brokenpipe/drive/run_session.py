@@ -29,7 +29,7 @@ from brokenpipe.drive.write_ledger_reader import LedgerReader, open_ledger
 from brokenpipe.history.file_names import first_file
 from brokenpipe.history.fsync import Fsyncer, syncing
 from brokenpipe.history.inventory import compute_checksums, list_files
-from brokenpipe.history.records import Episode, Finish, PhaseEdge, RecordedDoubt
+from brokenpipe.history.records import Episode, Finish, PhaseEdge, RecordedDoubt, RunEnding
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer, open_writer
 from brokenpipe.load.config import LoadConfig
@@ -46,16 +46,13 @@ class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt it is no error, so that nothing catches it by accident."""
 
 
-Ending = Literal["done", "interrupted", "terminated", "failed", "stopped", "hung"]
-
-
 @dataclass(slots=True)
 class Recording:
     """A history that is being written. `ending` is how the run ended, unless an exception says otherwise."""
 
     log: Writer
     fsyncer: Fsyncer
-    ending: Ending = "failed"
+    ending: RunEnding = "failed"
 
 
 @contextmanager

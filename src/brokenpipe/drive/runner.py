@@ -14,7 +14,6 @@ from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.drive.run_folder import locked, point_latest_at, write_environment
 from brokenpipe.drive.run_session import (
-    Ending,
     Recording,
     RunSession,
     ledger_begun,
@@ -27,7 +26,7 @@ from brokenpipe.drive.timeline import Outcome, TimelinePlayer
 from brokenpipe.errors import UsageError
 from brokenpipe.history.file_names import first_file, last_part
 from brokenpipe.history.fsync import Fsyncer
-from brokenpipe.history.records import ClockOffset, RecordedDoubt, Resumed
+from brokenpipe.history.records import ClockOffset, RecordedDoubt, Resumed, RunEnding
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.history.writer import Writer
 from brokenpipe.load.config import Bind, LoadConfig
@@ -97,7 +96,7 @@ class RunSpec:
         self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
-def run_experiment(spec: RunSpec) -> Ending:
+def run_experiment(spec: RunSpec) -> RunEnding:
     """Run the experiment and return how it ended; its history is complete up to that moment.
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
@@ -120,7 +119,7 @@ def _require_next_part(spec: RunSpec) -> None:
         )
 
 
-def _record_run(spec: RunSpec) -> Ending:
+def _record_run(spec: RunSpec) -> RunEnding:
     """Run the experiment in a folder that is locked for this process."""
     with recording(spec.folder, spec.part, absorb_signals=True) as run:
         if spec.part == 1:
