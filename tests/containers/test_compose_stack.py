@@ -92,7 +92,7 @@ def played(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     """One short experiment with two arms over TLS, from first container to last."""
     folder = tmp_path_factory.mktemp("compose")
     with Starter(folder).start(
-        "run", contained(folder), "--stack", "compose", "--reports", folder / "reports"
+        "run", contained(folder), "--stack", "compose", "--reports", folder / "reports", html=True
     ) as run:
         run.wait_for(r"steady ended", timeout_s=170)
         names = containers_of(run.popen.pid)

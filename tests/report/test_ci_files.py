@@ -156,8 +156,10 @@ def test_metrics_are_lines_of_name_unit_value_range(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
-def test_every_file_is_written(tmp_path: Path) -> None:
-    """One call, every file; none of them has the ending that histories are found by."""
-    assert write_report_files(samples.default(), tmp_path) == tmp_path / "report.html"
-    assert {path.name for path in tmp_path.iterdir()} == set(WRITERS)
+@pytest.mark.parametrize("html", [True, False])
+def test_every_file_is_written(tmp_path: Path, html: bool) -> None:
+    """One call, every file, the page if asked; none has the ending that histories are found by."""
+    read = "report.html" if html else "summary.json"
+    assert write_report_files(samples.default(), tmp_path, html) == tmp_path / read
+    assert {path.name for path in tmp_path.iterdir()} == {*WRITERS, read}
     assert not list(tmp_path.glob("*.ndjson"))

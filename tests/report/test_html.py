@@ -16,7 +16,8 @@ from tests.report.pages import rendered
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.series import Series
 from brokenpipe.measure.model.verdict import Verdict
-from brokenpipe.report.charts import POINTS, dash_of, downsample, draw_timelines, split_at_gaps
+from brokenpipe.report.arm_styles import dash_of
+from brokenpipe.report.charts import POINTS, downsample, draw_timelines, split_at_gaps
 from brokenpipe.report.run import recovery
 from brokenpipe.report.run.arm_differences import difference_lines
 from brokenpipe.report.run.html import render_html, write_html

@@ -162,7 +162,7 @@ def resume(starter: Starter, project: Path, folder: Path) -> tuple[str, list[str
     """Resume it. What came of that, and what was wrong with it."""
     before = {path.name: path.read_bytes() for path in folder.glob("*.ndjson")}
     was_finished = _how_it_ended(folder) == "done"
-    with starter.start("resume", folder, cwd=project, judge=False) as run:
+    with starter.start("resume", folder, cwd=project, judge=False, html=True) as run:
         code = run.end()
         wrong = [f"left after the resume: {each}" for each in run.leftovers.gone_after()[1]]
     if was_finished:

@@ -49,7 +49,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         users=3,
         arms=ARMS.strip(),
     )
-    with Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project) as run:
+    with Starter(folder).start(
+        "run", scenario, "--reports", folder / "reports", cwd=project, html=True
+    ) as run:
         run.end()
     return run
 

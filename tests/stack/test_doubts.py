@@ -68,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         env={"WAY": "proper"},
         timeout_s=1.0,
     )
-    with Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=lame) as run:
+    with Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=lame, html=True) as run:
         _wait_for_phase(run, "stalled")
         server = _child(run, TOXIPROXY)
         with stopped(server):

@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         users=4,
         timeout_s=1.0,
     )
-    done = Starter(folder).run(scenario, env={"PYTHONPATH": str(PLUGIN)})
+    done = Starter(folder).run(scenario, env={"PYTHONPATH": str(PLUGIN)}, html=True)
     assert done.popen.returncode == 3, done.out  # nothing was expected
     return done
 

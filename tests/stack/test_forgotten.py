@@ -41,7 +41,7 @@ def test_what_was_forgotten_is_stale_and_a_ping_prevents_it(brokenpipe: Starter,
         users=4,
         arms=ARMS,
     )
-    run = brokenpipe.run(scenario)
+    run = brokenpipe.run(scenario, html=True)
     phases = {arm: told["phases"]["forgotten"] for arm, told in run.summary["arms"].items()}
     plain, pre_ping, recycle = phases["plain"], phases["pre_ping"], phases["recycle"]
     assert plain["broken"] > 0, run.out
@@ -69,7 +69,7 @@ def test_a_relay_that_nobody_knows_of_is_not_taken_for_a_death_in_use(
         users=4,
         env={"AGENT": str(REPOSITORY / "targets/agent"), "FORGET_AFTER_S": "0.8"},
     )
-    run = brokenpipe.run(scenario, cwd=project)
+    run = brokenpipe.run(scenario, cwd=project, html=True)
     plain = run.summary["arms"]["plain"]["phases"]["forgotten"]
     assert plain["broken"] > 0, run.out
     assert (plain["after_rest"], plain["stale"], plain["in_use"]) == (plain["broken"], 0, 0), run.out

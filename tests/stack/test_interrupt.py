@@ -42,7 +42,9 @@ HIDE_CURSOR = b"\x1b[?25l"
 def running(brokenpipe: Starter, project: Path, phases: str) -> Iterator[Run]:
     """A run of a service that starts quickly."""
     scenario = _scenario(brokenpipe, project, phases, "plain = {}")
-    with brokenpipe.start("run", scenario, "--reports", brokenpipe.folder / "reports", cwd=project) as run:
+    with brokenpipe.start(
+        "run", scenario, "--reports", brokenpipe.folder / "reports", cwd=project, html=True
+    ) as run:
         yield run
 
 

@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     scenario = write_scenario(
         folder / "pooled.toml", PHASES, target="agent", locustfile=TOOLS, users=16, arms=ARMS.strip()
     )
-    done = Starter(folder).run(scenario)
+    done = Starter(folder).run(scenario, html=True)
     assert (done.folder / "summary.json").is_file(), done.out
     return done
 

@@ -105,7 +105,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         command = [*away.prefix, sys.executable, "-m", "brokenpipe", "worker", "--master", master]
         options = ("--isolate", "--workers", "1", "--master-bind", master, "--reports", folder / "reports")
         with (
-            Starter(folder).start("run", scenario, *options) as run,
+            Starter(folder).start("run", scenario, *options, html=True) as run,
             subprocess.Popen(command, cwd=worker_folder, stdout=subprocess.DEVNULL) as worker,
         ):
             try:

@@ -167,6 +167,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         reports,
         cwd=project,
         env={**told, **PASSED},
+        html=True,
     ) as run:
         eventually(lambda: _in_second(reports), "second does not begin", timeout_s=150)
         lines = {" ".join(each.cmdline()) for each in psutil.Process(run.popen.pid).children(recursive=True)}
@@ -175,7 +176,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         played.codes.append(run.end())
         played.said.append(run.out)
     for more in ({}, {**PASSED, **TYPED}):
-        with starter.start("resume", played.folder, cwd=project, env={**told, **more}) as again:
+        with starter.start("resume", played.folder, cwd=project, env={**told, **more}, html=True) as again:
             played.codes.append(again.end())
             played.said.append(again.out)
     return played

@@ -51,7 +51,7 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "DB_POOL_TIMEOUT": "0.25",
         },
     )
-    run = Starter(folder).run(scenario)
+    run = Starter(folder).run(scenario, html=True)
     assert run.popen.returncode == 3, run.out  # nothing was expected
     return run
 

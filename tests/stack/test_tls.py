@@ -33,7 +33,7 @@ def short(brokenpipe: Starter) -> Run:
     text = text.replace("[load]\n", f'[load]\nlocustfile = "{locustfile}"\n')
     scenario = brokenpipe.folder / "tls.toml"
     scenario.write_text(text)
-    return brokenpipe.run(scenario)
+    return brokenpipe.run(scenario, html=True)
 
 
 def test_eof_detected(brokenpipe: Starter) -> None:

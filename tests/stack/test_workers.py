@@ -77,7 +77,7 @@ def _one(folder: Path) -> AbstractContextManager[Run]:
     """One process of the load. Three episodes, and then three more: the limit is six."""
     scenario = _scenario(folder, "open", STEADY.replace("2", "4") + BURSTS + EXPECT)
     options = ("--until-decided", "--at-most", "6", "--reports", folder / "reports")
-    return Starter(folder).start("run", scenario, *options)
+    return Starter(folder).start("run", scenario, *options, html=True)
 
 
 def _two(folder: Path) -> AbstractContextManager[Run]:

@@ -16,7 +16,7 @@ from brokenpipe.report.writer import write_report_files
 def make_report(folder: Path) -> Report:
     """Write its files beside the history, and read them with what the terminal would say."""
     findings = measure(folder)
-    page = write_report_files(findings, folder)
+    page = write_report_files(findings, folder, html=True)
     console = Console(width=200, file=io.StringIO())
     with console.capture() as printed:
         console.print(result_lines(findings, page, console), crop=False)

@@ -19,6 +19,6 @@ def play(name: str, folder: Path) -> Report:
     shutil.copytree(HERE / "users", project / "scenarios", ignore=no_caches)
     shutil.copy(HERE / "scenarios" / f"{name}.toml", project / "scenarios")
     (project / "proxies").symlink_to(REPOSITORY / "proxies")
-    run = Starter(folder).run(project / "scenarios" / f"{name}.toml", cwd=project)
+    run = Starter(folder).run(project / "scenarios" / f"{name}.toml", cwd=project, html=True)
     assert run.popen.returncode in {0, 1, 3}, run.out
     return Report.read(run.folder, run.out)

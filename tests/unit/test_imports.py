@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,16 @@ __import__("sys").argv = ["brokenpipe", "run", "quick", "--reports", {reports!r}
 brokenpipe.cli.main()
 """
 
+REPORT = """
+import json, pathlib, sys
+from brokenpipe.commands.reporting import prepared_report
+from brokenpipe.report.index.index import write_index
+
+prepared_report._import_all({html})
+write_index(pathlib.Path({folder!r}))
+print(json.dumps(sorted(sys.modules)))
+"""
+
 
 def _loaded(script: str) -> set[str]:
     done = subprocess.run(
@@ -32,6 +43,14 @@ def _loaded(script: str) -> set[str]:
     )
     assert done.stdout, done.stderr
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("html", [True, False])
+def test_a_report_without_its_page_does_without_charts(tmp_path: Path, html: bool) -> None:
+    """All that its process prepares, and the index page, are there without Bokeh."""
+    loaded = _loaded(REPORT.format(html=html, folder=str(tmp_path)))
+    assert loaded >= {"duckdb", "scipy", "jinja2"}
+    assert ("bokeh" in loaded) is html
 
 
 @pytest.fixture(scope="module")

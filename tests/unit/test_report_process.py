@@ -26,9 +26,12 @@ def folder(tmp_path: Path) -> Path:
     return copy
 
 
-def test_it_is_started_when_the_end_is_near(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("html", [True, False])
+def test_it_is_started_when_the_end_is_near(
+    folder: Path, capfd: pytest.CaptureFixture[str], html: bool
+) -> None:
     """Not at the begin, when it would wait for long; once; and the exit code and the last line are the report's."""
-    with ReportProcess() as report:
+    with ReportProcess(html) as report:
         report.prepare(FIRST_EPISODE)
         assert report._popen is None
         report.prepare(LAST_EPISODE)
@@ -38,15 +41,15 @@ def test_it_is_started_when_the_end_is_near(folder: Path, capfd: pytest.CaptureF
         assert report._popen is prepared
         assert report.write_report(folder) == PASS
         assert prepared.returncode == PASS
-    assert (folder / "report.html").exists()
-    assert "PASS" in capfd.readouterr().out.splitlines()[-1]
+    assert (folder / "report.html").exists() is html
+    assert capfd.readouterr().out.splitlines()[-1].endswith("report.html" if html else "summary.json")
 
 
 def test_what_cannot_be_read_is_said_with_its_own_exit_code(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """An error that is no defect: one line, its remedy, and the code that the same error has elsewhere."""
-    with ReportProcess() as report:
+    with ReportProcess(html=True) as report:
         report.prepare(LAST_EPISODE)
         assert report.write_report(tmp_path) == NO_REPORT
     assert str(tmp_path) in capfd.readouterr().err
@@ -56,12 +59,13 @@ def test_one_that_is_killed_is_done_without(folder: Path, monkeypatch: pytest.Mo
     """The run's own process makes the report then."""
     made: list[Path] = []
 
-    def write_report(folder: Path) -> int:
+    def write_report(folder: Path, html: bool) -> int:
+        assert html
         made.append(folder)
         return PASS
 
     monkeypatch.setattr(report_process, "write_report", write_report)
-    with ReportProcess() as report:
+    with ReportProcess(html=True) as report:
         report.prepare(LAST_EPISODE)
         assert report._popen is not None
         report._popen.send_signal(signal.SIGKILL)
@@ -72,7 +76,7 @@ def test_one_that_is_killed_is_done_without(folder: Path, monkeypatch: pytest.Mo
 
 def test_one_that_is_told_nothing_is_ended(folder: Path) -> None:
     """A run that is interrupted leaves none behind."""
-    with ReportProcess() as report:
+    with ReportProcess(html=True) as report:
         report.prepare(LAST_EPISODE)
         prepared = report._popen
     assert prepared is not None
@@ -82,7 +86,7 @@ def test_one_that_is_told_nothing_is_ended(folder: Path) -> None:
 
 def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
     """At once, whatever it is importing: nothing waits for a report when the run's process was killed."""
-    with ReportProcess() as report:
+    with ReportProcess(html=True) as report:
         report.prepare(LAST_EPISODE)
         prepared = report._popen
         assert prepared is not None

@@ -93,6 +93,14 @@ BaselineOption = Annotated[
     Path | None,
     typer.Option(metavar="REPORT", help="A report folder: fail if anything got worse since then."),
 ]
+HtmlOption = Annotated[
+    bool,
+    typer.Option(
+        "--html/--no-html",
+        envvar="BROKENPIPE_HTML",
+        help="Write report.html. Without it the verdict comes sooner; `brokenpipe report` makes it at any time.",
+    ),
+]
 WebOption = Annotated[
     bool, typer.Option("--web", help="Locust's web UI on 127.0.0.1: start, stop, and break the wire by hand.")
 ]

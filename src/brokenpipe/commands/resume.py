@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brokenpipe.commands import console
-from brokenpipe.commands.options import StackKind, engine_for
+from brokenpipe.commands.options import HtmlOption, StackKind, engine_for
 from brokenpipe.commands.running.execute import resume_run
 from brokenpipe.commands.running.network_namespace import enter_namespace
 from brokenpipe.errors import UsageError
@@ -34,6 +34,7 @@ def resume(
             metavar="URL", help="Of a run in containers: another Docker engine than the active one."
         ),
     ] = None,
+    html: HtmlOption = True,
 ) -> None:
     """Finish a run that was cut off: play what is left of it, into the same folder, and report all of it."""
     from brokenpipe.drive.run_folder import locked
@@ -78,7 +79,7 @@ def resume(
         )
         enter_namespace(state.plan, project)
         console.out.print(f"It was {state.ended}. {_remaining_text(state)}", soft_wrap=True)
-        raise typer.Exit(resume_run(state, sources, project, folder, engine))
+        raise typer.Exit(resume_run(state, sources, project, folder, engine, html=html))
 
 
 def _remaining_text(state: ResumeState) -> str:

@@ -15,6 +15,7 @@ from brokenpipe.commands.options import (
     DurationOption,
     EngineOption,
     EnvOption,
+    HtmlOption,
     IsolateOption,
     MasterBindOption,
     OnlyOption,
@@ -70,6 +71,7 @@ def run(
     at_most: AtMostOption = None,
     baseline: BaselineOption = None,
     reports: ReportsOption = None,
+    html: HtmlOption = True,
     web: WebOption = False,
     web_port: WebPortOption = None,
     dry_run: DryRunOption = False,
@@ -103,7 +105,9 @@ def run(
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
         bind = None if master_bind is None else Bind(*parse_address(master_bind, "--master-bind"))
-        _plan_and_play(project, scenario, overrides, reports, baseline, bind, engine=engine, dry_run=dry_run)
+        _plan_and_play(
+            project, scenario, overrides, reports, baseline, bind, engine=engine, html=html, dry_run=dry_run
+        )
 
 
 @app.command(
@@ -123,6 +127,7 @@ def soak(
     engine: EngineOption = None,
     baseline: BaselineOption = None,
     reports: ReportsOption = None,
+    html: HtmlOption = True,
     dry_run: DryRunOption = False,
 ) -> None:
     """Play a scenario's phases round after round, at twice its users: what shows only after a while?"""
@@ -140,7 +145,9 @@ def soak(
             soak_s=float(duration_s(duration)),
         )
         engine = engine_for(stack, engine, check=not dry_run)
-        _plan_and_play(project, scenario, overrides, reports, baseline, engine=engine, dry_run=dry_run)
+        _plan_and_play(
+            project, scenario, overrides, reports, baseline, engine=engine, html=html, dry_run=dry_run
+        )
 
 
 def _plan_and_play(
@@ -152,6 +159,7 @@ def _plan_and_play(
     bind: Bind | None = None,
     *,
     engine: str | None = None,
+    html: bool,
     dry_run: bool,
 ) -> NoReturn:
     plan, sources = make_plan(project, scenario, overrides)
@@ -166,7 +174,9 @@ def _plan_and_play(
         raise typer.Exit
     require_passed(plan)
     enter_namespace(plan, project)
-    raise typer.Exit(execute_run(plan, sources, project, reports or project.reports, held, bind, engine))
+    raise typer.Exit(
+        execute_run(plan, sources, project, reports or project.reports, held, bind, engine, html=html)
+    )
 
 
 @app.command(epilog="Example: brokenpipe calibrate --runs 10")
@@ -177,6 +187,7 @@ def calibrate(
     stack: StackOption = StackKind.LOCAL,
     engine: EngineOption = None,
     reports: ReportsOption = None,
+    html: HtmlOption = True,
 ) -> None:
     """How often does this machine see a difference between arms that are all the same?"""
     from brokenpipe.measure import calibration
@@ -196,7 +207,7 @@ def calibrate(
             before = len(calibration.finished_runs(recorded, stack.value))
             overrides = Overrides(seed=1 + before, stack=stack.value)
             code = execute_run(
-                *make_plan(project, scenario, overrides), project, recorded.parent, engine=engine
+                *make_plan(project, scenario, overrides), project, recorded.parent, engine=engine, html=html
             )
             after = len(calibration.finished_runs(recorded, stack.value))
             if after == before:  # it was ended, or could not run

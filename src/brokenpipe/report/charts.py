@@ -29,24 +29,11 @@ from bokeh.plotting import figure
 from brokenpipe.measure.model.findings import Findings, PhaseFinding
 from brokenpipe.measure.model.series import Series
 from brokenpipe.report import texts
+from brokenpipe.report.arm_styles import dash_of
 
 POINTS = 700  # for each line: about two for every pixel of a narrow chart
-COLOURS = 8
-DASHES: tuple[tuple[int, ...], ...] = (
-    (), (9, 3), (2, 2), (9, 3, 2, 3), (16, 4), (5, 2, 1, 2, 1, 2), (4, 4), (1, 3),
-)  # fmt: skip
 LEFT_PX, RIGHT_PX = 52, 10  # charts.js measures with the same two
 FONT = "system-ui, sans-serif"
-
-
-def colour_of(index: int) -> int:
-    """Give the number of an arm's colour: a CSS variable `--arm-N` of the page."""
-    return index % COLOURS
-
-
-def dash_of(index: int) -> tuple[int, ...]:
-    """Give an arm's dashes, so that colour is never the only difference; they shift after each round."""
-    return DASHES[(index + index // COLOURS) % len(DASHES)]
 
 
 @dataclass(frozen=True, slots=True)

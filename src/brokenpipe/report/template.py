@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from brokenpipe import formatting
 from brokenpipe.report import texts
-from brokenpipe.report.charts import colour_of, dash_of
+from brokenpipe.report.arm_styles import colour_of, dash_of
 
 _FILTERS = (
     formatting.percent,
@@ -62,12 +61,20 @@ def read_template_file(name: str) -> str:
 
 
 @cache
-def _scripts() -> tuple[Script, ...]:
-    """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours."""
+def _chart_scripts() -> tuple[Script, ...]:
+    """Give BokehJS without its widgets, tables and WebGL parts (2.7 MB that nothing here uses), and ours.
+
+    Bokeh is imported here: pages without charts do without it.
+    """
+    from bokeh.resources import Resources
+
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    return tuple(
-        Script.of(text) for text in (bokeh, read_template_file("charts.js"), read_template_file("page.js"))
-    )
+    return Script.of(bokeh), Script.of(read_template_file("charts.js"))
+
+
+def _scripts(charts: bool) -> tuple[Script, ...]:
+    """All scripts of a page."""
+    return *(_chart_scripts() if charts else ()), Script.of(read_template_file("page.js"))
 
 
 @cache
@@ -86,7 +93,7 @@ def _environment() -> Environment:
 
 def prepare() -> None:
     """Read and compile ahead what the page of a run consists of."""
-    _scripts()
+    _chart_scripts()
     for name in _environment().list_templates(extensions=["j2"]):
         if not name.startswith("web/"):
             _environment().get_template(name)
@@ -102,17 +109,20 @@ def to_inline_json(value: object) -> Markup:
 
 def bokeh_script() -> Markup:
     """BokehJS alone, for a page that a server of ours sends."""
-    return _scripts()[0].text
+    return _chart_scripts()[0].text
 
 
 def render(template: str, **values: object) -> str:
-    """A page from its template, with the styles, scripts and small words that all of them share."""
+    """A page from its template, with the styles, scripts and small words that all of them share.
+
+    `drawn` among the values: its charts.
+    """
     return (
         _environment()
         .get_template(template)
         .render(
             style=Markup(read_template_file("style.css")),  # noqa: S704 - our own file
-            scripts=_scripts(),
+            scripts=_scripts(charts=bool(values.get("drawn"))),
             words=texts,
             mark=texts.MARK,
             colour_of=colour_of,

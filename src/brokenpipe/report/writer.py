@@ -11,14 +11,12 @@ from brokenpipe.report.ci.junit import write_junit
 from brokenpipe.report.ci.markdown import write_markdown
 from brokenpipe.report.ci.metrics import write_metrics
 from brokenpipe.report.ci.summary import write_summary
-from brokenpipe.report.run.html import write_html
 
 WRITERS = {
     "summary.json": write_summary,
     "junit.xml": write_junit,
     "summary.md": write_markdown,
     "metrics.jsonl": write_metrics,
-    "report.html": write_html,
 }
 
 
@@ -27,8 +25,16 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
     atomic_write.write_text(path, baseline.model_dump_json() + "\n")
 
 
-def write_report_files(findings: Findings, folder: Path) -> Path:
-    """Write all of them, each in one step. The path of the page. Raises OSError when one cannot be written."""
+def write_report_files(findings: Findings, folder: Path, html: bool) -> Path:
+    """Write all of them, each in one step, the page only if asked. Gives what people read.
+
+    Raises OSError when one cannot be written.
+    """
     for name, write in WRITERS.items():
         write(findings, folder / name)
+    if not html:
+        return folder / "summary.json"
+    from brokenpipe.report.run.html import write_html  # Bokeh, which it brings, takes a second of a processor
+
+    write_html(findings, folder / "report.html")
     return folder / "report.html"

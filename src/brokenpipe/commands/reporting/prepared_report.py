@@ -15,14 +15,16 @@ from queue import Queue
 from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.shortages import exit_if_short
 
+HTML = "--html"
 
-def main() -> int:
+
+def main(html: bool) -> int:
     """Import, wait, report. Returns the exit code."""
     lines: Queue[str] = Queue()
     threading.Thread(target=_follow_input, args=(lines,), name="input", daemon=True).start()
     _use_idle_processors_only()
-    _import_all()
-    return _report(Path(json.loads(lines.get())))
+    _import_all(html)
+    return _report(Path(json.loads(lines.get())), html)
 
 
 def _follow_input(lines: Queue[str]) -> None:
@@ -42,30 +44,35 @@ def _use_idle_processors_only() -> None:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _import_all() -> None:
+def _import_all(html: bool) -> None:
     import duckdb
 
     from brokenpipe.commands import console
     from brokenpipe.commands.reporting import github_actions
     from brokenpipe.measure import pipeline
-    from brokenpipe.report import template, writer
+    from brokenpipe.report import writer
     from brokenpipe.report.index import collection
     from brokenpipe.report.terminal import terminal
 
     assert all((console, github_actions, pipeline, writer, collection, terminal))
-    template.prepare()
+    if html:
+        from brokenpipe.report import template
+        from brokenpipe.report.run import html as page
+
+        assert page
+        template.prepare()
     duckdb.connect().close()
     gc.set_threshold(100_000)  # a short life with many objects that last as long
 
 
-def _report(folder: Path) -> int:
+def _report(folder: Path, html: bool) -> int:
     from brokenpipe.commands import console
     from brokenpipe.commands.reporting.report import write_report
     from brokenpipe.errors import BrokenpipeError
 
     try:
         with console.converting_shortages():
-            return write_report(folder)
+            return write_report(folder, html)
     except BrokenpipeError as error:
         console.print_error(error)
         return error.exit_code
@@ -77,4 +84,4 @@ def _report(folder: Path) -> int:
 if __name__ == "__main__":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with exit_if_short():
-        sys.exit(main())
+        sys.exit(main(HTML in sys.argv[1:]))

@@ -13,8 +13,10 @@ from brokenpipe.errors import BrokenpipeError
 EXIT_CODES = {"pass": 0, "fail": 1, "unknown": EXIT_UNKNOWN}
 
 
-def write_report(folder: Path) -> int:
+def write_report(folder: Path, html: bool = True) -> int:
     """Measure, write every file of the report, print the result. Returns the verdict's exit code.
+
+    `html`: whether the page is one of them.
 
     A run without a phase has no table: only the last line is printed, below its error.
     """
@@ -31,7 +33,7 @@ def write_report(folder: Path) -> int:
     began = time.monotonic()
     findings = measure(folder)
     try:
-        page = write_report_files(findings, folder)
+        file = write_report_files(findings, folder, html)
         if findings.finished == "done":  # half an experiment is no baseline
             write_baseline(baseline_of(folder, findings, recorded_plan(folder)), folder / EPISODES_FILE)
     except OSError as error:
@@ -41,15 +43,15 @@ def write_report(folder: Path) -> int:
     if findings.phases:
         amount = f"{plural(findings.health.requests, 'request')}, {megabytes(findings.health.history_bytes)} of history"
         console.out.print(f"{plain(amount)}: measured and reported in {time.monotonic() - began:.1f} s")
-    lines = result_lines(findings, page, console.out) if findings.phases else closing_line(findings, page)
+    lines = result_lines(findings, file, console.out) if findings.phases else closing_line(findings, file)
     console.out.print(lines, crop=False)
     return EXIT_CODES[findings.verdict.value]
 
 
-def report_after_failure(folder: Path) -> None:
+def report_after_failure(folder: Path, html: bool) -> None:
     """After a failure, report what was recorded if possible. A failed report is printed and does not hide it."""
     try:
         with console.converting_shortages():
-            write_report(folder)
+            write_report(folder, html)
     except BrokenpipeError as error:
         console.print_error(error)

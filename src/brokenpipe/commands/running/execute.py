@@ -32,8 +32,13 @@ def execute_run(
     baseline: Baseline | None = None,
     master_bind: Bind | None = None,
     engine: str | None = None,
+    *,
+    html: bool = True,
 ) -> int:
-    """Run a plan in a new folder below `reports` and report it, compared with the baseline. Returns the exit code."""
+    """Run a plan in a new folder below `reports` and report it, compared with the baseline. Returns the exit code.
+
+    `html`: whether the report has its page.
+    """
 
     def make_spec() -> RunSpec:
         from brokenpipe.drive.run_folder import command_line, new_report_folder, write_plan
@@ -50,7 +55,7 @@ def execute_run(
 
     folders: list[Path] = []
     try:
-        return _run_and_report(make_spec)
+        return _run_and_report(make_spec, html)
     finally:
         _remove_if_not_begun(folders)
 
@@ -70,7 +75,13 @@ def _remove_if_not_begun(folders: Sequence[Path]) -> None:
 
 
 def resume_run(
-    state: ResumeState, sources: Sources, project: Project, folder: Path, engine: str | None = None
+    state: ResumeState,
+    sources: Sources,
+    project: Project,
+    folder: Path,
+    engine: str | None = None,
+    *,
+    html: bool = True,
 ) -> int:
     """Play the rest of an interrupted experiment in its own folder, and report it. Returns the exit code."""
 
@@ -83,17 +94,17 @@ def resume_run(
             part=state.part, remaining=state.remaining, played=state.played, engine=engine,
         )  # fmt: skip
 
-    return _run_and_report(make_spec)
+    return _run_and_report(make_spec, html)
 
 
-def _run_and_report(make_spec: Callable[[], RunSpec]) -> int:
+def _run_and_report(make_spec: Callable[[], RunSpec], html: bool) -> int:
     from brokenpipe.drive.run_session import Terminated
 
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
         spec = make_spec()
         try:
-            with ReportProcess() as report:
+            with ReportProcess(html) as report:
                 _run(spec, report, interrupts)
                 code = report.write_report(spec.folder)
         except BrokenpipeError as error:
@@ -101,7 +112,7 @@ def _run_and_report(make_spec: Callable[[], RunSpec]) -> int:
                 raise
             interrupts.finishing = True
             console.print_error(error)
-            report_after_failure(spec.folder)
+            report_after_failure(spec.folder, html)
             code = error.exit_code
     except Terminated:  # before the run began
         console.err.print("terminated")

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from brokenpipe.commands.reporting.prepared_report import HTML
 from brokenpipe.commands.reporting.report import write_report
 from brokenpipe.progress import Progress
 
@@ -26,7 +27,8 @@ LEAD_S = 6.0  # its imports take 2 s of a processor
 class ReportProcess:
     """Makes the report of one run in a process of its own or, where that cannot be started or ended, in this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, html: bool) -> None:
+        self._html = html
         self._popen: subprocess.Popen[str] | None = None
         self._begun = False
 
@@ -48,14 +50,14 @@ class ReportProcess:
         if near and progress.episode and not self._begun:
             self._begun = True
             with suppress(OSError):
-                self._popen = _started()
+                self._popen = _started(self._html)
         elif self._popen is not None and not progress.phase:  # the load is over
             _use_all_processors(self._popen.pid)
 
     def write_report(self, folder: Path) -> int:
         """Make the report. Returns the exit code of the verdict, or of an error that was printed."""
         code = self._tell(folder)
-        return write_report(folder) if code is None else code
+        return write_report(folder, self._html) if code is None else code
 
     def _tell(self, folder: Path) -> int | None:
         """The exit code of the prepared process; None: there is none, or it was killed."""
@@ -72,9 +74,9 @@ class ReportProcess:
         return code if code >= 0 else None
 
 
-def _started() -> subprocess.Popen[str]:
+def _started(html: bool) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "brokenpipe.commands.reporting.prepared_report"],
+        [sys.executable, "-m", "brokenpipe.commands.reporting.prepared_report", *([HTML] if html else [])],
         stdin=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a Ctrl-C reaches the run only, which decides what it ends

@@ -19,7 +19,8 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.sizing.advice import ceiling_size, rule_of_thumb_size
 from brokenpipe.measure.sizing.curve import PoolSize, Sizing
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
-from brokenpipe.report.charts import FONT, Roles, apply_style, dash_of, empty_chart
+from brokenpipe.report.arm_styles import dash_of
+from brokenpipe.report.charts import FONT, Roles, apply_style, empty_chart
 
 WAIT, SHARE = "chart-size-wait", "chart-size-share"  # elements of the page
 WAIT_LINE, TIMEOUT_LINE, REFUSED_LINE = 0, 1, 2  # colours and dashes, as of arms

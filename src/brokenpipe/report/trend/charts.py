@@ -22,7 +22,8 @@ from bokeh.models import (
 from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
-from brokenpipe.report.charts import Roles, apply_style, colour_of, dash_of, empty_chart, to_bokeh_json
+from brokenpipe.report.arm_styles import colour_of, dash_of
+from brokenpipe.report.charts import Roles, apply_style, empty_chart, to_bokeh_json
 from brokenpipe.report.trend.series import Trend, TrendLine, TrendPanel
 
 HEIGHT_PX = 190

@@ -23,7 +23,7 @@ from markupsafe import Markup
 
 from brokenpipe.faults import fault_kinds
 from brokenpipe.plan.plan import Plan
-from brokenpipe.report.charts import COLOURS, dash_of
+from brokenpipe.report.arm_styles import COLOURS, dash_of
 from brokenpipe.report.template import bokeh_script, read_template_file, render, to_inline_json
 
 EVERY_MS = 1000
