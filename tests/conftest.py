@@ -18,6 +18,7 @@ TESTS = Path(__file__).parent
 LONGEST = (
     "sabotage/test_sabotage.py",
     "workflows/test_nights.py",
+    "web/test_web_ui.py",
     "stack/test_interrupt.py",
     "containers/test_compose_stack.py",
     "containers/test_every_way.py",
@@ -28,7 +29,6 @@ LONGEST = (
     "strangers/test_threads.py",
     "stack/test_forgotten.py",
     "stack/test_packet_drop.py",
-    "web/test_web_ui.py",
 )  # files that take a minute and more, the longest first
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}  # folders of whole runs
 MARKS = {
