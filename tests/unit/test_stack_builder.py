@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,10 +109,9 @@ def test_each_part_starts_after_what_it_needs(tmp_path: Path) -> None:
     """Databases before proxies, proxies before targets; it ends in the opposite order, targets first and together."""
     runtime = FakeRuntime()
     with builder.build_stack(spec(tmp_path), _given(runtime)) as stack:
-        assert runtime.log == [
-            "start postgres",
-            "create arm_plain",
-            "create arm_pre_ping",
+        assert runtime.log[0] == "start postgres"
+        assert sorted(runtime.log[1:3]) == ["create arm_plain", "create arm_pre_ping"]  # side by side
+        assert runtime.log[3:] == [
             "start toxiproxy",
             "proxy plain to 5432, arm_plain",
             "proxy pre_ping to 5432, arm_pre_ping",
@@ -131,6 +130,16 @@ def test_each_part_starts_after_what_it_needs(tmp_path: Path) -> None:
         del runtime.log[:]
     assert sorted(runtime.log[:2]) == ["stop plain", "stop pre_ping"]
     assert runtime.log[2:] == ["end pre_ping", "end plain", "end toxiproxy", "end postgres"]
+
+
+def test_postgres_records_nothing_and_ends_with_what_remains(tmp_path: Path) -> None:
+    """The stack is over before it: a history is complete without its end."""
+    runtime = FakeRuntime()
+    with ExitStack() as remains:
+        with builder.build_stack(replace(spec(tmp_path), remains=remains), _given(runtime)):
+            del runtime.log[:]
+        assert runtime.log[-1] == "end toxiproxy"
+    assert runtime.log[-1] == "end postgres"
 
 
 def test_a_pgbouncer_is_in_front_of_the_databases(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.unit.plans import scenario
 from brokenpipe.drive import run_session, timeline
 from brokenpipe.drive.renewal import LEAST_WAIT_S
 from brokenpipe.drive.run_session import RunSession
-from brokenpipe.drive.timeline import WARM_UP_S, TimelinePlayer
+from brokenpipe.drive.timeline import LEAST_WARM_UP_S, WARM_UP_S, TimelinePlayer
 from brokenpipe.drive.watch import wait_limit
 from brokenpipe.drive.watch.watch import NoSilenceMonitor
 from brokenpipe.drive.write_ledger_reader import NoLedgerReader
@@ -63,6 +63,11 @@ class Notes:
     @property
     def order(self) -> list[str]:
         return [what for what, _ in self.taken]
+
+
+def count_up(step: int) -> Iterator[Count]:
+    """Each time that it is asked, so many more requests were answered."""
+    return (Count(step * n, step * n, 0) for n in count())
 
 
 @dataclass
@@ -207,6 +212,27 @@ def test_requests_that_it_hits_began_in_the_phase(played: Played, fault: Mapping
     assert played.edges("it") == pytest.approx([episodes[0][0], inject + 4.0])
 
 
+@pytest.mark.parametrize("each", [Count(10, 10, 0), Count(10, 10, 10)], ids=["answered", "failed"])
+def test_a_warm_up_is_over_when_every_arm_has_answered(played: Played, each: Count) -> None:
+    """As many requests as it has users, without a failure. An arm that has not is given the time there is."""
+    played.load.counts = (each if "open" in played.notes.order else Count(0, 0, 0) for _ in count())
+    played.play(STEADY)
+    warm_up_s = WARM_UP_S if each.failed else LEAST_WARM_UP_S
+    began = played.edges("steady")[0]
+    assert began - played.notes.at("open") == pytest.approx(warm_up_s + SETTLE_S)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_lead_in_is_as_long_as_a_burst(played: Played, *, answered: bool) -> None:
+    """If every arm answers in it; else it goes on for as long as before any other phase."""
+    played.load.counts = count_up(10) if answered else repeat(Count(0, 0, 0))
+    bursts = {"fault": {"name": "idle_reset", "after_ms": 300}, "episodes": 2, "quiet_s": 0.6, "burst_s": 0.4}
+    played.play(STEADY, {"name": "idle"} | bursts)
+    opened = [t for what, t in played.notes.taken if what == "open"][1]
+    lead_in_s = 0.4 if answered else SETTLE_S
+    assert played.edges("idle")[0] - opened == pytest.approx(lead_in_s + 0.05)
+
+
 def test_a_latency_counts_when_pools_have_grown_to_it(played: Played) -> None:
     """It comes to full pools, and for a moment under it nothing counts; then it is there for all that counts."""
     played.play({"name": "slow", "fault": {"name": "latency", "ms": 25}, "seconds": 4})
@@ -271,7 +297,7 @@ def test_an_arm_whose_connections_were_renewed_answers_before_anything_counts(pl
     played.load.counts = (Count(2 * n + 1, 2 * n, min(2 * n, 30) + max(n - 15, 0)) for n in count())
     played.play(STEADY)
     began = played.edges("steady")[0]
-    assert began - played.notes.at("open") > WARM_UP_S + SETTLE_S + LEAST_WAIT_S
+    assert began - played.notes.at("open") > LEAST_WARM_UP_S + SETTLE_S + LEAST_WAIT_S
     assert played.doubts == []
 
 

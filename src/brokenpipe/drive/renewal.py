@@ -17,6 +17,15 @@ from brokenpipe.load.messages import Count
 LEAST_WAIT_S = 1.2  # until the pools have met their dead connections
 RENEWAL_TIMEOUT_S = 20.0  # psycopg_pool waits 0, 1, 2, 4 and 8 s between connections that it finds dead
 
+NOTHING = Count(0, 0, 0)
+
+
+def each_arm_answered(requests: int, before: Mapping[str, Count], now: Mapping[str, Count]) -> bool:
+    """Whether each arm has had so many successful requests between two counts. False if nothing was counted yet."""
+    return bool(now) and all(
+        count.succeeded - before.get(arm, NOTHING).succeeded >= requests for arm, count in now.items()
+    )
+
 
 @dataclass(slots=True)
 class RenewalWait:
@@ -34,9 +43,7 @@ class RenewalWait:
 
     def _answered(self, arm: str, counts: Mapping[str, Count]) -> bool:
         """Whether it has had a successful request since."""
-        nothing = Count(0, 0, 0)
-        before, now = self.before.get(arm, nothing), counts.get(arm, nothing)
-        return now.ended - now.failed > before.ended - before.failed
+        return counts.get(arm, NOTHING).succeeded > self.before.get(arm, NOTHING).succeeded
 
     def timed_out(self, now: float) -> bool:
         """Whether the wait has taken too long."""

@@ -144,6 +144,17 @@ def write_environment(
         raise write_error(folder, error) from error
 
 
+def write_server_versions(folder: Path, servers: Mapping[str, str]) -> None:
+    """Add the versions of the servers, which are known once they run, to `environment.json`."""
+    path = folder / "environment.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document["versions"] |= servers
+        atomic_write.write_text(path, json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
 def write_error(folder: Path, error: OSError) -> RecordingError:
     """The RecordingError for a file that could not be written."""
     return RecordingError(

@@ -5,14 +5,20 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.open_files import check_open_files
-from brokenpipe.drive.run_folder import locked, point_latest_at, write_environment
+from brokenpipe.drive.run_folder import (
+    locked,
+    point_latest_at,
+    write_environment,
+    write_server_versions,
+)
 from brokenpipe.drive.run_session import (
     Recording,
     RunSession,
@@ -101,11 +107,20 @@ def run_experiment(spec: RunSpec) -> RunEnding:
 
     Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
     """
+    with ExitStack() as remains:
+        return record_experiment(spec, remains)
+
+
+def record_experiment(spec: RunSpec, remains: ExitStack) -> RunEnding:
+    """As run_experiment, but parts that record nothing, such as Postgres, end with `remains`.
+
+    The report needs only the history: it can be made meanwhile.
+    """
     if spec.part == 1:  # Before anything else: a folder that has a history must be readable.
         write_environment(spec.folder, spec.plan, spec.sources, spec.command, {})
     with locked(spec.folder):
         _require_next_part(spec)
-        return _record_run(spec)
+        return _record_run(spec, remains)
 
 
 def _require_next_part(spec: RunSpec) -> None:
@@ -119,24 +134,26 @@ def _require_next_part(spec: RunSpec) -> None:
         )
 
 
-def _record_run(spec: RunSpec) -> RunEnding:
+def _record_run(spec: RunSpec, remains: ExitStack) -> RunEnding:
     """Run the experiment in a folder that is locked for this process."""
     with recording(spec.folder, spec.part, absorb_signals=True) as run:
         if spec.part == 1:
             point_latest_at(spec.folder)
         else:
             run.log.write(Resumed(t=time.monotonic_ns(), part=spec.part, command=spec.command))
-        run.ending = _play_recorded(spec, run)
+        run.ending = _play_recorded(spec, run, remains)
     return run.ending
 
 
-def _play_recorded(spec: RunSpec, run: Recording) -> Outcome:
+def _play_recorded(spec: RunSpec, run: Recording, remains: ExitStack) -> Outcome:
     """Play what remains of the experiment."""
     if not spec.episode_ranges and not spec.plan.looks:
         return "done"  # all was played, and only its end is missing
-    with janitor(secrets.token_hex(8), partial(record_janitor_replaced, run.log)) as run_janitor:
-        show = partial(_check_then_show, run.fsyncer, run_janitor, spec.on_progress)
-        return _execute(replace(spec, on_progress=show), run_janitor, run.log)
+    run_janitor = remains.enter_context(
+        janitor(secrets.token_hex(8), partial(record_janitor_replaced, run.log))
+    )
+    show = partial(_check_then_show, run.fsyncer, run_janitor, spec.on_progress)
+    return _execute(replace(spec, on_progress=show), run_janitor, run.log, remains)
 
 
 def record_janitor_replaced(log: Writer, text: str) -> None:
@@ -153,15 +170,15 @@ def _check_then_show(
     show(progress)
 
 
-def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
+def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer, remains: ExitStack) -> Outcome:
     check_open_files(spec.plan)
     with (
-        start_stack(_stack_spec(spec, run_janitor)) as stack,
+        start_stack(_stack_spec(spec, run_janitor, remains)) as stack,
         _load(spec, stack, run_janitor, log) as load,
     ):
         with ending_stopped_processes():
             if spec.part == 1:
-                write_environment(spec.folder, spec.plan, spec.sources, spec.command, stack.versions)
+                write_server_versions(spec.folder, stack.versions)
             _test_faults(spec, stack, load, log)
         with ledger_begun(spec.plan, spec.sources, spec.folder, stack, log, spec.part) as ledger:
             with ending_stopped_processes():
@@ -171,7 +188,17 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer) -> Outcome:
             ) as session:
                 outcome = _play(spec, session)
         spec.report_step("stopping")
+        if load.stopping:
+            _stop_together(load, stack)
         return outcome
+
+
+def _stop_together(load: LocustProcess, stack: Stack) -> None:
+    """End Locust, whose requests are all over, and the targets side by side."""
+    with ThreadPoolExecutor(1, "stop") as executor:
+        stopped = executor.submit(load.stop)
+        stack.stop_targets()
+    stopped.result()
 
 
 def _load(
@@ -202,7 +229,7 @@ def _test_faults(spec: RunSpec, stack: Stack, load: LocustProcess, log: Writer) 
     stack.await_targets()
 
 
-def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
+def _stack_spec(spec: RunSpec, run_janitor: Janitor, remains: ExitStack) -> StackSpec:
     return StackSpec(
         spec.plan,
         project=spec.project,
@@ -215,6 +242,7 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor) -> StackSpec:
         host=spec.master_bind.host if spec.master_bind else LOOPBACK,
         engine=spec.engine,
         await_targets=False,
+        remains=remains if spec.plan.stack == "local" else None,  # containers end with their network
     )
 
 
@@ -255,6 +283,8 @@ def _play(spec: RunSpec, session: RunSession) -> Outcome:
         total_s=spec.total_s,
         next_ranges=_extension(spec),
     ).run()
+    if outcome == "done" and session.load.drained:
+        session.load.begin_to_stop()  # it ends while the ledger is read
     if spec.plan.target.ledger:
         spec.report_step("reading the ledger")
     session.end()

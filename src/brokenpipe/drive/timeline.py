@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from brokenpipe.drive.broken_service import failing_arms
+from brokenpipe.drive.renewal import each_arm_answered
 from brokenpipe.drive.run_session import RunSession
 from brokenpipe.drive.watch.wait_limit import PartHungError, WaitLimit
 from brokenpipe.history import records
 from brokenpipe.history.validity_codes import Code
+from brokenpipe.load.messages import Count
 from brokenpipe.plan.phases import SETTLE_S, Pattern, Phase
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.sequential import EpisodeRange
@@ -34,7 +36,9 @@ FIRST_ISOLATED_SEED_INDEX = (
     1_000_000  # the numbers of what arrives in turns, above those of every other opening of the gate
 )
 RECENT_S = 3.0  # how far back the display counts recent failures
-WARM_UP_S = 2.0  # before the first phase, once: imports, plan caches, the first connections
+LEAST_WARM_UP_S = 1.2  # before the first phase, once: imports, plan caches, the first connections
+WARM_UP_S = 2.0  # at most, if some arm has not answered each of its users by then
+ANSWERS_CHECK_S = 0.1  # the load counts twice a second
 LOAD_FLUSH_S = 1.0  # until the history has all requests: the load writes five times a second
 STRIKE_AT_SHARE_OF_QUIET = 0.6  # share of a quiet stretch after which a momentary fault strikes the idle pool
 
@@ -86,27 +90,27 @@ class TimelinePlayer:
         self._planned_end = time.monotonic() + self._forecast_s(self.episode_ranges)
         self.total_s = self._planned_end - self.started
         episode_ranges = self.episode_ranges or self._extend(played)
-        warm_up_s = WARM_UP_S
+        first = True
         while episode_ranges:
             for episode_range in episode_ranges:
                 before = self.session.load.progress
-                self._play(episode_range, warm_up_s)
+                self._play(episode_range, warm_up=first)
                 if self.stop_on_failing_service and failing_arms(
                     episode_range.phase, before, self.session.load.progress
                 ):
                     self._pause()
                     return "stopped"
-                warm_up_s = 0.0
+                first = False
                 played[episode_range.phase.name] = episode_range.first + episode_range.count
             self._pause()
             episode_ranges = self._extend(played)
         return "done"
 
-    def _play(self, episode_range: EpisodeRange, warm_up_s: float) -> None:
+    def _play(self, episode_range: EpisodeRange, *, warm_up: bool) -> None:
         self._pause()
         phase = episode_range.phase
         self._phase, self._episode, self._episodes = phase, 0, episode_range.first + episode_range.count
-        self._enter_phase(phase, warm_up_s)
+        self._enter_phase(phase, warm_up=warm_up)
         self.session.record_phase(phase.name, "begin", time.monotonic_ns())
         try:
             _PLAYERS[phase.pattern](self, episode_range)
@@ -140,20 +144,33 @@ class TimelinePlayer:
 
     # --- between phases -----------------------------------------------------------------------------
 
-    def _enter_phase(self, phase: Phase, warm_up_s: float) -> None:
+    def _enter_phase(self, phase: Phase, *, warm_up: bool) -> None:
         """Prepare a phase while the load is drained, then let users act for a while that does not count."""
         renewed = self.session.nemesis.prepare(phase)
+        before = self.session.load.progress
         self.session.load.open()
         if renewed:
             self.session.wait_for_renewal(
                 renewed, phase.name, self._wait_a_moment, give_up=self._wait_limit.should_give_up
             )
-        self._wait(time.monotonic() + warm_up_s + max(phase.burst_s or 0.0, SETTLE_S))
+        if warm_up:
+            self._wait_for_answers(before, LEAST_WARM_UP_S, WARM_UP_S)
+        least_s = phase.burst_s or SETTLE_S  # a longer lead-in would be unlike the bursts that count
+        self._wait_for_answers(before, least_s, max(least_s, SETTLE_S))
         if phase.settles_s:
             self._inject_held(phase)
             self._wait(time.monotonic() + phase.settles_s)
         if phase.pattern is Pattern.BURSTS:
             self._pause()
+
+    def _wait_for_answers(self, before: Mapping[str, Count], least_s: float, most_s: float) -> None:
+        """Wait until each arm has answered as many requests as it has users, from `least_s` to `most_s` seconds."""
+        begun = time.monotonic()
+        self._wait(begun + least_s)
+        while (now := time.monotonic()) < begun + most_s and not each_arm_answered(
+            self.scenario.load.users, before, self.session.load.progress
+        ):
+            self._wait(min(begun + most_s, now + ANSWERS_CHECK_S))
 
     def _inject_held(self, phase: Phase) -> int | None:
         """Inject the held fault of the phase. Returns when; None: the phase holds no fault."""

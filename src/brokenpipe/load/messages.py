@@ -85,6 +85,10 @@ class Count:
     ended: int
     failed: int
 
+    @property
+    def succeeded(self) -> int:
+        return self.ended - self.failed
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class StackSpec:
     """Whether containers get the packet filters that packet_drop needs. That takes root."""
     await_targets: bool = True
     """Whether targets are ready when the stack is. Else `Stack.await_targets` waits for them."""
+    remains: ExitStack | None = None
+    """What ends parts that record nothing, later than the stack; None: they end with it."""
 
     @property
     def logs(self) -> Path:

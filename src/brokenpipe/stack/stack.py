@@ -52,6 +52,8 @@ class Stack:
     known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pid`."""
     await_targets: Callable[[], None] = lambda: None
     """Returns when all targets are ready. Raises TargetNotReady or RedirectError."""
+    stop_targets: Callable[[], None] = lambda: None
+    """Ends all targets, side by side, before the stack ends."""
 
     @property
     def versions(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,30 +104,38 @@ def _run_and_report(make_spec: Callable[[], RunSpec], html: bool) -> int:
     interrupts, code = InterruptHandler(Terminated, on_terminal=console.out.is_terminal), EXIT_UNKNOWN
     try:
         spec = make_spec()
-        try:
-            with ReportProcess(html) as report:
-                _run(spec, report, interrupts)
-                code = report.write_report(spec.folder)
-        except BrokenpipeError as error:
-            if interrupts.finishing:  # the run was over, and its report could not be made
-                raise
-            interrupts.finishing = True
-            console.print_error(error)
-            report_after_failure(spec.folder, html)
-            code = error.exit_code
+        with ReportProcess(html) as report:
+            code = _report_on(spec, report, interrupts, html)
     except Terminated:  # before the run began
         console.err.print("terminated")
     return code if interrupts.exit_code is None else interrupts.exit_code
 
 
+def _report_on(spec: RunSpec, report: ReportProcess, interrupts: InterruptHandler, html: bool) -> int:
+    """Run and report, also after an error, whose exit code it has then."""
+    try:
+        _run(spec, report, interrupts)
+    except BrokenpipeError as error:
+        if report.told:  # the run was over, and something did not end
+            raise
+        console.print_error(error)
+        report_after_failure(spec.folder, html)
+        return error.exit_code
+    return report.write_report(spec.folder)
+
+
 def _run(spec: RunSpec, report: ReportProcess, interrupts: InterruptHandler) -> None:
-    from brokenpipe.drive.runner import run_experiment
+    from brokenpipe.drive.runner import record_experiment
     from brokenpipe.report.terminal.progress import display_for
 
     def show(progress: Progress) -> None:
         display.show(progress)
         report.prepare(progress)
 
-    with console.converting_shortages(), display_for(console.out) as display:
-        run_experiment(replace(spec, on_progress=show))
-        interrupts.finishing = True  # from here on a signal does not stop the report
+    with console.converting_shortages(), ExitStack() as remains:
+        try:
+            with display_for(console.out) as display:
+                record_experiment(replace(spec, on_progress=show), remains)
+        finally:
+            interrupts.finishing = True  # from here on a signal does not stop the report
+        report.begin(spec.folder)  # what remains of the stack ends beside it

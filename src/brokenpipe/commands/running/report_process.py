@@ -1,6 +1,6 @@
 """The process that makes the report of a run: by the time the run is over, it has imported all that this takes.
 
-    run         ──last seconds──▶ starts it ──▶ … ──▶ tells it the folder ──▶ waits for its exit code
+    run         ──last seconds──▶ starts it ──▶ … ──▶ tells it the folder ──▶ ends the rest ──▶ waits for its exit code
     the report  imports, on idle processors only ──▶ waits ──▶ measures, writes, prints
 
 Its end of the pipe also says that the run's process is gone: nothing then waits for the report, and it ends.
@@ -31,6 +31,7 @@ class ReportProcess:
         self._html = html
         self._popen: subprocess.Popen[str] | None = None
         self._begun = False
+        self.told = False  # of the folder: the report is being made, or is made
 
     def __enter__(self) -> Self:
         return self
@@ -38,9 +39,12 @@ class ReportProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it if it still waits to be told."""
+        """End it if it still waits to be told, else wait for its report."""
         if self._popen is not None:
-            self._popen.kill()
+            if self.told:
+                self._popen.wait()
+            else:
+                self._popen.kill()
             with suppress(OSError):  # what was not read is of no use
                 self._popen.communicate()
 
@@ -54,24 +58,22 @@ class ReportProcess:
         elif self._popen is not None and not progress.phase:  # the load is over
             _use_all_processors(self._popen.pid)
 
-    def write_report(self, folder: Path) -> int:
-        """Make the report. Returns the exit code of the verdict, or of an error that was printed."""
-        code = self._tell(folder)
-        return write_report(folder, self._html) if code is None else code
-
-    def _tell(self, folder: Path) -> int | None:
-        """The exit code of the prepared process; None: there is none, or it was killed."""
-        if self._popen is None or self._popen.stdin is None:
-            return None
+    def begin(self, folder: Path) -> None:
+        """Tell the prepared process, if there is one, to make the report. Returns at once."""
+        if self.told or self._popen is None or self._popen.stdin is None:
+            return
         sys.stdout.flush()
         _use_all_processors(self._popen.pid)
-        try:
+        with suppress(OSError):  # it was killed
             self._popen.stdin.write(json.dumps(str(folder.absolute())) + "\n")
             self._popen.stdin.flush()
-        except OSError:
-            return None
-        code = self._popen.wait()
-        return code if code >= 0 else None
+            self.told = True
+
+    def write_report(self, folder: Path) -> int:
+        """Make the report, or wait for it. Returns the exit code of the verdict, or of an error that was printed."""
+        self.begin(folder)
+        code = self._popen.wait() if self._popen is not None and self.told else -1
+        return code if code >= 0 else write_report(folder, self._html)
 
 
 def _started(html: bool) -> subprocess.Popen[str]:

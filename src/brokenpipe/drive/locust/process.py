@@ -170,11 +170,26 @@ class LocustProcess:
                 return False
         return False
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    @property
+    def drained(self) -> bool:
+        """Whether the gate is closed and no request is under way."""
+        return self._state.drained_close_id >= self._close_id > 0
+
+    def begin_to_stop(self) -> None:
+        """End users and process without waiting for it; requests under way get a second."""
+        if not self._stopping:
+            self._stopping = True
+            with suppress(OSError), self._send_lock:
+                self._channel.sendall(encode(Stop()))
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S + 4.0) -> None:
         """End users and process; requests under way get a second. The end of the block does the rest."""
-        self._stopping = True
-        with suppress(OSError):
-            self._channel.sendall(encode(Stop()))
+        self.begin_to_stop()
         deadline = time.monotonic() + timeout_s
         with self._changed:
             self._changed.wait_for(lambda: self._state.gone, timeout_s)
@@ -282,7 +297,7 @@ def locust_process(
         try:
             yield load
         finally:
-            if child_config.workers:
+            if child_config.workers or load.stopping:
                 load.stop()  # all together, with their last records
 
 
