@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from bench.processor_clock import processor_ns
 from brokenpipe.stack.postgres.cluster import find_binaries
 from brokenpipe.stack.postgres.server import Postgres, postgres
 from brokenpipe.stack.processes.janitor import NoJanitor
@@ -68,8 +68,7 @@ class Way:
         return Turn(used_ns / 1000 / (load.arms * load.clients * load.round_trips), latency_us)
 
     def _processor_ns(self) -> int:
-        # The clock of another process, as clock_getcpuclockid(3) makes it; /proc counts in hundredths of a second.
-        return time.clock_gettime_ns((~self.pid << 3) | 2) if self.pid else 0
+        return processor_ns(self.pid) if self.pid else 0
 
 
 def rows(turns: int = TURNS) -> Iterator[str]:

@@ -91,26 +91,33 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset)
 
 
-@never_raises
-def flush() -> None:
-    """Write the sums and reset them. Writes nothing without requests."""
+def take() -> list[dict[str, Any]]:
+    """The record of the sums so far, which begin anew; none without requests."""
     global _sums
     with _LOCK:
         sums, _sums = _sums, None
-    if sums is not None:
-        write(
-            {
-                "k": "tally",
-                "t0": sums.began,
-                "t": now(),
-                "requests": sums.requests,
-                "checkouts": sums.checkouts,
-                "pings": sums.pings,
-                "ping_ms": round(sums.ping / 1e6, 3),
-                "wait_ms": round(sums.wait / 1e6, 3),
-                "waits_ms": [round(wait / 1e6, 1) for wait in sums.waits],
-                "held_ms": round(sums.held / 1e6, 3),
-                "connects": sums.fresh,
-                "connect_ms": round(sums.connect / 1e6, 3),
-            }
-        )
+    if sums is None:
+        return []
+    return [
+        {
+            "k": "tally",
+            "t0": sums.began,
+            "t": now(),
+            "requests": sums.requests,
+            "checkouts": sums.checkouts,
+            "pings": sums.pings,
+            "ping_ms": round(sums.ping / 1e6, 3),
+            "wait_ms": round(sums.wait / 1e6, 3),
+            "waits_ms": [round(wait / 1e6, 1) for wait in sums.waits],
+            "held_ms": round(sums.held / 1e6, 3),
+            "connects": sums.fresh,
+            "connect_ms": round(sums.connect / 1e6, 3),
+        }
+    ]
+
+
+@never_raises
+def flush() -> None:
+    """Write the sums of a process that ends."""
+    if records := take():
+        write(*records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from brokenpipe_witness import event_loop, repeats
@@ -37,13 +38,10 @@ def _wrap_app(config: Any) -> None:
 
 def _instrumented(app: Method) -> Method:
     async def instrumented(scope: Any, receive: Any, send: Any) -> None:
-        request_id = _request_id(scope)
-        if request_id is None:
+        request = _begin(scope)
+        if request is None:
             await app(scope, receive, send)
             return
-        event_loop.monitor()
-        repeats.record(request_id, scope)
-        request = RequestContext(request_id)
         receiving, sending = _wrap_channels(request, receive, send)
         token = CURRENT_REQUEST.set(request)
         ACTIVE_REQUESTS[id(request)] = request
@@ -74,7 +72,8 @@ def _wrap_channels(request: RequestContext, receive: Method, send: Method) -> tu
             request.client_left_ns = now()
         return message
 
-    async def sending(message: Any) -> None:
+    def sending(message: Any) -> Awaitable[None]:
+        # Not a coroutine around the server's own: what it sends is recorded, and that one is awaited.
         kind = message["type"]
         # The first start counts: the server refuses a second one, of an error handler that comes too late.
         if kind == "http.response.start" and request.status is None:
@@ -82,18 +81,21 @@ def _wrap_channels(request: RequestContext, receive: Method, send: Method) -> tu
             request.response_began_ns = now()
         elif kind == "http.response.body" and not message.get("more_body"):
             request.response_complete = True
-        await send(message)
+        return send(message)  # type: ignore[no-any-return]
 
     return receiving, sending
 
 
 @never_raises
-def _request_id(scope: Any) -> str | None:
-    """The id of a request to record; None: not recorded."""
+def _begin(scope: Any) -> RequestContext | None:
+    """The context of a request to record; None: not recorded."""
     if scope["type"] == "http":
         for name, value in scope["headers"]:
             if name == _REQUEST_ID:
-                return str(value, "latin-1")
+                event_loop.monitor()
+                request_id = str(value, "latin-1")
+                repeats.record(request_id, scope)
+                return RequestContext(request_id)
     return None
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from contextvars import Token
 from typing import Any
 
 from brokenpipe_witness import pool_sampler, socket_state
@@ -45,21 +44,22 @@ def instrument() -> None:
 def _wrap_connect(real: Method) -> Method:
     def connect(pool: Any, *args: Any, **kwargs: Any) -> Any:
         checkout = Checkout()
-        token = CURRENT_CHECKOUT.set(checkout)
+        outer = CURRENT_CHECKOUT.get()  # to connect may take a connection of another pool
+        CURRENT_CHECKOUT.set(checkout)
         request = CURRENT_REQUEST.get()
         if request is not None:
-            _count_held(request, checkout, pool)
             request.pending_checkout = checkout
+            _count_held(request, checkout, pool)
         try:
             fairy = real(pool, *args, **kwargs)
         except BaseException as error:
             _record_failure(checkout, error)
             raise
         finally:
-            _reset_current(token)
+            CURRENT_CHECKOUT.set(outer)
             if request is not None:
                 request.pending_checkout = None
-        _record_checkout(checkout, fairy)
+        _record_checkout(checkout, fairy, request)
         return fairy
 
     return connect
@@ -69,20 +69,12 @@ def _wrap_connect(real: Method) -> Method:
 def _count_held(request: RequestContext, checkout: Checkout, pool: Any) -> None:
     """Count the connections held by the same task and thread. Others give back theirs independently."""
     if hasattr(pool, "_max_overflow"):
-        checkout.owner = (id(pool), threading.get_ident(), _task())
-        checkout.holding = request.held_count(checkout.owner)
-
-
-def _task() -> int | None:
-    try:
-        return id(asyncio.current_task())
-    except RuntimeError:  # no event loop runs in this thread
-        return None
-
-
-@never_raises
-def _reset_current(token: Token[Checkout | None]) -> None:
-    CURRENT_CHECKOUT.reset(token)
+        try:
+            task = id(asyncio.current_task())
+        except RuntimeError:  # no event loop runs in this thread
+            task = None
+        checkout.owner = (id(pool), threading.get_ident(), task)
+        checkout.holding = request.held_count(checkout.owner) if request.checkouts else 0
 
 
 @never_raises
@@ -94,9 +86,11 @@ def _record_failure(checkout: Checkout, error: BaseException) -> None:
 
 
 @never_raises
-def _record_checkout(checkout: Checkout, fairy: Any) -> None:
+def _record_checkout(checkout: Checkout, fairy: Any, request: RequestContext | None) -> None:
     checkout.dead = socket_state.is_dead(fairy.dbapi_connection)
     checkout.handed = now()
+    if not checkout.dead:
+        checkout.alive_at = checkout.handed
     info = info_of(fairy._connection_record)
     if info is not None:
         checkout.port = info.port
@@ -104,7 +98,6 @@ def _record_checkout(checkout: Checkout, fairy: Any) -> None:
         checkout.last_used = checkout.handed if pinged else info.last_used
         info.incident = None
         info.checkout = checkout
-    request = CURRENT_REQUEST.get()
     if request is not None:
         request.checkouts.append(checkout)
 

@@ -22,15 +22,19 @@ WRITE_EVERY_NS = 1_000_000_000
 _monitored: AbstractEventLoop | None = None
 
 
-@never_raises
 def monitor() -> None:
     """Monitor the running loop, from its first request on."""
-    global _monitored  # noqa: PLW0603 (a server has one loop in each process)
     loop = get_running_loop()
     if loop is not _monitored:
-        _monitored = loop
-        _Timer(loop)
-        pool_sampler.start_thread()  # requests are summed up in a service without a pool, too
+        _begin(loop)
+
+
+@never_raises
+def _begin(loop: AbstractEventLoop) -> None:
+    global _monitored  # noqa: PLW0603 (a server has one loop in each process)
+    _monitored = loop
+    _Timer(loop)
+    pool_sampler.start_thread()  # requests are summed up in a service without a pool, too
 
 
 class _Timer:

@@ -54,24 +54,26 @@ def start_thread() -> None:
 
 def _sample_forever() -> None:
     for turn in count():
-        if turn % TICK_EVERY == 0:
-            _write_tick()
-        _write_totals()
+        _write_turn(turn % TICK_EVERY == 0)
         slow_operations.report_slow()
-        aggregates.flush()
         sleep(EVERY_S)
 
 
 @never_raises
-def _write_tick() -> None:
-    write({"k": "tick", "t": now(), "pid": os.getpid()})
+def _write_turn(ticks: bool) -> None:
+    pid = os.getpid()
+    records: list[dict[str, Any]] = [{"k": "tick", "t": now(), "pid": pid}] if ticks else []
+    records += _pool_record(pid) or []
+    records += aggregates.take()
+    if records:
+        write(*records)
 
 
 @never_raises
-def _write_totals() -> None:
+def _pool_record(pid: int) -> list[dict[str, Any]]:
+    """The pools' numbers; none without a pool."""
     numbers = totals()
-    if numbers is not None:
-        write({"k": "pool", "t": now(), "pid": os.getpid(), **numbers, **_limits()})
+    return [{"k": "pool", "t": now(), "pid": pid, **numbers, **_limits()}] if numbers is not None else []
 
 
 def _limits() -> dict[str, float | None]:

@@ -28,6 +28,7 @@ class Checkout:
     """
 
     __slots__ = (
+        "alive_at",
         "asked",
         "busy",
         "connect_began",
@@ -66,8 +67,9 @@ class Checkout:
         self.connect_began: int | None = None
         self.connect_ns: int | None = None
         self.dead = False
+        self.alive_at = 0  # when its socket was last seen alive, since it was handed out
         self.handed: int | None = None
-        self.last_used: int | None = None  # when the connection was last last_used before it was handed out
+        self.last_used: int | None = None  # when the connection was last used before it was handed out
         self.released: int | None = None
         self.statements = 0
         self.transaction = 0  # statements that have succeeded since the last commit or roll-back

@@ -12,6 +12,21 @@ from typing import Any
 
 _CLOSING: int = getattr(select, "POLLRDHUP", 0)  # Linux only
 _ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL | _CLOSING
+# A socket that was alive so recently is not asked again: SQLAlchemy and the driver take as long from the beginning of
+# a statement to its first byte, in which the connection may die just as well.
+RECENT_NS = 500_000
+
+
+class _Polls(dict[int, "select.poll"]):
+    """A poll object for each descriptor: to make one takes as long as to ask it."""
+
+    def __missing__(self, descriptor: int) -> select.poll:
+        poll = self[descriptor] = select.poll()
+        poll.register(descriptor, select.POLLIN | _CLOSING)
+        return poll
+
+
+_POLLS = _Polls()
 
 
 def port(dbapi_connection: Any) -> int | None:
@@ -24,12 +39,15 @@ def port(dbapi_connection: Any) -> int | None:
 
 def is_dead(dbapi_connection: Any) -> bool:
     """True when the peer, the network or the driver has already ended this connection."""
-    driver = _driver(dbapi_connection)
+    driver = getattr(dbapi_connection, "driver_connection", dbapi_connection)
     is_closed = getattr(driver, "is_closed", None)  # asyncpg, whose transport may have read the end already
     if is_closed is not None and is_closed():
         return True
     descriptor = _descriptor(driver)
-    return descriptor is not None and (descriptor < 0 or _has_ended(descriptor))
+    if descriptor is None or descriptor < 0:
+        return descriptor is not None
+    events = _POLLS[descriptor].poll(0)
+    return bool(events) and _is_end(events[0][1], descriptor)
 
 
 def _driver(dbapi_connection: Any) -> Any:
@@ -49,15 +67,9 @@ def _descriptor(driver: Any) -> int | None:
     return fileno() if fileno is not None else None
 
 
-def _has_ended(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | _CLOSING)
-    events = poll.poll(0)
-    if not events:
-        return False
-    if events[0][1] & _ENDED:
-        return True
-    return not _CLOSING and _peeks_at_the_end(descriptor)
+def _is_end(event: int, descriptor: int) -> bool:
+    """True if what poll saw is an end. Without POLLRDHUP, waiting bytes may be one too."""
+    return bool(event & _ENDED) or (not _CLOSING and _peeks_at_the_end(descriptor))
 
 
 def _peeks_at_the_end(descriptor: int) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from brokenpipe_witness import socket_state
-from brokenpipe_witness.connections import ConnectionInfo, info_of, is_cancelled
+from brokenpipe_witness.connections import KEY, ConnectionInfo, info_of, is_cancelled
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.patching import Method, wrap
 from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, Checkout
 from brokenpipe_witness.safe_call import never_raises
+from brokenpipe_witness.socket_state import RECENT_NS, is_dead
 
 
 def instrument() -> None:
@@ -30,15 +30,16 @@ def instrument() -> None:
 
 def _wrap_operation(operation: str) -> Callable[[Method], Method]:
     """A wrapper that records the beginning and the end of an operation."""
+    is_statement = operation == "statement"
 
     def around(real: Method) -> Method:
         def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
-            checkout = _begin_operation(connection, operation)
+            checkout = _begin_operation(connection, operation, is_statement)
             if checkout is None:
                 return real(connection, *args, **kwargs)
             try:
                 result = real(connection, *args, **kwargs)
-                checkout.transaction = checkout.transaction + 1 if operation == "statement" else 0
+                checkout.transaction = checkout.transaction + 1 if is_statement else 0
                 return result
             finally:
                 checkout.busy = False
@@ -49,16 +50,23 @@ def _wrap_operation(operation: str) -> Callable[[Method], Method]:
 
 
 @never_raises
-def _begin_operation(connection: Any, operation: str) -> Checkout | None:
-    info = _info_under(connection)
-    checkout = info.checkout if info is not None else None
+def _begin_operation(connection: Any, operation: str, is_statement: bool) -> Checkout | None:
+    fairy = connection._dbapi_connection
+    try:
+        checkout: Checkout | None = fairy._connection_record.info[KEY].checkout
+    except (AttributeError, KeyError):  # it is closed, invalid, detached or was never seen
+        return None
     if checkout is not None:
         checkout.operation = operation
-        if operation == "statement":
+        if is_statement:
             checkout.statements += 1
-        # Two microseconds, to separate a statement on a dead connection from one whose connection died under way.
-        checkout.operation_dead = socket_state.is_dead(connection._dbapi_connection.dbapi_connection)
-        checkout.operation_began = now()
+        began = checkout.operation_began = now()
+        # This separates a statement on a dead connection from one whose connection died under way.
+        if began - checkout.alive_at < RECENT_NS:
+            checkout.operation_dead = False
+        else:
+            checkout.operation_dead = is_dead(fairy.dbapi_connection)
+            checkout.alive_at = 0 if checkout.operation_dead else began
         checkout.busy = True
     return checkout
 
@@ -95,4 +103,5 @@ def _on_error(context: Any) -> None:
 
 def _info_under(connection: Any) -> ConnectionInfo | None:
     """The info of a Connection's connection, past its public properties: these would reconnect if it is invalid."""
-    return info_of(getattr(getattr(connection, "_dbapi_connection", None), "_connection_record", None))
+    fairy = connection._dbapi_connection
+    return info_of(fairy._connection_record) if fairy is not None else None
