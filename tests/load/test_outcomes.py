@@ -356,3 +356,25 @@ def test_a_timeout_of_urllib3_is_held_to_the_limit(bench):
     assert all(90 <= end["ms"] < 300 for end in bench.ends("GET /short"))
     assert {end["failure"] for end in bench.ends("GET /long")} == {"timeout"}
     assert {end["failure"] for end in bench.ends("GET /ok")} <= {None}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cookies_are_sent_back_until_they_expire(bench, kind):
+    """A cookie that the service sets comes with later requests, one that it lets expire does not."""
+    body = """
+self.client.get("/none")
+self.client.get("/cookie/a=1")
+self.client.get("/first")
+self.client.get("/cookie/b=2")
+self.client.get("/second")
+self.client.get("/cookie/a=0;Max-Age=0")
+self.client.get("/cookie/b=0;Max-Age=0")
+self.client.get("/none")
+"""
+    bench.run(asking(kind, body), until=bench.saw(20))
+    sent = {(seen.path, seen.headers.get("cookie")) for seen in bench.server.of("plain")}
+    assert {(path, cookie) for path, cookie in sent if not path.startswith(("/cookie", "/ok"))} == {
+        ("/none", None),
+        ("/first", "a=1"),
+        ("/second", "a=1; b=2"),
+    }

@@ -50,6 +50,17 @@ def test_requests_go_on_in_another_file(tmp_path: Path, monkeypatch: pytest.Monk
         assert history.one("SELECT count(*), count(*) FILTER (t_end IS NOT NULL) FROM requests") == (100, 100)
 
 
+@pytest.mark.parametrize("ends", [1, request_log.BATCH, 2 * request_log.BATCH + 1])
+def test_every_end_is_written(tmp_path: Path, ends: int) -> None:
+    """However many ends there are between two flushes, each has its line, in order."""
+    log = RequestLog(first_file(tmp_path, "requests"))
+    for n in range(ends):
+        log.end(Asked(f"User-{n}"), 5.0, 200)
+    log.flush()
+    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert [line["id"] for line in lines if line["k"] == "end"] == [f"User-{n}" for n in range(ends)]
+
+
 def test_names(tmp_path: Path) -> None:
     """A part is in the name of each file of it, a segment as well; an arm's name cannot pass for either."""
     assert first_file(tmp_path, "links").name == "links.ndjson"

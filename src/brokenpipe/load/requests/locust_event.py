@@ -38,9 +38,10 @@ class RequestEvent(EventHook):
 
     def __init__(self) -> None:
         super().__init__()
+        self._fire = super().fire  # looked up once
         self._unowned = itertools.count(1)  # requests outside every user's greenlets
 
-    def fire(self, *, reverse: bool = False, **meta: Any) -> None:
+    def fire(self, **meta: Any) -> None:
         """Take an outcome from a client: one of Locust's, whose request is tracked, or one of the locustfile's own."""
         context = meta.get("context") or {}
         tracking_key = context.get(CONTEXT_KEY)
@@ -48,11 +49,11 @@ class RequestEvent(EventHook):
             self._record_external(meta, context)
         elif (tracked := self.state.tracked_requests.get(tracking_key)) and not tracked.accept_verdict(meta):
             return
-        super().fire(reverse=reverse, **meta)
+        self._fire(**meta)
 
     def publish(self, meta: Mapping[str, Any]) -> None:
         """Pass an outcome to Locust's statistics and all other listeners."""
-        super().fire(**meta)
+        self._fire(**meta)
 
     def _record_external(self, meta: dict[str, Any], context: Mapping[str, Any]) -> None:
         """Record a request by a client of the locustfile's own, which is known only now that it has ended.

@@ -35,7 +35,7 @@ class TrackedRequest:
 
     `answered`: the target will send nothing more. `done`: the end is in the log. `start_logged`: the start is, too,
     which a request that ends soon does not need. `key`: the idempotency key of a write. `tracking_key`: the request's
-    key in `LoadState.tracked_requests`.
+    key in `LoadState.tracked_requests`. `greenlet`: whose response it is, while its outcome is open.
     """
 
     __slots__ = (
@@ -54,7 +54,6 @@ class TrackedRequest:
         self.key = key
         self.tracking_key = f"{request_id} {arm}"
         self.stream = stream
-        self.greenlet = getcurrent()
         self.answered = self.start_logged = self.done = False
         self._response: TrackedResponse | None = None
         self._meta: dict[str, Any] | None = None
@@ -65,17 +64,18 @@ class TrackedRequest:
 
     def accept_verdict(self, meta: dict[str, Any]) -> bool:
         """Take Locust's verdict. True: the verdict is final. False: it waits for the end of the body."""
-        self._meta = meta
         if self.stream and not self.answered and meta["exception"] is None and not self._declared_success():
+            self._meta = meta
             return False
-        self._record_outcome()
+        self._record_outcome(meta)
         return True
 
     def response_returned(self, response: TrackedResponse) -> None:
         """The client has returned a response whose outcome is open: a stream, or one in a with-block."""
         self._response = response
+        self.greenlet = getcurrent()
         if not self.stream:
-            self._mark_answered()
+            self.answered = True
 
     def bytes_read(self) -> None:
         """The locustfile has read a part of the body. The last read is the end of the response time."""
@@ -89,7 +89,7 @@ class TrackedRequest:
         if error is not None:
             error.add_note(COUNTED_NOTE)
         self._body_error = error
-        self._mark_answered()
+        self.answered = True
         self._finish_once()
 
     def body_closed(self) -> None:
@@ -124,21 +124,17 @@ class TrackedRequest:
             self._mark_done()
 
     def _mark_done(self) -> None:
-        self.done = True
+        self.done = self.answered = True
         del self._state.tracked_requests[self.tracking_key]
-        if not self.answered:
-            self._mark_answered()
 
     def _finish_once(self, *, silent: bool = False) -> None:
         if self._meta is not None and not self.done:
             meta = self._meta
-            self._record_outcome()
+            self._record_outcome(meta)
             if not silent:
                 self._state.publish(meta)
 
-    def _record_outcome(self) -> None:
-        meta = self._meta
-        assert meta is not None
+    def _record_outcome(self, meta: dict[str, Any]) -> None:
         if self._last_read_ns:
             meta["response_time"] = (self._last_read_ns - self.start_ns) / 1e6
         if self._body_error is not None and not self._declared_success():
@@ -149,11 +145,6 @@ class TrackedRequest:
         self._state.record_end(self, meta["response_time"], status, failure)
         self._response = self._meta = None  # both lead back here: no cycles for the garbage collector
         self._mark_done()
-
-    def _mark_answered(self) -> None:
-        if not self.answered:
-            self.answered = True
-            self._state.in_flight -= 1
 
     def _declared_success(self) -> bool:
         return getattr(self._response, "_manual_result", None) is True
