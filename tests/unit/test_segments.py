@@ -52,10 +52,13 @@ def test_requests_go_on_in_another_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("ends", [1, request_log.BATCH, 2 * request_log.BATCH + 1])
 def test_every_end_is_written(tmp_path: Path, ends: int) -> None:
-    """However many ends there are between two flushes, each has its line, in order."""
+    """However many ends there are between two flushes, each has its line, in order: successes, failures and writes."""
     log = RequestLog(first_file(tmp_path, "requests"))
     for n in range(ends):
-        log.end(Asked(f"User-{n}"), 5.0, 200)
+        if n % 3:
+            log.end(Asked(f"User-{n}", key=str(n) if n % 2 else None), 5.0, 200)
+        else:
+            log.failed_end(Asked(f"User-{n}"), 5.0, 0, request_log.RequestFailure("timeout", "late"))
     log.flush()
     lines = [json.loads(line) for line in log.path.read_text().splitlines()]
     assert [line["id"] for line in lines if line["k"] == "end"] == [f"User-{n}" for n in range(ends)]

@@ -82,9 +82,7 @@ class RequestLog:
         self.path = path
         self._send = send
         self._lines: list[str] = []
-        self._ends: list[
-            tuple[int, str, str, str, float, int]
-        ] = []  # of successes, whose lines are not made yet
+        self._ends: list[tuple[int, str, str, str, float, int, str]] = []  # whose lines are not made yet
         self._segment, self._size = 1, 0
         self._open(path)
 
@@ -100,17 +98,11 @@ class RequestLog:
         self._lines.append(_start_line(request.start_ns, request.arm, request.id, request.name, request.key))
 
     def end(self, request: LoggedRequest, ms: float, status: int) -> None:
-        """Append the end of a request that succeeded. Its line is made later, with others."""
+        """Append the end of a request that succeeded."""
         if request.start_logged or request.key is not None:
             self._end_with_more(request, ms, status)
         else:
-            self._ends.append((request.start_ns, request.arm, request.name, request.id, ms, status))
-            if len(self._ends) == BATCH:
-                self._make_end_lines()
-
-    def _make_end_lines(self) -> None:
-        self._lines.extend(starmap(_end_line, self._ends))
-        self._ends.clear()
+            self._add_end(request, ms, status)
 
     def failed_end(self, request: LoggedRequest, ms: float, status: int, failure: RequestFailure) -> None:
         """Append the end of a failed request; `status` is 0 without an answer."""
@@ -126,9 +118,16 @@ class RequestLog:
     ) -> None:
         begun = True if request.start_logged else None
         rest = _end_rest(key=request.key, begun=begun, failure=failure, error=error)
-        self._lines.append(
-            _end_line(request.start_ns, request.arm, request.name, request.id, ms, status, rest)
-        )
+        self._add_end(request, ms, status, rest)
+
+    def _add_end(self, request: LoggedRequest, ms: float, status: int, rest: str = "") -> None:
+        self._ends.append((request.start_ns, request.arm, request.name, request.id, ms, status, rest))
+        if len(self._ends) == BATCH:
+            self._make_end_lines()
+
+    def _make_end_lines(self) -> None:
+        self._lines.extend(starmap(_end_line, self._ends))
+        self._ends.clear()
 
     def lag(self, t_ns: int, ms: float) -> None:
         """Append by how much the event loop woke late at that moment."""
