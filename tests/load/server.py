@@ -7,7 +7,7 @@
 /unheard               the first of a connection is answered, the second is closed on without an answer
 /cut /cut-length       the headers and half of a body, chunked or of known length, then a reset
 /events/5/0.02         five chunks, that far apart
-/cookie/a=1            an answer that sets this cookie
+/cookie/a=1            an answer that sets this cookie for all paths
 /to?URL                a redirect
 """
 
@@ -135,7 +135,7 @@ async def _answer(path: str, writer) -> bool:
     else:
         if what == "slow":
             await asyncio.sleep(float(rest))
-        cookie = {"cookie": f"Set-Cookie: {rest}\r\n"}.get(what, "")
+        cookie = {"cookie": f"Set-Cookie: {rest};Path=/\r\n"}.get(what, "")
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{cookie}\r\nok".encode())
     await writer.drain()
     return True
