@@ -14,6 +14,7 @@ import psutil
 
 from brokenpipe.drive.gauges.machine import MachineSampler, read_clocks
 from brokenpipe.drive.gauges.postgres import PostgresSampler
+from brokenpipe.drive.gauges.process_table import parents
 from brokenpipe.errors import ProxyError, ProxyHung, RecordingError
 from brokenpipe.history.records import ProcessGauge, RecordedDoubt
 from brokenpipe.history.validity_codes import Code
@@ -87,8 +88,8 @@ class _ProcessSampler:
 
     def _sample_processes(self) -> None:
         children = defaultdict(list)
-        for process in psutil.process_iter(["ppid"]):
-            children[process.info["ppid"]].append(process.pid)
+        for pid, parent in parents():
+            children[parent].append(pid)
         pids = [each.current_pid() for each in self._watched]
         now = time.monotonic_ns()
         for each, pid in zip(self._watched, pids, strict=True):

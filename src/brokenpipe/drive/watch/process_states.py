@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import psutil
-
+from brokenpipe.drive.gauges.process_table import parents, state_of
 from brokenpipe.drive.gauges.sampler import SampledProcess
 from brokenpipe.history.silences import SilenceKind
 
@@ -21,7 +20,6 @@ CONNECTION_PARTS = frozenset({"toxiproxy", "pgbouncer"})
 PROCESS_SILENCES = frozenset({"stopped", "ended", "no_files"})
 """Silences that are seen in the state of a process."""
 _STOPPED, _ENDED = frozenset("Tt"), frozenset("ZX")  # as in /proc/PID/stat
-_HAS_PROC = Path("/proc/self/stat").exists()  # three times as fast as psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +45,15 @@ class ProcessStates:
     def refresh(self) -> None:
         """List the processes anew: parts start and end some. Costs more than `check`."""
         children: dict[int, list[int]] = {}
-        for pid in psutil.pids():
-            state = _state(pid)
-            if state is not None:
-                children.setdefault(state[1], []).append(pid)
+        for pid, parent in parents():
+            children.setdefault(parent, []).append(pid)
         owners = {part.current_pid(): part for part in self.parts}
         self._members = dict(_descendants(os.getpid(), None, children, owners))
 
     def check(self) -> Iterator[SilenceKey]:
         """Processes that are stopped now or have no descriptor left, and a janitor that has ended."""
         for pid, part in self._members.items():
-            state = _state(pid)
+            state = state_of(pid)
             if state is not None and state[0] in _STOPPED:
                 yield SilenceKey(part.role, part.arm, pid, "stopped")
             if part.role in CONNECTION_PARTS and _has_no_files(pid):
@@ -68,7 +64,7 @@ class ProcessStates:
         """A janitor that has ended. LivenessCheck reports every other part."""
         for part in self.parts:
             pid = part.current_pid() if part.role == JANITOR else 0
-            if pid and ((state := _state(pid)) is None or state[0] in _ENDED):
+            if pid and ((state := state_of(pid)) is None or state[0] in _ENDED):
                 yield SilenceKey(part.role, part.arm, pid, "ended")
 
 
@@ -83,21 +79,6 @@ def _descendants(
         yield from _descendants(pid, part, children, owners)
 
 
-def _state(pid: int) -> tuple[str, int] | None:
-    """The state of a process, as a letter, and its parent; None: it is gone."""
-    if not _HAS_PROC:
-        return _state_by_psutil(pid)
-    # A lack of descriptors is not suppressed: it does not mean that the process has ended.
-    with suppress(FileNotFoundError, ProcessLookupError, ValueError, IndexError):
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-        try:
-            state, parent = os.read(file, 512).rpartition(b")")[2].split(None, 2)[:2]
-        finally:
-            os.close(file)
-        return state.decode(), int(parent)
-    return None
-
-
 def _has_no_files(pid: int) -> bool:
     """Whether the lowest free descriptor lies above the limit of that process. False where that is not known."""
     gone = (FileNotFoundError, ProcessLookupError)
@@ -106,14 +87,3 @@ def _has_no_files(pid: int) -> bool:
         taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
         return 0 <= most <= next(number for number in count() if number not in taken)
     return False
-
-
-_LETTERS = {psutil.STATUS_STOPPED: "T", psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z"}
-
-
-def _state_by_psutil(pid: int) -> tuple[str, int] | None:
-    """Where there is no /proc, as on macOS."""
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        return _LETTERS.get(process.status(), "S"), process.ppid()
-    return None
