@@ -58,7 +58,7 @@ def _start(target: str, folder: Path, project: Path) -> AbstractContextManager[R
         users=3,
         env={"LEDGER": str(folder / "ledger")},
     )
-    return Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project)
+    return Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project, html=True)
 
 
 @pytest.mark.parametrize("target", TARGETS)
