@@ -88,17 +88,17 @@ silence: develop ## Measure what ends a silence, by driver and setting, write do
 sabotage: develop ## Let each part of the instrument fail in real runs, write docs/reliability.md
 	@$(BIN)/python -m tests.sabotage
 
-# Tests that start no server take what two passes of the others leave of the processors: much of their time those wait.
-# They have a cache of their own, or one pass would overwrite which tests of the other failed. What needs the machine
-# for itself comes last. Folders without a test of a mark are not even read in its pass (tests/unit/test_passes.py).
+# Tests that start no server take what the others leave of the processors: most of their time those wait. They have a
+# cache of their own, or one pass would overwrite which tests of the other failed. Folders without a test of a mark are
+# not even read in its pass (tests/unit/test_passes.py).
 test: develop ## Run every test, against real servers
 	@failed=0; log=$$(mktemp); \
-	nice -n 10 $(BIN)/python -m pytest -o cache_dir=$(NO_SERVER_CACHE) $(NO_SERVER) \
+	nice -n 10 $(BIN)/python -m pytest -o cache_dir=$(NO_SERVER_CACHE) --numprocesses 2 --dist loadfile --no-loadscope-reorder $(NO_SERVER) \
 	  > "$$log" 2>&1 & no_server=$$!; \
 	$(BIN)/python -m pytest -m "not exclusive and not low_load" --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 	  $(addprefix --ignore=,$(NO_SERVER)) || failed=1; \
-	$(BIN)/python -m pytest -m low_load --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
 	wait $$no_server || failed=1; cat "$$log"; rm "$$log"; \
+	$(BIN)/python -m pytest -m low_load --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LOW_LOAD) || failed=1; \
 	$(BIN)/python -m pytest -m exclusive $(EXCLUSIVE) || failed=1; \
 	exit $$failed
 
