@@ -49,7 +49,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
         env={"WAY": "proper"},
         timeout_s=8.0,
     )
-    with Starter(folder).start("run", scenario, "--reports", folder / "reports", cwd=project, html=True) as run:
+    with Starter(folder).start(
+        "run", scenario, "--reports", folder / "reports", cwd=project, html=True
+    ) as run:
         eventually(lambda: run.popen.poll() is not None or _phase_began(run), "no phase began", timeout_s=150)
         assert run.popen.poll() is None, run.out
         postmaster = _child(run, "max_connections=")

@@ -77,14 +77,14 @@ def _one(folder: Path) -> AbstractContextManager[Run]:
     """One process of the load. Three episodes, and then three more: the limit is six."""
     scenario = _scenario(folder, "open", STEADY.replace("2", "4") + BURSTS + EXPECT)
     options = ("--until-decided", "--at-most", "6", "--reports", folder / "reports")
-    return Starter(folder).start("run", scenario, *options, html=True)
+    return Starter(folder).start("run", scenario, *options)
 
 
 def _two(folder: Path) -> AbstractContextManager[Run]:
     """Two workers, of which one is killed in the last phase."""
     phases = BURSTS.replace("episodes = 3", "episodes = 6") + STEADY.replace("2", "5")
     options = ("--workers", "2", "--reports", folder / "reports")
-    return Starter(folder).start("run", _scenario(folder, "lost", phases), *options)
+    return Starter(folder).start("run", _scenario(folder, "lost", phases), *options, html=True)
 
 
 @pytest.fixture
