@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.measure.recorded import Recorded
 from tests.unit.plans import STEADY, TARGET, scenario
 
 from brokenpipe.drive.locust.process import LocustProcess
-from brokenpipe.drive.runner import RunSpec, run_experiment
+from brokenpipe.drive.runner import RunSpec, record_experiment
 from brokenpipe.errors import RecordingError, UsageError
 from brokenpipe.history.records import LoopLag
 from brokenpipe.history.writer import Writer
@@ -62,8 +63,11 @@ def test_two_that_resume_at_once(tmp_path: Path) -> None:
         part=2,
         remaining=(),
     )
-    with pytest.raises(UsageError, match="another command has gone on with this run"):
-        run_experiment(second)
+    with (
+        ExitStack() as remains,
+        pytest.raises(UsageError, match="another command has gone on with this run"),
+    ):
+        record_experiment(second, remains)
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 

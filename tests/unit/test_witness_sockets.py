@@ -26,16 +26,17 @@ OPERATIONS = """
 import socket
 from types import SimpleNamespace as Thing
 from brokenpipe_witness import statements
-from brokenpipe_witness.connections import KEY
+from brokenpipe_witness.connections import attach_info
 from brokenpipe_witness.request_context import Checkout
 near, far = socket.socketpair()
 checkout = Checkout()
-record = Thing(info={KEY: Thing(checkout=checkout)})
+record = Thing(info={})
+attach_info(record, Thing(checkout=checkout))
 connection = Thing(_dbapi_connection=Thing(_connection_record=record, dbapi_connection=near))
 
 def dead_at(t):
     statements.now = lambda: t
-    assert statements._begin_operation(connection, "statement", True) is checkout
+    assert statements._begin_operation(connection, "statement") is checkout
     assert checkout.operation_began == t
     return checkout.operation_dead
 
@@ -51,7 +52,7 @@ from types import SimpleNamespace as Thing
 from brokenpipe_witness import safe_call, statements
 gone = [Thing(_dbapi_connection=None), Thing(_dbapi_connection=Thing(_connection_record=None))]
 gone.append(Thing(_dbapi_connection=Thing(_connection_record=Thing(info={}))))
-assert [statements._begin_operation(each, "commit", False) for each in gone] == [None] * 3
+assert [statements._begin_operation(each, "commit") for each in gone] == [None] * 3
 assert safe_call._reported == 0
 """
 

@@ -102,19 +102,11 @@ class RunSpec:
         self.on_progress(Progress(message=message, elapsed_s=elapsed_s, total_s=self.total_s))
 
 
-def run_experiment(spec: RunSpec) -> RunEnding:
+def record_experiment(spec: RunSpec, remains: ExitStack) -> RunEnding:
     """Run the experiment and return how it ended; its history is complete up to that moment.
 
-    Raises StackError, UsageError (the locustfile) or RecordingError, after everything was taken down.
-    """
-    with ExitStack() as remains:
-        return record_experiment(spec, remains)
-
-
-def record_experiment(spec: RunSpec, remains: ExitStack) -> RunEnding:
-    """As run_experiment, but parts that record nothing, such as Postgres, end with `remains`.
-
-    The report needs only the history: it can be made meanwhile.
+    Parts that record nothing, such as Postgres, end with `remains`: the report needs only the history, and can be made
+    meanwhile. Raises StackError, UsageError (the locustfile) or RecordingError, after the other parts were taken down.
     """
     if spec.part == 1:  # Before anything else: a folder that has a history must be readable.
         write_environment(spec.folder, spec.plan, spec.sources, spec.command, {})

@@ -85,8 +85,7 @@ class RequestInterceptor:
 
         Raises ForeignUrlError for an address that is not the arm's, StopUser when the run is over.
         """
-        if self._unfinished or self._gate.closed or not self._has_started:
-            self._wait_for_gate()
+        self._wait_for_gate()
         due_ns = self._wait_for_arrival() if self.sends_arrivals else None
         path = self._origin.path_of(self._client.base_url, url)
         name_in_history, name_in_tables = self._names[method, name or self._client.request_name or path]

@@ -21,7 +21,7 @@ from brokenpipe_witness.request_context import (
 )
 from brokenpipe_witness.safe_call import never_raises
 
-KEY = "brokenpipe_witness"
+_KEY = "brokenpipe_witness"
 # Numbers of pools, in the order of their first connections.
 _POOL_NUMBERS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _NEXT_NUMBER = itertools.count(1)
@@ -53,12 +53,12 @@ def pool_number(pool: Any) -> int | None:
 
 
 def attach_info(record: Any, info: ConnectionInfo) -> None:
-    record.info[KEY] = info
+    record.info[_KEY] = info
 
 
 def info_of(record: Any) -> ConnectionInfo | None:
     """The info of the connection in `record`; None for one that was detached or never seen."""
-    return record.info.get(KEY) if record is not None else None
+    return record.info.get(_KEY) if record is not None else None
 
 
 def instrument() -> None:

@@ -39,7 +39,7 @@ def port(dbapi_connection: Any) -> int | None:
 
 def is_dead(dbapi_connection: Any) -> bool:
     """True when the peer, the network or the driver has already ended this connection."""
-    driver = getattr(dbapi_connection, "driver_connection", dbapi_connection)
+    driver = _driver(dbapi_connection)
     is_closed = getattr(driver, "is_closed", None)  # asyncpg, whose transport may have read the end already
     if is_closed is not None and is_closed():
         return True

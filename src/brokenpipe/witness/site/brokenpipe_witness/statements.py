@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from brokenpipe_witness.connections import KEY, ConnectionInfo, info_of, is_cancelled
+from brokenpipe_witness.connections import ConnectionInfo, info_of, is_cancelled
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.patching import Method, wrap
@@ -30,16 +30,15 @@ def instrument() -> None:
 
 def _wrap_operation(operation: str) -> Callable[[Method], Method]:
     """A wrapper that records the beginning and the end of an operation."""
-    is_statement = operation == "statement"
 
     def around(real: Method) -> Method:
         def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
-            checkout = _begin_operation(connection, operation, is_statement)
+            checkout = _begin_operation(connection, operation)
             if checkout is None:
                 return real(connection, *args, **kwargs)
             try:
                 result = real(connection, *args, **kwargs)
-                checkout.transaction = checkout.transaction + 1 if is_statement else 0
+                checkout.transaction = checkout.transaction + 1 if operation == "statement" else 0
                 return result
             finally:
                 checkout.busy = False
@@ -50,22 +49,19 @@ def _wrap_operation(operation: str) -> Callable[[Method], Method]:
 
 
 @never_raises
-def _begin_operation(connection: Any, operation: str, is_statement: bool) -> Checkout | None:
-    fairy = connection._dbapi_connection
-    try:
-        checkout: Checkout | None = fairy._connection_record.info[KEY].checkout
-    except (AttributeError, KeyError):  # it is closed, invalid, detached or was never seen
-        return None
+def _begin_operation(connection: Any, operation: str) -> Checkout | None:
+    info = _info_under(connection)  # none if it is closed, invalid, detached or was never seen
+    checkout = info.checkout if info is not None else None
     if checkout is not None:
         checkout.operation = operation
-        if is_statement:
+        if operation == "statement":
             checkout.statements += 1
         began = checkout.operation_began = now()
         # This separates a statement on a dead connection from one whose connection died under way.
         if began - checkout.alive_at < RECENT_NS:
             checkout.operation_dead = False
         else:
-            checkout.operation_dead = is_dead(fairy.dbapi_connection)
+            checkout.operation_dead = is_dead(connection._dbapi_connection.dbapi_connection)
             checkout.alive_at = 0 if checkout.operation_dead else began
         checkout.busy = True
     return checkout
