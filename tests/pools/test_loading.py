@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_a_service_without_sqlalchemy(start):
         modules = service.response("/", "good").text.split()
         assert "brokenpipe_witness" in modules
         assert "sqlalchemy" not in modules
+        (plane,) = service.lines("plane")
+        assert (plane["plane"], plane["library"], plane["version"]) == (
+            "requests",
+            "uvicorn",
+            version("uvicorn"),
+        )
         good = service.request("good")
         assert (good["status"], good["began"], good["failed"]) == (200, True, False)
         assert (good["checkouts"], good["errors"], good["raised"], good["pool"]) == ([], [], None, None)
@@ -199,7 +206,7 @@ def test_the_first_start_of_a_response_counts(tmp_path):
     """A stream began with 200 and broke; an error handler that then says 500 is refused by the server."""
     code = """
 import asyncio, contextlib
-from brokenpipe_witness.asgi import _instrumented
+from brokenpipe_witness.requests.asgi import instrumented
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
@@ -210,7 +217,7 @@ async def send(message):
         raise RuntimeError("started already")
 
 with contextlib.suppress(RuntimeError):
-    asyncio.run(_instrumented(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
+    asyncio.run(instrumented(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
 """
     done = python(code, environment(ARM, tmp_path))
     assert done.stderr == ""

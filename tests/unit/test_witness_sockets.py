@@ -25,8 +25,8 @@ assert (alive, ended, is_dead(near)) == (False, True, False)
 OPERATIONS = """
 import socket
 from types import SimpleNamespace as Thing
-from brokenpipe_witness import statements
-from brokenpipe_witness.connections import attach_info
+from brokenpipe_witness.pools.sqlalchemy import statements
+from brokenpipe_witness.pools.sqlalchemy.connections import attach_info
 from brokenpipe_witness.request_context import Checkout
 near, far = socket.socketpair()
 checkout = Checkout()
@@ -49,7 +49,8 @@ assert dead_at(1_000_600_001) is True  # what was dead is asked always
 
 NO_CHECKOUT = """
 from types import SimpleNamespace as Thing
-from brokenpipe_witness import safe_call, statements
+from brokenpipe_witness import safe_call
+from brokenpipe_witness.pools.sqlalchemy import statements
 gone = [Thing(_dbapi_connection=None), Thing(_dbapi_connection=Thing(_connection_record=None))]
 gone.append(Thing(_dbapi_connection=Thing(_connection_record=Thing(info={}))))
 assert [statements._begin_operation(each, "commit") for each in gone] == [None] * 3
@@ -57,7 +58,7 @@ assert safe_call._reported == 0
 """
 
 REPEATS = """
-from brokenpipe_witness import repeats
+from brokenpipe_witness.requests import repeats
 scope = {"method": "GET", "path": "/one"}
 written = []
 repeats.write = lambda record: written.append(record["id"])

@@ -259,6 +259,19 @@ class WitnessRepeat(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessPlane(Record):
+    """A library that the witness sees: in the plane of requests, pools or connections. Once in each process."""
+
+    KIND: ClassVar[str] = "plane"
+    TABLE: ClassVar[str] = "planes"
+    FILES: ClassVar[str] = "witness-*.ndjson"
+    t: TimeNs
+    plane: str | None = None
+    library: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessTrouble(Record):
     """Something that the witness itself failed at."""
 

@@ -1,15 +1,13 @@
 """The witness inside a target's process. It changes nothing, raises nothing, holds nothing alive.
 
-import_hook       runs when the target imports SQLAlchemy or uvicorn, and not before
-asgi              the request: its id, status, the exception that left the app
-checkouts         taking a connection from the pool: waiting, pinging, connecting
-statements        errors on a connection that a request holds
-connections       how connections end: closed, invalidated, found dead by a ping
+requests          plane: the request, its id, status, the exception that left the application
+pools             plane: taking a connection from a pool, errors on it, and how it ends
+planes            which libraries of each plane this process uses
+import_hook       runs when the target imports a library that is known, and not before
 aggregates        sums over unremarkable requests
 pool_sampler      the pool's numbers, four times a second
 slow_operations   requests that hang, and where
 event_loop        how late the service's event loop runs its timers
-repeats           requests that arrive more than once
 request_context   the state of the current request, which the others write into
 socket_state      a connection's socket: its port, and whether it has ended
 exception_chain   an exception and its causes, as data
@@ -18,26 +16,30 @@ safe_call         the guard that keeps the witness from raising
 patching          wrapping a library's method
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Callable
+
+INSTRUMENTATIONS = {
+    "sqlalchemy": "pools.sqlalchemy",
+    "uvicorn.config": "requests.uvicorn",
+}
+"""By the module that the target imports: ours with an `instrument` for it. None of them is imported before."""
+
 
 def start() -> None:
     """Wait for the imports of known libraries. The file is opened at once: it proves that the witness ran."""
     from brokenpipe_witness import ndjson_file
     from brokenpipe_witness.import_hook import after_import
 
-    after_import("sqlalchemy", _instrument_sqlalchemy)
-    after_import("uvicorn.config", _instrument_uvicorn)
+    for imported, instrumentation in INSTRUMENTATIONS.items():
+        after_import(imported, _instrument(instrumentation))
     ndjson_file.open_file()
 
 
-def _instrument_sqlalchemy() -> None:
-    from brokenpipe_witness import checkouts, connections, statements
+def _instrument(name: str) -> Callable[[], None]:
+    def instrument() -> None:
+        import_module(f"brokenpipe_witness.{name}").instrument()
 
-    checkouts.instrument()
-    connections.instrument()
-    statements.instrument()
-
-
-def _instrument_uvicorn() -> None:
-    from brokenpipe_witness import asgi
-
-    asgi.instrument()
+    return instrument

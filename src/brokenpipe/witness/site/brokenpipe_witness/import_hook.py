@@ -17,7 +17,7 @@ def after_import(name: str, action: Action) -> None:
     if name in sys.modules:
         never_raises(action)()
     else:
-        _FINDER.actions[name] = action
+        _FINDER.actions.setdefault(name, []).append(action)
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
 
@@ -26,7 +26,7 @@ class _Finder:
     """Asks the other finders, and extends the loader that they return. Never loads anything itself."""
 
     def __init__(self) -> None:
-        self.actions: dict[str, Action] = {}
+        self.actions: dict[str, list[Action]] = {}
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
@@ -53,8 +53,7 @@ class _Finder:
             real(module)
             if module.__name__ == name:  # a zip file has one loader for all its modules
                 vars(loader).pop("exec_module", None)
-                action = self.actions.pop(name, None)
-                if action is not None:
+                for action in self.actions.pop(name, ()):
                     never_raises(action)()
 
         vars(loader)["exec_module"] = exec_module

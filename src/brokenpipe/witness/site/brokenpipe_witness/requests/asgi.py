@@ -1,42 +1,22 @@
-"""Instrumentation of requests, for any ASGI application that uvicorn loads."""
+"""A request of an ASGI application, whatever the server."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Any
 
-from brokenpipe_witness import event_loop, repeats
+from brokenpipe_witness import event_loop
 from brokenpipe_witness.ndjson_file import now
-from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.patching import Method
 from brokenpipe_witness.request_context import CURRENT_REQUEST, RequestContext
+from brokenpipe_witness.requests import repeats
 from brokenpipe_witness.safe_call import never_raises
 from brokenpipe_witness.slow_operations import ACTIVE_REQUESTS
 
 _REQUEST_ID = b"x-request-id"
 
 
-def instrument() -> None:
-    """Wrap every application that uvicorn loads, outside of all middleware."""
-    from uvicorn.config import Config
-
-    wrap(Config, "load", _wrap_load)
-
-
-def _wrap_load(real: Method) -> Method:
-    def load(config: Any, *args: Any, **kwargs: Any) -> Any:
-        result = real(config, *args, **kwargs)
-        _wrap_app(config)
-        return result
-
-    return load
-
-
-@never_raises
-def _wrap_app(config: Any) -> None:
-    config.loaded_app = _instrumented(config.loaded_app)
-
-
-def _instrumented(app: Method) -> Method:
+def instrumented(app: Method) -> Method:
     async def instrumented(scope: Any, receive: Any, send: Any) -> None:
         request = _begin(scope)
         if request is None:

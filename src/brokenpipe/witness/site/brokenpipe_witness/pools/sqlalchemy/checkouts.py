@@ -14,11 +14,11 @@ import threading
 import weakref
 from typing import Any
 
-from brokenpipe_witness import pool_sampler, socket_state
-from brokenpipe_witness.connections import ConnectionInfo, attach_info, info_of, pool_number
+from brokenpipe_witness import planes, pool_sampler, socket_state
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.pools.sqlalchemy.connections import ConnectionInfo, attach_info, info_of, pool_number
 from brokenpipe_witness.request_context import (
     CURRENT_CHECKOUT,
     CURRENT_REQUEST,
@@ -150,6 +150,7 @@ def _wrap_creator(real: Method) -> Method:
     def _should_wrap_creator(pool: Any, *args: Any, **kwargs: Any) -> Any:
         create = real(pool, *args, **kwargs)
         pool_sampler.add_pool(pool)
+        planes.record(planes.POOLS, "sqlalchemy")
         its_pool = weakref.ref(pool)
 
         def creator(record: Any) -> Any:

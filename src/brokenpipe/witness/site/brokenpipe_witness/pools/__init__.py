@@ -1,0 +1,1 @@
+"""The plane of pools: one module for each library that has a pool."""
