@@ -76,6 +76,8 @@ def test_what_the_witness_saw_is_said_of_each_arm(findings: Findings, seen: Witn
         "requests": seen.requests,
         "pools": seen.pools,
         "seen": seen.value,
+        "libraries": None,  # a history of before
+        "websockets": None,
     }
     assert COVERAGE_TEXT[seen] in render_html(findings)
     assert (COVERAGE_TEXT[seen] in " ".join(printed(findings, 120).split())) == (
@@ -90,6 +92,30 @@ def test_what_the_witness_saw_is_said_of_each_arm(findings: Findings, seen: Witn
         if seen is WitnessCoverage.BOTH
         else [f"4 requests to plain failed, and why is not known: {COVERAGE_TEXT[seen]}"]
     )
+
+
+def test_the_libraries_of_an_arm_are_said(tmp_path: Path) -> None:
+    """Each plane by library and version, once however many processes; a plane without one says so."""
+    run = recorded(tmp_path, WitnessCoverage.REQUESTS)
+    for library, version in (("gunicorn", "27.0.1"), ("uvicorn", "0.54.0"), ("uvicorn", "0.54.0")):
+        run.witness("plain", k="plane", t=run.at(0), plane="requests", library=library, version=version)
+    run.witness("plain", k="plane", t=run.at(0), plane="connections", library="wsgiref", version=None)
+    run.witness("plain", k="websocket", t=run.at(0), pid=1)
+    with run:
+        findings = run.measured()
+    said = summary(findings)["arms"]["plain"]["witness"]  # type: ignore[index]
+    assert said["libraries"] == {
+        "requests": ["gunicorn 27.0.1", "uvicorn 0.54.0"],
+        "pools": [],
+        "connections": ["wsgiref"],
+    }
+    assert said["websockets"] == 1
+    text = (
+        f"{COVERAGE_TEXT[WitnessCoverage.REQUESTS]}; requests: gunicorn 27.0.1, uvicorn 0.54.0; pools: none; "
+        "connections: wsgiref; 1 WebSocket connection, whose messages are not followed"
+    )
+    assert text in render_html(findings)
+    assert f"plain: {text}" in " ".join(printed(findings, 120).split())
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from brokenpipe.measure.attribution.idle_connections import refine_by_pings
 from brokenpipe.measure.attribution.refused_connects import reclassify_refused_connects
 from brokenpipe.measure.failures.root_cause import FailedRequest, failures, with_known_causes
 from brokenpipe.measure.failures.witness_coverage import (
+    SeenLibraries,
     WitnessCoverage,
     coverage_by_arm,
     fully_witnessed_arms,
+    libraries_by_arm,
 )
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.attribution import Attribution
@@ -67,6 +69,7 @@ class Facts:
     contract_results: tuple[SelfTest, ...]
     estimator: Estimator
     witness_coverage: Mapping[str, WitnessCoverage]  # by arm, what the witness saw
+    seen_libraries: Mapping[str, SeenLibraries]  # by arm
 
     @property
     def cells(self) -> Mapping[ArmPhase, ArmPhaseStats]:
@@ -125,6 +128,7 @@ def collect_facts(history: History) -> Facts:
             fully_witnessed_arms(seen),
         ),
         witness_coverage=seen,
+        seen_libraries=libraries_by_arm(history, scenario.arms),
     )
 
 

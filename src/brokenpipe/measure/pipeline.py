@@ -96,6 +96,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
         witness_coverage=facts.witness_coverage,
+        seen_libraries=facts.seen_libraries,
         baseline=_baseline_label(decided.baseline),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from brokenpipe import formatting
 from brokenpipe.measure.failures.request_stage import RequestStage
-from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, WitnessCoverage
+from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, SeenLibraries, WitnessCoverage
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import FailureGroup, Findings, PhaseFinding
 from brokenpipe.measure.model.validity import ValidityWarning
@@ -164,8 +164,20 @@ def describe_coverage(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], 
     gathered: dict[str, list[str]] = defaultdict(list)
     for arm in findings.arms:
         if arm in findings.witness_coverage:
-            gathered[COVERAGE_TEXT[findings.witness_coverage[arm]]].append(arm)
+            said = COVERAGE_TEXT[findings.witness_coverage[arm]] + _describe_libraries(findings, arm)
+            gathered[said].append(arm)
     return tuple((said, tuple(arms)) for said, arms in gathered.items())
+
+
+def _describe_libraries(findings: Findings, arm: str) -> str:
+    """Say "; requests: uvicorn 0.54.0; pools: none", and how many WebSockets there were; empty if neither is known."""
+    seen = findings.seen_libraries.get(arm, SeenLibraries())
+    parts = [f"{plane}: {', '.join(names) or 'none'}" for plane, names in (seen.by_plane or {}).items()]
+    if seen.websockets:
+        parts.append(
+            f"{formatting.plural(seen.websockets, 'WebSocket connection')}, whose messages are not followed"
+        )
+    return "".join(f"; {part}" for part in parts)
 
 
 def describe_missing_coverage(findings: Findings, arm: str) -> str:

@@ -272,6 +272,17 @@ class WitnessPlane(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessWebSocket(Record):
+    """A WebSocket connection that the service accepted. Its messages are not followed."""
+
+    KIND: ClassVar[str] = "websocket"
+    TABLE: ClassVar[str] = "websockets"
+    FILES: ClassVar[str] = "witness-*.ndjson"
+    t: TimeNs
+    pid: Int32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessTrouble(Record):
     """Something that the witness itself failed at."""
 

@@ -5,11 +5,15 @@
 
 A failed request is followed from one to the other. Where either is missing, what needs both (masked
 disconnects, prices, what was swallowed, and that a failure is *no* disconnect) is not known.
+
+Libraries are seen in three planes: servers, pools, and drivers whose connections lie outside of any pool.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from brokenpipe.history.reader import History
@@ -43,6 +47,48 @@ COVERAGE_TEXT: Mapping[WitnessCoverage, str] = {
     WitnessCoverage.NO_FILE: "the witness left no file: it did not run in this service, or wrote nothing",
 }
 """The coverage of an arm, in words."""
+
+
+class Plane(StrEnum):
+    """What a library is for: a closed list. The value stands in the history and in `summary.json`."""
+
+    REQUESTS = "requests"
+    POOLS = "pools"
+    CONNECTIONS = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLibraries:
+    """The libraries that the witness saw in one arm, each with its version, and what it only counted.
+
+    `by_plane` has every plane; None: a history of before, which does not say.
+    `websockets`: accepted connections, whose messages are not followed; None as well.
+    """
+
+    by_plane: Mapping[Plane, tuple[str, ...]] | None = None
+    websockets: int | None = None
+
+
+def libraries_by_arm(history: History, arms: Iterable[str]) -> dict[str, SeenLibraries]:
+    """The libraries of each arm, by plane."""
+    seen: dict[str, dict[Plane, list[str]]] = defaultdict(lambda: {plane: [] for plane in Plane})
+    for arm, plane, library in history.rows(_LIBRARIES):
+        seen[arm][Plane(plane)].append(library)
+    websockets: dict[str, int] = dict(
+        history.rows("SELECT witness_arm, count(*) FROM websockets GROUP BY ALL")
+    )
+    return {
+        arm: SeenLibraries(
+            {plane: tuple(names) for plane, names in seen[arm].items()} if arm in seen else None,
+            websockets.get(arm, 0) if arm in seen else None,
+        )
+        for arm in arms
+    }
+
+
+_LIBRARIES = f"""
+SELECT DISTINCT witness_arm, plane, concat_ws(' ', library, version) FROM planes
+WHERE plane IN {tuple(map(str, Plane))} AND library IS NOT NULL ORDER BY ALL"""
 
 
 def coverage_by_arm(history: History, arms: Iterable[str]) -> dict[str, WitnessCoverage]:

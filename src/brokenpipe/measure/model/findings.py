@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from brokenpipe.history.records import SelfTest
 from brokenpipe.measure.failures.error_classes import ChainedException
-from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
+from brokenpipe.measure.failures.witness_coverage import SeenLibraries, WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.attribution import AttributionCounts
 from brokenpipe.measure.model.episode_stats import EpisodeStats
@@ -125,6 +125,7 @@ class Findings:
     witness_coverage: Mapping[str, WitnessCoverage] = field(
         default_factory=dict
     )  # by arm, what the witness saw
+    seen_libraries: Mapping[str, SeenLibraries] = field(default_factory=dict)  # by arm
     baseline: str | None = None  # what it was held against, and when that was recorded
 
     def cell(self, arm: str, phase: str) -> ArmPhaseStats:

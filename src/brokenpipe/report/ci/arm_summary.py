@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.interval import Interval
-from brokenpipe.measure.failures.witness_coverage import WitnessCoverage
+from brokenpipe.measure.failures.witness_coverage import SeenLibraries, WitnessCoverage
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats, PerEpisode
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
@@ -30,7 +30,9 @@ def arm_summary(findings: Findings, arm: str) -> Json:
     cells = {phase: findings.cell(arm, phase) for phase in phases}
     return {
         "env": dict(findings.arms[arm]),
-        "witness": _witness(findings.witness_coverage.get(arm)),
+        "witness": _witness(
+            findings.witness_coverage.get(arm), findings.seen_libraries.get(arm, SeenLibraries())
+        ),
         "requests": sum(cell.requests for cell in cells.values()),
         "failed": sum(cell.failed for cell in cells.values()),
         "phases": {
@@ -44,11 +46,18 @@ def arm_summary(findings: Findings, arm: str) -> Json:
     }
 
 
-def _witness(seen: WitnessCoverage | None) -> Json | None:
+def _witness(seen: WitnessCoverage | None, libraries: SeenLibraries) -> Json | None:
     """What it saw of an arm: of its requests and pools nothing is known where these are false."""
     if seen is None:
         return None
-    return {"requests": seen.requests, "pools": seen.pools, "seen": seen.value}
+    by_plane = libraries.by_plane
+    return {
+        "requests": seen.requests,
+        "pools": seen.pools,
+        "seen": seen.value,
+        "libraries": None if by_plane is None else {plane.value: list(by_plane[plane]) for plane in by_plane},
+        "websockets": libraries.websockets,
+    }
 
 
 def _write_counts(books: WriteAudit) -> Json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable
 from typing import Any
 
 from brokenpipe_witness import event_loop
-from brokenpipe_witness.ndjson_file import now
+from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method
 from brokenpipe_witness.request_context import CURRENT_REQUEST, RequestContext
 from brokenpipe_witness.requests import repeats
@@ -20,7 +21,7 @@ def instrumented(app: Method) -> Method:
     async def instrumented(scope: Any, receive: Any, send: Any) -> None:
         request = _begin(scope)
         if request is None:
-            await app(scope, receive, send)
+            await app(scope, receive, _count_accepted(send) if scope["type"] == "websocket" else send)
             return
         receiving, sending = _wrap_channels(request, receive, send)
         token = CURRENT_REQUEST.set(request)
@@ -37,6 +38,22 @@ def instrumented(app: Method) -> Method:
             CURRENT_REQUEST.reset(token)
 
     return instrumented
+
+
+def _count_accepted(send: Method) -> Method:
+    """A wrapper of a WebSocket's channel, which records that the application has accepted it."""
+
+    def sending(message: Any) -> Awaitable[None]:
+        if message["type"] == "websocket.accept":
+            _record_websocket()
+        return send(message)  # type: ignore[no-any-return]
+
+    return sending
+
+
+@never_raises
+def _record_websocket() -> None:
+    write({"k": "websocket", "t": now(), "pid": os.getpid()})
 
 
 def _wrap_channels(request: RequestContext, receive: Method, send: Method) -> tuple[Method, Method]:
