@@ -23,7 +23,8 @@ from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
 from brokenpipe.stack.processes.process import Child, child
 
 REPOSITORY = Path(__file__).parents[2]
-TARGET = REPOSITORY / "targets" / "agent"
+TARGETS = REPOSITORY / "targets"
+SAMPLE = "agent"
 START_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 10.0
 
@@ -101,16 +102,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def start_agent(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> StartAgent:
-    """Start the service with some settings, on a fresh database or a given one, while a block lasts."""
+    """Start the service with some settings, on a fresh database or a given one, while a block lasts.
+
+    `target`: the folder of another service with the same endpoints.
+    """
 
     @contextmanager
-    def start(database: str | None = None, **environment: str) -> Iterator[Agent]:
+    def start(database: str | None = None, target: str = SAMPLE, **environment: str) -> Iterator[Agent]:
         if database is None:
             database = f"agent_{secrets.token_hex(4)}"
             server.create_database(database)
-        url, command = _command()
+        url, command = _command(target)
         environment = {"DATABASE_URL": server.dsn(database)} | environment
-        with run_command(command, environment, tmp_path_factory.mktemp("agent") / "agent.log") as process:
+        log_path = tmp_path_factory.mktemp("agent") / f"{target}.log"
+        with run_command(command, environment, log_path, target) as process:
             agent = Agent(url, process, server, database)
             assert poll(lambda: _is_up(agent), timeout_s=START_TIMEOUT_S), "\n".join(process.last_lines())
             yield agent
@@ -145,7 +150,7 @@ def fail_to_start(tmp_path: Path) -> Callable[[Mapping[str, str]], tuple[int, st
     """Start the service with settings that it must refuse; returns its exit code and what it printed."""
 
     def start(environment: Mapping[str, str]) -> tuple[int, str]:
-        _, command = _command()
+        _, command = _command(SAMPLE)
         log_path = tmp_path / f"agent-{secrets.token_hex(4)}.log"  # several may be started at once
         with run_command(command, environment, log_path) as process:
             code = process.popen.wait(START_TIMEOUT_S)
@@ -155,20 +160,28 @@ def fail_to_start(tmp_path: Path) -> Callable[[Mapping[str, str]], tuple[int, st
 
 
 @contextmanager
-def run_command(command: list[str], environment: Mapping[str, str], log_path: Path) -> Iterator[Child]:
+def run_command(
+    command: list[str], environment: Mapping[str, str], log_path: Path, target: str = SAMPLE
+) -> Iterator[Child]:
     """Run a command in the target's folder, with PATH and the given variables and nothing else."""
     everything = {"PATH": os.environ["PATH"], **environment}
     with child(
-        "agent", command, log_path=log_path, janitor=NoJanitor(), env=everything, cwd=TARGET, stop_timeout_s=5
+        target,
+        command,
+        log_path=log_path,
+        janitor=NoJanitor(),
+        env=everything,
+        cwd=TARGETS / target,
+        stop_timeout_s=5,
     ) as process:
         yield process
 
 
-def _command() -> tuple[str, list[str]]:
-    """The address and the command that target.toml gives."""
+def _command(target: str) -> tuple[str, list[str]]:
+    """The address and the command that the target's file gives."""
     port = free_port()
     values = {"python": sys.executable, "host": LOOPBACK, "port": port}
-    template = tomllib.loads((TARGET / "target.toml").read_text())["command"]
+    template = tomllib.loads((TARGETS / target / "target.toml").read_text())["command"]
     return f"http://{LOOPBACK}:{port}", [part.format(**values) for part in template]
 
 

@@ -1,0 +1,1 @@
+"""The sample agent without SQLAlchemy: Starlette on a driver's own pool."""
