@@ -161,7 +161,7 @@ request.write(error)
     assert checkouts == [
         {
             "t": 5, "port": 40_000, "wait_ms": 4.0, "ping_ms": 2.0, "connect_ms": 3.0, "fresh": True,
-            "dead": False, "held_ms": 1.0, "statements": 2,
+            "dead": False, "held_ms": 1.0, "statements": 2, "statements_ms": 0.0,
         }
     ]  # fmt: skip
     (met,) = json.loads(errors)

@@ -14,7 +14,7 @@ FORKS = """
 import os
 from brokenpipe_witness import aggregates
 
-aggregates._add(1, [])
+aggregates._add(1, 1, None, [])
 with aggregates._LOCK:  # as the thread does that writes the sums down
     child = os.fork()
     if child == 0:

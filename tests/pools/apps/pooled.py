@@ -4,6 +4,7 @@ DSN and ENGINE (keywords of the engine, as JSON) come from the environment.
 """
 
 import asyncio
+import gc
 import json
 import os
 import time
@@ -13,7 +14,7 @@ import anyio.to_thread
 import in_threads
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 ENGINE = json.loads(os.environ.get("ENGINE", "{}"))
 make_engine = in_threads.Engine if "+psycopg2:" in os.environ["DSN"] else create_async_engine
@@ -143,6 +144,43 @@ async def raw():
     await anyio.to_thread.run_sync(connection.close)
 
 
+kept: list[AsyncConnection] = []
+
+
+async def keep():
+    """What a service does that forgets to give back: the connection outlives the request."""
+    connection = await engine.connect()
+    await connection.execute(text("select 1"))
+    kept.append(connection)
+
+
+async def give_kept():
+    """What it does that gives back late, as a task in the background would."""
+    await kept.pop().close()
+
+
+async def lose():
+    """From here on nobody has it but the garbage collector."""
+    kept.clear()
+    gc.collect()
+
+
+async def sleep_in_database():
+    async with engine.connect() as connection:
+        await connection.execute(text("select pg_sleep(0.2)"))
+        await asyncio.sleep(0.1)
+
+
+async def two_at_once():
+    """Parts that are longer than the whole."""
+
+    async def one():
+        async with engine.connect() as connection:
+            await connection.execute(text("select pg_sleep(0.2)"))
+
+    await asyncio.gather(one(), one())
+
+
 async def stall():
     """What no `async def` should do: nothing else of this process runs meanwhile."""
     time.sleep(0.3)
@@ -195,6 +233,11 @@ PATHS = {
         release,
         held,
         dispose,
+        keep,
+        give_kept,
+        lose,
+        sleep_in_database,
+        two_at_once,
         stall,
         elsewhere,
     )

@@ -26,6 +26,7 @@ class WitnessCheckout:
     dead: bool | None = None
     held_ms: float | None = None
     statements: Int32 | None = None
+    statements_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class WitnessRequest(Record):
     checkouts: Sequence[WitnessCheckout] | None = None
     nested: Int32 | None = None
     nested_wait_ms: float | None = None
+    unreturned: Int32 | None = None
+    loop_ms: float | None = None
     errors: Operations | None = None
     waiting: Operation | None = None
     raised: Exceptions | None = None
@@ -93,7 +96,11 @@ class WitnessRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class WitnessTally(Record):
-    """Sums over the requests that have no line of their own, and their checkouts."""
+    """Sums over the requests that have no line of their own, and their checkouts.
+
+    `request_ms`: what they took in all. `loop_ms`: what of that passed while the loop was late, and outside of any
+    operation of a pool or database.
+    """
 
     KIND: ClassVar[str] = "tally"
     TABLE: ClassVar[str] = "tallies"
@@ -109,6 +116,26 @@ class WitnessTally(Record):
     held_ms: float | None = None
     connects: Int32 | None = None
     connect_ms: float | None = None
+    failed_ping_ms: float | None = None
+    statements_ms: float | None = None
+    loop_ms: float | None = None
+    request_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessReturn(Record):
+    """A connection that came back `ms` after the request that took it had ended. `collected`: as garbage."""
+
+    KIND: ClassVar[str] = "returned"
+    TABLE: ClassVar[str] = "returns"
+    FILES: ClassVar[str] = "witness-*.ndjson"
+    t: TimeNs
+    id: str | None = None
+    port: Int32 | None = None
+    handed: TimeNs | None = None
+    ms: float | None = None
+    of: Int32 | None = None
+    collected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 The sums are of costs: how often a connection was handed out, pinged and opened, and how long that took. Waits for a
 connection are listed one by one from a millisecond on, because sums have no percentiles. A request with an error, a
 failure, a dead connection or a long wait is not in the sums but has a line of its own; so has one that asked for a
-connection while it held another.
+connection while it held another, and one whose parts took longer than the whole: it used several at once.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ class _Sums:
         "began",
         "checkouts",
         "connect",
+        "failed_ping",
         "fresh",
         "held",
+        "loop",
         "ping",
         "pings",
+        "request",
         "requests",
+        "statements",
         "wait",
         "waits",
     )
@@ -41,7 +45,9 @@ class _Sums:
     def __init__(self, began: int) -> None:
         self.began = began
         self.requests = self.checkouts = self.pings = self.fresh = 0
-        self.ping = self.wait = self.connect = self.held = 0
+        self.ping = self.failed_ping = self.wait = self.connect = self.held = self.request = 0
+        self.statements: int | None = 0  # None: of some connection nobody sees what it does
+        self.loop: int | None = None  # None: without a loop
         self.waits: list[int] = []
 
 
@@ -56,29 +62,45 @@ def add(request: Any, ended: int) -> bool:
     for checkout in checkouts:
         if checkout.dead or checkout.handed is None or checkout.released is None or checkout.holding:
             return False
-    _add(request.began_ns, checkouts)
+    duration = ended - request.began_ns
+    rest = duration - sum(checkout.taken_ns for checkout in checkouts)
+    if rest < 0:
+        return False
+    loop = request.loop_ns(ended)
+    _add(request.began_ns, duration, None if loop is None else min(loop, rest), checkouts)
     return True
 
 
-def _add(began: int, checkouts: Any) -> None:
+def _add(began: int, duration: int, loop: int | None, checkouts: Any) -> None:
     global _sums  # noqa: PLW0603 (one for the process)
     with _LOCK:
         sums = _sums
         if sums is None:
             sums = _sums = _Sums(began)
         sums.requests += 1
+        sums.request += duration
+        if loop is not None:
+            sums.loop = (sums.loop or 0) + loop
         for checkout in checkouts:
-            sums.checkouts += 1
-            sums.wait += checkout.wait_ns
-            sums.held += checkout.released - checkout.handed
-            if checkout.wait_ns >= LISTED_WAIT_NS:
-                sums.waits.append(checkout.wait_ns)
-            if checkout.ping_ns is not None and checkout.connect_ns is None:  # the connection was good
-                sums.pings += 1
-                sums.ping += checkout.ping_ns
-            if checkout.connect_ns is not None:
-                sums.fresh += 1
-                sums.connect += checkout.connect_ns
+            _add_checkout(sums, checkout)
+
+
+def _add_checkout(sums: _Sums, checkout: Any) -> None:
+    sums.checkouts += 1
+    sums.wait += checkout.wait_ns
+    sums.held += checkout.released - checkout.handed
+    if checkout.wait_ns >= LISTED_WAIT_NS:
+        sums.waits.append(checkout.wait_ns)
+    if checkout.ping_ns is not None and checkout.connect_ns is None:  # the connection was good
+        sums.pings += 1
+        sums.ping += checkout.ping_ns
+    if checkout.connect_ns is not None:
+        sums.fresh += 1
+        sums.connect += checkout.connect_ns
+        sums.failed_ping += checkout.ping_ns or 0
+    if sums.statements is not None:
+        known = checkout.statements_ns
+        sums.statements = None if known is None else sums.statements + known
 
 
 def _reset() -> None:
@@ -112,8 +134,16 @@ def take() -> list[dict[str, Any]]:
             "held_ms": round(sums.held / 1e6, 3),
             "connects": sums.fresh,
             "connect_ms": round(sums.connect / 1e6, 3),
+            "failed_ping_ms": round(sums.failed_ping / 1e6, 3),
+            "statements_ms": _milliseconds(sums.statements),
+            "loop_ms": _milliseconds(sums.loop),
+            "request_ms": round(sums.request / 1e6, 3),
         }
     ]
+
+
+def _milliseconds(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / 1e6, 3)
 
 
 @never_raises

@@ -18,8 +18,10 @@ from brokenpipe_witness.safe_call import never_raises
 EVERY_S = 0.05  # a standstill may have begun that long before its timer was due; each run wakes the process
 LONG_NS = 50_000_000  # shorter ones are what garbage collection and a busy machine make
 WRITE_EVERY_NS = 1_000_000_000
+PUNCTUAL_NS = 2_000_000  # a loop waits in whole milliseconds: later than this, something else ran in it
 
 _monitored: AbstractEventLoop | None = None
+_timer: _Timer | None = None
 
 
 def monitor() -> None:
@@ -31,23 +33,37 @@ def monitor() -> None:
 
 @never_raises
 def _begin(loop: AbstractEventLoop) -> None:
-    global _monitored  # noqa: PLW0603 (a server has one loop in each process)
+    global _monitored, _timer  # noqa: PLW0603 (a server has one loop in each process)
     _monitored = loop
-    _Timer(loop)
+    _timer = _Timer(loop, _timer)
     pool_sampler.start_thread()  # requests are summed up in a service without a pool, too
+
+
+def lateness_ns(t: int) -> int | None:
+    """All that the loop of this process has been late until `t`; None: there is none, or it is not monitored yet.
+
+    Of two times, the difference is for how much of the time between them the loop is known to have been late. It is a
+    lower bound: a standstill that ends before a timer was due is not seen.
+    """
+    timer = _timer
+    return None if timer is None else timer.lateness_ns(t)
 
 
 class _Timer:
     """A timer that reschedules itself and measures how late it runs."""
 
-    __slots__ = ("_due_ns", "_longest_ns", "_loop", "_pid", "_written_ns")
+    __slots__ = ("_due_ns", "_late_ns", "_longest_ns", "_loop", "_pid", "_written_ns")
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop, before: _Timer | None) -> None:
         self._loop = loop
+        self._late_ns: int = before._late_ns if before else 0  # in all: it only grows
         self._pid = os.getpid()
         self._longest_ns = 0
         self._written_ns = now()
         self._schedule(self._written_ns)
+
+    def lateness_ns(self, t: int) -> int:
+        return self._late_ns + max(0, t - self._due_ns - PUNCTUAL_NS)
 
     def _schedule(self, t: int) -> None:
         self._due_ns = t + int(EVERY_S * 1e9)
@@ -58,6 +74,7 @@ class _Timer:
         t = now()
         late_ns = max(0, t - self._due_ns)
         self._longest_ns = max(self._longest_ns, late_ns)
+        self._late_ns = self.lateness_ns(t)
         self._schedule(t)
         if late_ns >= LONG_NS or t - self._written_ns >= WRITE_EVERY_NS:
             write({"k": "loop", "t": t, "pid": self._pid, "ms": round(self._longest_ns / 1e6, 1)})

@@ -1,4 +1,4 @@
-"""Wrapping a method of a library's class, where the library has no event for it."""
+"""Wrapping a library's function, where the library has no event for it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from brokenpipe_witness.safe_call import record_error
 Method = Callable[..., Any]
 
 
-def wrap(owner: type, name: str, around: Callable[[Method], Method]) -> None:
-    """Replace `owner.name` by `around(owner.name)`, which must call through with its own arguments."""
+def wrap(owner: Any, name: str, around: Callable[[Method], Method]) -> None:
+    """Replace a function of a class or module by `around(function)`, which must call through with its own arguments."""
     real = getattr(owner, name, None)
     if real is None:
-        record_error(f"{owner.__module__}.{owner.__qualname__} has no {name}: this version is not known")
+        record_error(f"{_full_name(owner)} has no {name}: this version is not known")
         return
     wrapped = around(real)
     wrapped.__name__, wrapped.__qualname__, wrapped.__doc__ = name, real.__qualname__, real.__doc__
     setattr(owner, name, wrapped)
+
+
+def _full_name(owner: Any) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else str(owner.__name__)

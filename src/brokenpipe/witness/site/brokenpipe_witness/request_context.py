@@ -12,6 +12,7 @@ from threading import get_ident
 from typing import Any
 
 from brokenpipe_witness import aggregates
+from brokenpipe_witness.event_loop import lateness_ns
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.pool_sampler import totals
@@ -24,7 +25,9 @@ class Checkout:
     not given back while it waits. None: the pool has no queue to wait in.
 
     `asked` is set first, `handed` when the pool returns the connection, the rest between the two. Afterwards an
-    operation (statement, commit, rollback) has a beginning, at which the socket was `operation_dead` or not.
+    operation (statement, commit, rollback) has a beginning, at which the socket was `operation_dead` or not, and an
+    end: `begin_operation`, `end_operation`. `statements_ns` is what all of them took; None: nobody sees them.
+    `late_ns`: how much of what the database and the pool took its event loop was late as well.
     """
 
     __slots__ = (
@@ -38,6 +41,8 @@ class Checkout:
         "handed",
         "holding",
         "last_used",
+        "late_ns",
+        "late_since",
         "operation",
         "operation_began",
         "operation_dead",
@@ -46,15 +51,22 @@ class Checkout:
         "ping_ns",
         "port",
         "released",
+        "request_ended",
+        "request_id",
         "stage",
         "stage_began",
         "statements",
+        "statements_ns",
+        "thread",
         "transaction",
         "wait_ns",
     )
 
     def __init__(self) -> None:
         self.asked = now()
+        self.thread = get_ident()
+        self.late_ns = 0
+        self.late_since = lateness_ns(self.asked)
         self.owner: Any = None  # the pool, and the task and thread that asked
         self.holding: int | None = None
         self.stage = "checkout"  # of the pool: checkout (waiting), connect or ping
@@ -71,12 +83,59 @@ class Checkout:
         self.handed: int | None = None
         self.last_used: int | None = None  # when the connection was last used before it was handed out
         self.released: int | None = None
+        self.request_id = ""  # of the request that ended without giving it back
+        self.request_ended: int | None = None  # when it did
         self.statements = 0
+        self.statements_ns: int | None = 0
         self.transaction = 0  # statements that have succeeded since the last commit or roll-back
         self.operation = "statement"  # the last one: statement, commit or rollback
         self.operation_began: int | None = None
         self.operation_dead: bool | None = None
         self.busy = False  # the operation goes on
+
+    def begin_operation(self, operation: str, t: int) -> None:
+        self.operation = operation
+        if operation == "statement":
+            self.statements += 1
+        self.operation_began = t
+        self.late_since = lateness_ns(t)
+        self.busy = True
+
+    def end_operation(self) -> None:
+        """Add the time of the operation that has just ended, well or not."""
+        self.busy = False
+        t = now()
+        if self.statements_ns is not None and self.operation_began is not None:
+            self.statements_ns += t - self.operation_began
+        self.count_lateness(t)
+
+    def count_lateness(self, t: int) -> None:
+        """Count for how long the loop was late during the operation or the hand-out that ends at `t`."""
+        late = lateness_ns(t)
+        if late is not None and self.late_since is not None:
+            self.late_ns += late - self.late_since
+
+    def give_back(self, t: int, pool: int | None, *, collected: bool) -> None:
+        """Note that it is back in its pool; written if its request had ended without it. `collected`: as garbage."""
+        self.released = t
+        if self.request_ended is not None:
+            write(
+                {
+                    "k": "returned",
+                    "t": t,
+                    "id": self.request_id,
+                    "port": self.port,
+                    "handed": self.handed,
+                    "ms": milliseconds(t - self.request_ended),
+                    "of": pool,
+                    "collected": collected,
+                }
+            )
+
+    @property
+    def taken_ns(self) -> int:
+        """What the pool and the database took: waiting, pinging, connecting, and all operations."""
+        return self.wait_ns + (self.ping_ns or 0) + (self.connect_ns or 0) + (self.statements_ns or 0)
 
     def waiting_for(self) -> dict[str, Any] | None:
         """The operation that the request waits for; None between two operations."""
@@ -125,6 +184,7 @@ class Checkout:
             "dead": self.dead,
             "held_ms": milliseconds(held),
             "statements": self.statements,
+            "statements_ms": milliseconds(self.statements_ns),
         }
 
 
@@ -143,6 +203,7 @@ class RequestContext:
         "id",
         "last_error",
         "last_stall",
+        "late_since",
         "pending_checkout",
         "pool",
         "response_began_ns",
@@ -154,6 +215,7 @@ class RequestContext:
     def __init__(self, request_id: str) -> None:
         self.id = request_id
         self.began_ns = now()
+        self.late_since = lateness_ns(self.began_ns)
         self.status: int | None = None
         self.response_began_ns: int | None = None  # when the response began
         self.response_complete = False
@@ -218,6 +280,25 @@ class RequestContext:
             "nested_wait_ms": milliseconds(max((checkout.wait_ns for checkout in nested), default=None)),
         }
 
+    def loop_ns(self, ended: int) -> int | None:
+        """How long the loop was late while this request was under way, and in no operation of the database or the pool.
+
+        None without a loop, and for a request with operations in another thread, which does not wait for the loop.
+        """
+        late = lateness_ns(ended)
+        if late is None or self.late_since is None:
+            return None
+        if any(checkout.thread != self.thread for checkout in self.checkouts):
+            return None
+        return max(0, late - self.late_since - sum(checkout.late_ns for checkout in self.checkouts))
+
+    def _keep_account_of_unreturned(self, ended: int) -> int:
+        """Count the connections that were not given back. Each tells when it is, and knows this request by its id."""
+        unreturned = [checkout for checkout in self.checkouts if checkout.released is None]
+        for checkout in unreturned:
+            checkout.request_id, checkout.request_ended = self.id, ended
+        return len(unreturned)
+
     def write(self, raised: BaseException | None) -> None:
         """Write the line of a request that has ended, or add it to the aggregates if it was unremarkable."""
         failed = raised is not None or (self.status or 0) >= 500
@@ -237,6 +318,8 @@ class RequestContext:
                 "left_t": self.client_left_ns,
                 "checkouts": [checkout.to_json() for checkout in self.checkouts],
                 **self._nested(),
+                "unreturned": self._keep_account_of_unreturned(ended),
+                "loop_ms": milliseconds(self.loop_ns(ended)),
                 "errors": self.errors,
                 "waiting": self.waiting_for() if failed else None,
                 "raised": describe(raised) if raised is not None else None,

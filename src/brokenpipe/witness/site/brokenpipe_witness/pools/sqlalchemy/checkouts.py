@@ -89,6 +89,7 @@ def _record_failure(checkout: Checkout, error: BaseException) -> None:
 def _record_checkout(checkout: Checkout, fairy: Any, request: RequestContext | None) -> None:
     checkout.dead = socket_state.is_dead(fairy.dbapi_connection)
     checkout.handed = now()
+    checkout.count_lateness(checkout.handed)
     if not checkout.dead:
         checkout.alive_at = checkout.handed
     info = info_of(fairy._connection_record)

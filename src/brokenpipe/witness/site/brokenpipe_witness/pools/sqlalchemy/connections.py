@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
+from threading import get_ident
 from typing import Any
 
 from brokenpipe_witness import socket_state
 from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.patching import Method, wrap
 from brokenpipe_witness.request_context import (
     CURRENT_CHECKOUT,
     CURRENT_REQUEST,
@@ -25,6 +27,7 @@ _KEY = "brokenpipe_witness"
 # Numbers of pools, in the order of their first connections.
 _POOL_NUMBERS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _NEXT_NUMBER = itertools.count(1)
+_COLLECTING: set[int] = set()  # threads in which the garbage collector gives back a connection
 
 
 class ConnectionInfo:
@@ -64,13 +67,30 @@ def info_of(record: Any) -> ConnectionInfo | None:
 def instrument() -> None:
     """Listen on every pool of the process."""
     from sqlalchemy import event
-    from sqlalchemy.pool import Pool
+    from sqlalchemy.pool import Pool, base
 
+    wrap(base, "_finalize_fairy", _wrap_finalize)
     event.listen(Pool, "checkin", _on_checkin)
     event.listen(Pool, "detach", _on_detach)
     event.listen(Pool, "close", _on_close)
     event.listen(Pool, "invalidate", _on_invalidate)
     event.listen(Pool, "soft_invalidate", _on_soft_invalidate)
+
+
+def _wrap_finalize(real: Method) -> Method:
+    """No event tells who gives a connection back: a service does so for an object that it has, a collector for none."""
+
+    def _finalize_fairy(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("fairy") is not None:
+            return real(*args, **kwargs)
+        thread = get_ident()
+        _COLLECTING.add(thread)
+        try:
+            return real(*args, **kwargs)
+        finally:
+            _COLLECTING.discard(thread)
+
+    return _finalize_fairy
 
 
 @never_raises
@@ -91,9 +111,10 @@ def _on_detach(_connection: Any, record: Any) -> None:
 
 def _release(info: ConnectionInfo) -> None:
     info.last_used = now()
-    if info.checkout is not None:
-        info.checkout.released = info.last_used
+    checkout = info.checkout
+    if checkout is not None:
         info.checkout = None
+        checkout.give_back(info.last_used, pool_number(info.pool()), collected=get_ident() in _COLLECTING)
 
 
 @never_raises

@@ -41,7 +41,7 @@ def _wrap_operation(operation: str) -> Callable[[Method], Method]:
                 checkout.transaction = checkout.transaction + 1 if operation == "statement" else 0
                 return result
             finally:
-                checkout.busy = False
+                checkout.end_operation()
 
         return method
 
@@ -53,17 +53,14 @@ def _begin_operation(connection: Any, operation: str) -> Checkout | None:
     info = _info_under(connection)  # none if it is closed, invalid, detached or was never seen
     checkout = info.checkout if info is not None else None
     if checkout is not None:
-        checkout.operation = operation
-        if operation == "statement":
-            checkout.statements += 1
-        began = checkout.operation_began = now()
+        began = now()
+        checkout.begin_operation(operation, began)
         # This separates a statement on a dead connection from one whose connection died under way.
         if began - checkout.alive_at < RECENT_NS:
             checkout.operation_dead = False
         else:
             checkout.operation_dead = is_dead(connection._dbapi_connection.dbapi_connection)
             checkout.alive_at = 0 if checkout.operation_dead else began
-        checkout.busy = True
     return checkout
 
 
