@@ -38,6 +38,20 @@ def test_the_advice_names_curve_knee_and_settings(run: Recorded) -> None:
     assert max(map(len, result.output.splitlines())) <= 80
 
 
+def test_a_pool_that_nobody_saw_made_is_advised_in_words(run: Recorded) -> None:
+    """Its size is known, and not the constructor: nothing is printed to copy."""
+    run.__exit__(None, None, None)
+    for path in run.folder.glob("witness-*.ndjson"):
+        lines = [line for line in path.read_text().splitlines() if '"pool_settings"' not in line]
+        path.write_text("\n".join(lines) + "\n")
+    said = flat(advise(run.folder))
+    assert (
+        "A pool of 4 connections in each process, and none beyond it, for which requests wait 1 s at most"
+        in said
+    )
+    assert "create_async_engine" not in said
+
+
 def test_the_advice_for_numbers_of_ones_own(run: Recorded) -> None:
     """Two workers share twice the arrivals: each needs what was measured. It says that it was scaled, and the room."""
     result = advise(run.folder, "--workers", "2", "--peak-per-s", "2", "--max-connections", "19")

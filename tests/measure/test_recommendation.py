@@ -17,7 +17,6 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.verdict import ArmCost, RankedBy, Recommendation
 from brokenpipe.measure.verdict.headline import cost_text
 from brokenpipe.measure.verdict.ranking import ranked_by
-from brokenpipe.measure.verdict.recommend import engine_settings
 from brokenpipe.report.run import headline_sentences
 
 WRONG: Mapping[str, Any] = {"failure": "declared", "error": "wrong result"}
@@ -58,20 +57,6 @@ def _best(found: Findings) -> Recommendation:
 
 def _said(found: Findings) -> str:
     return plain(found.sentence).removeprefix("In doubt: ")
-
-
-@pytest.mark.parametrize(
-    ("driver", "made_by"),
-    [
-        ("psycopg2", "create_engine("),
-        ("psycopg", "create_async_engine("),
-        ("asyncpg", "create_async_engine("),
-    ],
-)
-def test_a_driver_in_threads_has_no_asynchronous_engine(driver: str, made_by: str) -> None:
-    """SQLAlchemy refuses create_async_engine with psycopg2: what is offered for copying must run."""
-    lines = engine_settings({"DB_DRIVER": driver, "DB_POOL_PRE_PING": "true"}).splitlines()
-    assert lines == [made_by, "    DATABASE_URL,", "    pool_pre_ping=True,", ")"]
 
 
 # --- failed first, broken where that is known -----------------------------------------------------------------

@@ -41,6 +41,7 @@ def recording(folder: Path) -> Iterator[Recorded]:
         recorded.phase("steady", [(2.0 * n, 2.0 * n + 2, None) for n in range(BLOCKS)])
         for arm, size in ARMS.items():
             recorded.connect(arm, 0.1)
+            made(recorded, arm, size)
             for n in range(BLOCKS):
                 gauge(recorded, arm, 2.0 * n + 0.2, size=size, out=min(size, 3))
                 gauge(recorded, arm, 2.0 * n + 0.7, size=size, out=1)
@@ -71,6 +72,12 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
 def gauge(run: Recorded, arm: str, at: float, *, size: int, out: int, pid: int = 77) -> None:
     line = {"size": size, "idle": 0, "out": out, "overflow": 0, "most": size, "timeout_s": 1.0}
     run.witness(arm, k="pool", t=run.at(at), pid=pid, **line)
+
+
+def made(run: Recorded, arm: str, size: int) -> None:
+    arguments = {"pool_size": size, "max_overflow": 0, "pool_timeout": 1.0}
+    line = {"library": "sqlalchemy", "constructor": "create_async_engine", "arguments": arguments}
+    run.witness(arm, k="pool_settings", t=run.at(0.1), **line)
 
 
 def tally(run: Recorded, arm: str, at: float, waits_ms: list[float]) -> None:

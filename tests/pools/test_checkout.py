@@ -97,6 +97,11 @@ def test_connections_and_the_gauge(start, wire):
         )
         assert (gauge["size"], gauge["out"], gauge["overflow"]) == (5, 0, 0)
         assert (gauge["most"], gauge["timeout_s"]) == (5 + 10, 30.0)  # SQLAlchemy's defaults
+        (made,) = service.lines("pool_settings")
+        assert (made["library"], made["constructor"]) == ("sqlalchemy", "create_async_engine")
+        assert made["arguments"] == {
+            "pool_size": 5, "max_overflow": 10, "pool_timeout": 30.0, "pool_pre_ping": False, "pool_recycle": -1
+        }  # fmt: skip
         assert gauge["pid"] == service.lines("clock")[0]["pid"]
         count = len(service.lines("pool"))
         more = service.until(

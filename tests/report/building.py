@@ -12,16 +12,14 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException
 from brokenpipe.measure.model.arm_phase import ArmPhaseStats
 from brokenpipe.measure.model.findings import FailureGroup, Findings
+from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.measure.model.validity import Health, ProcessLoad
 from brokenpipe.measure.model.verdict import ArmCost, ArmTotals, Check, Comparison, Recommendation, Verdict
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 
-SETTINGS = """create_async_engine(
-    url,
-    pool_size=10,
-    pool_pre_ping=True,  # one round trip at each checkout finds connections that died while idle
-)"""
+POOL = PoolSettings("sqlalchemy", "create_async_engine", {"pool_size": 10, "pool_pre_ping": True})
+SETTINGS = "create_async_engine(\n    DATABASE_URL,\n    pool_size=10,\n    pool_pre_ping=True,\n)"
 
 
 def _tally(cells: Iterable[ArmPhaseStats]) -> ArmTotals:
@@ -40,7 +38,7 @@ def _best(
     cost = ArmCost(first, medians[1] - medians[0], Interval(1.2, 4.9))
     better_in = tuple(faulty[-1:])
     return Recommendation(
-        arm, control, theirs, mine, share, Interval(share - 0.1, share + 0.1), better_in, cost, SETTINGS
+        arm, control, theirs, mine, share, Interval(share - 0.1, share + 0.1), better_in, cost
     )
 
 
@@ -218,6 +216,7 @@ def build(
         timelines=timelines(phases, cells, rng),
         health=_health(arms),
         contract_results=CONTRACT,
+        pool_settings=dict.fromkeys(arms, (POOL,)),
         best=_best(cells, control, "pre_ping", [plan.name for plan in plans if plan.fault])
         if "pre_ping" in arms and plans
         else None,

@@ -13,6 +13,7 @@ from brokenpipe.interval import Interval
 from brokenpipe.measure.failures.error_classes import ChainedException
 from brokenpipe.measure.model.arm_phase import LatencyPercentiles
 from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.measure.model.series import Timelines
 from brokenpipe.measure.model.validity import Health, ProcessLoad, ValidityWarning
 from brokenpipe.measure.model.verdict import ArmTotals, BaselineComparison, Check, Recommendation, Verdict
@@ -138,11 +139,12 @@ def hostile() -> Findings:
         found, stem=HOSTILE, title=HOSTILE, question=HOSTILE, target=HOSTILE, sentence=HOSTILE,
         command=HOSTILE, control=HOSTILE, shared_env={HOSTILE: HOSTILE}, environment={HOSTILE: HOSTILE},
         notes=(HOSTILE,),
+        pool_settings={HOSTILE: (PoolSettings(HOSTILE, HOSTILE, {HOSTILE: HOSTILE}),)},
         failures=(group,), checks=(replace(CHECKS[0], arm=HOSTILE, phase=HOSTILE, bound=HOSTILE, **text),),
         warnings=(ValidityWarning(HOSTILE, HOSTILE, HOSTILE, unknown=True, phase=HOSTILE, arm=HOSTILE),),
         contract_results=(SelfTest(0, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, held=False),),
         best=Recommendation(HOSTILE, "plain", ArmTotals(9, 3, 3, 3), ArmTotals(9, 1, 1, 1),
-            0.66, None, (HOSTILE,), None, HOSTILE),
+            0.66, None, (HOSTILE,), None),
         health=replace(found.health, processes=(ProcessLoad(HOSTILE, HOSTILE, 0.1, 0.2, 1),)),
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ def _advise(folder: Path, given: tuple[int | None, float | None, float | None, i
     own = measured_demand(findings, sizing)
     chosen = complete_demand(given, own)
     if own is not None and chosen is not None and sizing.knee is not None:
-        _print(report.settings_lines(findings, advise(findings, sizing, chosen, sizing.knee), run))
+        _print(report.settings_lines(findings, sizing, advise(findings, sizing, chosen, sizing.knee), run))
         return sizing.is_known
     if any(value is not None for value in given):
         _print(

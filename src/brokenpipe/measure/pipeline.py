@@ -13,6 +13,7 @@ from brokenpipe.measure.model.nested_checkouts import nested_checkouts
 from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
 from brokenpipe.measure.run_metadata import environment_rows, start_time
 from brokenpipe.measure.tables.failure_groups import failure_groups
+from brokenpipe.measure.tables.pool_settings import pool_settings
 from brokenpipe.measure.tables.pool_usage import pool_usage
 from brokenpipe.measure.time_series.charts import chart_series, experiment_begin, experiment_end
 from brokenpipe.measure.validity.database import SPAN_S, phases_too_short_to_check
@@ -93,6 +94,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         episode_stats=decided.episode_stats,
         machine=decided.machine,
         pools=pool_usage(history),
+        pool_settings=pool_settings(history),
         nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
         witness_coverage=facts.witness_coverage,

@@ -299,6 +299,19 @@ class WitnessPlane(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessPoolSettings(Record):
+    """How a pool was made. `arguments`: numbers and flags; texts among them are Python source."""
+
+    KIND: ClassVar[str] = "pool_settings"
+    TABLE: ClassVar[str] = "pool_settings"
+    FILES: ClassVar[str] = "witness-*.ndjson"
+    t: TimeNs
+    library: str | None = None
+    constructor: str | None = None
+    arguments: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessWebSocket(Record):
     """A WebSocket connection that the service accepted. Its messages are not followed."""
 

@@ -24,7 +24,7 @@ RECORDS = (
     witness.WitnessRequest, witness.WitnessTally, witness.WitnessStall, witness.WitnessConnect,
     witness.WitnessConnectFailure, witness.WitnessPingFailure, witness.WitnessInvalidation, witness.WitnessClose,
     witness.WitnessPool, witness.WitnessLoopLag, witness.WitnessTick, witness.WitnessRepeat, witness.WitnessPlane,
-    witness.WitnessWebSocket, witness.WitnessReturn, witness.WitnessTrouble,
+    witness.WitnessPoolSettings, witness.WitnessWebSocket, witness.WitnessReturn, witness.WitnessTrouble,
     links.LinkOpened, links.LinkEnded, links.LinkCut, links.LinkSilenced, links.LinkForgotten,
 )  # fmt: skip
 """Every kind of line."""

@@ -16,6 +16,7 @@ from brokenpipe.measure.model.arm_phase import ArmPhase, ArmPhaseStats
 from brokenpipe.measure.model.attribution import AttributionCounts
 from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
+from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.series import Timelines
 from brokenpipe.measure.model.validity import ArrivalCounts, Health, ValidityWarning
@@ -126,6 +127,7 @@ class Findings:
         default_factory=dict
     )  # by arm, what the witness saw
     seen_libraries: Mapping[str, SeenLibraries] = field(default_factory=dict)  # by arm
+    pool_settings: Mapping[str, tuple[PoolSettings, ...]] = field(default_factory=dict)  # by arm, where seen
     baseline: str | None = None  # what it was held against, and when that was recorded
 
     def cell(self, arm: str, phase: str) -> ArmPhaseStats:

@@ -148,7 +148,6 @@ class Recommendation:
     ci95: Interval | None  # of that; None: one episode, or none that failed
     better_in: tuple[str, ...]  # phases in which it was better by more than chance
     cost: ArmCost | None
-    engine_settings: str  # Python source, ready to copy
     ranked_by: RankedBy = RankedBy.FAILED
     causes_known: bool = True  # which of the control's failures a setting can prevent, of most of them
     tied: tuple[str, ...] = ()  # arms that do not differ from it beyond chance, and are not cheaper

@@ -13,19 +13,6 @@ from brokenpipe.measure.verdict.ranking import Ranking, rank_arms
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.plan.scenario import Scenario
 
-# The usual names for SQLAlchemy's settings in a service's environment, by their ending.
-_ENGINE = {
-    "POOL_PRE_PING": ("pool_pre_ping", bool),
-    "POOL_RECYCLE": ("pool_recycle", float),
-    "POOL_SIZE": ("pool_size", int),
-    "MAX_OVERFLOW": ("max_overflow", int),
-    "POOL_TIMEOUT": ("pool_timeout", float),
-    "POOL_USE_LIFO": ("pool_use_lifo", bool),
-}
-_BLOCKING = frozenset({"psycopg2", "pg8000"})  # drivers that have no asynchronous engine
-_TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
-
-
 MATTERS_MS = 5.0
 MATTERS_SHARE = 0.05
 """A cost is too small to matter below 5 ms, or below 5 % of the control's median request if that is more."""
@@ -132,32 +119,8 @@ def _recommendation(
         ci95=interval,
         better_in=better_in,
         cost=costs.get(arm),
-        engine_settings=engine_settings({**scenario.env, **scenario.arms[arm]}),
         ranked_by=found.basis,
         causes_known=found.causes_known(scenario.control),
         tied=tuple(equals),
         tied_costs=() if inf in prices else tuple(prices),
     )
-
-
-def engine_settings(environment: Mapping[str, str]) -> str:
-    """Python to copy; environment variables that are not a pool's setting are left out."""
-    arguments = [
-        f"    {name}={_python(value, kind)},"
-        for variable, value in environment.items()
-        for ending, (name, kind) in _ENGINE.items()
-        if variable.endswith(ending)
-    ]
-    if not arguments:
-        return "\n".join(f"{variable}={value}" for variable, value in environment.items())
-    blocks = any(
-        variable.endswith("DRIVER") and value in _BLOCKING for variable, value in environment.items()
-    )
-    made_by = "create_engine" if blocks else "create_async_engine"
-    return "\n".join([f"{made_by}(", "    DATABASE_URL,", *arguments, ")"])
-
-
-def _python(value: str, kind: type) -> str:
-    if kind is bool:
-        return str(value.lower() in _TRUE)
-    return value

@@ -18,6 +18,7 @@ from brokenpipe.report.run import (
     headline_sentences,
     ledger,
     memory,
+    pool_settings,
     recovery,
     size_chart,
     sizing,
@@ -45,6 +46,12 @@ def _by_verdict(checks: tuple[Check, ...]) -> list[Check]:
     return sorted(checks, key=lambda check: order.index(check.verdict))
 
 
+def _settings(findings: Findings) -> str | None:
+    """The settings of the arm that is recommended; None if none is."""
+    best = findings.best
+    return pool_settings.settings_text(findings, best.arm) if best and best.is_recommended else None
+
+
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
     sized = sizing_curve(findings)
@@ -56,6 +63,7 @@ def render_html(findings: Findings) -> str:
         drawn=_drawn(drawn) if drawn.shown else None,
         rows=table.arm_rows(findings),
         memory=memory.memory_rows(findings),
+        settings=_settings(findings),
         sizing=sizing.sizing_section(findings, sized) if sized else None,
         panels=recovery.recovery_panels(findings),
         groups=_by_weight(findings.failures),

@@ -16,6 +16,7 @@ from brokenpipe.measure.model.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing.advice import Advice, ServiceDemand
 from brokenpipe.measure.sizing.curve import Sizing, Sufficiency
 from brokenpipe.report import texts
+from brokenpipe.report.run import pool_settings
 from brokenpipe.report.run import sizing as curve
 
 _STYLE = {Sufficiency.TOO_SMALL: "red", Sufficiency.UNDECIDED: "yellow", Sufficiency.SUFFICIENT: "green"}
@@ -71,8 +72,8 @@ def rule_lines(findings: Findings, sizing: Sizing, run: str) -> Iterator[Rendera
         yield Text(formatting.plain(f"      says {rule.says}; measured: {rule.measured}"))
 
 
-def settings_lines(findings: Findings, given: Advice, run: str) -> Iterator[RenderableType]:
-    """The engine's settings for somebody's numbers."""
+def settings_lines(findings: Findings, sizing: Sizing, given: Advice, run: str) -> Iterator[RenderableType]:
+    """The pool's settings for somebody's numbers."""
     yield Text()
     how = (
         "measured"
@@ -83,7 +84,10 @@ def settings_lines(findings: Findings, given: Advice, run: str) -> Iterator[Rend
     if given.fits is False:
         yield from _limit_warning(given)
         return
-    yield Padding(Text(engine_code(findings, given)), _INDENT)
+    yield Padding(Text(settings_code(findings, sizing, given)), _INDENT)
+    yield Text(
+        "All but the size is as that arm had it. Which tests of connections to switch on: `brokenpipe run default`."
+    )
     yield Text(_total(given))
     if not given.measured and findings.arrivals_per_s is None:
         yield Text(
@@ -134,23 +138,15 @@ def _next_run(sizing: Sizing) -> str:
     return "what is said of the curve above; then run it again, and ask again."
 
 
-def engine_code(findings: Findings, given: Advice) -> str:
-    """Python to copy."""
-    patience = 5.0 if given.timeout_s is None else given.timeout_s
-    asynchronous = not any(
-        value in {"psycopg2", "pg8000"}
-        for arm in findings.arms.values()
-        for value in {**findings.shared_env, **arm}.values()
-    )
-    lines = [
-        f"pool_size={given.pool_size},",
-        "max_overflow=0,  # as measured: overflow is opened and closed each time",
-        f"pool_timeout={patience:g},  # as measured; keep it below your clients' own",
-        "pool_pre_ping=True,  # these two: see `brokenpipe run default`",
-        "pool_recycle=1800,",
-    ]
-    made_by = "create_async_engine" if asynchronous else "create_engine"
-    return "\n".join([f"{made_by}(", "    DATABASE_URL,", *(f"    {line}" for line in lines), ")"])
+def settings_code(findings: Findings, sizing: Sizing, given: Advice) -> str:
+    """The pool of the arm at the knee with the size of the advice, as Python to copy; in words if it was not seen."""
+    arm = sizing.knee.arm if sizing.knee else ""
+    sized = [each.with_size(given.pool_size) for each in findings.pool_settings.get(arm, ())]
+    sources = [pool_settings.python_source(each) for each in sized if each is not None]
+    if sources:
+        return "\n\n".join(sources)
+    patience = "" if given.timeout_s is None else f", for which requests wait {given.timeout_s:g} s at most"
+    return f"A pool of {formatting.plural(given.pool_size, 'connection')} in each process, and none beyond it{patience}"
 
 
 def _total(given: Advice) -> str:
@@ -173,7 +169,7 @@ def _limit_warning(given: Advice) -> Iterator[RenderableType]:
     asked = given.demand
     yield Text(
         f"  {asked.workers} × {given.pool_size} = {given.total} connections are known to be enough, and Postgres has "
-        f"{asked.usable_connections} for services. With pool_size={given.largest_that_fits} nothing is refused, "
+        f"{asked.usable_connections} for services. With pools of {given.largest_that_fits} nothing is refused, "
         "and requests may wait.",
         style="yellow",
     )

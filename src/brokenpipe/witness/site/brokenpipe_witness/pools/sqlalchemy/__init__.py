@@ -3,6 +3,7 @@
 checkouts     taking a connection from the pool: waiting, pinging, connecting
 statements    errors on a connection that a request holds
 connections   how connections end: closed, invalidated, found dead by a ping
+constructor   how an engine was made
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from brokenpipe_witness import planes, pool_sampler, socket_state
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.pools.sqlalchemy import constructor
 from brokenpipe_witness.pools.sqlalchemy.connections import ConnectionInfo, attach_info, info_of, pool_number
 from brokenpipe_witness.request_context import (
     CURRENT_CHECKOUT,
@@ -177,6 +178,7 @@ def _wrap_creator(real: Method) -> Method:
 
 @never_raises
 def _record_connect(record: Any, connection: Any, pool: weakref.ref[Any], took_ns: int) -> None:
+    constructor.record(pool())
     info = ConnectionInfo(socket_state.port(connection), pool)
     attach_info(record, info)
     ms = milliseconds(took_ns)
