@@ -91,6 +91,32 @@ class Pool(Strict):
     peak_connections: int | None
 
 
+class Time(Strict):
+    requests: int
+    total: float
+    pool: float
+    connect: float
+    ping: float
+    statements: float
+    loop: float | None
+    elsewhere: float
+
+
+class LostSlot(Strict):
+    request: str
+    id: str
+    port: int | None
+    pool: int | None
+    out_s: float
+
+
+class LostSlots(Strict):
+    count: int
+    collected: int
+    by_request: dict[str, int]
+    example: LostSlot | None
+
+
 class Nested(Strict):
     request: str
     requests: int
@@ -148,6 +174,8 @@ class Phase(Strict):
     wrong_results: int
     server_connections: int | None
     client_connections: int | None
+    slots_lost: int | None
+    lost_slots: LostSlots | None
     loop_lag_ms: float | None
     left: Left | None
     owed: Owed | None
@@ -170,6 +198,7 @@ class Phase(Strict):
     arrivals: Arrived | None
     pool: Pool | None
     nested_checkouts: list[Nested] | None
+    time_ms: Time | None
 
 
 class Witness(Strict):

@@ -286,3 +286,17 @@ def test_the_arm_of_a_witness_is_in_its_files_name_alone(tmp_path: Path) -> None
     (folder / "witness-plain-12.ndjson").write_text('{"k":"connect","t":1,"port":2,"ms":3.0}\n')
     with open_history(folder) as history:
         assert history.rows("SELECT witness_arm FROM connects") == [("plain",)]
+
+
+def test_an_object_of_before_lacks_a_key(tmp_path: Path) -> None:
+    """A checkout of a history from before its last keys were recorded: they are NULL, and the line is read."""
+    (tmp_path / "experiment.ndjson").touch()
+    request = {"k": "request", "id": "User-1", "t0": 1, "checkouts": [{"port": 40_000}]}
+    tally = {"k": "tally", "t": 1, "checkouts": 3}  # a number under the same name
+    lines = "".join(json.dumps(line) + "\n" for line in (request, tally))
+    (tmp_path / "witness-plain-1.ndjson").write_text(lines)
+    with open_history(tmp_path) as history:
+        ((checkouts,),) = history.rows("SELECT checkouts FROM testimonies")
+        assert history.one("SELECT count(*) FROM unreadable")[0] == 0
+    assert checkouts[0]["port"] == 40_000
+    assert checkouts[0]["statements_ms"] is None

@@ -222,10 +222,15 @@ def _load(
             here = f"packed_{n} WHERE other IS NULL" if table is plain else f"lines_{n} WHERE {kind}"
             sources[table.name].append(here)
     for table in TABLES:
-        selected = [f"{name}::{kind} AS {name}" for name, kind in table.columns.items()]
+        selected = [f"{_cast_sql(name, kind)} AS {name}" for name, kind in table.columns.items()]
         selected += ["witness_arm"] * table.from_witness + ["id_hash"] * table.plain
         parts = (f"SELECT {', '.join(selected)} FROM {source}" for source in sources[table.name])
         connection.execute(f"CREATE {kept} {table.name} AS {' UNION ALL '.join(parts)}")
+
+
+def _cast_sql(name: str, kind: str) -> str:
+    """A column as its type. What fits is known by now; but an object of before that lacks a key fits TRY_CAST alone."""
+    return f"TRY_CAST({name} AS {kind})" if kind.startswith("STRUCT") else f"{name}::{kind}"
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, kept: Literal["VIEW", "TABLE"]) -> None:

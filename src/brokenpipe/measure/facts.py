@@ -32,6 +32,7 @@ from brokenpipe.measure.tables.arm_phase import arm_phase_stats, episodes_by_arm
 from brokenpipe.measure.tables.client_disconnects import with_client_disconnects
 from brokenpipe.measure.tables.estimates import Estimator
 from brokenpipe.measure.tables.failure_groups import with_attribution_counts
+from brokenpipe.measure.tables.lost_slots import with_lost_slots
 from brokenpipe.measure.tables.open_load import count_arrivals
 from brokenpipe.measure.tables.peak_connections import with_peak_connections
 from brokenpipe.measure.tables.pool_costs import with_round_trips
@@ -157,6 +158,7 @@ def _build_estimator(
     by_place = episodes_by_arm_phase(history, product(scenario.arms, reached), failed)
     errors = {phase.name: ERROR / plan.analyses_of(phase.name) for phase in scenario.phases}
     table = arm_phase_stats(history, by_place, failed, witnessed, errors)
+    table = with_lost_slots(history, table, witnessed)
     table = with_peak_connections(history, with_round_trips(scenario, table))
     table = with_recoveries(history, scenario, table)
     table = with_loop_lag(history, with_client_disconnects(history, table, witnessed))

@@ -8,6 +8,7 @@ from pathlib import Path
 from brokenpipe.history.reader import History, open_history, require_folder
 from brokenpipe.measure.assess import assess
 from brokenpipe.measure.facts import Facts, collect_facts
+from brokenpipe.measure.failures.witness_coverage import fully_witnessed_arms
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import nested_checkouts
 from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
@@ -15,6 +16,7 @@ from brokenpipe.measure.run_metadata import environment_rows, start_time
 from brokenpipe.measure.tables.failure_groups import failure_groups
 from brokenpipe.measure.tables.pool_settings import pool_settings
 from brokenpipe.measure.tables.pool_usage import pool_usage
+from brokenpipe.measure.tables.request_time import request_times
 from brokenpipe.measure.time_series.charts import chart_series, experiment_begin, experiment_end
 from brokenpipe.measure.validity.database import SPAN_S, phases_too_short_to_check
 from brokenpipe.measure.verdict.headline import headline
@@ -95,6 +97,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         machine=decided.machine,
         pools=pool_usage(history),
         pool_settings=pool_settings(history),
+        times=request_times(history, fully_witnessed_arms(facts.witness_coverage)),
         nested=nested_checkouts(history),
         max_connections=scenario.postgres.max_connections,
         witness_coverage=facts.witness_coverage,

@@ -19,7 +19,8 @@ class Metric(StrEnum):
 
     Counts and times are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
     this arm minus the control, paired by episode. `wrong_results`: requests that the locustfile declares failed in
-    these words. `server_connections`: the most that Postgres had of an arm at a look each second. `lost`, `doubled`
+    these words. `server_connections`: the most that Postgres had of an arm at a look each second. `slots_lost`:
+    connections that requests of the phase took from the pool and the service never gave back. `lost`, `doubled`
     and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the phase, from a
     strike to the first success after which the arm went on succeeding; `never_recovered` counts the strikes after
     which it did not. `unavailable_s`: how long requests waited and none was answered. `longest_wait_ms`: of any
@@ -34,6 +35,7 @@ class Metric(StrEnum):
     SWALLOWED = "swallowed"
     WRONG_RESULTS = "wrong_results"
     SERVER_CONNECTIONS = "server_connections"
+    SLOTS_LOST = "slots_lost"
     LOST = "lost"
     DOUBLED = "doubled"
     UNACKNOWLEDGED = "unacknowledged"
@@ -103,6 +105,7 @@ _COUNT_METRICS = frozenset(
         Metric.SWALLOWED,
         Metric.WRONG_RESULTS,
         Metric.SERVER_CONNECTIONS,
+        Metric.SLOTS_LOST,
         Metric.NEVER_RECOVERED,
     }
 )

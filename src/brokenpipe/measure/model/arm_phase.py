@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.attribution import AttributionCounts
+from brokenpipe.measure.model.lost_slots import LostSlots
 from brokenpipe.measure.model.pool_costs import MaskedDisconnects, PoolCost
 from brokenpipe.measure.model.recovery import NEVER
 from brokenpipe.measure.model.write_counts import WriteCounts
@@ -91,10 +92,18 @@ class ArmPhaseStats:
     broken_per_episode: PerEpisode | None = None  # None: no request, or the causes are not known
     failed_per_episode: PerEpisode | None = None  # None: no request
     seconds: float | None = None  # that its episodes lasted, pauses of users included
+    waited_s: float | None = None  # by its users, for all answers together
+    # Connections that were not given back after their requests. None: requests are not followed into the pool.
+    lost_slots: LostSlots | None = None
 
     @property
     def requests_per_s(self) -> float | None:
         return self.requests / self.seconds if self.seconds else None
+
+    @property
+    def mean_under_way(self) -> float | None:
+        """Requests under way on average, by Little's law. None: not known."""
+        return self.waited_s / self.seconds if self.seconds and self.waited_s is not None else None
 
     @property
     def never_recovered(self) -> int | None:

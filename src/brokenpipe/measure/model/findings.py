@@ -18,6 +18,7 @@ from brokenpipe.measure.model.episode_stats import EpisodeStats
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.model.request_time import TimeBreakdown
 from brokenpipe.measure.model.series import Timelines
 from brokenpipe.measure.model.validity import ArrivalCounts, Health, ValidityWarning
 from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
@@ -118,6 +119,7 @@ class Findings:
     episode_stats: Mapping[ArmPhase, EpisodeStats] = field(default_factory=dict)  # episode by episode
     machine: str = ""  # what latencies depend on
     pools: Mapping[ArmPhase, PoolUsage] = field(default_factory=dict)  # where a witness saw it
+    times: Mapping[ArmPhase, TimeBreakdown] = field(default_factory=dict)  # where a witness saw all of it
     nested: Mapping[ArmPhase, tuple[NestedCheckouts, ...]] = field(
         default_factory=dict
     )  # where there are any

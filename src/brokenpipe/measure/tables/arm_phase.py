@@ -108,6 +108,7 @@ def arm_phase_stats(
     masked, costs = masked_and_costs(history)
     intervals = _Intervals(by_place, errors)
     lasted = _seconds(history)
+    waited = {(arm, phase): ms / 1000 for arm, phase, ms in history.rows(_WAITED) if ms is not None}
     failed_at: dict[ArmPhase, list[FailedRequest]] = defaultdict(list)
     for failure in failures:
         failed_at[failure.arm, failure.phase].append(failure)
@@ -119,6 +120,7 @@ def arm_phase_stats(
             masked=masked.get((arm, phase), MaskedDisconnects()) if arm in witnessed else None,
             pool_cost=costs.get((arm, phase)) if arm in witnessed else None,
             seconds=lasted.get((phase, arm), lasted.get((phase, None))),
+            waited_s=waited.get((arm, phase)),
         )
         for arm, phase in by_place
     }
@@ -180,6 +182,8 @@ def _failure_stats(
         failed_per_episode=intervals.failed_per_episode(place),
     )
 
+
+_WAITED = "SELECT arm, phase, sum(waited_ms) FROM by_episode GROUP BY ALL"
 
 # Read once for both: `name` is NULL for all requests together.
 _LATENCIES = """

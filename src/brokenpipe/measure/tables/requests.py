@@ -79,8 +79,9 @@ _LATE = "LEFT JOIN (SELECT arm, hash(id) AS id_hash, ms AS late_ms FROM late) US
 # `p50` and `p95` are of successful requests.
 _BY_EPISODE = """
 CREATE TABLE by_episode AS
-SELECT arm, phase, episode, requests, successes, quantiles[1] AS p50, quantiles[2] AS p95 FROM (
+SELECT arm, phase, episode, requests, successes, waited_ms, quantiles[1] AS p50, quantiles[2] AS p95 FROM (
     SELECT arm, phase, episode, count(*) AS requests, count(*) FILTER (failure IS NULL) AS successes,
+           sum(ms::DOUBLE) AS waited_ms,
            quantile_cont(ms, [0.5, 0.95]) FILTER (failure IS NULL) AS quantiles
     FROM outcomes WHERE phase IS NOT NULL GROUP BY ALL
 )

@@ -272,6 +272,7 @@ _NOUNS = {  # of what is counted, and what follows the noun
     Metric.SWALLOWED: ("request", " answered with success although the database had failed"),
     Metric.WRONG_RESULTS: ("wrong result", ""),
     Metric.SERVER_CONNECTIONS: ("connection", " at Postgres, at most"),
+    Metric.SLOTS_LOST: ("connection", " never given back by the service"),
     Metric.LOST: ("acknowledged write", " missing"),
     Metric.DOUBLED: ("write", " committed more than once"),
     Metric.UNACKNOWLEDGED: ("write", " committed though not acknowledged"),

@@ -13,6 +13,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.model.pool_costs import PoolCost
 from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.model.request_time import TimeBreakdown
 from brokenpipe.measure.model.validity import ArrivalCounts
 from brokenpipe.measure.model.write_counts import WriteAudit
 
@@ -40,6 +41,7 @@ def arm_summary(findings: Findings, arm: str) -> Json:
             | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
             | {"pool": _pool(findings.pools.get((arm, phase)))}
             | {"nested_checkouts": _nested(findings.nested.get((arm, phase)))}
+            | {"time_ms": _time(findings.times.get((arm, phase)))}
             for phase, cell in cells.items()
         },
         "ledger": _write_counts(findings.ledger[arm]) if arm in findings.ledger else None,
@@ -109,6 +111,8 @@ def _requests(cell: ArmPhaseStats) -> Json:
         "wrong_results": cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0),
         "server_connections": cell.server_connections,
         "client_connections": cell.client_connections,
+        "slots_lost": None if cell.lost_slots is None else cell.lost_slots.count,
+        "lost_slots": None if cell.lost_slots is None else asdict(cell.lost_slots),
         "loop_lag_ms": cell.loop_lag_ms,
         "left": None if cell.client_disconnects is None else asdict(cell.client_disconnects),
         "owed": _attribution(cell.attribution),
@@ -186,6 +190,13 @@ def _pool(use: PoolUsage | None) -> Json | None:
         "peak_out": use.peak_out,
         "peak_connections": use.peak_connections,
     }
+
+
+def _time(found: TimeBreakdown | None) -> Json | None:
+    """Of a mean request. Null where the witness did not see all of it."""
+    if found is None:
+        return None
+    return {"requests": found.requests, "total": found.total_ms, **dict(found.parts())}
 
 
 def _nested(found: tuple[NestedCheckouts, ...] | None) -> list[Json] | None:
