@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from brokenpipe.errors import UsageError
 from brokenpipe.measure.compare.config_differences import config_differences
 from brokenpipe.measure.compare.loaded_run import read_run
 from brokenpipe.measure.run_metadata import recorded_plan
-from brokenpipe.plan.plan import Overrides, Plan, apply_overrides, make_plan
+from brokenpipe.plan.arms import ArmSettings
+from brokenpipe.plan.plan import Overrides, Plan, Sources, apply_overrides, make_plan
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.secrets.passed_variables import passed_variables
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
@@ -65,8 +66,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _plan(**changes: object) -> Plan:
-    made = scenario(STEADY).model_copy(update=changes)
+def _plan(arms: Mapping[str, Mapping[str, str]], **changes: object) -> Plan:
+    own = {arm: ArmSettings.model_validate(variables) for arm, variables in arms.items()}
+    made = scenario(STEADY).model_copy(update={"arms": own, **changes})
     return Plan(stem="mine", scenario=made, target=TARGET)
 
 
@@ -189,14 +191,14 @@ def resumed(project: Path) -> Callable[[], Plan]:
     """The recorded plan of the scenario in the project, with its secrets again."""
     file, target = project / "scenarios" / "it.toml", project / "targets" / "mine"
     recorded = redacted_plan(make_plan(Project(project), "it", Overrides())[0])
-    return lambda: restore_secrets(recorded, file, redacted_toml(FILE), target)
+    return lambda: restore_secrets(recorded, Sources(file, redacted_toml(FILE), target, file))
 
 
 def test_secrets_come_back_from_the_files(resumed: Callable[[], Plan], project: Path) -> None:
     """As long as the scenario file says what it said, each arm gets its own again; so does the target."""
     found = resumed()
     assert found.scenario.env == {"API_KEY": "hunter2"}
-    assert [arm["DB_PASSWORD"] for arm in found.scenario.arms.values()] == ["hunter3", "hunter4"]
+    assert [arm.variables["DB_PASSWORD"] for arm in found.scenario.arms.values()] == ["hunter3", "hunter4"]
     assert found.target.env == {"TOKEN": "hunter5"}
     assert redacted_plan(found) == redacted_plan(resumed())
 
@@ -239,8 +241,9 @@ def test_a_compose_file_holds_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_pat
     plan = _plan(env={"URL": "http://me:hunter2@x/"}, arms=arms, pass_env=("REGION",))
     layout = ComposeLayout(
         plan=plan, project="p", services_file=tmp_path, addresses=NetworkAddresses(IPv4Network("198.18.7.0/24")),
-        secrets=SecretFiles(tmp_path), labels={}, report=tmp_path, links=tmp_path, target_folder=tmp_path,
-        witness=tmp_path,         environments={arm: target_environment(plan, arm, tmp_path, 1, None) for arm in arms},
+        secrets=SecretFiles(tmp_path), labels={}, report=tmp_path, links=tmp_path, witness=tmp_path,
+        target_folders=dict.fromkeys(arms, tmp_path),
+        environments={arm: target_environment(plan, arm, tmp_path, 1, None) for arm in arms},
         max_connections=9, certificates=None,
     )  # fmt: skip
     written = json.dumps(layout.document())

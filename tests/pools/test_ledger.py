@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from brokenpipe.drive import write_ledger_reader as module
-from brokenpipe.drive.write_ledger_reader import DatabaseLedgerReader
+from brokenpipe.drive.write_ledger_reader import ArmLedger, DatabaseLedgerReader
 from brokenpipe.errors import TargetError
 from brokenpipe.history.writer import open_writer
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -47,6 +47,10 @@ def dsn(database: Postgres) -> str:
 Open = Callable[..., Any]
 
 
+def _ledger(statement: str, folder: Path) -> list[ArmLedger]:
+    return [ArmLedger(arm, database, statement, folder) for arm, database in ARM.items()]
+
+
 @pytest.fixture
 def books(tmp_path: Path, database: Postgres, monkeypatch: pytest.MonkeyPatch) -> Open:
     """A ledger with this statement; a service may go on for half a second."""
@@ -59,7 +63,7 @@ def books(tmp_path: Path, database: Postgres, monkeypatch: pytest.MonkeyPatch) -
             open_writer(path, "ledger") as log,
             open_writer(tmp_path / "experiment.ndjson", "experiment") as doubts,
         ):
-            yield DatabaseLedgerReader(statement, tmp_path / "target.toml", database, ARM, log, doubts)
+            yield DatabaseLedgerReader(_ledger(statement, tmp_path), database, log, doubts)
 
     return opened
 
@@ -162,7 +166,7 @@ def test_a_database_that_is_gone(
     with postgres(log_path=log_path, janitor=NoJanitor()) as gone:
         pass
     with books() as any_ledger:
-        ledger = DatabaseLedgerReader(COUNT, tmp_path, gone, ARM, any_ledger.log, any_ledger.doubts)
+        ledger = DatabaseLedgerReader(_ledger(COUNT, tmp_path), gone, any_ledger.log, any_ledger.doubts)
         ledger.end(_never)
     (balance,) = _records(tmp_path)
     assert balance["edge"] == "end"

@@ -97,6 +97,10 @@ def test_any_bytes_parse_or_are_explained(tmp_path_factory: pytest.TempPathFacto
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True)
 VARIABLES = st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), st.text(), max_size=3)
+VARIABLES_OF_ARM = VARIABLES.map(lambda env: {f"{name}X": value for name, value in env.items()})
+ARMS = st.builds(
+    lambda ours, env: {**ours, **env}, st.fixed_dictionaries({}, optional={"target": NAMES}), VARIABLES_OF_ARM
+)
 SECONDS = st.floats(min_value=0.2, max_value=3600)
 HELD = st.builds(
     lambda ms, jitter, direction: {"name": "latency", "ms": ms, "jitter_ms": jitter, "direction": direction},
@@ -116,7 +120,7 @@ PHASES = st.one_of(
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """A scenario that makes sense, as a file could hold it."""
-    arms = draw(st.dictionaries(NAMES, VARIABLES, min_size=1, max_size=4))
+    arms = draw(st.dictionaries(NAMES, ARMS, min_size=1, max_size=4))
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     phases = [{"name": name, **draw(PHASES)} for name in names]
     bound = st.sampled_from(["above", "below", "at_least", "at_most"])

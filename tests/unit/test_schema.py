@@ -33,7 +33,7 @@ BEYOND_A_SCHEMA = {
     "rate_in_percent",
     "request_on_a_count", "same_phase_name_twice", "seconds_on_a_kill", "several_that_do_not_fit",
     "strikes_of_latency", "strikes_of_nothing", "unknown_arm", "unknown_control", "unknown_phase",
-    "unknown_target",
+    "unknown_target", "arm_target_unknown",
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def resume(
         scenario_file = state.scenario_file or project.scenario_path(state.plan.stem)
         text = scenario_text(folder)
         sources = sources_of(project, scenario_file, text, state.plan)
-        state = replace(state, plan=restore_secrets(state.plan, scenario_file, text, sources.target_folder))
+        state = replace(state, plan=restore_secrets(state.plan, sources))
         require_passed(state.plan)
         engine = engine_for(
             StackKind(state.plan.stack), engine, check=bool(state.remaining or state.plan.looks)

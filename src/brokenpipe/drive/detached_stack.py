@@ -67,6 +67,7 @@ def serve(plan: Plan, sources: Sources, project: Project, engine: str | None = N
                 plan,
                 project=project,
                 target_folder=sources.target_folder,
+                other_folders=sources.other_folders,
                 report=folder,
                 janitor=daemon_janitor,
                 on_step=_ignore_step,

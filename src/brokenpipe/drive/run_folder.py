@@ -134,6 +134,7 @@ def write_environment(
         },
         "code": {
             "target": revision_of(sources.target_folder),
+            **{f"target {name}": revision_of(path) for name, path in sources.other_folders.items()},
             "locustfile": revision_of(sources.locustfile),
             "brokenpipe": revision_of(Path(brokenpipe.__file__).parent),
         },

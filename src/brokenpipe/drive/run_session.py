@@ -25,7 +25,7 @@ from brokenpipe.drive.nemesis import Nemesis, nemesis
 from brokenpipe.drive.renewal import RenewalWait, not_back_warning
 from brokenpipe.drive.watch.process_states import JANITOR
 from brokenpipe.drive.watch.watch import SilenceMonitor, watching
-from brokenpipe.drive.write_ledger_reader import LedgerReader, open_ledger
+from brokenpipe.drive.write_ledger_reader import ArmLedger, LedgerReader, open_ledger
 from brokenpipe.history.file_names import first_file
 from brokenpipe.history.fsync import Fsyncer, syncing
 from brokenpipe.history.inventory import compute_checksums, list_files
@@ -149,12 +149,20 @@ def ledger_begun(
     plan: Plan, sources: Sources, folder: Path, stack: Stack, log: Writer, part: int = 1
 ) -> Iterator[LedgerReader]:
     """The reader of the target's ledger, which has read what is there before any load. Raises TargetError."""
-    target_toml = sources.target_folder / "target.toml"
     path = first_file(folder, "ledger", part)
-    with open_ledger(plan.target.ledger, target_toml, stack, path, log) as ledger:
+    with open_ledger(_ledgers(plan, sources, stack), stack, path, log) as ledger:
         with ending_stopped_processes():
             ledger.begin()
         yield ledger
+
+
+def _ledgers(plan: Plan, sources: Sources, stack: Stack) -> list[ArmLedger]:
+    """The ledgers of the arms whose targets have one."""
+    return [
+        ArmLedger(name, arm.database, statement, sources.folder_of(plan.scenario.target_of(name)))
+        for name, arm in stack.arms.items()
+        if (statement := plan.target_of(name).ledger) is not None
+    ]
 
 
 @contextmanager

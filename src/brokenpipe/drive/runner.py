@@ -226,6 +226,7 @@ def _stack_spec(spec: RunSpec, run_janitor: Janitor, remains: ExitStack) -> Stac
         spec.plan,
         project=spec.project,
         target_folder=spec.sources.target_folder,
+        other_folders=spec.sources.other_folders,
         report=spec.folder,
         janitor=run_janitor,
         on_step=spec.report_step,
@@ -277,7 +278,7 @@ def _play(spec: RunSpec, session: RunSession) -> Outcome:
     ).run()
     if outcome == "done" and session.load.drained:
         session.load.begin_to_stop()  # it ends while the ledger is read
-    if spec.plan.target.ledger:
+    if spec.plan.arms_with_ledger:
         spec.report_step("reading the ledger")
     session.end()
     return outcome

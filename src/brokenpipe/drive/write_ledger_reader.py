@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -64,8 +64,18 @@ class LedgerReader(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ArmLedger:
+    """The ledger of one arm: its database, and the statement in the target.toml of that folder."""
+
+    arm: str
+    database: str
+    statement: str
+    target_folder: Path
+
+
 class NoLedgerReader:
-    """The reader of a target without a ledger."""
+    """The reader of targets without a ledger."""
 
     def begin(self) -> None:
         pass
@@ -78,42 +88,39 @@ class NoLedgerReader:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLedgerReader:
-    """The reader of a target with a ledger. Made by `open_ledger`. `databases`: the database of each arm."""
+    """The reader of the ledgers of targets that have one. Made by `open_ledger`."""
 
-    statement: str
-    target_toml: Path
+    ledgers: Sequence[ArmLedger]
     server: Postgres
-    databases: Mapping[str, str]
     log: Writer
     doubts: Writer
 
     def begin(self) -> None:
-        for arm in self.databases:
-            if error := self._read(arm, "begin"):
-                raise TargetError(
-                    self.target_toml, (Problem("ledger", self.statement, error),), remedy=REMEDY
-                )
+        for each in self.ledgers:
+            if error := self._read(each, "begin"):
+                found = Problem("ledger", each.statement, error)
+                raise TargetError(each.target_folder / "target.toml", (found,), remedy=REMEDY)
 
     def end(
         self, end_connections: Callable[[], None], silent_for_s: Callable[[], float] = lambda: 0.0
     ) -> None:
         if postgres_answers(self.server) is False:
-            for arm in self.databases:
-                self._write_summary(arm, "end", 0, NO_ANSWER)
+            for each in self.ledgers:
+                self._write_summary(each.arm, "end", 0, NO_ANSWER)
             return
         if self._arms_with_open_transactions():
             # A transaction behind a dead connection is neither committed nor rolled back until that connection ends.
             end_connections()
             for arm in self._arms_with_open_transactions():
                 self._record_doubt(arm)
-        for arm in self.databases:
-            self._read(arm, "end", lambda: silent_for_s() > STANDSTILL_S)
+        for each in self.ledgers:
+            self._read(each, "end", lambda: silent_for_s() > STANDSTILL_S)
 
-    def _read(self, arm: str, edge: Edge, give_up: Callable[[], bool] = lambda: False) -> str | None:
+    def _read(self, ledger: ArmLedger, edge: Edge, give_up: Callable[[], bool] = lambda: False) -> str | None:
         """Read and record one ledger. Returns the error that made it incomplete, if any."""
-        entries, error = 0, None
+        arm, entries, error = ledger.arm, 0, None
         try:
-            for key, count in _read_rows(self.server.dsn(self.databases[arm]), self.statement, give_up):
+            for key, count in _read_rows(self.server.dsn(ledger.database), ledger.statement, give_up):
                 self.log.write(LedgerEntry(arm=arm, edge=edge, key=key, count=count))
                 entries += 1
         except (psycopg.Error, _WrongShapeError) as problem:
@@ -126,7 +133,7 @@ class DatabaseLedgerReader:
 
     def _arms_with_open_transactions(self) -> list[str]:
         """The arms that still have an open transaction after a wait. A server that does not answer has none."""
-        arms = {database: arm for arm, database in self.databases.items()}
+        arms = {each.database: each.arm for each in self.ledgers}
         try:
             with connect_bounded(self.server.dsn(), within_s=SETTLE_S + 2.0, autocommit=True) as connection:
                 activity = _OpenTransactions(connection, list(arms))
@@ -200,12 +207,11 @@ def _count(value: object) -> int:
 
 @contextmanager
 def open_ledger(
-    statement: str | None, target_toml: Path, stack: Stack, path: Path, doubts: Writer
+    ledgers: Sequence[ArmLedger], stack: Stack, path: Path, doubts: Writer
 ) -> Iterator[LedgerReader]:
-    """A reader of the target's ledger that records into that file. Raises RecordingError."""
-    if statement is None:
+    """A reader of these ledgers that records into that file. Raises RecordingError."""
+    if not ledgers:
         yield NoLedgerReader()
         return
     with open_writer(path, "ledger") as log:
-        databases = {name: arm.database for name, arm in stack.arms.items()}
-        yield DatabaseLedgerReader(statement, target_toml, stack.postgres, databases, log, doubts)
+        yield DatabaseLedgerReader(ledgers, stack.postgres, log, doubts)

@@ -152,8 +152,8 @@ def read_families(folder: Path) -> Iterator[ComparisonFamily]:
 
 def demand_equal_arms(scenario: Scenario) -> None:
     """Raises UsageError unless there are several arms and nothing that differs between them."""
-    environments = {tuple(sorted(env.items())) for env in scenario.arms.values()}
-    if len(environments) != 1 or len(scenario.arms) < 2:
+    first, *others = scenario.arms.values()
+    if any(other != first for other in others) or len(scenario.arms) < 2:
         raise UsageError(
             f"the arms {', '.join(scenario.arms)} are not several equal ones: a difference would not be a false one",
             remedy="Calibrate with a scenario such as scenarios/equal_arms.toml.",

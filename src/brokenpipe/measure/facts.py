@@ -102,7 +102,10 @@ def collect_facts(history: History) -> Facts:
     begun = phase_findings(history, scenario)
     seen = coverage_by_arm(history, scenario.arms)
     explained = _explain_failures(history, scenario, seen)
-    kept_quiet, books = swallowed_errors(history), audit_writes(history, tuple(scenario.arms))
+    kept_quiet, books = (
+        swallowed_errors(history),
+        audit_writes(history, plan.arms_with_ledger or tuple(scenario.arms)),
+    )
     return Facts(
         plan=plan,
         environment=environment,

@@ -71,7 +71,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         users_per_arm=scenario.load.users,
         seed=scenario.seed,
         control=scenario.control,
-        arms={arm: dict(env) for arm, env in scenario.arms.items()},
+        arms=scenario.variables_by_arm(),
         shared_env=_shared_variables(facts.plan),
         phases=facts.phases,
         cells=facts.cells,
@@ -108,7 +108,8 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
 
 def _shared_variables(plan: Plan) -> dict[str, str]:
     """The variables of every arm; of those that were passed on, only the names are known."""
-    passed = dict.fromkeys((*plan.target.pass_env, *plan.scenario.pass_env), PASSED)
+    of_targets = (name for target in plan.targets.values() for name in target.pass_env)
+    passed = dict.fromkeys((*of_targets, *plan.scenario.pass_env), PASSED)
     return {**passed, **plan.scenario.env}
 
 

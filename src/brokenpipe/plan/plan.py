@@ -13,6 +13,7 @@ from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.faults import check_plugins
 from brokenpipe.files import describe_missing_file
 from brokenpipe.plan.errors.messages import did_you_mean, problem_of
+from brokenpipe.plan.phases import Name
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.scenario import LoadSettings, Scenario, parse_scenario
 from brokenpipe.plan.sequential import EpisodeRange, interim_analyses
@@ -57,6 +58,11 @@ class Plan(StrictModel):
     stem: str
     scenario: Scenario
     target: Target
+    """The scenario's own target."""
+
+    other_targets: Mapping[Name, Target] = Field(default_factory=dict)
+    """The targets of arms that have another one than the scenario, by their names."""
+
     looks: Mapping[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(default_factory=dict)
     """With --until-decided: after how many episodes each phase is judged. Without, once, at its end."""
 
@@ -68,6 +74,20 @@ class Plan(StrictModel):
 
     stack: StackKind = "local"
     """Where everything but the load runs."""
+
+    def target_of(self, arm: str) -> Target:
+        """The service that an arm runs."""
+        return self.other_targets.get(self.scenario.target_of(arm), self.target)
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The services that arms run, by the names of their folders."""
+        return {self.scenario.target_of(arm): self.target_of(arm) for arm in self.scenario.arms}
+
+    @property
+    def arms_with_ledger(self) -> tuple[str, ...]:
+        """The arms whose writes can be counted."""
+        return tuple(arm for arm in self.scenario.arms if self.target_of(arm).ledger)
 
     @property
     def episode_ranges(self) -> tuple[EpisodeRange, ...]:
@@ -94,6 +114,12 @@ class Sources:
     scenario_text: str
     target_folder: Path
     locustfile: Path
+    other_folders: Mapping[str, Path] = field(default_factory=dict)
+    """The folders of targets that arms have instead, by their names."""
+
+    def folder_of(self, target: str) -> Path:
+        """The folder of a target, by its name."""
+        return self.other_folders.get(target, self.target_folder)
 
 
 def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Plan, Sources]:
@@ -105,27 +131,34 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
     path = project.scenario_path(scenario)
     text, parsed = parse_scenario(path)
     folder = _find_target_folder(project, path, parsed)
-    target = parse_target(folder)
-    _check_dsn(path, parsed, overrides, target)
-    if problems := tuple(_ledger_problems(parsed, target, folder)):
-        raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
-    run = apply_overrides(parsed, overrides)
+    others = _find_other_folders(project, path, parsed)
     plan = Plan(
         stem=path.stem,
-        scenario=run,
-        target=target,
-        looks=_analyses(run, overrides),
+        scenario=parsed,
+        target=parse_target(folder),
+        other_targets={name: parse_target(each) for name, each in others.items()},
         soak_s=overrides.soak_s,
         stack=overrides.stack,
     )
+    _check_dsn(path, plan, overrides)
+    sources = Sources(path, text, folder, _find_locustfile(path, parsed), others)
+    if problems := tuple(_ledger_problems(plan, sources)):
+        raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
+    run = apply_overrides(parsed, overrides)
+    plan = plan.model_copy(update={"scenario": run, "looks": _analyses(run, overrides)})
     _ = plan.episode_ranges  # raises UsageError if there are none
-    return plan, Sources(path, text, folder, _find_locustfile(path, parsed))
+    return plan, sources
 
 
 def sources_of(project: Project, path: Path, text: str, plan: Plan) -> Sources:
     """The files behind a plan that was made before. Raises UsageError or ScenarioError if one is gone."""
+    scenario = plan.scenario
     return Sources(
-        path, text, project.target_folder(plan.scenario.target), _find_locustfile(path, plan.scenario)
+        path,
+        text,
+        project.target_folder(scenario.target),
+        _find_locustfile(path, scenario),
+        {name: project.target_folder(name) for name in plan.other_targets},
     )
 
 
@@ -199,7 +232,7 @@ def _keep_arms(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
             raise UsageError(
                 f"--only {arm}: no such arm", remedy=f"Correct it; {did_you_mean(arm, scenario.arms)}"
             )
-    arms = {name: env for name, env in scenario.arms.items() if name in only}
+    arms = {name: arm for name, arm in scenario.arms.items() if name in only}
     # If the control is left out, the first remaining arm becomes the control.
     control = scenario.control if scenario.control in arms else next(iter(arms))
     kept = tuple(
@@ -222,31 +255,49 @@ def _keep_arms(scenario: Scenario, only: tuple[str, ...]) -> dict[str, object]:
 
 
 def _find_target_folder(project: Project, path: Path, scenario: Scenario) -> Path:
+    return _find_folder(project, path, "target", scenario.target)
+
+
+def _find_other_folders(project: Project, path: Path, scenario: Scenario) -> dict[str, Path]:
+    """The folders of targets that arms have instead of the scenario's. Raises ScenarioError."""
+    return {
+        arm.target: _find_folder(project, path, f"arms.{name}.target", arm.target)
+        for name, arm in scenario.arms.items()
+        if arm.target and arm.target != scenario.target
+    }
+
+
+def _find_folder(project: Project, path: Path, key: str, target: str) -> Path:
     try:
-        return project.target_folder(scenario.target)
+        return project.target_folder(target)
     except UsageError as error:
-        found = Problem("target", repr(scenario.target), error.message)
+        found = Problem(key, repr(target), error.message)
         raise ScenarioError(path, (found,), remedy=error.remedy) from error
 
 
-def _check_dsn(path: Path, scenario: Scenario, overrides: Overrides, target: Target) -> None:
+def _check_dsn(path: Path, plan: Plan, overrides: Overrides) -> None:
     """Reject an own value of dsn_env: the harness sets it to the arm's proxy, and would overrule it silently.
 
-    Raises ScenarioError or UsageError.
+    Each arm is checked for the variable of its own target. Raises ScenarioError or UsageError.
     """
-    name = target.dsn_env
     why = "is dsn_env of its target.toml, which is set to the arm's proxy: leave it out here"
-    if name in overrides.env:
-        raise UsageError(f"--env {name}: {why}", remedy=_REMOVE_DSN)
-    keys = [f"env.{name}"] if name in scenario.env else []
-    keys += [f"arms.{arm}.{name}" for arm, env in scenario.arms.items() if name in env]
+    scenario = plan.scenario
+    names = {arm: plan.target_of(arm).dsn_env for arm in scenario.arms}
+    for name in dict.fromkeys(names.values()):
+        if name in overrides.env:
+            raise UsageError(f"--env {name}: {why}", remedy=_REMOVE_DSN)
+    keys = [f"env.{name}" for name in dict.fromkeys(names.values()) if name in scenario.env]
+    keys += [f"arms.{arm}.{name}" for arm, name in names.items() if name in scenario.arms[arm].variables]
     if keys:
         raise ScenarioError(path, tuple(Problem(key, "", why) for key in keys), remedy=_REMOVE_DSN)
 
 
-def _ledger_problems(scenario: Scenario, target: Target, folder: Path) -> Iterator[Problem]:
+def _ledger_problems(plan: Plan, sources: Sources) -> Iterator[Problem]:
+    scenario = plan.scenario
     for index, expectation in enumerate(scenario.expect):
-        if expectation.metric.needs_ledger and target.ledger is None:
+        arms = scenario.arms_of(expectation) if expectation.metric.needs_ledger else ()
+        if lacking := [arm for arm in arms if plan.target_of(arm).ledger is None]:
+            folder = sources.folder_of(scenario.target_of(lacking[0]))
             yield Problem(
                 f"expect[{index}].metric",
                 repr(expectation.metric.value),

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from brokenpipe.errors import Problem, ScenarioError
-from brokenpipe.plan.errors.messages import VARIABLE, did_you_mean
+from brokenpipe.plan.arms import ArmSettings, Environment, Variable
+from brokenpipe.plan.errors.messages import did_you_mean
 from brokenpipe.plan.expectations import EVERY_ARM, MAX_BOUND, Expectation
 from brokenpipe.plan.phases import TURN_S, Name, Phase
 from brokenpipe.plan.settings.pgbouncer import NO_PGBOUNCER_WITH_TLS, PgBouncerSettings
@@ -19,8 +20,6 @@ from brokenpipe.plan.settings.regression import RegressionSettings
 from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
 from brokenpipe.redaction import is_redacted
 
-Variable = Annotated[str, Field(pattern=VARIABLE)]
-Environment = Mapping[Variable, str]
 MAX_DEFAULT_USERS = 500  # users of an arm for an open load, each with a connection of its own to the service
 EXAMPLE_REMEDY = "scenarios/default.toml is a working example; `brokenpipe run --dry-run` checks a file."
 
@@ -93,8 +92,9 @@ class Scenario(StrictModel):
     """Names of variables, such as keys of other services, that every arm is given from the environment of the program.
     Their values are never written down."""
 
-    arms: Annotated[Mapping[Name, Environment], Field(min_length=1, max_length=16)]
-    """What is compared: for each arm, the environment variables in which it differs. All run side by side."""
+    arms: Annotated[Mapping[Name, ArmSettings], Field(min_length=1, max_length=16)]
+    """What is compared: for each arm, the environment variables in which it differs, or its target. All run side by
+    side."""
 
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=100, strict=False)]
     """What happens, in order."""
@@ -143,6 +143,23 @@ class Scenario(StrictModel):
         """The arms that an expectation applies to."""
         return tuple(self.arms) if expectation.arm == EVERY_ARM else (expectation.arm,)
 
+    def target_of(self, arm: str) -> str:
+        """The name of the service that an arm runs."""
+        return self.arms[arm].target or self.target
+
+    def variables_of(self, arm: str) -> Mapping[str, str]:
+        """The environment variables that the scenario gives an arm: those of all arms, and its own over them."""
+        return {**self.env, **self.arms[arm].variables}
+
+    def variables_by_arm(self) -> dict[str, Mapping[str, str]]:
+        """The environment variables in which each arm differs."""
+        return {name: arm.variables for name, arm in self.arms.items()}
+
+    def with_variables(self, env: Mapping[str, str], arms: Mapping[str, Mapping[str, str]]) -> Scenario:
+        """The same scenario with other values in `[env]`, and in each arm."""
+        changed = {name: self.arms[name].with_variables(variables) for name, variables in arms.items()}
+        return self.model_copy(update={"env": env, "arms": changed})
+
 
 def parse_scenario(path: Path) -> tuple[str, Scenario]:
     """Read a scenario file. Returns its text and the scenario. Raises ScenarioError with every mistake found."""
@@ -160,7 +177,7 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
         yield Problem("control", repr(scenario.control), f"must be an arm; {allowed}")
     for where, variables in (
         ("env", scenario.env),
-        *((f"arms.{arm}", env) for arm, env in scenario.arms.items()),
+        *((f"arms.{arm}", own) for arm, own in scenario.variables_by_arm().items()),
     ):
         yield from redacted_value_problems(where, variables)
     yield from pass_env_problems(scenario.pass_env, scenario.env)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from brokenpipe.plan.arms import VARIABLE_OF_ARM
 from brokenpipe.plan.expectations import BOUNDS
 from brokenpipe.plan.phases import KEYS_OF_PATTERNS
 from brokenpipe.plan.scenario import Scenario
@@ -26,6 +27,7 @@ def scenario_schema() -> Schema:
         each for each in definitions.values() if "const" in each.get("properties", {}).get("name", {})
     ):
         _complete_fault(fault)
+    _complete_arm(definitions["ArmSettings"])
     definitions["Phase"]["oneOf"] = [{"required": sorted(keys)} for keys in KEYS_OF_PATTERNS.values()]
     definitions["Expectation"]["oneOf"] = [{"required": [bound]} for bound in BOUNDS]
     return {"$schema": DIALECT, **schema, "title": "A scenario of brokenpipe"}
@@ -36,6 +38,12 @@ def _complete_fault(fault: Schema) -> None:
     fault["required"] = ["name", *fault.get("required", ())]
     del fault["properties"]["name"]["default"]
     fault["properties"]["name"]["description"] = "Which fault."
+
+
+def _complete_arm(arm: Schema) -> None:
+    """Say which names are variables: all others that are not ours are misspelt."""
+    arm["patternProperties"] = {VARIABLE_OF_ARM: arm["additionalProperties"]}
+    arm["additionalProperties"] = False
 
 
 def _for_toml(node: Any) -> Any:

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from brokenpipe.errors import Problem, TargetError
 from brokenpipe.files import describe_missing_file
+from brokenpipe.plan.arms import Environment, Variable
 from brokenpipe.plan.errors.messages import PATH, did_you_mean, shown
-from brokenpipe.plan.scenario import Environment, Variable, pass_env_problems, redacted_value_problems
+from brokenpipe.plan.scenario import pass_env_problems, redacted_value_problems
 from brokenpipe.plan.toml_model import StrictModel, read_toml, validated
 
 COMMAND_WORDS = ("python", "host", "port")

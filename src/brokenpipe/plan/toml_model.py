@@ -70,9 +70,11 @@ def validated(model: type[Model], data: object, path: Path, error: type[FileErro
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
+        found = invalid.errors(include_url=False)
+        by_place = {details["loc"]: details for details in reversed(found)}  # an unknown key is told once
         mistakes = [
             details
-            for details in invalid.errors(include_url=False)
+            for details in reversed(by_place.values())
             # pydantic counts the entries left after dropping wrong ones, which are reported already
             if not (details["type"] == "too_short" and details["input"])
         ]

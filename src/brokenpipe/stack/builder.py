@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from brokenpipe.plan.target import Target
+from brokenpipe.plan.plan import Plan
 from brokenpipe.stack.bypass_detector import BypassDetector
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.database import Database
@@ -64,9 +64,9 @@ def stop_together(targets: Sequence[Child]) -> None:
         stop.result()
 
 
-def _await_targets(services: Mapping[str, Service], target: Target) -> None:
-    for service in services.values():
-        wait_ready(service, target)
+def _await_targets(services: Mapping[str, Service], plan: Plan) -> None:
+    for arm, service in services.items():
+        wait_ready(service, plan.target_of(arm))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class _Builder:
             harness_host=self.runtime.harness_host,
             pgbouncer=pgbouncer,
             count_bypasses=self._bypass_detector(services),
-            await_targets=partial(_await_targets, services, self.spec.plan.target),
+            await_targets=partial(_await_targets, services, self.spec.plan),
             stop_targets=partial(stop_together, [service.child for service in services.values()]),
         )
 
@@ -135,15 +135,13 @@ class _Builder:
     ) -> Mapping[str, Service]:
         """All are started before the first is waited for, so that they come up together."""
         self.spec.on_step(f"starting {len(databases)} targets")
-        access = {arm: self._access(databases[arm], proxies[arm]) for arm in databases}
+        access = {arm: self._access(arm, databases[arm], proxies[arm]) for arm in databases}
         starts = self.runtime.targets(access)
         return {arm: self.running.enter_context(start) for arm, start in starts.items()}
 
-    def _access(self, database: Database, proxy: Proxy) -> DatabaseAccess:
-        certificates = database.server.certificates
-        return DatabaseAccess(
-            dsn_via_proxy(proxy, database, self.spec.plan.target, certificates), certificates
-        )
+    def _access(self, arm: str, database: Database, proxy: Proxy) -> DatabaseAccess:
+        target, certificates = self.spec.plan.target_of(arm), database.server.certificates
+        return DatabaseAccess(dsn_via_proxy(proxy, database, target, certificates), certificates)
 
     def _bypass_detector(self, services: Mapping[str, Service]) -> BypassDetector | None:
         addresses = self.runtime.bypass_addresses

@@ -76,7 +76,8 @@ def compose_runtime(spec: StackSpec) -> Iterator[ComposeRuntime]:
     spec.on_step("looking for a Docker engine")
     engine = find_engine(spec.engine)
     cleanup.sweep_dead(engine.client)
-    images = [POSTGRES_IMAGE, TOXIPROXY_IMAGE, spec.plan.target.image or AGENT_IMAGE]
+    targets = {each.image or AGENT_IMAGE: None for each in spec.plan.targets.values()}
+    images = [POSTGRES_IMAGE, TOXIPROXY_IMAGE, *targets]
     engine.require_images(images + ([PGBOUNCER_IMAGE] if spec.plan.scenario.pgbouncer else []), spec.on_step)
     with scratch_folder("brokenpipe-compose-", spec.janitor) as folder:
         layout = _make_layout(spec, SecretFiles(folder), engine)
@@ -121,7 +122,7 @@ def _make_layout(spec: StackSpec, secret_files: SecretFiles, engine: Engine) -> 
         labels=cleanup.labels(run_id),
         report=spec.report,
         links=spec.links_path,
-        target_folder=spec.target_folder.resolve(),
+        target_folders={name: spec.folder_of(name).resolve() for name in plan.scenario.arms},
         witness=SITE.resolve(),
         environments={name: spec.environment(name, certificates) for name in plan.scenario.arms},
         max_connections=required_connections(plan),
@@ -230,7 +231,7 @@ class ComposeRuntime:
     def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Service]]:
         """Their containers are created here: a container reads the file with its DSN when it is created."""
         for arm, reached in access.items():
-            dsn = f"{self.spec.plan.target.dsn_env}={reached.dsn}\n"
+            dsn = f"{self.spec.plan.target_of(arm).dsn_env}={reached.dsn}\n"
             self.layout.secrets.dsn(arm).write_text(dsn)
         self._create(*(f"agent-{arm}" for arm in access))
         return {arm: self._target(arm, index) for index, arm in enumerate(access)}

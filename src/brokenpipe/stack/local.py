@@ -70,9 +70,9 @@ class LocalRuntime:
     def _target(self, arm: str, access: DatabaseAccess) -> AbstractContextManager[Service]:
         spec = self.spec
         return start_service(
-            spec.plan.target,
+            spec.plan.target_of(arm),
             arm=arm,
-            folder=spec.target_folder,
+            folder=spec.folder_of(arm),
             dsn=access.dsn,
             env=spec.environment(arm, access.certificates),
             log_path=spec.logs / f"target-{arm}.log",

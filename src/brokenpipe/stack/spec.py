@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from brokenpipe.history.file_names import first_file
@@ -40,8 +41,14 @@ class StackSpec:
     """Whether containers get the packet filters that packet_drop needs. That takes root."""
     await_targets: bool = True
     """Whether targets are ready when the stack is. Else `Stack.await_targets` waits for them."""
+    other_folders: Mapping[str, Path] = field(default_factory=dict)
+    """The folders of targets that arms have instead of the scenario's, by their names."""
     remains: ExitStack | None = None
     """What ends parts that record nothing, later than the stack; None: they end with it."""
+
+    def folder_of(self, arm: str) -> Path:
+        """The folder of an arm's target."""
+        return self.other_folders.get(self.plan.scenario.target_of(arm), self.target_folder)
 
     @property
     def logs(self) -> Path:

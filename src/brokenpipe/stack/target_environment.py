@@ -35,14 +35,14 @@ def target_environment(
     Raises UsageError if a variable that is to be passed on is not set.
     """
     tls = certificates.environment if certificates else {}
+    target = plan.target_of(arm)
     variables = {
         **tls,
-        **plan.target.env,
-        **plan.scenario.env,
-        **plan.scenario.arms[arm],
+        **target.env,
+        **plan.scenario.variables_of(arm),
         **passed_variables(plan, arm),
     }
-    if not plan.target.witness:
+    if not target.witness:
         return variables
     pythonpath = variables.get("PYTHONPATH", "")
     secrets = {*passed_names(plan, arm), *(name for name in variables if is_secret_name(name))}

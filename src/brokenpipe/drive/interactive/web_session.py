@@ -180,6 +180,7 @@ class _WebSession:
             self._config.plan,
             project=self._config.project,
             target_folder=self._config.sources.target_folder,
+            other_folders=self._config.sources.other_folders,
             report=folder,
             janitor=self._janitor,
             on_step=partial(self._set_state, "preparing"),

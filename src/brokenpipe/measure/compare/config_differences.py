@@ -74,7 +74,11 @@ def _settings(plan: Plan) -> dict[str, str]:
     found |= {f"target.{key}": value for key, value in _flattened(plan.target.model_dump(mode="json"))}
     found |= {f"looks.{phase}": ", ".join(map(str, looks)) for phase, looks in plan.looks.items()}
     found["stack"] = plan.stack
-    found |= {f"value of {name}": PASSED for name in (*plan.target.pass_env, *plan.scenario.pass_env)}
+    for name, target in plan.other_targets.items():
+        of_target = _flattened(target.model_dump(mode="json"))
+        found |= {f"target {name}.{key}": value for key, value in of_target}
+    passed = (*plan.scenario.pass_env, *(each for one in plan.targets.values() for each in one.pass_env))
+    found |= {f"value of {name}": PASSED for name in passed}
     if plan.soak_s is not None:
         found["soak_s"] = f"{plan.soak_s:g}"
     return found

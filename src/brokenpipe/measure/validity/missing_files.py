@@ -62,7 +62,7 @@ def _removed_files(folder: Path, listed: dict[str, int]) -> Iterator[ValidityWar
 
 def _unrecorded_files(folder: Path, plan: Plan, listed: dict[str, int]) -> Iterator[ValidityWarning]:
     """Files that every run of any version has, with at least their opening line."""
-    for writer in (*_ALWAYS, *(["ledger"] if plan.target.ledger else [])):
+    for writer in (*_ALWAYS, *(["ledger"] if plan.arms_with_ledger else [])):
         known = any(writer_of(name) == writer for name in listed)
         if not known and not any(path.stat().st_size for path in folder.glob(f"{writer}*.ndjson")):
             yield _incomplete_warning(f"{writer}.ndjson", "is not there")

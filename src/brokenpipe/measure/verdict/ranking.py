@@ -147,7 +147,9 @@ def rank_arms(facts: Facts) -> Ranking | None:
 
 def ranked_by(scenario: Scenario) -> RankedBy:
     """Deaths in use count unless the arms differ in settings of their pool alone."""
-    arms = scenario.arms.values()
+    if len({scenario.target_of(arm) for arm in scenario.arms}) > 1:
+        return RankedBy.FAILED
+    arms = scenario.variables_by_arm().values()
     differing = {
         name for env in arms for name, value in env.items() if any(e.get(name) != value for e in arms)
     }

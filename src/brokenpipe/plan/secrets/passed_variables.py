@@ -14,8 +14,8 @@ from brokenpipe.plan.plan import Plan
 
 def passed_names(plan: Plan, arm: str) -> tuple[str, ...]:
     """Names of the variables that an arm's service gets from the environment, without those the arm sets itself."""
-    scenario, target = plan.scenario, plan.target
-    own = scenario.arms[arm]
+    scenario, target = plan.scenario, plan.target_of(arm)
+    own = scenario.arms[arm].variables
     of_target = [name for name in target.pass_env if name not in scenario.env]
     return tuple(name for name in dict.fromkeys([*of_target, *scenario.pass_env]) if name not in own)
 

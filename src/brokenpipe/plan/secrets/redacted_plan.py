@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.target import Target
 from brokenpipe.redaction import REDACTED, is_secret, is_secret_name, redacted_environments, redacted_text
 
 _TEXTS = (
@@ -29,18 +30,29 @@ _NO_COPY = """# The scenario file is not copied: {} could not be cut out of its 
 
 def redacted_plan(plan: Plan) -> Plan:
     """The same plan without secrets. Different secrets of one variable stay different."""
-    scenario, target = plan.scenario, plan.target
-    shared, of_target, *arms = redacted_environments([scenario.env, target.env, *scenario.arms.values()])
-    of_arms = dict(zip(scenario.arms, arms, strict=True))
-    changes = {
-        "env": of_target,
-        "dsn": redacted_text(target.dsn),
-        "command": tuple(map(redacted_text, target.command)),
-    }
+    scenario, others = plan.scenario, plan.other_targets
+    arms = scenario.variables_by_arm()
+    shared, of_target, *rest = redacted_environments(
+        [scenario.env, plan.target.env, *arms.values(), *(each.env for each in others.values())]
+    )
     return plan.model_copy(
         update={
-            "scenario": scenario.model_copy(update={"env": shared, "arms": of_arms}),
-            "target": target.model_copy(update=changes),
+            "scenario": scenario.with_variables(shared, dict(zip(arms, rest, strict=False))),
+            "target": _redacted_target(plan.target, of_target),
+            "other_targets": {
+                name: _redacted_target(target, env)
+                for (name, target), env in zip(others.items(), rest[len(arms) :], strict=True)
+            },
+        }
+    )
+
+
+def _redacted_target(target: Target, env: Mapping[str, str]) -> Target:
+    return target.model_copy(
+        update={
+            "env": env,
+            "dsn": redacted_text(target.dsn),
+            "command": tuple(map(redacted_text, target.command)),
         }
     )
 

@@ -8,42 +8,49 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brokenpipe.errors import UsageError
-from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.scenario import Scenario, parse_scenario
 from brokenpipe.plan.secrets.redacted_plan import redacted_toml
-from brokenpipe.plan.target import parse_target
+from brokenpipe.plan.target import Target, parse_target
 from brokenpipe.redaction import is_redacted, redacted, without_numbers
 
 
-def restore_secrets(recorded: Plan, scenario_file: Path, copy: str, target_folder: Path) -> Plan:
-    """The plan as it was run, given the scenario file, its copy in the report folder, and the target's folder.
+def restore_secrets(recorded: Plan, sources: Sources) -> Plan:
+    """The plan as it was run, given the scenario file, its copy in the report folder, and the folders of targets.
 
     A secret is in the scenario file or in target.toml. If that file has changed, the secret is taken from the variable
     of its name in the environment. Raises UsageError with the variables that have to be set for that.
     """
-    scenario, target = recorded.scenario, recorded.target
-    if not any(map(_has_redacted, (scenario.env, target.env, *scenario.arms.values()))) and not is_redacted(
-        f"{target.dsn}{target.command}"
+    scenario, target, others = recorded.scenario, recorded.target, recorded.other_targets
+    shown = scenario.variables_by_arm()
+    if not any(map(_has_redacted, (scenario.env, *shown.values()))) and not any(
+        _has_redacted(each.env) or is_redacted(f"{each.dsn}{each.command}")
+        for each in (target, *others.values())
     ):
         return recorded
-    original, of_target = _unchanged_scenario(scenario_file, copy), parse_target(target_folder)
+    original = _unchanged_scenario(sources.scenario_path, sources.scenario_text)
+    written = original.variables_by_arm() if original else {}
     search = _SecretLookup()
     env = search.restored(scenario.env, original.env if original else {})
-    arms = {
-        arm: search.restored(own, original.arms.get(arm, {}) if original else {})
-        for arm, own in scenario.arms.items()
+    arms = {arm: search.restored(own, written.get(arm, {})) for arm, own in shown.items()}
+    changes = {
+        "scenario": scenario.with_variables(env, arms),
+        "target": _restored_target(search, target, sources.target_folder),
+        "other_targets": {
+            name: _restored_target(search, each, sources.folder_of(name)) for name, each in others.items()
+        },
     }
-    env_of_target = search.restored(target.env, of_target.env)
     search.require_all()
-    changes: dict[str, object] = {"env": env_of_target}
-    if is_redacted(f"{target.dsn}{target.command}"):
-        changes |= {"dsn": of_target.dsn, "command": of_target.command}
-    return recorded.model_copy(
-        update={
-            "scenario": scenario.model_copy(update={"env": env, "arms": arms}),
-            "target": target.model_copy(update=changes),
-        }
-    )
+    return recorded.model_copy(update=changes)
+
+
+def _restored_target(search: _SecretLookup, shown: Target, folder: Path) -> Target:
+    """A target as its target.toml has it, as far as it was redacted."""
+    written = parse_target(folder)
+    changes: dict[str, object] = {"env": search.restored(shown.env, written.env)}
+    if is_redacted(f"{shown.dsn}{shown.command}"):
+        changes |= {"dsn": written.dsn, "command": written.command}
+    return shown.model_copy(update=changes)
 
 
 def _has_redacted(env: Mapping[str, str]) -> bool:

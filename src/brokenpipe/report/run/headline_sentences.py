@@ -166,7 +166,10 @@ def _writes(findings: Findings) -> Iterator[str]:
     if not total.asked:
         return
     lost = f"{total.lost:,}" if total.lost else "None"
-    said = f"{lost} of {formatting.plural(total.acknowledged, 'acknowledged write')} {_was_or_were(total.lost)} lost"
+    arms = formatting.listed([each.arm for each in read])
+    of_arms = f" of {arms}" if len(books) < len(findings.arms) else ""
+    asked = formatting.plural(total.acknowledged, "acknowledged write")
+    said = f"{lost} of {asked}{of_arms} {_was_or_were(total.lost)} lost"
     others = [
         f"{count:,} {what}"
         for count, what in (

@@ -35,15 +35,19 @@ def dry_run_lines(plan: Plan, sources: Sources) -> Iterator[RenderableType]:
     yield f"load        {asks} × {formatting.plural(len(scenario.arms), 'arm')}, seed {scenario.seed}\n"
     yield _phases(scenario)
     yield from _renewals(scenario)
-    for arm, env in scenario.arms.items():
-        mark = " (control)" if arm == scenario.control else ""
-        yield f"arm {arm}{mark}: {' '.join(f'{k}={v}' for k, v in {**scenario.env, **env}.items())}"
+    for name, arm in scenario.arms.items():
+        mark = " (control)" if name == scenario.control else ""
+        yield f"arm {name}{mark}: {' '.join((*arm.described, *_variables(scenario, name)))}"
     yield from _passed_variables(plan)
     yield f"\nIt will take about {plan.forecast_s:.0f} s, and a few more to start and to report."
     if plan.soak_s is not None:
         yield _rounds(plan)
     if plan.looks:
         yield _interim_analyses(plan)
+
+
+def _variables(scenario: Scenario, arm: str) -> Iterator[str]:
+    return (f"{name}={value}" for name, value in scenario.variables_of(arm).items())
 
 
 def _passed_variables(plan: Plan) -> Iterator[str]:

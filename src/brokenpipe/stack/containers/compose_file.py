@@ -127,7 +127,7 @@ class ComposeLayout:
     labels: Mapping[str, str]
     report: Path
     links: Path
-    target_folder: Path
+    target_folders: Mapping[str, Path]  # arm → the folder of its target
     witness: Path
     environments: Mapping[str, Mapping[str, str]]  # arm → its variables, without the DSN
     max_connections: int
@@ -232,13 +232,13 @@ class ComposeLayout:
         }
 
     def _agent(self, arm: str, address: str) -> dict[str, object]:
-        target = self.plan.target
+        target, folder = self.plan.target_of(arm), self.target_folders[arm]
         command = target.argv(python="python", host=address, port=str(TARGET_PORT))
         return self._service("agent", f"agent-{arm}", address) | {
             "image": target.image or AGENT_IMAGE,
             "user": _current_user(),
             "command": [_escape_dollars(part) for part in command],
-            "working_dir": str(self.target_folder),
+            "working_dir": str(folder),
             "environment": {
                 name: f"${{{_secret_variable(self, arm, name)}}}"
                 if self._is_secret(arm, name)
@@ -247,7 +247,7 @@ class ComposeLayout:
             },
             "env_file": [str(self.secrets.dsn(arm))],
             "volumes": [
-                _mount(self.target_folder),
+                _mount(folder),
                 _mount(self.witness),
                 _mount(self.report, read_only=False),
                 *([_mount(self.certificates.authority)] if self.certificates else []),
