@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.measure.recorded import RESET, Recorded, error
-from tests.unit.plans import KILL, STEADY, scenario
+from tests.unit.plans import KILL, STEADY, arms_of, scenario
 
 from brokenpipe.formatting import plain
 from brokenpipe.interval import Interval
@@ -206,7 +206,7 @@ def test_other_settings_than_a_pools_may_prevent_deaths_in_use() -> None:
     """A service that tries again is better than one that does not: there all failed requests count."""
     found = scenario(STEADY, arms=("plain", "pre_ping"))
     assert ranked_by(found) is RankedBy.PREVENTABLE
-    retries = found.model_copy(update={"arms": {"plain": {}, "retry": {"RETRIES": "1"}}})
+    retries = found.model_copy(update={"arms": arms_of({"plain": {}, "retry": {"RETRIES": "1"}})})
     assert ranked_by(retries) is RankedBy.FAILED
 
 

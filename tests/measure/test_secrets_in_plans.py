@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.measure.recorded import Recorded
-from tests.unit.plans import STEADY, TARGET, scenario
+from tests.unit.plans import STEADY, TARGET, arms_of, scenario
 from tests.unit.shell import Answer, assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.commands.options import parse_variables
@@ -18,7 +18,6 @@ from brokenpipe.errors import UsageError
 from brokenpipe.measure.compare.config_differences import config_differences
 from brokenpipe.measure.compare.loaded_run import read_run
 from brokenpipe.measure.run_metadata import recorded_plan
-from brokenpipe.plan.arms import ArmSettings
 from brokenpipe.plan.plan import Overrides, Plan, Sources, apply_overrides, make_plan
 from brokenpipe.plan.project import Project
 from brokenpipe.plan.secrets.passed_variables import passed_variables
@@ -67,8 +66,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _plan(arms: Mapping[str, Mapping[str, str]], **changes: object) -> Plan:
-    own = {arm: ArmSettings.model_validate(variables) for arm, variables in arms.items()}
-    made = scenario(STEADY).model_copy(update={"arms": own, **changes})
+    made = scenario(STEADY).model_copy(update={"arms": arms_of(arms), **changes})
     return Plan(stem="mine", scenario=made, target=TARGET)
 
 

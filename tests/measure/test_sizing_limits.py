@@ -11,7 +11,7 @@ import pytest
 from tests.measure.recorded import Recorded, error, link
 from tests.measure.test_advise import advise, flat
 from tests.measure.test_sizing import BLOCKS, gauge, sized, tally
-from tests.unit.plans import STEADY, scenario
+from tests.unit.plans import STEADY, arms_of, scenario
 from tests.unit.test_knee import USE
 
 from brokenpipe.interval import Interval
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Iterator[Recorded]:
 
 def recording(folder: Path, arms: Mapping[str, Mapping[str, str]]) -> Recorded:
     phase = {**STEADY, "seconds": 2.0 * BLOCKS}
-    plan = scenario(phase, arms=tuple(arms)).model_copy(update={"arms": arms})
+    plan = scenario(phase, arms=tuple(arms)).model_copy(update={"arms": arms_of(arms)})
     recorded = Recorded(folder / "sizing" / "20260101T000000Z", plan)
     recorded.phase("steady", [(2.0 * n, 2.0 * n + 2, None) for n in range(BLOCKS)])
     recorded.finish()

@@ -14,7 +14,7 @@ from tests.measure.recorded import CLOSED, REFUSED, Recorded
 from tests.report.browsing import open_from_disk
 from tests.report.run_pairs import A_FEW, NONE, SOME, recorded
 from tests.report.samples import HOSTILE
-from tests.unit.plans import KILL, SLOW, scenario
+from tests.unit.plans import KILL, SLOW, arms_of, scenario
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.measure.compare.runs import RunsCompared, compare
@@ -49,7 +49,7 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> RunsCompared:
             "versions": {"locust": HOSTILE},
             "code": {"target": {"revision": "b" * 40, "changes": "c" * 64}},
         },
-        arms={"plain": {}, "pre_ping": {}},
+        arms=arms_of({"plain": {}, "pre_ping": {}}),
     )
     return compare([base, new])
 

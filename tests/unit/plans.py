@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brokenpipe.errors import ScenarioError
+from brokenpipe.plan.arms import ArmSettings
 from brokenpipe.plan.scenario import Scenario
 from brokenpipe.plan.target import Target
 from brokenpipe.plan.toml_model import validated
@@ -16,6 +17,11 @@ KILL = {"name": "kill", "fault": {"name": "socket_kill"}, "episodes": 2, "every_
 SLOW = {"name": "slow", "fault": {"name": "latency", "ms": 25}, "seconds": 4}
 
 TARGET = Target(command=("{port}",), ready="/", dsn_env="DSN", dsn="{host}:{port}")
+
+
+def arms_of(variables: Mapping[str, Mapping[str, str]]) -> dict[str, ArmSettings]:
+    """Arms that differ in these variables, or keys."""
+    return {arm: ArmSettings.model_validate(own) for arm, own in variables.items()}
 
 
 def scenario(
