@@ -28,16 +28,21 @@ def run(tmp_path: Path) -> Recorded:
     return recorded
 
 
+def keep_one(run: Recorded, arm: str, at: float, **more: Any) -> str:
+    """A request of 100 ms that does not give back what it took."""
+    taken = checkout(run, at, held_ms=None)
+    return run.request(arm, at, 100, checkouts=[taken], testimony={"unreturned": 1}, **more)
+
+
 def keep(
     run: Recorded, at: float, *, back_after: float | None = None, collected: bool = False, **more: Any
 ) -> str:
-    """A request of 100 ms that does not give back what it took; `back_after` its end, somebody does."""
-    taken = checkout(run, at, held_ms=None)
-    request = run.request("plain", at, 100, checkouts=[taken], testimony={"unreturned": 1}, **more)
+    """Such a request; `back_after` its end, the connection comes back."""
+    request = keep_one(run, "plain", at, **more)
     if back_after is not None:
         run.witness(
             "plain", k="returned", t=run.at(at + 0.1 + back_after), id=request, port=40_000, of=1,
-            handed=taken["t"], ms=back_after * 1000, collected=collected,
+            handed=run.at(at), ms=back_after * 1000, collected=collected,
         )  # fmt: skip
     return request
 

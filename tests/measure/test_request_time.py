@@ -23,13 +23,13 @@ def checkout(run: Recorded, at: float, **changes: Any) -> dict[str, Any]:
     return line | changes
 
 
-def tally(run: Recorded, at: float, requests: int, **changes: Any) -> None:
+def tally(run: Recorded, at: float, requests: int, arm: str = "plain", **changes: Any) -> None:
     line = {
         "checkouts": requests, "pings": 0, "ping_ms": 0.0, "wait_ms": 0.0, "waits_ms": [], "held_ms": 0.0,
         "connects": 0, "connect_ms": 0.0, "failed_ping_ms": 0.0, "statements_ms": 0.0, "loop_ms": None,
         "request_ms": 0.0,
     }  # fmt: skip
-    run.witness("plain", k="tally", t0=run.at(at), t=run.at(at + 0.25), requests=requests, **(line | changes))
+    run.witness(arm, k="tally", t0=run.at(at), t=run.at(at + 0.25), requests=requests, **(line | changes))
 
 
 @pytest.fixture
@@ -55,7 +55,13 @@ def test_lines_and_sums_make_one_mean(run: Recorded) -> None:
         checkouts=[checkout(run, 1, wait_ms=20.0, ping_ms=4.0, connect_ms=8.0, statements_ms=40.0)],
         testimony={"loop_ms": 12.0, "unreturned": 0},
     )
-    parts = {"wait_ms": 12.0, "ping_ms": 3.0, "failed_ping_ms": 1.0, "connect_ms": 4.0, "statements_ms": 80.0}
+    parts: dict[str, Any] = {
+        "wait_ms": 12.0,
+        "ping_ms": 3.0,
+        "failed_ping_ms": 1.0,
+        "connect_ms": 4.0,
+        "statements_ms": 80.0,
+    }
     tally(run, 2, 3, request_ms=180.0, loop_ms=8.0, **parts)
     found = time_of(run)
     assert found is not None
@@ -108,7 +114,7 @@ def test_what_was_not_seen_is_not_known(unseen: str, tmp_path: Path) -> None:
     run.phase("steady", [(0, 4, None)])
     if unseen != "no pool":
         run.connect("plain", 0.1)
-    parts: dict[str, dict[str, float | None]] = {
+    parts: dict[str, dict[str, Any]] = {
         "an old history": {"request_ms": None, "statements_ms": None, "failed_ping_ms": None},
         "operations": {"request_ms": 60.0, "statements_ms": None},
         "no pool": {},

@@ -101,6 +101,10 @@ class ArmPhaseStats:
         return self.requests / self.seconds if self.seconds else None
 
     @property
+    def lost_slots_count(self) -> int | None:
+        return None if self.lost_slots is None else self.lost_slots.count
+
+    @property
     def mean_under_way(self) -> float | None:
         """Requests under way on average, by Little's law. None: not known."""
         return self.waited_s / self.seconds if self.seconds and self.waited_s is not None else None

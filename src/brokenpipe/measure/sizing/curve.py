@@ -22,9 +22,11 @@ from brokenpipe.formatting import milliseconds, percent, plural
 from brokenpipe.history.validity_codes import Code
 from brokenpipe.interval import Interval
 from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.lost_slots import lost_slots_text
 from brokenpipe.measure.model.nested_checkouts import NestedCheckouts, nested_checkouts_text, total_by_name
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.validity import ValidityWarning
+from brokenpipe.measure.model.waits_elsewhere import time_outside_text, waits_elsewhere
 from brokenpipe.measure.sizing.comparable_arms import FEWEST_SIZES, comparable_arms
 from brokenpipe.measure.stats.distributions import binomial_interval
 from brokenpipe.measure.stats.intervals import ERROR, mean_interval
@@ -33,6 +35,14 @@ FEWEST_EPISODES = 6  # with fewer, the interval of a mean says next to nothing
 TOLERABLE_SHARE = 0.1  # of the time that a request holds its connection: a tenth more is not noticeable
 PERCENTILE_REST = 0.05  # where more wait in vain, the 95th percentile is how long they wait, in every pool
 TOLERABLE_MS = 5.0  # at least: below it a busy machine is measured, not a pool
+
+
+class NoSize(StrEnum):
+    """Why no size is an answer, though the pools' sizes differ."""
+
+    NESTED = "nested"  # requests ask for a connection while they hold one
+    LOST = "lost"  # connections never come back
+    ELSEWHERE = "elsewhere"  # requests wait for something else than a connection
 
 
 class Sufficiency(StrEnum):
@@ -83,7 +93,7 @@ class PoolSize:
 class Sizing:
     """`sizes` from small to large; the `curve` is those of arms that are equal in everything else.
 
-    `left_out` says of each other arm in what it differs. `nested` are requests for which no size is enough.
+    `left_out` says of each other arm in what it differs. `no_size`: why a size is no answer; None: it may be one.
     `unsure` are sizes below the knee that may be enough as well. Without a knee, `why` says why; with one, it is empty.
     `doubts` are the reasons to mistrust the whole run: with any, nothing of this is certain.
     """
@@ -99,6 +109,7 @@ class Sizing:
     doubts: tuple[ValidityWarning, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     nested: tuple[NestedCheckouts, ...] = ()
+    no_size: NoSize | None = None
 
     @property
     def is_known(self) -> bool:
@@ -131,8 +142,9 @@ def sizing_curve(findings: Findings) -> Sizing | None:
     episodes = max(len(size.use.episode_p95_ms) for size in sizes)
     knee, why = find_knee(curve, episodes)
     nested = total_by_name(findings.nested.get((size.arm, phase), ()) for size in curve)
-    if nested:
-        knee, why = None, "; ".join(map(nested_checkouts_text, nested))
+    no_size = _no_size(findings, phase, curve, nested)
+    if no_size is not None:
+        knee, why = None, no_size[1]
     return Sizing(
         phase=phase,
         episodes=episodes,
@@ -145,6 +157,41 @@ def sizing_curve(findings: Findings) -> Sizing | None:
         doubts=doubts,
         left_out=left_out,
         nested=nested,
+        no_size=no_size[0] if no_size else None,
+    )
+
+
+def _no_size(
+    findings: Findings, phase: str, curve: Sequence[PoolSize], nested: Sequence[NestedCheckouts]
+) -> tuple[NoSize, str] | None:
+    """Why no size is an answer, and what shows it."""
+    if nested:
+        return NoSize.NESTED, "; ".join(map(nested_checkouts_text, nested))
+    lost = [
+        lost_slots_text(size.arm, phase, slots)
+        for size in curve
+        if (slots := findings.cell(size.arm, phase).lost_slots) is not None and slots.count
+    ]
+    if lost:
+        return NoSize.LOST, "; ".join(lost)
+    return _elsewhere(findings, phase, curve)
+
+
+def _elsewhere(findings: Findings, phase: str, curve: Sequence[PoolSize]) -> tuple[NoSize, str] | None:
+    """Where no pool, not even the smallest, was what requests waited for."""
+    known = [waits_elsewhere(findings, (size.arm, phase)) for size in curve]
+    found = [each for each in known if each is not None]
+    if len(found) < len(curve) or any(size.sufficiency is not Sufficiency.SUFFICIENT for size in curve):
+        return None
+    most = max(each.use.peak_out for each in found)
+    if most >= curve[-1].most:  # even the largest was full
+        return None
+    largest = found[-1]
+    smaller = f"; smaller ones than {curve[0].most} were not tried" if curve[0].most > most else ""
+    return NoSize.ELSEWHERE, (
+        f"In pools of {curve[0].most} to {curve[-1].most} connections nobody waited for one, and never more than "
+        f"{most} {'was' if most == 1 else 'were'} out while {largest.under_way:.1f} requests were under way on "
+        f"average; {time_outside_text(largest.time)}{smaller}"
     )
 
 

@@ -199,7 +199,7 @@ def _count(metric: Metric, cell: ArmPhaseStats) -> int | None:
         Metric.FAILED: cell.failed,
         Metric.SWALLOWED: cell.swallowed,
         Metric.SERVER_CONNECTIONS: cell.server_connections,
-        Metric.SLOTS_LOST: None if cell.lost_slots is None else cell.lost_slots.count,
+        Metric.SLOTS_LOST: cell.lost_slots_count,
         Metric.NEVER_RECOVERED: cell.never_recovered,
     }
     return counts[metric]

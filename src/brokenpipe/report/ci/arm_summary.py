@@ -111,7 +111,7 @@ def _requests(cell: ArmPhaseStats) -> Json:
         "wrong_results": cell.failed_by_class.get(ErrorClass.WRONG_RESULT.value, 0),
         "server_connections": cell.server_connections,
         "client_connections": cell.client_connections,
-        "slots_lost": None if cell.lost_slots is None else cell.lost_slots.count,
+        "slots_lost": cell.lost_slots_count,
         "lost_slots": None if cell.lost_slots is None else asdict(cell.lost_slots),
         "loop_lag_ms": cell.loop_lag_ms,
         "left": None if cell.client_disconnects is None else asdict(cell.client_disconnects),

@@ -14,10 +14,12 @@ from brokenpipe import formatting
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
+from brokenpipe.measure.model.lost_slots import REMEDY, lost_slots_text
 from brokenpipe.measure.model.nested_checkouts import nested_checkout_texts
 from brokenpipe.measure.model.verdict import Comparison, RankedBy
+from brokenpipe.measure.model.waits_elsewhere import limited_arm_texts
 from brokenpipe.measure.model.write_counts import WriteCounts
-from brokenpipe.measure.sizing.curve import sizing_curve
+from brokenpipe.measure.sizing.curve import NoSize, sizing_curve
 from brokenpipe.plan.expectations import Metric
 from brokenpipe.report import texts
 from brokenpipe.report.run.service import describe_standstills, describe_user_disconnects
@@ -31,7 +33,9 @@ def headline_sentences(findings: Findings) -> tuple[str, ...]:
         for say in (
             _wrong_answers,
             _nested,
+            _lost_slots,
             _knee,
+            _waits_elsewhere,
             _preventable,
             describe_standstills,
             describe_user_disconnects,
@@ -47,9 +51,23 @@ def headline_sentences(findings: Findings) -> tuple[str, ...]:
 def _knee(findings: Findings) -> Iterator[str]:
     """Of arms whose pools differ in size: which one is large enough."""
     sized = sizing_curve(findings)
-    said_above = sized is not None and any(each.waited for each in sized.nested)
-    if sized is not None and not said_above:
-        yield knee_sentence(sized)
+    if sized is None or sized.no_size is NoSize.LOST or any(each.waited for each in sized.nested):
+        return  # nothing to say, or it is said above
+    yield knee_sentence(sized)
+
+
+def _waits_elsewhere(findings: Findings) -> Iterator[str]:
+    """Of arms that work behind a lock or a limit."""
+    sized = sizing_curve(findings)
+    if sized is None or sized.no_size is not NoSize.ELSEWHERE:
+        yield from limited_arm_texts(findings)
+
+
+def _lost_slots(findings: Findings) -> Iterator[str]:
+    """Connections that never came back, and who took them."""
+    for (arm, phase), cell in findings.cells.items():
+        if cell.lost_slots is not None and cell.lost_slots.count:
+            yield f"{lost_slots_text(arm, phase, cell.lost_slots)}. {REMEDY}"
 
 
 def _nested(findings: Findings) -> Iterator[str]:

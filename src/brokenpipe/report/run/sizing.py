@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from brokenpipe import formatting
+from brokenpipe.measure.model import lost_slots, nested_checkouts
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing.advice import (
     HEADROOM,
     ServiceDemand,
@@ -15,8 +15,17 @@ from brokenpipe.measure.sizing.advice import (
     largest_within,
     rule_of_thumb_size,
 )
-from brokenpipe.measure.sizing.curve import PoolSize, Sizing, Sufficiency
+from brokenpipe.measure.sizing.curve import NoSize, PoolSize, Sizing, Sufficiency
 from brokenpipe.plan.settings.postgres import RESERVED_CONNECTIONS
+
+REMEDIES = {
+    NoSize.NESTED: nested_checkouts.REMEDY,
+    NoSize.LOST: lost_slots.REMEDY,
+    NoSize.ELSEWHERE: (
+        "Look for a lock, a limit of threads or tasks, or a call to another service around the work with the database."
+    ),
+}
+"""What to do where no size is an answer."""
 
 HEADS = (
     "pool size",
@@ -119,8 +128,13 @@ def _wait_shown_ms(wait_ms: float) -> float:
 
 def knee_sentence(sizing: Sizing) -> str:
     """Say where the knee is and what that means, or why nobody knows."""
-    if sizing.nested:
-        return f"No pool size is enough. {sizing.why}. {REMEDY}"
+    if sizing.no_size is NoSize.ELSEWHERE:
+        return (
+            "Pool size makes no difference here: requests wait elsewhere in the service. "
+            f"{sizing.why}. {REMEDIES[sizing.no_size]}"
+        )
+    if sizing.no_size is not None:
+        return f"No pool size is enough. {sizing.why}. {REMEDIES[sizing.no_size]}"
     if sizing.knee is None:
         return f"Where the knee is, this run cannot say: {sizing.why}."
     said = (

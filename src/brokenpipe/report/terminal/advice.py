@@ -12,13 +12,17 @@ from rich.text import Text
 
 from brokenpipe import formatting
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.model.nested_checkouts import REMEDY
 from brokenpipe.measure.sizing.advice import Advice, ServiceDemand
-from brokenpipe.measure.sizing.curve import Sizing, Sufficiency
+from brokenpipe.measure.sizing.curve import NoSize, Sizing, Sufficiency
 from brokenpipe.report import texts
 from brokenpipe.report.run import pool_settings
 from brokenpipe.report.run import sizing as curve
 
+_WITHOUT_SIZE = {
+    NoSize.NESTED: "No size is enough as long as requests ask for a connection while they hold one.",
+    NoSize.LOST: "No size is enough as long as connections are not given back.",
+    NoSize.ELSEWHERE: "Every size that was tried is enough, and none makes a request faster: they wait elsewhere.",
+}
 _STYLE = {Sufficiency.TOO_SMALL: "red", Sufficiency.UNDECIDED: "yellow", Sufficiency.SUFFICIENT: "green"}
 _MARK = {True: "✓", False: "✗"}
 _INDENT = (0, 0, 0, 2)
@@ -111,8 +115,8 @@ def undecided_lines(sizing: Sizing, asked: ServiceDemand | None, run: str) -> It
 
 
 def _open_question(sizing: Sizing) -> str:
-    if sizing.nested:
-        return "No size is enough as long as requests ask for a connection while they hold one."
+    if sizing.no_size is not None:
+        return _WITHOUT_SIZE[sizing.no_size]
     return "Undecided: which size is enough. The run has none that is known to be, so there is nothing to scale from."
 
 
@@ -133,8 +137,8 @@ def _lower_bound(asked: ServiceDemand) -> str:
 
 
 def _next_run(sizing: Sizing) -> str:
-    if sizing.nested:
-        return REMEDY
+    if sizing.no_size is not None:
+        return curve.REMEDIES[sizing.no_size]
     return "what is said of the curve above; then run it again, and ask again."
 
 
