@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -197,49 +198,46 @@ def wire(toxiproxy: ToxiproxyServer, database: Postgres, how: str) -> Iterator[W
 
 
 @pytest.fixture
-def start(tmp_path: Path, request: pytest.FixtureRequest) -> Start:
+def start(tmp_path: Path) -> Start:
     """Starts a service with the witness in it. No password may ever be in what that writes."""
+    return partial(running, tmp_path)
 
-    @contextmanager
-    def starting(
-        app: str = "pooled",
-        *,
-        wire: Wire | None = None,
-        driver: str = "asyncpg",
-        dsn: str = "",
-        engine: Mapping[str, object] | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> Iterator[Service]:
-        port = free_port()
-        variables = {"DSN": dsn or (wire.dsn(driver) if wire else ""), "ENGINE": json.dumps(engine or {})}
-        with (
-            ThreadPoolExecutor() as client,  # outermost: its requests end when the service does
-            child(
-                app,
-                [sys.executable, "-m", "uvicorn", f"{app}:app", "--host", LOOPBACK, "--port", str(port)],
-                log_path=tmp_path / "service.log",
-                janitor=NoJanitor(),
-                env=clean_environment(
-                    environment(ARM, tmp_path)
-                    | {"BROKENPIPE_EVERY_REQUEST": "1"}
-                    | variables
-                    | dict(env or {})
-                ),
-                cwd=APPS,
-            ) as process,
-        ):
-            service = Service(
-                f"http://{LOOPBACK}:{port}", process, tmp_path, wire.port if wire else 0, client
-            )
-            until(lambda: _answers(service), "the service to answer")
-            yield service
-            process.stop(signal.SIGKILL, PATIENCE_S)
-        testimony = "".join(path.read_text() for path in tmp_path.glob("witness-*"))
-        if wire is not None:
-            assert wire.database.password not in testimony, "a password was written"
-        assert '"k":"trouble"' not in testimony, "the witness had trouble"
 
-    return starting
+@contextmanager
+def running(
+    folder: Path,
+    app: str = "pooled",
+    *,
+    wire: Wire | None = None,
+    driver: str = "asyncpg",
+    dsn: str = "",
+    engine: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
+    """A service whose witness writes into `folder`."""
+    port = free_port()
+    variables = {"DSN": dsn or (wire.dsn(driver) if wire else ""), "ENGINE": json.dumps(engine or {})}
+    with (
+        ThreadPoolExecutor() as client,  # outermost: its requests end when the service does
+        child(
+            app,
+            [sys.executable, "-m", "uvicorn", f"{app}:app", "--host", LOOPBACK, "--port", str(port)],
+            log_path=folder / "service.log",
+            janitor=NoJanitor(),
+            env=clean_environment(
+                environment(ARM, folder) | {"BROKENPIPE_EVERY_REQUEST": "1"} | variables | dict(env or {})
+            ),
+            cwd=APPS,
+        ) as process,
+    ):
+        service = Service(f"http://{LOOPBACK}:{port}", process, folder, wire.port if wire else 0, client)
+        until(lambda: _answers(service), "the service to answer")
+        yield service
+        process.stop(signal.SIGKILL, PATIENCE_S)
+    testimony = "".join(path.read_text() for path in folder.glob("witness-*"))
+    if wire is not None:
+        assert wire.database.password not in testimony, "a password was written"
+    assert '"k":"trouble"' not in testimony, "the witness had trouble"
 
 
 def _answers(service: Service) -> bool | None:

@@ -22,6 +22,7 @@ class WitnessCheckout:
     wait_ms: float | None = None
     ping_ms: float | None = None
     connect_ms: float | None = None
+    backoff_ms: float | None = None
     fresh: bool | None = None
     dead: bool | None = None
     held_ms: float | None = None
@@ -38,6 +39,21 @@ class WitnessException:
     sqlstate: str | None = None
     errno: int | None = None
     invalidated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessPoolState:
+    """What a pool was at when it gave no connection: counted since it was asked for this one.
+
+    `last_failure`: how the last connection could not be opened. `backoff_ms`: its pauses between dead connections.
+    """
+
+    out: Int32 | None = None
+    most: Int32 | None = None
+    failed_pings: Int32 | None = None
+    failed_connects: Int32 | None = None
+    last_failure: Sequence[WitnessException] | None = None
+    backoff_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,7 @@ class WitnessOperation:
     pid: int | None = None
     on_loop: bool | None = None
     holding: Int32 | None = None
+    pool_state: WitnessPoolState | None = None
     disconnect: bool | None = None
     chain: Sequence[WitnessException] | None = None
 

@@ -2,12 +2,17 @@
 
 requests          plane: the request, its id, status, the exception that left the application
 pools             plane: taking a connection from a pool, errors on it, and how it ends
+connections       plane: drivers, for their own pools and for connections that are opened outside of any
 planes            which libraries of each plane this process uses
 import_hook       runs when the target imports a library that is known, and not before
 aggregates        sums over unremarkable requests
 pool_sampler      the pool's numbers, four times a second
 slow_operations   requests that hang, and where
 event_loop        how late the service's event loop runs its timers
+pool_state        a driver's pool: its number, what it holds, its limits
+connection_info   a driver's connection, until it is closed
+opening           opening a connection, and for whom
+operations        statements on a driver's connection, and their errors
 request_context   the state of the current request, which the others write into
 socket_state      a connection's socket: its port, and whether it has ended
 exception_chain   an exception and its causes, as data
@@ -22,6 +27,8 @@ from importlib import import_module
 from typing import Callable
 
 INSTRUMENTATIONS = {
+    "psycopg.connection_async": "connections.psycopg",
+    "psycopg_pool": "pools.psycopg_pool",
     "sqlalchemy": "pools.sqlalchemy",
     "uvicorn.config": "requests.uvicorn",
 }

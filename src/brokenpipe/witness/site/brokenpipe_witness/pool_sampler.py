@@ -16,12 +16,14 @@ from typing import Any
 
 from brokenpipe_witness import aggregates, slow_operations
 from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.pool_state import PoolState
 from brokenpipe_witness.safe_call import never_raises
 
 EVERY_S = 0.25
 TICK_EVERY = 4  # turns
 
-_pools: list[weakref.ref[Any]] = []
+_pools: list[weakref.ref[Any]] = []  # SQLAlchemy's
+_states: list[PoolState] = []  # of the pools of drivers
 _thread_pid: int | None = None  # the process in which the thread runs: a fork leaves threads behind
 
 
@@ -32,12 +34,18 @@ def add_pool(pool: Any) -> None:
         _pools.append(weakref.ref(pool, _forget))
 
 
+def add_state(state: PoolState) -> None:
+    """Sample the pool of a driver from now on."""
+    _states.append(state)
+
+
 def totals() -> dict[str, int] | None:
     """Size, idle, out and overflow over all pools; None without a pool.
 
     The pool of an engine that was disposed of is freed at once, unless a connection of it is still out.
     """
     numbers = [_numbers(pool) for pool in (reference() for reference in tuple(_pools)) if pool is not None]
+    numbers += [sample for sample in (state.numbers() for state in tuple(_states)) if sample is not None]
     if not numbers:
         return None
     return {name: sum(sample[name] for sample in numbers) for name in numbers[0]}
@@ -82,7 +90,13 @@ def _limits() -> dict[str, float | None]:
     beyond = [getattr(pool, "_max_overflow", -1) for pool in pools]
     waits = [getattr(pool, "_timeout", None) for pool in pools]
     endless = any(more < 0 or not pool.size() for pool, more in zip(pools, beyond, strict=True))
-    most = None if endless else sum(pool.size() for pool in pools) + sum(beyond)
+    limits = [state.limits() for state in tuple(_states)]
+    waits += [timeout_s for _, timeout_s in limits]
+    of_drivers = [most for most, _ in limits]
+    endless = endless or None in of_drivers
+    most = (
+        None if endless else sum(pool.size() for pool in pools) + sum(beyond) + sum(filter(None, of_drivers))
+    )
     return {"most": most, "timeout_s": max((wait for wait in waits if wait is not None), default=None)}
 
 

@@ -33,11 +33,14 @@ class Checkout:
     __slots__ = (
         "alive_at",
         "asked",
+        "backoff_began",
+        "backoff_ns",
         "busy",
         "connect_began",
         "connect_ns",
         "dead",
         "failed_ping_ns",
+        "failed_pings",
         "handed",
         "holding",
         "last_used",
@@ -75,6 +78,9 @@ class Checkout:
         self.wait_ns = 0
         self.ping_ns: int | None = None
         self.failed_ping_ns: int | None = None  # until the pool has reacted to it
+        self.failed_pings = 0  # of a pool that tries another connection after each
+        self.backoff_ns: int | None = None  # it pauses between them: no wait for others, no ping, no connect
+        self.backoff_began: int | None = None  # it pauses since then
         self.ping_began_dead: bool | None = None  # was the socket dead when the last ping began?
         self.connect_began: int | None = None
         self.connect_ns: int | None = None
@@ -134,8 +140,9 @@ class Checkout:
 
     @property
     def taken_ns(self) -> int:
-        """What the pool and the database took: waiting, pinging, connecting, and all operations."""
-        return self.wait_ns + (self.ping_ns or 0) + (self.connect_ns or 0) + (self.statements_ns or 0)
+        """What the pool and the database took: waiting, pinging, connecting, pauses, and all operations."""
+        pool = self.wait_ns + (self.ping_ns or 0) + (self.connect_ns or 0) + (self.backoff_ns or 0)
+        return pool + (self.statements_ns or 0)
 
     def waiting_for(self) -> dict[str, Any] | None:
         """The operation that the request waits for; None between two operations."""
@@ -180,6 +187,7 @@ class Checkout:
             "wait_ms": milliseconds(self.wait_ns),
             "ping_ms": milliseconds(self.ping_ns),
             "connect_ms": milliseconds(self.connect_ns),
+            "backoff_ms": milliseconds(self.backoff_ns),
             "fresh": self.connect_began is not None,
             "dead": self.dead,
             "held_ms": milliseconds(held),
@@ -201,9 +209,11 @@ class RequestContext:
         "client_left_ns",
         "errors",
         "id",
+        "kept",
         "last_error",
         "last_stall",
         "late_since",
+        "over",
         "pending_checkout",
         "pool",
         "response_began_ns",
@@ -227,6 +237,8 @@ class RequestContext:
         self.errors: list[dict[str, Any]] = []
         self.last_error = 0  # the exception's id(), which does not keep it alive
         self.pool: dict[str, int] | None = None
+        self.over = False  # its line is written; what it left behind, a task or a timer, is not part of it
+        self.kept: dict[Any, Checkout] | None = None  # its use of connections that belong to no pool
 
     def add_error(
         self,
@@ -239,10 +251,12 @@ class RequestContext:
         checkout: Checkout | None = None,
         disconnect: bool | None = None,
         holding: int | None = None,
+        pool_state: dict[str, Any] | None = None,
     ) -> None:
-        """Add an error that SQLAlchemy raises to the application, which may or may not handle it.
+        """Add an error that a library raises to the application, which may or may not handle it.
 
-        `error` is what the driver raised; `described` is what the application gets.
+        `error` is what the driver raised; `described` is what the application gets. `pool_state`: what a pool that
+        gave no connection was at.
         """
         self.last_error = id(error)
         if self.pool is None:
@@ -256,6 +270,7 @@ class RequestContext:
                 **(checkout.operation_state(where) if checkout else _NO_OPERATION),
                 "disconnect": disconnect,
                 "holding": holding,
+                "pool_state": pool_state,
                 "pid": os.getpid(),
                 "on_loop": get_ident() == self.thread,
                 "chain": describe(described),
@@ -303,6 +318,7 @@ class RequestContext:
         """Write the line of a request that has ended, or add it to the aggregates if it was unremarkable."""
         failed = raised is not None or (self.status or 0) >= 500
         ended = now()
+        self.over = True
         if not failed and self.client_left_ns is None and aggregates.add(self, ended):
             return
         write(
@@ -339,7 +355,13 @@ CURRENT_REQUEST: ContextVar[RequestContext | None] = ContextVar("brokenpipe_requ
 CURRENT_CHECKOUT: ContextVar[Checkout | None] = ContextVar("brokenpipe_checkout", default=None)
 
 
+def current_request() -> RequestContext | None:
+    """The current request; None also for what a request left behind: tasks and timers copy its context."""
+    request = CURRENT_REQUEST.get()
+    return None if request is None or request.over else request
+
+
 def current_request_id() -> str | None:
     """The id of the current request."""
-    request = CURRENT_REQUEST.get()
+    request = current_request()
     return request.id if request else None

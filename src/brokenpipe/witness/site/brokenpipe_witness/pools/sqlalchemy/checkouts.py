@@ -17,6 +17,7 @@ from typing import Any
 from brokenpipe_witness import planes, pool_sampler, socket_state
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
+from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
 from brokenpipe_witness.patching import Method, wrap
 from brokenpipe_witness.pools.sqlalchemy import constructor
 from brokenpipe_witness.pools.sqlalchemy.connections import ConnectionInfo, attach_info, info_of, pool_number
@@ -162,11 +163,15 @@ def _wrap_creator(real: Method) -> Method:
             checkout.stage, checkout.stage_began = "connect", began
             if checkout.connect_began is None:
                 checkout.connect_began = began
+            opener = OPENER.get()
+            OPENER.set(RECORDED_ELSEWHERE)  # here, and not by the instrumentation of the driver
             try:
                 connection = create(record)
             except BaseException as error:
                 _record_connect_failure(began, its_pool, error)
                 raise
+            finally:
+                OPENER.set(opener)
             checkout.connect_ns = (checkout.connect_ns or 0) + now() - began
             _record_connect(record, connection, its_pool, now() - began)
             return connection

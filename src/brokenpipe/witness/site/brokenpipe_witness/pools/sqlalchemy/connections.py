@@ -5,7 +5,6 @@ A `ConnectionInfo` is kept in the pool's own `record.info`, which the pool clear
 
 from __future__ import annotations
 
-import itertools
 import time
 import weakref
 from threading import get_ident
@@ -14,6 +13,7 @@ from typing import Any
 from brokenpipe_witness import socket_state
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method, wrap
+from brokenpipe_witness.pool_state import next_pool_number
 from brokenpipe_witness.request_context import (
     CURRENT_CHECKOUT,
     CURRENT_REQUEST,
@@ -26,7 +26,6 @@ from brokenpipe_witness.safe_call import never_raises
 _KEY = "brokenpipe_witness"
 # Numbers of pools, in the order of their first connections.
 _POOL_NUMBERS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-_NEXT_NUMBER = itertools.count(1)
 _COLLECTING: set[int] = set()  # threads in which the garbage collector gives back a connection
 
 
@@ -51,7 +50,7 @@ def pool_number(pool: Any) -> int | None:
     if pool is None:
         return None
     if pool not in _POOL_NUMBERS:
-        _POOL_NUMBERS[pool] = next(_NEXT_NUMBER)
+        _POOL_NUMBERS[pool] = next_pool_number()
     return _POOL_NUMBERS[pool]
 
 
