@@ -95,12 +95,8 @@ async def check_pool():
     await library.check()
 
 
-PATHS = {
-    f"/{each.__name__}": each
-    for each in (
-        select, hold, nested, in_turn, commit, give_back, busy, wrong, cancelled, lost, release, held, open_pool, check_pool,
-    )
-}  # fmt: skip
+ACTIONS = (select, hold, nested, in_turn, commit, give_back, busy, wrong, cancelled, lost)
+PATHS = {f"/{each.__name__}": each for each in (*ACTIONS, release, held, open_pool, check_pool)}
 
 
 async def app(scope, receive, send):
