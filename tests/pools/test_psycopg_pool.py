@@ -32,6 +32,7 @@ def test_a_check_masks_dead_connections_and_pauses_between_them(serve, wire, nam
         assert 800 < checkout["backoff_ms"] < 5000
         assert 0 < checkout["ping_ms"] < 800
         assert checkout["wait_ms"] < 800
+        assert 0 < checkout["failed_ping_ms"] < 800
         failed = service.lines("ping_failed")
         assert [(line["id"], line["dead"]) for line in failed] == [("spared", True)] * 2
         closes = service.lines("close")

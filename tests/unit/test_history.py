@@ -160,8 +160,9 @@ request.write(error)
     assert (arm, request_id, status, began, failed) == ("pre_ping", "User-1", 500, True, True)
     assert checkouts == [
         {
-            "t": 5, "port": 40_000, "wait_ms": 4.0, "ping_ms": 2.0, "connect_ms": 3.0, "fresh": True,
-            "dead": False, "held_ms": 1.0, "statements": 2, "statements_ms": 0.0,
+            "t": 5, "port": 40_000, "wait_ms": 4.0, "ping_ms": 2.0, "connect_ms": 3.0,
+            "failed_ping_ms": None, "backoff_ms": None, "fresh": True, "dead": False,
+            "held_ms": 1.0, "statements": 2, "statements_ms": 0.0,
         }
     ]  # fmt: skip
     (met,) = json.loads(errors)

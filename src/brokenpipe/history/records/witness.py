@@ -22,6 +22,7 @@ class WitnessCheckout:
     wait_ms: float | None = None
     ping_ms: float | None = None
     connect_ms: float | None = None
+    failed_ping_ms: float | None = None
     backoff_ms: float | None = None
     fresh: bool | None = None
     dead: bool | None = None

@@ -20,9 +20,11 @@ WITH met AS (
     FROM testimony WHERE phase IS NOT NULL AND t1 IS NOT NULL
 ), parts AS (
     SELECT witness_arm AS arm, phase, (t1 - t0) / 1e6 AS total, loop_ms,
-           {_CHECKOUTS.format(name="wait_ms")} + {_FAILED.format(where="checkout")} AS pool,
+           {_CHECKOUTS.format(name="wait_ms")} + {_CHECKOUTS.format(name="backoff_ms")}
+           + {_FAILED.format(where="checkout")} AS pool,
            {_CHECKOUTS.format(name="connect_ms")} + {_FAILED.format(where="connect")} AS connect,
-           {_CHECKOUTS.format(name="ping_ms")} + {_FAILED.format(where="ping")} AS ping,
+           {_CHECKOUTS.format(name="ping_ms")} + {_CHECKOUTS.format(name="failed_ping_ms")}
+           + {_FAILED.format(where="ping")} AS ping,
            {_CHECKOUTS.format(name="statements_ms")} AS statements,
            coalesce(len([c for c in checkouts if c.statements_ms IS NULL]), 0) = 0 AS told
     FROM met

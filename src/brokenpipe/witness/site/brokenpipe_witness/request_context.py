@@ -41,6 +41,7 @@ class Checkout:
         "dead",
         "failed_ping_ns",
         "failed_pings",
+        "failed_pings_ns",
         "handed",
         "holding",
         "last_used",
@@ -79,6 +80,7 @@ class Checkout:
         self.ping_ns: int | None = None
         self.failed_ping_ns: int | None = None  # until the pool has reacted to it
         self.failed_pings = 0  # of a pool that tries another connection after each
+        self.failed_pings_ns: int | None = None
         self.backoff_ns: int | None = None  # it pauses between them: no wait for others, no ping, no connect
         self.backoff_began: int | None = None  # it pauses since then
         self.ping_began_dead: bool | None = None  # was the socket dead when the last ping began?
@@ -141,7 +143,8 @@ class Checkout:
     @property
     def taken_ns(self) -> int:
         """What the pool and the database took: waiting, pinging, connecting, pauses, and all operations."""
-        pool = self.wait_ns + (self.ping_ns or 0) + (self.connect_ns or 0) + (self.backoff_ns or 0)
+        pings = (self.ping_ns or 0) + (self.failed_pings_ns or 0)
+        pool = self.wait_ns + pings + (self.connect_ns or 0) + (self.backoff_ns or 0)
         return pool + (self.statements_ns or 0)
 
     def waiting_for(self) -> dict[str, Any] | None:
@@ -187,6 +190,7 @@ class Checkout:
             "wait_ms": milliseconds(self.wait_ns),
             "ping_ms": milliseconds(self.ping_ns),
             "connect_ms": milliseconds(self.connect_ns),
+            "failed_ping_ms": milliseconds(self.failed_pings_ns),
             "backoff_ms": milliseconds(self.backoff_ns),
             "fresh": self.connect_began is not None,
             "dead": self.dead,

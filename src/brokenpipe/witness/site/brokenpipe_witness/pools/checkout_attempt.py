@@ -135,6 +135,7 @@ def fail_ping(checkout: Checkout, info: ConnectionInfo | None, error: BaseExcept
         return
     t = now()
     checkout.failed_pings += 1
+    checkout.failed_pings_ns = (checkout.failed_pings_ns or 0) + t - checkout.stage_began
     if info is not None:
         info.incident = "ping"
     write(
