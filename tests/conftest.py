@@ -25,7 +25,7 @@ LONGEST = (
     "stack/test_pgbouncer.py",
     "stack/test_faults_in_turn.py",
     "stack/test_secrets.py",
-    "strangers/test_servers.py",
+    "servers/test_combinations.py",
     "strangers/test_threads.py",
     "stack/test_forgotten.py",
     "stack/test_packet_drop.py",

@@ -240,10 +240,10 @@ def running(
     assert '"k":"trouble"' not in testimony, "the witness had trouble"
 
 
-def _answers(service: Service) -> bool | None:
+def _answers(service: Service, path: str = "/held") -> bool | None:
     assert service.process.running, "\n".join(service.process.last_lines(30))
     try:
-        service.get("/held")
+        service.get(path)
     except requests.ConnectionError:
         return None
     return True

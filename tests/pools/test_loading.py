@@ -217,7 +217,8 @@ async def send(message):
         raise RuntimeError("started already")
 
 with contextlib.suppress(RuntimeError):
-    asyncio.run(instrumented(app)({"type": "http", "headers": [(b"x-request-id", b"one")]}, None, send))
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"x-request-id", b"one")]}
+    asyncio.run(instrumented(app, "a server")(scope, None, send))
 """
     done = python(code, environment(ARM, tmp_path))
     assert done.stderr == ""

@@ -59,20 +59,19 @@ assert safe_call._reported == 0
 
 REPEATS = """
 from brokenpipe_witness.requests import repeats
-scope = {"method": "GET", "path": "/one"}
 written = []
 repeats.write = lambda record: written.append(record["id"])
 for n in range(repeats.KEPT):
-    repeats.record(str(n), scope)
-repeats.record("0", scope)
+    repeats.record(str(n), "GET", "/")
+repeats.record("0", "GET", "/")
 assert written == ["0"]  # remembered for so many requests at least
 repeats.forget("1")
-repeats.record("1", scope)
+repeats.record("1", "GET", "/")
 assert written == ["0"]
 for n in range(3 * repeats.KEPT):
-    repeats.record(f"other {n}", scope)
+    repeats.record(f"other {n}", "GET", "/")
 assert len(repeats._young) + len(repeats._old) <= 2 * repeats.KEPT
-repeats.record("2", scope)
+repeats.record("2", "GET", "/")
 assert written == ["0"]
 """
 

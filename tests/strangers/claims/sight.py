@@ -17,12 +17,14 @@ def no_witness_means_none(report: Report) -> Iterator[str]:
 
 
 def arms_are_seen_alike(report: Report) -> Iterator[str]:
-    """One command serves all arms: what the witness sees of one, it sees of the other, if both are asked."""
+    """What the witness sees of one arm, it sees of another with the same service, if both are asked."""
     seen = {arm: (whole.get("witness") or {}).get("requests") for arm, whole in report.arms.items()}
     asked = {arm for arm, whole in report.arms.items() if whole["requests"]}
+    service = {arm: whole["env"].get("SERVICE") for arm, whole in report.arms.items()}
     for arm in sorted(asked):
-        if seen[arm] is False and any(seen[other] for other in asked):
-            yield f"no request of {arm} was seen, and of {', '.join(other for other in asked if seen[other])} some were"
+        alike = [other for other in asked if service[other] == service[arm] and seen[other]]
+        if seen[arm] is False and alike:
+            yield f"no request of {arm} was seen, and of {', '.join(alike)} some were"
 
 
 def masked_were_dead(report: Report) -> Iterator[str]:

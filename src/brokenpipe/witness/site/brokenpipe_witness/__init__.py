@@ -27,12 +27,23 @@ from importlib import import_module
 from typing import Callable
 
 INSTRUMENTATIONS = {
+    "django.core.handlers.exception": "requests.django",
+    "flask.app": "requests.flask",
+    "granian.asgi": "requests.granian:instrument_asgi",
+    "granian.wsgi": "requests.granian:instrument_wsgi",
+    "gunicorn.workers.base": "requests.gunicorn",
+    "gunicorn.workers.gasgi": "requests.gunicorn:instrument_asgi",
+    "hypercorn.app_wrappers": "requests.hypercorn",
     "psycopg.connection_async": "connections.psycopg",
     "psycopg_pool": "pools.psycopg_pool",
     "sqlalchemy": "pools.sqlalchemy",
     "uvicorn.config": "requests.uvicorn",
+    "waitress.server": "requests.waitress",
+    "werkzeug.serving": "requests.werkzeug",
+    "wsgiref.simple_server": "requests.wsgiref",
 }
-"""By the module that the target imports: ours with an `instrument` for it. None of them is imported before."""
+"""By the module that the target imports: ours, and its function for it if that is not `instrument`. None of ours is
+imported before."""
 
 
 def start() -> None:
@@ -47,6 +58,7 @@ def start() -> None:
 
 def _instrument(name: str) -> Callable[[], None]:
     def instrument() -> None:
-        import_module(f"brokenpipe_witness.{name}").instrument()
+        module, _, function = name.partition(":")
+        getattr(import_module(f"brokenpipe_witness.{module}"), function or "instrument")()
 
     return instrument

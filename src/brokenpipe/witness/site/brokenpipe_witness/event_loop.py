@@ -9,6 +9,7 @@ still differs from one that was not monitored. Requests in worker threads go on 
 from __future__ import annotations
 
 import os
+import weakref
 from asyncio import AbstractEventLoop, get_running_loop
 
 from brokenpipe_witness import pool_sampler
@@ -20,23 +21,30 @@ LONG_NS = 50_000_000  # shorter ones are what garbage collection and a busy mach
 WRITE_EVERY_NS = 1_000_000_000
 PUNCTUAL_NS = 2_000_000  # a loop waits in whole milliseconds: later than this, something else ran in it
 
-_monitored: AbstractEventLoop | None = None
-_timer: _Timer | None = None
+_latest: AbstractEventLoop | None = None
+_timers: weakref.WeakKeyDictionary[AbstractEventLoop, _Timer] = weakref.WeakKeyDictionary()
+_timer: _Timer | None = None  # of the latest loop
 
 
 def monitor() -> None:
-    """Monitor the running loop, from its first request on."""
-    loop = get_running_loop()
-    if loop is not _monitored:
-        _begin(loop)
+    """Monitor the running loop, from its first request on; a loop of trio is not asyncio's, and is not monitored."""
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        pool_sampler.start_thread()
+    else:
+        if loop is not _latest:  # nearly always it is: a server has one loop in each process
+            _begin(loop)
 
 
 @never_raises
 def _begin(loop: AbstractEventLoop) -> None:
-    global _monitored, _timer  # noqa: PLW0603 (a server has one loop in each process)
-    _monitored = loop
-    _timer = _Timer(loop, _timer)
-    pool_sampler.start_thread()  # requests are summed up in a service without a pool, too
+    global _latest, _timer  # noqa: PLW0603 (one for the process)
+    _latest = loop
+    if loop not in _timers:
+        _timers[loop] = _Timer(loop, _timer)
+        pool_sampler.start_thread()  # requests are summed up in a service without a pool, too
+    _timer = _timers[loop]
 
 
 def lateness_ns(t: int) -> int | None:
@@ -55,7 +63,7 @@ class _Timer:
     __slots__ = ("_due_ns", "_late_ns", "_longest_ns", "_loop", "_pid", "_written_ns")
 
     def __init__(self, loop: AbstractEventLoop, before: _Timer | None) -> None:
-        self._loop = loop
+        self._loop = weakref.ref(loop)
         self._late_ns: int = before._late_ns if before else 0  # in all: it only grows
         self._pid = os.getpid()
         self._longest_ns = 0
@@ -67,7 +75,9 @@ class _Timer:
 
     def _schedule(self, t: int) -> None:
         self._due_ns = t + int(EVERY_S * 1e9)
-        self._loop.call_later(EVERY_S, self._measure)
+        loop = self._loop()
+        if loop is not None:
+            loop.call_later(EVERY_S, self._measure)
 
     @never_raises
     def _measure(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from itertools import count
-from time import sleep
 from typing import Any
 
 from brokenpipe_witness import aggregates, slow_operations
@@ -24,7 +24,7 @@ TICK_EVERY = 4  # turns
 
 _pools: list[weakref.ref[Any]] = []  # SQLAlchemy's
 _states: list[PoolState] = []  # of the pools of drivers
-_thread_pid: int | None = None  # the process in which the thread runs: a fork leaves threads behind
+_threads: dict[int, object] = {}  # by process: a fork leaves threads behind
 
 
 @never_raises
@@ -53,9 +53,8 @@ def totals() -> dict[str, int] | None:
 
 def start_thread() -> None:
     """Start the thread if it does not run. Called before each connect, so that a fork's child has one too."""
-    global _thread_pid  # noqa: PLW0603 (one thread for the process)
-    if _thread_pid != os.getpid():
-        _thread_pid = os.getpid()
+    pid = os.getpid()
+    if pid not in _threads and _threads.setdefault(pid, mine := object()) is mine:  # one of several callers
         threading.Thread(target=_sample_forever, name="brokenpipe-witness", daemon=True).start()
         atexit.register(aggregates.flush)
 
@@ -64,7 +63,7 @@ def _sample_forever() -> None:
     for turn in count():
         _write_turn(turn % TICK_EVERY == 0)
         slow_operations.report_slow()
-        sleep(EVERY_S)
+        time.sleep(EVERY_S)  # by its name: gevent may have put another in its place since
 
 
 @never_raises

@@ -16,6 +16,7 @@ from brokenpipe_witness.event_loop import lateness_ns
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.pool_sampler import totals
+from brokenpipe_witness.safe_call import never_raises
 
 
 class Checkout:
@@ -204,10 +205,12 @@ class RequestContext:
     """One request. `pool` is the pool's state when its first error was seen.
 
     `response_complete`: the response was sent to its end. `client_left_ns`: when the service learned that the client
-    had hung up before that. `thread`: the one in which its event loop runs.
+    had hung up before that. `thread`: the one in which its event loop runs; None without one. `answered`: the
+    exception that the framework itself turned into the answer, described.
     """
 
     __slots__ = (
+        "answered",
         "began_ns",
         "checkouts",
         "client_left_ns",
@@ -234,7 +237,8 @@ class RequestContext:
         self.response_began_ns: int | None = None  # when the response began
         self.response_complete = False
         self.client_left_ns: int | None = None
-        self.thread = get_ident()
+        self.thread: int | None = get_ident()
+        self.answered: list[dict[str, Any]] | None = None
         self.pending_checkout: Checkout | None = None  # the checkout that the pool has not finished
         self.last_stall: int | None = None  # the beginning of the operation that was last written as a stall
         self.checkouts: list[Checkout] = []
@@ -281,6 +285,10 @@ class RequestContext:
             }
         )
 
+    def record_answered(self, error: BaseException) -> None:
+        """Record the exception that the framework itself turns into an answer; the last one counts."""
+        self.answered = describe(error)
+
     def held_count(self, owner: Any) -> int:
         """The number of connections of this owner that it has not given back."""
         return sum(checkout.released is None and checkout.owner == owner for checkout in self.checkouts)
@@ -325,6 +333,7 @@ class RequestContext:
         self.over = True
         if not failed and self.client_left_ns is None and aggregates.add(self, ended):
             return
+        left = describe(raised) if raised is not None else self.answered
         write(
             {
                 "k": "request",
@@ -342,7 +351,7 @@ class RequestContext:
                 "loop_ms": milliseconds(self.loop_ns(ended)),
                 "errors": self.errors,
                 "waiting": self.waiting_for() if failed else None,
-                "raised": describe(raised) if raised is not None else None,
+                "raised": left if failed else None,
                 "pool": (self.pool or totals()) if failed else None,
             }
         )
@@ -363,6 +372,14 @@ def current_request() -> RequestContext | None:
     """The current request; None also for what a request left behind: tasks and timers copy its context."""
     request = CURRENT_REQUEST.get()
     return None if request is None or request.over else request
+
+
+@never_raises
+def record_answered(error: BaseException) -> None:
+    """Record an exception that a framework turns into the answer to the current request."""
+    request = current_request()
+    if request is not None:
+        request.record_answered(error)
 
 
 def current_request_id() -> str | None:

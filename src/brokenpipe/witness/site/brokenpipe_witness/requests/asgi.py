@@ -10,33 +10,35 @@ from brokenpipe_witness import event_loop
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method
 from brokenpipe_witness.request_context import CURRENT_REQUEST, RequestContext
-from brokenpipe_witness.requests import repeats
+from brokenpipe_witness.requests import lifecycle
 from brokenpipe_witness.safe_call import never_raises
-from brokenpipe_witness.slow_operations import ACTIVE_REQUESTS
 
 _REQUEST_ID = b"x-request-id"
 
 
-def instrumented(app: Method) -> Method:
+def instrumented(app: Method, library: str) -> Method:
+    """`app`, whose requests are recorded as those that `library` serves. One that is instrumented stays as it is."""
+    if getattr(app, "is_instrumented", False):
+        return app
+
     async def instrumented(scope: Any, receive: Any, send: Any) -> None:
-        request = _begin(scope)
+        request = _begin(scope, library)
         if request is None:
             await app(scope, receive, _count_accepted(send) if scope["type"] == "websocket" else send)
             return
         receiving, sending = _wrap_channels(request, receive, send)
         token = CURRENT_REQUEST.set(request)
-        ACTIVE_REQUESTS[id(request)] = request
         try:
             await app(scope, receiving, sending)
         except BaseException as error:
-            _finish(request, error)
+            lifecycle.finish(request, error)
             raise
         else:
-            _finish(request, None)
+            lifecycle.finish(request, None)
         finally:
-            del ACTIVE_REQUESTS[id(request)]
             CURRENT_REQUEST.reset(token)
 
+    instrumented.is_instrumented = True  # type: ignore[attr-defined]
     return instrumented
 
 
@@ -84,20 +86,11 @@ def _wrap_channels(request: RequestContext, receive: Method, send: Method) -> tu
 
 
 @never_raises
-def _begin(scope: Any) -> RequestContext | None:
+def _begin(scope: Any, library: str) -> RequestContext | None:
     """The context of a request to record; None: not recorded."""
     if scope["type"] == "http":
         for name, value in scope["headers"]:
             if name == _REQUEST_ID:
                 event_loop.monitor()
-                request_id = str(value, "latin-1")
-                repeats.record(request_id, scope)
-                return RequestContext(request_id)
+                return lifecycle.begin(str(value, "latin-1"), scope["method"], scope["path"], library)
     return None
-
-
-@never_raises
-def _finish(request: RequestContext, raised: BaseException | None) -> None:
-    if request.status is not None and 300 <= request.status < 400:
-        repeats.forget(request.id)
-    request.write(raised)

@@ -6,8 +6,6 @@ repeat; so a request that was answered by a redirect is forgotten. Only the last
 
 from __future__ import annotations
 
-from typing import Any
-
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.safe_call import never_raises
 
@@ -20,10 +18,10 @@ _old: dict[str, tuple[str, str]] = {}
 
 
 @never_raises
-def record(request_id: str, scope: Any) -> None:
+def record(request_id: str, method: str, path: str) -> None:
     """Write a record if this request has arrived before."""
     global _young, _old
-    method_and_path = scope["method"], scope["path"]
+    method_and_path = method, path
     if (_young.get(request_id) or _old.get(request_id)) == method_and_path:
         write({"k": "repeat", "t": now(), "id": request_id})
     _young[request_id] = method_and_path
