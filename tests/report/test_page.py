@@ -13,7 +13,7 @@ from tests.report.pages import rendered
 
 LINES = """() => JSON.parse(document.getElementById("drawn").textContent).roles.lines.map(
     ([id, arm]) => [arm, Bokeh.documents[0].get_model_by_id(id).visible])"""
-RANGES = """() => [...new Set(Bokeh.documents[0].roots().map((plot) =>
+RANGES = """() => [...new Set(Bokeh.documents[0].roots().filter((plot) => !plot.y_range.factors).map((plot) =>
     [plot.x_range.start, plot.x_range.end].map((end) => end.toFixed(3)).join()))]"""
 COLOURS = """() => JSON.parse(document.getElementById("drawn").textContent).roles.lines.map(
     ([id]) => Bokeh.documents[0].get_model_by_id(id).glyph.line_color.value)"""

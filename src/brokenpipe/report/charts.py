@@ -53,6 +53,9 @@ class Roles:
     lines: list[tuple[str, int] | tuple[str, int, int | None] | tuple[str, int, int | None, int]] = field(
         default_factory=list
     )
+    fills: list[tuple[str, int]] = field(
+        default_factory=list
+    )  # bars, and the colours that they have, as of arms
     axes: list[str] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
     bands: list[str] = field(default_factory=list)

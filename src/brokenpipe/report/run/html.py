@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from bokeh.plotting import figure
+
 from brokenpipe import atomic_write
 from brokenpipe.measure.model.findings import FailureGroup, Findings
 from brokenpipe.measure.model.verdict import Check, Verdict
-from brokenpipe.measure.sizing.curve import sizing_curve
+from brokenpipe.measure.sizing.curve import Sizing, sizing_curve
 from brokenpipe.measure.verdict.headline import cost_text, share_range_text
-from brokenpipe.report.charts import Charts, draw_timelines
+from brokenpipe.report.charts import Charts, Roles, draw_timelines
 from brokenpipe.report.run import (
     arm_differences,
     baseline,
@@ -20,9 +22,11 @@ from brokenpipe.report.run import (
     memory,
     pool_settings,
     recovery,
+    request_time,
     size_chart,
     sizing,
     table,
+    time_chart,
 )
 from brokenpipe.report.template import render
 
@@ -52,10 +56,19 @@ def _settings(findings: Findings) -> str | None:
     return pool_settings.settings_text(findings, best.arm) if best and best.is_recommended else None
 
 
+def _draw_others(
+    findings: Findings, sized: Sizing | None, times: tuple[request_time.TimePhase, ...], roles: Roles
+) -> Mapping[str, figure]:
+    """Draw the charts with other axes than time since the begin."""
+    sizes = size_chart.draw_size_charts(findings, sized, roles) if sized else {}
+    return {**sizes, **time_chart.draw_time_charts(findings, times, roles)}
+
+
 def render_html(findings: Findings) -> str:
     """Render the page as text."""
     sized = sizing_curve(findings)
-    drawn = draw_timelines(findings, partial(size_chart.draw_size_charts, findings, sized) if sized else None)
+    times = request_time.time_phases(findings)
+    drawn = draw_timelines(findings, partial(_draw_others, findings, sized, times))
     return render(
         "run/report.html.j2",
         f=findings,
@@ -65,6 +78,10 @@ def render_html(findings: Findings) -> str:
         memory=memory.memory_rows(findings),
         settings=_settings(findings),
         sizing=sizing.sizing_section(findings, sized) if sized else None,
+        times=times,
+        time_heads=request_time.HEADS,
+        unknown_times=tuple(request_time.unknown_time_texts(findings)),
+        part_colours=time_chart.PART_COLOURS,
         panels=recovery.recovery_panels(findings),
         groups=_by_weight(findings.failures),
         books=ledger.ledger_rows(findings),

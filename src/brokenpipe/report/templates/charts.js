@@ -24,6 +24,9 @@
     roles.lines.forEach(([id, arm]) => {
       model(id).glyph.line_color = colour(`--arm-${arm % 8}`);
     });
+    roles.fills.forEach(([id, index]) => {
+      model(id).glyph.fill_color = colour(`--arm-${index % 8}`);
+    });
     each(roles.axes, (axis) => axis.setv({
       major_label_text_color: colour("--muted"), axis_line_color: colour("--rule"),
       major_tick_line_color: colour("--rule"),

@@ -20,7 +20,7 @@ from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.validity import ValidityWarning
 from brokenpipe.measure.model.verdict import Verdict
 from brokenpipe.report import texts
-from brokenpipe.report.run import headline_sentences, ledger, memory, table
+from brokenpipe.report.run import headline_sentences, ledger, memory, request_time, table
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 
@@ -157,6 +157,23 @@ def _costs(findings: Findings) -> Iterator[RenderableType]:
     yield Padding(grid, _INDENT)
 
 
+def _times(findings: Findings) -> Iterator[RenderableType]:
+    """Say where the time of requests went in the first phase without a fault, a line for each arm."""
+    calm = next((phase.name for phase in findings.phases if not phase.fault), None)
+    known = {
+        arm: findings.times[arm, calm] for arm in findings.arms if calm and (arm, calm) in findings.times
+    }
+    if not known:
+        return
+    yield _title("time", f"of a mean request in {calm}, inside the service")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
+    for arm, time in known.items():
+        grid.add_row(Text(texts.to_one_line(arm)), Text(formatting.plain(request_time.time_line(time))))
+    yield Padding(grid, _INDENT)
+
+
 def _hanging_block(label: str, style: str, *lines: Text) -> Table:
     """Set lines beside a label, so that what wraps stays under its own beginning."""
     grid = Table.grid(padding=(0, 1, 0, 0))
@@ -251,6 +268,7 @@ def result_lines(findings: Findings, report: Path, console: Console) -> Renderab
     if findings.phases:
         parts.extend(_table(findings, console.width))
         parts.extend(_costs(findings))
+        parts.extend(_times(findings))
         parts.append(Text())
     else:
         parts.append(Text("No phase was reached: there is nothing to tabulate."))
