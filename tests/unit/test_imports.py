@@ -68,3 +68,25 @@ def test_a_run_loads_nothing_that_measures(tmp_path_factory: pytest.TempPathFact
     loaded = _loaded(RUN.format(reports=str(tmp_path_factory.mktemp("reports"))))
     assert loaded & (MEASURING | LOADING) == set()
     assert loaded >= {"psycopg", "toxiproxy"}  # what drives is there
+
+
+def test_locust_loads_no_plans() -> None:
+    """Its processes write records, and know faults by their names only: no model of a scenario, and no pydantic."""
+    loaded = _loaded("import brokenpipe.load.bootstrap, json, sys; print(json.dumps(sorted(sys.modules)))")
+    assert (
+        loaded & (MEASURING - {"jinja2"} | DRIVING - {"psutil", "requests"} | {"pydantic", "typer", "rich"})
+        == set()
+    )
+    assert loaded >= LOADING
+
+
+def test_a_command_reads_no_sources() -> None:
+    """Descriptions of keys are read from the sources of models when a schema is asked for, and not before."""
+    script = """
+import inspect, json
+read = []
+inspect.getsource = inspect.getsourcelines = inspect.findsource = lambda of, *_: read.append(str(of)) or 1 / 0
+import brokenpipe.cli, brokenpipe.drive.runner
+print(json.dumps(read))
+"""
+    assert _loaded(script) == set()

@@ -12,7 +12,7 @@ from brokenpipe.faults.backend_kill import BackendKill
 from brokenpipe.faults.base import Fault, How, Place, ServerEnds, Situation
 from brokenpipe.faults.black_hole import BLACK_HOLE_DOWNSTREAM, BLACK_HOLE_UPSTREAM, BlackHole
 from brokenpipe.faults.commit_cut import COMMIT_LOST, REPLY_LOST, CommitCut
-from brokenpipe.faults.contract import Contract, Since, SocketEffect, SocketExpectation
+from brokenpipe.faults.contract import Contract, SocketEffect, SocketExpectation
 from brokenpipe.faults.idle_drop import IDLE_DROP, IdleDrop
 from brokenpipe.faults.idle_reset import IDLE_RESET, IdleReset
 from brokenpipe.faults.latency import LATENCY_DOWNSTREAM, LATENCY_UPSTREAM, Latency
@@ -32,6 +32,7 @@ from brokenpipe.faults.server_pause import ServerPause
 from brokenpipe.faults.server_restart import ServerRestart
 from brokenpipe.faults.server_setting import ServerSetting
 from brokenpipe.faults.socket_kill import KILL_SWITCH, SocketKill
+from brokenpipe.time_origin import Since
 
 __all__ = [
     "BLACK_HOLE_DOWNSTREAM",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from brokenpipe.time_origin import Since
+
 SocketEffect = Literal[
     "reset", "eof", "refused", "silence", "unreached", "alive", "delayed", "cut",
     "57P01", "57P03", "57P05", "25P03", "57014", "25006", "53300",
@@ -15,10 +17,6 @@ delayed: an answer came, later than without the fault. cut: the connection ended
 COMMIT; only the one who cut it can tell. An SQLSTATE: the server said so; what it says as a FATAL,
 or as a warning of its own end, counts once the end has followed, by FIN.
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
-
-Since = Literal["injection", "last_byte", "sending", "commit"]
-"""What a time counts from: the moment before the fault was injected, the client's last byte, or the sending of
-a message whose answer is timed; or the next COMMIT of a transaction that has written."""
 
 LATE_S = 0.020
 """How late an end may be seen. Fifty killed at once ended within 10 ms; twice that on a busy machine."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from brokenpipe.plan.arms import VARIABLE_OF_ARM
 from brokenpipe.plan.expectations import BOUNDS
+from brokenpipe.plan.key_descriptions import DescribedKeys
 from brokenpipe.plan.phases import KEYS_OF_PATTERNS
 from brokenpipe.plan.scenario import Scenario
 
@@ -21,7 +22,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def scenario_schema() -> Schema:
     """The schema as plain data, ready for JSON."""
-    schema = _for_toml(Scenario.model_json_schema())
+    schema = _for_toml(Scenario.model_json_schema(schema_generator=DescribedKeys))
     definitions = schema["$defs"]
     for fault in (
         each for each in definitions.values() if "const" in each.get("properties", {}).get("name", {})

@@ -31,12 +31,10 @@ _LEARN_TOML = (
 class StrictModel(BaseModel):
     """Base of all tables of TOML files: frozen, no unknown keys, no silent conversion between types, no NaN.
 
-    The string below a field becomes its description in the JSON Schema, see schema.py.
+    The string below a field becomes its description in the JSON Schema, see key_descriptions.py.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def read_toml(path: Path, error: type[FileError]) -> tuple[str, dict[str, Any]]:

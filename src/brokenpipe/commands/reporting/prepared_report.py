@@ -20,6 +20,7 @@ HTML = "--html"
 
 def main(html: bool) -> int:
     """Import, wait, report. Returns the exit code."""
+    gc.set_threshold(100_000)  # a short life with many objects that last as long
     lines: Queue[str] = Queue()
     threading.Thread(target=_follow_input, args=(lines,), name="input", daemon=True).start()
     _use_idle_processors_only()
@@ -62,7 +63,6 @@ def _import_all(html: bool) -> None:
         assert page
         template.prepare()
     duckdb.connect().close()
-    gc.set_threshold(100_000)  # a short life with many objects that last as long
 
 
 def _report(folder: Path, html: bool) -> int:

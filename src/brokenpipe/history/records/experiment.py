@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from brokenpipe.faults.recorded import describe_fault
 from brokenpipe.history.records.base import Int32, Record, TimeNs
 from brokenpipe.history.validity_codes import DOUBTS, Code
 
@@ -90,6 +89,8 @@ class SelfTest(Record):
 
     @property
     def fault_text(self) -> str:
+        from brokenpipe.faults.recorded import describe_fault  # all faults: who writes records does without
+
         return describe_fault(self.fault, self.parameters)
 
     def __str__(self) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from brokenpipe.faults.contract import Since
 from brokenpipe.history.records.base import Int32, Record, TimeNs
+from brokenpipe.time_origin import Since
 
 Action = Literal["renew", "clear", "inject", "heal", "restart"]
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from brokenpipe.interval import Interval
+from brokenpipe.measure.stats.special_functions import compiled_functions
+
+special = compiled_functions()
 
 
 def t_quantile(p: float | Sequence[float], freedom: float) -> Any:

@@ -11,10 +11,9 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from brokenpipe.interval import Interval
-from brokenpipe.measure.stats.distributions import t_quantile
+from brokenpipe.measure.stats.distributions import special, t_quantile
 
 ERROR = 0.05
 Array = npt.NDArray[np.float64]
