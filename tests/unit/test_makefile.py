@@ -31,7 +31,7 @@ def test_only_what_is_no_run_asks_for_the_packages_of_tests() -> None:
     """`make loadtest` and the other commands of a user install no packages of tests."""
     needs = dict(re.findall(r"^([a-z]+): (setup|develop)\b", MAKEFILE, re.MULTILINE))
     developed = {command for command, need in needs.items() if need == "develop"}
-    assert developed == {"truth", "silence", "sabotage", "test", "bench", "lint", "format"}
+    assert developed == {"truth", "silence", "sabotage", "test", "bench", "lint", "format", "dist"}
     assert needs["loadtest"] == "setup"
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from brokenpipe.commands import console
 from brokenpipe.commands.options import EngineOption, StackKind, StackOption, engine_for
 from brokenpipe.commands.signals import EXIT_UNKNOWN, raise_on_signals
-from brokenpipe.plan.project import find_project
+from brokenpipe.plan.project import find_project_or_bundled
 
 app = typer.Typer()
 
@@ -32,7 +32,7 @@ def doctor(stack: StackOption = StackKind.LOCAL, engine: EngineOption = None) ->
     from brokenpipe.drive.doctor.local import check_local
 
     with console.exiting_on_errors():
-        project, engine = find_project(Path.cwd()), engine_for(stack, engine, check=False)
+        project, engine = find_project_or_bundled(Path.cwd()), engine_for(stack, engine, check=False)
         raise_on_signals()
         findings = check_local(project) if stack is StackKind.LOCAL else check_compose(project, engine)
         good = True
@@ -54,12 +54,12 @@ def build(
         System | None, typer.Option("--for", help="What it is to run on; by default, this machine.")
     ] = None,
 ) -> None:
-    """Build the Toxiproxy server if its sources have changed. `make setup` does this."""
+    """Build the Toxiproxy server if its sources have changed. The first run does this, too."""
     from brokenpipe.stack.proxy.toolchain import toxiproxy_binary
 
     with console.exiting_on_errors():
         binary = toxiproxy_binary(
-            find_project(Path.cwd()).proxies, system=system.value.capitalize() if system else None
+            find_project_or_bundled(Path.cwd()).proxies, system=system.value.capitalize() if system else None
         )
         console.out.print(f"{binary}", soft_wrap=True)
 

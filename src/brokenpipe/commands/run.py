@@ -105,7 +105,7 @@ def run(
         if web_port is not None and not web:
             raise UsageError(f"--web-port {web_port}: goes with --web", remedy="Add --web, or leave it out.")
         bind = None if master_bind is None else Bind(*parse_address(master_bind, "--master-bind"))
-        _plan_and_play(
+        plan_and_play(
             project, scenario, overrides, reports, baseline, bind, engine=engine, html=html, dry_run=dry_run
         )
 
@@ -145,12 +145,12 @@ def soak(
             soak_s=float(duration_s(duration)),
         )
         engine = engine_for(stack, engine, check=not dry_run)
-        _plan_and_play(
+        plan_and_play(
             project, scenario, overrides, reports, baseline, engine=engine, html=html, dry_run=dry_run
         )
 
 
-def _plan_and_play(
+def plan_and_play(
     project: Project,
     scenario: str,
     overrides: Overrides,
@@ -162,6 +162,7 @@ def _plan_and_play(
     html: bool,
     dry_run: bool,
 ) -> NoReturn:
+    """Read everything, and play it unless it is a dry run."""
     plan, sources = make_plan(project, scenario, overrides)
     if bind is not None:
         reject_external(plan, "--master-bind")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenpipe.bundled import bundled_folder, is_installation
 from brokenpipe.errors import UsageError
 from brokenpipe.files import describe_missing_file
 from brokenpipe.plain_text import shorten
@@ -13,11 +14,17 @@ from brokenpipe.plan.errors.messages import did_you_mean
 _MAX_SHOWN = 300  # characters of a path that leads nowhere
 
 
+OWN_FOLDER = "brokenpipe"
+"""In a repository of one's own: what belongs to brokenpipe, laid out like a checkout of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A checkout of brokenpipe, or a folder laid out like one."""
+    """The folder of scenarios/ and targets/; what it does not have of its own comes with the program."""
 
     root: Path
+    reports_elsewhere: Path | None = None
+    """Where reports go; None: into the folder's own reports/."""
 
     @property
     def scenarios(self) -> Path:
@@ -29,11 +36,19 @@ class Project:
 
     @property
     def proxies(self) -> Path:
-        return self.root / "proxies"
+        return self._own_or_bundled("proxies")
+
+    @property
+    def compose(self) -> Path:
+        return self._own_or_bundled("compose")
 
     @property
     def reports(self) -> Path:
-        return self.root / "reports"
+        return self.reports_elsewhere or self.root / "reports"
+
+    def _own_or_bundled(self, name: str) -> Path:
+        own = self.root / name
+        return own if own.is_dir() else bundled_folder() / name
 
     def scenario_path(self, scenario: str) -> Path:
         """A scenario by its path, or by the stem of a file in scenarios/. Raises UsageError."""
@@ -63,12 +78,37 @@ class Project:
 
 
 def find_project(start: Path) -> Project:
-    """The project around a folder, else the checkout this program was installed from. Raises UsageError."""
-    installed_from = Path(__file__).resolve().parents[3]
-    for folder in (start, *start.parents, installed_from):
-        if (folder / "scenarios").is_dir() and (folder / "targets").is_dir():
-            return Project(folder)
+    """The project around a folder, else the checkout this program was installed from. Raises UsageError.
+
+    A folder in which only the demo was played has reports, and the scenarios that come with the program.
+    """
+    for folder in (start, *start.parents):
+        for root in (folder / OWN_FOLDER, folder):
+            if (root / "scenarios").is_dir() and (root / "targets").is_dir():
+                return Project(root)
+        if (folder / OWN_FOLDER / "reports").is_dir():
+            return Project(bundled_folder(), folder / OWN_FOLDER / "reports")
+    if not is_installation():
+        return Project(bundled_folder())
     raise UsageError(
-        f"neither {start} nor a folder above it has scenarios/ and targets/",
-        remedy="Change into a checkout of brokenpipe.",
+        f"neither {start} nor a folder above it has scenarios/ and targets/, or a folder {OWN_FOLDER}/ with both",
+        remedy="`brokenpipe demo` plays the sample anywhere. For your own service, change to the folder with them.",
     )
+
+
+def find_project_or_bundled(start: Path) -> Project:
+    """The same; where there is none, what comes with the program."""
+    try:
+        return find_project(start)
+    except UsageError:
+        return demo_project(start)
+
+
+def demo_project(start: Path) -> Project:
+    """What comes with the program, with the reports of the project around a folder, or in the folder itself."""
+    bundled = bundled_folder()
+    try:
+        reports = find_project(start).reports
+    except UsageError:
+        reports = start / OWN_FOLDER / "reports"
+    return Project(bundled, None if reports == bundled / "reports" else reports)

@@ -103,11 +103,11 @@ def _write_secrets(layout: ComposeLayout) -> None:
 
 def _make_layout(spec: StackSpec, secret_files: SecretFiles, engine: Engine) -> ComposeLayout:
     plan, run_id = spec.plan, spec.janitor.run_id
-    services_file = spec.project.root / "compose" / "services.yaml"
+    services_file = spec.project.compose / "services.yaml"
     if not services_file.is_file():
         raise EngineError(
             f"{services_file}: there is no such file, so it is not known what the containers are",
-            remedy="Run brokenpipe in a checkout of its repository, which has the folder compose/.",
+            remedy="Restore it: it belongs to the program, which `pip install --force-reinstall` installs anew.",
         )
     addresses = _choose_addresses(engine)
     # The server answers at its own address, and at that of the proxies in front of it.

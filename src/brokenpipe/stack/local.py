@@ -24,8 +24,11 @@ from brokenpipe.stack.target import Service, start_service
 @contextmanager
 def local_runtime(spec: StackSpec) -> Iterator[LocalRuntime]:
     """The Toxiproxy server is built first, if that has not happened yet. Raises ToolchainError."""
-    spec.on_step("building the Toxiproxy server")
-    yield LocalRuntime(spec, toxiproxy_binary(spec.project.proxies, spec.janitor))
+
+    def on_build() -> None:
+        spec.on_step("building the Toxiproxy server: half a minute, once")
+
+    yield LocalRuntime(spec, toxiproxy_binary(spec.project.proxies, spec.janitor, on_build=on_build))
 
 
 @dataclass(frozen=True, slots=True)

