@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -105,6 +105,15 @@ def write_plan(folder: Path, plan: Plan, sources: Sources) -> None:
         raise write_error(folder, error) from error
 
 
+def installed_versions() -> dict[str, str]:
+    """The versions of `PACKAGES`; what is not installed is left out: only the sample's services need all of them."""
+    versions = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
 def write_environment(
     folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
 ) -> None:
@@ -112,9 +121,7 @@ def write_environment(
 
     `faults`: those of other distributions, so that another machine can name what it would have to install.
     """
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        versions[package] = metadata.version(package)
+    versions = {"python": platform.python_version(), **installed_versions()}
     document = {
         "command": command,
         "scenario_file": str(sources.scenario_path.resolve()),

@@ -8,12 +8,12 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from pathlib import Path
 
 import psutil
 
 from brokenpipe.drive.gauges.machine import MachineSampler, read_clocks
-from brokenpipe.drive.run_folder import PACKAGES
+from brokenpipe.drive.run_folder import installed_versions
 from brokenpipe.errors import StackError
 from brokenpipe.history.validity_codes.machine import JUMP_S, STOLEN, THROTTLED
 from brokenpipe.plan.project import Project
@@ -49,13 +49,18 @@ def check_machine(project: Project) -> Iterator[CheckResult]:
     yield CheckResult(
         "free memory", memory >= MIN_MEMORY_BYTES, f"{memory / 1e9:.1f} GB", _END_OTHER_PROGRAMS
     )
-    free = psutil.disk_usage(str(project.root)).free
+    free = psutil.disk_usage(str(_existing(project.reports))).free
     yield CheckResult("free disk", free >= MIN_FREE_BYTES, f"{free / 1e9:.1f} GB", "Make room for reports.")
     yield from _check_timing()
     yield _check_open_files()
     yield _check_ports()
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in PACKAGES)
+    versions = ", ".join(f"{package} {version}" for package, version in installed_versions().items())
     yield CheckResult("versions", True, f"Python {platform.python_version()}, {versions}")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return folder if folder.exists() else _existing(folder.parent)
 
 
 def _check_cores() -> CheckResult:
