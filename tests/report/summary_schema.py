@@ -102,6 +102,11 @@ class Time(Strict):
     elsewhere: float
 
 
+class Sessions(Strict):
+    quarters: Annotated[list[int], Field(min_length=4, max_length=4)]
+    grow: bool | None
+
+
 class LostSlot(Strict):
     request: str
     id: str
@@ -198,6 +203,7 @@ class Phase(Strict):
     arrivals: Arrived | None
     pool: Pool | None
     nested_checkouts: list[Nested] | None
+    sessions: Sessions | None
     time_ms: Time | None
 
 

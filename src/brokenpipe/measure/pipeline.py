@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from brokenpipe.history.reader import History, open_history, require_folder
 from brokenpipe.measure.assess import assess
 from brokenpipe.measure.facts import Facts, collect_facts
 from brokenpipe.measure.failures.witness_coverage import fully_witnessed_arms
+from brokenpipe.measure.model.arm_phase import ArmPhase
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.nested_checkouts import nested_checkouts
+from brokenpipe.measure.model.pool_usage import PoolUsage
+from brokenpipe.measure.model.session_growth import SessionGrowth
 from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
 from brokenpipe.measure.run_metadata import environment_rows, start_time
 from brokenpipe.measure.tables.failure_groups import failure_groups
 from brokenpipe.measure.tables.pool_settings import pool_settings
 from brokenpipe.measure.tables.pool_usage import pool_usage
 from brokenpipe.measure.tables.request_time import request_times
+from brokenpipe.measure.tables.session_growth import session_growth
 from brokenpipe.measure.time_series.charts import chart_series, experiment_begin, experiment_end
 from brokenpipe.measure.validity.database import SPAN_S, phases_too_short_to_check
 from brokenpipe.measure.verdict.headline import headline
@@ -58,6 +62,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
     """
     scenario, begin = facts.plan.scenario, experiment_begin(history)
     decided = assess(history, facts, under_way=under_way)
+    pools = pool_usage(history)
     return Findings(
         stem=facts.plan.stem,
         title=scenario.title,
@@ -95,7 +100,8 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         comparisons=decided.comparisons,
         episode_stats=decided.episode_stats,
         machine=decided.machine,
-        pools=pool_usage(history),
+        pools=pools,
+        sessions=_sessions(history, facts, pools),
         pool_settings=pool_settings(history),
         times=request_times(history, fully_witnessed_arms(facts.witness_coverage)),
         nested=nested_checkouts(history),
@@ -104,6 +110,16 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         seen_libraries=facts.seen_libraries,
         baseline=_baseline_label(decided.baseline),
     )
+
+
+def _sessions(
+    history: History, facts: Facts, pools: Mapping[ArmPhase, PoolUsage]
+) -> Mapping[ArmPhase, SessionGrowth]:
+    """How sessions at Postgres grew where nothing was done to them."""
+    calm = {phase.name for phase in facts.phases if not phase.fault}
+    load = facts.plan.scenario.load
+    users = load.users if load.arrivals_per_s is None else None
+    return session_growth(history, facts.cells, pools, calm, users)
 
 
 def _shared_variables(plan: Plan) -> dict[str, str]:

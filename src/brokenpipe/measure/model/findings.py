@@ -20,6 +20,7 @@ from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.request_time import TimeBreakdown
 from brokenpipe.measure.model.series import Timelines
+from brokenpipe.measure.model.session_growth import SessionGrowth
 from brokenpipe.measure.model.validity import ArrivalCounts, Health, ValidityWarning
 from brokenpipe.measure.model.verdict import ArmCost, Check, Comparison, Recommendation, Verdict
 from brokenpipe.measure.model.write_counts import WriteAudit
@@ -119,6 +120,7 @@ class Findings:
     episode_stats: Mapping[ArmPhase, EpisodeStats] = field(default_factory=dict)  # episode by episode
     machine: str = ""  # what latencies depend on
     pools: Mapping[ArmPhase, PoolUsage] = field(default_factory=dict)  # where a witness saw it
+    sessions: Mapping[ArmPhase, SessionGrowth] = field(default_factory=dict)  # of phases without a fault
     times: Mapping[ArmPhase, TimeBreakdown] = field(default_factory=dict)  # where a witness saw all of it
     nested: Mapping[ArmPhase, tuple[NestedCheckouts, ...]] = field(
         default_factory=dict

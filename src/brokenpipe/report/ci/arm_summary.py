@@ -14,6 +14,7 @@ from brokenpipe.measure.model.nested_checkouts import NestedCheckouts
 from brokenpipe.measure.model.pool_costs import PoolCost
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.request_time import TimeBreakdown
+from brokenpipe.measure.model.session_growth import SessionGrowth
 from brokenpipe.measure.model.validity import ArrivalCounts
 from brokenpipe.measure.model.write_counts import WriteAudit
 
@@ -41,6 +42,7 @@ def arm_summary(findings: Findings, arm: str) -> Json:
             | {"arrivals": _arrivals(findings.arrivals.get((arm, phase)))}
             | {"pool": _pool(findings.pools.get((arm, phase)))}
             | {"nested_checkouts": _nested(findings.nested.get((arm, phase)))}
+            | {"sessions": _sessions(findings.sessions.get((arm, phase)))}
             | {"time_ms": _time(findings.times.get((arm, phase)))}
             for phase, cell in cells.items()
         },
@@ -197,6 +199,11 @@ def _time(found: TimeBreakdown | None) -> Json | None:
     if found is None:
         return None
     return {"requests": found.requests, "total": found.total_ms, **dict(found.parts())}
+
+
+def _sessions(found: SessionGrowth | None) -> Json | None:
+    """At Postgres, the most in each quarter of a phase without a fault; null in others. `grow`: null if not known."""
+    return None if found is None else {"quarters": list(found.quarters), "grow": found.grows}
 
 
 def _nested(found: tuple[NestedCheckouts, ...] | None) -> list[Json] | None:

@@ -16,6 +16,7 @@ from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import Findings
 from brokenpipe.measure.model.lost_slots import REMEDY, lost_slots_text
 from brokenpipe.measure.model.nested_checkouts import nested_checkout_texts
+from brokenpipe.measure.model.session_growth import growing_session_texts
 from brokenpipe.measure.model.verdict import Comparison, RankedBy
 from brokenpipe.measure.model.waits_elsewhere import limited_arm_texts
 from brokenpipe.measure.model.write_counts import WriteCounts
@@ -36,6 +37,7 @@ def headline_sentences(findings: Findings) -> tuple[str, ...]:
             _lost_slots,
             _knee,
             _waits_elsewhere,
+            _growing_sessions,
             _preventable,
             describe_standstills,
             describe_user_disconnects,
@@ -61,6 +63,11 @@ def _waits_elsewhere(findings: Findings) -> Iterator[str]:
     sized = sizing_curve(findings)
     if sized is None or sized.no_size is not NoSize.ELSEWHERE:
         yield from limited_arm_texts(findings)
+
+
+def _growing_sessions(findings: Findings) -> Iterator[str]:
+    """Of services that open connections and keep them."""
+    yield from growing_session_texts(findings.sessions, findings.max_connections)
 
 
 def _lost_slots(findings: Findings) -> Iterator[str]:
