@@ -16,8 +16,13 @@ SERVICES: Mapping[str, Mapping[str, str]] = {
     "asyncpg.Pool": {"target": "driver_pools", "POOL": "asyncpg"},
     "psycopg_pool": {"target": "driver_pools", "POOL": "psycopg"},
     "psycopg_pool check": {"target": "driver_pools", "POOL": "psycopg", "POOL_CHECK": "true"},
+    "Flask": {"target": "flask"},
+    "Django, WSGI": {"target": "django", "CONN_MAX_AGE": "60", "CONN_HEALTH_CHECKS": "true"},
+    "Django, ASGI, pool": {"target": "django", "SERVER": "asgi", "DB_POOL": "true"},
 }
-SIZE = {"POOL_MIN_SIZE": "3", "POOL_MAX_SIZE": "3"}
+SIZE = dict.fromkeys(
+    ("POOL_MIN_SIZE", "POOL_MAX_SIZE", "DB_POOL_SIZE", "DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE"), "3"
+)
 
 
 @pytest.fixture(scope="module", params=SERVICES)

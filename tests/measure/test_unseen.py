@@ -118,6 +118,21 @@ def test_the_libraries_of_an_arm_are_said(tmp_path: Path) -> None:
     assert f"plain: {text}" in " ".join(printed(findings, 120).split())
 
 
+def test_connections_outside_of_any_pool_are_no_pool(tmp_path: Path) -> None:
+    """A service that keeps connections itself has been seen as one that has a pool, and it is not said to have one."""
+    run = recorded(tmp_path, WitnessCoverage.BOTH)
+    run.witness("plain", k="plane", t=run.at(0), plane="connections", library="psycopg", version="3.3.9")
+    with run:
+        said = dict.fromkeys(text for text, _ in texts.describe_coverage(run.measured()))
+    assert list(said) == [
+        (
+            "the witness saw its requests and its connections, which are in no pool that it knows; requests: none; "
+            "pools: none; connections: psycopg 3.3.9"
+        ),
+        "the witness saw its requests and its pools",
+    ]
+
+
 @pytest.mark.parametrize(
     "seen", [each for each in WitnessCoverage if each is not WitnessCoverage.BOTH], indirect=True
 )

@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from brokenpipe import formatting
 from brokenpipe.measure.failures.request_stage import RequestStage
-from brokenpipe.measure.failures.witness_coverage import COVERAGE_TEXT, SeenLibraries, WitnessCoverage
+from brokenpipe.measure.failures.witness_coverage import (
+    CONNECTIONS_TEXT,
+    COVERAGE_TEXT,
+    Plane,
+    SeenLibraries,
+    WitnessCoverage,
+)
 from brokenpipe.measure.model.attribution import AttributionCounts, Relation
 from brokenpipe.measure.model.findings import FailureGroup, Findings, PhaseFinding
 from brokenpipe.measure.model.validity import ValidityWarning
@@ -164,7 +170,7 @@ def describe_coverage(findings: Findings) -> tuple[tuple[str, tuple[str, ...]], 
     gathered: dict[str, list[str]] = defaultdict(list)
     for arm in findings.arms:
         if arm in findings.witness_coverage:
-            said = COVERAGE_TEXT[findings.witness_coverage[arm]] + _describe_libraries(findings, arm)
+            said = _describe_coverage_of(findings, arm) + _describe_libraries(findings, arm)
             gathered[said].append(arm)
     return tuple((said, tuple(arms)) for said, arms in gathered.items())
 
@@ -183,7 +189,18 @@ def _describe_libraries(findings: Findings, arm: str) -> str:
 def describe_missing_coverage(findings: Findings, arm: str) -> str:
     """Say why the requests of an arm cannot be followed; empty if they can be."""
     what = findings.witness_coverage.get(arm, WitnessCoverage.BOTH)
-    return "" if what is WitnessCoverage.BOTH else COVERAGE_TEXT[what]
+    return "" if what is WitnessCoverage.BOTH else _describe_coverage_of(findings, arm)
+
+
+def _describe_coverage_of(findings: Findings, arm: str) -> str:
+    """Say what the witness saw of an arm whose coverage is known; connections outside of any pool are no pool."""
+    coverage, by_plane = (
+        findings.witness_coverage[arm],
+        findings.seen_libraries.get(arm, SeenLibraries()).by_plane,
+    )
+    if by_plane and by_plane[Plane.CONNECTIONS] and not by_plane[Plane.POOLS]:
+        return CONNECTIONS_TEXT.get(coverage, COVERAGE_TEXT[coverage])
+    return COVERAGE_TEXT[coverage]
 
 
 def describe_first_use(rest_s: tuple[float, float] | None) -> str:

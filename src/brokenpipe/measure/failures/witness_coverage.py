@@ -48,6 +48,12 @@ COVERAGE_TEXT: Mapping[WitnessCoverage, str] = {
 }
 """The coverage of an arm, in words."""
 
+CONNECTIONS_TEXT: Mapping[WitnessCoverage, str] = {
+    WitnessCoverage.BOTH: "the witness saw its requests and its connections, which are in no pool that it knows",
+    WitnessCoverage.POOLS: "the witness saw its connections, but none of its requests",
+}
+"""The same of an arm whose connections lie outside of any pool."""
+
 
 class Plane(StrEnum):
     """What a library is for: a closed list. The value stands in the history and in `summary.json`."""

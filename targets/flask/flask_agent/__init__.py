@@ -1,0 +1,1 @@
+"""The sample agent in threads: Flask on SQLAlchemy and psycopg2."""
