@@ -96,6 +96,14 @@ class Service:
         """Return when none of its connections to the database is open at its own end of the wire."""
         until(lambda: None if self._established() else True, "the end of its connections")
 
+    def wire_ports(self) -> set[int]:
+        """Its own ports of its connections to the database."""
+        return {each.laddr.port for each in self._established()}
+
+    def wait_ports_ended(self, ports: set[int]) -> None:
+        """The same of these connections; some libraries open others at once."""
+        until(lambda: True if not ports & self.wire_ports() else None, "the end of these connections")
+
     @staticmethod
     def until(attempt: Callable[[], T | None], what: str) -> T:
         """Wait for something, with a deadline."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-KEPT = ("one_psycopg",)
+KEPT = ("one_psycopg", "one_asyncpg")
 
 
 @pytest.fixture
@@ -58,9 +58,10 @@ def test_a_kept_connection_that_dies_in_mid_statement(serve, wire, name):
         assert (error["statement"], error["dead_at_checkout"], error["dead"]) == (1, False, False)
 
 
-def test_one_for_each_request(serve, wire):
+@pytest.mark.parametrize("name", ["psycopg_each", "asyncpg_each"])
+def test_one_for_each_request(serve, wire, name):
     """Opened, used and closed by it; one that cannot be opened is its error."""
-    with serve("psycopg_each") as service:
+    with serve(name) as service:
         assert service.get("/select", "good") == 200
         (checkout,) = service.request("good")["checkouts"]
         assert (checkout["fresh"], checkout["statements"]) == (True, 1)
@@ -72,7 +73,7 @@ def test_one_for_each_request(serve, wire):
         assert [line["id"] for line in service.lines("connect_failed")] == ["refused"]
 
 
-@pytest.mark.parametrize("driver", ["psycopg"])
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_a_connection_of_sqlalchemys_is_recorded_once(start, wire, driver):
     """Its pool is recorded where SQLAlchemy is: the driver below it adds no connect, no checkout and no error."""
     with start(wire=wire, driver=driver) as service:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 
 from libraries import LIBRARIES
 
@@ -73,6 +74,12 @@ async def cancelled():
         await busy()
 
 
+async def late():
+    """Nothing else of this process runs before the connection is asked for."""
+    time.sleep(1)
+    await select()
+
+
 async def lost():
     """Takes one and never gives it back."""
     await library.take()
@@ -95,7 +102,7 @@ async def check_pool():
     await library.check()
 
 
-ACTIONS = (select, hold, nested, in_turn, commit, give_back, busy, wrong, cancelled, lost)
+ACTIONS = (select, hold, nested, in_turn, commit, give_back, busy, wrong, cancelled, lost, late)
 PATHS = {f"/{each.__name__}": each for each in (*ACTIONS, release, held, open_pool, check_pool)}
 
 

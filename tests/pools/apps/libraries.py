@@ -105,6 +105,56 @@ class PsycopgPoolInThreads(PsycopgPool):
             yield partial(_thread, connection.execute)
 
 
+class AsyncpgPool(Library):
+    """asyncpg.create_pool."""
+
+    async def _open(self):
+        import asyncpg
+
+        return await asyncpg.create_pool(self.dsn, **{"min_size": 2, "max_size": 2, **self.options})
+
+    @asynccontextmanager
+    async def connection(self):
+        async with (await self.open()).acquire(timeout=1) as connection:
+            yield connection.execute
+
+    @asynccontextmanager
+    async def transaction(self):
+        async with (await self.open()).acquire(timeout=1) as connection, connection.transaction():
+            yield connection.execute
+
+
+class OneAsyncpg(Library):
+    """A single connection that a service keeps."""
+
+    async def _open(self):
+        import asyncpg
+
+        return await asyncpg.connect(self.dsn)
+
+    @asynccontextmanager
+    async def connection(self):
+        yield (await self.open()).fetch
+
+    @asynccontextmanager
+    async def transaction(self):
+        connection = await self.open()
+        async with connection.transaction():
+            yield connection.execute
+
+
+class OneAsyncpgEach(OneAsyncpg):
+    """A connection for each request, and no pool."""
+
+    @asynccontextmanager
+    async def connection(self):
+        connection = await self._open()
+        try:
+            yield connection.fetch
+        finally:
+            await connection.close()
+
+
 class OnePsycopg(Library):
     """A single connection that a service keeps."""
 
@@ -156,6 +206,9 @@ async def _in_thread(manager):
 
 
 LIBRARIES = {
+    "asyncpg_pool": AsyncpgPool,
+    "one_asyncpg": OneAsyncpg,
+    "asyncpg_each": OneAsyncpgEach,
     "psycopg_pool": PsycopgPool,
     "psycopg_pool_null": PsycopgNullPool,
     "psycopg_pool_threads": PsycopgPoolInThreads,

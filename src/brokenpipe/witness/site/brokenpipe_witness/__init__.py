@@ -27,6 +27,8 @@ from importlib import import_module
 from typing import Callable
 
 INSTRUMENTATIONS = {
+    "asyncpg.connection": "connections.asyncpg",
+    "asyncpg.pool": "pools.asyncpg",
     "django.core.handlers.exception": "requests.django",
     "flask.app": "requests.flask",
     "granian.asgi": "requests.granian:instrument_asgi",

@@ -25,7 +25,8 @@ class ConnectionInfo:
     """One connection. `incident` is the last one since it was handed out: ping, error, reset, cancelled or noticed.
 
     `pool` is None for one that was opened outside of any pool. `last_used`: when it was opened, or was last given back.
-    `returning`: a request gives it back; `resetting`: the pool rolls back what that had left open.
+    `checkout` is the one that a request has of it, of that `request_id`. `returning`: a request gives it back;
+    `resetting`: the pool rolls back what that had left open.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class ConnectionInfo:
         "pinging",
         "pool",
         "port",
+        "request_id",
         "resetting",
         "returning",
     )
@@ -46,6 +48,7 @@ class ConnectionInfo:
         self.port = port
         self.pool = pool
         self.checkout: Checkout | None = None
+        self.request_id: str | None = None
         self.incident: str | None = None
         self.opened = self.last_used = now()
         self.lifetime_ms: float | None = None
@@ -94,10 +97,11 @@ def record_close(info: ConnectionInfo, connection: Any, dead: bool | None = None
 
 def _closing_request_id(info: ConnectionInfo) -> str | None:
     """The request that holds this connection, or asks its pool for one. Timers copy the contexts of others."""
+    if info.checkout is not None:
+        return info.request_id
     request = current_request()
     if request is None:
         return None
     checkout = CURRENT_CHECKOUT.get()
     asks = checkout is not None and checkout is request.pending_checkout
-    holds = info.checkout is not None and info.checkout in request.checkouts
-    return request.id if asks or holds or info.returning or info.pool is None else None
+    return request.id if asks or info.returning or info.pool is None else None

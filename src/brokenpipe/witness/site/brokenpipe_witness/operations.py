@@ -41,7 +41,8 @@ def end_operation(info: ConnectionInfo, checkout: Checkout) -> None:
 @never_raises
 def record_error(info: ConnectionInfo, checkout: Checkout, error: BaseException, where: str = "") -> None:
     """An error of the operation that `checkout` is in."""
-    info.incident = "error" if isinstance(error, Exception) else "cancelled"
+    failed = "reset" if info.resetting else "error"
+    info.incident = failed if isinstance(error, Exception) else "cancelled"
     request = current_request()
     if request is None or request.last_error == id(error):
         return

@@ -45,7 +45,7 @@ def totals() -> dict[str, int] | None:
     The pool of an engine that was disposed of is freed at once, unless a connection of it is still out.
     """
     numbers = [_numbers(pool) for pool in (reference() for reference in tuple(_pools)) if pool is not None]
-    numbers += [sample for sample in (state.numbers() for state in tuple(_states)) if sample is not None]
+    numbers += [sample for sample in (state.sample() for state in tuple(_states)) if sample is not None]
     if not numbers:
         return None
     return {name: sum(sample[name] for sample in numbers) for name in numbers[0]}
@@ -89,9 +89,9 @@ def _limits() -> dict[str, float | None]:
     beyond = [getattr(pool, "_max_overflow", -1) for pool in pools]
     waits = [getattr(pool, "_timeout", None) for pool in pools]
     endless = any(more < 0 or not pool.size() for pool, more in zip(pools, beyond, strict=True))
-    limits = [state.limits() for state in tuple(_states)]
-    waits += [timeout_s for _, timeout_s in limits]
-    of_drivers = [most for most, _ in limits]
+    limits = [numbers for numbers in (state.read() for state in tuple(_states)) if numbers is not None]
+    waits += [numbers.timeout_s for numbers in limits]
+    of_drivers = [numbers.most for numbers in limits]
     endless = endless or None in of_drivers
     most = (
         None if endless else sum(pool.size() for pool in pools) + sum(beyond) + sum(filter(None, of_drivers))

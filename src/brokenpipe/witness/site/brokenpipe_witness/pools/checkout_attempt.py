@@ -75,6 +75,8 @@ def hand_out(attempt: CheckoutAttempt, connection: Any, info: ConnectionInfo | N
         checkout.last_used = checkout.handed if checkout.ping_ns is not None else info.last_used
         info.incident = None
         info.checkout = checkout
+        info.request_id = attempt.request.id if attempt.request is not None else None
+        info.returning = False
         attempt.state.out += 1
     if attempt.request is not None:
         attempt.request.checkouts.append(checkout)
@@ -100,10 +102,10 @@ def fail_attempt(attempt: CheckoutAttempt, error: BaseException) -> None:
 
 def _state_of(attempt: CheckoutAttempt, state: PoolState) -> dict[str, Any]:
     failed_connects = state.connects_failed - attempt.failed_before
-    most, _ = state.limits()
+    numbers = state.read()
     return {
         "out": state.out,
-        "most": most,
+        "most": numbers.most if numbers is not None else None,
         "failed_pings": attempt.checkout.failed_pings,
         "failed_connects": failed_connects,
         "last_failure": state.last_failure if failed_connects else None,

@@ -18,7 +18,7 @@ from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
 from brokenpipe_witness.patching import observe
-from brokenpipe_witness.pool_state import PoolState
+from brokenpipe_witness.pool_state import PoolNumbers, PoolState
 from brokenpipe_witness.pools.checkout_attempt import (
     CheckoutAttempt,
     begin_ping,
@@ -49,26 +49,16 @@ def instrument() -> None:
         observe(owner, "worker", _begin_worker)
 
 
-class _State(PoolState):
+def _read(pool: Any) -> PoolNumbers:
     """`_max_size` of a null pool may be 0: no limit."""
-
-    def idle(self, pool: Any) -> int:
-        return len(pool._pool)
-
-    def size(self, pool: Any) -> int:
-        return int(pool._min_size or pool._max_size)
-
-    def most(self, pool: Any) -> int | None:
-        return pool._max_size or None
-
-    def timeout_s(self, pool: Any) -> float | None:
-        return float(pool.timeout)
+    size = int(pool._min_size or pool._max_size)
+    return PoolNumbers(size, len(pool._pool), pool._max_size or None, float(pool.timeout))
 
 
-def _state_of(pool: Any) -> _State:
-    state: _State | None = vars(pool).get(ATTRIBUTE)
+def _state_of(pool: Any) -> PoolState:
+    state: PoolState | None = vars(pool).get(ATTRIBUTE)
     if state is None:
-        state = _State(pool)
+        state = PoolState(pool, _read)
         setattr(pool, ATTRIBUTE, state)
         planes.record(planes.POOLS, "psycopg_pool")
         pool_sampler.add_state(state)
@@ -91,17 +81,21 @@ def _end_getconn(attempt: CheckoutAttempt, connection: Any) -> None:
 
 
 @never_raises
-def _begin_putconn(pool: Any, args: Any) -> ConnectionInfo | None:
+def _begin_putconn(pool: Any, args: Any) -> Any:
     info = _info_of(args[0]) if args else None
     if info is None or info.pool is not vars(pool).get(ATTRIBUTE):
         return None
     info.release()
-    return info
+    return args[0]
 
 
 @never_raises
-def _end_putconn(info: ConnectionInfo, _result: Any) -> None:
-    info.returning = False
+def _end_putconn(connection: Any, _result: Any) -> None:
+    info = _info_of(connection)
+    if info is not None and info.checkout is None:  # it may have another user already
+        info.returning = False
+        if not connection.closed:
+            info.incident = None
 
 
 @never_raises
