@@ -12,6 +12,7 @@
     │   ├── ToolchainError                  the Toxiproxy server could not be built
     │   ├── NamespaceError                  no network namespace to lose packets in
     │   ├── PostgresError                   Postgres could not be started
+    │   ├── PackagesError                   packages of an arm could not be installed
     │   ├── PgBouncerError                  PgBouncer could not be started, or is too old
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
@@ -151,6 +152,10 @@ class PostgresError(StackError):
 
 class PgBouncerError(StackError):
     """There is no PgBouncer on this machine, it is too old for what is asked of it, or it could not be started."""
+
+
+class PackagesError(StackError):
+    """Packages that an arm names in `with` could not be installed, or its interpreter does not answer."""
 
 
 class ProxyError(StackError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -100,6 +101,7 @@ def _not_ready(folder: Path, *command: str, ready_timeout_s: float = BUSY_S) -> 
         target,
         arm="plain",
         folder=folder,
+        python=Path(sys.executable),
         dsn="",
         env={},
         log_path=folder / "target-plain.log",

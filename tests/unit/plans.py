@@ -19,7 +19,7 @@ SLOW = {"name": "slow", "fault": {"name": "latency", "ms": 25}, "seconds": 4}
 TARGET = Target(command=("{port}",), ready="/", dsn_env="DSN", dsn="{host}:{port}")
 
 
-def arms_of(variables: Mapping[str, Mapping[str, str]]) -> dict[str, ArmSettings]:
+def arms_of(variables: Mapping[str, Mapping[str, Any]]) -> dict[str, ArmSettings]:
     """Arms that differ in these variables, or keys."""
     return {arm: ArmSettings.model_validate(own) for arm, own in variables.items()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.plans import TARGET, scenario
+from tests.unit.plans import TARGET, arms_of, scenario
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
 from brokenpipe.errors import ScenarioError, UsageError
@@ -171,6 +171,29 @@ def test_the_forecast_names_the_target_of_an_arm(project: Path, monkeypatch: pyt
     """Before anything starts: which arm runs what."""
     monkeypatch.chdir(project)
     assert "arm second: target two POOL=asyncpg\n" in brokenpipe("run", "it", "--dry-run").out
+
+
+def test_packages_and_interpreter_of_an_arm(rewritten: Callable[..., None], project: Path) -> None:
+    """They are in the plan as in the file, and a container cannot have them."""
+    (project / "python").touch()
+    rewritten(("first = {}", 'first = { with = ["a==1"], python = "python" }'))
+    first = _plan(project).scenario.arms["first"]
+    assert (first.packages, first.python) == (("a==1",), "python")
+    assert first.described == ("with a==1", "python python")
+    assert first.model_dump() == {"with": ("a==1",), "python": "python"}
+    with pytest.raises(UsageError, match=r"--stack compose: arms\.first\.with is for child processes"):
+        _plan(project, stack="compose")
+    assert _plan(project, stack="compose", only=("second",)).stack == "compose"
+
+
+def test_a_run_is_finished_with_the_versions_that_it_began_with() -> None:
+    """A requirement that leaves a choice is pinned to what was installed; a folder stays what it is."""
+    arms = {"plain": {"with": ["a>=1", "B[x]", "../c", "d==4"]}, "other": {}}
+    made = scenario({"name": "steady", "seconds": 4}).model_copy(update={"arms": arms_of(arms)})
+    plan = Plan(stem="it", scenario=made, target=TARGET)
+    again = plan.with_versions({"plain": {"a": "1.5", "b": "2", "c": "3"}})
+    assert again.scenario.arms["plain"].packages == ("a==1.5", "B[x]==2", "../c", "d==4")
+    assert plan.with_versions({}) == plan
 
 
 def test_a_broken_target_of_an_arm_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,9 @@ BEYOND_A_SCHEMA = {
     "rate_in_percent",
     "request_on_a_count", "same_phase_name_twice", "seconds_on_a_kill", "several_that_do_not_fit",
     "strikes_of_latency", "strikes_of_nothing", "unknown_arm", "unknown_control", "unknown_phase",
-    "unknown_target", "arm_target_unknown",
+    "unknown_target", "arm_target_unknown", "arm_python_not_there",
+    "arm_with_a_folder_of_no_project", "arm_with_a_package_twice", "arm_with_an_address", "arm_with_no_folder",
+    "arm_with_no_requirement",
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def resume(
     from brokenpipe.drive.run_folder import locked
     from brokenpipe.history.reader import require_folder
     from brokenpipe.measure.resume_state import read_resume_state
-    from brokenpipe.measure.run_metadata import scenario_text
+    from brokenpipe.measure.run_metadata import recorded_environment, recorded_packages, scenario_text
 
     with console.exiting_on_errors():
         project = find_project(Path.cwd())
@@ -72,7 +72,8 @@ def resume(
         scenario_file = state.scenario_file or project.scenario_path(state.plan.stem)
         text = scenario_text(folder)
         sources = sources_of(project, scenario_file, text, state.plan)
-        state = replace(state, plan=restore_secrets(state.plan, sources))
+        had = {arm: each.packages for arm, each in recorded_packages(recorded_environment(folder)).items()}
+        state = replace(state, plan=restore_secrets(state.plan, sources).with_versions(had))
         require_passed(state.plan)
         engine = engine_for(
             StackKind(state.plan.stack), engine, check=bool(state.remaining or state.plan.looks)

@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,6 +26,7 @@ from brokenpipe.history.file_names import first_file
 from brokenpipe.plan.plan import Plan, Sources
 from brokenpipe.plan.secrets.redacted_plan import redacted_plan, redacted_toml
 from brokenpipe.redaction import redacted_arguments
+from brokenpipe.stack.stack import Stack
 
 PACKAGES = ("brokenpipe", "locust", "sqlalchemy", "asyncpg", "psycopg", "fastapi", "uvicorn")
 
@@ -114,9 +115,7 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def write_environment(
-    folder: Path, plan: Plan, sources: Sources, command: str, servers: Mapping[str, str]
-) -> None:
+def write_environment(folder: Path, plan: Plan, sources: Sources, command: str) -> None:
     """`environment.json`: versions, revisions of the code, machine, seed, the command that repeats it, and its file.
 
     `faults`: those of other distributions, so that another machine can name what it would have to install.
@@ -130,7 +129,7 @@ def write_environment(
         "memory_bytes": psutil.virtual_memory().total,
         "machine": platform.machine(),
         "system": platform.platform(),
-        "versions": {**versions, **servers},
+        "versions": versions,
         "faults": {
             name: {
                 "distribution": plugin.distribution,
@@ -142,6 +141,7 @@ def write_environment(
         "code": {
             "target": revision_of(sources.target_folder),
             **{f"target {name}": revision_of(path) for name, path in sources.other_folders.items()},
+            **{f"with {name}": revision_of(path) for name, path in sources.package_folders.items()},
             "locustfile": revision_of(sources.locustfile),
             "brokenpipe": revision_of(Path(brokenpipe.__file__).parent),
         },
@@ -152,12 +152,14 @@ def write_environment(
         raise write_error(folder, error) from error
 
 
-def write_server_versions(folder: Path, servers: Mapping[str, str]) -> None:
-    """Add the versions of the servers, which are known once they run, to `environment.json`."""
+def write_stack_versions(folder: Path, stack: Stack) -> None:
+    """Add what is known once the stack runs to `environment.json`: versions of the servers, and packages of arms."""
     path = folder / "environment.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        document["versions"] |= servers
+        document["versions"] |= stack.versions
+        if stack.installed:
+            document["arms"] = {arm: found.as_record() for arm, found in stack.installed.items()}
         atomic_write.write_text(path, json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise write_error(folder, error) from error

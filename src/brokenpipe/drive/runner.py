@@ -17,7 +17,7 @@ from brokenpipe.drive.run_folder import (
     locked,
     point_latest_at,
     write_environment,
-    write_server_versions,
+    write_stack_versions,
 )
 from brokenpipe.drive.run_session import (
     Recording,
@@ -109,7 +109,7 @@ def record_experiment(spec: RunSpec, remains: ExitStack) -> RunEnding:
     meanwhile. Raises StackError, UsageError (the locustfile) or RecordingError, after the other parts were taken down.
     """
     if spec.part == 1:  # Before anything else: a folder that has a history must be readable.
-        write_environment(spec.folder, spec.plan, spec.sources, spec.command, {})
+        write_environment(spec.folder, spec.plan, spec.sources, spec.command)
     with locked(spec.folder):
         _require_next_part(spec)
         return _record_run(spec, remains)
@@ -170,7 +170,7 @@ def _execute(spec: RunSpec, run_janitor: Janitor, log: Writer, remains: ExitStac
     ):
         with ending_stopped_processes():
             if spec.part == 1:
-                write_server_versions(spec.folder, stack.versions)
+                write_stack_versions(spec.folder, stack)
             _test_faults(spec, stack, load, log)
         with ledger_begun(spec.plan, spec.sources, spec.folder, stack, log, spec.part) as ledger:
             with ending_stopped_processes():

@@ -65,6 +65,13 @@ _FAULT_SOURCES = TypeAdapter(dict[str, FaultSource])
 _MAX_DETAILS = 10  # mistakes in one file
 
 
+class ArmPackages(BaseModel):
+    """What was installed for the target of an arm: the interpreter's version, and packages with theirs."""
+
+    python: str
+    packages: Mapping[str, str]
+
+
 class _Environment(BaseModel):
     """The keys of `environment.json` that are read, with their types. Other keys are ignored."""
 
@@ -77,6 +84,7 @@ class _Environment(BaseModel):
     machine: str = ""
     system: str = ""
     versions: Mapping[str, str] = Field(default_factory=dict)
+    arms: Mapping[str, ArmPackages] = Field(default_factory=dict)
     code: Mapping[str, Mapping[str, object] | None] = Field(
         default_factory=dict
     )  # None: git knows nothing of it
@@ -94,6 +102,11 @@ def recorded_environment(folder: Path) -> dict[str, Any]:
             details=_validation_details(error),
         ) from error
     return found
+
+
+def recorded_packages(environment: Mapping[str, Any]) -> dict[str, ArmPackages]:
+    """What was installed for the target of each arm; empty where all had what the harness had, or it is not known."""
+    return dict(_Environment.model_validate(dict(environment)).arms)
 
 
 def _validation_details(error: ValidationError) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 plain      = {}
 pre_ping   = { DB_POOL_PRE_PING = "true" }
 other_pool = { target = "driver_pools", POOL = "asyncpg" }
+old        = { with = ["asyncpg==0.31.0"] }
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, Valid
 
 from brokenpipe.faults.any_fault import RECORDED
 from brokenpipe.plan.errors.messages import VARIABLE, did_you_mean
+from brokenpipe.plan.packages import checked_package, distinct_packages
 from brokenpipe.plan.phases import Name
 from brokenpipe.plan.toml_model import StrictModel
 
@@ -45,6 +47,17 @@ class ArmSettings(StrictModel, extra="allow"):
     target: Name | None = None
     """Another service for this arm: a folder in targets/. Without it, the target of the scenario."""
 
+    packages: Annotated[
+        tuple[Annotated[str, AfterValidator(checked_package)], ...],
+        Field(strict=False, alias="with", max_length=50),
+        AfterValidator(distinct_packages),
+    ] = ()
+    """Packages of this arm's own, by name and version, or folders with a Python project, relative to that of the
+    project: they replace those that the interpreter has, for this arm."""
+
+    python: Annotated[str, Field(min_length=1)] | None = None
+    """Another interpreter for this arm, relative to the folder of the project. Without it, that of the target."""
+
     @classmethod
     def keys(cls) -> tuple[str, ...]:
         """The keys that are ours, as written in TOML."""
@@ -58,7 +71,10 @@ class ArmSettings(StrictModel, extra="allow"):
     @property
     def described(self) -> tuple[str, ...]:
         """What it has besides variables, in words for a table."""
-        return (f"target {self.target}",) if self.target else ()
+        packages = f"with {', '.join(self.packages)}" if self.packages else None
+        python = f"python {self.python}" if self.python else None
+        target = f"target {self.target}" if self.target else None
+        return tuple(filter(None, (target, packages, python)))
 
     def with_variables(self, variables: Mapping[str, str]) -> Self:
         """The same arm with other variables."""
@@ -69,4 +85,9 @@ class ArmSettings(StrictModel, extra="allow"):
     @model_serializer(mode="wrap")
     def _dump_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As in the file: without the keys that are not given. A variable may be empty."""
-        return {name: value for name, value in handler(self).items() if value or name in self.variables}
+        aliases = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        return {
+            aliases.get(name, name): value
+            for name, value in handler(self).items()
+            if value or name in self.variables
+        }

@@ -12,10 +12,12 @@ from pydantic import Field, ValidationError
 from brokenpipe.errors import Problem, ScenarioError, UsageError
 from brokenpipe.faults import check_plugins
 from brokenpipe.files import describe_missing_file
+from brokenpipe.plan.arm_interpreters import check_containers, interpreter_problems, package_folders
 from brokenpipe.plan.errors.messages import did_you_mean, problem_of
+from brokenpipe.plan.packages import pinned
 from brokenpipe.plan.phases import Name
 from brokenpipe.plan.project import Project
-from brokenpipe.plan.scenario import LoadSettings, Scenario, parse_scenario
+from brokenpipe.plan.scenario import EXAMPLE_REMEDY, LoadSettings, Scenario, parse_scenario
 from brokenpipe.plan.sequential import EpisodeRange, interim_analyses
 from brokenpipe.plan.soak_rounds import soak_ranges
 from brokenpipe.plan.target import Target, parse_target
@@ -101,6 +103,14 @@ class Plan(StrictModel):
         """Forecast of these episodes, in seconds."""
         return sum(episode_range.forecast_of(self.scenario) for episode_range in self.episode_ranges)
 
+    def with_versions(self, versions: Mapping[str, Mapping[str, str]]) -> Plan:
+        """The same plan with packages of arms in the versions that these arms had, as far as they are known."""
+        arms = {
+            name: arm.model_copy(update={"packages": tuple(pinned(arm.packages, versions.get(name, {})))})
+            for name, arm in self.scenario.arms.items()
+        }
+        return self.model_copy(update={"scenario": self.scenario.model_copy(update={"arms": arms})})
+
     def analyses_of(self, phase: str) -> int:
         """Number of analyses of a phase: they share the error of an interval."""
         return len(self.looks.get(phase, ())) or 1
@@ -116,6 +126,9 @@ class Sources:
     locustfile: Path
     other_folders: Mapping[str, Path] = field(default_factory=dict)
     """The folders of targets that arms have instead, by their names."""
+
+    package_folders: Mapping[str, Path] = field(default_factory=dict)
+    """The folders that arms have packages from, as `with` names them."""
 
     def folder_of(self, target: str) -> Path:
         """The folder of a target, by its name."""
@@ -141,11 +154,16 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
         stack=overrides.stack,
     )
     _check_dsn(path, plan, overrides)
-    sources = Sources(path, text, folder, _find_locustfile(path, parsed), others)
+    packages = package_folders(project, parsed)
+    sources = Sources(path, text, folder, _find_locustfile(path, parsed), others, packages)
     if problems := tuple(_ledger_problems(plan, sources)):
         raise ScenarioError(path, problems, remedy=LEDGER_EXAMPLE)
+    if problems := tuple(interpreter_problems(project, parsed)):
+        raise ScenarioError(path, problems, remedy=EXAMPLE_REMEDY)
     run = apply_overrides(parsed, overrides)
     plan = plan.model_copy(update={"scenario": run, "looks": _analyses(run, overrides)})
+    if plan.stack == "compose":
+        check_containers(run)
     _ = plan.episode_ranges  # raises UsageError if there are none
     return plan, sources
 
@@ -159,6 +177,7 @@ def sources_of(project: Project, path: Path, text: str, plan: Plan) -> Sources:
         project.target_folder(scenario.target),
         _find_locustfile(path, scenario),
         {name: project.target_folder(name) for name in plan.other_targets},
+        package_folders(project, scenario),
     )
 
 

@@ -13,6 +13,7 @@ from brokenpipe.errors import Problem, ScenarioError
 from brokenpipe.plan.arms import ArmSettings, Environment, Variable
 from brokenpipe.plan.errors.messages import did_you_mean
 from brokenpipe.plan.expectations import EVERY_ARM, MAX_BOUND, Expectation
+from brokenpipe.plan.packages import is_folder
 from brokenpipe.plan.phases import TURN_S, Name, Phase
 from brokenpipe.plan.settings.pgbouncer import NO_PGBOUNCER_WITH_TLS, PgBouncerSettings
 from brokenpipe.plan.settings.postgres import UNREADABLE_OVER_TLS, PostgresSettings
@@ -150,6 +151,12 @@ class Scenario(StrictModel):
     def variables_of(self, arm: str) -> Mapping[str, str]:
         """The environment variables that the scenario gives an arm: those of all arms, and its own over them."""
         return {**self.env, **self.arms[arm].variables}
+
+    @property
+    def package_folders(self) -> tuple[str, ...]:
+        """The folders that arms have packages from, as the file names them."""
+        named = (each for arm in self.arms.values() for each in arm.packages if is_folder(each))
+        return tuple(dict.fromkeys(named))
 
     def variables_by_arm(self) -> dict[str, Mapping[str, str]]:
         """The environment variables in which each arm differs."""

@@ -91,6 +91,7 @@ class _Builder:
             scratch_postgres=self.runtime.scratch_postgres,
             harness_host=self.runtime.harness_host,
             pgbouncer=pgbouncer,
+            installed=self.runtime.installed,
             count_bypasses=self._bypass_detector(services),
             await_targets=partial(_await_targets, services, self.spec.plan),
             stop_targets=partial(stop_together, [service.child for service in services.values()]),

@@ -47,6 +47,7 @@ from brokenpipe.stack.containers.compose_file import (
 from brokenpipe.stack.containers.container_process import container_process
 from brokenpipe.stack.containers.engine import Engine, find_engine
 from brokenpipe.stack.containers.events import recording_events
+from brokenpipe.stack.interpreters.installed import InstalledPackages
 from brokenpipe.stack.packet_loss.containers import ContainerPacketFilter
 from brokenpipe.stack.pgbouncer.server import PgBouncer, query_pgbouncer_info, start_error
 from brokenpipe.stack.postgres.certificates import Certificates, make_certificates
@@ -171,6 +172,11 @@ class ComposeRuntime:
     @property
     def harness_host(self) -> str:
         return self.layout.addresses.gateway
+
+    @property
+    def installed(self) -> Mapping[str, InstalledPackages]:
+        """What is in an image is not looked at."""
+        return {}
 
     @property
     def bypass_addresses(self) -> frozenset[Address]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from brokenpipe.plan.secrets.passed_variables import passed_names
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
+from brokenpipe.stack.arm_interpreters import look_at_packages, prepare_interpreters
+from brokenpipe.stack.interpreters.installed import InstalledPackages
 from brokenpipe.stack.pgbouncer.server import PgBouncer, pgbouncer
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import Postgres, postgres
@@ -23,12 +25,17 @@ from brokenpipe.stack.target import Service, start_service
 
 @contextmanager
 def local_runtime(spec: StackSpec) -> Iterator[LocalRuntime]:
-    """The Toxiproxy server is built first, if that has not happened yet. Raises ToolchainError."""
+    """The Toxiproxy server is built first, and packages of arms are installed, if that has not happened yet.
+
+    Raises ToolchainError or PackagesError.
+    """
 
     def on_build() -> None:
         spec.on_step("building the Toxiproxy server: half a minute, once")
 
-    yield LocalRuntime(spec, toxiproxy_binary(spec.project.proxies, spec.janitor, on_build=on_build))
+    binary = toxiproxy_binary(spec.project.proxies, spec.janitor, on_build=on_build)
+    interpreters = prepare_interpreters(spec)
+    yield LocalRuntime(spec, binary, interpreters, look_at_packages(interpreters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class LocalRuntime:
 
     spec: StackSpec
     binary: Path
+    interpreters: Mapping[str, Path]
+    installed: Mapping[str, InstalledPackages]
     harness_host: str = LOOPBACK
     bypass_addresses: frozenset[Address] = frozenset()
 
@@ -76,6 +85,7 @@ class LocalRuntime:
             spec.plan.target_of(arm),
             arm=arm,
             folder=spec.folder_of(arm),
+            python=self.interpreters[arm],
             dsn=access.dsn,
             env=spec.environment(arm, access.certificates),
             log_path=spec.logs / f"target-{arm}.log",

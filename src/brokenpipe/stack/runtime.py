@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
+from brokenpipe.stack.interpreters.installed import InstalledPackages
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.certificates import Certificates
 from brokenpipe.stack.postgres.database import Database
@@ -38,6 +39,10 @@ class Runtime(Protocol):
     @property
     def bypass_addresses(self) -> frozenset[Address]:
         """Addresses behind the proxies whose clients Postgres cannot tell apart; empty: it can."""
+
+    @property
+    def installed(self) -> Mapping[str, InstalledPackages]:
+        """What is installed for the target of each arm; empty: it is not known, or all have what we have."""
 
     def postgres(self) -> AbstractContextManager[Postgres]:
         """The server of all arms, ready."""

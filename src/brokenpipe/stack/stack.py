@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brokenpipe.plan.plan import Plan
+from brokenpipe.stack.interpreters.installed import InstalledPackages
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -47,6 +48,8 @@ class Stack:
     scratch_postgres: Callable[[], AbstractContextManager[Postgres]]
     harness_host: str
     pgbouncer: PgBouncer | None = None
+    installed: Mapping[str, InstalledPackages] = field(default_factory=dict)
+    """What is installed for the target of each arm; empty: it is not known, or all have what we have."""
     count_bypasses: Callable[[], Mapping[str, int | None]] | None = None
     """Counts, for each arm, the connections of its service past its proxy since the last call; None for an arm: not
     known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pid`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ def start_service(
     *,
     arm: str,
     folder: Path,
+    python: Path,
     dsn: str,
     env: Mapping[str, str],
     log_path: Path,
@@ -45,19 +45,17 @@ def start_service(
     host: str = LOOPBACK,
     passed: Collection[str] = (),
 ) -> Iterator[Service]:
-    """The target for as long as the block lasts; started, but not yet ready: see `wait_ready`.
+    """The target for as long as the block lasts, in that interpreter; started, but not yet ready: see `wait_ready`.
 
     `env` is laid over the target's own; `dsn` goes into the variable that the target names. Secrets, and what is
     `passed` on, are kept out of its log. It listens on `host`.
     Raises StackError when the command cannot be started.
     """
     port = free_port()
-    # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's place.
-    python = str((folder / target.python).absolute()) if target.python else sys.executable
     own = {**target.env, **env, target.dsn_env: dsn}
     with child(
         f"target of arm {arm}",
-        target.argv(python=python, host=host, port=str(port)),
+        target.argv(python=str(python), host=host, port=str(port)),
         log_path=log_path,
         janitor=janitor,
         env=clean_environment({"PYTHONUNBUFFERED": "1", **own}),

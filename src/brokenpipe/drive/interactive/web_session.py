@@ -36,6 +36,7 @@ from brokenpipe.drive.run_folder import (
     remove_if_not_begun,
     write_environment,
     write_plan,
+    write_stack_versions,
 )
 from brokenpipe.drive.run_session import Terminated, ledger_begun, load_config, recording, run_session
 from brokenpipe.drive.self_test.stack import self_test_on_stack
@@ -211,7 +212,8 @@ class _WebSession:
             }
         )
         write_plan(folder, plan, self._config.sources)
-        write_environment(folder, plan, self._config.sources, self._config.command, stack.versions)
+        write_environment(folder, plan, self._config.sources, self._config.command)
+        write_stack_versions(folder, stack)
         self._session.reports.append(
             {"name": folder.name, "page": str(folder / "report.html"), "state": "running"}
         )
