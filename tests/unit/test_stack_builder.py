@@ -18,6 +18,7 @@ from brokenpipe.plan.project import Project
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.stack import builder
 from brokenpipe.stack.bypass_detector import BypassDetector
+from brokenpipe.stack.interpreters.installed import InstalledPackages
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.processes.janitor import NoJanitor
 from brokenpipe.stack.runtime import DatabaseAccess
@@ -34,6 +35,7 @@ class FakeRuntime:
     fails: str = ""
     harness_host: str = "127.0.0.1"
     bypass_addresses: frozenset[tuple[str, int]] = frozenset()
+    installed: Mapping[str, InstalledPackages] = field(default_factory=dict)
     rst_on_close: set[bool] = field(default_factory=set)
     access: Mapping[str, DatabaseAccess] = field(default_factory=dict)
 
