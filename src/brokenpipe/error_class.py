@@ -24,6 +24,7 @@ class ErrorClass(StrEnum):
     TOO_MANY_CONNECTIONS = "too many connections"
     POOL_EXHAUSTED = "pool exhausted"
     NO_CONNECTION = "no connection from the pool"
+    DEAD_CONNECTIONS = "dead connections in the pool"
     STATEMENT_CANCELLED = "statement cancelled"
     CLIENT_TIMEOUT = "client-side timeout"
     PROTOCOL_STATE = "protocol state"

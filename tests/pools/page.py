@@ -61,9 +61,13 @@ one statement with a list of parameters, or psycopg's own `executemany`, which p
 - **pg8000** says *network error*, or passes on the kernel's own error, which SQLAlchemy does not know for a
   disconnect: its pool keeps such a connection. It alone may say *broken pipe*, when it closes one.
 - **psqlpy** has no SQLSTATE; what the server said stands in the text.
-- **A pool of psycopg's own** (`psycopg_pool`) that has nothing to give in time says the same for all connections in
-  use, for dead ones that it tests in vain, and for a server that is away. So that is *no connection from the pool*, not
-  *pool exhausted*, which claims that all were in use. Django's errors are classed by what psycopg had raised.
+- **A driver's own pool** that has nothing to give in time says the same for all connections in use, for dead ones that
+  it tests in vain, and for a server that is away (`psycopg_pool.PoolTimeout` and `TooManyRequests`, the `TimeoutError`
+  of `asyncpg.Pool`). The witness wrote down what the pool was at: *pool exhausted* if all connections were out, *dead
+  connections in the pool* if its tests found such, else the class of how it could not connect. Without that record it
+  is *no connection from the pool*. Django's errors are classed by what psycopg had raised.
+- **`asyncpg.Pool` takes back a connection that ends in the hands of a request**, and says that it *has been released
+  back to the pool*. That is an end of the connection if its socket was dead, and else an application error.
 - **What others did is no disconnect**: an HTTP client's or a cache's error, say of a language model that hung up, is an
   *application error*, whatever its socket met.
 """

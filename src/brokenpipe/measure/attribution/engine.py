@@ -105,6 +105,7 @@ class Attributor:
             self._by_connection,
             self._by_event_loop,
             self._by_active_fault,
+            self._by_dead_connection,
             self._by_failed_reconnect,
             self._by_queue_wait,
             self._by_time_alone,
@@ -184,17 +185,23 @@ class Attributor:
     def _by_active_fault(self, failure: FailedRequest, _: ProxyConnection | None) -> Cause | None:
         """It failed in a way that an active fault causes, while the failed operation was under way."""
         operation = failure.operation
-        if operation is None or operation.kind == "checkout":
+        if operation is None or (operation.kind == "checkout" and not operation.opening_failed):
             return None
+        kind = "connect" if operation.opening_failed else operation.kind  # by its pool
         until = _failed_at(operation, failure)
         took_ns = until - operation.began if operation.began else None
         since = (operation.began or until) - self.effects.lasting_ns(failure.error_class)
         active = self.windows.during(failure.arm, since, until)
-        possible = (
-            w for w in active if self.effects.could_fail(w, failure.error_class, operation.kind, took_ns)
-        )
+        possible = (w for w in active if self.effects.could_fail(w, failure.error_class, kind, took_ns))
         window = next(possible, None)
         return Cause(Relation.DIRECT, window, until, "fault at that time") if window else None
+
+    def _by_dead_connection(self, failure: FailedRequest, connection: ProxyConnection | None) -> Cause | None:
+        """Its pool found a connection dead that a fault had ended, and paused before it tried another."""
+        if connection is None or failure.error_class is not ErrorClass.DEAD_CONNECTIONS:
+            return None
+        end = self.faults.fault_on(failure.arm, connection, _failed_at(failure.operation, failure) + SLACK_NS)
+        return Cause(Relation.COLLATERAL, *end, "link of its sister") if end else None
 
     def _by_failed_reconnect(self, failure: FailedRequest, _: ProxyConnection | None) -> Cause | None:
         """It failed to replace a connection that a fault had ended, or that the pool had dropped because of one."""

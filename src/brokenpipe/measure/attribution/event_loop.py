@@ -37,6 +37,7 @@ TIMERS = frozenset(
         ErrorClass.CONNECT_TIMEOUT,
         ErrorClass.POOL_EXHAUSTED,
         ErrorClass.NO_CONNECTION,
+        ErrorClass.DEAD_CONNECTIONS,
         ErrorClass.TIMEOUT,
     }
 )

@@ -53,6 +53,7 @@ class DbOperation:
     rest_ms: float | None = None  # of a first statement: how long the connection had been idle
     pid: int | None = None  # the process
     on_loop: bool | None = None  # in the thread of its event loop; None: it only waits, or not recorded
+    opening_failed: bool = False  # of a wait for a pool that could not connect meanwhile
 
     @property
     def is_first_statement(self) -> bool:
@@ -69,11 +70,14 @@ _BEFORE_USE: Mapping[str, RequestStage] = {
 
 def operation_of(raw: Mapping[str, Any]) -> DbOperation:
     """From the witness's JSON: an error (`where`, `began`), a stall or what a request waits for (`act`, `since`)."""
-    others = {name: raw.get(name) for name in DbOperation.__slots__ if name not in {"kind", "began"}}
+    own = {"kind", "began", "opening_failed"}
+    others = {name: raw.get(name) for name in DbOperation.__slots__ if name not in own}
     began = (
         raw.get("since") if raw.get("began") is None else raw["began"]
     )  # what is not known may be there as null
-    return DbOperation(str(raw.get("where") or raw.get("act")), began=began, **others)
+    opening_failed = bool((raw.get("pool_state") or {}).get("failed_connects"))
+    kind = str(raw.get("where") or raw.get("act"))
+    return DbOperation(kind, began=began, opening_failed=opening_failed, **others)
 
 
 def request_stage(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from brokenpipe.error_class import ErrorClass
 from brokenpipe.history.reader import History, Row
 from brokenpipe.measure.failures.error_classes import ChainedException, chain_of, classify
+from brokenpipe.measure.failures.pool_errors import class_by_pool, is_refused_as_released
 from brokenpipe.measure.failures.request_stage import DbOperation, operation_of
 
 State = Literal["stale", "in use", "after rest", "connecting", ""]
@@ -153,6 +154,9 @@ def classify_failure(recorded: FailureRecords) -> FailedRequest:
     root = _root_error(known)
     words = tuple(tuple(link.items()) for link in (root["chain"] if root else known.raised) or ())
     chain, error_class = _classify_chain(words, root["where"] if root else None)
+    error_class = class_by_pool(error_class, chain, root)
+    if error_class is ErrorClass.APPLICATION and is_refused_as_released(chain, root):
+        error_class = ErrorClass.EOF
     if recorded.failed_by == "declared" and WRONG_RESULT in (recorded.error or "").lower():
         chain, error_class = (), ErrorClass.WRONG_RESULT
     elif not chain:
