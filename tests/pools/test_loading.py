@@ -177,7 +177,8 @@ def test_killed_at_full_speed(start, wire):
         answered = sum(each.result() for each in clients)
         (path,) = files_of(service.folder, ARM)
         assert path.read_bytes().endswith(b"}\n")
-        assert answered <= len(service.lines("request")) <= answered + len(clients)
+        # The line is written right after the answer, so one request may have been answered and have none.
+        assert answered - 1 <= len(service.lines("request")) <= answered + len(clients)
 
 
 def hammer(service, n):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from tests.pools.conftest import (
     ARM,
-    PATIENCE_S,
     Service,
     Wire,
     _answers,
@@ -58,7 +56,7 @@ def started(combination: Combination, folder: Path, wire: Wire) -> Iterator[Serv
         service = Service(f"http://{LOOPBACK}:{port}", process, folder, wire.port, client)
         until(lambda: _answers(service, "/up"), f"{combination.name} to answer")
         yield service
-        process.stop(signal.SIGTERM, PATIENCE_S)
+        process.kill()
     testimony = "".join(path.read_text() for path in folder.glob("witness-*"))
     assert wire.database.password not in testimony, "a password was written"
     assert '"k":"trouble"' not in testimony, "the witness had trouble"
