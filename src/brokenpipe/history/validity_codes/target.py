@@ -54,7 +54,7 @@ TARGET: Mapping[Code, DoubtKind] = {
     Code.REQUESTS_UNSEEN: DoubtKind(
         "requests of an arm failed, why is not known, and the witness did not see its requests or not its pool",
         "note",
-        "It sees ASGI applications under uvicorn and SQLAlchemy's pools (docs/witness.md); elsewhere expect `failed`: "
+        "Which servers and pools it sees, docs/witness.md lists; elsewhere expect `failed`: "
         "`broken` stays unknown.",
     ),
     Code.ERRORS_SWALLOWED: DoubtKind(

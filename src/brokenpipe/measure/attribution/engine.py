@@ -2,7 +2,7 @@
 
     direct        the fault hit the connection that this request was using, or was given
     collateral    it had to connect in place of a connection that a fault had ended, and that failed
-    secondary     it waited for a connection while the fault held up other requests
+    secondary     it waited for a connection while the fault held up other requests, or had ended every connection
     service       the service's own event loop stood still, and a time limit ran out because of that
     unattributed  it was followed, and nothing recorded leads from it to a fault
     unknown       it could not be followed: the witness did not see it, or the proxy has no record of its connection
@@ -20,6 +20,7 @@ from dataclasses import replace
 from brokenpipe.error_class import HANG_CLASSES, ErrorClass
 from brokenpipe.history.reader import History
 from brokenpipe.measure.attribution.connection_faults import Cause, ConnectionFaults
+from brokenpipe.measure.attribution.emptied_pools import EmptyPeriods, empty_periods
 from brokenpipe.measure.attribution.event_loop import (
     EVENT_LOOP,
     read_standstills,
@@ -54,7 +55,9 @@ class Attributor:
         self.episodes = history.rows("SELECT t0, t1, phase, n FROM episode_list ORDER BY t0")
         self.begins = [row[0] for row in self.episodes]
         self.failed_reconnects = failed_reconnects(history, self.faults.fault_that_ended)
-        self.queue_waits = QueueWaits(stalls_by_arm(history), self.faults)
+        waited = any(each.operation and each.operation.kind == "checkout" for each in failures)
+        empty = empty_periods(history, self.faults.fault_that_ended) if waited else EmptyPeriods({})
+        self.queue_waits = QueueWaits(stalls_by_arm(history), self.faults, empty)
         self.standstills = read_standstills(history)
         failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
         self.time_limits = read_time_limits(failed)

@@ -1,4 +1,4 @@
-"""Which fault made a request wait in its pool's queue, by holding up those that had the connections."""
+"""Which fault made a request wait in its pool's queue: it held up those that had the connections, or ended them all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from brokenpipe.measure.attribution.connection_faults import Cause, ConnectionFaults
+from brokenpipe.measure.attribution.emptied_pools import EmptyPeriods
 from brokenpipe.measure.attribution.fault_effects import is_delay, is_silent
 from brokenpipe.measure.attribution.fault_windows import FaultWindow
 from brokenpipe.measure.attribution.proxy_connections import ProxyConnection
@@ -19,9 +20,10 @@ class QueueWaits:
 
     stalls: Mapping[str, Sequence[Stall]]
     faults: ConnectionFaults
+    empty: EmptyPeriods
 
     def cause(self, arm: str, began: int, until: int) -> Cause | None:
-        """The fault on whose silent connections others hung at that time, or an active one that they hung on."""
+        """The fault on whose silent connections others hung, an active one that they hung on, or one that left none."""
         if silent := self._silent_connection(arm, began, until):
             end = self.faults.fault_on(arm, silent, until)
             return Cause(Relation.SECONDARY, *end, "links of others") if end else None
@@ -29,7 +31,8 @@ class QueueWaits:
         window = next((each for each in active if self._holds_up_others(each, arm, until)), None)
         if window := window or self._lasting_silence(arm, began, until):
             return Cause(Relation.SECONDARY, window, until, "fault at that time")
-        return None
+        empty = self.empty.at(arm, until)
+        return Cause(Relation.SECONDARY, *empty.end, "links of others") if empty else None
 
     def _silent_connection(self, arm: str, began: int, until: int) -> ProxyConnection | None:
         """The latest silenced connection on which another request hung while this one waited."""
