@@ -74,6 +74,19 @@ def test_what_each_setting_caught_threw_away_and_added(run: Recorded) -> None:
     )
 
 
+def test_what_a_pool_notices_by_itself(run: Recorded) -> None:
+    """No request was there; a connection that was closed alive, or that a request had met dead, is none of these."""
+    tally(run, 3, checkouts=100, connects=10, connect_ms=50.0)
+    run.close("plain", 3, after="noticed", id=None)
+    run.close("plain", 3, id=None)
+    run.close("plain", 3, after="error", id=None)
+    found = run.measured()
+    masked = found.cell("plain", "steady").masked
+    assert masked is not None
+    assert (masked.noticed, masked.total) == (1, 1)
+    assert [(each.name, each.caught, each.healthy) for each in price(found).mechanisms] == [("noticed", 1, 0)]
+
+
 def test_connects_of_the_worst_second(run: Recorded) -> None:
     """Four within a second, across the edge of a full one; the fifth is later."""
     tally(run, 3)

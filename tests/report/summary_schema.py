@@ -24,6 +24,7 @@ class MaskedBy(Strict):
     pre_ping: int
     recycle: int
     invalidation: int
+    noticed: int
 
 
 class Price(Strict):

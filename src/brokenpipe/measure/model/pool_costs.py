@@ -12,21 +12,22 @@ class MaskedDisconnects:
     pre_ping: int = 0
     recycle: int = 0
     invalidation: int = 0  # the pool dropped it because another connection had died
+    noticed: int = 0  # the pool or its driver found it dead while no request asked
 
     @property
     def total(self) -> int:
-        return self.pre_ping + self.recycle + self.invalidation
+        return self.pre_ping + self.recycle + self.invalidation + self.noticed
 
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """One of pre-ping, recycle and invalidation. Each replacement of a connection is a reconnect.
+    """One of pre-ping, recycle, invalidation and noticed. Each replacement of a connection is a reconnect.
 
     caught + healthy = reconnects: `healthy` were alive and thrown away. `ms_per_checkout` is what it added to each
     checkout on average: pings, and opening what it replaced. `round_trips` likewise; None: not measured (RoundTrips).
     """
 
-    name: str  # "pre-ping", "recycle", "invalidation"
+    name: str  # "pre-ping", "recycle", "invalidation", "noticed"
     caught: int
     healthy: int
     ms_per_checkout: float | None

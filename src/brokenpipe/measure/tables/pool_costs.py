@@ -50,7 +50,7 @@ WITH known AS (
 )
 SELECT witness_arm, phase, after, coalesce(age_ms >= recycle_ms, false), coalesce(pool_invalidated, false), dead,
        count(*)
-FROM known WHERE phase IS NOT NULL AND id IS NOT NULL GROUP BY ALL
+FROM known WHERE phase IS NOT NULL AND (id IS NOT NULL OR after = 'noticed') GROUP BY ALL
 """
 
 _FAILED_PINGS = f"""
@@ -58,13 +58,16 @@ SELECT witness_arm, phase, sum(ms)
 FROM ({select_with_episode("FROM ping_failures", "t")}) WHERE phase IS NOT NULL GROUP BY ALL
 """
 
-MECHANISMS = ("pre-ping", "recycle", "invalidation")
+MECHANISMS = ("pre-ping", "recycle", "invalidation", "noticed")
 _Replaced = Mapping[str, tuple[int, int]]  # dead and healthy connections, by mechanism
+
+
+_BY_WHAT_BEFELL = {"ping": "pre-ping", "noticed": "noticed"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReplacedConnection:
-    """A connection that the pool closed during a request, by what the pool knew of it.
+    """A connection that the pool closed during a request, or by itself, by what the pool knew of it.
 
     `after`: what had failed on it. `too_old`: older than the pool's recycle. `dead`: None if that was not recorded.
     """
@@ -77,8 +80,8 @@ class ReplacedConnection:
     @property
     def mechanism(self) -> str | None:
         """What made the pool replace it at a checkout; None: it was closed for another reason."""
-        if self.after == "ping":
-            return "pre-ping"
+        if self.after in _BY_WHAT_BEFELL:
+            return _BY_WHAT_BEFELL[self.after]
         if self.after is not None:
             return None
         return "recycle" if self.too_old else "invalidation" if self.pool_invalidated else None
@@ -95,8 +98,8 @@ class ReplacedConnection:
 
 
 def replaced_connection(close: WitnessClose) -> ReplacedConnection | None:
-    """Of one line of the witness; None if it was not closed during a request."""
-    if close.id is None:
+    """Of one line of the witness; None if no request waited for it, and the pool had not noticed that it was dead."""
+    if close.id is None and close.after != "noticed":
         return None
     too_old = close.recycle_ms is not None and close.age_ms is not None and close.age_ms >= close.recycle_ms
     return ReplacedConnection(close.after, too_old, bool(close.pool_invalidated), close.dead)

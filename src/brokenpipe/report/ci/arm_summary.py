@@ -83,7 +83,12 @@ def _cell(cell: ArmPhaseStats) -> Json:
         "masked": None if masked is None else masked.total,
         "masked_by": None
         if masked is None
-        else {"pre_ping": masked.pre_ping, "recycle": masked.recycle, "invalidation": masked.invalidation},
+        else {
+            "pre_ping": masked.pre_ping,
+            "recycle": masked.recycle,
+            "invalidation": masked.invalidation,
+            "noticed": masked.noticed,
+        },
         "broken_per_episode": _per_episode(cell.broken_per_episode),
         "failed_per_episode": _per_episode(cell.failed_per_episode),
         "requests_per_s": cell.requests_per_s,
