@@ -129,8 +129,9 @@ down: setup ## End the stack that `make up` started
 images: setup ## Make the images of the stack in containers (docs/container-images.md)
 	@compose/images.sh
 
-schema: setup ## Write the JSON Schema of scenarios, for editors
+schema: setup ## Write the JSON Schemas of scenarios and targets, for editors
 	@$(BIN)/brokenpipe schema > scenarios/scenario.schema.json
+	@$(BIN)/brokenpipe schema target > targets/target.schema.json
 
 clean: ## Remove what was installed and built; reports stay
 	rm -rf $(VENV) proxies/.build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -13,6 +13,8 @@
     │   ├── NamespaceError                  no network namespace to lose packets in
     │   ├── PostgresError                   Postgres could not be started
     │   ├── PackagesError                   packages of an arm could not be installed
+    │   ├── ExtensionError                  Postgres does not have an extension that the service creates
+    │   ├── PreparationError                a command that prepares a database failed
     │   ├── PgBouncerError                  PgBouncer could not be started, or is too old
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
@@ -148,6 +150,22 @@ class NamespaceError(StackError):
 
 class PostgresError(StackError):
     """Postgres could not be started."""
+
+
+class ExtensionError(StackError):
+    """The Postgres at hand does not have an extension that the service creates."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'the Postgres of this run has no extension "{name}", which the service wants to create',
+            remedy='Name the programs of one that has it: `[postgres] binaries = "/…/bin"` in the scenario, or the '
+            "variable BROKENPIPE_PG_BIN. `pg_config --bindir` says where they are.",
+        )
+        self.name = name
+
+
+class PreparationError(StackError):
+    """A command of `prepare`, which prepares the database of an arm, failed."""
 
 
 class PgBouncerError(StackError):

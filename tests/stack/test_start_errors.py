@@ -102,7 +102,6 @@ def _not_ready(folder: Path, *command: str, ready_timeout_s: float = BUSY_S) -> 
         arm="plain",
         folder=folder,
         python=Path(sys.executable),
-        dsn="",
         env={},
         log_path=folder / "target-plain.log",
         janitor=NoJanitor(),

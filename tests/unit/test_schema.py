@@ -14,6 +14,7 @@ from tests.unit.shell import brokenpipe
 
 PROJECT = Path(__file__).parents[2]
 COMMITTED = PROJECT / "scenarios" / "scenario.schema.json"
+TARGET_SCHEMA = PROJECT / "targets" / "target.schema.json"
 BROKEN = Path(__file__).parent / "scenarios" / "broken"
 
 # What only the parser can know: files that look right, and name what is not there or do not add up.
@@ -47,10 +48,13 @@ def schema() -> dict[str, Any]:
 def test_the_committed_schema_is_current() -> None:
     """scenarios/scenario.schema.json is what `make schema` writes; run it after a change of the models."""
     assert COMMITTED.read_text(encoding="utf-8") == brokenpipe("schema").out
+    assert TARGET_SCHEMA.read_text(encoding="utf-8") == brokenpipe("schema", "target").out
 
 
-def test_every_key_is_explained(schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize("committed", [COMMITTED, TARGET_SCHEMA], ids=["scenario", "target"])
+def test_every_key_is_explained(committed: Path) -> None:
     """An editor shows a sentence for each key. Those of faults stand in plan/schema.py, others in the models."""
+    schema = json.loads(committed.read_text(encoding="utf-8"))
 
     def undocumented(node: Any, at: str) -> Iterator[str]:
         for key, value in node.get("properties", {}).items():
@@ -68,6 +72,15 @@ def test_shipped_scenarios_fit(path: Path, schema: dict[str, Any]) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith("#:schema ./scenario.schema.json\n")
     assert not list(misfits(tomllib.loads(text), schema, schema))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "targets").glob("*/target.toml")), ids=lambda path: path.parent.name
+)
+def test_shipped_targets_fit(path: Path) -> None:
+    """Nor in a target.toml."""
+    schema = json.loads(TARGET_SCHEMA.read_text(encoding="utf-8"))
+    assert not list(misfits(tomllib.loads(path.read_text(encoding="utf-8")), schema, schema))
 
 
 @pytest.mark.parametrize("path", sorted(BROKEN.glob("*.toml")), ids=lambda path: path.stem)

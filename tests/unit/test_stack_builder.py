@@ -50,7 +50,7 @@ class FakeRuntime:
             self.log.append(f"end {name}")
 
     def postgres(self) -> AbstractContextManager[Any]:
-        server = SimpleNamespace(certificates=None)
+        server = SimpleNamespace(certificates=None, host="10.0.0.1", port=DIRECT)
 
         def create(name: str, _limit: int | None) -> Database:
             self.log.append(f"create {name}")
@@ -76,6 +76,9 @@ class FakeRuntime:
             return SimpleNamespace(host="10.0.0.2", port=20_000 + len(name))
 
         return self.part("toxiproxy", create_proxy=create)
+
+    def prepare(self, access: Mapping[str, DatabaseAccess]) -> None:
+        self.log.append(f"prepare {' '.join(each.variables['DSN'] for each in access.values())}")
 
     def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Any]]:
         self.access = access
@@ -125,13 +128,22 @@ def test_each_part_starts_after_what_it_needs(tmp_path: Path) -> None:
             "pre_ping": "arm_pre_ping",
         }
         assert (stack.pgbouncer, stack.count_bypasses, runtime.rst_on_close) == (None, None, {False})
-        assert {arm: each.dsn for arm, each in runtime.access.items()} == {
+        assert {arm: each.variables["DSN"] for arm, each in runtime.access.items()} == {
             "plain": "10.0.0.2:20005",
             "pre_ping": "10.0.0.2:20008",
         }
         del runtime.log[:]
     assert sorted(runtime.log[:2]) == ["stop plain", "stop pre_ping"]
     assert runtime.log[2:] == ["end pre_ping", "end plain", "end toxiproxy", "end postgres"]
+
+
+def test_databases_are_prepared_straight_at_the_server(tmp_path: Path) -> None:
+    """Of the arms whose target wants it, before anything that leads to the proxies is there."""
+    runtime, given = FakeRuntime(), spec(tmp_path)
+    target = TARGET.model_copy(update={"prepare": (("migrate",),)})
+    prepared = replace(given, plan=given.plan.model_copy(update={"target": target}))
+    with builder.build_stack(prepared, _given(runtime)):
+        assert runtime.log[3:5] == ["prepare 10.0.0.1:5432 10.0.0.1:5432", "start toxiproxy"]
 
 
 def test_postgres_records_nothing_and_ends_with_what_remains(tmp_path: Path) -> None:

@@ -64,9 +64,19 @@ def build(
         console.out.print(f"{binary}", soft_wrap=True)
 
 
-@app.command(epilog="Example: brokenpipe schema > scenarios/scenario.schema.json")
-def schema() -> None:
-    """Print the JSON Schema of scenarios, for editors. `make schema` writes it to its file."""
-    from brokenpipe.plan.schema import scenario_schema
+class SchemaOf(StrEnum):
+    """The files that have a schema."""
 
-    typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+    SCENARIO = "scenario"
+    TARGET = "target"
+
+
+@app.command(epilog="Example: brokenpipe schema > scenarios/scenario.schema.json")
+def schema(
+    file: Annotated[SchemaOf, typer.Argument(help="Of a scenario, or of a target.toml.")] = SchemaOf.SCENARIO,
+) -> None:
+    """Print the JSON Schema of scenarios, or of target.toml, for editors. `make schema` writes both to their files."""
+    from brokenpipe.plan.schema import scenario_schema, target_schema
+
+    made = scenario_schema() if file is SchemaOf.SCENARIO else target_schema()
+    typer.echo(json.dumps(made, indent=2, ensure_ascii=False))

@@ -153,7 +153,7 @@ def make_plan(project: Project, scenario: str, overrides: Overrides) -> tuple[Pl
         soak_s=overrides.soak_s,
         stack=overrides.stack,
     )
-    _check_dsn(path, plan, overrides)
+    _check_addresses(path, plan, overrides)
     packages = package_folders(project, parsed)
     sources = Sources(path, text, folder, _find_locustfile(path, parsed), others, packages)
     if problems := tuple(_ledger_problems(plan, sources)):
@@ -294,21 +294,38 @@ def _find_folder(project: Project, path: Path, key: str, target: str) -> Path:
         raise ScenarioError(path, (found,), remedy=error.remedy) from error
 
 
-def _check_dsn(path: Path, plan: Plan, overrides: Overrides) -> None:
-    """Reject an own value of dsn_env: the harness sets it to the arm's proxy, and would overrule it silently.
+def _check_addresses(path: Path, plan: Plan, overrides: Overrides) -> None:
+    """Reject own values of variables that target.toml sets to the arm's proxy: they would be overruled silently.
 
-    Each arm is checked for the variable of its own target. Raises ScenarioError or UsageError.
+    Each arm is checked for the variables of its own target. Raises ScenarioError or UsageError.
     """
-    why = "is dsn_env of its target.toml, which is set to the arm's proxy: leave it out here"
     scenario = plan.scenario
-    names = {arm: plan.target_of(arm).dsn_env for arm in scenario.arms}
-    for name in dict.fromkeys(names.values()):
-        if name in overrides.env:
+    names = {arm: plan.target_of(arm).address_variables for arm in scenario.arms}
+    every = {name: _why_not_set(plan.target_of(arm), name) for arm, own in names.items() for name in own}
+    for name, why in every.items():
+        if name in {*overrides.env, *overrides.pass_env}:
             raise UsageError(f"--env {name}: {why}", remedy=_REMOVE_DSN)
-    keys = [f"env.{name}" for name in dict.fromkeys(names.values()) if name in scenario.env]
-    keys += [f"arms.{arm}.{name}" for arm, name in names.items() if name in scenario.arms[arm].variables]
+    keys = [(f"env.{name}", name) for name in every if name in scenario.env]
+    keys += [(f"pass_env[{i}]", name) for i, name in enumerate(scenario.pass_env) if name in every]
+    keys += [
+        (f"arms.{arm}.{name}", name)
+        for arm, own in names.items()
+        for name in own
+        if name in scenario.arms[arm].variables
+    ]
     if keys:
-        raise ScenarioError(path, tuple(Problem(key, "", why) for key in keys), remedy=_REMOVE_DSN)
+        raise ScenarioError(
+            path, tuple(Problem(key, "", every[name]) for key, name in keys), remedy=_REMOVE_DSN
+        )
+
+
+def _why_not_set(target: Target, name: str) -> str:
+    what = (
+        "dsn_env of its target.toml, which"
+        if name == target.dsn_env
+        else "in [env] of its target.toml, where it"
+    )
+    return f"is {what} is set to the arm's proxy: leave it out here"
 
 
 def _ledger_problems(plan: Plan, sources: Sources) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""The JSON Schema of scenario files, for editors that complete and check while one types.
+"""The JSON Schemas of scenario files and of target.toml, for editors that complete and check while one types.
 
-It is made from the models that parse the files, so the two cannot disagree on a key. Checks that only the parser can
+Each is made from the models that parse the files, so the two cannot disagree on a key. Checks that only the parser can
 make, such as whether an arm exists, are not in it.
 """
 
@@ -14,6 +14,7 @@ from brokenpipe.plan.expectations import BOUNDS
 from brokenpipe.plan.key_descriptions import DescribedKeys
 from brokenpipe.plan.phases import KEYS_OF_PATTERNS
 from brokenpipe.plan.scenario import Scenario
+from brokenpipe.plan.target import Target
 
 Schema = dict[str, Any]
 
@@ -32,6 +33,12 @@ def scenario_schema() -> Schema:
     definitions["Phase"]["oneOf"] = [{"required": sorted(keys)} for keys in KEYS_OF_PATTERNS.values()]
     definitions["Expectation"]["oneOf"] = [{"required": [bound]} for bound in BOUNDS]
     return {"$schema": DIALECT, **schema, "title": "A scenario of brokenpipe"}
+
+
+def target_schema() -> Schema:
+    """The schema of target.toml."""
+    schema = _for_toml(Target.model_json_schema(schema_generator=DescribedKeys))
+    return {"$schema": DIALECT, **schema, "title": "A target of brokenpipe"}
 
 
 def _complete_fault(fault: Schema) -> None:

@@ -1,7 +1,7 @@
 """The order in which a stack starts, the same for local processes and containers.
 
-    Postgres ─▶ a database per arm ─▶ [PgBouncer] ─┐
-    Toxiproxy ─────────────────────────────────────┴─▶ a proxy per arm ─▶ a target per arm ─▶ all targets ready
+    Postgres ─▶ a database per arm, prepared ─▶ [PgBouncer] ─┐
+    Toxiproxy ───────────────────────────────────────────────┴─▶ a proxy per arm ─▶ a target per arm ─▶ all ready
 
 What stands to the right needs what stands to its left. Parts end in the opposite order, the targets side by side.
 
@@ -23,6 +23,7 @@ from brokenpipe.stack.bypass_detector import BypassDetector
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import Postgres
+from brokenpipe.stack.processes.ports import Address
 from brokenpipe.stack.processes.process import Child
 from brokenpipe.stack.processes.standstill import ending_stopped_processes
 from brokenpipe.stack.proxy.proxy import Proxy
@@ -31,7 +32,7 @@ from brokenpipe.stack.runtime import DatabaseAccess, Runtime
 from brokenpipe.stack.spec import StackSpec
 from brokenpipe.stack.stack import Arm, Stack
 from brokenpipe.stack.target import STOP_TIMEOUT_S, Service, wait_ready
-from brokenpipe.stack.target_environment import dsn_via_proxy
+from brokenpipe.stack.target_environment import address_variables, database_words
 
 DATABASES_AT_ONCE = 4  # four together take half as long as one after the other
 
@@ -80,6 +81,7 @@ class _Builder:
     def start(self) -> Stack:
         postgres = self._start("Postgres", self.runtime.postgres(), self.spec.remains)
         databases = self._create_databases(postgres)
+        self._prepare(databases)
         pgbouncer = self._start_pgbouncer(databases)
         toxiproxy = self._start("Toxiproxy", self.runtime.toxiproxy())
         proxies = self._create_proxies(databases, pgbouncer or postgres, toxiproxy)
@@ -112,6 +114,17 @@ class _Builder:
                 for arm, database in zip(scenario.arms, created, strict=True)
             }
 
+    def _prepare(self, databases: Mapping[str, Database]) -> None:
+        """Run what targets want to have run for their databases, straight to the server."""
+        plan = self.spec.plan
+        access = {
+            arm: self._access(arm, database, (database.server.host, database.server.port))
+            for arm, database in databases.items()
+            if plan.target_of(arm).prepare
+        }
+        if access:
+            self.runtime.prepare(access)
+
     def _start_pgbouncer(self, databases: Mapping[str, Database]) -> PgBouncer | None:
         settings = self.spec.plan.scenario.pgbouncer
         if settings is None:
@@ -136,13 +149,17 @@ class _Builder:
     ) -> Mapping[str, Service]:
         """All are started before the first is waited for, so that they come up together."""
         self.spec.on_step(f"starting {len(databases)} targets")
-        access = {arm: self._access(arm, databases[arm], proxies[arm]) for arm in databases}
+        access = {
+            arm: self._access(arm, databases[arm], (proxies[arm].host, proxies[arm].port))
+            for arm in databases
+        }
         starts = self.runtime.targets(access)
         return {arm: self.running.enter_context(start) for arm, start in starts.items()}
 
-    def _access(self, arm: str, database: Database, proxy: Proxy) -> DatabaseAccess:
+    def _access(self, arm: str, database: Database, address: Address) -> DatabaseAccess:
         target, certificates = self.spec.plan.target_of(arm), database.server.certificates
-        return DatabaseAccess(dsn_via_proxy(proxy, database, target, certificates), certificates)
+        words = database_words(database, address, certificates)
+        return DatabaseAccess(address_variables(target, words), words, certificates)
 
     def _bypass_detector(self, services: Mapping[str, Service]) -> BypassDetector | None:
         addresses = self.runtime.bypass_addresses

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from brokenpipe.errors import EngineError
+from brokenpipe.errors import EngineError, UsageError
 from brokenpipe.history.file_names import part_suffix
 from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.stack.containers import cleanup
@@ -43,6 +43,7 @@ from brokenpipe.stack.containers.compose_file import (
     SecretFiles,
     address_holder,
     choose_network,
+    env_file,
 )
 from brokenpipe.stack.containers.container_process import container_process
 from brokenpipe.stack.containers.engine import Engine, find_engine
@@ -74,6 +75,7 @@ def compose_runtime(spec: StackSpec) -> Iterator[ComposeRuntime]:
     Raises UsageError for an engine that is not on this machine, EngineError for what is missing there.
     """
     spec = replace(spec, report=spec.report.resolve())  # inside a container it has this one name
+    _reject_local_settings(spec)
     spec.on_step("looking for a Docker engine")
     engine = find_engine(spec.engine)
     cleanup.sweep_dead(engine.client)
@@ -93,13 +95,28 @@ def compose_runtime(spec: StackSpec) -> Iterator[ComposeRuntime]:
             yield runtime
 
 
+def _reject_local_settings(spec: StackSpec) -> None:
+    """Raises UsageError for what can only be done with processes of this machine."""
+    plan = spec.plan
+    if plan.scenario.postgres.binaries:
+        raise UsageError(
+            f"{plan.stem}.toml: [postgres] `binaries` names programs of this machine, and --stack compose has images",
+            remedy="Leave it out there; compose/services.yaml says which image is taken for Postgres.",
+        )
+    if names := [name for name, target in plan.targets.items() if target.prepare]:
+        raise UsageError(
+            f"targets/{names[0]}/target.toml: `prepare` runs commands on this machine, not in containers",
+            remedy="Run it without --stack compose, or let `command` prepare the database before it serves.",
+        )
+
+
 def _write_secrets(layout: ComposeLayout) -> None:
     layout.secrets.password.write_text(secrets.token_urlsafe(18))
     layout.secrets.password.chmod(
         0o644
     )  # another user reads it in the container; the folder is closed to others
     for arm in layout.environments:  # docker-compose 1.29 needs all of them before the first container
-        layout.secrets.dsn(arm).touch()
+        layout.secrets.database(arm).touch()
 
 
 def _make_layout(spec: StackSpec, secret_files: SecretFiles, engine: Engine) -> ComposeLayout:
@@ -234,17 +251,22 @@ class ComposeRuntime:
         finally:
             server.close()
 
+    def prepare(self, access: Mapping[str, DatabaseAccess]) -> None:
+        """There is nothing to run, see `_reject_local_settings`."""
+
     def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Service]]:
-        """Their containers are created here: a container reads the file with its DSN when it is created."""
+        """Their containers are created here: each reads the address of its database when it is created."""
         for arm, reached in access.items():
-            dsn = f"{self.spec.plan.target_of(arm).dsn_env}={reached.dsn}\n"
-            self.layout.secrets.dsn(arm).write_text(dsn)
+            self.layout.secrets.database(arm).write_text(env_file(reached.variables))
         self._create(*(f"agent-{arm}" for arm in access))
-        return {arm: self._target(arm, index) for index, arm in enumerate(access)}
+        return {
+            arm: self._target(arm, index, reached.words["password"])
+            for index, (arm, reached) in enumerate(access.items())
+        }
 
     @contextmanager
-    def _target(self, arm: str, index: int) -> Iterator[Service]:
-        secret_values = self.layout.secrets_of(arm)
+    def _target(self, arm: str, index: int, password: str) -> Iterator[Service]:
+        secret_values = (*self.layout.secrets_of(arm), password)
         container = self.container(f"target of arm {arm}", f"agent-{arm}", secrets=secret_values)
         with self.packets.with_rules(container, arm) as child:
             url = f"http://{self.layout.addresses.arm(index)}:{TARGET_PORT}"

@@ -20,9 +20,13 @@ from brokenpipe.stack.target import Service
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccess:
-    """The way of one arm's target to its database: through the arm's proxy, with TLS if there are certificates."""
+    """The way to the database of one arm, as variables of its target; with TLS if there are certificates.
 
-    dsn: str
+    `words`: what placeholders of the database's address stand for.
+    """
+
+    variables: Mapping[str, str]
+    words: Mapping[str, str]
     certificates: Certificates | None
 
 
@@ -57,6 +61,9 @@ class Runtime(Protocol):
 
     def toxiproxy(self) -> AbstractContextManager[ToxiproxyServer]:
         """The Toxiproxy server, ready, without any proxy."""
+
+    def prepare(self, access: Mapping[str, DatabaseAccess]) -> None:
+        """Run the commands of each arm's target that prepare its database, which they reach by this access."""
 
     def targets(self, access: Mapping[str, DatabaseAccess]) -> Mapping[str, AbstractContextManager[Service]]:
         """The target of each arm: started when its context manager is entered, and not yet ready then."""

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from brokenpipe.errors import RedirectError, TargetNotReady
+from brokenpipe.errors import RedirectError, StackError, TargetNotReady
+from brokenpipe.plan.readiness import Readiness
 from brokenpipe.plan.target import Target
 from brokenpipe.redaction import secret_values
+from brokenpipe.stack.postgres.extensions import missing_extension_error
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
 from brokenpipe.stack.processes.process import Child, child, clean_environment
 
 STOP_TIMEOUT_S = 3.0
+LAST_LINES = 60  # of a log, in which a cause is looked for
+SHOWN_LINES = 12
+_NO_TABLE = re.compile(r"(relation|table) [\"'`][^\"'`]+[\"'`] does not exist|UndefinedTable", re.IGNORECASE)
+_READY_KEYS = "`ready` and `ready_timeout_s` are set in target.toml."
+_COMMAND_KEY = "Its command is set in target.toml."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +48,89 @@ def start_service(
     arm: str,
     folder: Path,
     python: Path,
-    dsn: str,
     env: Mapping[str, str],
     log_path: Path,
     janitor: Janitor,
     host: str = LOOPBACK,
-    passed: Collection[str] = (),
+    secret_names: Collection[str] = (),
 ) -> Iterator[Service]:
     """The target for as long as the block lasts, in that interpreter; started, but not yet ready: see `wait_ready`.
 
-    `env` is laid over the target's own; `dsn` goes into the variable that the target names. Secrets, and what is
-    `passed` on, are kept out of its log. It listens on `host`.
+    `env` is all that it is given. Secrets, and the values of `secret_names`, are kept out of its log. It listens on
+    `host`.
     Raises StackError when the command cannot be started.
     """
     port = free_port()
-    own = {**target.env, **env, target.dsn_env: dsn}
     with child(
         f"target of arm {arm}",
         target.argv(python=str(python), host=host, port=str(port)),
         log_path=log_path,
         janitor=janitor,
-        env=clean_environment({"PYTHONUNBUFFERED": "1", **own}),
+        env=clean_environment({"PYTHONUNBUFFERED": "1", **env}),
         cwd=folder,
-        secrets=secret_values(own, passed),
+        secrets=secret_values(env, secret_names),
         stop_timeout_s=STOP_TIMEOUT_S,
     ) as process:
         yield Service(arm, f"http://{host}:{port}", process, time.monotonic())
 
 
 def wait_ready(started: Service, target: Target) -> None:
-    """Return when the service answers its readiness path with 200.
+    """Return when the service is up, as `ready` of its target.toml says.
 
-    Raises RedirectError when that leads elsewhere, TargetNotReady, with the end of its log, when the service ends or
+    Raises RedirectError when a path leads elsewhere, TargetNotReady, with the end of its log, when the service ends or
     takes longer than `ready_timeout_s`.
     """
-    url = started.url + target.ready
+    test, sign = _readiness_test(started, target.ready)
     left_s = started.started + target.ready_timeout_s - time.monotonic()
-    answer = poll(lambda: _is_ready(url, started.child), timeout_s=max(left_s, 0.1), every_s=0.05)
+    answer = poll(lambda: _while_running(started.child, test), timeout_s=max(left_s, 0.1), every_s=0.05)
     if answer is None:
-        raise TargetNotReady(
-            f"{started.child.name}: {url} did not answer 200 within {target.ready_timeout_s:g} s",
-            remedy=f"The whole log is {started.child.log_path}. `ready` and `ready_timeout_s` are set in target.toml.",
-            details=started.child.last_lines(),
-        )
+        raise _not_ready(started.child, f": {sign} within {target.ready_timeout_s:g} s", _READY_KEYS)
+
+
+def _not_ready(process: Child, what: str, keys: str) -> StackError:
+    """The error for a service that is not up, or for what its last lines say that its database lacks."""
+    lines = process.last_lines(LAST_LINES)
+    if error := missing_extension_error(lines):
+        return error
+    if any(_NO_TABLE.search(line) for line in lines):
+        keys = f"It misses a table of its database: `prepare` in target.toml makes them, such as by migrations. {keys}"
+    return TargetNotReady(
+        f"{process.name}{what}",
+        remedy=f"{keys} The whole log is {process.log_path}.",
+        details=lines[-SHOWN_LINES:],
+    )
+
+
+def _readiness_test(started: Service, ready: str | Readiness) -> tuple[Callable[[], bool], str]:
+    """A function that says whether the service is up, and in words what has not happened if it never is."""
+    if isinstance(ready, str):
+        url = started.url + ready
+        return partial(_answers_200, url), f"{url} did not answer 200"
+    if ready.log is not None:
+        pattern = re.compile(ready.log)
+        log = started.child.log_path
+        return partial(_has_line, log, pattern), f"its log has no line that matches {ready.log!r}"
+    address = urlsplit(started.url)
+    place = (str(address.hostname), int(address.port or 0))
+    return partial(_accepts, place), f"{place[0]}:{place[1]} did not accept a connection"
+
+
+def _while_running(process: Child, test: Callable[[], bool]) -> bool | None:
+    if not process.running:
+        raise _not_ready(process, f" ended with {process.exit_text} before it was ready", _COMMAND_KEY)
+    return True if test() else None
+
+
+def _has_line(log: Path, pattern: re.Pattern[str]) -> bool:
+    with suppress(OSError):
+        return any(pattern.search(line) for line in log.read_text(errors="replace").splitlines())
+    return False
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    with suppress(OSError), socket.create_connection(address, timeout=1):
+        return True
+    return False
 
 
 class _SameOriginSession(requests.Session):
@@ -100,17 +150,11 @@ class _SameOriginSession(requests.Session):
         return target
 
 
-def _is_ready(url: str, process: Child) -> bool | None:
-    if not process.running:
-        raise TargetNotReady(
-            f"{process.name} ended with {process.exit_text} before it was ready",
-            remedy=f"The whole log is {process.log_path}. Its command is set in target.toml.",
-            details=process.last_lines(),
-        )
+def _answers_200(url: str) -> bool:
     try:
         # No proxies from the shell's environment: this request must not leave the machine.
         with _SameOriginSession() as session:
             session.trust_env = False
-            return True if session.get(url, timeout=2).status_code == 200 else None
+            return session.get(url, timeout=2).status_code == 200
     except requests.RequestException:
-        return None
+        return False

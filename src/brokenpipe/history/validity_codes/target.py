@@ -43,7 +43,8 @@ TARGET: Mapping[Code, DoubtKind] = {
     Code.SERVICE_BROKEN: DoubtKind(
         "nine of ten requests of an arm or more failed in a phase without a fault, and it never did better before",
         "unknown",
-        "Mend the service, or what must be there before it (tables, variables), and run again: logs/target-ARM.log.",
+        "Mend the service, or what must be there before it, and run again: `prepare` in its target.toml makes tables, "
+        "[env] sets variables; its log is logs/target-ARM.log.",
     ),
     Code.WITNESS_TROUBLE: DoubtKind(
         "the witness inside the service failed at something",

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from brokenpipe.faults import Fault, fault_kinds
 
 Location = tuple[int | str, ...]
-_KEY_MARK = "[key]"  # pydantic's mark for a mistake in a key instead of its value
+_MARKS = {"[key]", "[path]", "[table]"}
+"""No keys: pydantic's mark for a mistake in a key instead of its value, and tags of values that have several forms."""
 _CONTAINERS = (Annotated, Union, UnionType, tuple, list, dict, Mapping)
 
 
@@ -69,7 +70,7 @@ def _walk(model: type[BaseModel], location: Location) -> tuple[list[type[BaseMod
             at = [found for field in fields for found in _models(field.annotation)]
         elif tagged := [candidate for candidate in at if _tag(candidate) == part]:
             at = tagged
-        elif part != _KEY_MARK:
+        elif part not in _MARKS:
             plain.append(part)
             at = at if isinstance(part, int) else []
     return at, plain

@@ -51,8 +51,9 @@ def _redacted_target(target: Target, env: Mapping[str, str]) -> Target:
     return target.model_copy(
         update={
             "env": env,
-            "dsn": redacted_text(target.dsn),
+            "dsn": target.dsn and redacted_text(target.dsn),
             "command": tuple(map(redacted_text, target.command)),
+            "prepare": tuple(tuple(map(redacted_text, command)) for command in target.prepare),
         }
     )
 

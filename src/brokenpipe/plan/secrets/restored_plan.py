@@ -24,8 +24,7 @@ def restore_secrets(recorded: Plan, sources: Sources) -> Plan:
     scenario, target, others = recorded.scenario, recorded.target, recorded.other_targets
     shown = scenario.variables_by_arm()
     if not any(map(_has_redacted, (scenario.env, *shown.values()))) and not any(
-        _has_redacted(each.env) or is_redacted(f"{each.dsn}{each.command}")
-        for each in (target, *others.values())
+        _has_redacted(each.env) or is_redacted(_texts(each)) for each in (target, *others.values())
     ):
         return recorded
     original = _unchanged_scenario(sources.scenario_path, sources.scenario_text)
@@ -48,9 +47,14 @@ def _restored_target(search: _SecretLookup, shown: Target, folder: Path) -> Targ
     """A target as its target.toml has it, as far as it was redacted."""
     written = parse_target(folder)
     changes: dict[str, object] = {"env": search.restored(shown.env, written.env)}
-    if is_redacted(f"{shown.dsn}{shown.command}"):
-        changes |= {"dsn": written.dsn, "command": written.command}
+    if is_redacted(_texts(shown)):
+        changes |= {"dsn": written.dsn, "command": written.command, "prepare": written.prepare}
     return shown.model_copy(update=changes)
+
+
+def _texts(target: Target) -> str:
+    """What may hold a secret besides its variables."""
+    return f"{target.dsn}{target.command}{target.prepare}"
 
 
 def _has_redacted(env: Mapping[str, str]) -> bool:

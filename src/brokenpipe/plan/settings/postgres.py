@@ -28,6 +28,10 @@ class PostgresSettings(StrictModel):
     """How many connections Postgres allows each arm, as if it had a server of its own; three are reserved for
     superusers, and connections above the rest are refused with 53300. Without it, more than any arm asks for."""
 
+    binaries: Annotated[str, Field(min_length=1)] | None = None
+    """The folder with the programs of another Postgres, such as one that has an extension that the service needs,
+    relative to the folder of the project; `pg_config --bindir` prints it. Only of local processes."""
+
     @property
     def service_connections(self) -> int | None:
         """Connections that the service of an arm may have; None: no limit of its own."""

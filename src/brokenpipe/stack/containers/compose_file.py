@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import random
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ _BENCHMARK_NETWORK = ipaddress.ip_network("198.18.0.0/15")
 _PASSWORD_SECRET = "postgres_password"  # noqa: S105
 _FIRST_ARM = 10
 TLS_FOLDER = Path("/var/lib/postgresql/data/tls")  # they belong to the server, and it alone reads them
+_PLAIN = re.compile(r"[\w:/@.?&=%+,-]*")
 HBA_FILE = Path("pg_hba.conf")
 HBA_RULES = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n"  # TLS only
 
@@ -96,7 +98,7 @@ def choose_network(taken: Iterable[ipaddress.IPv4Network]) -> NetworkAddresses:
 
 @dataclass(frozen=True, slots=True)
 class SecretFiles:
-    """Files with the secrets of a run: the superuser's password, each arm's DSN as an env file, PgBouncer's users.
+    """Files with the secrets of a run: the superuser's password, the address of each arm's database, PgBouncer's users.
 
     Secrets among the variables of a service are in none of them: see `ComposeLayout.secret_variables`.
     """
@@ -107,7 +109,8 @@ class SecretFiles:
     def password(self) -> Path:
         return self.folder / "password"
 
-    def dsn(self, arm: str) -> Path:
+    def database(self, arm: str) -> Path:
+        """An env file with the variables in which the service of an arm finds its database."""
         return self.folder / f"{arm}.env"
 
     @property
@@ -129,7 +132,7 @@ class ComposeLayout:
     links: Path
     target_folders: Mapping[str, Path]  # arm → the folder of its target
     witness: Path
-    environments: Mapping[str, Mapping[str, str]]  # arm → its variables, without the DSN
+    environments: Mapping[str, Mapping[str, str]]  # arm → its variables, without its database
     max_connections: int
     certificates: Certificates | None  # outside; inside, the server has its own in SERVER_FILES
 
@@ -245,7 +248,7 @@ class ComposeLayout:
                 else _escape_dollars(value)
                 for name, value in self.environments[arm].items()
             },
-            "env_file": [str(self.secrets.dsn(arm))],
+            "env_file": [str(self.secrets.database(arm))],
             "volumes": [
                 _mount(folder),
                 _mount(self.witness),
@@ -258,6 +261,12 @@ class ComposeLayout:
 def _secret_variable(layout: ComposeLayout, arm: str, name: str) -> str:
     """The variable of the program that reads the file, for one of an arm: arms differ in their values."""
     return f"BROKENPIPE_ARM{list(layout.environments).index(arm)}_{name}"
+
+
+def env_file(variables: Mapping[str, str]) -> str:
+    """The text of an env file. Compose reads nothing into a text in single quotes."""
+    quoted = {name: value if _PLAIN.fullmatch(value) else f"'{value}'" for name, value in variables.items()}
+    return "".join(f"{name}={value}\n" for name, value in quoted.items())
 
 
 def address_holder(service: str) -> str:

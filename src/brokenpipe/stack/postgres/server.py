@@ -226,15 +226,21 @@ class _LocalPostgresLaunch:
 
 @contextmanager
 def postgres(
-    *, log_path: Path, janitor: Janitor, max_connections: int = 200, tls: bool = False
+    *,
+    log_path: Path,
+    janitor: Janitor,
+    max_connections: int = 200,
+    tls: bool = False,
+    binaries: Path | None = None,
 ) -> Iterator[Postgres]:
     """A server for as long as the block lasts. Ready when it answers a query.
 
-    `tls`: it refuses connections without TLS; its certificate is made for this run.
+    `tls`: it refuses connections without TLS; its certificate is made for this run. `binaries`: the folder of other
+    programs than those of the package.
     Raises PostgresError when it cannot be initialised or started, StackError when there is no place for it.
     """
     with scratch_folder("brokenpipe-pg-", janitor) as folder:
-        cluster = make_cluster(folder, janitor, tls=tls)
+        cluster = make_cluster(folder, janitor, tls=tls, binaries=binaries)
         server = _start_local(cluster, log_path, janitor, max_connections)
         try:
             yield server
