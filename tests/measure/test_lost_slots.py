@@ -73,6 +73,20 @@ def test_what_never_came_back_is_lost(run: Recorded) -> None:
     assert summary(findings)["arms"]["plain"]["phases"]["steady"]["slots_lost"] == 3  # type: ignore[index]
 
 
+def test_what_was_lost_before_a_phase_is_lost_in_it(tmp_path: Path) -> None:
+    """In the load that leads in to it; a pool that is empty when a phase begins was emptied by somebody."""
+    run = Recorded(tmp_path / "run", scenario(STEADY, {**STEADY, "name": "again"}, arms=("plain",)))
+    run.phase("steady", [(2, 4, None)])
+    run.phase("again", [(6, 20, None)])
+    run.connect("plain", 0.1)
+    for at in (1, 3, 5, 7):
+        keep(run, at)
+    run.requests("plain", [3, 7])
+    cells = measured(run).cells
+    counts = {phase: cells["plain", phase].lost_slots_count for phase in ("steady", "again")}
+    assert counts == {"steady": 2, "again": 2}
+
+
 def test_what_comes_back_late_is_not_lost(run: Recorded) -> None:
     """A task in the background gives back after 4 s: others of its kind may be about to, when the run ends."""
     keep(run, 2, back_after=4)

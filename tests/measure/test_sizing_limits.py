@@ -233,6 +233,15 @@ def test_only_arms_that_are_equal_in_all_else_are_compared(tmp_path: Path) -> No
     assert max(map(len, result.output.splitlines())) <= 80
 
 
+def test_an_arm_of_another_target_is_left_out(tmp_path: Path) -> None:
+    """Whatever the size of its pool: it is another service."""
+    with recording(tmp_path, {arm: {} for arm in (*SIZES, "other")}) as recorded:
+        for arm, size in {**SIZES, "other": 6}.items():
+            pool(recorded, arm, size)
+    findings = replace(recorded.measured(), targets={"other": "elsewhere"})
+    assert dict(sized(findings).left_out) == {"other": "another target"}
+
+
 @pytest.mark.parametrize(
     ("arms", "left_out"),
     [

@@ -68,6 +68,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         title=scenario.title,
         question=scenario.question,
         target=scenario.target,
+        targets={arm: own for arm in scenario.arms if (own := scenario.target_of(arm)) != scenario.target},
         started=start_time(history),
         duration_s=(experiment_end(history) - begin) / 1e9,
         finished=facts.ended,

@@ -20,11 +20,12 @@ class Metric(StrEnum):
     Counts and times are facts about the run. Rates and latencies are estimates with an interval. The `added_` ones are
     this arm minus the control, paired by episode. `wrong_results`: requests that the locustfile declares failed in
     these words. `server_connections`: the most that Postgres had of an arm at a look each second. `slots_lost`:
-    connections that requests of the phase took from the pool and the service never gave back. `lost`, `doubled`
-    and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the phase, from a
-    strike to the first success after which the arm went on succeeding; `never_recovered` counts the strikes after
-    which it did not. `unavailable_s`: how long requests waited and none was answered. `longest_wait_ms`: of any
-    request, whatever became of it. `broken_per_episode` and `failed_per_episode` are of a strike, a burst or a block.
+    connections that requests of the phase, or before it, took from the pool and the service never gave back. `lost`,
+    `doubled` and `unacknowledged` count writes, and need a target with a ledger. `recovery_s`: the longest of the
+    phase, from a strike to the first success after which the arm went on succeeding; `never_recovered` counts the
+    strikes after which it did not. `unavailable_s`: how long requests waited and none was answered. `longest_wait_ms`:
+    of any request, whatever became of it. `broken_per_episode` and `failed_per_episode` are of a strike, a burst or a
+    block.
     """
 
     BROKEN = "broken"

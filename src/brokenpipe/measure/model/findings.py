@@ -120,6 +120,7 @@ class Findings:
     episode_stats: Mapping[ArmPhase, EpisodeStats] = field(default_factory=dict)  # episode by episode
     machine: str = ""  # what latencies depend on
     pools: Mapping[ArmPhase, PoolUsage] = field(default_factory=dict)  # where a witness saw it
+    targets: Mapping[str, str] = field(default_factory=dict)  # by arm, where it has another than `target`
     sessions: Mapping[ArmPhase, SessionGrowth] = field(default_factory=dict)  # of phases without a fault
     times: Mapping[ArmPhase, TimeBreakdown] = field(default_factory=dict)  # where a witness saw all of it
     nested: Mapping[ArmPhase, tuple[NestedCheckouts, ...]] = field(

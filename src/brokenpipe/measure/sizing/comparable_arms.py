@@ -17,25 +17,36 @@ Environment = Mapping[str, str]
 
 
 def comparable_arms(
-    arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage]
+    arms: Mapping[str, Environment], uses: Mapping[str, PoolUsage], targets: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The arms with most sizes among those that are equal in all else; and of each other one, in what it differs."""
+    """The arms with most sizes among those that are equal in all else; and of each other one, in what it differs.
+
+    `targets`: of arms that have another than the scenario's.
+    """
     setting_sizes = _setting_sizes({arm: arms[arm] for arm in uses}, uses)
     rest = {
         arm: {name: value for name, value in arms[arm].items() if name not in setting_sizes} for arm in uses
     }
-    groups: dict[tuple[object, int], list[str]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for arm, use in uses.items():
-        groups[frozenset(rest[arm].items()), use.processes].append(arm)
+        groups[frozenset(rest[arm].items()), use.processes, targets.get(arm)].append(arm)
     chosen = max(groups.values(), key=lambda group: (len({uses[arm].most for arm in group}), len(group)))
     one = chosen[0]
     others = [arm for arm in uses if arm not in chosen]
-    return tuple(chosen), {arm: _difference(rest[arm], rest[one], uses[arm], uses[one]) for arm in others}
+    return tuple(chosen), {
+        arm: _difference(
+            rest[arm], rest[one], uses[arm], uses[one], other_target=targets.get(arm) != targets.get(one)
+        )
+        for arm in others
+    }
 
 
-def _difference(rest: Environment, usual: Environment, use: PoolUsage, usual_use: PoolUsage) -> str:
+def _difference(
+    rest: Environment, usual: Environment, use: PoolUsage, usual_use: PoolUsage, *, other_target: bool
+) -> str:
     names = sorted({name for name, _ in set(rest.items()) ^ set(usual.items())})
-    said = [f"other {', '.join(names)}"] if names else []
+    said = ["another target"] if other_target else []
+    said += [f"other {', '.join(names)}"] if names else []
     if use.processes != usual_use.processes:
         said.append(f"{use.processes} processes instead of {usual_use.processes}")
     return ", ".join(said)

@@ -131,7 +131,7 @@ def sizing_curve(findings: Findings) -> Sizing | None:
     limited = {arm: use for arm, use in uses.items() if use.most and findings.cell(arm, phase).requests}
     if len(limited) < FEWEST_SIZES or len({use.most for use in limited.values()}) < 2:
         return None
-    compared, left_out = comparable_arms(findings.arms, limited)
+    compared, left_out = comparable_arms(findings.arms, limited, findings.targets)
     roomiest = max(compared, key=lambda arm: limited[arm].most or 0)
     tolerable_ms = max(TOLERABLE_MS, TOLERABLE_SHARE * (limited[roomiest].hold_ms or 0.0))
     sizes = sorted(

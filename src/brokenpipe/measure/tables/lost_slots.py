@@ -15,11 +15,14 @@ from brokenpipe.measure.model.lost_slots import LostSlot, LostSlots
 SURE_S = 2.0
 SURE_TIMES = 2.0
 
+# By the phase in which the request began, or which came next: what was lost before a phase is lost in it.
 _TAKEN = """
 CREATE TEMP TABLE unreturned AS
-SELECT witness_arm AS arm, phase, id, t1 AS ended, c.port AS port, c.t AS handed
-FROM (SELECT witness_arm, phase, id, t1, unnest(checkouts) AS c FROM testimony WHERE unreturned > 0)
-WHERE c.held_ms IS NULL AND phase IS NOT NULL
+SELECT u.arm, e.phase, u.id, u.ended, u.c.port AS port, u.c.t AS handed
+FROM (
+    SELECT witness_arm AS arm, id, t0, t1 AS ended, unnest(checkouts) AS c FROM testimonies WHERE unreturned > 0
+) u ASOF JOIN (SELECT phase, t1 FROM episode_list WHERE counts) e ON u.t0 < e.t1
+WHERE u.c.held_ms IS NULL
 """
 _FATES = """
 WITH run AS (SELECT max(t1) AS ends FROM episode_list)

@@ -214,6 +214,10 @@ _UPPER = frozenset({"below", "at_most", "equals"})
 _STANDING: Mapping[Metric, Set[Affected]] = {
     Metric.LOST: {"counts", "writes"},
     Metric.DOUBLED: {"counts", "writes"},
+    Metric.SLOTS_LOST: {
+        "counts",
+        "writes",
+    },  # a machine, load or wire that goes wrong makes no service forget one
     Metric.FAILED: {"counts", "failed"},
     Metric.WRONG_RESULTS: {"counts", "failed"},
 }
