@@ -125,3 +125,13 @@ def test_a_service_without_its_tables_is_told_how_to_get_them(tmp_path: Path) ->
     with pytest.raises(StackError, match="ended with exit code 1 before it was ready") as refusal:
         _ready(tmp_path, "raise SystemExit('UndefinedTable: relation \"orders\" does not exist')", ready="/")
     assert "`prepare` in target.toml" in refusal.value.remedy
+
+
+def test_a_port_that_is_fixed_in_the_code_is_seen(tmp_path: Path) -> None:
+    """The service listens, and not where it was told to: both ports, and how `command` passes one on."""
+    fixed = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); time.sleep(60)"
+    with pytest.raises(
+        TargetNotReady, match=r"it listens on port \d+ instead of \d+, which it was given"
+    ) as refusal:
+        _ready(tmp_path, fixed, ready=Readiness(tcp=True), ready_timeout_s=2.0)
+    assert "Let `command` in target.toml pass {port} on" in refusal.value.remedy

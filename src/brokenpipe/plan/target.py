@@ -34,7 +34,7 @@ Command = Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
 
 
 class Target(StrictModel):
-    """A target.toml. The folder it stands in is the working directory of its commands."""
+    """A target.toml. Its commands run in the folder it stands in, or in `folder`."""
 
     command: Command
     """Starts the service. `{host}` and `{port}` are where it must listen, `{python}` is its interpreter."""
@@ -52,8 +52,11 @@ class Target(StrictModel):
     """Commands that are run once for each arm's database before the service starts, such as migrations. They reach
     Postgres itself, not through the proxy."""
 
+    folder: str = "."
+    """The folder in which its commands run, relative to that of the file."""
+
     python: str | None = None
-    """Its interpreter, relative to the folder of the file. Without it, that of brokenpipe."""
+    """Its interpreter, relative to that folder. Without it, that of brokenpipe."""
 
     image: Annotated[str, Field(min_length=1)] | None = None
     """The image of its containers. Without it, that of the sample agent."""
@@ -113,9 +116,21 @@ def _inconsistencies(target: Target, folder: Path) -> Iterator[Problem]:
             "must be one SELECT with two columns, a key and a count, such as "
             "SELECT key, count(*) FROM memories GROUP BY key",
         )
-    if target.python is not None and (why := describe_missing_file(folder / target.python)):
+    yield from _path_problems(target, folder)
+
+
+def _path_problems(target: Target, folder: Path) -> Iterator[Problem]:
+    working = folder / target.folder
+    try:
+        is_folder = working.is_dir()
+    except (OSError, ValueError):
+        is_folder = False
+    if not is_folder:
+        yield Problem("folder", repr(target.folder), f"must be a folder, relative to {folder}")
+        return
+    if target.python is not None and (why := describe_missing_file(working / target.python)):
         yield Problem(
-            "python", repr(target.python), f"must be an interpreter, relative to {folder}; that path {why}"
+            "python", repr(target.python), f"must be an interpreter, relative to {working}; that path {why}"
         )
 
 

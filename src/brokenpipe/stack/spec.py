@@ -47,8 +47,10 @@ class StackSpec:
     """What ends parts that record nothing, later than the stack; None: they end with it."""
 
     def folder_of(self, arm: str) -> Path:
-        """The folder of an arm's target."""
-        return self.other_folders.get(self.plan.scenario.target_of(arm), self.target_folder)
+        """The folder in which the commands of an arm's target run."""
+        file_folder = self.other_folders.get(self.plan.scenario.target_of(arm), self.target_folder)
+        working = self.plan.target_of(arm).folder
+        return file_folder if working == "." else (file_folder / working).resolve()
 
     @property
     def logs(self) -> Path:

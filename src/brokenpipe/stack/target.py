@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+import psutil
 import requests
 
 from brokenpipe.errors import RedirectError, StackError, TargetNotReady
@@ -22,12 +23,17 @@ from brokenpipe.stack.postgres.extensions import missing_extension_error
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.ports import LOOPBACK, free_port, poll
 from brokenpipe.stack.processes.process import Child, child, clean_environment
+from brokenpipe.stack.processes.process_tree import with_descendants
 
 STOP_TIMEOUT_S = 3.0
 LAST_LINES = 60  # of a log, in which a cause is looked for
 SHOWN_LINES = 12
 _NO_TABLE = re.compile(r"(relation|table) [\"'`][^\"'`]+[\"'`] does not exist|UndefinedTable", re.IGNORECASE)
 _READY_KEYS = "`ready` and `ready_timeout_s` are set in target.toml."
+_PORT_KEY = (
+    "Let `command` in target.toml pass {port} on: as an option, or in a variable that the service reads, such as "
+    '["env", "PORT={port}", "{python}", "main.py"].'
+)
 _COMMAND_KEY = "Its command is set in target.toml."
 
 
@@ -84,7 +90,22 @@ def wait_ready(started: Service, target: Target) -> None:
     left_s = started.started + target.ready_timeout_s - time.monotonic()
     answer = poll(lambda: _while_running(started.child, test), timeout_s=max(left_s, 0.1), every_s=0.05)
     if answer is None:
-        raise _not_ready(started.child, f": {sign} within {target.ready_timeout_s:g} s", _READY_KEYS)
+        elsewhere = _listens_elsewhere(started)
+        what = f": {sign} within {target.ready_timeout_s:g} s{elsewhere and f'; {elsewhere}'}"
+        raise _not_ready(started.child, what, _PORT_KEY if elsewhere else _READY_KEYS)
+
+
+def _listens_elsewhere(started: Service) -> str:
+    """In words, on which port the service listens instead of the one that it was given; empty if it does not."""
+    port = urlsplit(started.url).port
+    ports: set[int] = set()
+    with suppress(psutil.Error, OSError):
+        for each in with_descendants(started.child.pid):
+            listening = each.net_connections("tcp")
+            ports |= {one.laddr.port for one in listening if one.status == psutil.CONN_LISTEN}
+    if not ports or port in ports:
+        return ""
+    return f"it listens on port {', '.join(map(str, sorted(ports)))} instead of {port}, which it was given"
 
 
 def _not_ready(process: Child, what: str, keys: str) -> StackError:
