@@ -31,6 +31,7 @@ from brokenpipe.errors import ReportError
 from brokenpipe.faults import Fault, fault_kinds
 from brokenpipe.files import UnfitFile, describe_missing_file, describe_missing_folder
 from brokenpipe.history.format import has_fault_texts
+from brokenpipe.history.occurring_kinds import empty_tables_sql, occurring_kinds
 from brokenpipe.history.plausible import arms_in, history_begin_ns, plausibility_sql, shaped_column_sql
 from brokenpipe.history.records import EVERY_FILE
 from brokenpipe.history.resume import merge_parts
@@ -204,7 +205,10 @@ def _load(
     sources: dict[str, list[str]] = {table.name: [] for table in TABLES}
     connection.execute("CREATE TABLE unreadable (files VARCHAR, lines BIGINT)")
     begin, arms = history_begin_ns(paths), arms_in(folder)
-    for n, (tables, files) in enumerate(_groups(paths)):
+    for n, (possible, files) in enumerate(_groups(paths)):
+        if not any(path.stat().st_size for path in files):
+            continue
+        tables = occurring_kinds(possible, files)
         columns = _columns(tables)
         lines = _parsed(columns, tables, files, plausibility_sql(tables, columns, begin, arms))
         plain = next((table for table in tables if table.plain), None)
@@ -215,13 +219,15 @@ def _load(
         connection.execute(
             f"INSERT INTO unreadable SELECT ?, lost FROM (SELECT count(*) - ? AS lost FROM lines_{n} WHERE k IS NULL) "
             "WHERE lost > 0",
-            (tables[-1].files, sum(map(_is_torn, files))),
+            (possible[-1].files, sum(map(_is_torn, files))),
         )
         for table in tables:
             kind = f"k = {_quoted(table.kind)} AND {table.where}"
             here = f"packed_{n} WHERE other IS NULL" if table is plain else f"lines_{n} WHERE {kind}"
             sources[table.name].append(here)
-    for table in TABLES:
+    if empty := [table for table in TABLES if not sources[table.name]]:
+        connection.execute(empty_tables_sql(empty, kept))
+    for table in (table for table in TABLES if sources[table.name]):
         selected = [f"{_cast_sql(name, kind)} AS {name}" for name, kind in table.columns.items()]
         selected += ["witness_arm"] * table.from_witness + ["id_hash"] * table.plain
         parts = (f"SELECT {', '.join(selected)} FROM {source}" for source in sources[table.name])
@@ -297,9 +303,6 @@ def _parsed(
     """All lines of some files. `k` is NULL in those that cannot be read."""
     witnesses = any(table.from_witness for table in tables)
     full = [str(path) for path in files if path.stat().st_size]
-    if not full:
-        empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
-        return f"SELECT {empty}{', NULL::VARCHAR AS witness_arm' if witnesses else ''} WHERE false"
     arm = (
         r", regexp_extract(filename, 'witness-([^/]*)-\d+(\.r\d+)?\.ndjson$', 1) AS witness_arm"
         if witnesses
