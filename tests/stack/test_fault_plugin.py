@@ -34,19 +34,19 @@ seconds = 4
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
     """One run of both faults, with the distribution installed."""
     folder = tmp_path_factory.mktemp("plugin")
     scenario = write_scenario(
         folder / "plugin.toml",
         PHASES,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios/locustfile.py",
+        target="pooled",
+        locustfile=project / "scenarios/unhurried.py",
         arms="plain = {}\npre_ping = { DB_POOL_PRE_PING = 'true' }",
         users=4,
         timeout_s=1.0,
     )
-    done = Starter(folder).run(scenario, env={"PYTHONPATH": str(PLUGIN)}, html=True)
+    done = Starter(folder).run(scenario, cwd=project, env={"PYTHONPATH": str(PLUGIN)}, html=True)
     assert done.popen.returncode == 3, done.out  # nothing was expected
     return done
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
+from tests.stack.runs import Run, Starter, write_scenario
 
 pytestmark = pytest.mark.low_load
 
@@ -76,18 +78,18 @@ FAULTY = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
     folder = tmp_path_factory.mktemp("faults")
     scenario = write_scenario(
         folder / "turns.toml",
         PHASES,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios/locustfile.py",
+        target="pooled",
+        locustfile=project / "scenarios/unhurried.py",
         arms="plain = {}\npre_ping = { DB_POOL_PRE_PING = 'true' }",
         users=4,
         timeout_s=1.0,
     )
-    return Starter(folder).run(scenario)
+    return Starter(folder).run(scenario, cwd=project)
 
 
 def test_every_fault_was_promised_and_seen(run: Run) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stack.runs import REPOSITORY, Run, Starter, write_scenario
+from tests.stack.runs import Run, Starter, write_scenario
 
 NAMESPACE = f"bp-{os.getpid()}"
 OURS, THEIRS = "10.213.77.1", "10.213.77.2"
@@ -87,14 +87,14 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+def played(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Played:
     """Two arms that take turns; the worker's clock is a day ahead."""
     folder = tmp_path_factory.mktemp("elsewhere")
     scenario = write_scenario(
         folder / "elsewhere.toml",
         PHASES,
-        target="agent",
-        locustfile=REPOSITORY / "scenarios" / "locustfile.py",
+        target="pooled",
+        locustfile=project / "scenarios" / "unhurried.py",
         arms="plain = {}\nother = {}",
     )
     worker_folder = folder / "away"
@@ -105,7 +105,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         command = [*away.prefix, sys.executable, "-m", "brokenpipe", "worker", "--master", master]
         options = ("--isolate", "--workers", "1", "--master-bind", master, "--reports", folder / "reports")
         with (
-            Starter(folder).start("run", scenario, *options, html=True) as run,
+            Starter(folder).start("run", scenario, *options, cwd=project, html=True) as run,
             subprocess.Popen(command, cwd=worker_folder, stdout=subprocess.DEVNULL) as worker,
         ):
             try:
