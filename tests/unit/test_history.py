@@ -125,7 +125,8 @@ def test_what_the_witness_writes_can_be_read(tmp_path: Path) -> None:
     """The witness imports nothing of ours, so only this ties its request line to the table that reads it."""
     program = """
 from brokenpipe_witness import slow_operations
-from brokenpipe_witness.request_context import Checkout, RequestContext
+from brokenpipe_witness.checkout import Checkout
+from brokenpipe_witness.request_context import RequestContext
 from brokenpipe_witness.ndjson_file import now
 request, checkout = RequestContext("User-1"), Checkout()
 checkout.port, checkout.ping_ns, checkout.connect_ns, checkout.connect_began = 40_000, 2_000_000, 3_000_000, 1

@@ -27,7 +27,7 @@ import socket
 from types import SimpleNamespace as Thing
 from brokenpipe_witness.pools.sqlalchemy import statements
 from brokenpipe_witness.pools.sqlalchemy.connections import attach_info
-from brokenpipe_witness.request_context import Checkout
+from brokenpipe_witness.checkout import Checkout
 near, far = socket.socketpair()
 checkout = Checkout()
 record = Thing(info={})

@@ -14,6 +14,7 @@ connection_info   a driver's connection, until it is closed
 opening           opening a connection, and for whom
 operations        statements on a driver's connection, and their errors
 request_context   the state of the current request, which the others write into
+checkout          one connection of a request, from the wait for it to its return
 socket_state      a connection's socket: its port, and whether it has ended
 exception_chain   an exception and its causes, as data
 ndjson_file       the file

@@ -8,14 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from brokenpipe_witness import socket_state
+from brokenpipe_witness.checkout import Checkout, milliseconds
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.pool_state import PoolState
-from brokenpipe_witness.request_context import (
-    CURRENT_CHECKOUT,
-    Checkout,
-    current_request,
-    milliseconds,
-)
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, current_request
 from brokenpipe_witness.safe_call import never_raises
 
 ATTRIBUTE = "_brokenpipe_witness"  # of a driver's object that takes attributes

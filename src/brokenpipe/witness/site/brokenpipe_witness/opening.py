@@ -6,18 +6,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler, socket_state
+from brokenpipe_witness.checkout import Checkout, milliseconds
 from brokenpipe_witness.connection_info import ConnectionInfo
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.operations import hand_out_kept
 from brokenpipe_witness.pool_state import PoolState
-from brokenpipe_witness.request_context import (
-    CURRENT_CHECKOUT,
-    Checkout,
-    RequestContext,
-    current_request,
-    milliseconds,
-)
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, RequestContext, current_request
 from brokenpipe_witness.safe_call import never_raises
 
 RECORDED_ELSEWHERE = "recorded elsewhere"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.connection_info import ConnectionInfo
 from brokenpipe_witness.ndjson_file import now
-from brokenpipe_witness.request_context import Checkout, RequestContext, current_request
+from brokenpipe_witness.request_context import RequestContext, current_request
 from brokenpipe_witness.safe_call import never_raises
 from brokenpipe_witness.socket_state import RECENT_NS, is_dead
 

@@ -10,11 +10,11 @@ import weakref
 from typing import Any, Callable
 
 from brokenpipe_witness import socket_state
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
 from brokenpipe_witness.opening import Opening, begin_opening, end_opening, fail_opening
 from brokenpipe_witness.operations import begin_operation, end_operation, record_error
 from brokenpipe_witness.patching import Method, observe, wrap
-from brokenpipe_witness.request_context import Checkout
 from brokenpipe_witness.safe_call import never_raises
 
 _EXCHANGES = ("bind_execute", "bind_execute_many", "bind", "execute", "query", "copy_out", "copy_in")

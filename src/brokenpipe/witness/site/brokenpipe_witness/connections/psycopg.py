@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
 from brokenpipe_witness.opening import Opening, begin_opening, end_opening, fail_opening
 from brokenpipe_witness.operations import begin_operation, checkout_of, end_operation, record_error
 from brokenpipe_witness.patching import Method, observe, wrap
-from brokenpipe_witness.request_context import Checkout
 from brokenpipe_witness.safe_call import never_raises
 
 _IDLE = 0  # TransactionStatus.IDLE

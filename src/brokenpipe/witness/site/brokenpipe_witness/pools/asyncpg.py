@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.connection_info import ATTRIBUTE
 from brokenpipe_witness.connections.asyncpg import info_of
 from brokenpipe_witness.ndjson_file import now
@@ -20,7 +21,7 @@ from brokenpipe_witness.opening import OPENER
 from brokenpipe_witness.patching import Method, observe, wrap
 from brokenpipe_witness.pool_state import PoolNumbers, PoolState
 from brokenpipe_witness.pools.checkout_attempt import CheckoutAttempt, fail_attempt, hand_out
-from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, Checkout, current_request
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, current_request
 from brokenpipe_witness.safe_call import never_raises
 
 

@@ -10,16 +10,11 @@ import threading
 from typing import Any
 
 from brokenpipe_witness import socket_state
+from brokenpipe_witness.checkout import Checkout, milliseconds
 from brokenpipe_witness.connection_info import ConnectionInfo
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.pool_state import PoolState
-from brokenpipe_witness.request_context import (
-    CURRENT_CHECKOUT,
-    Checkout,
-    current_request,
-    current_request_id,
-    milliseconds,
-)
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, current_request, current_request_id
 from brokenpipe_witness.safe_call import never_raises
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
@@ -28,7 +29,7 @@ from brokenpipe_witness.pools.checkout_attempt import (
     fail_ping,
     hand_out,
 )
-from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, Checkout
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST
 from brokenpipe_witness.safe_call import never_raises
 
 

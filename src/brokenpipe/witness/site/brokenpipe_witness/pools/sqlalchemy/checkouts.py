@@ -15,6 +15,7 @@ import weakref
 from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler, socket_state
+from brokenpipe_witness.checkout import Checkout, milliseconds
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
@@ -24,10 +25,8 @@ from brokenpipe_witness.pools.sqlalchemy.connections import ConnectionInfo, atta
 from brokenpipe_witness.request_context import (
     CURRENT_CHECKOUT,
     CURRENT_REQUEST,
-    Checkout,
     RequestContext,
     current_request_id,
-    milliseconds,
 )
 from brokenpipe_witness.safe_call import never_raises
 

@@ -11,16 +11,11 @@ from threading import get_ident
 from typing import Any
 
 from brokenpipe_witness import socket_state
+from brokenpipe_witness.checkout import Checkout, milliseconds
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.patching import Method, wrap
 from brokenpipe_witness.pool_state import next_pool_number
-from brokenpipe_witness.request_context import (
-    CURRENT_CHECKOUT,
-    CURRENT_REQUEST,
-    Checkout,
-    current_request_id,
-    milliseconds,
-)
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, current_request_id
 from brokenpipe_witness.safe_call import never_raises
 
 _KEY = "brokenpipe_witness"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from brokenpipe_witness.checkout import Checkout
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.patching import Method, wrap
 from brokenpipe_witness.pools.sqlalchemy.connections import ConnectionInfo, info_of, is_cancelled
-from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, Checkout
+from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST
 from brokenpipe_witness.safe_call import never_raises
 from brokenpipe_witness.socket_state import RECENT_NS, is_dead
 
