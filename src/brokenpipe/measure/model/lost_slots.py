@@ -25,7 +25,7 @@ class LostSlot:
 
 @dataclass(frozen=True, slots=True)
 class LostSlots:
-    """Slots that the requests of an arm and phase lost. `collected` of them came back, as garbage only."""
+    """What the requests of an arm and phase lost of their pool. `collected` of them came back, as garbage only."""
 
     count: int
     collected: int = 0
