@@ -28,6 +28,8 @@ type link struct {
 	routes   [stream.NumDirections]*route
 	detoured atomic.Bool // its bytes go through the toxics until it ends, whether they have an effect or not
 	off      atomic.Bool // its proxy was switched off
+	leaving  atomic.Bool // it is ending, and no change of how it ends concerns it any more
+	ending   atomic.Int32
 
 	// Of the link log, under its mutex.
 	ended bool // one of its sides has ended, which ends the other
@@ -54,10 +56,30 @@ func (k *link) interrupt() {
 	}
 }
 
-// endByReset decides that it ends by RST, by whatever cause, on both sides.
-func (k *link) endByReset() {
+// How a link ends, by whatever cause and on both sides.
+const (
+	byFIN int32 = iota
+	byReset
+)
+
+// endBy decides how it ends, unless it is ending already.
+func (k *link) endBy(how int32) {
+	if k.leaving.Load() || k.ending.Swap(how) == how {
+		return
+	}
+	seconds := -1 // what is unsent is sent, then a FIN
+	if how == byReset {
+		seconds = 0
+	}
 	for _, each := range k.routes {
-		_ = each.to.SetLinger(0)
+		_ = each.to.SetLinger(seconds)
+	}
+}
+
+// leave is called before anything shows that it ends. A nil link is that of a toxic which was added to open ones.
+func (k *link) leave() {
+	if k != nil {
+		k.leaving.Store(true)
 	}
 }
 

@@ -156,9 +156,7 @@ func (p *proxy) connect(client *net.TCPConn) {
 func (p *proxy) begin(opened *link, name string) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
-	if p.armed() {
-		opened.endByReset()
-	}
+	opened.endBy(p.ending())
 	p.opening = opened
 	up, down := opened.routes[stream.Upstream], opened.routes[stream.Downstream]
 	p.Toxics.StartLink(p.api, name+"upstream", source{up}, sink{up}, stream.Upstream)
@@ -167,12 +165,33 @@ func (p *proxy) begin(opened *link, name string) {
 	close(opened.started)
 }
 
-// armed reports whether links that start now are to end by RST.
-func (p *proxy) armed() bool {
-	return slices.ContainsFunc(p.toxics(), func(each *toxics.ToxicWrapper) bool {
-		_, reset := each.Toxic.(*ResetPeer)
-		return reset
+// ending is how links that start now are to end.
+func (p *proxy) ending() int32 {
+	for _, each := range p.toxics() {
+		switch t := each.Toxic.(type) {
+		case *ResetPeer:
+			return byReset
+		case *Ending:
+			if t.Reset != 0 {
+				return byReset
+			}
+		}
+	}
+	return byFIN
+}
+
+// endOpenLinks makes the open links end as those that start now, if the proxy has a toxic that decides so.
+func (p *proxy) endOpenLinks() {
+	decides := slices.ContainsFunc(p.toxics(), func(each *toxics.ToxicWrapper) bool {
+		_, decides := each.Toxic.(*Ending)
+		return decides
 	})
+	if !decides {
+		return
+	}
+	for _, each := range p.open() {
+		each.endBy(p.ending())
+	}
 }
 
 // forget is called when both directions of a link have ended.
@@ -195,6 +214,7 @@ func (p *proxy) change(anew bool, act func()) {
 		each.interrupt()
 	}
 	act()
+	p.endOpenLinks()
 	p.neutral.Store(p.adopt())
 }
 

@@ -58,6 +58,7 @@ func (s source) WriteTo(toxics io.Writer) (int64, error) {
 			s.pass(buffer[:n], toxics)
 		}
 		if err != nil {
+			s.link.leave()
 			links.recordEnd(s.link, s.side)
 			if errors.Is(err, io.EOF) {
 				err = nil

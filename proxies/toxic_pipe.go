@@ -111,6 +111,7 @@ func (p *toxicPipe) forwardUntilIdle(stub *toxics.ToxicStub, limit time.Duration
 // cut ends the connection and logs the reason. Closing the stub makes Toxiproxy close both sockets, with an RST if the
 // connection was opened armed and with a FIN if not.
 func (p *toxicPipe) cut(stub *toxics.ToxicStub, toxic, reason string) {
+	p.link.leave()
 	links.cut(p.link, toxic, reason)
 	p.link.detour()
 	stub.Close()

@@ -22,6 +22,7 @@
     │   ├── OutOfFiles                      this process had no file descriptor left
     │   ├── EngineError                     no Docker engine, or it refused a call
     │   └── TargetNotReady                  the service under test did not come up
+    ├── FaultNotSeen                    3   in a test: no raw socket saw that a fault took effect, or that it was healed
     └── RecordingError                  3   the history could not be written, for example disk full
 
 A defect of ours is any other exception and keeps its traceback.
@@ -204,6 +205,12 @@ class EngineError(StackError):
 
 class TargetNotReady(StackError):
     """The service under test ended, or did not answer its readiness URL in time."""
+
+
+class FaultNotSeen(BrokenpipeError):
+    """In a test: a fault was injected or healed, and no raw socket saw it. What the test shows of it means nothing."""
+
+    exit_code = 3
 
 
 class RecordingError(BrokenpipeError):

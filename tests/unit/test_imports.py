@@ -90,3 +90,17 @@ import brokenpipe.cli, brokenpipe.drive.runner
 print(json.dumps(read))
 """
     assert _loaded(script) == set()
+
+
+def test_a_project_that_has_no_wire_pays_nothing_for_the_plugin() -> None:
+    """Every pytest of an environment loads its module: beside pytest it takes nothing."""
+    script = "import pytest, sys, json; before = set(sys.modules); import brokenpipe.pytest_plugin; "
+    loaded = _loaded(script + "print(json.dumps(sorted(set(sys.modules) - before)))")
+    assert loaded == {"brokenpipe"}
+
+
+def test_a_wire_loads_nothing_that_loads_or_measures() -> None:
+    """It works in the interpreter of the code under test, which gevent would patch and DuckDB would delay."""
+    loaded = _loaded("import brokenpipe.testing, json, sys; print(json.dumps(sorted(sys.modules)))")
+    assert loaded & (MEASURING | LOADING) == set()
+    assert loaded >= {"psycopg", "toxiproxy"}

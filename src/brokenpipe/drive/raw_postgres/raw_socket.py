@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from brokenpipe.faults import SocketEffect
@@ -21,9 +24,33 @@ class SocketEvent:
     t_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class OwnSocket:
+    """A connection of ours: its port, and a moment before it was opened, on the clock of time.monotonic_ns."""
+
+    port: int
+    before_ns: int
+
+
+_noted: ContextVar[list[OwnSocket] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting_own_sockets(into: list[OwnSocket]) -> Iterator[None]:
+    """Note each connection that this thread opens in the block, so that it can be told from those of others."""
+    token = _noted.set(into)
+    try:
+        yield
+    finally:
+        _noted.reset(token)
+
+
 def connect(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
     """An open connection that sends small messages at once. Raises OSError: TimeoutError if there is no answer."""
+    before_ns = time.monotonic_ns()
     connection = socket.create_connection(address, timeout=timeout_s)
+    if (noted := _noted.get()) is not None:
+        noted.append(OwnSocket(connection.getsockname()[1], before_ns))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

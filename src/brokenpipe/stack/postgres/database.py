@@ -14,6 +14,7 @@ from brokenpipe.errors import PostgresError
 from brokenpipe.faults import StopMode
 from brokenpipe.stack.postgres.bounded_connection import connect_bounded
 from brokenpipe.stack.postgres.certificates import Certificates
+from brokenpipe.stack.postgres.leftovers import COUNT_LEFTOVERS
 from brokenpipe.stack.processes.ports import poll
 
 NO_ARMS_DATABASE = "postgres"  # every server has it; a session there counts for no arm's limit
@@ -35,6 +36,17 @@ WHERE (datname = %s OR usename = %s) AND backend_type = 'client backend' AND pid
 """
 
 
+_DATABASES_OF = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s"
+_END_OTHER_SESSIONS = """
+SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+WHERE (datname = %s OR usename = %s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+_REMOVE_ALL = sql.SQL(
+    "DROP OWNED BY {owner} CASCADE; ALTER DATABASE {name} RESET ALL; ALTER ROLE {owner} RESET ALL"
+)
+
+
 class DatabaseServer(Protocol):
     """The server of a database: where it is, and what is done to it as a whole."""
 
@@ -45,8 +57,8 @@ class DatabaseServer(Protocol):
     @property
     def certificates(self) -> Certificates | None: ...
 
-    def dsn(self) -> str:
-        """A connection string of the superuser's, to a database that is no arm's."""
+    def dsn(self, database: str = NO_ARMS_DATABASE) -> str:
+        """A connection string of the superuser's."""
 
     def dsn_of(self, user: str, password: str, database: str) -> str: ...
 
@@ -98,6 +110,30 @@ class Database:
         """
         with self._admin() as admin:
             admin.execute(_TERMINATE_SESSIONS, (self.name, self.user))
+
+    def drop(self) -> None:
+        """Remove it with its sessions, its owner, and every other database that its owner has made."""
+        with self._admin() as admin:
+            for (name,) in admin.execute(_DATABASES_OF, (self.user,)).fetchall():
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(self.user)))
+
+    def empty(self) -> bool:
+        """End its sessions and remove all that its owner has made, also in other databases.
+
+        Returns whether it is as it was when it was created. It is not if a superuser has made something in it, or the
+        schema public was changed: then drop it.
+        """
+        name, owner = sql.Identifier(self.name), sql.Identifier(self.user)
+        with _connect(self.server.dsn(self.name)) as admin:
+            admin.execute(_END_OTHER_SESSIONS, (self.name, self.user))
+            for (other,) in admin.execute(_DATABASES_OF, (self.user,)).fetchall():
+                if other != self.name:
+                    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+                    admin.execute(drop.format(sql.Identifier(str(other))))
+            admin.execute(_REMOVE_ALL.format(owner=owner, name=name))
+            row = admin.execute(COUNT_LEFTOVERS).fetchone()
+        return row is not None and row[0] == 0
 
     def sessions(self) -> int:
         """Number of its sessions now."""

@@ -70,17 +70,20 @@ class Postgres:
     def dsn_of(self, user: str, password: str, database: str) -> str:
         return _dsn(user, password, (self.host, self.port), database, self.certificates)
 
-    def create_database(self, name: str, limit: int | None = None) -> Database:
+    def create_database(
+        self, name: str, limit: int | None = None, *, may_create_others: bool = False
+    ) -> Database:
         """An empty database, one for each arm, so that arms never wait for each other's locks.
 
         Its owner is an ordinary role: a superuser is exempt from connection limits, and a service is none. `limit`:
         connections that it may have, so that no arm takes another's (docs/decisions/0117-a-limit-for-each-arm.md).
+        `may_create_others`: whether the role may create databases.
 
         Raises PostgresError.
         """
         password, limit = secrets.token_urlsafe(18), -1 if limit is None else limit
         try:
-            self._create(name, password, limit)
+            self._create(name, password, limit, "CREATEDB" if may_create_others else "")
         except psycopg.Error as error:
             raise PostgresError(
                 f"the database {name} could not be created: {error}",
@@ -88,11 +91,12 @@ class Postgres:
             ) from error
         return Database(self, name, password, limit)
 
-    def _create(self, name: str, password: str, limit: int) -> None:
+    def _create(self, name: str, password: str, limit: int, privilege: str) -> None:
         owner = sql.Identifier(name)
         with connect_bounded(self.dsn(), within_s=READY_TIMEOUT_S, autocommit=True) as connection:
-            login = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-            connection.execute(login.format(owner, _encrypt_password(connection, name, password)))
+            login = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
+            secret = _encrypt_password(connection, name, password)
+            connection.execute(login.format(owner, sql.SQL(privilege), secret))
             create = sql.SQL("CREATE DATABASE {} OWNER {} CONNECTION LIMIT {}")
             connection.execute(create.format(owner, owner, sql.Literal(limit)))
 

@@ -21,6 +21,8 @@ from brokenpipe.stack.proxy.api import ProxyState, ToxicState, ToxiproxyApi
 
 _RST_ON_CLOSE = ToxicState("armed", "reset_peer", "upstream", toxicity=0.0, attributes={"timeout": 0})
 _KILL_SWITCH = "kill_switch"
+ENDING = Toxic("ending", "ending", "upstream", {"reset": 0}, stage="ending")
+"""The toxic with which open connections, too, can be told how to end. A proxy has it if it was made with it."""
 
 
 class Proxy:
@@ -177,6 +179,15 @@ class Proxy:
                 toxics = tuple(each for each in self._wanted.toxics if each is not _RST_ON_CLOSE)
             self._wanted = replace(self._wanted, toxics=toxics)
             self._compare()
+
+    def end_by_reset(self, on: bool) -> None:
+        """Choose how connections end, open ones too: by RST if `on`, else by FIN. It takes the toxic ENDING."""
+        self.update(ENDING.name, reset=int(on))
+
+    @property
+    def ends_by_reset(self) -> bool:
+        """What `end_by_reset` has chosen."""
+        return bool(self._toxic(ENDING.name).attributes["reset"])
 
     def _toxic(self, name: str) -> ToxicState:
         for toxic in self._wanted.toxics:

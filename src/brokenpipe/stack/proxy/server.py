@@ -99,7 +99,11 @@ class ToxiproxyServer:
 
     @contextmanager
     def scratch_proxy(
-        self, upstream: Address, *, rst_on_close: bool = False, database: Database | None = None
+        self,
+        upstream: Address,
+        *,
+        rst_on_close: bool = False,
+        database: Database | None = None,
     ) -> Iterator[Proxy]:
         """A proxy for a probe, deleted after it."""
         self._scratch_count += 1
@@ -108,11 +112,15 @@ class ToxiproxyServer:
         try:
             yield proxy
         finally:
-            self._proxies.remove(proxy)
-            try:
-                proxy.delete()
-            finally:
-                proxy.release()
+            self.delete_proxy(proxy)
+
+    def delete_proxy(self, proxy: Proxy) -> None:
+        """Remove a proxy; its connections end and its port is free, also if the server does not answer."""
+        self._proxies.remove(proxy)
+        try:
+            proxy.delete()
+        finally:
+            proxy.release()
 
     def restart(self) -> None:
         """Kill the server, however stuck it is, start it on the same port and create every proxy anew.
