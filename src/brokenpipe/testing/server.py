@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from brokenpipe.bundled import bundled_folder
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.postgres.server import postgres as running_postgres
 from brokenpipe.stack.processes.scratch import scratch_folder
@@ -22,7 +22,7 @@ from brokenpipe.testing.either_context import EitherContext
 from brokenpipe.testing.prepared import PreparedWires, prepared_wires
 from brokenpipe.testing.wires import Wire, tracked
 
-PROXIES = Path(__file__).resolve().parents[3] / "proxies"
+PROXIES = bundled_folder() / "proxies"
 MAX_CONNECTIONS = 200
 
 
