@@ -186,6 +186,29 @@ def test_packages_and_interpreter_of_an_arm(rewritten: Callable[..., None], proj
     assert _plan(project, stack="compose", only=("second",)).stack == "compose"
 
 
+def test_a_pgbouncer_of_an_arm_is_laid_over_that_of_all(
+    rewritten: Callable[..., None], project: Path
+) -> None:
+    """What an arm does not set is as in [pgbouncer]; without that, only this arm has one."""
+    rewritten(("first = {}", 'first = { pgbouncer = { pool_mode = "session", default_pool_size = 3 } }'))
+    alone = _plan(project).scenario
+    assert alone.pgbouncer_of("second") is None
+    assert alone.arms["first"].described == ('pgbouncer pool_mode = "session", default_pool_size = 3',)
+    rewritten(
+        ("[arms]", '[pgbouncer]\npool_mode = "transaction"\nmax_client_conn = 40\n[arms]'),
+        ('pool_mode = "session", default', "default"),
+    )
+    plan = _plan(project)
+    first, second = (plan.scenario.pgbouncer_of(arm) for arm in ("first", "second"))
+    assert first is not None
+    assert second is not None
+    assert (first.pool_mode, first.default_pool_size, first.max_client_conn) == ("transaction", 3, 40)
+    assert (second.default_pool_size, second.max_client_conn) == (20, 40)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    with pytest.raises(UsageError, match=r"arms\.first\.pgbouncer is for child processes"):
+        _plan(project, stack="compose")
+
+
 def test_a_run_is_finished_with_the_versions_that_it_began_with() -> None:
     """A requirement that leaves a choice is pinned to what was installed; a folder stays what it is."""
     arms = {"plain": {"with": ["a>=1", "B[x]", "../c", "d==4"]}, "other": {}}

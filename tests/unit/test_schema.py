@@ -35,6 +35,7 @@ BEYOND_A_SCHEMA = {
     "request_on_a_count", "same_phase_name_twice", "seconds_on_a_kill", "several_that_do_not_fit",
     "strikes_of_latency", "strikes_of_nothing", "unknown_arm", "unknown_control", "unknown_phase",
     "unknown_target", "arm_target_unknown", "arm_python_not_there",
+    "arm_pgbouncer_under_tls", "arm_pgbouncer_without_a_mode",
     "arm_with_a_folder_of_no_project", "arm_with_a_package_twice", "arm_with_an_address", "arm_with_no_folder",
     "arm_with_no_requirement",
 }  # fmt: skip

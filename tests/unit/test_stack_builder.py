@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.plans import STEADY, TARGET, scenario
+from tests.unit.plans import STEADY, TARGET, arms_of, scenario
 
 from brokenpipe.errors import PostgresError, StackError
 from brokenpipe.plan.plan import Plan
@@ -37,6 +37,7 @@ class FakeRuntime:
     bypass_addresses: frozenset[tuple[str, int]] = frozenset()
     installed: Mapping[str, InstalledPackages] = field(default_factory=dict)
     rst_on_close: set[bool] = field(default_factory=set)
+    behind: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     access: Mapping[str, DatabaseAccess] = field(default_factory=dict)
 
     @contextmanager
@@ -61,13 +62,11 @@ class FakeRuntime:
     scratch_postgres = postgres
 
     def pgbouncer(
-        self, _settings: PgBouncerSettings, databases: Sequence[Database]
+        self, settings: PgBouncerSettings, databases: Sequence[Database], name: str
     ) -> AbstractContextManager[Any]:
-        assert [(each.name, each.pooled) for each in databases] == [
-            ("arm_plain", True),
-            ("arm_pre_ping", True),
-        ]
-        return self.part("pgbouncer", port=POOLED)
+        assert all(each.pooled for each in databases)
+        self.behind[name] = (settings.default_pool_size, [each.name for each in databases])
+        return self.part(name, port=POOLED + len(self.behind) - 1)
 
     def toxiproxy(self) -> AbstractContextManager[Any]:
         def create(name: str, upstream: tuple[str, int], *, rst_on_close: bool, database: Database) -> Any:
@@ -100,8 +99,11 @@ def _given(runtime: FakeRuntime) -> Iterator[Any]:
     yield runtime
 
 
-def spec(folder: Path, **pgbouncer: Any) -> StackSpec:
+def spec(folder: Path, *, own: Mapping[str, Any] | None = None, **pgbouncer: Any) -> StackSpec:
+    """`own`: the PgBouncer of pre_ping alone."""
     wanted = scenario(STEADY)
+    if own:
+        wanted = wanted.model_copy(update={"arms": arms_of({"plain": {}, "pre_ping": {"pgbouncer": own}})})
     if pgbouncer:
         wanted = wanted.model_copy(update={"pgbouncer": PgBouncerSettings(**pgbouncer)})
     plan = Plan(stem="x", scenario=wanted, target=TARGET)
@@ -127,7 +129,7 @@ def test_each_part_starts_after_what_it_needs(tmp_path: Path) -> None:
             "plain": "arm_plain",
             "pre_ping": "arm_pre_ping",
         }
-        assert (stack.pgbouncer, stack.count_bypasses, runtime.rst_on_close) == (None, None, {False})
+        assert (stack.pgbouncers, stack.count_bypasses, runtime.rst_on_close) == ({}, None, {False})
         assert {arm: each.variables["DSN"] for arm, each in runtime.access.items()} == {
             "plain": "10.0.0.2:20005",
             "pre_ping": "10.0.0.2:20008",
@@ -160,13 +162,32 @@ def test_a_pgbouncer_is_in_front_of_the_databases(tmp_path: Path) -> None:
     """Proxies lead to it instead of to Postgres."""
     runtime = FakeRuntime()
     with builder.build_stack(spec(tmp_path, pool_mode="transaction"), _given(runtime)) as stack:
-        assert stack.pgbouncer
+        assert set(stack.pgbouncers) == {"pgbouncer"}
         assert [line for line in runtime.log if line.startswith("proxy")] == [
             "proxy plain to 6432, arm_plain",
             "proxy pre_ping to 6432, arm_pre_ping",
         ]
         assert runtime.log.index("start pgbouncer") > runtime.log.index("create arm_pre_ping")
         assert runtime.rst_on_close == {True}
+    assert runtime.behind == {"pgbouncer": (20, ["arm_plain", "arm_pre_ping"])}
+
+
+def test_an_arm_has_a_pgbouncer_of_its_own(tmp_path: Path) -> None:
+    """It stands before that arm's database alone; the others have that of [pgbouncer], or none."""
+    own = {"pool_mode": "session", "default_pool_size": 3}
+    runtime = FakeRuntime()
+    with builder.build_stack(spec(tmp_path, own=own), _given(runtime)) as stack:
+        assert set(stack.pgbouncers) == {"pgbouncer pre_ping"}
+    assert "proxy plain to 5432, arm_plain" in runtime.log
+    assert "proxy pre_ping to 6432, arm_pre_ping" in runtime.log
+    runtime = FakeRuntime()
+    with builder.build_stack(spec(tmp_path, own=own, pool_mode="transaction"), _given(runtime)):
+        assert runtime.behind == {
+            "pgbouncer": (20, ["arm_plain"]),
+            "pgbouncer pre_ping": (3, ["arm_pre_ping"]),
+        }
+    assert "proxy plain to 6432, arm_plain" in runtime.log
+    assert "proxy pre_ping to 6433, arm_pre_ping" in runtime.log
 
 
 def test_bypasses_are_looked_for_where_postgres_cannot_see_them(tmp_path: Path) -> None:

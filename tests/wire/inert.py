@@ -10,6 +10,8 @@ from brokenpipe.faults import ServerControl, StopMode
 class InertServer:
     """A server to which nothing happens."""
 
+    pooled = False
+
     def terminate(self) -> None:
         pass
 

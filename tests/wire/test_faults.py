@@ -52,6 +52,8 @@ ALL = [
 class Ledger:
     """A wire, and the server behind it, that only remember: what is asked of them is what is tested here."""
 
+    pooled = False
+
     def __init__(self) -> None:
         self.settings: dict[str, str] = {}
         self.toxics = {toxic.name: dict(toxic.neutral) for toxic in neutral_toxics()}

@@ -221,7 +221,6 @@ def record_notices(notices: Iterable[Notice], log: Writer) -> None:
 
 def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]:
     """Every process that is sampled."""
-    pgbouncer = [stack.pgbouncer.child.pid] if stack.pgbouncer else []
     return [
         SampledProcess("harness", None, os.getpid),
         SampledProcess("load", None, lambda: load.pid),
@@ -230,7 +229,10 @@ def sampled_processes(stack: Stack, load: LocustProcess) -> list[SampledProcess]
             for name, pid in load.worker_pids.items()
         ),
         SampledProcess("toxiproxy", None, lambda: stack.toxiproxy.child.pid),
-        *(SampledProcess("pgbouncer", None, partial(int, pid)) for pid in pgbouncer),
+        *(
+            SampledProcess(name, None, partial(int, each.child.pid))
+            for name, each in stack.pgbouncers.items()
+        ),
         SampledProcess("postgres", None, lambda: stack.postgres.child.pid),
         *(SampledProcess("target", arm.name, partial(_target_pid, arm)) for arm in stack.arms.values()),
     ]

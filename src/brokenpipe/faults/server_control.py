@@ -13,6 +13,10 @@ writes nothing. kill: all its processes end at once, as when memory runs out, an
 class ServerControl(Protocol):
     """One database of a server that others may share. Each method raises PostgresError if it had no effect."""
 
+    @property
+    def pooled(self) -> bool:
+        """Whether a PgBouncer is between it and its proxy, which goes on listening whatever the server does."""
+
     def terminate(self) -> None:
         """End every session of this database, as pg_terminate_backend does."""
 

@@ -90,12 +90,14 @@ class ServerRestart(Fault):
 
     def inject_everywhere(self, wires: Sequence[ProxyControl]) -> None:
         # A proxy whose server is away accepts and hangs up; without it in between one would be refused.
+        direct = [wire for wire in wires if not wire.server.pooled]
+
         def refuse() -> None:
-            for wire in wires:
+            for wire in direct:
                 wire.refuse()
 
         def accept() -> None:
-            for wire in wires:
+            for wire in direct:
                 wire.accept()
 
         wires[0].server.restart(self.mode, self.away_ms / 1000, on_stopped=refuse, on_listening=accept)

@@ -92,7 +92,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         best=decided.best,
         costs=decided.costs,
         environment=environment_rows(facts.environment, facts.plan),
-        pool_mode=scenario.pgbouncer.pool_mode if scenario.pgbouncer else None,
+        pool_modes={arm: found.pool_mode for arm in scenario.arms if (found := scenario.pgbouncer_of(arm))},
         command=redacted_command(str(facts.environment.get("command", ""))),
         isolated=tuple(name for name in facts.reached if scenario.isolates(scenario.phase(name))),
         arrivals_per_s=scenario.load.arrivals_per_s,

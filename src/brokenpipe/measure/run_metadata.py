@@ -170,6 +170,8 @@ def environment_rows(document: Mapping[str, Any], plan: Plan) -> dict[str, str]:
         shown["[postgres]"] = scenario.postgres.chosen
     if scenario.pgbouncer:
         shown["[pgbouncer]"] = scenario.pgbouncer.chosen
+    own = {name: arm.pgbouncer for name, arm in scenario.arms.items() if arm.pgbouncer}
+    shown |= {f"pgbouncer of {name}": settings.chosen for name, settings in own.items()}
     shown |= {f"code of {what}": revision for what, revision in code_revisions(document).items()}
     for name in ("system", "machine", "cores"):
         if name in document:

@@ -32,12 +32,12 @@ def interpreter_problems(project: Project, scenario: Scenario) -> Iterator[Probl
 
 
 def check_containers(scenario: Scenario) -> None:
-    """Raises UsageError for arms that a container cannot have: an image has its own interpreter and packages."""
+    """Raises UsageError for what an arm cannot have in containers: an image has its interpreter and packages."""
     for name, arm in scenario.arms.items():
-        for key, given in (("with", arm.packages), ("python", arm.python)):
+        for key, given in (("with", arm.packages), ("python", arm.python), ("pgbouncer", arm.pgbouncer)):
             if given:
                 raise UsageError(
-                    f"--stack compose: arms.{name}.{key} is for child processes; in a container the interpreter "
-                    "and its packages are those of the image",
+                    f"--stack compose: arms.{name}.{key} is for child processes; in containers an interpreter and "
+                    "its packages are those of the image, and all arms have one PgBouncer",
                     remedy="Leave --stack out, or give the arm a target with an `image` of its own.",
                 )

@@ -18,6 +18,7 @@ from brokenpipe.faults.any_fault import RECORDED
 from brokenpipe.plan.errors.messages import VARIABLE, did_you_mean
 from brokenpipe.plan.packages import checked_package, distinct_packages
 from brokenpipe.plan.phases import Name
+from brokenpipe.plan.settings.pgbouncer import PgBouncerSettings
 from brokenpipe.plan.toml_model import StrictModel
 
 Variable = Annotated[str, Field(pattern=VARIABLE)]
@@ -58,6 +59,9 @@ class ArmSettings(StrictModel, extra="allow"):
     python: Annotated[str, Field(min_length=1)] | None = None
     """Another interpreter for this arm, relative to the folder of the project. Without it, that of the target."""
 
+    pgbouncer: PgBouncerSettings | None = None
+    """A PgBouncer for this arm alone. Its keys are laid over those of `[pgbouncer]`, if there is one."""
+
     @classmethod
     def keys(cls) -> tuple[str, ...]:
         """The keys that are ours, as written in TOML."""
@@ -74,7 +78,8 @@ class ArmSettings(StrictModel, extra="allow"):
         packages = f"with {', '.join(self.packages)}" if self.packages else None
         python = f"python {self.python}" if self.python else None
         target = f"target {self.target}" if self.target else None
-        return tuple(filter(None, (target, packages, python)))
+        pgbouncer = f"pgbouncer {self.pgbouncer.changed}" if self.pgbouncer else None
+        return tuple(filter(None, (target, packages, python, pgbouncer)))
 
     def with_variables(self, variables: Mapping[str, str]) -> Self:
         """The same arm with other variables."""

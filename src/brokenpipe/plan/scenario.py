@@ -109,6 +109,17 @@ class Scenario(StrictModel):
     regression: RegressionSettings = RegressionSettings()
     """By how much a run may be worse than its baseline, with `--baseline`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_over_pgbouncer(cls, data: Any) -> Any:
+        """Keys of an arm's PgBouncer that it does not set are those of `[pgbouncer]`."""
+        arms, shared = (
+            (data.get(key) for key in ("arms", "pgbouncer")) if isinstance(data, Mapping) else (0, 0)
+        )
+        if not isinstance(arms, Mapping) or not isinstance(shared, Mapping):
+            return data
+        return {**data, "arms": {name: _over(shared, arm) for name, arm in arms.items()}}
+
     @property
     def forecast_s(self) -> float:
         """How long its phases will take together."""
@@ -148,6 +159,10 @@ class Scenario(StrictModel):
         """The name of the service that an arm runs."""
         return self.arms[arm].target or self.target
 
+    def pgbouncer_of(self, arm: str) -> PgBouncerSettings | None:
+        """The settings of the PgBouncer before an arm's database; None: there is none."""
+        return self.arms[arm].pgbouncer or self.pgbouncer
+
     def variables_of(self, arm: str) -> Mapping[str, str]:
         """The environment variables that the scenario gives an arm: those of all arms, and its own over them."""
         return {**self.env, **self.arms[arm].variables}
@@ -166,6 +181,11 @@ class Scenario(StrictModel):
         """The same scenario with other values in `[env]`, and in each arm."""
         changed = {name: self.arms[name].with_variables(variables) for name, variables in arms.items()}
         return self.model_copy(update={"env": env, "arms": changed})
+
+
+def _over(shared: Mapping[str, Any], arm: Any) -> Any:
+    own = arm.get("pgbouncer") if isinstance(arm, Mapping) else None
+    return {**arm, "pgbouncer": {**shared, **own}} if isinstance(own, Mapping) else arm
 
 
 def parse_scenario(path: Path) -> tuple[str, Scenario]:
@@ -191,7 +211,7 @@ def _inconsistencies(scenario: Scenario) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"phases[{index}].name", repr(name), "each phase needs a name of its own")
-    if scenario.pgbouncer and scenario.postgres.tls:
+    if scenario.postgres.tls and any(map(scenario.pgbouncer_of, scenario.arms)):
         yield Problem("postgres.tls", "true", NO_PGBOUNCER_WITH_TLS)
     for index, phase in enumerate(scenario.phases):
         yield from _phase_problems(scenario, f"phases[{index}]", phase)

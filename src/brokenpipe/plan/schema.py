@@ -29,7 +29,7 @@ def scenario_schema() -> Schema:
         each for each in definitions.values() if "const" in each.get("properties", {}).get("name", {})
     ):
         _complete_fault(fault)
-    _complete_arm(definitions["ArmSettings"])
+    _complete_arm(definitions)
     definitions["Phase"]["oneOf"] = [{"required": sorted(keys)} for keys in KEYS_OF_PATTERNS.values()]
     definitions["Expectation"]["oneOf"] = [{"required": [bound]} for bound in BOUNDS]
     return {"$schema": DIALECT, **schema, "title": "A scenario of brokenpipe"}
@@ -48,8 +48,11 @@ def _complete_fault(fault: Schema) -> None:
     fault["properties"]["name"]["description"] = "Which fault."
 
 
-def _complete_arm(arm: Schema) -> None:
-    """Say which names are variables: all others that are not ours are misspelt."""
+def _complete_arm(definitions: Schema) -> None:
+    """Say which names are variables: all others that are not ours are misspelt. No key of its PgBouncer is required."""
+    arm = definitions["ArmSettings"]
+    over = {key: value for key, value in definitions["PgBouncerSettings"].items() if key != "required"}
+    arm["properties"]["pgbouncer"] = {**over, "description": arm["properties"]["pgbouncer"]["description"]}
     arm["patternProperties"] = {VARIABLE_OF_ARM: arm["additionalProperties"]}
     arm["additionalProperties"] = False
 

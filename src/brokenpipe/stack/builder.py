@@ -19,6 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from brokenpipe.plan.plan import Plan
+from brokenpipe.plan.scenario import Scenario
 from brokenpipe.stack.bypass_detector import BypassDetector
 from brokenpipe.stack.pgbouncer.server import PgBouncer
 from brokenpipe.stack.postgres.database import Database
@@ -34,6 +35,7 @@ from brokenpipe.stack.stack import Arm, Stack
 from brokenpipe.stack.target import STOP_TIMEOUT_S, Service, wait_ready
 from brokenpipe.stack.target_environment import address_variables, database_words
 
+SHARED_PGBOUNCER = "pgbouncer"
 DATABASES_AT_ONCE = 4  # four together take half as long as one after the other
 
 Part = TypeVar("Part")
@@ -70,6 +72,13 @@ def _await_targets(services: Mapping[str, Service], plan: Plan) -> None:
         wait_ready(service, plan.target_of(arm))
 
 
+def pgbouncer_arms(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """The names of the PgBouncers of a scenario, each with the arms behind it."""
+    own = {f"{SHARED_PGBOUNCER} {name}": (name,) for name, arm in scenario.arms.items() if arm.pgbouncer}
+    others = tuple(name for name, arm in scenario.arms.items() if not arm.pgbouncer)
+    return ({SHARED_PGBOUNCER: others} if scenario.pgbouncer and others else {}) | own
+
+
 @dataclass(frozen=True, slots=True)
 class _Builder:
     """Starts the parts of one stack; `running` ends them."""
@@ -82,9 +91,9 @@ class _Builder:
         postgres = self._start("Postgres", self.runtime.postgres(), self.spec.remains)
         databases = self._create_databases(postgres)
         self._prepare(databases)
-        pgbouncer = self._start_pgbouncer(databases)
+        pgbouncers = self._start_pgbouncers(databases)
         toxiproxy = self._start("Toxiproxy", self.runtime.toxiproxy())
-        proxies = self._create_proxies(databases, pgbouncer or postgres, toxiproxy)
+        proxies = self._create_proxies(databases, pgbouncers, postgres, toxiproxy)
         services = self._start_targets(databases, proxies)
         return Stack(
             postgres=postgres,
@@ -92,7 +101,7 @@ class _Builder:
             arms={arm: Arm(arm, databases[arm].name, proxies[arm], services[arm]) for arm in databases},
             scratch_postgres=self.runtime.scratch_postgres,
             harness_host=self.runtime.harness_host,
-            pgbouncer=pgbouncer,
+            pgbouncers=pgbouncers,
             installed=self.runtime.installed,
             count_bypasses=self._bypass_detector(services),
             await_targets=partial(_await_targets, services, self.spec.plan),
@@ -106,11 +115,11 @@ class _Builder:
     def _create_databases(self, server: Postgres) -> Mapping[str, Database]:
         """An empty database for each arm, with the connection limit of the plan. They are made side by side."""
         scenario = self.spec.plan.scenario
-        limit, pooled = scenario.postgres.service_connections, scenario.pgbouncer is not None
+        limit = scenario.postgres.service_connections
         with ThreadPoolExecutor(DATABASES_AT_ONCE, "database") as executor:
             created = executor.map(lambda arm: server.create_database(f"arm_{arm}", limit), scenario.arms)
             return {
-                arm: replace(database, pooled=pooled)
+                arm: replace(database, pooled=scenario.pgbouncer_of(arm) is not None)
                 for arm, database in zip(scenario.arms, created, strict=True)
             }
 
@@ -125,24 +134,34 @@ class _Builder:
         if access:
             self.runtime.prepare(access)
 
-    def _start_pgbouncer(self, databases: Mapping[str, Database]) -> PgBouncer | None:
-        settings = self.spec.plan.scenario.pgbouncer
-        if settings is None:
-            return None
-        return self._start("PgBouncer", self.runtime.pgbouncer(settings, tuple(databases.values())))
+    def _start_pgbouncers(self, databases: Mapping[str, Database]) -> Mapping[str, PgBouncer]:
+        """One for each arm that has settings of its own, and one for all others."""
+        scenario = self.spec.plan.scenario
+        found = {}
+        for name, arms in pgbouncer_arms(scenario).items():
+            settings, behind = scenario.pgbouncer_of(arms[0]), tuple(databases[arm] for arm in arms)
+            assert settings is not None
+            part = self.runtime.pgbouncer(settings, behind, name)
+            found[name] = self._start(name.replace("pgbouncer", "PgBouncer"), part)
+        return found
 
     def _create_proxies(
-        self, databases: Mapping[str, Database], upstream: Postgres | PgBouncer, toxiproxy: ToxiproxyServer
+        self,
+        databases: Mapping[str, Database],
+        pgbouncers: Mapping[str, PgBouncer],
+        postgres: Postgres,
+        toxiproxy: ToxiproxyServer,
     ) -> Mapping[str, Proxy]:
-        return {
-            arm: toxiproxy.create_proxy(
-                arm,
-                (upstream.host, upstream.port),
-                rst_on_close=self.spec.rst_on_close,
-                database=database,
+        behind = pgbouncer_arms(self.spec.plan.scenario)
+        of_arm = {arm: pgbouncers[name] for name, arms in behind.items() for arm in arms}
+        proxies = {}
+        for arm, database in databases.items():
+            upstream = of_arm.get(arm, postgres)
+            address = (upstream.host, upstream.port)
+            proxies[arm] = toxiproxy.create_proxy(
+                arm, address, rst_on_close=self.spec.rst_on_close, database=database
             )
-            for arm, database in databases.items()
-        }
+        return proxies
 
     def _start_targets(
         self, databases: Mapping[str, Database], proxies: Mapping[str, Proxy]

@@ -221,14 +221,16 @@ class ComposeRuntime:
                 self.engine.remove(self.layout.container(service))
 
     @contextmanager
-    def pgbouncer(self, settings: PgBouncerSettings, databases: Sequence[Database]) -> Iterator[PgBouncer]:
+    def pgbouncer(
+        self, settings: PgBouncerSettings, databases: Sequence[Database], name: str
+    ) -> Iterator[PgBouncer]:
         files, password = self.layout.secrets.pgbouncer, secrets.token_urlsafe(18)
         address = (self.layout.addresses.pgbouncer, PGBOUNCER_PORT)
         files.write(settings, PGBOUNCER_IMAGE.rpartition(":")[2], databases, address, password)
         for path in (files.config, files.users):
             path.chmod(0o644)  # as with the password
         self._create("pgbouncer")  # it mounts these files, so they must exist before
-        with self.container("pgbouncer", "pgbouncer", stop_signal=signal.SIGKILL) as process:
+        with self.container(name, "pgbouncer", stop_signal=signal.SIGKILL) as process:
             info = query_pgbouncer_info(process, address, password)
             if not info:
                 raise start_error(process)

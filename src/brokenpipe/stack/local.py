@@ -73,10 +73,10 @@ class LocalRuntime:
         return postgres(log_path=log_path, janitor=self.spec.janitor, binaries=self._binaries)
 
     def pgbouncer(
-        self, settings: PgBouncerSettings, databases: Sequence[Database]
+        self, settings: PgBouncerSettings, databases: Sequence[Database], name: str
     ) -> AbstractContextManager[PgBouncer]:
-        log_path = self.spec.logs / "pgbouncer.log"
-        return pgbouncer(settings, databases, log_path=log_path, janitor=self.spec.janitor)
+        log_path = self.spec.logs / f"{name.replace(' ', '-')}.log"
+        return pgbouncer(settings, databases, log_path=log_path, janitor=self.spec.janitor, name=name)
 
     def toxiproxy(self) -> AbstractContextManager[ToxiproxyServer]:
         spec = self.spec

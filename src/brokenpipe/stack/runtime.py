@@ -55,9 +55,9 @@ class Runtime(Protocol):
         """A server of its own for probes, ready."""
 
     def pgbouncer(
-        self, settings: PgBouncerSettings, databases: Sequence[Database]
+        self, settings: PgBouncerSettings, databases: Sequence[Database], name: str
     ) -> AbstractContextManager[PgBouncer]:
-        """A PgBouncer in front of these databases, ready."""
+        """A PgBouncer of that name in front of these databases, ready."""
 
     def toxiproxy(self) -> AbstractContextManager[ToxiproxyServer]:
         """The Toxiproxy server, ready, without any proxy."""

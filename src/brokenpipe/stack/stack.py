@@ -47,12 +47,13 @@ class Stack:
     arms: Mapping[str, Arm]
     scratch_postgres: Callable[[], AbstractContextManager[Postgres]]
     harness_host: str
-    pgbouncer: PgBouncer | None = None
+    pgbouncers: Mapping[str, PgBouncer] = field(default_factory=dict)
+    """By name: `pgbouncer` is that of the arms without one of their own, `pgbouncer ARM` is an arm's own."""
     installed: Mapping[str, InstalledPackages] = field(default_factory=dict)
     """What is installed for the target of each arm; empty: it is not known, or all have what we have."""
     count_bypasses: Callable[[], Mapping[str, int | None]] | None = None
     """Counts, for each arm, the connections of its service past its proxy since the last call; None for an arm: not
-    known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pid`."""
+    known. Without it Postgres's own table of clients shows them: all but those of `postgres_client_pids`."""
     await_targets: Callable[[], None] = lambda: None
     """Returns when all targets are ready. Raises TargetNotReady or RedirectError."""
     stop_targets: Callable[[], None] = lambda: None
@@ -62,15 +63,17 @@ class Stack:
     def versions(self) -> dict[str, str]:
         """Versions of the servers, and a setting of PgBouncer whose default depends on its version."""
         versions = {"postgres": self.postgres.version, "toxiproxy": self.toxiproxy.version}
-        if self.pgbouncer is None:
-            return versions
-        tracked = self.pgbouncer.max_prepared_statements or "not known to it"
-        return versions | {
-            "pgbouncer": self.pgbouncer.version,
-            "pgbouncer max_prepared_statements": f"{tracked} (in force)",
-        }
+        for name, pgbouncer in self.pgbouncers.items():
+            tracked = pgbouncer.max_prepared_statements or "not known to it"
+            versions |= {
+                "pgbouncer": pgbouncer.version,
+                f"{name} max_prepared_statements": f"{tracked} (in force)",
+            }
+        return versions
 
     @property
-    def postgres_client_pid(self) -> int:
-        """The process through which all arms connect to Postgres."""
-        return self.pgbouncer.child.pid if self.pgbouncer else self.toxiproxy.child.pid
+    def postgres_client_pids(self) -> tuple[int, ...]:
+        """The processes through which arms connect to Postgres."""
+        direct = not all(arm.proxy.server.pooled for arm in self.arms.values())
+        toxiproxy = (self.toxiproxy.child.pid,) if direct else ()
+        return (*toxiproxy, *(pgbouncer.child.pid for pgbouncer in self.pgbouncers.values()))

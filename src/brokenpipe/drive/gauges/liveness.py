@@ -58,8 +58,8 @@ class LivenessCheck:
 
     def _members(self) -> Iterator[tuple[Code, str | None, Child]]:
         yield Code.POSTGRES_DIED, None, self.stack.postgres.child
-        if self.stack.pgbouncer:
-            yield Code.PGBOUNCER_DIED, None, self.stack.pgbouncer.child
+        for pgbouncer in self.stack.pgbouncers.values():
+            yield Code.PGBOUNCER_DIED, None, pgbouncer.child
         yield Code.TOXIPROXY_DIED, None, self.stack.toxiproxy.child
         for name, arm in self.stack.arms.items():
             yield Code.TARGET_DIED, name, arm.service.child

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -70,8 +70,8 @@ class _ActivitySnapshot:
 class PostgresSampler:
     """Samples one server. A server that does not answer leaves a gap and nothing else.
 
-    `arms` gives the arm of each database; `proxy_pid` is of Toxiproxy, or of the PgBouncer
-    behind it; it is asked at every gauge, for Toxiproxy may be restarted.
+    `arms` gives the arm of each database; `proxy_pids` are of Toxiproxy, or of the PgBouncers
+    behind it; they are asked at every gauge, for Toxiproxy may be restarted.
     """
 
     def __init__(self, dsn: str, arms: Mapping[str, str]) -> None:
@@ -80,10 +80,12 @@ class PostgresSampler:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._before = _ActivitySnapshot({}, frozenset())
 
-    def samples(self, proxy_pid: int, bypasses: Mapping[str, int | None] | None = None) -> list[Record]:
+    def samples(
+        self, proxy_pids: Sequence[int], bypasses: Mapping[str, int | None] | None = None
+    ) -> list[Record]:
         """One for each arm, and one for the whole server. `bypasses`: as a stack's, if it can tell."""
         try:
-            return list(self._sample(proxy_pid, bypasses))
+            return list(self._sample(proxy_pids, bypasses))
         except psycopg.Error:
             self.close()
             return []
@@ -93,12 +95,14 @@ class PostgresSampler:
             self._connection.close()
             self._connection = None
 
-    def _sample(self, proxy_pid: int, bypasses: Mapping[str, int | None] | None) -> Iterator[Record]:
+    def _sample(
+        self, proxy_pids: Sequence[int], bypasses: Mapping[str, int | None] | None
+    ) -> Iterator[Record]:
         if self._connection is None:
             self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
-        of_proxy = _local_ports(proxy_pid)
+        of_proxy = _local_ports(proxy_pids)
         backends: list[Backend] = self._connection.execute(_BACKENDS, (list(self._arms),)).fetchall()  # type: ignore[assignment]
-        of_proxy |= _local_ports(proxy_pid)
+        of_proxy |= _local_ports(proxy_pids)
         counts = self._counts(self._connection)
         used, allowed = self._connection.execute(_SLOTS).fetchone() or (0, 0)
         postmaster, helpers = self._connection.execute(_STARTS).fetchone() or (None, None)
@@ -135,8 +139,9 @@ class PostgresSampler:
         return {name: (transactions, ended) for name, transactions, ended in rows}  # type: ignore[misc]
 
 
-def _local_ports(pid: int) -> frozenset[int]:
-    """The ports on our side of every connection that this process has; empty if it may not be asked."""
+def _local_ports(pids: Sequence[int]) -> frozenset[int]:
+    """The ports on our side of every connection that these processes have; empty if one may not be asked."""
     with suppress(psutil.Error):
-        return frozenset(each.laddr.port for each in psutil.Process(pid).net_connections("tcp") if each.laddr)
+        connections = (each for pid in pids for each in psutil.Process(pid).net_connections("tcp"))
+        return frozenset(each.laddr.port for each in connections if each.laddr)
     return frozenset()

@@ -112,7 +112,7 @@ def _sample_postgres(database: PostgresSampler, stack: Stack, log: Writer, stop:
             over = stop.wait(EVERY_S)
             with ignoring_lack_of_files():
                 bypasses = stack.count_bypasses() if stack.count_bypasses else None
-                for record in database.samples(stack.postgres_client_pid, bypasses):
+                for record in database.samples(stack.postgres_client_pids, bypasses):
                     log.write(record)
     database.close()
 

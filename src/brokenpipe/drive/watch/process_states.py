@@ -56,7 +56,7 @@ class ProcessStates:
             state = state_of(pid)
             if state is not None and state[0] in _STOPPED:
                 yield SilenceKey(part.role, part.arm, pid, "stopped")
-            if part.role in CONNECTION_PARTS and _has_no_files(pid):
+            if part.role.partition(" ")[0] in CONNECTION_PARTS and _has_no_files(pid):
                 yield SilenceKey(part.role, part.arm, pid, "no_files")
         yield from self._janitor()
 

@@ -1,7 +1,7 @@
 """The watch: checks every part of a run from outside, and records which stands still or does not answer.
 
     4 times a second   the state of every process that the run owns, by the kernel's word
-    once a second      a new connection to Postgres, and to PgBouncer if there is one, past every proxy
+    once a second      a new connection to Postgres, and to each PgBouncer, past every proxy
     always             how late its own loop woke: then the harness itself stood still
 
 A process that stands still cannot report it: the loop that would measure its own lateness stands still, too.
@@ -166,9 +166,9 @@ def watching(parts: Sequence[SampledProcess], stack: Stack, path: Path) -> Itera
             (_ProcessChecks(watch, ProcessStates(parts), log).check, CHECK_EVERY_S),
             (_ServerCheck(watch, "postgres", partial(postgres_answers, stack.postgres)).check, ASK_EVERY_S),
         ]
-        if stack.pgbouncer:
-            answers = partial(pgbouncer_answers, stack.pgbouncer)
-            checks.append((_ServerCheck(watch, "pgbouncer", answers).check, ASK_EVERY_S))
+        for name, pgbouncer in stack.pgbouncers.items():
+            answers = partial(pgbouncer_answers, pgbouncer)
+            checks.append((_ServerCheck(watch, name, answers).check, ASK_EVERY_S))
         threads = [
             threading.Thread(target=_repeat, args=(check, every_s, over), name="watch", daemon=True)
             for check, every_s in checks

@@ -193,7 +193,7 @@ class Attributor:
         kind = "connect" if operation.opening_failed else operation.kind  # by its pool
         until = _failed_at(operation, failure)
         took_ns = until - operation.began if operation.began else None
-        since = (operation.began or until) - self.effects.lasting_ns(failure.error_class)
+        since = (operation.began or until) - self.effects.lasting_ns(failure.arm, failure.error_class)
         active = self.windows.during(failure.arm, since, until)
         possible = (w for w in active if self.effects.could_fail(w, failure.error_class, kind, took_ns))
         window = next(possible, None)

@@ -9,7 +9,7 @@ A fault whose parameters are unknown can do what its class can with any. One tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brokenpipe.error_class import HANG_CLASSES, ErrorClass
 from brokenpipe.history.reader import History
@@ -41,13 +41,12 @@ def spares_active(window: FaultWindow) -> bool:
 class FaultEffects:
     """What active faults can do, and a pooler after them. Of one whose parameters are unknown, only its kind is."""
 
-    pooler_retries_ns: int = (
-        0  # for so long a pooler tells clients of a server that it could not reach before
-    )
+    pooler_retries_ns: Mapping[str, int] = field(default_factory=dict)
+    """For so long the pooler of an arm tells clients of a server that it could not reach before."""
 
-    def lasting_ns(self, error_class: ErrorClass) -> int:
-        """How long after a fault a client may still get this error."""
-        return self.pooler_retries_ns if error_class is ErrorClass.POOLER else 0
+    def lasting_ns(self, arm: str, error_class: ErrorClass) -> int:
+        """How long after a fault a client of an arm may still get this error."""
+        return self.pooler_retries_ns.get(arm, 0) if error_class is ErrorClass.POOLER else 0
 
     def could_fail(self, window: FaultWindow, error_class: ErrorClass, act: str, took_ns: int | None) -> bool:
         """Whether it can make an operation fail in this way. `took_ns` None: not known."""
@@ -106,7 +105,7 @@ def _lasted(took_ns: int, least_ms: int) -> bool:
 
 
 def fault_effects(history: History) -> FaultEffects:
-    """The effects of faults in the run with its plan's pooler."""
-    pooler = plan_of(history).scenario.pgbouncer
-    retries_ns = int(pooler.server_login_retry * 1e9) if pooler else 0
-    return FaultEffects(retries_ns)
+    """The effects of faults in the run with its plan's poolers."""
+    scenario = plan_of(history).scenario
+    poolers = {arm: pooler for arm in scenario.arms if (pooler := scenario.pgbouncer_of(arm))}
+    return FaultEffects({arm: int(pooler.server_login_retry * 1e9) for arm, pooler in poolers.items()})

@@ -114,7 +114,9 @@ class Findings:
     arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
     arrivals: Mapping[ArmPhase, ArrivalCounts] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
-    pool_mode: str | None = None  # of the PgBouncer before Postgres; None: there was none
+    pool_modes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # arm → that of the PgBouncer before its database
     swallowed: tuple[SwallowedErrors, ...] = ()
     ledger: Mapping[str, WriteAudit] = field(default_factory=dict)  # by arm; empty if the target has none
     episode_stats: Mapping[ArmPhase, EpisodeStats] = field(default_factory=dict)  # episode by episode

@@ -97,4 +97,7 @@ def _part_text(silence: SilentPeriod) -> str:
         return f"the service of {silence.arm}" if silence.how != GAP else f"the witness in {silence.arm}"
     if silence.part.startswith(GAUGES):
         return f"the {silence.part}"
+    what, _, arm = silence.part.partition(" ")
+    if what == "pgbouncer" and arm:
+        return f"the PgBouncer of {arm}"
     return _NAMES.get(silence.part, f"the load's {silence.part}")

@@ -61,13 +61,19 @@ def _walk(model: type[BaseModel], location: Location) -> tuple[list[type[BaseMod
     """The models that may stand at `location`, and the location as written."""
     at: list[type[BaseModel]] = [model]
     plain: list[int | str] = []
+    names_a_table = False
     for part in location:
+        if names_a_table:  # a key of the writer's own, such as the name of an arm
+            plain.append(part)
+            names_a_table = False
+            continue
         fields = [
             candidate.model_fields[str(part)] for candidate in at if str(part) in candidate.model_fields
         ]
         if fields:
             plain.append(part)
             at = [found for field in fields for found in _models(field.annotation)]
+            names_a_table = any(get_origin(field.annotation) is Mapping for field in fields)
         elif tagged := [candidate for candidate in at if _tag(candidate) == part]:
             at = tagged
         elif part not in _MARKS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,7 +17,7 @@ MIN_VERSION_FOR_PREPARED = (
 )  # https://www.pgbouncer.org/changelog.html: the first with max_prepared_statements
 
 NO_PGBOUNCER_WITH_TLS = (
-    "cannot be had together with [pgbouncer], whose ways speak no TLS: leave out one of the two"
+    "cannot be had together with [pgbouncer] or an arm's own, whose ways speak no TLS: leave out one of the two"
 )
 
 
@@ -50,6 +51,13 @@ class PgBouncerSettings(StrictModel):
     @property
     def chosen(self) -> str:
         """The keys that the scenario sets, as written in TOML."""
-        return ", ".join(
-            f"{key} = {json.dumps(value)}" for key, value in self.model_dump(exclude_unset=True).items()
-        )
+        return _as_toml(self.model_dump(exclude_unset=True))
+
+    @property
+    def changed(self) -> str:
+        """The keys that differ from the defaults, as written in TOML."""
+        return _as_toml(self.model_dump(exclude_defaults=True))
+
+
+def _as_toml(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())

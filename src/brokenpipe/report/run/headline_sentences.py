@@ -94,17 +94,16 @@ def _wrong_answers(findings: Findings) -> Iterator[str]:
 
 def _shared_connections(findings: Findings) -> Iterator[str]:
     """How many connections of services shared how many at Postgres, where most did."""
-    if findings.pool_mode is None:
-        return
     known = [
         (cell.client_connections, cell.server_connections, arm)
         for (arm, _), cell in findings.cells.items()
-        if cell.client_connections and cell.server_connections
+        if arm in findings.pool_modes and cell.client_connections and cell.server_connections
     ]
     if known:
         client, server, arm = max(known)
+        clients, mode = formatting.plural(client, "connection"), findings.pool_modes[arm]
         yield (
-            f"Through PgBouncer in {findings.pool_mode} mode up to {formatting.plural(client, 'connection')} of {arm} "
+            f"Through PgBouncer in {mode} mode up to {clients} of {arm} "
             f"used {formatting.plural(server, 'connection')} at Postgres ({client / server:.0f} : 1)."
         )
 

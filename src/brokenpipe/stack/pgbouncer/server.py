@@ -1,4 +1,4 @@
-"""A PgBouncer of our own, one for all arms: a database and a role of each, passwords that last as long as the run.
+"""A PgBouncer of our own, for all arms or for one: a database and a role of each, passwords for one run.
 
     target of an arm ──▶ proxy of that arm ──▶ PgBouncer ──▶ Postgres
 
@@ -82,7 +82,12 @@ def find_program() -> PgBouncerProgram:
 
 @contextmanager
 def pgbouncer(
-    settings: Settings, databases: Sequence[Database], *, log_path: Path, janitor: Janitor
+    settings: Settings,
+    databases: Sequence[Database],
+    *,
+    log_path: Path,
+    janitor: Janitor,
+    name: str = "pgbouncer",
 ) -> Iterator[PgBouncer]:
     """A PgBouncer before these databases for as long as the block lasts, ready.
 
@@ -90,7 +95,7 @@ def pgbouncer(
     """
     program = find_program()
     with scratch_folder("brokenpipe-pgbouncer-", janitor) as folder, ExitStack() as running:
-        launch = _PgBouncerLaunch(settings, program, tuple(databases), folder, log_path, janitor)
+        launch = _PgBouncerLaunch(settings, program, tuple(databases), folder, log_path, janitor, name)
         yield launch.start(running)
 
 
@@ -104,6 +109,7 @@ class _PgBouncerLaunch:
     folder: Path
     log_path: Path
     janitor: Janitor
+    name: str
 
     def start(self, running: ExitStack) -> PgBouncer:
         """A PgBouncer that answers; on another port if another program took the first one."""
@@ -127,7 +133,7 @@ class _PgBouncerLaunch:
         for path in (files.config, files.users, files.folder):
             run_as.chown(path)
         return child(
-            "pgbouncer",
+            self.name,
             [*run_as.prefix, str(self.program.path), str(files.config)],
             log_path=self.log_path,
             janitor=self.janitor,
@@ -170,7 +176,7 @@ def start_error(process: Child, besides: str = "") -> PgBouncerError:
         f"did not answer within {READY_TIMEOUT_S:g} s" if process.running else f"ended: {process.exit_text}"
     )
     return PgBouncerError(
-        f"pgbouncer {reason}",
+        f"{process.name} {reason}",
         remedy=f"The whole log is {process.log_path}{besides}.",
         details=process.last_lines(),
     )

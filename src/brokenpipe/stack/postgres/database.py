@@ -171,11 +171,8 @@ class Database:
     ) -> None:
         """Stop the whole server and start it again, for all databases that it has.
 
-        `on_stopped` and `on_listening` are for proxies in front of the server. A PgBouncer in between keeps listening:
-        then they are not called.
+        `on_stopped` and `on_listening` are for proxies in front of the server.
         """
-        if self.pooled:
-            on_stopped = on_listening = _do_nothing
         self.server.restart(mode, away_s, on_stopped=on_stopped, on_listening=on_listening)
 
     def pause(self) -> None:
@@ -211,10 +208,6 @@ class Database:
 
     def _admin(self) -> AbstractContextManager[psycopg.Connection[tuple[object, ...]]]:
         return _connect(self.server.dsn())
-
-
-def _do_nothing() -> None:
-    pass
 
 
 @contextmanager
