@@ -208,6 +208,8 @@ def test_other_settings_than_a_pools_may_prevent_deaths_in_use() -> None:
     assert ranked_by(found) is RankedBy.PREVENTABLE
     retries = found.model_copy(update={"arms": arms_of({"plain": {}, "retry": {"RETRIES": "1"}})})
     assert ranked_by(retries) is RankedBy.FAILED
+    other = found.model_copy(update={"arms": arms_of({"plain": {}, "old": {"with": ["asyncpg==0.31.0"]}})})
+    assert ranked_by(other) is RankedBy.FAILED
 
 
 def test_what_may_be_chance_is_no_recommendation(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ class Witness(Strict):
 
 class Arm(Strict):
     env: dict[str, str]
+    differs_in: dict[str, str]
     witness: Witness | None
     requests: int
     failed: int

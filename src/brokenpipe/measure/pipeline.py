@@ -15,7 +15,8 @@ from brokenpipe.measure.model.nested_checkouts import nested_checkouts
 from brokenpipe.measure.model.pool_usage import PoolUsage
 from brokenpipe.measure.model.session_growth import SessionGrowth
 from brokenpipe.measure.regression.baseline import EPISODES_FILE, Baseline, baseline_of, read_baseline
-from brokenpipe.measure.run_metadata import environment_rows, start_time
+from brokenpipe.measure.run_metadata import environment_rows, recorded_packages, start_time
+from brokenpipe.measure.tables.arm_traits import arm_traits, trait_notes
 from brokenpipe.measure.tables.failure_groups import failure_groups
 from brokenpipe.measure.tables.pool_settings import pool_settings
 from brokenpipe.measure.tables.pool_usage import pool_usage
@@ -78,6 +79,7 @@ def build_findings(history: History, facts: Facts, *, under_way: bool = False) -
         seed=scenario.seed,
         control=scenario.control,
         arms=scenario.variables_by_arm(),
+        traits=_traits(facts),
         shared_env=_shared_variables(facts.plan),
         phases=facts.phases,
         cells=facts.cells,
@@ -134,7 +136,12 @@ def _baseline_label(baseline: Baseline | None) -> str | None:
     return f"{baseline.name} of {baseline.started}" if baseline else None
 
 
+def _traits(facts: Facts) -> dict[str, dict[str, str]]:
+    return arm_traits(facts.plan, recorded_packages(facts.environment))
+
+
 def _notes(history: History, facts: Facts) -> Iterator[str]:
+    yield from trait_notes(_traits(facts))
     yield from _completeness_notes(facts)
     yield from _too_short_notes(history, facts)
     yield from interim_analysis_notes(facts.plan.looks, facts.cells)

@@ -6,13 +6,14 @@ never recorded, so they may differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from brokenpipe.measure.compare.loaded_run import RecordedRun
 from brokenpipe.measure.model.findings import Findings
-from brokenpipe.measure.run_metadata import code_revisions
+from brokenpipe.measure.run_metadata import ArmPackages, code_revisions, recorded_packages
+from brokenpipe.measure.tables.arm_traits import differing_packages
 from brokenpipe.plan.plan import Plan
 from brokenpipe.redaction import PASSED, is_redacted, without_numbers
 
@@ -34,7 +35,7 @@ def config_differences(runs: Sequence[RecordedRun]) -> tuple[ConfigDifference, .
     groups = (
         ("settings", [_settings(run.plan) for run in runs], _NONE),
         ("code", [code_revisions(run.environment) for run in runs], NOT_RECORDED),
-        ("versions", [_texts(run.environment.get("versions")) for run in runs], NOT_RECORDED),
+        ("versions", _versions(runs), NOT_RECORDED),
         ("machine", [_machine(run) for run in runs], NOT_RECORDED),
     )
     return tuple(
@@ -104,6 +105,28 @@ def _value_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _NONE if value is None else without_numbers(str(value))
+
+
+def _versions(runs: Sequence[RecordedRun]) -> list[dict[str, str]]:
+    """Versions of each run, and of packages of arms: all of an arm that each run knows, else what differs in a run."""
+    installed = [recorded_packages(run.environment) for run in runs]
+    everywhere = set.intersection(*(set(each) for each in installed))
+    told = {name for each in installed for name in differing_packages(each)}
+    return [
+        _texts(run.environment.get("versions")) | dict(_versions_of_arms(arms, everywhere, told))
+        for run, arms in zip(runs, installed, strict=True)
+    ]
+
+
+def _versions_of_arms(
+    installed: Mapping[str, ArmPackages], everywhere: Collection[str], told: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    for arm, each in installed.items():
+        if arm in everywhere:
+            yield f"Python of {arm}", each.python
+        for name, version in each.packages.items():
+            if arm in everywhere or name in told:
+                yield f"{name} of {arm}", version
 
 
 def _texts(document: object) -> dict[str, str]:

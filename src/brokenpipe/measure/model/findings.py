@@ -114,6 +114,8 @@ class Findings:
     arrivals_per_s: float | None = None  # of each arm; None: users wait for answers before they ask again
     arrivals: Mapping[ArmPhase, ArrivalCounts] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of each arm, in what it differs from another besides variables: target, Python, packages, PgBouncer."""
     pool_modes: Mapping[str, str] = field(
         default_factory=dict
     )  # arm → that of the PgBouncer before its database

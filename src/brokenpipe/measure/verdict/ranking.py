@@ -147,7 +147,11 @@ def rank_arms(facts: Facts) -> Ranking | None:
 
 def ranked_by(scenario: Scenario) -> RankedBy:
     """Deaths in use count unless the arms differ in settings of their pool alone."""
-    if len({scenario.target_of(arm) for arm in scenario.arms}) > 1:
+    besides = {
+        (scenario.target_of(name), arm.packages, arm.python, scenario.pgbouncer_of(name))
+        for name, arm in scenario.arms.items()
+    }
+    if len(besides) > 1:
         return RankedBy.FAILED
     arms = scenario.variables_by_arm().values()
     differing = {

@@ -27,11 +27,12 @@ def interval_ends(interval: Interval | None) -> list[float] | None:
 
 
 def arm_summary(findings: Findings, arm: str) -> Json:
-    """Everything of one arm: its settings, what the witness saw, its phases and its ledger."""
+    """Everything of one arm: its settings, in what else it differs, what the witness saw, its phases and its ledger."""
     phases = [phase.name for phase in findings.phases if (arm, phase.name) in findings.cells]
     cells = {phase: findings.cell(arm, phase) for phase in phases}
     return {
         "env": dict(findings.arms[arm]),
+        "differs_in": dict(findings.traits.get(arm, {})),
         "witness": _witness(
             findings.witness_coverage.get(arm), findings.seen_libraries.get(arm, SeenLibraries())
         ),

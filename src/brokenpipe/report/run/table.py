@@ -245,7 +245,7 @@ def arm_rows(findings: Findings) -> tuple[ArmRow, ...]:
         ArmRow(
             index=index,
             arm=arm,
-            settings=tuple(findings.arms[arm].items()),
+            settings=(*findings.traits.get(arm, {}).items(), *findings.arms[arm].items()),
             is_control=arm == findings.control,
             is_best=arm == best,
             places=tuple(_table_cell(findings, arm, phase, scale) for phase, scale in scales.items()),
