@@ -16,7 +16,9 @@ MIN_VERSION_FOR_PREPARED = (
     21,
 )  # https://www.pgbouncer.org/changelog.html: the first with max_prepared_statements
 
-NO_PGBOUNCER_WITH_TLS = "cannot be had together with [pgbouncer] or an arm's own, whose ways speak no TLS: leave out one of the two"
+NO_PGBOUNCER_WITH_TLS = (
+    "cannot be had together with [pgbouncer] or an arm's own, whose ways speak no TLS: leave one out"
+)
 
 
 class PgBouncerSettings(StrictModel):
