@@ -59,11 +59,11 @@ def add(request: Any, ended: int) -> bool:
     if EVERY_REQUEST or request.errors or request.status is None or ended - request.began_ns > LONG_NS:
         return False
     checkouts = request.checkouts
+    duration = rest = ended - request.began_ns
     for checkout in checkouts:
         if checkout.dead or checkout.handed is None or checkout.released is None or checkout.holding:
             return False
-    duration = ended - request.began_ns
-    rest = duration - sum(checkout.taken_ns for checkout in checkouts)
+        rest -= checkout.taken_ns
     if rest < 0:
         return False
     loop = request.loop_ns(ended)

@@ -134,9 +134,12 @@ class RequestContext:
         late = lateness_ns(ended)
         if late is None or self.late_since is None:
             return None
-        if any(checkout.thread != self.thread for checkout in self.checkouts):
-            return None
-        return max(0, late - self.late_since - sum(checkout.late_ns for checkout in self.checkouts))
+        late -= self.late_since
+        for checkout in self.checkouts:
+            if checkout.thread != self.thread:
+                return None
+            late -= checkout.late_ns
+        return max(0, late)
 
     def _keep_account_of_unreturned(self, ended: int) -> int:
         """Count the connections that were not given back. Each tells when it is, and knows this request by its id."""
