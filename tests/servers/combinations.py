@@ -21,6 +21,7 @@ class Sight(StrEnum):
 
 
 ALONE = "one request at a time: none waits for another's connection"
+BLOCKS = "psycopg2 blocks all greenlets: none waits for another's connection"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Combination:
 
     @property
     def is_concurrent(self) -> bool:
-        return self.unseen.get(Sight.WAITS) != ALONE
+        return self.unseen.get(Sight.WAITS) not in {ALONE, BLOCKS}
 
 
 def _module(*words: str) -> tuple[str, ...]:
@@ -61,22 +62,23 @@ _GUNICORN = ("gunicorn", *_BIND, "--graceful-timeout", "1")
 _GRANIAN = ("granian", *_HOST_PORT, "--workers", "1", "--interface")
 
 
+_SQLALCHEMY = {"pool_module": "sqlalchemy_pool"}
+_PSYCOPG_POOL = {"pool": "psycopg_pool", "pool_module": "psycopg_pools"}
+
+
 def _asgi(server: str, library: str, *command: str, **more: Any) -> Combination:
-    how: dict[str, Any] = {"pool": "SQLAlchemy, asyncpg", "websockets": True} | more
-    return Combination(
-        server, "ASGI", pool_module="sqlalchemy_pool", library=library, command=_module(*command), **how
-    )
+    how: dict[str, Any] = {"pool": "SQLAlchemy, asyncpg", "websockets": True} | _SQLALCHEMY | more
+    return Combination(server, "ASGI", library=library, command=_module(*command), **how)
 
 
 def _wsgi(server: str, library: str, *command: str, **more: Any) -> Combination:
-    how: dict[str, Any] = {"pool": "SQLAlchemy, psycopg2", "streams": True} | more
-    return Combination(
-        server, "WSGI", pool_module="sqlalchemy_pool", library=library, command=_module(*command), **how
-    )
+    how: dict[str, Any] = {"pool": "SQLAlchemy, psycopg2", "streams": True} | _SQLALCHEMY | more
+    return Combination(server, "WSGI", library=library, command=_module(*command), **how)
 
 
 COMBINATIONS = (
     _asgi("uvicorn", "uvicorn", "uvicorn", "asgi:app", *_HOST_PORT),
+    _asgi("uvicorn", "uvicorn", "uvicorn", "asgi:app", *_HOST_PORT, **_PSYCOPG_POOL),
     _asgi("hypercorn", "hypercorn", "hypercorn", *_BIND, "asgi:app"),
     _asgi(
         "hypercorn, trio", "hypercorn", "hypercorn", "--worker-class", "trio", *_BIND, "asgi:app",
@@ -89,8 +91,10 @@ COMBINATIONS = (
     _wsgi("gunicorn, sync", "gunicorn", *_GUNICORN, "-k", "sync", "wsgi:app", unseen={Sight.WAITS: ALONE}),
     _wsgi("gunicorn, gthread", "gunicorn", *_GUNICORN, "-k", "gthread", "--threads", "4", "wsgi:app"),
     _wsgi("gunicorn, gthread, preload", "gunicorn", *_GUNICORN, "--preload", "--threads", "4", "wsgi:app"),
+    _wsgi("gunicorn, gevent", "gunicorn", *_GUNICORN, "-k", "gevent", "wsgi:app", unseen={Sight.WAITS: BLOCKS}),
     _wsgi("granian", "granian", *_GRANIAN, "wsgi", "--blocking-threads", "4", "wsgi:app"),
     _wsgi("hypercorn", "hypercorn", "hypercorn", *_BIND, "wsgi:app"),
+    _wsgi("uvicorn", "uvicorn", "uvicorn", "wsgi:app", "--interface", "wsgi", *_HOST_PORT),
     _wsgi("waitress", "waitress", "wsgi", "waitress", "{host}", "{port}"),
     _wsgi("wsgiref", "wsgiref", "wsgi", "wsgiref", "{host}", "{port}", unseen={Sight.WAITS: ALONE}),
     _wsgi("Flask's own (Werkzeug)", "werkzeug", "flask", "--app", "flask_app", "run", *_HOST_PORT),

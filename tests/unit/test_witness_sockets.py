@@ -22,6 +22,20 @@ assert near.fileno() == descriptor
 assert (alive, ended, is_dead(near)) == (False, True, False)
 """
 
+GEVENT = """
+import brokenpipe_witness
+brokenpipe_witness.start()
+from gevent import monkey
+monkey.patch_all()
+import select
+from brokenpipe_witness import socket_state, system_calls
+assert system_calls.poll is not getattr(select, "poll", None)
+near, far = monkey.get_original("socket", "socketpair")()
+assert not socket_state.is_dead(near)
+far.close()
+assert socket_state.is_dead(near)
+"""
+
 OPERATIONS = """
 import socket
 from types import SimpleNamespace as Thing
@@ -101,3 +115,8 @@ def test_an_operation_without_a_checkout_is_no_trouble(tmp_path: Path) -> None:
 def test_the_last_requests_are_remembered_and_no_more(tmp_path: Path) -> None:
     """A repeat is known among thousands; what is older takes no memory."""
     _run(REPEATS, tmp_path)
+
+
+def test_under_gevent_the_kernel_is_asked(tmp_path: Path) -> None:
+    """Gevent puts its own poll in place of Python's, which lets others run and does not tell that the peer closes."""
+    _run(f"import sys; sys.path += {sys.path!r}\n" + GEVENT, tmp_path)

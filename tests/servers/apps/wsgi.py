@@ -1,4 +1,4 @@
-"""A plain WSGI service, whose answers are streams: their first bytes are sent before the work is done, if told so."""
+"""A plain WSGI service. It says that an answer is fine when the work is done; one answer is a stream."""
 
 import sys
 
@@ -6,11 +6,13 @@ import work
 
 
 def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    if environ["PATH_INFO"] == "/streamed":
+    path, headers = environ["PATH_INFO"], [("Content-Type", "text/plain")]
+    if path == "/streamed":
+        start_response("200 OK", headers)
         return streamed()
-    if environ["PATH_INFO"] != "/up":
-        work.THREADED[environ["PATH_INFO"]]()
+    if path != "/up":
+        work.THREADED[path]()
+    start_response("200 OK", headers)
     return [b"done"]
 
 

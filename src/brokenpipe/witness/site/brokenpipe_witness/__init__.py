@@ -18,6 +18,7 @@ checkout          one connection of a request, from the wait for it to its retur
 socket_state      a connection's socket: its port, and whether it has ended
 exception_chain   an exception and its causes, as data
 ndjson_file       the file
+system_calls      what asks the kernel, as it was at the start
 safe_call         the guard that keeps the witness from raising
 patching          wrapping a library's method
 """
@@ -51,7 +52,7 @@ imported before."""
 
 def start() -> None:
     """Wait for the imports of known libraries. The file is opened at once: it proves that the witness ran."""
-    from brokenpipe_witness import ndjson_file
+    from brokenpipe_witness import ndjson_file, system_calls  # noqa: F401 (before anything can replace them)
     from brokenpipe_witness.import_hook import after_import
 
     for imported, instrumentation in INSTRUMENTATIONS.items():

@@ -10,6 +10,8 @@ import select
 import socket
 from typing import Any
 
+from brokenpipe_witness import system_calls
+
 _CLOSING: int = getattr(select, "POLLRDHUP", 0)  # Linux only
 _ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL | _CLOSING
 # A socket that was alive so recently is not asked again: SQLAlchemy and the driver take as long from the beginning of
@@ -21,7 +23,7 @@ class _Polls(dict[int, "select.poll"]):
     """A poll object for each descriptor: to make one takes as long as to ask it."""
 
     def __missing__(self, descriptor: int) -> select.poll:
-        poll = self[descriptor] = select.poll()
+        poll = self[descriptor] = system_calls.poll()
         poll.register(descriptor, select.POLLIN | _CLOSING)
         return poll
 
