@@ -19,7 +19,13 @@ from brokenpipe.error_class import ErrorClass
 from brokenpipe.measure.failures.error_classes import ChainedException as Raised
 from brokenpipe.measure.failures.error_classes import chain_of, classify
 
-WITHOUT_A_CHAIN = {ErrorClass.TIMEOUT, ErrorClass.TRANSPORT, ErrorClass.WRONG_RESULT}
+# By what the client met, or (dead connections) by what the pool was at: tests/measure/test_pool_errors.py.
+WITHOUT_A_CHAIN = {
+    ErrorClass.TIMEOUT,
+    ErrorClass.TRANSPORT,
+    ErrorClass.WRONG_RESULT,
+    ErrorClass.DEAD_CONNECTIONS,
+}
 
 
 @pytest.mark.parametrize(("what", "chain", "expected"), ALL, ids=[what for what, _, _ in ALL])

@@ -17,7 +17,7 @@ from brokenpipe_witness.safe_call import never_raises
 ATTRIBUTE = "_brokenpipe_witness"  # of a driver's object that takes attributes
 
 
-class ConnectionInfo:
+class DriverConnection:
     """One connection. `incident` is the last one since it was handed out: ping, error, reset, cancelled or noticed.
 
     `pool` is None for one that was opened outside of any pool. `last_used`: when it was opened, or was last given back.
@@ -65,7 +65,7 @@ class ConnectionInfo:
 
 
 @never_raises
-def record_close(info: ConnectionInfo, connection: Any, dead: bool | None = None) -> None:
+def record_close(info: DriverConnection, connection: Any, dead: bool | None = None) -> None:
     """Write that a connection ends, once. `dead`: whether its socket had ended before; asked here if not known."""
     if info.closed:
         return
@@ -91,7 +91,7 @@ def record_close(info: ConnectionInfo, connection: Any, dead: bool | None = None
     )
 
 
-def _closing_request_id(info: ConnectionInfo) -> str | None:
+def _closing_request_id(info: DriverConnection) -> str | None:
     """The request that holds this connection, or asks its pool for one. Timers copy the contexts of others."""
     if info.checkout is not None:
         return info.request_id

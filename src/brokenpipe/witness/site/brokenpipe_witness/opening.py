@@ -7,7 +7,7 @@ from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler, socket_state
 from brokenpipe_witness.checkout import Checkout, milliseconds
-from brokenpipe_witness.connection_info import ConnectionInfo
+from brokenpipe_witness.connection_info import DriverConnection
 from brokenpipe_witness.exception_chain import describe
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.operations import hand_out_kept
@@ -62,11 +62,11 @@ def begin_opening() -> Opening | None:
 
 
 @never_raises
-def end_opening(opening: Opening, connection: Any, library: str) -> ConnectionInfo:
+def end_opening(opening: Opening, connection: Any, library: str) -> DriverConnection:
     """Write that `connection` is open. What is known of it is returned, for the driver's instrumentation to keep."""
     took = opening._end()
     opening.checkout.stage = "checkout"
-    info = ConnectionInfo(socket_state.port(connection), opening.pool)
+    info = DriverConnection(socket_state.port(connection), opening.pool)
     if opening.pool is None:
         planes.record(planes.CONNECTIONS, library)
         if opening.request is not None:

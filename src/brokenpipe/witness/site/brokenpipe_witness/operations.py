@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from brokenpipe_witness.checkout import Checkout
-from brokenpipe_witness.connection_info import ConnectionInfo
+from brokenpipe_witness.connection_info import DriverConnection
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.request_context import RequestContext, current_request
 from brokenpipe_witness.safe_call import never_raises
@@ -17,7 +17,7 @@ from brokenpipe_witness.socket_state import RECENT_NS, is_dead
 
 
 @never_raises
-def begin_operation(info: ConnectionInfo, connection: Any, operation: str) -> Checkout | None:
+def begin_operation(info: DriverConnection, connection: Any, operation: str) -> Checkout | None:
     """None: no request uses this connection, or its pool does."""
     checkout = info.checkout if info.pool is not None else _checkout_of_kept(info, connection)
     if checkout is None or info.pinging:
@@ -32,7 +32,7 @@ def begin_operation(info: ConnectionInfo, connection: Any, operation: str) -> Ch
     return checkout
 
 
-def end_operation(info: ConnectionInfo, checkout: Checkout) -> None:
+def end_operation(info: DriverConnection, checkout: Checkout) -> None:
     """Whatever came of it."""
     checkout.end_operation()
     if info.pool is None:
@@ -40,7 +40,7 @@ def end_operation(info: ConnectionInfo, checkout: Checkout) -> None:
 
 
 @never_raises
-def record_error(info: ConnectionInfo, checkout: Checkout, error: BaseException, where: str = "") -> None:
+def record_error(info: DriverConnection, checkout: Checkout, error: BaseException, where: str = "") -> None:
     """An error of the operation that `checkout` is in."""
     failed = "reset" if info.resetting else "error"
     info.incident = failed if isinstance(error, Exception) else "cancelled"
@@ -57,7 +57,7 @@ def record_error(info: ConnectionInfo, checkout: Checkout, error: BaseException,
     )
 
 
-def checkout_of(info: ConnectionInfo) -> Checkout | None:
+def checkout_of(info: DriverConnection) -> Checkout | None:
     """The checkout in which the current request uses this connection, if it has used it."""
     if info.pool is not None:
         return info.checkout
@@ -65,19 +65,27 @@ def checkout_of(info: ConnectionInfo) -> Checkout | None:
     return request.kept.get(info) if request is not None and request.kept else None
 
 
-def _checkout_of_kept(info: ConnectionInfo, connection: Any) -> Checkout | None:
+def _checkout_of_kept(info: DriverConnection, connection: Any) -> Checkout | None:
     request = current_request()
-    if request is None:
+    if request is None or info.pinging:
         return None
-    checkout = request.kept.get(info) if request.kept else None
-    if checkout is None:
-        checkout = Checkout()
-        hand_out_kept(request, checkout, info, connection)
+    checkout = use_kept(request, info, connection)
     checkout.released = None
     return checkout
 
 
-def hand_out_kept(request: RequestContext, checkout: Checkout, info: ConnectionInfo, connection: Any) -> None:
+def use_kept(request: RequestContext, info: DriverConnection, connection: Any) -> Checkout:
+    """The checkout in which the request uses a connection of no pool; its first use begins it."""
+    checkout = request.kept.get(info) if request.kept else None
+    if checkout is None:
+        checkout = Checkout()
+        hand_out_kept(request, checkout, info, connection)
+    return checkout
+
+
+def hand_out_kept(
+    request: RequestContext, checkout: Checkout, info: DriverConnection, connection: Any
+) -> None:
     """A request begins to use a connection that belongs to no pool."""
     checkout.dead = is_dead(connection)
     checkout.handed = now()

@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from brokenpipe_witness import socket_state
 from brokenpipe_witness.checkout import Checkout
-from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
+from brokenpipe_witness.connection_info import ATTRIBUTE, DriverConnection, record_close
 from brokenpipe_witness.opening import Opening, begin_opening, end_opening, fail_opening
 from brokenpipe_witness.operations import begin_operation, end_operation, record_error
 from brokenpipe_witness.patching import Method, observe, wrap
@@ -28,7 +28,7 @@ class _Known:
 
     __slots__ = ("connection", "ending", "info", "prepared", "was_dead")
 
-    def __init__(self, info: ConnectionInfo, connection: Any) -> None:
+    def __init__(self, info: DriverConnection, connection: Any) -> None:
         self.info = info
         self.connection = weakref.ref(connection)
         self.ending: str | None = None
@@ -61,7 +61,7 @@ def instrument() -> None:
         observe(Transaction, name, _begin_ending(name), _end_transaction, _end_transaction)
 
 
-def info_of(connection: Any) -> ConnectionInfo | None:
+def info_of(connection: Any) -> DriverConnection | None:
     """What is known of it; None for one of SQLAlchemy's."""
     known = _KNOWN.get(connection)
     return known.info if known is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from brokenpipe_witness.checkout import Checkout
-from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
+from brokenpipe_witness.connection_info import ATTRIBUTE, DriverConnection, record_close
 from brokenpipe_witness.opening import Opening, begin_opening, end_opening, fail_opening
 from brokenpipe_witness.operations import begin_operation, checkout_of, end_operation, record_error
 from brokenpipe_witness.patching import Method, observe, wrap
@@ -57,17 +57,17 @@ def _end_connect(opening: Opening, connection: Any) -> None:
 @never_raises
 def _begin_close(connection: Any, _args: Any) -> None:
     """The end of a connection of no pool; a pool's are recorded where it ends them."""
-    info: ConnectionInfo | None = vars(connection).get(ATTRIBUTE)
+    info: DriverConnection | None = vars(connection).get(ATTRIBUTE)
     if info is not None and info.pool is None and not connection._closed:
         record_close(info, connection)
 
 
-_Wait = tuple[ConnectionInfo, Checkout, Any]
+_Wait = tuple[DriverConnection, Checkout, Any]
 
 
 @never_raises
 def _begin_wait(connection: Any, args: Any) -> _Wait | None:
-    info: ConnectionInfo | None = vars(connection).get(ATTRIBUTE)
+    info: DriverConnection | None = vars(connection).get(ATTRIBUTE)
     if info is None or not args:
         return None
     name = args[0].__name__
@@ -111,7 +111,7 @@ def _wrap_check_ok(real: Method) -> Method:
 @never_raises
 def _record_unusable(connection: Any, error: BaseException) -> None:
     """A statement that was refused before it began: the connection is closed, and psycopg knows."""
-    info: ConnectionInfo | None = vars(connection).get(ATTRIBUTE)
+    info: DriverConnection | None = vars(connection).get(ATTRIBUTE)
     under_way = checkout_of(info) if info is not None else None
     if info is None or (under_way is not None and under_way.busy):
         return  # unknown, or its `wait` will end with this error
@@ -123,7 +123,7 @@ def _record_unusable(connection: Any, error: BaseException) -> None:
 
 def _mark(transaction: Any, operation: str) -> None:
     """Inside of `wait`: the end of a block sends a COMMIT or a ROLLBACK, if it is the outer one."""
-    info: ConnectionInfo | None = vars(transaction._conn).get(ATTRIBUTE)
+    info: DriverConnection | None = vars(transaction._conn).get(ATTRIBUTE)
     checkout = checkout_of(info) if info is not None else None
     if checkout is not None and checkout.busy and transaction._outer_transaction:
         checkout.operation = operation

@@ -11,7 +11,7 @@ from typing import Any
 
 from brokenpipe_witness import socket_state
 from brokenpipe_witness.checkout import Checkout, milliseconds
-from brokenpipe_witness.connection_info import ConnectionInfo
+from brokenpipe_witness.connection_info import DriverConnection
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.pool_state import PoolState
 from brokenpipe_witness.request_context import CURRENT_CHECKOUT, current_request, current_request_id
@@ -55,7 +55,7 @@ def _current_task() -> int | None:
 
 
 @never_raises
-def hand_out(attempt: CheckoutAttempt, connection: Any, info: ConnectionInfo | None) -> None:
+def hand_out(attempt: CheckoutAttempt, connection: Any, info: DriverConnection | None) -> None:
     """The pool has returned `connection`; `info` is None for one that was never seen."""
     attempt._end()
     checkout = attempt.checkout
@@ -109,7 +109,7 @@ def _state_of(attempt: CheckoutAttempt, state: PoolState) -> dict[str, Any]:
 
 
 @never_raises
-def begin_ping(connection: Any, info: ConnectionInfo | None) -> Checkout | None:
+def begin_ping(connection: Any, info: DriverConnection | None) -> Checkout | None:
     """The pool tests a connection before it hands it out. None: for no checkout."""
     checkout = CURRENT_CHECKOUT.get()
     if checkout is not None:
@@ -126,7 +126,7 @@ def end_ping(checkout: Checkout) -> None:
 
 
 @never_raises
-def fail_ping(checkout: Checkout, info: ConnectionInfo | None, error: BaseException) -> None:
+def fail_ping(checkout: Checkout, info: DriverConnection | None, error: BaseException) -> None:
     """It is dead, and the pool tries another. One that was cancelled has found nothing."""
     if not isinstance(error, Exception):
         return

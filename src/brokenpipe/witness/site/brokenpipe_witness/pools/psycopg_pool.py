@@ -15,7 +15,7 @@ from typing import Any
 
 from brokenpipe_witness import planes, pool_sampler
 from brokenpipe_witness.checkout import Checkout
-from brokenpipe_witness.connection_info import ATTRIBUTE, ConnectionInfo, record_close
+from brokenpipe_witness.connection_info import ATTRIBUTE, DriverConnection, record_close
 from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
 from brokenpipe_witness.patching import observe
@@ -66,8 +66,8 @@ def _state_of(pool: Any) -> PoolState:
     return state
 
 
-def _info_of(connection: Any) -> ConnectionInfo | None:
-    info: ConnectionInfo | None = vars(connection).get(ATTRIBUTE)
+def _info_of(connection: Any) -> DriverConnection | None:
+    info: DriverConnection | None = vars(connection).get(ATTRIBUTE)
     return info
 
 
@@ -116,7 +116,7 @@ def _end_wait(state: tuple[Checkout, int, int], _result: Any) -> None:
 
 
 @never_raises
-def _begin_check(pool: Any, args: Any) -> tuple[Checkout, ConnectionInfo | None] | None:
+def _begin_check(pool: Any, args: Any) -> tuple[Checkout, DriverConnection | None] | None:
     if not pool._check or not args:
         return None
     info = _info_of(args[0])
@@ -124,11 +124,11 @@ def _begin_check(pool: Any, args: Any) -> tuple[Checkout, ConnectionInfo | None]
     return None if checkout is None else (checkout, info)
 
 
-def _end_check(state: tuple[Checkout, ConnectionInfo | None], _result: Any) -> None:
+def _end_check(state: tuple[Checkout, DriverConnection | None], _result: Any) -> None:
     end_ping(state[0])
 
 
-def _fail_check(state: tuple[Checkout, ConnectionInfo | None], error: BaseException) -> None:
+def _fail_check(state: tuple[Checkout, DriverConnection | None], error: BaseException) -> None:
     fail_ping(*state, error)
 
 
@@ -151,7 +151,7 @@ def _end_connect(_pool: Any, connection: Any) -> None:
 
 
 @never_raises
-def _begin_reset(_pool: Any, args: Any) -> ConnectionInfo | None:
+def _begin_reset(_pool: Any, args: Any) -> DriverConnection | None:
     info = _info_of(args[0]) if args else None
     if info is not None:
         info.resetting = True
@@ -159,7 +159,7 @@ def _begin_reset(_pool: Any, args: Any) -> ConnectionInfo | None:
 
 
 @never_raises
-def _end_reset(info: ConnectionInfo, _result: Any) -> None:
+def _end_reset(info: DriverConnection, _result: Any) -> None:
     info.resetting = False
 
 
