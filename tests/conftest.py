@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -31,6 +32,7 @@ LONGEST = (
     "stack/test_packet_drop.py",
 )  # files that take a minute and more, the longest first
 LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}  # folders of whole runs
+ONE_PROCESS = ("agent",)  # folders whose files share what takes seconds to start
 MARKS = {
     "containers": "low_load",
     "wire": "low_load",
@@ -49,6 +51,9 @@ def pytest_configure() -> None:
 
     In the background of a shell Ctrl-C is ignored, also by what is started from here: tests that press it need it.
     """
+    gc.set_threshold(
+        50_000
+    )  # what is imported and collected stays: looking through it took a fifth of that time
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -66,6 +71,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """With --dist loadfile a file stays in one process; so does a folder of ONE_PROCESS."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = together_with
+    return scheduler
+
+
+def together_with(nodeid: str) -> str:
+    """What a test shares its process with: its file, or its folder."""
+    file = Path(nodeid.partition("::")[0])
+    return str(file.parent if file.parent.name in ONE_PROCESS else file)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Who needs images waits for those that are still being made, before the clock of any test runs."""
     being_made = os.environ.get("BROKENPIPE_TEST_IMAGES")
@@ -77,6 +100,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _turn(path: Path) -> int:
     if str(path) in LONGEST:
         return LONGEST.index(str(path))
+    if path.parts[0] in ONE_PROCESS:
+        return 1  # together they take as long as the longest files
     return len(LONGEST) + (path.parts[0] not in LONG)
 
 

@@ -123,24 +123,31 @@ def start_agent(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> S
     return start
 
 
-@pytest.fixture(scope="session")
-def shared_agents(start_agent: StartAgent) -> Iterator[dict[str, Agent]]:
-    """The services of SHARED, kept until the last test is done.
+class SharedAgents:
+    """The services of SHARED by name, each started when it is first asked for and kept until the last test is done.
 
     A fixture with parameters would be started anew whenever the random order of tests changes the parameter.
-    A start is mostly imports on one core, so all of them at once take half the time.
     """
-    with ExitStack() as ends, ThreadPoolExecutor(len(SHARED)) as starters:
-        services = {name: start_agent(**environment) for name, environment in SHARED.items()}
-        started = {name: starters.submit(service.__enter__) for name, service in services.items()}
-        for name, service in services.items():
-            if started[name].exception() is None:
-                ends.push(service)
-        yield {name: start.result() for name, start in started.items()}
+
+    def __init__(self, start: StartAgent, ends: ExitStack) -> None:
+        self._start, self._ends = start, ends
+        self._started: dict[str, Agent] = {}
+
+    def __getitem__(self, name: str) -> Agent:
+        if name not in self._started:
+            self._started[name] = self._ends.enter_context(self._start(**SHARED[name]))
+        return self._started[name]
+
+
+@pytest.fixture(scope="session")
+def shared_agents(start_agent: StartAgent) -> Iterator[SharedAgents]:
+    """One of each kind, for all tests of this folder: they are in one process of pytest (tests/conftest.py)."""
+    with ExitStack() as ends:
+        yield SharedAgents(start_agent, ends)
 
 
 @pytest.fixture(params=DRIVERS)
-def agent(request: pytest.FixtureRequest, shared_agents: dict[str, Agent]) -> Agent:
+def agent(request: pytest.FixtureRequest, shared_agents: SharedAgents) -> Agent:
     """A service with the default pool and a fast language model, with each driver; shared by many tests."""
     return shared_agents[request.param]
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.conftest import LONGEST, MARKS
+from tests.conftest import LONGEST, MARKS, ONE_PROCESS, together_with
 
 REPOSITORY = Path(__file__).parents[2]
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
@@ -44,3 +44,14 @@ def test_who_starts_no_server_has_no_mark() -> None:
 def test_the_longest_files_are_there() -> None:
     """A name that nobody has any more would let what takes long begin late."""
     assert [name for name in LONGEST if not (REPOSITORY / "tests" / name).is_file()] == []
+
+
+def test_folders_that_share_stay_together() -> None:
+    """Any two files of such a folder are given to one process; of another folder each may go to another."""
+    assert ONE_PROCESS
+    for folder in ONE_PROCESS:
+        files = sorted((REPOSITORY / "tests" / folder).glob("test_*.py"))
+        given = {together_with(f"{path.relative_to(REPOSITORY)}::test") for path in files}
+        assert len(files) > 1
+        assert given == {f"tests/{folder}"}
+    assert together_with("tests/stack/test_kill.py::test_one[a::b]") == "tests/stack/test_kill.py"

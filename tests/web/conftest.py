@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.report.conftest import browser  # noqa: F401
+from tests.stack.conftest import make_project
 from tests.stack.runs import Starter
 from tests.web.sitting import Sitting, sitting_at
 
@@ -16,7 +17,7 @@ from tests.web.sitting import Sitting, sitting_at
 def sitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sitting]:
     """Two arms that are the same, so that whatever differs is what was done to one of them."""
     starter = Starter(tmp_path_factory.mktemp("web"))
-    with sitting_at(starter) as sitting:
+    with sitting_at(starter, make_project(starter.folder / "project")) as sitting:
         yield sitting
         sitting.run.send(signal.SIGINT)
         assert sitting.run.end() == 130, sitting.run.out

@@ -39,12 +39,12 @@ LOCUSTFILE = '''
 from locust import FastHttpUser, constant, task
 
 
-class Talker(FastHttpUser):
-    wait_time = constant(0.1)
+class Worker(FastHttpUser):
+    wait_time = constant(0.2)
 
     @task
-    def chat(self):
-        self.client.post("/chat", name="POST /chat", json={"conversation_id": 1, "message": "hello"})
+    def work(self):
+        self.client.get("/work")
 '''
 
 
@@ -177,20 +177,20 @@ def grows(value: Callable[[], int]) -> Callable[[], bool]:
 
 
 @contextmanager
-def sitting_at(starter: Starter) -> Iterator[Sitting]:
+def sitting_at(starter: Starter, project: Path) -> Iterator[Sitting]:
     (starter.folder / "locustfile.py").write_text(LOCUSTFILE)
     phases = "".join(_phase(n, fault) for n, fault in enumerate(FAULTS))
     scenario = write_scenario(
         starter.folder / "hand.toml",
         phases,
-        target="agent",
+        target="pooled",
         users=4,
         arms=f"{STRUCK} = {{}}\n{SPARED} = {{}}",
-        env={"AGENT_LLM_MS": "250", "DB_POOL_SIZE": "5"},
+        env={"HOLD_MS": "500"},
         timeout_s=2.0,
     )
     reports = starter.folder / "reports"
-    with starter.start("run", scenario, "--web", "--reports", reports) as run:
+    with starter.start("run", scenario, "--web", "--reports", reports, cwd=project) as run:
         run.wait_for(READY.pattern.replace("^", "(?m)^", 1), timeout_s=90)
         found = READY.search(run.out)
         assert found

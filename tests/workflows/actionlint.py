@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.workflows.steps import REPOSITORY
 
-from brokenpipe.stack.proxy.toolchain import find_go
+from brokenpipe.stack.proxy.toolchain import BUILD_FLAGS, find_go
 
 VERSION = "v1.7.7"
 PROXIES = REPOSITORY / "proxies"
@@ -24,7 +24,14 @@ def built_actionlint() -> Path:
         go = find_go(PROXIES)
         subprocess.run(
             [go.program, "install", f"github.com/rhysd/actionlint/cmd/actionlint@{VERSION}"],
-            env={**go.environment, "GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"},
+            env={
+                **go.environment,
+                "GOBIN": str(folder),
+                "GOFLAGS": " ".join(
+                    BUILD_FLAGS
+                ),  # the server's, and no C: else Go's library is compiled once more
+                "CGO_ENABLED": "0",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
