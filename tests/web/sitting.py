@@ -44,7 +44,7 @@ class Worker(FastHttpUser):
 
     @task
     def work(self):
-        self.client.get("/work")
+        self.client.get("/work", name="GET /work")
 '''
 
 

@@ -84,7 +84,7 @@ def test_users_are_the_total_and_equal(sitting: Sitting, page: Page) -> None:
     said = requests.get(f"{sitting.url}/stats/requests", timeout=10).json()
     assert said["user_count"] == 8
     names = {row["name"] for row in said["stats"]}
-    assert {f"/work · {STRUCK}", f"/work · {SPARED}"} <= names
+    assert {f"GET /work · {STRUCK}", f"GET /work · {SPARED}"} <= names
     locust = page.context.new_page()
     locust.goto(f"{sitting.url}/?tab=arms")
     assert "total of 2 arms, rounded up" in locust.inner_text("nav")
