@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
-from bench import hop, plugin, report, setup, start, witness, workers
+from bench import hop, plugin, report, setup, start, wire, witness, workers
 
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "plugin": ("Our part in Locust", plugin.rows),
     "workers": ("Two workers of the load", workers.rows),
     "hop": ("One hop through our proxy against stock Toxiproxy, pgbench select only", hop.rows),
     "witness": ("The witness inside a service that only selects a one", witness.rows),
+    "wire": ("The fixture `wire`, in one's own tests", wire.rows),
     "report": ("`brokenpipe report`", report.rows),
     "start": ("Whole runs, as a user types them", start.rows),
     "setup": ("From a clone to the first verdict", setup.rows),

@@ -68,3 +68,14 @@ def test_a_way_through_the_program_has_a_dozen_stations_at_most(way: str) -> Non
     (section,) = re.findall(rf"^## The way of one {way}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     assert 5 < len(re.findall(r"^\| \d+ \|", section, re.MULTILINE)) <= 12
     assert len(text.splitlines()) < 100
+
+
+def test_the_tests_to_copy_are_tests_that_run() -> None:
+    """Each block of the page on pytest stands in the file that CI runs, and each test of that file on the page."""
+    page = (DOCS / "pytest.md").read_text(encoding="utf-8")
+    examples = (REPOSITORY / "tests/testing/test_examples.py").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [block for block in blocks if block not in examples] == []
+    tests = re.findall(r"def (test_\w+)", examples)
+    assert len(tests) == 5
+    assert set(tests) == set(re.findall(r"def (test_\w+)", "".join(blocks)))
