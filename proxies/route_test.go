@@ -27,6 +27,9 @@ func (w *wire) straightRoutes(ping net.Conn) int {
 	n := 0
 	routes := w.proxy.open()[0].routes
 	for _, each := range routes {
+		for each.inside.Load() != 0 { // as after the ping
+			time.Sleep(time.Millisecond)
+		}
 		each.lastByte.Store(0)
 	}
 	w.ping(ping)
