@@ -4,6 +4,7 @@ What is compared is the processor time of the service's own process over the sam
 busy machine is met in three ways: turns are so short that their neighbours meet the same machine; medians, not means;
 and several sets of processes, because how a process lies in memory is worth some per cent for as long as it lives.
 
+BROKENPIPE_BENCH_POOL=asyncpg or psycopg_pool measures a service with that pool; without it, SQLAlchemy's.
 With BROKENPIPE_BENCH_AGAINST=FOLDER, another checkout, its witness takes turns with the others.
 """
 
@@ -44,8 +45,7 @@ def rows(turns: int = TURNS, sets: int = SETS) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="brokenpipe-bench-") as scratch:
         folder = Path(scratch)
         with postgres(log_path=folder / "postgres.log", janitor=NoJanitor()) as server:
-            dsn = server.dsn().replace("postgresql:", "postgresql+asyncpg:")
-            taken = [_play_set(dsn, folder, sites, turns) for _ in range(sets)]
+            taken = [_play_set(server.dsn(), folder, sites, turns) for _ in range(sets)]
     for name in sites:
         yield _row(name, taken)
 

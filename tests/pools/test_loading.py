@@ -225,3 +225,18 @@ with contextlib.suppress(RuntimeError):
     assert done.stderr == ""
     (line,) = (line for line in read(files_of(tmp_path, ARM)[0]) if line["k"] == "request")
     assert (line["status"], line["failed"]) == (200, True)
+
+
+def test_wrapped_functions_look_as_before(tmp_path):
+    """What frameworks ask of a function is the same: its signature, and whether it is a coroutine function."""
+    code = (
+        "import asyncio, inspect, asyncpg, psycopg, psycopg2, psycopg_pool, pg8000.dbapi\n"
+        "from psycopg2.pool import ThreadedConnectionPool as threaded\n"
+        "of = [asyncpg.Pool.release, asyncpg.Pool._acquire, asyncpg.pool.PoolConnectionProxy.fetch, psycopg.connect,"
+        " psycopg.AsyncConnection.connect, psycopg.AsyncConnection.wait, psycopg_pool.ConnectionPool.getconn,"
+        " psycopg_pool.AsyncConnectionPool.getconn, psycopg2.connect, threaded.getconn, pg8000.dbapi.Connection]\n"
+        "print([(f.__name__, str(inspect.signature(f)), inspect.iscoroutinefunction(f), asyncio.iscoroutinefunction(f),"
+        " inspect.ismethod(f)) for f in of])"
+    )
+    done, bare = python(code, environment(ARM, tmp_path)), python(code, {})
+    assert (done.stdout, done.stderr) == (bare.stdout, "") != ("", "")

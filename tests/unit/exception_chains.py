@@ -261,6 +261,16 @@ STRANGERS: list[tuple[str, Sequence[Raised], ErrorClass]] = [
         ErrorClass.NO_CONNECTION,
     ),
     (
+        "psycopg2's pool, all in use",
+        (Raised("psycopg2.pool.PoolError", "connection pool exhausted"),),
+        ErrorClass.POOL_EXHAUSTED,
+    ),
+    (
+        "psycopg2's pool, closed by the service",
+        (Raised("psycopg2.pool.PoolError", "connection pool is closed"),),
+        ErrorClass.APPLICATION,
+    ),
+    (
         "Django around psycopg_pool",
         (
             Raised("django.db.utils.OperationalError", "couldn't get a connection after 30.00 sec"),

@@ -157,6 +157,7 @@ _TEXTS: Sequence[tuple[str, ErrorClass]] = (
 _TEXTS_OF: Sequence[tuple[str, str, ErrorClass]] = (
     ("pg8000.", "network error", ErrorClass.EOF),
     ("psqlpy.", "connection closed", ErrorClass.EOF),
+    ("psycopg2.pool.PoolError", "connection pool exhausted", ErrorClass.POOL_EXHAUSTED),
     # Of a pipeline whose connection is gone; elsewhere of a cursor that was asked for rows before its first statement.
     ("psycopg.ProgrammingError", "no result available", ErrorClass.EOF),
 )

@@ -110,7 +110,7 @@ def _in_use(operation: DbOperation, link_ended: int | None) -> RequestStage:
         return RequestStage.STALE
     if operation.dead or operation.dead_at_checkout or _had_ended(link_ended, operation.began):
         return RequestStage.BETWEEN
-    if operation.dead is None and link_ended is None:
+    if operation.dead is None and (link_ended is None or operation.began is None):
         return RequestStage.UNKNOWN
     if operation.kind == "commit":
         return RequestStage.COMMIT

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any
+from typing import Any, Callable
 
 from brokenpipe_witness import aggregates
 from brokenpipe_witness.checkout import Checkout, milliseconds
@@ -106,6 +106,8 @@ class RequestContext:
 
     def record_answered(self, error: BaseException) -> None:
         """Record the exception that the framework itself turns into an answer; the last one counts."""
+        for find in ERROR_FINDERS:
+            find(self, error)
         self.answered = describe(error)
 
     def held_count(self, owner: Any) -> int:
@@ -151,6 +153,9 @@ class RequestContext:
     def write(self, raised: BaseException | None) -> None:
         """Write the line of a request that has ended, or add it to the aggregates if it was unremarkable."""
         failed = raised is not None or (self.status or 0) >= 500
+        if raised is not None:
+            for find in ERROR_FINDERS:
+                find(self, raised)
         ended = now()
         self.over = True
         if not failed and self.client_left_ns is None and aggregates.add(self, ended):
@@ -178,6 +183,9 @@ class RequestContext:
             }
         )
 
+
+ERROR_FINDERS: list[Callable[[RequestContext, BaseException], None]] = []
+"""Of drivers whose statements are not seen: they look for their own errors in what leaves the application."""
 
 _NO_OPERATION = dict.fromkeys(Checkout().operation_state("checkout"))
 

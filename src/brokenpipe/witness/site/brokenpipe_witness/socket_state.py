@@ -65,6 +65,11 @@ def _descriptor(driver: Any) -> int | None:
         return its_socket.fileno() if its_socket is not None else -1
     if getattr(driver, "closed", False):  # psycopg and psycopg2
         return -1
+    own_socket = vars(driver).get("_usock", driver) if hasattr(driver, "__dict__") else driver  # pg8000
+    if own_socket is None:
+        return -1
+    if own_socket is not driver:
+        return int(own_socket.fileno())
     fileno = getattr(driver, "fileno", None)
     return fileno() if fileno is not None else None
 
