@@ -240,10 +240,16 @@ def test_a_fault_that_no_block_enters_fails_the_test(postgres: PostgresServer) -
 
 
 def test_one_fault_is_not_held_twice(wire: Wire) -> None:
-    """The end of the inner one would heal the outer one. Two directions are two faults."""
+    """The end of the inner one would heal the outer one. Two directions are two faults, and so are two settings."""
     one, other = wire.latency(ms=20), wire.latency(ms=20, direction="upstream")
     with one, other, pytest.raises(UsageError, match="is held already"), wire.latency(ms=30):
         pass
+    read_only = wire.server_setting(setting="default_transaction_read_only")
+    with read_only, wire.server_setting(setting="connection_limit", connections=5):
+        with pytest.raises(UsageError, match="is held already"):
+            wire.server_setting(setting="connection_limit", connections=2).__enter__()
+        with opened(wire) as connection, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("CREATE TABLE t (n int)")
 
 
 def test_what_no_socket_saw_is_an_error(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ class Wire:
     def _refuse_twice(self, fault: Fault, text: str) -> None:
         """The inner one of two would heal the outer one."""
         for other in self._held:
-            if other.name == fault.name and (not fault.toxics() or set(_names(fault)) & set(_names(other))):
+            if other.name == fault.name and _changed(fault) & _changed(other):
                 raise UsageError(f"wire.{text}: {other} is held already, and both would be healed at once")
 
     @contextmanager
@@ -293,8 +293,9 @@ class Wire:
         self._acts.append(WireAct(time.monotonic_ns(), text))
 
 
-def _names(fault: Fault) -> list[str]:
-    return [toxic.name for toxic in fault.toxics()]
+def _changed(fault: Fault) -> set[object]:
+    """What a fault changes, and its end back: toxics of the proxy, a setting of the server, or the whole of it."""
+    return {toxic.name for toxic in fault.toxics()} or {fault.parameters.get("setting", fault.name)}
 
 
 def _of_others(connections: tuple[WireConnection, ...], own: list[OwnSocket]) -> Iterator[WireConnection]:
