@@ -303,7 +303,7 @@ def test_what_is_missing_is_a_sentence(tmp_path: Path) -> None:
     project = made(tmp_path, {"test_it.py": "def test_it(wire):\n    pass\n"})
     text = said(started(project, BROKENPIPE_PG_BIN=str(tmp_path)))
     assert f"no program called postgres in {tmp_path}" in text
-    assert "Unset BROKENPIPE_PG_BIN, or point it at a folder with initdb and postgres." in text
+    assert "BROKENPIPE_PG_BIN out, or point it at a folder with initdb and postgres." in text
     assert "Traceback" not in text
     assert "cluster.py" not in text
     assert outcomes(text) == {"test_it": "ERROR"}
