@@ -30,8 +30,9 @@ LONGEST = (
     "strangers/test_threads.py",
     "stack/test_forgotten.py",
     "stack/test_packet_drop.py",
+    "init/test_init.py",
 )  # files that take a minute and more, the longest first
-LONG = {"workflows", "stack", "containers", "strangers", "sabotage"}  # folders of whole runs
+LONG = {"workflows", "stack", "containers", "strangers", "sabotage", "init"}  # folders of whole runs
 ONE_PROCESS = ("agent",)  # folders whose files share what takes seconds to start
 MARKS = {
     "containers": "low_load",

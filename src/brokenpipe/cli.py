@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from brokenpipe import __version__
-from brokenpipe.commands import advise, console, demo, doctor, report, resume, run, up_down, worker
+from brokenpipe.commands import advise, console, demo, doctor, init, report, resume, run, up_down, worker
 from brokenpipe.commands.signals import EXIT_UNKNOWN
 from brokenpipe.plain_text import escape_controls, shorten
 from brokenpipe.shortages import is_memory_shortage
@@ -55,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (demo, run, resume, report, advise, doctor, up_down, worker):
+for group in (demo, init, run, resume, report, advise, doctor, up_down, worker):
     app.add_typer(group.app)
 
 

@@ -15,6 +15,7 @@
     │   ├── PackagesError                   packages of an arm could not be installed
     │   ├── ExtensionError                  Postgres does not have an extension that the service creates
     │   ├── PreparationError                a command that prepares a database failed
+    │   ├── CheckError                      the service was started, and a step of its check failed
     │   ├── PgBouncerError                  PgBouncer could not be started, or is too old
     │   ├── ProxyError                      the Toxiproxy server refused a call or answered wrongly
     │   │   └── ProxyHung                   … or did not answer in time: restart it
@@ -167,6 +168,10 @@ class ExtensionError(StackError):
 
 class PreparationError(StackError):
     """A command of `prepare`, which prepares the database of an arm, failed."""
+
+
+class CheckError(StackError):
+    """The service under test was started, and a step of `check` failed."""
 
 
 class PgBouncerError(StackError):

@@ -34,6 +34,11 @@ class Readiness(StrictModel):
     log: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_checked_pattern)] | None = None
     """Ready once a line of its log matches this regular expression."""
 
+    @property
+    def words(self) -> str:
+        """What it says, for people."""
+        return "its port accepts connections" if self.tcp else f"a line of its log matches {self.log!r}"
+
     @model_validator(mode="after")
     def _has_one(self) -> Self:
         if self.tcp == (self.log is not None):

@@ -92,7 +92,7 @@ def wait_ready(started: Service, target: Target) -> None:
     if answer is None:
         elsewhere = _listens_elsewhere(started)
         what = f": {sign} within {target.ready_timeout_s:g} s{elsewhere and f'; {elsewhere}'}"
-        raise _not_ready(started.child, what, _PORT_KEY if elsewhere else _READY_KEYS)
+        raise _not_ready_error(started.child, what, _PORT_KEY if elsewhere else _READY_KEYS)
 
 
 def _listens_elsewhere(started: Service) -> str:
@@ -108,7 +108,7 @@ def _listens_elsewhere(started: Service) -> str:
     return f"it listens on port {', '.join(map(str, sorted(ports)))} instead of {port}, which it was given"
 
 
-def _not_ready(process: Child, what: str, keys: str) -> StackError:
+def _not_ready_error(process: Child, what: str, keys: str) -> StackError:
     """The error for a service that is not up, or for what its last lines say that its database lacks."""
     lines = process.last_lines(LAST_LINES)
     if error := missing_extension_error(lines):
@@ -138,7 +138,7 @@ def _readiness_test(started: Service, ready: str | Readiness) -> tuple[Callable[
 
 def _while_running(process: Child, test: Callable[[], bool]) -> bool | None:
     if not process.running:
-        raise _not_ready(process, f" ended with {process.exit_text} before it was ready", _COMMAND_KEY)
+        raise _not_ready_error(process, f" ended with {process.exit_text} before it was ready", _COMMAND_KEY)
     return True if test() else None
 
 
