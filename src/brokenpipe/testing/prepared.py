@@ -1,4 +1,4 @@
-"""The database and the proxy of the next wire, prepared in a thread while a test uses the ones before.
+"""The database and the proxy of the next wire, prepared in threads while a test uses the ones before.
 
     wire 1: database a ──┐ emptied                 ┌──▶ wire 3: database a
     wire 2: database b ──┼───────┐ emptied ──▶ …   │
@@ -12,10 +12,11 @@ its own, at a port of its own: what still connects to an earlier one reaches not
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from brokenpipe.errors import StackError
 from brokenpipe.faults import neutral_toxics
@@ -23,6 +24,8 @@ from brokenpipe.stack.postgres.database import Database
 from brokenpipe.stack.postgres.server import Postgres
 from brokenpipe.stack.proxy.proxy import ENDING, Proxy
 from brokenpipe.stack.proxy.server import ToxiproxyServer
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +44,18 @@ class PreparedWires:
         self._toxiproxy = toxiproxy
         self._numbers = itertools.count(1)
         self._used: list[Database] = []
-        self._next: Future[PreparedWire] | None = None
-        self._executor = ThreadPoolExecutor(1, "next wire")
+        self._database: Future[Database] | None = None
+        self._proxy: Future[Proxy] | None = None
+        self._executor = ThreadPoolExecutor(2, "next wire")  # both wait for other processes
 
     def take(self) -> PreparedWire:
         """The wire that was prepared; another one is prepared from now on. Raises StackError."""
-        waiting, self._next = self._next, None
-        try:
-            prepared = waiting.result() if waiting else self._prepare()
-        except StackError:  # a test may have stopped the server meanwhile
-            prepared = self._prepare()
-        self._next = self._executor.submit(self._prepare)
+        database, proxy = self._database, self._proxy
+        self._database = self._proxy = None
+        prepared = PreparedWire(_result(database, self._empty_database), _result(proxy, self._new_proxy))
+        prepared.proxy.lead_to(prepared.database)
+        self._database = self._executor.submit(self._empty_database)
+        self._proxy = self._executor.submit(self._new_proxy)
         return prepared
 
     def give_back(self, prepared: PreparedWire) -> None:
@@ -65,15 +69,12 @@ class PreparedWires:
         """Wait for what is being prepared. Nothing of it is undone: the servers end."""
         self._executor.shutdown(cancel_futures=True)
 
-    def _prepare(self) -> PreparedWire:
-        database = self._empty_database()
-        proxy = self._toxiproxy.create_proxy(
+    def _new_proxy(self) -> Proxy:
+        return self._toxiproxy.create_proxy(
             f"wire_{next(self._numbers)}",
             (self._server.host, self._server.port),
             toxics=(*neutral_toxics(), ENDING),
-            database=database,
         )
-        return PreparedWire(database, proxy)
 
     def _empty_database(self) -> Database:
         while self._used:
@@ -83,6 +84,14 @@ class PreparedWires:
             with suppress(StackError):  # what cannot be dropped is in no one's way
                 used.drop()
         return self._server.create_database(f"wire_{next(self._numbers)}", may_create_others=True)
+
+
+def _result(waiting: Future[Part] | None, make: Callable[[], Part]) -> Part:
+    """What was prepared, or else is made now: a test may have stopped the server meanwhile."""
+    if waiting is not None:
+        with suppress(StackError):
+            return waiting.result()
+    return make()
 
 
 @contextmanager

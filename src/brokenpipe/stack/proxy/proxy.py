@@ -78,6 +78,10 @@ class Proxy:
             raise ProxyError(f"{self.name}: there is no database of ours behind this proxy")
         return self._database
 
+    def lead_to(self, database: Database) -> None:
+        """Say which database of ours stands behind it, if that was not known when it was made."""
+        self._database = database
+
     @property
     def rst_on_close(self) -> bool:
         """Whether connections that open now end by RST."""
