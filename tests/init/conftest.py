@@ -15,17 +15,28 @@ REPOSITORIES = Path(__file__).parent / "repositories"
 Layout = Callable[[str], Path]
 
 
-def lay_out(name: str, folder: Path) -> Path:
-    """A copy of a repository, with an environment of its own in .venv that reaches the packages of ours."""
-    root = folder / name
-    shutil.copytree(REPOSITORIES / name, root, ignore=shutil.ignore_patterns("__pycache__"))
-    venv.create(root / ".venv", symlinks=True)
-    (packages,) = (root / ".venv").glob("lib/python*/site-packages")
+def make_environment(folder: Path) -> Path:
+    """A virtual environment that reaches the packages of ours."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "shared.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    return root
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all repositories, each of which has it as .venv."""
+    return make_environment(tmp_path_factory.mktemp("environment") / "venv")
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path, environment: Path) -> Layout:
     """Copies the repository of that name."""
-    return lambda name: lay_out(name, tmp_path)
+
+    def copy(name: str) -> Path:
+        root = tmp_path / name
+        shutil.copytree(REPOSITORIES / name, root, ignore=shutil.ignore_patterns("__pycache__"))
+        (root / ".venv").symlink_to(environment)
+        return root
+
+    return copy

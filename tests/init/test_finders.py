@@ -10,6 +10,7 @@ import pytest
 from tests.init.conftest import Layout
 from tests.unit.shell import assert_answers_a_mistake, brokenpipe
 
+from brokenpipe.commands.init import _Chooser
 from brokenpipe.init import discovery
 from brokenpipe.init.applications import find_applications
 from brokenpipe.init.discovery import Answers, DiscoveredService, discover
@@ -209,6 +210,18 @@ def test_two_database_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert found_in(root).database.value.dsn_env == "DATABASE_URL"
 
 
+def test_at_a_terminal_the_user_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Again, if the number is none of those that were shown; with --yes the first is taken, and said to be a guess."""
+    typed = iter([7, 2])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(typed))
+    assert _Chooser(guess=False)("Which one?", ["main:app", "admin:app"]) == 1
+    assert _Chooser(guess=True)("Which one?", ["main:app", "admin:app"]) == 0
+    assert "a guess of 2: main:app" in capsys.readouterr().out
+
+
 def test_a_folder_that_is_there_is_not_overwritten(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, not_imported: None
 ) -> None:
@@ -335,7 +348,8 @@ def test_an_application_that_cannot_be_imported_is_said_to_be_so(layout: Layout)
 def test_an_environment_that_does_not_answer(layout: Layout) -> None:
     """It is named, with its key."""
     root = layout("orders")
-    (root / ".venv" / "bin" / "python").unlink()
+    (root / ".venv").unlink()
+    (root / ".venv" / "bin").mkdir(parents=True)
     (root / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 3\n")
     (root / ".venv" / "bin" / "python").chmod(0o755)
     with pytest.raises(NotFound, match="does not answer as a Python interpreter") as refusal:

@@ -151,6 +151,16 @@ def test_a_folder_without_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "BROKENPIPE_PG_BIN" in refusal.remedy
 
 
+def test_a_scenario_names_a_folder_without_postgres(tmp_path: Path) -> None:
+    """It goes before the variable, and its key is named."""
+    named = postgres.postgres(
+        log_path=tmp_path / "log", janitor=NoJanitor(), binaries=Path("/no/such/folder")
+    )
+    with pytest.raises(PostgresError, match="no program called postgres in /no/such/folder") as refusal:
+        named.__enter__()
+    assert "Leave `binaries` in [postgres] out" in refusal.value.remedy
+
+
 @pytest.mark.parametrize("broken", ["initdb", "postgres"])
 def test_a_postgres_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """Its last words are shown, whichever of its programs it is."""

@@ -31,6 +31,12 @@ class TestNoTable(Stranger):
         assert {check["verdict"] for check in report.summary["checks"]} <= {"unknown", "fail"}
         assert "service_broken" in {each["code"] for each in report.summary["warnings"]}
 
+    def test_the_empty_database_is_named_before_the_first_phase(self, report: Report) -> None:
+        """With the key that makes tables, while nothing has been measured yet."""
+        said, phase = report.live.index("has no table: if the service needs one"), report.live.index("steady")
+        assert said < phase
+        assert "`prepare` in its target.toml" in report.live
+
     def test_it_ends_after_the_phase_without_a_fault(self, report: Report) -> None:
         """There is nothing to break any more."""
         assert set(report.arms["plain"]["phases"]) == {"steady"}

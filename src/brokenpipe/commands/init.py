@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -110,5 +109,7 @@ class _Chooser:
         console.out.print(question)
         for number, choice in enumerate(choices, 1):
             console.out.print(f"  {number}  {choice}")
-        number = typer.prompt("Which", type=click.IntRange(1, len(choices)), default=1)
-        return int(number) - 1
+        number = 0
+        while not 1 <= number <= len(choices):
+            number = typer.prompt("Which", type=int, default=1)
+        return number - 1

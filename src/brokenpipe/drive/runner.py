@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from brokenpipe.drive.empty_databases import describe_empty_databases
 from brokenpipe.drive.locust.process import LocustProcess, locust_process
 from brokenpipe.drive.open_files import check_open_files
 from brokenpipe.drive.run_folder import (
@@ -219,6 +220,8 @@ def _test_faults(spec: RunSpec, stack: Stack, load: LocustProcess, log: Writer) 
     for result in self_test_on_stack(faults, stack, settle):
         log.write(result)
     stack.await_targets()
+    if empty := describe_empty_databases(stack):
+        spec.report_step(empty)
 
 
 def _stack_spec(spec: RunSpec, run_janitor: Janitor, remains: ExitStack) -> StackSpec:
