@@ -46,6 +46,24 @@ def test_a_service_is_proved_without_an_edit(name: str, layout: Layout, brokenpi
     assert not [proof for proof in PROOFS[name] if proof not in run.out], run.out
 
 
+def test_a_migration_that_fails(layout: Layout, brokenpipe: Starter) -> None:
+    """Exit 4, with the command, its own last lines and the key; the files are there to be corrected."""
+    root = layout("orders")
+    (root / "migrations" / "versions" / "0001_orders.py").write_text(
+        "raise RuntimeError('half a migration')\n"
+    )
+    with brokenpipe.start("init", "--yes", cwd=root) as run:
+        assert run.end() == 4, run.out
+    assert (
+        "the database of arm as_it_is is not prepared: `{python} -m alembic upgrade head` ended with exit"
+        in run.out
+    )
+    assert "RuntimeError: half a migration" in run.out
+    assert "Correct prepare[0] in targets/orders/target.toml" in run.out
+    assert "Traceback (most recent call last)" not in run.out.partition("error: ")[0]
+    assert (root / "brokenpipe" / "targets" / "orders" / "target.toml").exists()
+
+
 def test_a_repository_is_played_without_an_edit(layout: Layout, brokenpipe: Starter) -> None:
     """`init --yes`, then `run default` in a folder below: a verdict, in brokenpipe/reports."""
     root = layout("notes")
