@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.unit.wheels import only_from, write_wheel
 
 from brokenpipe.errors import PackagesError
 from brokenpipe.stack.interpreters.installed import installed_packages
@@ -32,22 +32,12 @@ class Maker:
         return interpreter_with(request, NoJanitor(), self.said.append)
 
 
-def _write_wheel(folder: Path, name: str, version: str) -> None:
-    """A wheel of one module, which says its version."""
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{name}/__init__.py", f"VERSION = {version!r}\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder, and the wheels beside it."""
     folder = tmp_path_factory.mktemp("packages")
     (folder / "wheels").mkdir()
-    _write_wheel(folder / "wheels", REPLACED, VERSION)
+    write_wheel(folder / "wheels", REPLACED, VERSION)
     return folder
 
 
@@ -56,9 +46,8 @@ def maker(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
     """pip is told to take nothing but the wheels made here."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("HOME", str(cache))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(cache / "wheels"))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    for name, value in only_from(cache / "wheels").items():
+        monkeypatch.setenv(name, value)
     return Maker(cache)
 
 
