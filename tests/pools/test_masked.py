@@ -40,7 +40,9 @@ def test_recycle_replaces_a_stale_connection(start, wire):
         old = service.request("warm")["checkouts"][0]["t"] + 200_000_000
         service.until(lambda: True if service.now() > old else None, "the connection to be old enough")
         assert service.get("/select", "recycled") == 200
-        (close,) = service.lines("close")
+        closes = service.lines("close")
+        assert len(closes) == 1, closes
+        (close,) = closes
         assert close["recycle_ms"] == 200
         assert close["age_ms"] > 200
         assert (close["dead"], close["after"], close["pool_invalidated"]) == (True, None, False)

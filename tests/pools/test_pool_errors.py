@@ -52,11 +52,15 @@ def test_a_full_pool(serve, name):
 
 def test_too_many_wait(serve):
     """The queue has a limit of its own, which is reached at once."""
-    with serve("psycopg_pool", max_waiting=1, timeout=2) as service:
+    with serve("psycopg_pool", max_waiting=1, timeout=5) as service:
         holder = service.start("/hold", "holder")
         service.wait_held()
         waiter = service.start("/select", "waiter")
-        service.until(lambda: service.get("/select", "refused") == 500 or None, "a queue that is full")
+        waits = "the waiter in the queue"
+        service.until(
+            lambda: [each for each in service.lines("stall") if each["id"] == "waiter"] or None, waits
+        )
+        assert service.get("/select", "refused") == 500
         service.get("/release")
         assert [holder.result(), waiter.result()] == [200, 200]
         line = service.request("refused")
@@ -77,7 +81,10 @@ def test_dead_connections_that_are_tested(serve, wire):
 @pytest.mark.parametrize("name", list(ONE))
 def test_an_absent_server(serve, wire, name):
     """psycopg's pool says the same as of a full one; asyncpg passes on what the kernel said."""
-    with serve(name) as service:
+    patience = (
+        {"timeout": 3} if name == "psycopg_pool" else {}
+    )  # it tries again after a second, and after two
+    with serve(name, **patience) as service:
         assert service.get("/select", "good") == 200
         wire.proxy.refuse()
         service.get("/select", "stale")  # psycopg finds out on the wire, and drops it

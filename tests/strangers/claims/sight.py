@@ -20,7 +20,10 @@ def arms_are_seen_alike(report: Report) -> Iterator[str]:
     """What the witness sees of one arm, it sees of another with the same service, if both are asked."""
     seen = {arm: (whole.get("witness") or {}).get("requests") for arm, whole in report.arms.items()}
     asked = {arm for arm, whole in report.arms.items() if whole["requests"]}
-    service = {arm: whole["env"].get("SERVICE") for arm, whole in report.arms.items()}
+    service = {
+        arm: (whole["env"].get("SERVICE"), (whole.get("differs_in") or {}).get("target"))
+        for arm, whole in report.arms.items()
+    }
     for arm in sorted(asked):
         alike = [other for other in asked if service[other] == service[arm] and seen[other]]
         if seen[arm] is False and alike:
