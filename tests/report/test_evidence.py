@@ -138,8 +138,10 @@ def test_writes_are_summed_over_the_arms_that_could_be_read() -> None:
         replace(_with_failures(count_attributions([])), ledger=ledger)
     ) == (
         "What became of the writes of recycle is not known.",
-        "1 of 150 acknowledged writes of plain and both was lost; 2 stored though never acknowledged; "
-        "1 stored more than once.",
+        (
+            "1 of 150 acknowledged writes of plain and both was lost; 2 stored though never acknowledged; "
+            "1 stored more than once."
+        ),
     )
 
 
