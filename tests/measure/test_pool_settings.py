@@ -11,15 +11,23 @@ from tests.unit.plans import STEADY, scenario
 from brokenpipe.measure.model.pool_settings import PoolSettings
 from brokenpipe.report.run.pool_settings import python_source, settings_text
 
+REST = "    # and what else you give it: not recorded"
 DJANGO = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 SOURCES = [
     (
         PoolSettings("sqlalchemy", "create_async_engine", {"pool_size": 10, "pool_pre_ping": True}),
-        ["create_async_engine(", "    DATABASE_URL,", "    pool_size=10,", "    pool_pre_ping=True,", ")"],
+        [
+            "create_async_engine(",
+            "    DATABASE_URL,",
+            "    pool_size=10,",
+            "    pool_pre_ping=True,",
+            REST,
+            ")",
+        ],
     ),
     (
         PoolSettings("asyncpg", "asyncpg.create_pool", {"max_inactive_connection_lifetime": 300.0}),
-        ["asyncpg.create_pool(", "    DATABASE_URL,", "    max_inactive_connection_lifetime=300,", ")"],
+        ["asyncpg.create_pool(", "    DATABASE_URL,", "    max_inactive_connection_lifetime=300,", REST, ")"],
     ),
     (
         PoolSettings(
@@ -32,12 +40,13 @@ SOURCES = [
             "    DATABASE_URL,",
             "    check=AsyncConnectionPool.check_connection,",
             "    timeout=0.5,",
+            REST,
             ")",
         ],
     ),
     (
         PoolSettings("psycopg2", "ThreadedConnectionPool", {"minconn": 1, "maxconn": 4}),
-        ["ThreadedConnectionPool(", "    dsn=DATABASE_URL,", "    minconn=1,", "    maxconn=4,", ")"],
+        ["ThreadedConnectionPool(", "    dsn=DATABASE_URL,", "    minconn=1,", "    maxconn=4,", REST, ")"],
     ),
     (
         PoolSettings("django", "DATABASES", {**DJANGO, "pool": {"max_size": 4}}),
@@ -101,7 +110,7 @@ def test_each_arm_has_its_own(tmp_path: Path) -> None:
         )
         run.finish()
     found = run.measured()
-    assert settings_text(found, "engine") == "create_engine(\n    DATABASE_URL,\n    pool_size=3,\n)"
+    assert settings_text(found, "engine") == f"create_engine(\n    DATABASE_URL,\n    pool_size=3,\n{REST}\n)"
     assert "ConnectionPool" not in settings_text(found, "django")
     assert '"OPTIONS": {"pool": {"max_size": 4}}' in settings_text(found, "django")
     assert "(" not in settings_text(found, "unseen")  # its variables, and no guess at a constructor

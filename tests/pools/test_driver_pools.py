@@ -145,6 +145,19 @@ def test_the_library_is_named(played):
     assert planes == {("requests", "uvicorn"), ("pools", played.library.module)}
 
 
+def test_how_the_pool_was_made(played):
+    """The constructor and its arguments, in the library's own words; no address."""
+    (made,) = played.service.lines("pool_settings")
+    of_asyncpg = {"min_size": 2, "max_size": 2, "max_inactive_connection_lifetime": 300.0}
+    constructor, arguments = {
+        "psycopg_pool": ("AsyncConnectionPool", {**TWO, "max_idle": 600.0}),
+        "psycopg_pool_threads": ("ConnectionPool", {**TWO, "max_idle": 600.0}),
+        "asyncpg_pool": ("asyncpg.create_pool", of_asyncpg),
+    }[played.library.name]
+    assert (made["library"], made["constructor"]) == (played.library.module, constructor)
+    assert made["arguments"] == arguments
+
+
 def test_a_connection_in_order(played):
     """Its checkout says what it cost; it was given back; opening one is no part of it if the pool does so meanwhile."""
     line = played.service.request("good")

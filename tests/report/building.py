@@ -20,7 +20,12 @@ from brokenpipe.measure.model.verdict import ArmCost, ArmTotals, Check, Comparis
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'&`${1}"
 
 POOL = PoolSettings("sqlalchemy", "create_async_engine", {"pool_size": 10, "pool_pre_ping": True})
-SETTINGS = "create_async_engine(\n    DATABASE_URL,\n    pool_size=10,\n    pool_pre_ping=True,\n)"
+SETTINGS = """create_async_engine(
+    DATABASE_URL,
+    pool_size=10,
+    pool_pre_ping=True,
+    # and what else you give it: not recorded
+)"""
 
 
 def _tally(cells: Iterable[ArmPhaseStats]) -> ArmTotals:

@@ -140,6 +140,11 @@ def test_psycopg2s_pool(tmp_path: Path) -> None:
     """A checkout says whether the connection was dead; statements are not seen, but the error that leaves is."""
     written = lines(PSYCOPG2, tmp_path)
     assert [(line["plane"], line["library"]) for line in of(written, "plane")] == [("pools", "psycopg2")]
+    (made,) = of(written, "pool_settings")
+    assert (made["constructor"], made["arguments"]) == (
+        "ThreadedConnectionPool",
+        {"minconn": 2, "maxconn": 2},
+    )
     (good,) = request(written, "good")["checkouts"]
     assert (good["dead"], good["statements_ms"]) == (False, None)
     assert good["held_ms"] > 0
@@ -187,6 +192,8 @@ def test_djangos_persistent_connection(tmp_path: Path) -> None:
 def test_djangos_health_check(tmp_path: Path) -> None:
     """A ping, once a request; one that fails masks a dead connection, and no request fails."""
     written = lines(DJANGO.replace("CHECKS,", "True,"), tmp_path)
+    (made,) = of(written, "pool_settings")
+    assert made["arguments"] == {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     (used,) = request(written, "uses")["checkouts"]
     assert used["ping_ms"] > 0
     assert used["statements"] == 1

@@ -9,6 +9,7 @@ from brokenpipe.measure.model.pool_settings import PoolSettings
 
 _ADDRESS = {"asyncpg": "DATABASE_URL", "psycopg2": "dsn=DATABASE_URL"}
 _INDENT = "    "
+_REST = "# and what else you give it: not recorded"
 
 
 def settings_text(findings: Findings, arm: str) -> str:
@@ -26,7 +27,9 @@ def python_source(settings: PoolSettings) -> str:
         return _django_source(settings.arguments)
     lines = [_ADDRESS.get(settings.library, "DATABASE_URL")]
     lines += [f"{name}={_python(value)}" for name, value in settings.arguments.items()]
-    return "\n".join([f"{settings.constructor}(", *(f"{_INDENT}{line}," for line in lines), ")"])
+    return "\n".join(
+        [f"{settings.constructor}(", *(f"{_INDENT}{line}," for line in lines), _INDENT + _REST, ")"]
+    )
 
 
 def _django_source(arguments: Mapping[str, object]) -> str:

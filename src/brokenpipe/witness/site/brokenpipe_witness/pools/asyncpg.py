@@ -20,6 +20,7 @@ from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.opening import OPENER
 from brokenpipe_witness.patching import Method, observe, wrap
 from brokenpipe_witness.pool_state import PoolNumbers, PoolState
+from brokenpipe_witness.pools import settings
 from brokenpipe_witness.pools.checkout_attempt import CheckoutAttempt, fail_attempt, hand_out
 from brokenpipe_witness.request_context import CURRENT_CHECKOUT, CURRENT_REQUEST, current_request
 from brokenpipe_witness.safe_call import never_raises
@@ -55,7 +56,18 @@ def _state_of(pool: Any) -> PoolState:
         state = queue[ATTRIBUTE] = PoolState(pool._queue, read)
         planes.record(planes.POOLS, "asyncpg")
         pool_sampler.add_state(state)
+        _record_settings(pool)
     return state
+
+
+@never_raises
+def _record_settings(pool: Any) -> None:
+    """`max_inactive_connection_lifetime` is handed on to the holders, of which there are as many as connections."""
+    arguments = {"min_size": pool._minsize, "max_size": pool._maxsize}
+    lifetime_s = getattr(pool._holders[0], "_max_inactive_time", None) if pool._holders else None
+    if lifetime_s is not None:
+        arguments["max_inactive_connection_lifetime"] = lifetime_s
+    settings.record("asyncpg", "asyncpg.create_pool", arguments)
 
 
 @never_raises

@@ -15,6 +15,7 @@ from brokenpipe_witness.connection_info import ATTRIBUTE, DriverConnection
 from brokenpipe_witness.ndjson_file import now, write
 from brokenpipe_witness.operations import use_kept
 from brokenpipe_witness.patching import observe
+from brokenpipe_witness.pools import settings
 from brokenpipe_witness.request_context import current_request, current_request_id
 from brokenpipe_witness.safe_call import never_raises
 
@@ -40,11 +41,29 @@ def _begin_connect(wrapper: Any, _args: Any) -> Any:
 
 @never_raises
 def _end_connect(wrapper: Any, _result: Any) -> None:
+    _record_settings(wrapper.settings_dict)
     info = _kept_info(wrapper)
     if info is not None:
         planes.record(planes.POOLS, "django")
         age_s = wrapper.settings_dict.get("CONN_MAX_AGE")
         info.lifetime_ms = age_s * 1000.0 if age_s else None
+
+
+_recorded_databases: set[int] = set()  # each connects again and again
+
+
+@never_raises
+def _record_settings(database: Any) -> None:
+    """The settings of its connections. A pool's are its option, all of which are numbers and flags or not recorded."""
+    if id(database) in _recorded_databases:
+        return
+    _recorded_databases.add(id(database))
+    arguments = {name: database.get(name) for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")}
+    pool = (database.get("OPTIONS") or {}).get("pool")
+    if pool:
+        plain = isinstance(pool, dict)
+        arguments["pool"] = {k: v for k, v in pool.items() if isinstance(v, (int, float))} if plain else True
+    settings.record("django", "DATABASES", arguments)
 
 
 _Check = tuple[DriverConnection, Any, int, bool]

@@ -14,6 +14,7 @@ from brokenpipe_witness.connections.psycopg2 import info_of, note_broken, record
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
 from brokenpipe_witness.patching import observe
 from brokenpipe_witness.pool_state import PoolNumbers, PoolState
+from brokenpipe_witness.pools import settings
 from brokenpipe_witness.pools.checkout_attempt import CheckoutAttempt, fail_attempt, hand_out
 from brokenpipe_witness.request_context import current_request
 from brokenpipe_witness.safe_call import never_raises
@@ -40,6 +41,7 @@ def _state_of(pool: Any) -> PoolState:
         setattr(pool, ATTRIBUTE, state)
         planes.record(planes.POOLS, "psycopg2")
         pool_sampler.add_state(state)
+        settings.record("psycopg2", type(pool).__name__, {"minconn": pool.minconn, "maxconn": pool.maxconn})
     return state
 
 

@@ -20,6 +20,7 @@ from brokenpipe_witness.ndjson_file import now
 from brokenpipe_witness.opening import OPENER, RECORDED_ELSEWHERE
 from brokenpipe_witness.patching import observe
 from brokenpipe_witness.pool_state import PoolNumbers, PoolState
+from brokenpipe_witness.pools import settings
 from brokenpipe_witness.pools.checkout_attempt import (
     CheckoutAttempt,
     begin_ping,
@@ -63,7 +64,21 @@ def _state_of(pool: Any) -> PoolState:
         setattr(pool, ATTRIBUTE, state)
         planes.record(planes.POOLS, "psycopg_pool")
         pool_sampler.add_state(state)
+        _record_settings(pool)
     return state
+
+
+@never_raises
+def _record_settings(pool: Any) -> None:
+    arguments = {
+        "min_size": pool._min_size,
+        "max_size": pool._max_size,
+        "timeout": pool.timeout,
+        "max_idle": pool.max_idle,
+    }
+    if pool._check is not None:
+        arguments["check"] = settings.source_of(pool._check)
+    settings.record("psycopg_pool", type(pool).__name__, arguments)
 
 
 def _info_of(connection: Any) -> DriverConnection | None:
