@@ -22,6 +22,9 @@ class Sight(StrEnum):
 
 ALONE = "one request at a time: none waits for another's connection"
 BLOCKS = "psycopg2 blocks all greenlets: none waits for another's connection"
+RAISES = "a full pool raises at once: none waits"
+LOOKS_AT_NONE = "the pool looks at no connection"
+GIVES_BACK = "Django gives every connection back at the end of a request"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Combination:
     """One service: how it is started, what serves it, and why a cell of its row is empty.
 
     `library` is what the witness calls the server. The words of `command` are filled in with python, host and port.
-    `prefix` goes before each path, `streams` means that it has an answer which asks the pool while it is read.
+    `prefix` goes before each path, `streams` means that it has an answer which asks the pool while it is read, and
+    `notices` that the driver reads the end of an idle connection, so that no request meets it.
     """
 
     server: str
@@ -41,6 +45,7 @@ class Combination:
     prefix: str = ""
     streams: bool = False
     websockets: bool = False
+    notices: bool = False
     unseen: dict[Sight, str] = field(default_factory=dict)
 
     @property
@@ -49,7 +54,7 @@ class Combination:
 
     @property
     def is_concurrent(self) -> bool:
-        return self.unseen.get(Sight.WAITS) not in {ALONE, BLOCKS}
+        return self.unseen.get(Sight.WAITS) not in {ALONE, BLOCKS, RAISES}
 
 
 def _module(*words: str) -> tuple[str, ...]:
@@ -64,6 +69,17 @@ _GRANIAN = ("granian", *_HOST_PORT, "--workers", "1", "--interface")
 
 _SQLALCHEMY = {"pool_module": "sqlalchemy_pool"}
 _PSYCOPG_POOL = {"pool": "psycopg_pool", "pool_module": "psycopg_pools"}
+_ASYNCPG_POOL = {"pool": "asyncpg.Pool", "pool_module": "asyncpg_pools", "notices": True}
+_PSYCOPG2_POOL = {
+    "pool": "psycopg2.pool",
+    "pool_module": "psycopg2_pools",
+    "unseen": {Sight.WAITS: RAISES, Sight.MASKED: LOOKS_AT_NONE},
+}
+_DJANGO = {
+    "pool": "Django's own, psycopg",
+    "pool_module": "django_connections",
+    "unseen": {Sight.WAITS: ALONE, Sight.SLOTS_LOST: GIVES_BACK},
+}
 
 
 def _asgi(server: str, library: str, *command: str, **more: Any) -> Combination:
@@ -79,6 +95,7 @@ def _wsgi(server: str, library: str, *command: str, **more: Any) -> Combination:
 COMBINATIONS = (
     _asgi("uvicorn", "uvicorn", "uvicorn", "asgi:app", *_HOST_PORT),
     _asgi("uvicorn", "uvicorn", "uvicorn", "asgi:app", *_HOST_PORT, **_PSYCOPG_POOL),
+    _asgi("uvicorn", "uvicorn", "uvicorn", "asgi:app", *_HOST_PORT, **_ASYNCPG_POOL),
     _asgi("hypercorn", "hypercorn", "hypercorn", *_BIND, "asgi:app"),
     _asgi(
         "hypercorn, trio", "hypercorn", "hypercorn", "--worker-class", "trio", *_BIND, "asgi:app",
@@ -90,6 +107,8 @@ COMBINATIONS = (
     _asgi("Django on uvicorn", "uvicorn", "uvicorn", "django_app:asgi", *_HOST_PORT, prefix="/async", websockets=False),
     _wsgi("gunicorn, sync", "gunicorn", *_GUNICORN, "-k", "sync", "wsgi:app", unseen={Sight.WAITS: ALONE}),
     _wsgi("gunicorn, gthread", "gunicorn", *_GUNICORN, "-k", "gthread", "--threads", "4", "wsgi:app"),
+    _wsgi("gunicorn, gthread", "gunicorn", *_GUNICORN, "-k", "gthread", "--threads", "4", "wsgi:app", **_PSYCOPG2_POOL),
+    _wsgi("Django on gunicorn, sync", "gunicorn", *_GUNICORN, "-k", "sync", "django_app:wsgi", **_DJANGO),
     _wsgi("gunicorn, gthread, preload", "gunicorn", *_GUNICORN, "--preload", "--threads", "4", "wsgi:app"),
     _wsgi("gunicorn, gevent", "gunicorn", *_GUNICORN, "-k", "gevent", "wsgi:app", unseen={Sight.WAITS: BLOCKS}),
     _wsgi("granian", "granian", *_GRANIAN, "wsgi", "--blocking-threads", "4", "wsgi:app"),

@@ -92,7 +92,17 @@ class Questions:
         """The request whose connection died in its hands, and one whose connection had died before."""
         self.ask("/select", "opens")
         self.wire.end("reset")
-        lines = [self.service.request("in use"), self.ask("/select", "stale")]
+        if self.combination.notices:
+            assert self.ask("/select", "noticed")["got"] == 200
+            return self._is_seen_dying({"in use": False})
+        return self._is_seen_dying({"in use": False, "stale": True})
+
+    def _is_seen_dying(self, expected: dict[str, bool]) -> bool:
+        """These requests failed in a statement, on connections that were dead or not when they were handed out."""
+        lines = [
+            self.ask("/select", name) if dead else self.service.request(name)
+            for name, dead in expected.items()
+        ]
         for line in lines:
             assert (line["status"] in {SERVER_ERROR, None}, line["failed"]) == (True, True), line
             assert line["raised"] is not None, "the exception is not known"
@@ -100,19 +110,26 @@ class Questions:
                 link["type"].startswith(("sqlalchemy.", "psycopg", "asyncpg")) for link in line["raised"]
             )
         dead = [line["errors"][0]["dead_at_checkout"] for line in lines]
-        return [line["errors"][0]["where"] for line in lines] == ["statement"] * 2 and dead == [False, True]
+        wheres = {line["errors"][0]["where"] for line in lines}
+        return wheres == {"statement"} and dead == list(expected.values())
 
     def masked(self) -> bool:
         """A pool that checks finds a dead connection and opens another, which no client notices."""
+        if self.combination.unseen.get(Sight.MASKED):
+            return False
         self.ask("/select_checked", "checks")
         self.wire.end("reset")
         line = self.ask("/select_checked", "masked")
         assert (line["got"], line["errors"]) == (200, [])
+        if self.combination.notices:
+            return any(close["after"] == "noticed" for close in self.service.lines("close"))
         closes = [close for close in self.service.lines("close") if close["id"] == "masked"]
         return any(close["dead"] or close["after"] == "ping" for close in closes)
 
     def slots_lost(self) -> bool:
         """A request is over, and has not given back its connection."""
+        if self.combination.unseen.get(Sight.SLOTS_LOST):
+            return False
         line = self.ask("/keep", "keeps")
         self.service.get(self.combination.prefix + "/give_back")
         (checkout,) = line["checkouts"]

@@ -10,6 +10,7 @@ from django.urls import path
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
+    DATABASES=getattr(work.pool, "DATABASES", {}),
     ROOT_URLCONF=__name__,
     SECRET_KEY="not one",
     WSGI_APPLICATION=f"{__name__}.wsgi",
