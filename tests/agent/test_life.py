@@ -47,7 +47,7 @@ def test_workers_that_start_together_make_one_schema(server, start_agent):
     def rows_after_start():
         with start_agent("together", WEB_CONCURRENCY="2") as agent:
             log = agent.process.log_path
-            assert poll(lambda: log.read_text().count("startup complete") == 2 or None, timeout_s=15)
+            assert poll(lambda: log.read_text().count("startup complete") == 2 or None, timeout_s=60)
             conversations = agent.query("SELECT count(*), min(id), max(id) FROM conversations")
             return conversations + agent.query("SELECT count(*) FROM messages")
 
@@ -55,7 +55,7 @@ def test_workers_that_start_together_make_one_schema(server, start_agent):
         first.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         rows = aside.submit(rows_after_start)
         try:
-            waiting = poll(lambda: first.execute(WAITING).fetchone() == (2,) or None, timeout_s=15)
+            waiting = poll(lambda: first.execute(WAITING).fetchone() == (2,) or None, timeout_s=60)
             assert waiting, "the workers did not wait for each other"
             assert first.execute("SELECT to_regclass('conversations')").fetchone() == (None,)
         finally:
