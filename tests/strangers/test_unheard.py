@@ -15,7 +15,8 @@ class TestSecondQuestion(SecondQuestion):
 class TestUnheard(Stranger):
     """Left alone, FastHttpUser sends a GET again when its kept connection is closed before an answer."""
 
-    must_not = (r"not a disconnect", NO_FAULT, r"[Nn]othing (broke|failed) in closes")
+    # The witness saw its requests and its pool: what its users did not hear was no end of a connection to the database.
+    must_not = (NO_FAULT, r"[Nn]othing (broke|failed) in closes")
 
     def test_each_third_request_of_a_connection_failed(self, report: Report) -> None:
         """As many as the service left unheard; none was sent again and counted as a success."""

@@ -34,6 +34,7 @@ from brokenpipe.measure.attribution.idle_connections import died_at_first_byte
 from brokenpipe.measure.attribution.prevention import read_prevention
 from brokenpipe.measure.attribution.proxy_connections import ProxyConnection, proxy_connections
 from brokenpipe.measure.attribution.queue_waits import QueueWaits
+from brokenpipe.measure.attribution.replaced_connections import replaced_connections
 from brokenpipe.measure.attribution.slow_operations import stalls_by_arm
 from brokenpipe.measure.failures.request_stage import DbOperation, RequestStage, request_stage
 from brokenpipe.measure.failures.root_cause import FailedRequest, State, failures_between_phases
@@ -57,6 +58,7 @@ class Attributor:
         self.failed_reconnects = failed_reconnects(history, self.faults.fault_that_ended)
         waited = any(each.operation and each.operation.kind == "checkout" for each in failures)
         empty = empty_periods(history, self.faults.fault_that_ended) if waited else EmptyPeriods({})
+        self.replaced = replaced_connections(history, self.faults.fault_that_ended) if waited else {}
         self.queue_waits = QueueWaits(stalls_by_arm(history), self.faults, empty)
         self.standstills = read_standstills(history)
         failed = (*failures, *(failures_between_phases(history) if self.standstills.any_on_record else ()))
@@ -201,6 +203,9 @@ class Attributor:
 
     def _by_dead_connection(self, failure: FailedRequest, connection: ProxyConnection | None) -> Cause | None:
         """Its pool found a connection dead that a fault had ended, and paused before it tried another."""
+        waited = failure.operation is not None and failure.operation.kind == "checkout"
+        if waited and (replaced := self.replaced.get((failure.arm, failure.id))):
+            return Cause(Relation.COLLATERAL, *replaced, "link of its sister")
         if connection is None or failure.error_class is not ErrorClass.DEAD_CONNECTIONS:
             return None
         end = self.faults.fault_on(failure.arm, connection, _failed_at(failure.operation, failure) + SLACK_NS)
