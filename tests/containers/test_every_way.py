@@ -65,7 +65,9 @@ def test_a_soak_that_was_killed_is_finished_in_containers(tmp_path: Path) -> Non
 
 def test_a_sitting_in_containers(tmp_path: Path) -> None:
     """Start, a strike on the wire and one at the server, stop and a report: by what the pages themselves send."""
-    (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
+    (tmp_path / "locustfile.py").write_text(
+        LOCUSTFILE.replace("/work", "/conversations/1")
+    )  # as the agent has it
     scenario = write_scenario(tmp_path / "hand.toml", KILLS, target="agent", timeout_s=2.0)
     before, reports = unused_volumes(), tmp_path / "reports"
     options = ("--web", "--web-port", str(free_port()), "--stack", "compose", "--reports", reports)
