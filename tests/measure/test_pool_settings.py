@@ -94,6 +94,10 @@ def test_each_arm_has_its_own(tmp_path: Path) -> None:
     with Recorded(tmp_path / "run", scenario(STEADY, arms=("engine", "django", "unseen"))) as run:
         run.phase("steady", [(0.0, 2.0, None)])
         made = {"k": "pool_settings", "t": run.at(0.1)}
+        of_migrations = {"poolclass": "NullPool"}
+        run.witness(
+            "engine", **made, library="sqlalchemy", constructor="create_engine", arguments=of_migrations
+        )
         for _ in range(2):
             run.witness(
                 "engine",
