@@ -23,14 +23,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from brokenpipe import atomic_write
 from brokenpipe.errors import PackagesError
 from brokenpipe.plan.packages import PROJECT_FILES, is_folder
 from brokenpipe.redaction import redacted_text
 from brokenpipe.stack.interpreters.installed import installed_packages
 from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor
+from brokenpipe.stack.user_cache import user_cache_folder
 
 INSTALL_TIMEOUT_S = 600.0  # measured: 4 s
 _FORMAT = 1
@@ -94,7 +93,7 @@ def _project_digest(argument: str) -> str:
 
 
 def _cache_folder() -> Path:
-    folder = platformdirs.user_cache_path("brokenpipe")
+    folder = user_cache_folder()
     try:
         if not folder.is_absolute():
             raise FileNotFoundError("there is no home folder")

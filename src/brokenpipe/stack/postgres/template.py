@@ -16,11 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-import platformdirs
-
 from brokenpipe.errors import StackError
 from brokenpipe.stack.processes.janitor import Janitor
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.user_cache import user_cache_folder
 
 _CONTENT = "content.json"
 COPY_TIMEOUT_S = 30.0  # measured: 0.1 s
@@ -65,7 +64,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def template_folder(name: str) -> Path:
     """Path of the template of that name, whether or not it exists."""
-    return platformdirs.user_cache_path("brokenpipe") / name
+    return user_cache_folder() / name
 
 
 def copy_template(template: Path, data: Path) -> str | None:

@@ -22,12 +22,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import platformdirs
-
 from brokenpipe.bundled import bundled_folder, is_installation
 from brokenpipe.errors import ToolchainError
 from brokenpipe.stack.processes.janitor import RUN_VARIABLE, Janitor, NoJanitor
 from brokenpipe.stack.processes.scratch import scratch_folder
+from brokenpipe.stack.user_cache import user_cache_folder
 
 BUILD_FOLDER = ".build"
 FETCH_TIMEOUT_S = 300.0  # 20 MB of modules; a slow line needs a minute
@@ -91,7 +90,7 @@ def toxiproxy_binary(
 def _build_folder(proxies_dir: Path) -> Path:
     """The folder of binaries. A package is not written to: it may belong to another user, or be read-only."""
     if is_installation() and proxies_dir == (bundled_folder() / "proxies").resolve():
-        return platformdirs.user_cache_path("brokenpipe") / "toxiproxy"
+        return user_cache_folder() / "toxiproxy"
     return proxies_dir / BUILD_FOLDER
 
 
